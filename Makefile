@@ -1,0 +1,41 @@
+# `make demo` and `make test` are all a newcomer needs; both build .venv first.
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test check lint types imports clean
+
+demo: $(VENV)/.base
+	$(BIN)/lava-nbp train run_configs/digits.toml --set target=lava --out runs/demo --overwrite --plot
+
+test: $(VENV)/.all
+	$(BIN)/python -m pytest
+
+# Lint, types and import rules; with `make test` this is what CI runs.
+check: lint types imports
+
+lint: $(VENV)/.all
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.all
+	$(BIN)/mypy
+
+imports: $(VENV)/.all
+	$(BIN)/lint-imports
+
+# The stamps make installing a step of its own: without changes to the
+# requirements nothing asks for the network again.
+$(VENV)/bin/python:
+	@python=$$(PYTHON='$(PYTHON)' ./scripts/find-python) && echo "building $(VENV) with $$python" && "$$python" -m venv $(VENV)
+
+$(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP_INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.all: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP_INSTALL) --editable '.[all]'
+	@touch $@ $(VENV)/.base
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,39 @@
+"""The errors users meet: each names the object, the value, the limit and the cure.
+
+All derive from `LavaNBPError`, so that one `except` catches them; the command
+line turns each into one line and exit code 2.
+"""
+
+from __future__ import annotations
+
+
+class LavaNBPError(Exception):
+    """Base of every error this library raises on purpose."""
+
+
+class CircuitError(LavaNBPError, ValueError):
+    """A circuit that cannot work as written: which population, which phase, what to change."""
+
+
+class WeightError(LavaNBPError, ValueError):
+    """Weights of the wrong shape or type, or that an 8-bit mixed-sign synapse cannot hold."""
+
+
+class InputError(LavaNBPError, ValueError):
+    """Inputs, labels or arguments of the wrong shape, type or value."""
+
+
+class DataError(LavaNBPError):
+    """A data set that is missing, truncated or corrupt: which file, and where to get it."""
+
+
+class ConfigError(LavaNBPError, ValueError):
+    """An experiment configuration with an unknown key, a wrong type or an impossible value."""
+
+
+class CheckpointError(LavaNBPError):
+    """A checkpoint that cannot be read, written, or belongs to another experiment."""
+
+
+class RuntimeFailure(LavaNBPError, RuntimeError):
+    """Lava's runtime failed: a model raised, a process died, or a time-out passed."""

@@ -1,0 +1,40 @@
+"""Loihi widths and capacities, each with its source.
+
+Sources
+-------
+[D18] Davies et al., "Loihi: A neuromorphic manycore processor with on-chip
+      learning", IEEE Micro 38 (2018).
+[L2]  Intel, "Taking neuromorphic computing to the next level with Loihi 2",
+      technology brief (2021).
+[LV]  Lava 0.10.0, fixed-point models of `LIF` and `Dense` (bit widths as the
+      simulator of the chip uses them).
+[R24] Renner et al., "The backpropagation algorithm implemented on spiking
+      neuromorphic hardware", Nature Communications 15, 9691 (2024).
+"""
+
+from __future__ import annotations
+
+#: Synaptic input, threshold and state are aligned to the left by this many bits: u += 64 * w [LV].
+ALIGNMENT_BITS = 6
+#: Width of the state variables u (synaptic current) and v (membrane voltage), sign included [LV].
+STATE_BITS = 24
+
+#: Width of a synaptic weight mantissa; single-sign weights are 0 .. 255 [D18].
+WEIGHT_BITS = 8
+#: Mixed-sign weights lose the lowest bit to the sign, so they are even [LV].
+WEIGHT_STEP = 2
+#: Largest magnitude of a plastic weight. The chip holds -256 too; the circuit
+#: avoids it so that mirrored weights (W and -W) stay exact negatives [R24].
+PLASTIC_WEIGHT_MAX = 254
+#: Range of the weight exponent: weight = mantissa * 2**exponent [LV].
+WEIGHT_EXPONENT_MAX = 7
+
+#: Largest synaptic delay, in steps beyond the one that transport takes [D18].
+DELAY_MAX = 62
+#: Largest refractory delay in steps [D18].
+REFRACTORY_MAX = 63
+
+#: Neurons of one Loihi 2 chip (128 neurocores of up to 8192) [L2].
+NEURONS_PER_CHIP = 1_048_576
+#: Synapses of one Loihi 2 chip [L2].
+SYNAPSES_PER_CHIP = 120_000_000

@@ -1,0 +1,228 @@
+"""What every executor of the nBP circuit offers: train, infer, weights in and out, and the work it did."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava_nbp.errors import InputError, WeightError
+from lava_nbp.fixed_point import Int16Array, check_plastic_weights
+from lava_nbp.nbp.circuit import Circuit, training_circuit
+
+UInt8Array = NDArray[np.uint8]
+Int32Array = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The network's answers, one row per sample.
+
+    Attributes
+    ----------
+    spikes : (n, n_out) uint8
+        Output spikes: W2 h > 512, in phase 4.
+    membrane : (n, n_out) int32
+        Output pre-activation W2 h in weight units, before bias and gate.
+    """
+
+    spikes: UInt8Array
+    membrane: Int32Array
+
+
+@dataclass
+class Work:
+    """What an executor has done since it was made.
+
+    Attributes
+    ----------
+    samples : int
+        Training samples.
+    spikes, synaptic_events : int
+        Spikes fired, and (spike, synapse) pairs delivered, in training.
+    updates : int
+        Weight changes asked for (saturated ones included).
+    gate_breaches : int
+        Spikes outside the schedule, and sums that left the 24-bit register, each
+        of which makes the circuit differ from the per-sample form.
+    """
+
+    samples: int = 0
+    spikes: int = 0
+    synaptic_events: int = 0
+    updates: int = 0
+    gate_breaches: int = 0
+
+
+class Executor(ABC):
+    """Runs the nBP network x - h1 - o of the given layer sizes.
+
+    All executors compute the same: output spikes and weights agree bit for bit as
+    long as `work.gate_breaches` is zero.
+
+    Parameters
+    ----------
+    layers : (int, int, int)
+        n_in, n_hidden, n_out.
+    weights : mapping
+        Initial "W1" (n_in, n_hidden) and "W2" (n_hidden, n_out): even integers in -254 .. 254.
+
+    Raises
+    ------
+    CircuitError
+        For impossible layer sizes.
+    WeightError
+        For weights of another shape, or that the chip's synapses cannot hold.
+    """
+
+    #: Name of the executor in configurations and on the command line.
+    target: str
+
+    def __init__(self, layers: tuple[int, int, int], weights: Mapping[str, Any]) -> None:
+        self.circuit: Circuit = training_circuit(*layers)
+        self.layers = layers
+        self.work = Work()
+        self._set_up(self.check_weights(weights))
+
+    @property
+    def n_in(self) -> int:
+        """Neurons of the input layer."""
+        return self.layers[0]
+
+    @property
+    def n_out(self) -> int:
+        """Neurons of the output layer."""
+        return self.layers[-1]
+
+    def check_weights(self, weights: Mapping[str, Any]) -> dict[str, Int16Array]:
+        """Return checked int16 copies of W1 and W2; raise WeightError for any other content."""
+        return check_network_weights(self.circuit, weights)
+
+    def train(self, inputs: Any, targets: Any) -> Outcome:
+        """Learn from samples in the given order, one after the other.
+
+        Parameters
+        ----------
+        inputs : (n, n_in)
+            0 or 1.
+        targets : (n, n_out)
+            0 or 1, see `one_hot`.
+
+        Returns
+        -------
+        Outcome
+            The answers before each sample's update.
+
+        Raises
+        ------
+        InputError
+            For another shape or other values.
+        """
+        x = check_spikes(inputs, self.n_in, "inputs")
+        t = check_spikes(targets, self.n_out, "targets")
+        if len(x) != len(t):
+            raise InputError(f"{len(x)} inputs but {len(t)} targets; give one target per input")
+        self.work.samples += len(x)
+        return self._train(x, t)
+
+    def infer(self, inputs: Any) -> Outcome:
+        """Answer without learning; inputs as for `train`."""
+        return self._infer(check_spikes(inputs, self.n_in, "inputs"))
+
+    @abstractmethod
+    def read_weights(self) -> dict[str, Int16Array]:
+        """Copies of W1 (n_in, n_hidden) and W2 (n_hidden, n_out), int16."""
+
+    def write_weights(self, weights: Mapping[str, Any]) -> None:
+        """Replace W1 and W2, and every copy of them, by checked values."""
+        self._write_weights(self.check_weights(weights))
+
+    def reset(self) -> None:  # noqa: B027 - executors without state between samples have nothing to reset
+        """Forget spikes under way and start the chain anew; the weights stay."""
+
+    def close(self) -> None:  # noqa: B027 - most executors hold nothing to release
+        """Release what the executor holds; it cannot be used afterwards."""
+
+    def __enter__(self) -> Executor:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @abstractmethod
+    def _set_up(self, weights: dict[str, Int16Array]) -> None: ...
+
+    @abstractmethod
+    def _train(self, x: UInt8Array, t: UInt8Array) -> Outcome: ...
+
+    @abstractmethod
+    def _infer(self, x: UInt8Array) -> Outcome: ...
+
+    @abstractmethod
+    def _write_weights(self, weights: dict[str, Int16Array]) -> None: ...
+
+
+def check_network_weights(circuit: Circuit, weights: Mapping[str, Any]) -> dict[str, Int16Array]:
+    """Return checked int16 copies of every matrix of a circuit.
+
+    Raises
+    ------
+    WeightError
+        For a missing or unknown matrix, a wrong shape, or values a synapse cannot hold.
+    """
+    shapes = circuit.matrix_shapes
+    if set(weights) != set(shapes):
+        raise WeightError(f"weights named {sorted(weights)}, but this network has {sorted(shapes)}; give exactly those")
+    return {name: check_plastic_weights(weights[name], shape, name) for name, shape in shapes.items()}
+
+
+def check_spikes(array: Any, size: int, what: str) -> UInt8Array:
+    """Check an (n, size) array of zeros and ones, and return it as contiguous uint8.
+
+    Raises
+    ------
+    InputError
+        Names the array, the first offending entry, and what is allowed.
+    """
+    spikes = np.asarray(array)
+    if spikes.ndim != 2 or spikes.shape[1] != size:
+        raise InputError(f"{what} have shape {spikes.shape}, but this network needs (samples, {size})")
+    if not (np.issubdtype(spikes.dtype, np.number) or spikes.dtype == np.bool_):
+        raise InputError(f"{what} have dtype {spikes.dtype}, but spikes are numbers, 0 or 1")
+    bad = (spikes != 0) & (spikes != 1)
+    if bad.any():
+        row, column = (int(i) for i in np.argwhere(bad)[0])
+        raise InputError(f"{what}[{row}, {column}] is {spikes[row, column]}, but spikes are 0 or 1; binarise first")
+    return np.ascontiguousarray(spikes, dtype=np.uint8)
+
+
+def one_hot(labels: Any, n_classes: int) -> UInt8Array:
+    """Targets of the output layer: row i is 1 at labels[i].
+
+    Raises
+    ------
+    InputError
+        If a label is not an integer in 0 .. n_classes - 1.
+    """
+    array = np.asarray(labels)
+    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
+        raise InputError(
+            f"labels have shape {array.shape} and dtype {array.dtype}, but must be one integer per sample"
+        )
+    bad = (array < 0) | (array >= n_classes)
+    if bad.any():
+        i = int(np.argmax(bad))
+        raise InputError(f"labels[{i}] is {array[i]}, outside the classes 0 .. {n_classes - 1}; this network has {n_classes} outputs")
+    targets = np.zeros((len(array), n_classes), dtype=np.uint8)
+    targets[np.arange(len(array)), array] = 1
+    return targets

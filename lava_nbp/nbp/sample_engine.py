@@ -1,0 +1,266 @@
+"""The fast executor: one sample at a time, compiled, the same integers as the oracle.
+
+W1 is held (n_in, n_hidden), W2 transposed, so that every inner loop runs over
+hidden units, contiguous in memory. The rows of the active inputs are summed in
+int16 in blocks of at most 128 rows (128 * 254 fits), and the blocks in int32.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from lava_nbp.fixed_point import INPUT_HALF_RANGE, Int16Array
+from lava_nbp.limits import PLASTIC_WEIGHT_MAX
+from lava_nbp.nbp.circuit import GATE, GATE_HIGH, GATE_LOW, GATED_BIAS, INHIBIT, THRESHOLD
+from lava_nbp.nbp.executor import Executor, Int32Array, Outcome, UInt8Array
+from lava_nbp.nbp.rule import STEP
+
+# Compile-time constants of the kernels (numba freezes module globals).
+_FIRE = THRESHOLD - GATED_BIAS - GATE
+_FIRE_LOW = _FIRE - GATE_LOW
+_FIRE_HIGH = THRESHOLD - GATED_BIAS - GATE_HIGH
+_BREACH = THRESHOLD - GATED_BIAS
+_BREACH_INHIBITED = _BREACH - INHIBIT
+_WMAX = PLASTIC_WEIGHT_MAX
+_HALF_RANGE = INPUT_HALF_RANGE
+_STEP = STEP
+#: Rows that fit an int16 sum: 128 * 254 = 32512.
+_ROWS_PER_BLOCK = 128
+
+# Indices into the work counters.
+_SPIKES, _EVENTS, _UPDATES, _BREACHES = range(4)
+
+
+@njit(cache=True, nogil=True)
+def _active(x, indices):  # type: ignore[no-untyped-def]
+    """Write the indices of the ones of x; return how many."""
+    n = 0
+    for i in range(x.shape[0]):
+        indices[n] = i
+        n += x[i]
+    return n
+
+
+@njit(cache=True, nogil=True)
+def _sum_rows(W, rows, n, block, total):  # type: ignore[no-untyped-def]
+    """total = sum of W[rows[:n]], int32; `block` is int16 scratch."""
+    size = total.shape[0]
+    total[:] = 0
+    start = 0
+    while start < n:
+        stop = min(start + _ROWS_PER_BLOCK, n)
+        block[:] = 0
+        k = start
+        while k + 4 <= stop:
+            a, b, c, d = W[rows[k]], W[rows[k + 1]], W[rows[k + 2]], W[rows[k + 3]]
+            for j in range(size):
+                block[j] = np.int16(block[j] + a[j] + b[j] + c[j] + d[j])
+            k += 4
+        while k < stop:
+            a = W[rows[k]]
+            for j in range(size):
+                block[j] = np.int16(block[j] + a[j])
+            k += 1
+        for j in range(size):
+            total[j] += block[j]
+        start = stop
+
+
+@njit(cache=True, nogil=True)
+def _output(W2T, h, membrane):  # type: ignore[no-untyped-def]
+    """membrane = W2 h, where h holds 0 or -1 as int16 masks."""
+    for k in range(W2T.shape[0]):
+        row = W2T[k]
+        total = np.int32(0)
+        for j in range(row.shape[0]):
+            total += np.int32(row[j] & h[j])
+        membrane[k] = total
+
+
+@njit(cache=True, nogil=True)
+def _infer(x, W1, W2T, spikes, membrane):  # type: ignore[no-untyped-def]
+    n_hidden = W1.shape[1]
+    rows = np.empty(W1.shape[0] + 1, np.uint32)
+    block = np.empty(n_hidden, np.int16)
+    a1 = np.empty(n_hidden, np.int32)
+    h = np.empty(n_hidden, np.int16)
+    for i in range(x.shape[0]):
+        n = _active(x[i], rows)
+        _sum_rows(W1, rows, n, block, a1)
+        for j in range(n_hidden):
+            h[j] = np.int16(-1) if a1[j] > _FIRE else np.int16(0)
+        _output(W2T, h, membrane[i])
+        for k in range(W2T.shape[0]):
+            spikes[i, k] = membrane[i, k] > _FIRE
+
+
+@njit(cache=True, nogil=True)
+def _changed(w, change):  # type: ignore[no-untyped-def]
+    return min(max(w + change, -_WMAX), _WMAX)
+
+
+@njit(cache=True, nogil=True)
+def _output_breaches(W2T, h, d, e):  # type: ignore[no-untyped-def]
+    """Spikes that closed o, o_lo and o_hi would fire; W2T is still that before the sample.
+
+    W2 has grown (d = 1) from phase 7 on and shrunk (d = -1) from phase 11 on.
+    """
+    count = 0
+    for k in range(W2T.shape[0]):
+        row = W2T[k]
+        phase7 = phase9 = phase11 = phase13 = 0
+        for j in range(row.shape[0]):
+            grown = _changed(row[j], -h[j] * _STEP * (d[k] == 1))
+            new = _changed(row[j], -h[j] * _STEP * d[k])
+            phase7 -= h[j] * grown
+            phase9 += (e[j] == 1) * grown
+            phase11 -= h[j] * new
+            phase13 += (e[j] == -1) * new
+        count += phase7 > _BREACH_INHIBITED
+        count += phase9 > _BREACH
+        count += phase11 > _BREACH_INHIBITED
+        count += phase13 > _BREACH_INHIBITED
+    return 3 * count
+
+
+@njit(cache=True, nogil=True)
+def _hidden_breaches(W1, W2T, rows, n, o, e):  # type: ignore[no-untyped-def]
+    """Spikes that closed h1, h1_lo, h1_hi and h1_T would fire; the weights are still those before the sample."""
+    count = 0
+    for j in range(W1.shape[1]):
+        phase5 = phase9 = phase13 = 0
+        for k in range(o.shape[0]):
+            phase5 += o[k] * W2T[k, j]
+        for k in range(n):
+            phase9 += _changed(W1[rows[k], j], _STEP * (e[j] == 1))
+            phase13 += _changed(W1[rows[k], j], _STEP * e[j])
+        count += phase5 > _BREACH_INHIBITED
+        count += 3 * (phase9 > _BREACH_INHIBITED)
+        count += 3 * (phase13 > _BREACH)
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _out_of_range(total):  # type: ignore[no-untyped-def]
+    count = 0
+    for j in range(total.shape[0]):
+        count += total[j] > _HALF_RANGE or total[j] <= -_HALF_RANGE
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _train(x, t, W1, W2T, spikes, membrane, work):  # type: ignore[no-untyped-def]
+    n_in, n_hidden = W1.shape
+    n_out = W2T.shape[0]
+    rows = np.empty(n_in + 1, np.uint32)
+    block = np.empty(n_hidden, np.int16)
+    a1 = np.empty(n_hidden, np.int32)
+    h = np.empty(n_hidden, np.int16)  # 0 or -1, a mask
+    back = np.empty(n_hidden, np.int32)
+    d = np.empty(n_out, np.int8)
+    e = np.empty(n_hidden, np.int8)
+    change = np.empty(n_hidden, np.int16)
+    for i in range(x.shape[0]):
+        # Forward.
+        n = _active(x[i], rows)
+        _sum_rows(W1, rows, n, block, a1)
+        n_h = 0
+        a1_max = np.int32(0)
+        for j in range(n_hidden):
+            h[j] = np.int16(-1) if a1[j] > _FIRE else np.int16(0)
+            n_h -= h[j]
+            a1_max = max(a1_max, a1[j])
+        a2 = membrane[i]
+        _output(W2T, h, a2)
+
+        # Output error: d_pos - d_neg.
+        n_o = n_d = 0
+        a2_max = np.int32(0)
+        for k in range(n_out):
+            o = a2[k] > _FIRE
+            grows = t[i, k] and not o and a2[k] > _FIRE_LOW
+            shrinks = o and not t[i, k] and a2[k] <= _FIRE_HIGH
+            d[k] = np.int8(grows) - np.int8(shrinks)
+            spikes[i, k] = o
+            n_o += o
+            n_d += grows or shrinks
+            a2_max = max(a2_max, a2[k])
+
+        # Hidden error: sign(W2 d) times the box, with the W2 about to be written.
+        n_e = 0
+        e[:] = 0
+        if n_d:
+            back[:] = 0
+            for k in range(n_out):
+                if d[k]:
+                    row = W2T[k]
+                    for j in range(n_hidden):
+                        back[j] += d[k] * _changed(row[j], -h[j] * _STEP * d[k])
+            for j in range(n_hidden):
+                if _FIRE_LOW < a1[j] <= _FIRE_HIGH:
+                    e[j] = np.int8(back[j] > 0) - np.int8(back[j] < 0)
+                    n_e += e[j] != 0
+
+        # Gate breaches: cheap bounds first, the exact count where one is passed.
+        out_of_range = 3 * (_out_of_range(a1) + _out_of_range(a2))
+        if out_of_range:
+            work[_BREACHES] += out_of_range
+        else:
+            if a2_max + n_h * _STEP > _BREACH_INHIBITED or n_e * _WMAX > _BREACH:
+                work[_BREACHES] += _output_breaches(W2T, h, d, e)
+            if a1_max + n * _STEP > _BREACH or n_o * _WMAX > _BREACH_INHIBITED:
+                work[_BREACHES] += _hidden_breaches(W1, W2T, rows, n, spikes[i], e)
+
+        # Updates.
+        for k in range(n_out):
+            if d[k]:
+                row = W2T[k]
+                for j in range(n_hidden):
+                    row[j] = np.int16(_changed(row[j], -h[j] * _STEP * d[k]))
+        if n_e:
+            for j in range(n_hidden):
+                change[j] = np.int16(_STEP * e[j])
+            for k in range(n):
+                row = W1[rows[k]]
+                for j in range(n_hidden):
+                    row[j] = np.int16(_changed(row[j], change[j]))
+
+        work[_SPIKES] += n + n_h + n_o
+        work[_EVENTS] += n * n_hidden + n_h * n_out + n_d * n_hidden
+        work[_UPDATES] += n_h * n_d + n * n_e
+
+
+class SampleExecutor(Executor):
+    """Runs the per-sample form, compiled: the executor to train with on a CPU."""
+
+    target = "sample"
+
+    def _set_up(self, weights: dict[str, Int16Array]) -> None:
+        self._write_weights(weights)
+
+    def _write_weights(self, weights: dict[str, Int16Array]) -> None:
+        self._W1 = np.ascontiguousarray(weights["W1"])
+        self._W2T = np.ascontiguousarray(weights["W2"].T)
+
+    def read_weights(self) -> dict[str, Int16Array]:
+        """Copies of W1 and W2."""
+        return {"W1": self._W1.copy(), "W2": np.ascontiguousarray(self._W2T.T)}
+
+    def _results(self, n: int) -> tuple[UInt8Array, Int32Array]:
+        return np.zeros((n, self.n_out), dtype=np.uint8), np.zeros((n, self.n_out), dtype=np.int32)
+
+    def _train(self, x: UInt8Array, t: UInt8Array) -> Outcome:
+        spikes, membrane = self._results(len(x))
+        counters = np.zeros(4, dtype=np.int64)
+        _train(x, t, self._W1, self._W2T, spikes, membrane, counters)
+        self.work.spikes += int(counters[_SPIKES])
+        self.work.synaptic_events += int(counters[_EVENTS])
+        self.work.updates += int(counters[_UPDATES])
+        self.work.gate_breaches += int(counters[_BREACHES])
+        return Outcome(spikes, membrane)
+
+    def _infer(self, x: UInt8Array) -> Outcome:
+        spikes, membrane = self._results(len(x))
+        _infer(x, self._W1, self._W2T, spikes, membrane)
+        return Outcome(spikes, membrane)
