@@ -381,8 +381,11 @@ def _check_connections(circuit: Circuit) -> None:
                 f"source {s.name!r} reaches population {s.population!r} in phase {s.phase}, in which it is not "
                 f"scheduled; use one of {circuit[s.population].phases}"
             )
-        if s.phase == 0:
-            raise CircuitError(f"source {s.name!r}: phase 0 would need spikes before the sample; use a later phase")
+        if s.phase < 2:
+            raise CircuitError(
+                f"source {s.name!r}: spikes for phase {s.phase} would leave before the sample begins (phase 1); "
+                f"use phase 2 or a later one"
+            )
     if circuit.output_phase not in circuit[circuit.output].phases or circuit.output_phase == 0:
         raise CircuitError(
             f"output population {circuit.output!r} is not scheduled in phase {circuit.output_phase}; "

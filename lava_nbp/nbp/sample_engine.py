@@ -1,8 +1,7 @@
 """The fast executor: one sample at a time, compiled, the same integers as the oracle.
 
 W1 is held (n_in, n_hidden), W2 transposed, so that every inner loop runs over
-hidden units, contiguous in memory. The rows of the active inputs are summed in
-int16 in blocks of at most 128 rows (128 * 254 fits), and the blocks in int32.
+hidden units, contiguous in memory.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from lava_nbp.fixed_point import INPUT_HALF_RANGE, Int16Array
 from lava_nbp.limits import PLASTIC_WEIGHT_MAX
 from lava_nbp.nbp.circuit import GATE, GATE_HIGH, GATE_LOW, GATED_BIAS, INHIBIT, THRESHOLD
 from lava_nbp.nbp.executor import Executor, Int32Array, Outcome, UInt8Array
+from lava_nbp.nbp.kernels import add_rows, changed
 from lava_nbp.nbp.rule import STEP
 
 # Compile-time constants of the kernels (numba freezes module globals).
@@ -25,8 +25,6 @@ _BREACH_INHIBITED = _BREACH - INHIBIT
 _WMAX = PLASTIC_WEIGHT_MAX
 _HALF_RANGE = INPUT_HALF_RANGE
 _STEP = STEP
-#: Rows that fit an int16 sum: 128 * 254 = 32512.
-_ROWS_PER_BLOCK = 128
 
 # Indices into the work counters.
 _SPIKES, _EVENTS, _UPDATES, _BREACHES = range(4)
@@ -40,31 +38,6 @@ def _active(x, indices):  # type: ignore[no-untyped-def]
         indices[n] = i
         n += x[i]
     return n
-
-
-@njit(cache=True, nogil=True)
-def _sum_rows(W, rows, n, block, total):  # type: ignore[no-untyped-def]
-    """total = sum of W[rows[:n]], int32; `block` is int16 scratch."""
-    size = total.shape[0]
-    total[:] = 0
-    start = 0
-    while start < n:
-        stop = min(start + _ROWS_PER_BLOCK, n)
-        block[:] = 0
-        k = start
-        while k + 4 <= stop:
-            a, b, c, d = W[rows[k]], W[rows[k + 1]], W[rows[k + 2]], W[rows[k + 3]]
-            for j in range(size):
-                block[j] = np.int16(block[j] + a[j] + b[j] + c[j] + d[j])
-            k += 4
-        while k < stop:
-            a = W[rows[k]]
-            for j in range(size):
-                block[j] = np.int16(block[j] + a[j])
-            k += 1
-        for j in range(size):
-            total[j] += block[j]
-        start = stop
 
 
 @njit(cache=True, nogil=True)
@@ -87,17 +60,13 @@ def _infer(x, W1, W2T, spikes, membrane):  # type: ignore[no-untyped-def]
     h = np.empty(n_hidden, np.int16)
     for i in range(x.shape[0]):
         n = _active(x[i], rows)
-        _sum_rows(W1, rows, n, block, a1)
+        a1[:] = 0
+        add_rows(W1, rows, n, block, a1)
         for j in range(n_hidden):
             h[j] = np.int16(-1) if a1[j] > _FIRE else np.int16(0)
         _output(W2T, h, membrane[i])
         for k in range(W2T.shape[0]):
             spikes[i, k] = membrane[i, k] > _FIRE
-
-
-@njit(cache=True, nogil=True)
-def _changed(w, change):  # type: ignore[no-untyped-def]
-    return min(max(w + change, -_WMAX), _WMAX)
 
 
 @njit(cache=True, nogil=True)
@@ -111,8 +80,8 @@ def _output_breaches(W2T, h, d, e):  # type: ignore[no-untyped-def]
         row = W2T[k]
         phase7 = phase9 = phase11 = phase13 = 0
         for j in range(row.shape[0]):
-            grown = _changed(row[j], -h[j] * _STEP * (d[k] == 1))
-            new = _changed(row[j], -h[j] * _STEP * d[k])
+            grown = changed(row[j], -h[j] * _STEP * (d[k] == 1))
+            new = changed(row[j], -h[j] * _STEP * d[k])
             phase7 -= h[j] * grown
             phase9 += (e[j] == 1) * grown
             phase11 -= h[j] * new
@@ -133,8 +102,8 @@ def _hidden_breaches(W1, W2T, rows, n, o, e):  # type: ignore[no-untyped-def]
         for k in range(o.shape[0]):
             phase5 += o[k] * W2T[k, j]
         for k in range(n):
-            phase9 += _changed(W1[rows[k], j], _STEP * (e[j] == 1))
-            phase13 += _changed(W1[rows[k], j], _STEP * e[j])
+            phase9 += changed(W1[rows[k], j], _STEP * (e[j] == 1))
+            phase13 += changed(W1[rows[k], j], _STEP * e[j])
         count += phase5 > _BREACH_INHIBITED
         count += 3 * (phase9 > _BREACH_INHIBITED)
         count += 3 * (phase13 > _BREACH)
@@ -164,7 +133,8 @@ def _train(x, t, W1, W2T, spikes, membrane, work):  # type: ignore[no-untyped-de
     for i in range(x.shape[0]):
         # Forward.
         n = _active(x[i], rows)
-        _sum_rows(W1, rows, n, block, a1)
+        a1[:] = 0
+        add_rows(W1, rows, n, block, a1)
         n_h = 0
         a1_max = np.int32(0)
         for j in range(n_hidden):
@@ -196,7 +166,7 @@ def _train(x, t, W1, W2T, spikes, membrane, work):  # type: ignore[no-untyped-de
                 if d[k]:
                     row = W2T[k]
                     for j in range(n_hidden):
-                        back[j] += d[k] * _changed(row[j], -h[j] * _STEP * d[k])
+                        back[j] += d[k] * changed(row[j], -h[j] * _STEP * d[k])
             for j in range(n_hidden):
                 if _FIRE_LOW < a1[j] <= _FIRE_HIGH:
                     e[j] = np.int8(back[j] > 0) - np.int8(back[j] < 0)
@@ -217,14 +187,14 @@ def _train(x, t, W1, W2T, spikes, membrane, work):  # type: ignore[no-untyped-de
             if d[k]:
                 row = W2T[k]
                 for j in range(n_hidden):
-                    row[j] = np.int16(_changed(row[j], -h[j] * _STEP * d[k]))
+                    row[j] = np.int16(changed(row[j], -h[j] * _STEP * d[k]))
         if n_e:
             for j in range(n_hidden):
                 change[j] = np.int16(_STEP * e[j])
             for k in range(n):
                 row = W1[rows[k]]
                 for j in range(n_hidden):
-                    row[j] = np.int16(_changed(row[j], change[j]))
+                    row[j] = np.int16(changed(row[j], change[j]))
 
         work[_SPIKES] += n + n_h + n_o
         work[_EVENTS] += n * n_hidden + n_h * n_out + n_d * n_hidden

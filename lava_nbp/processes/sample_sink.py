@@ -1,0 +1,131 @@
+"""Collects the answers of an `NBPNetwork`, and, if wanted, its every spike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.ports.ports import InPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from lava_nbp.errors import InputError
+from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.shared_array import shared_zeros
+
+
+class SampleSink(AbstractProcess):
+    """Keeps output spikes and pre-activation of phase 4, a row per sample.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Gives sizes and the output's phase.
+    granularity : {"step", "sample"}
+        As for the `NBPNetwork` it listens to.
+    capacity : int
+        Samples that fit at once; later ones are not kept.
+    raster : bool
+        Also keep what `raster_in` brings.
+
+    Ports
+    -----
+    s_in : (n_out,) spikes
+        From `NBPNetwork.s_out`.
+    a_in : (n_out,) int32, weight units
+        From `NBPNetwork.a_out`.
+    raster_in : (rows, neurons) 0 or 1
+        From `NBPNetwork.raster_out`; may stay unconnected.
+
+    Attributes
+    ----------
+    spikes : (capacity, n_out) uint8
+        Answers since `rewind`; read them between runs.
+    membrane : (capacity, n_out) int32
+        Pre-activations likewise.
+    raster : (steps, neurons) uint8 or None
+        Row k is the k-th circuit step. In granularity "sample" row 0, in which only g00
+        fires, happens before the first sample and is not seen: the row is filled in as 0.
+
+    Raises
+    ------
+    InputError
+        For a capacity that is not a positive integer.
+    """
+
+    def __init__(
+        self,
+        *,
+        circuit: Circuit,
+        granularity: str = "sample",
+        capacity: int,
+        raster: bool = False,
+        name: str | None = None,
+    ) -> None:
+        if capacity < 1:
+            raise InputError(f"capacity is {capacity}, but must be 1 or more samples")
+        # Imported here because Lava executes this file at every compilation.
+        from lava_nbp.nbp.clock import SampleClock
+
+        n_out = circuit.layers[-1]
+        rows = 1 if granularity == "step" else circuit.period
+        self.clock = SampleClock(circuit, shared_zeros)
+        self.spikes = shared_zeros((capacity, n_out), np.uint8)
+        self.membrane = shared_zeros((capacity, n_out), np.int32)
+        self.raster = shared_zeros((capacity * circuit.period + 1, circuit.n_neurons), np.uint8) if raster else None
+        super().__init__(
+            clock=self.clock, spikes=self.spikes, membrane=self.membrane, raster=self.raster, rows=rows,
+            output_phase=circuit.output_phase, granularity=granularity, name=name,
+        )  # fmt: skip
+        self.s_in = InPort(shape=(n_out,))
+        self.a_in = InPort(shape=(n_out,))
+        self.raster_in = InPort(shape=(rows, circuit.n_neurons))
+
+    def rewind(self) -> None:
+        """Write the next sample to row 0. Call it between runs, at the end of a sample."""
+        self.clock.rewind()
+
+    def reset(self) -> None:
+        """Start with phase 0 again, as after `NBPNetwork.reset`."""
+        self.clock.reset()
+
+
+@implements(proc=SampleSink, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt", "bit_accurate_loihi")
+class PySampleSink(PyLoihiProcessModel):  # type: ignore[misc]
+    """CPU model; spikes are the same whatever the arithmetic."""
+
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=1)
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=18)
+    raster_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=1)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.clock = proc_params["clock"]
+        self.spikes, self.membrane = proc_params["spikes"], proc_params["membrane"]
+        self.raster = proc_params["raster"]
+        self.rows = proc_params["rows"]
+        self.output_phase = proc_params["output_phase"]
+        self.whole_samples = proc_params["granularity"] == "sample"
+        self.seen = 0 if not self.whole_samples else 1  # row 0 comes before the first sample
+
+    def run_spk(self) -> None:
+        """Keep what the network says in its output phase."""
+        s, a = self.s_in.recv(), self.a_in.recv()
+        answers = self.whole_samples or self.clock.phase == self.output_phase
+        if answers and self.clock.sample < len(self.spikes):
+            self.spikes[self.clock.sample] = s
+            self.membrane[self.clock.sample] = a
+        if self.whole_samples:
+            self.clock.tick_sample()
+        else:
+            self.clock.tick()
+        if self.raster is not None and self.seen + self.rows <= len(self.raster):
+            self.raster[self.seen : self.seen + self.rows] = self.raster_in.recv()
+            self.seen += self.rows

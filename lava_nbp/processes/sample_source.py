@@ -1,0 +1,122 @@
+"""Feeds images and targets to an `NBPNetwork`, each at its phase."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.ports.ports import OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from lava_nbp.errors import InputError
+from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.executor import check_spikes
+from lava_nbp.shared_array import shared_zeros
+
+
+class SampleSource(AbstractProcess):
+    """Spikes of a list of samples: input and target leave so that they arrive in the circuit's phases.
+
+    When all samples are sent it stays silent. New ones are loaded between runs.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Gives sizes and phases.
+    granularity : {"step", "sample"}
+        As for the `NBPNetwork` it feeds.
+    capacity : int
+        Samples that fit at once.
+
+    Ports
+    -----
+    x_out : (n_in,) spikes
+        Granularity "step": the input in phase 1, zeros in the other phases.
+        Granularity "sample": the input of the sample.
+    t_out : (n_out,) spikes
+        The target, likewise, in phase 3.
+
+    Raises
+    ------
+    InputError
+        For a capacity that is not a positive integer.
+    """
+
+    def __init__(self, *, circuit: Circuit, granularity: str = "sample", capacity: int, name: str | None = None) -> None:
+        if capacity < 1:
+            raise InputError(f"capacity is {capacity}, but must be 1 or more samples")
+        # Imported here because Lava executes this file at every compilation.
+        from lava_nbp.nbp.clock import SampleClock
+
+        n_in, n_out = circuit.layers[0], circuit.layers[-1]
+        self.circuit = circuit
+        self.clock = SampleClock(circuit, shared_zeros)
+        self.loaded = shared_zeros(1, np.int64)
+        self.inputs = shared_zeros((capacity, n_in), np.uint8)
+        self.targets = shared_zeros((capacity, n_out), np.uint8)
+        super().__init__(
+            clock=self.clock, loaded=self.loaded, inputs=self.inputs, targets=self.targets,
+            phases=tuple(s.phase - 1 for s in circuit.sources), granularity=granularity, name=name,
+        )  # fmt: skip
+        self.x_out = OutPort(shape=(n_in,))
+        self.t_out = OutPort(shape=(n_out,))
+
+    def load(self, inputs: Any, targets: Any = None) -> None:
+        """Replace the samples; the next period sends the first. Call it between runs, at the end of a sample.
+
+        Raises
+        ------
+        InputError
+            For wrong shapes or values, or more samples than fit.
+        """
+        x = check_spikes(inputs, self.inputs.shape[1], "inputs")
+        t = np.zeros((len(x), self.targets.shape[1]), np.uint8) if targets is None else targets
+        t = check_spikes(t, self.targets.shape[1], "targets")
+        if len(x) != len(t):
+            raise InputError(f"{len(x)} inputs but {len(t)} targets; give one target per input")
+        if len(x) > len(self.inputs):
+            raise InputError(f"{len(x)} samples, but the source holds {len(self.inputs)}; raise its capacity or load parts")
+        self.inputs[: len(x)], self.targets[: len(x)] = x, t
+        self.loaded[0] = len(x)
+        self.clock.rewind()
+
+    def reset(self) -> None:
+        """Start with phase 0 again, as after `NBPNetwork.reset`."""
+        self.clock.reset()
+
+
+@implements(proc=SampleSource, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt", "bit_accurate_loihi")
+class PySampleSource(PyLoihiProcessModel):  # type: ignore[misc]
+    """CPU model; spikes are the same whatever the arithmetic."""
+
+    x_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=1)
+    t_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=1)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.clock = proc_params["clock"]
+        self.loaded = proc_params["loaded"]
+        self.samples = (proc_params["inputs"], proc_params["targets"])
+        self.phases = proc_params["phases"]
+        self.whole_samples = proc_params["granularity"] == "sample"
+
+    def run_spk(self) -> None:
+        """Send what leaves in this step."""
+        sample = self.clock.sample
+        pending = sample < self.loaded[0]
+        phase = self.clock.phase
+        for k, (port, held) in enumerate(zip((self.x_out, self.t_out), self.samples, strict=True)):
+            due = pending and (self.whole_samples or (k < len(self.phases) and self.phases[k] == phase))
+            port.send(held[sample] if due else np.zeros(held.shape[1], np.uint8))
+        if self.whole_samples:
+            self.clock.tick_sample()
+        else:
+            self.clock.tick()
