@@ -1,0 +1,163 @@
+"""The Lava executor: source, network and sink as Processes on Lava's CPU simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lava_nbp.fixed_point import Int16Array
+from lava_nbp.lava_runtime import LavaRuntime
+from lava_nbp.nbp.circuit import Circuit, inference_circuit
+from lava_nbp.nbp.executor import Executor, Outcome, UInt8Array
+from lava_nbp.nbp.spiking_engine import SpikingEngine
+from lava_nbp.processes.nbp_network import Granularity, NBPNetwork
+from lava_nbp.processes.sample_sink import SampleSink
+from lava_nbp.processes.sample_source import SampleSource
+
+#: Samples per run of the Lava runtime; between runs new ones are loaded.
+_CAPACITY = 500
+
+
+class LavaSession:
+    """One circuit on Lava's CPU simulator: `SampleSource` -> `NBPNetwork` -> `SampleSink`, started.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        What to run.
+    weights : mapping
+        Initial W1 and W2.
+    granularity : {"step", "sample"}
+        What one Lava step is; the results are the same.
+    timeout : float, optional
+        Longest time in seconds for one run of up to `capacity` samples.
+    raster : bool
+        Also keep every spike, see `SampleSink.raster`; then all samples must fit `capacity`.
+    """
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        weights: Mapping[str, Any],
+        granularity: Granularity = "sample",
+        timeout: float | None = None,
+        raster: bool = False,
+        capacity: int = _CAPACITY,
+    ) -> None:
+        self._compile_kernels()
+        self.network = NBPNetwork(circuit=circuit, weights=weights, granularity=granularity)
+        self._source = SampleSource(circuit=circuit, granularity=granularity, capacity=capacity)
+        self.sink = SampleSink(circuit=circuit, granularity=granularity, capacity=capacity, raster=raster)
+        self._source.x_out.connect(self.network.x_in)
+        if len(circuit.sources) > 1:
+            self._source.t_out.connect(self.network.t_in)
+        self.network.s_out.connect(self.sink.s_in)
+        self.network.a_out.connect(self.sink.a_in)
+        if raster:
+            self.network.raster_out.connect(self.sink.raster_in)
+        self._steps_per_sample = 1 if granularity == "sample" else circuit.period
+        self._capacity = capacity
+        self.runtime = LavaRuntime(self.network, timeout=timeout)
+        self.reset()
+
+    @staticmethod
+    def _compile_kernels() -> None:
+        """Compile here, once: children inherit by forking what the parent has compiled."""
+        one = {"W1": np.zeros((1, 1), np.int16), "W2": np.zeros((1, 1), np.int16)}
+        engine = SpikingEngine(inference_circuit(1, 1, 1), one)
+        engine.run(np.zeros((0, 1), np.uint8))
+        engine.step(np.zeros(1, np.uint8))
+
+    def reset(self) -> None:
+        """Forget spikes under way: the next sample starts from phase 0."""
+        for process in (self.network, self._source, self.sink):
+            process.reset()
+        self._fresh = True
+
+    def run(self, x: UInt8Array, t: UInt8Array | None = None) -> Outcome:
+        """Run samples and return their answers."""
+        spikes, membrane = [], []
+        for start in range(0, len(x), self._capacity):
+            part = slice(start, start + self._capacity)
+            n = len(x[part])
+            self._source.load(x[part], None if t is None else t[part])
+            self.sink.rewind()
+            first = self._fresh and self._steps_per_sample > 1  # phase 0, a Lava step of its own
+            self.runtime.run(n * self._steps_per_sample + first)
+            self._fresh = False
+            spikes.append(self.sink.spikes[:n].copy())
+            membrane.append(self.sink.membrane[:n].copy())
+        n_out = self.network.circuit.layers[-1]
+        return Outcome(
+            np.concatenate([np.zeros((0, n_out), np.uint8), *spikes]),
+            np.concatenate([np.zeros((0, n_out), np.int32), *membrane]),
+        )
+
+    def close(self) -> None:
+        """Stop the Lava runtime."""
+        self.runtime.stop()
+
+
+class LavaExecutor(Executor):
+    """Runs the training circuit, and for answers the inference circuit, on Lava's CPU simulator.
+
+    Both networks run side by side, each in its own Lava runtime; the weights go
+    from one to the other in bulk.
+
+    Parameters
+    ----------
+    layers, weights
+        As for every `Executor`.
+    granularity : {"step", "sample"}
+        What one Lava step is.
+    timeout : float, optional
+        Longest time in seconds for one run of up to 500 samples.
+    """
+
+    target = "lava"
+
+    def __init__(
+        self,
+        layers: tuple[int, int, int],
+        weights: Mapping[str, Any],
+        granularity: Granularity = "sample",
+        timeout: float | None = None,
+    ) -> None:
+        self._options: dict[str, Any] = {"granularity": granularity, "timeout": timeout}
+        self._inference: LavaSession | None = None
+        super().__init__(layers, weights)
+
+    def _set_up(self, weights: dict[str, Int16Array]) -> None:
+        self._training = LavaSession(self.circuit, weights, **self._options)
+
+    def _write_weights(self, weights: dict[str, Int16Array]) -> None:
+        self._training.network.write_weights(weights)
+
+    def read_weights(self) -> dict[str, Int16Array]:
+        """Copies of W1 and W2."""
+        return self._training.network.read_weights()
+
+    def reset(self) -> None:
+        """Forget spikes under way and start the chain anew."""
+        self._training.reset()
+
+    def _train(self, x: UInt8Array, t: UInt8Array) -> Outcome:
+        outcome = self._training.run(x, t)
+        w = self.work
+        w.spikes, w.synaptic_events, w.updates, w.gate_breaches = self._training.network.engine.counters
+        return outcome
+
+    def _infer(self, x: UInt8Array) -> Outcome:
+        if self._inference is None:
+            self._inference = LavaSession(inference_circuit(*self.layers), self.read_weights(), **self._options)
+        self._inference.network.write_weights(self.read_weights())
+        self._inference.reset()
+        return self._inference.run(x)
+
+    def close(self) -> None:
+        """Stop both Lava runtimes."""
+        self._training.close()
+        if self._inference is not None:
+            self._inference.close()
