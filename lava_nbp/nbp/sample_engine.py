@@ -94,19 +94,30 @@ def _output_breaches(W2T, h, d, e):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _hidden_breaches(W1, W2T, rows, n, o, e):  # type: ignore[no-untyped-def]
-    """Spikes that closed h1, h1_lo, h1_hi and h1_T would fire; the weights are still those before the sample."""
+def _hidden_breaches(W1, rows, n, a1, e):  # type: ignore[no-untyped-def]
+    """Spikes that closed h1, h1_lo and h1_hi would fire in phases 9 and 13; W1 is still that before the sample."""
     count = 0
     for j in range(W1.shape[1]):
-        phase5 = phase9 = phase13 = 0
+        phase9 = phase13 = a1[j]  # what W1 x still is where nothing changes
+        if e[j] and a1[j] + n * _STEP > _BREACH:
+            phase9 = phase13 = 0
+            for k in range(n):
+                phase9 += changed(W1[rows[k], j], _STEP * (e[j] == 1))
+                phase13 += changed(W1[rows[k], j], _STEP * e[j])
+        count += phase9 > _BREACH_INHIBITED
+        count += phase13 > _BREACH
+    return 3 * count
+
+
+@njit(cache=True, nogil=True)
+def _backward_breaches(W2T, o):  # type: ignore[no-untyped-def]
+    """Spikes that closed h1_T would fire in phase 5; W2 is still that before the sample."""
+    count = 0
+    for j in range(W2T.shape[1]):
+        total = 0
         for k in range(o.shape[0]):
-            phase5 += o[k] * W2T[k, j]
-        for k in range(n):
-            phase9 += changed(W1[rows[k], j], _STEP * (e[j] == 1))
-            phase13 += changed(W1[rows[k], j], _STEP * e[j])
-        count += phase5 > _BREACH_INHIBITED
-        count += 3 * (phase9 > _BREACH_INHIBITED)
-        count += 3 * (phase13 > _BREACH)
+            total += o[k] * W2T[k, j]
+        count += total > _BREACH_INHIBITED
     return count
 
 
@@ -179,8 +190,10 @@ def _train(x, t, W1, W2T, spikes, membrane, work):  # type: ignore[no-untyped-de
         else:
             if a2_max + n_h * _STEP > _BREACH_INHIBITED or n_e * _WMAX > _BREACH:
                 work[_BREACHES] += _output_breaches(W2T, h, d, e)
-            if a1_max + n * _STEP > _BREACH or n_o * _WMAX > _BREACH_INHIBITED:
-                work[_BREACHES] += _hidden_breaches(W1, W2T, rows, n, spikes[i], e)
+            if a1_max + n * _STEP > _BREACH:
+                work[_BREACHES] += _hidden_breaches(W1, rows, n, a1, e)
+            if n_o * _WMAX > _BREACH_INHIBITED:
+                work[_BREACHES] += _backward_breaches(W2T, spikes[i])
 
         # Updates.
         for k in range(n_out):

@@ -1,0 +1,35 @@
+"""How good answers are: three figures that must not be mixed up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava_nbp.nbp.executor import Outcome, one_hot
+
+
+def accuracy(outcome: Outcome, labels: NDArray[np.int64], prefix: str) -> dict[str, float]:
+    """Fractions of samples that are right, in 0 .. 1.
+
+    Returns
+    -------
+    dict
+        ``{prefix}_accuracy_spikes``: the argmax of the output spikes is the label;
+        without any spike, or among several, the lowest class counts (the paper's readout).
+        ``{prefix}_accuracy_membrane``: the argmax of the output pre-activation is the label.
+        ``{prefix}_exact``: every output spikes just as the target says.
+    """
+    n_out = outcome.spikes.shape[1]
+    return {
+        f"{prefix}_accuracy_spikes": float((outcome.spikes.argmax(axis=1) == labels).mean()),
+        f"{prefix}_accuracy_membrane": float((outcome.membrane.argmax(axis=1) == labels).mean()),
+        f"{prefix}_exact": float((outcome.spikes == one_hot(labels, n_out)).all(axis=1).mean()),
+    }
+
+
+def best_epoch(history: list[dict[str, Any]], key: str) -> dict[str, Any] | None:
+    """The record with the largest value of a metric, the earliest of equals; None if none has it."""
+    having = [record for record in history if record.get(key) is not None]
+    return max(having, key=lambda record: (record[key], -record["epoch"])) if having else None
