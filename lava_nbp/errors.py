@@ -32,7 +32,11 @@ class ConfigError(LavaNBPError, ValueError):
 
 
 class CheckpointError(LavaNBPError):
-    """A checkpoint that cannot be read, written, or belongs to another experiment."""
+    """A checkpoint that cannot be read, or belongs to another experiment."""
+
+
+class OutputError(LavaNBPError):
+    """A file or folder that cannot be written: no permission, or a full disk."""
 
 
 class RuntimeFailure(LavaNBPError, RuntimeError):

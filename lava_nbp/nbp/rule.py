@@ -27,7 +27,10 @@ INITIAL_WEIGHT_MAX = 240
 
 
 def initial_weights(
-    layers: tuple[int, int, int], rng: np.random.Generator, clip: int = INITIAL_WEIGHT_MAX
+    layers: tuple[int, int, int],
+    rng: np.random.Generator,
+    clip: int = INITIAL_WEIGHT_MAX,
+    output_mean: float = 0.0,
 ) -> dict[str, Int16Array]:
     """Draw W1 and W2: normal(0, sqrt(2 / (n_pre + n_post))) * 1024, clipped, rounded toward zero to even.
 
@@ -39,6 +42,10 @@ def initial_weights(
         W1 is drawn first.
     clip : int
         Largest magnitude, an even number of at most 254.
+    output_mean : float
+        Mean of W2, in weight units; the paper's is 0. An output whose pre-activation
+        is <= 0 for all samples of its class never learns, since its error is gated by
+        o_lo; a mean of a few units keeps outputs from starting so.
 
     Raises
     ------
@@ -48,9 +55,9 @@ def initial_weights(
     if not 0 < clip <= PLASTIC_WEIGHT_MAX or clip % WEIGHT_STEP:
         raise WeightError(f"initial weights clipped to {clip}, but the limit is an even number in 2 .. {PLASTIC_WEIGHT_MAX}")
 
-    def draw(n_pre: int, n_post: int) -> Int16Array:
-        real = rng.normal(0.0, np.sqrt(2.0 / (n_pre + n_post)), (n_pre, n_post)) * THRESHOLD
+    def draw(n_pre: int, n_post: int, mean: float) -> Int16Array:
+        real = rng.normal(0.0, np.sqrt(2.0 / (n_pre + n_post)), (n_pre, n_post)) * THRESHOLD + mean
         return round_to_even_toward_zero(np.clip(real, -clip, clip)).astype(np.int16)
 
     n_in, n_hidden, n_out = layers
-    return {"W1": draw(n_in, n_hidden), "W2": draw(n_hidden, n_out)}
+    return {"W1": draw(n_in, n_hidden, 0.0), "W2": draw(n_hidden, n_out, output_mean)}

@@ -57,7 +57,7 @@ class Checkpoint:
 
         Raises
         ------
-        CheckpointError
+        OutputError
             If it cannot be written; the one before stays.
         """
         meta = {"format": _FORMAT, "config": self.config, "layers": self.layers, "history": self.history}

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from lava_nbp.errors import CheckpointError
+from lava_nbp.errors import OutputError
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
@@ -17,7 +17,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
 
     Raises
     ------
-    CheckpointError
+    OutputError
         If the folder cannot be written or the disk is full.
     """
     temporary = ""
@@ -40,7 +40,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
                 os.unlink(temporary)
         if isinstance(error, OSError):
             kept = f"; the {path.name} from before is kept" if path.exists() else ""
-            raise CheckpointError(f"{path} cannot be written: {error.strerror or error}{kept}; free space or choose another --out") from error
+            raise OutputError(f"{path} cannot be written: {error.strerror or error}{kept}; free space or choose another --out") from error
         raise
 
 
@@ -49,7 +49,7 @@ def write_text_atomically(path: Path, text: str) -> None:
 
     Raises
     ------
-    CheckpointError
+    OutputError
         As for `write_atomically`.
     """
 
@@ -64,7 +64,7 @@ def make_folder(path: Path) -> None:
 
     Raises
     ------
-    CheckpointError
+    OutputError
         If it cannot.
     """
     try:
@@ -72,7 +72,7 @@ def make_folder(path: Path) -> None:
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
-        raise CheckpointError(f"output folder {path} cannot be written: {error.strerror}; choose another --out") from error
+        raise OutputError(f"output folder {path} cannot be written: {error.strerror}; choose another --out") from error
 
 
 def _umask() -> int:

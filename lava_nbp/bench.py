@@ -1,0 +1,108 @@
+"""Microseconds per training sample of every executor, measured in one run on the same samples and weights."""
+
+from __future__ import annotations
+
+import platform
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava_nbp.data import load_dataset
+from lava_nbp.errors import DataError, LavaNBPError
+from lava_nbp.nbp.executor import Executor, UInt8Array, one_hot
+from lava_nbp.nbp.rule import initial_weights
+from lava_nbp.targets import make_executor
+
+#: What is measured: label, target, options, samples.
+_CASES: tuple[tuple[str, str, dict[str, str], int], ...] = (
+    ("NumPy loop (reference)", "reference", {}, 300),
+    ("sample", "sample", {}, 20_000),
+    ("spiking", "spiking", {}, 2_000),
+    ("lava, a sample per step", "lava", {"granularity": "sample"}, 1_000),
+    ("lava, a step per step", "lava", {"granularity": "step"}, 100),
+)
+#: Samples that every executor is run on to compare weights and answers.
+_CHECKED = 100
+
+
+def bench(layers: tuple[int, int, int], *, seed: int = 0, pre_train: int = 20_000) -> dict[str, Any]:
+    """Time the executors, after checking that they agree.
+
+    The samples are MNIST's where its files are found and n_in is 400 (a crop of 4
+    pixels) or 784, else random ones of which a quarter of the inputs is active. The
+    weights are those after `pre_train` samples, so that about as many updates are
+    made as in a training run, and every executor starts from the same.
+
+    Raises
+    ------
+    LavaNBPError
+        If two executors disagree.
+    """
+    x, t, data = _samples(layers, seed)
+    start = initial_weights(layers, np.random.default_rng([seed, 0]), output_mean=10.0)
+    with make_executor("sample", layers, start) as executor:
+        executor.train(x[:pre_train], t[:pre_train])
+        weights = executor.read_weights()
+    rows: list[dict[str, Any]] = []
+    agreed: dict[str, NDArray[Any]] | None = None
+    for label, target, options, n in _CASES:
+        with make_executor(target, layers, weights, **options) as executor:
+            outcome = executor.train(x[:_CHECKED], t[:_CHECKED])  # compiles, and warms up
+            found = {"spikes": outcome.spikes, **executor.read_weights()}
+            if agreed is None:
+                agreed = found
+            breaches = executor.work.gate_breaches
+            differing = [key for key in found if not np.array_equal(found[key], agreed[key])]
+            if differing:
+                raise LavaNBPError(
+                    f"{label} disagrees with the reference in {', '.join(differing)} after {_CHECKED} samples, "
+                    f"with {breaches} gate breaches; do not trust either"
+                )
+            executor.write_weights(weights)
+            rows.append({"executor": label, "target": target, **options, **_time(executor, x[:n], t[:n])})
+    loop = rows[0]["microseconds_per_sample"]
+    for row in rows:
+        row["times_faster_than_numpy_loop"] = loop / row["microseconds_per_sample"]
+    return {
+        "layers": list(layers),
+        "data": data,
+        "agree": True,
+        "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
+        "executors": rows,
+    }
+
+
+def _samples(layers: tuple[int, int, int], seed: int) -> tuple[UInt8Array, UInt8Array, str]:
+    n_in, _, n_out = layers
+    margin = {400: 4, 784: 0}.get(n_in)
+    if margin is not None and n_out == 10:
+        try:
+            dataset = load_dataset("mnist", margin=margin)
+        except DataError:
+            pass
+        else:
+            return dataset.train.x, one_hot(dataset.train.y, n_out), f"MNIST, {n_in} inputs"
+    rng = np.random.default_rng([seed, 1])
+    x = (rng.random((20_000, n_in)) < 0.25).astype(np.uint8)
+    return x, one_hot(rng.integers(0, n_out, len(x)), n_out), "random, a quarter of the inputs active"
+
+
+def _time(executor: Executor, x: UInt8Array, t: UInt8Array) -> dict[str, Any]:
+    work = executor.work
+    before = (work.samples, work.spikes, work.synaptic_events, work.updates, work.gate_breaches)
+    start = time.perf_counter()
+    executor.train(x, t)
+    seconds = time.perf_counter() - start
+    after = (work.samples, work.spikes, work.synaptic_events, work.updates, work.gate_breaches)
+    n = after[0] - before[0]
+    spikes, events, updates, breaches = ((b - a) / n for a, b in zip(before[1:], after[1:], strict=True))
+    return {
+        "samples": n,
+        "microseconds_per_sample": seconds / n * 1e6,
+        "spikes_per_sample": spikes,
+        "synaptic_events_per_sample": events,
+        "updates_per_sample": updates,
+        "gate_breaches_per_sample": breaches,
+    }

@@ -1,0 +1,305 @@
+"""The command line: train, evaluate, trace, bench, circuit, plot."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+from rich.table import Table
+
+from lava_nbp.errors import InputError, LavaNBPError
+from lava_nbp.training.loop import Progress
+
+# Modules that are slow to import (Lava, numba, matplotlib) are imported by the commands that need them.
+
+app = typer.Typer(
+    name="lava-nbp",
+    help="On-chip learning with exact backpropagation (nBP), for Lava and Loihi.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+_out = Console(soft_wrap=True)
+_err = Console(stderr=True, soft_wrap=True)
+
+_INTERRUPTED = 130
+
+
+class TargetName(str, Enum):
+    """Executors."""
+
+    reference = "reference"
+    sample = "sample"
+    spiking = "spiking"
+    lava = "lava"
+
+
+class CircuitChoice(str, Enum):
+    """Circuits."""
+
+    nbp = "nbp"
+    inference = "inference"
+
+
+class TableStyle(str, Enum):
+    """Ways to print a table."""
+
+    text = "text"
+    markdown = "markdown"
+
+
+RunFolder = Annotated[Path, typer.Argument(help="Folder of a training run.", show_default=False)]
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="Experiment, a TOML file like run_configs/digits.toml.", show_default=False)],
+    settings: Annotated[
+        Optional[list[str]],  # noqa: UP007 - typer reads the annotation at run time
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a key, like data.validation=5000 or target=lava; repeatable."),
+    ] = None,
+    out: Annotated[
+        Optional[Path],  # noqa: UP007
+        typer.Option(help="Folder for checkpoint and results; default runs/CONFIG-TARGET-seedN.", show_default=False),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint, bit for bit.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is in the folder.")] = False,
+    plot: Annotated[bool, typer.Option("--plot", help="Draw the figures at the end.")] = False,
+) -> None:
+    """Train a network, with a checkpoint after every epoch."""
+    from lava_nbp.training import load_config
+    from lava_nbp.training import train as run
+
+    if resume and overwrite:
+        raise InputError("--resume goes on with a run and --overwrite discards it; give one of them")
+    experiment = load_config(config, settings or [])
+    folder = out or Path("runs") / f"{config.stem}-{experiment.target}-seed{experiment.seed}"
+    try:
+        with _ShownProgress(_out) as progress:
+            result = run(experiment, folder, resume=resume, overwrite=overwrite, progress=progress)
+    except KeyboardInterrupt:
+        _err.print(
+            f"interrupted; the last finished epoch is in {escape(str(folder))}; go on with the same command and --resume"
+        )
+        raise typer.Exit(_INTERRUPTED) from None
+    _show_result(result)
+    _out.print(f"results: {escape(str(folder / 'result.json'))}")
+    if plot:
+        _show_figures(folder)
+
+
+@app.command()
+def evaluate(
+    run_dir: RunFolder,
+    target: Annotated[
+        Optional[TargetName],  # noqa: UP007
+        typer.Option(help="Executor; default the run's.", show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Evaluate a run's weights on the test set."""
+    from lava_nbp.training import evaluate_run
+
+    report = evaluate_run(run_dir, target.value if target else None)
+    if as_json:
+        _out.print_json(json.dumps(report))
+        return
+    _show_accuracies({name: report[name] for name in ("last", "chosen") if name in report})
+
+
+@app.command()
+def trace(
+    inputs: Annotated[Path, typer.Option(help=".npz with x (n, n_in), labels (n,), W1 (n_in, n_hid), W2 (n_hid, n_out).")],
+    target: Annotated[TargetName, typer.Option(help="Executor.")],
+    out: Annotated[Path, typer.Option(help=".npz that gets spikes/<population> and weights/<name>.")],
+    circuit: Annotated[CircuitChoice, typer.Option(help="Circuit.")] = CircuitChoice.nbp,
+) -> None:
+    """Record every spike of every population, and every weight after the last phase."""
+    from lava_nbp.trace import trace_file
+
+    result = trace_file(inputs, target.value, out, "nbp" if circuit is CircuitChoice.nbp else "inference")
+    steps = len(result["spikes/g00"])
+    n_spikes = sum(int(rows.sum()) for key, rows in result.items() if key.startswith("spikes/"))
+    _out.print(f"{n_spikes} spikes in {steps} steps: {escape(str(out))}")
+
+
+@app.command()
+def bench(
+    network: Annotated[str, typer.Option(help="Layer sizes.")] = "400-400-10",
+    out: Annotated[Path, typer.Option(help="JSON file to write.")] = Path("bench.json"),
+) -> None:
+    """Time every executor on the same samples and weights."""
+    from lava_nbp.bench import bench as run
+    from lava_nbp.training.files import write_text_atomically
+
+    layers = _layers(network)
+    report = run(layers)
+    write_text_atomically(out, json.dumps(report, indent=2) + "\n")
+    table = Table(title=f"training, {network}, {report['data']}; all executors agree")
+    table.add_column("executor")
+    for heading in ("us / sample", "x NumPy loop", "spikes", "synaptic events", "updates", "gate breaches"):
+        table.add_column(heading, justify="right")
+    for row in report["executors"]:
+        table.add_row(
+            row["executor"],
+            f"{row['microseconds_per_sample']:.1f}",
+            f"{row['times_faster_than_numpy_loop']:.2f}",
+            *(f"{row[f'{key}_per_sample']:.0f}" for key in ("spikes", "synaptic_events", "updates")),
+            f"{row['gate_breaches_per_sample']:.2f}",
+        )
+    _out.print(table)
+    _out.print("spikes, synaptic events, updates, breaches: per sample, as that executor does them")
+    _out.print(f"written: {escape(str(out))}")
+
+
+@app.command()
+def circuit(
+    name: Annotated[CircuitChoice, typer.Argument(help="Which circuit.")] = CircuitChoice.nbp,
+    network: Annotated[str, typer.Option(help="Layer sizes.")] = "400-400-10",
+    style: Annotated[TableStyle, typer.Option(help="How to print.")] = TableStyle.text,
+) -> None:
+    """Print a circuit's phase table."""
+    from lava_nbp.nbp.circuit import inference_circuit, training_circuit
+
+    layers = _layers(network)
+    made = (training_circuit if name is CircuitChoice.nbp else inference_circuit)(*layers)
+    if style is TableStyle.markdown:
+        print(made.table("markdown"))
+        return
+    print(made.table())
+    print(f"\n{network}: {made.n_neurons} neurons, {made.n_synapses} synapses, {made.n_dense_synapses} of them dense")
+    bounds = made.breach_bounds()
+    if bounds:
+        print("\nGate breaches are possible where the weights are large enough (executors count them):")
+        for bound in bounds:
+            print(f"  {bound}")
+    else:
+        print("\nNo weights can breach a gate in a network of this size.")
+
+
+@app.command()
+def plot(run_dir: RunFolder) -> None:
+    """Draw a run's spike raster, learning curve, weight histograms and confusion matrix into its folder."""
+    _show_figures(run_dir)
+
+
+def _show_figures(folder: Path) -> None:
+    from lava_nbp.plot import plot_run
+
+    for path in plot_run(folder):
+        _out.print(f"{path.stem.replace('_', ' ')}: {escape(str(path))}")
+
+
+def _layers(text: str) -> tuple[int, int, int]:
+    parts = text.split("-")
+    if len(parts) != 3 or not all(part.isdecimal() for part in parts):
+        raise InputError(f"network is {text!r}, but must be three sizes like 400-400-10")
+    n_in, n_hidden, n_out = (int(part) for part in parts)
+    return n_in, n_hidden, n_out
+
+
+def _show_result(result: dict[str, Any]) -> None:
+    network = "-".join(map(str, result["layers"]))
+    _out.print(
+        f"{result['dataset']} {network}, target {result['target']}, seed {result['seed']}: "
+        f"{result['epochs']} epochs, {result['microseconds_per_sample']:.1f} us per training sample"
+    )
+    names = {"last": "last epoch", "chosen": "epoch chosen on validation", "best_on_test": "best epoch on the test set"}
+    _show_accuracies({names[key]: result[key] for key in names if result[key] is not None})
+    if result["gate_breaches"]:
+        _out.print(
+            f"note: {result['gate_breaches']} gate breaches in training: spikes outside the schedule that a spiking "
+            f"executor and the chip fire too, and that the per-sample form leaves out (lava-nbp circuit tells where)"
+        )
+
+
+def _show_accuracies(rows: dict[str, dict[str, Any]]) -> None:
+    table = Table()
+    for heading in ("test set", "argmax of spikes", "argmax of membrane", "all outputs right"):
+        table.add_column(heading, justify="left" if heading == "test set" else "right")
+    for name, row in rows.items():
+        label = f"{name} ({row['epoch']})" if "epoch" in row else name
+        keys = ("test_accuracy_spikes", "test_accuracy_membrane", "test_exact")
+        table.add_row(label, *(f"{100 * row[key]:.2f} %" for key in keys))
+    _out.print(table)
+
+
+class _ShownProgress(Progress):
+    """A progress bar with rate and remaining time; a line per epoch where there is no terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._task: TaskID | None = None
+        self._bar = RichProgress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("samples, {task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> _ShownProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def start(self, epochs: int, samples: int, done: int) -> None:
+        self._epochs = epochs
+        self._task = self._bar.add_task(
+            f"epoch {done + 1}/{epochs}", total=epochs * samples, completed=done * samples, rate=""
+        )
+        if done:
+            self._console.print(f"going on after epoch {done}")
+
+    def advance(self, samples: int) -> None:
+        if self._task is not None:
+            self._bar.advance(self._task, samples)
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        epoch, spikes = record["epoch"], 100 * record["test_accuracy_spikes"]
+        rate = f"{record['microseconds_per_sample']:.1f} us each, test {spikes:.1f} %"
+        if self._task is not None:
+            self._bar.update(self._task, description=f"epoch {min(epoch + 1, self._epochs)}/{self._epochs}", rate=rate)
+        if not self._console.is_terminal:
+            self._console.print(f"epoch {epoch}/{self._epochs}: {rate}")
+
+
+def main() -> None:
+    """Entry point: one line for every expected error, exit code 2; 130 after Ctrl-C."""
+    signal.signal(signal.SIGTERM, _terminate)
+    command: Callable[..., Any] = typer.main.get_command(app)
+    try:
+        code = command(standalone_mode=False)
+    except LavaNBPError as error:
+        _err.print(f"error: {escape(str(error))}", highlight=False)
+        code = 2
+    except (KeyboardInterrupt, typer.Abort):
+        _err.print("interrupted")
+        code = _INTERRUPTED
+    except Exception as error:
+        show = getattr(error, "show", None)  # a usage error of the command line
+        if show is None:
+            raise
+        show()
+        code = int(getattr(error, "exit_code", 2))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _terminate(number: int, frame: object) -> None:
+    # As an exception, so that checkpoints and children are left in order.
+    raise SystemExit(128 + number)

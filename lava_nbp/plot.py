@@ -1,0 +1,177 @@
+"""Figures, drawn to files without a display: raster, learning curve, weight histograms, confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from lava_nbp.errors import CheckpointError, OutputError
+from lava_nbp.nbp.circuit import Circuit
+
+# Okabe and Ito's colours, told apart by the colour-blind.
+_BLUE, _ORANGE, _GREEN, _PURPLE, _GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#999999"
+_PHASE_SHADES = ("#FFFFFF", "#EFEFEF")
+_GROW, _SHRINK = "#D5E8F5", "#FBE3CB"
+
+
+def raster(circuit: Circuit, spikes: Mapping[str, NDArray[np.uint8]], path: Path, title: str = "") -> Path:
+    """Draw spikes of all populations against steps, phases shaded, populations named.
+
+    Phases in which plastic weights may grow are shaded blue, those in which they may
+    shrink orange.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        What ran.
+    spikes : mapping
+        (steps, size) per population, row 0 being phase 0; as from `lava_nbp.trace.trace`.
+    path : path
+        File to write; its suffix chooses the format.
+    """
+    names = [p.name for p in circuit.populations]
+    steps = len(next(iter(spikes.values())))
+    # Every population gets a band; large ones no more than six times a single neuron.
+    heights = [1.0 + 5.0 * (1 - 1 / circuit[name].size) for name in names]
+    tops = np.cumsum(heights)
+    figure = Figure(figsize=(max(7.0, 0.28 * steps), 0.16 * float(tops[-1]) + 1.2), layout="constrained")
+    axes = figure.add_subplot()
+    for step in range(steps):
+        phase = step % circuit.period
+        learns = bool(circuit.learning_pairs(phase)) and (phase != 0 or step > 0)
+        shade = (_GROW if circuit.reward(phase) else _SHRINK) if learns else _PHASE_SHADES[step % 2]
+        axes.axvspan(step - 0.5, step + 0.5, color=shade, linewidth=0)
+    for name, top, height in zip(names, tops, heights, strict=True):
+        when, which = np.nonzero(spikes[name])
+        size = circuit[name].size
+        y = top - height + height * (0.1 + 0.8 * (which + 0.5) / size)
+        axes.scatter(when, y, s=30.0 if size == 1 else 4.0, marker="|", color="black" if size > 1 else _BLUE, linewidths=0.8)
+        axes.axhline(top, color=_GREY, linewidth=0.4)
+    axes.set_yticks(tops - np.array(heights) / 2, names, fontsize=7)
+    axes.set_xticks(range(steps), [str(s % circuit.period) for s in range(steps)], fontsize=6)
+    axes.set_xlim(-0.5, steps - 0.5)
+    axes.set_ylim(float(tops[-1]), 0)
+    axes.set_xlabel("phase (blue: weights may grow, orange: may shrink)")
+    axes.set_title(title or f"{circuit.name} circuit, {'-'.join(map(str, circuit.layers))}", fontsize=10)
+    return _save(figure, path)
+
+
+def learning_curve(history: Sequence[Mapping[str, Any]], path: Path, title: str = "") -> Path:
+    """Draw accuracies against epochs; the chosen epoch is marked if there is a validation split."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot()
+    epochs = [record["epoch"] for record in history]
+    curves = (
+        ("train_accuracy_spikes", "training, while learning (spikes)", _GREY, ":"),
+        ("validation_accuracy_spikes", "validation (spikes)", _GREEN, "--"),
+        ("test_accuracy_spikes", "test, argmax of output spikes", _BLUE, "-"),
+        ("test_accuracy_membrane", "test, argmax of output pre-activation", _ORANGE, "-"),
+        ("test_exact", "test, all outputs right", _PURPLE, "-."),
+    )
+    for key, label, colour, style in curves:
+        if key in history[0]:
+            axes.plot(epochs, [100 * r[key] for r in history], style, color=colour, label=label, linewidth=1.4)
+    if "validation_accuracy_spikes" in history[0]:
+        chosen = max(history, key=lambda r: (r["validation_accuracy_spikes"], -r["epoch"]))
+        axes.axvline(chosen["epoch"], color=_GREEN, linewidth=0.8)
+        axes.annotate(f" chosen: {chosen['epoch']}", (chosen["epoch"], axes.get_ylim()[0]), fontsize=8, color=_GREEN, va="bottom")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("right (%)")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, loc="lower right")
+    axes.set_title(title, fontsize=10)
+    return _save(figure, path)
+
+
+def weight_histograms(weights: Mapping[str, NDArray[np.int16]], path: Path, title: str = "") -> Path:
+    """Draw the distribution of each matrix over its 255 possible values."""
+    figure = Figure(figsize=(4 * len(weights), 3.2), layout="constrained")
+    for k, (name, matrix) in enumerate(weights.items()):
+        axes = figure.add_subplot(1, len(weights), k + 1)
+        axes.hist(matrix.ravel(), bins=np.arange(-261, 263, 12).tolist(), color=_BLUE)
+        saturated = float((np.abs(matrix) == 254).mean())
+        axes.set_title(f"{name} {matrix.shape}, {100 * saturated:.1f} % saturated", fontsize=9)
+        axes.set_xlabel("weight")
+        axes.set_ylabel("synapses")
+    figure.suptitle(title, fontsize=10)
+    return _save(figure, path)
+
+
+def confusion_matrix(
+    answers: NDArray[np.integer[Any]], labels: NDArray[np.integer[Any]], classes: Sequence[str], path: Path, title: str = ""
+) -> Path:
+    """Draw how often each class (rows) was answered as each (columns), with counts."""
+    from sklearn.metrics import confusion_matrix as count
+
+    n = len(classes)
+    counts = count(labels, answers, labels=np.arange(n))
+    figure = Figure(figsize=(1.8 + 0.5 * n, 1.6 + 0.45 * n), layout="constrained")
+    axes: Axes = figure.add_subplot()
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(share, cmap="cividis", vmin=0, vmax=1)
+    for i, j in np.ndindex(n, n):
+        if counts[i, j]:
+            colour = "black" if share[i, j] > 0.5 else "white"
+            axes.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=7, color=colour)
+    axes.set_xticks(range(n), classes, rotation=45 if max(map(len, classes)) > 2 else 0, ha="right", fontsize=8)
+    axes.set_yticks(range(n), classes, fontsize=8)
+    axes.set_xlabel("answer")
+    axes.set_ylabel("class")
+    axes.set_title(title, fontsize=10)
+    return _save(figure, path)
+
+
+def plot_run(folder: Path) -> list[Path]:
+    """Draw all figures of a training run into its folder; return their paths.
+
+    Raises
+    ------
+    LavaNBPError
+        If the run's checkpoint or data cannot be used.
+    """
+    from lava_nbp.nbp.circuit import training_circuit
+    from lava_nbp.targets import make_executor
+    from lava_nbp.trace import trace
+    from lava_nbp.training.checkpoint import load_checkpoint
+    from lava_nbp.training.loop import checkpoint_config, load_run_data
+
+    state = load_checkpoint(folder)
+    if not state.history:
+        raise CheckpointError(f"{folder} holds no finished epoch yet; nothing to draw")
+    config = checkpoint_config(state, folder)
+    dataset = load_run_data(config)
+    weights = state.chosen or state.weights
+    name = f"{config.data.name} {'-'.join(map(str, state.layers))}, seed {config.seed}"
+    shown = slice(0, 3)
+    spikes = trace("spiking", dataset.test.x[shown], dataset.test.y[shown], weights)
+    with make_executor("sample", state.layers, weights) as executor:
+        answers = executor.infer(dataset.test.x).spikes.argmax(axis=1)
+    return [
+        raster(
+            training_circuit(*state.layers),
+            {key.removeprefix("spikes/"): rows for key, rows in spikes.items() if key.startswith("spikes/")},
+            folder / "raster.png",
+            f"{name}: three samples after training",
+        ),
+        learning_curve(state.history, folder / "learning_curve.png", name),
+        weight_histograms(weights, folder / "weights.png", name),
+        confusion_matrix(answers, dataset.test.y, dataset.classes, folder / "confusion_matrix.png", f"{name}: test set, by output spikes"),
+    ]
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    # Figure without pyplot: no display, no global state. Text stays text in SVG.
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        try:
+            figure.savefig(path, dpi=150)
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            raise OutputError(f"figure {path} cannot be written: {error.strerror or error}") from error
+    return path

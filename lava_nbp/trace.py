@@ -1,0 +1,155 @@
+"""Every spike of every population, and every weight, for given samples and weights."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava_nbp.errors import InputError
+from lava_nbp.fixed_point import Int16Array
+from lava_nbp.nbp.circuit import Circuit, inference_circuit, training_circuit
+from lava_nbp.nbp.executor import UInt8Array, check_network_weights, check_spikes, one_hot
+from lava_nbp.training.files import write_atomically
+
+CircuitName = Literal["nbp", "inference"]
+_ARRAYS = ("x", "labels", "W1", "W2")
+
+
+def trace(
+    target: str, inputs: Any, labels: Any, weights: Mapping[str, Any], circuit_name: CircuitName = "nbp"
+) -> dict[str, NDArray[Any]]:
+    """Run a circuit from its very first step and record everything.
+
+    Parameters
+    ----------
+    target : {"reference", "sample", "spiking", "lava"}
+        Executor. The first two compute whole samples; their spikes are those that the
+        phase table assigns to what they compute.
+    inputs : (n, n_in)
+        0 or 1.
+    labels : (n,)
+        Integers in 0 .. n_out - 1.
+    weights : mapping
+        W1 (n_in, n_hidden), W2 (n_hidden, n_out).
+    circuit_name : {"nbp", "inference"}
+        Training (12 phases) or inference alone (4 phases; labels are not used).
+
+    Returns
+    -------
+    dict
+        ``spikes/<population>`` (n * period + 1, size) uint8: row 0 is the step in which
+        g00 first fires, the last row is phase `period` of the last sample.
+        ``weights/<name>`` for every dense projection, (pre, post) int16, after the last row.
+
+    Raises
+    ------
+    InputError, WeightError
+        For wrong shapes, types or values.
+    """
+    W1, W2 = (np.asarray(weights[name]) for name in ("W1", "W2"))
+    if W1.ndim != 2 or W2.ndim != 2:
+        raise InputError(f"W1 and W2 have shapes {W1.shape} and {W2.shape}, but must be matrices (pre, post)")
+    make = {"nbp": training_circuit, "inference": inference_circuit}.get(circuit_name)
+    if make is None:
+        raise InputError(f"circuit is {circuit_name!r}, but must be 'nbp' or 'inference'")
+    circuit = make(W1.shape[0], W1.shape[1], W2.shape[1])
+    checked = check_network_weights(circuit, {"W1": W1, "W2": W2})
+    x = check_spikes(inputs, circuit.layers[0], "x")
+    t = one_hot(labels, circuit.layers[-1])
+    if len(t) != len(x):
+        raise InputError(f"{len(x)} rows in x but {len(t)} labels; give one label per row")
+    if len(x) == 0:
+        raise InputError("x has no rows; give at least one sample")
+    if target in ("reference", "sample"):
+        spikes, projections = _per_sample(target, circuit, x, t, checked)
+    elif target == "spiking":
+        spikes, projections = _spiking(circuit, x, t, checked)
+    elif target == "lava":
+        spikes, projections = _lava(circuit, x, t, checked)
+    else:
+        raise InputError(f"target is {target!r}, but must be reference, sample, spiking or lava")
+    return {f"spikes/{k}": v for k, v in spikes.items()} | {f"weights/{k}": v for k, v in projections.items()}
+
+
+def trace_file(inputs: Path, target: str, out: Path, circuit_name: CircuitName) -> dict[str, NDArray[Any]]:
+    """Trace what an .npz file holds (x, labels, W1, W2) into another .npz file.
+
+    Raises
+    ------
+    InputError, WeightError
+        For an unreadable file, missing arrays, wrong shapes, types or values; nothing is written then.
+    OutputError
+        If the output cannot be written.
+    """
+    try:
+        with np.load(inputs, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        raise InputError(f"{inputs} cannot be read as .npz: {error}; write it with numpy.savez") from error
+    missing = [name for name in _ARRAYS if name not in arrays]
+    if missing:
+        raise InputError(f"{inputs} lacks {', '.join(missing)}; it needs {', '.join(_ARRAYS)}")
+    result = trace(target, arrays["x"], arrays["labels"], {k: arrays[k] for k in ("W1", "W2")}, circuit_name)
+
+    def write(file: BinaryIO) -> None:
+        np.savez_compressed(file, **result)
+
+    write_atomically(out, write)
+    return result
+
+
+Traced = tuple[dict[str, UInt8Array], dict[str, Int16Array]]
+
+
+def _per_sample(target: str, circuit: Circuit, x: UInt8Array, t: UInt8Array, weights: dict[str, Int16Array]) -> Traced:
+    from lava_nbp.nbp import reference
+    from lava_nbp.targets import make_executor
+
+    n_in, n_hidden, n_out = circuit.layers
+    executor = make_executor(target, (n_in, n_hidden, n_out), weights)
+    spikes = {p.name: np.zeros((len(x) * circuit.period + 1, p.size), np.uint8) for p in circuit.populations}
+    for i in range(len(x)):
+        w = executor.read_weights()
+        if circuit.learning:
+            rows = reference.training_raster(circuit, reference.train_sample(w["W1"], w["W2"], x[i], t[i]))
+            executor.train(x[i : i + 1], t[i : i + 1])
+        else:
+            hidden, _ = reference.infer_sample(w["W1"], w["W2"], x[i])
+            output = executor.infer(x[i : i + 1]).spikes[0].astype(bool)
+            rows = reference.inference_raster(circuit, x[i], hidden, output)
+        for name, raster in rows.items():
+            start = i * circuit.period
+            spikes[name][start : start + circuit.period + 1] |= raster
+    w = executor.read_weights()
+    projections = {
+        p.name: (p.sign * (w[p.matrix].T if p.transposed else w[p.matrix])).astype(np.int16)
+        for p in circuit.projections
+    }
+    return spikes, projections
+
+
+def _spiking(circuit: Circuit, x: UInt8Array, t: UInt8Array, weights: dict[str, Int16Array]) -> Traced:
+    from lava_nbp.nbp.spiking_engine import SpikingEngine
+
+    engine = SpikingEngine(circuit, weights)
+    _, raster = engine.run(*(x, t)[: len(circuit.sources)], record=True)
+    assert raster is not None
+    return engine.split(raster), engine.projections
+
+
+def _lava(circuit: Circuit, x: UInt8Array, t: UInt8Array, weights: dict[str, Int16Array]) -> Traced:
+    from lava_nbp.lava_executor import LavaSession
+
+    # One circuit step per Lava step, so that row 0 comes from Lava too.
+    session = LavaSession(circuit, weights, granularity="step", raster=True, capacity=len(x))
+    try:
+        session.run(x, t)
+        assert session.sink.raster is not None
+        return session.network.split(session.sink.raster.copy()), session.network.read_projections()
+    finally:
+        session.close()
