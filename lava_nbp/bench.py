@@ -16,7 +16,7 @@ from lava_nbp.nbp.rule import initial_weights
 from lava_nbp.targets import make_executor
 
 #: What is measured: label, target, options, samples.
-_CASES: tuple[tuple[str, str, dict[str, str], int], ...] = (
+_CASES: tuple[tuple[str, str, dict[str, Any], int], ...] = (
     ("NumPy loop (reference)", "reference", {}, 300),
     ("sample", "sample", {}, 20_000),
     ("spiking", "spiking", {}, 2_000),
@@ -46,13 +46,12 @@ def bench(layers: tuple[int, int, int], *, seed: int = 0, pre_train: int = 20_00
         executor.train(x[:pre_train], t[:pre_train])
         weights = executor.read_weights()
     rows: list[dict[str, Any]] = []
-    agreed: dict[str, NDArray[Any]] | None = None
+    agreed: dict[str, NDArray[Any]] = {}
     for label, target, options, n in _CASES:
         with make_executor(target, layers, weights, **options) as executor:
             outcome = executor.train(x[:_CHECKED], t[:_CHECKED])  # compiles, and warms up
-            found = {"spikes": outcome.spikes, **executor.read_weights()}
-            if agreed is None:
-                agreed = found
+            found: dict[str, NDArray[Any]] = {"spikes": outcome.spikes, **executor.read_weights()}
+            agreed = agreed or found
             breaches = executor.work.gate_breaches
             differing = [key for key in found if not np.array_equal(found[key], agreed[key])]
             if differing:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -63,13 +63,17 @@ RunFolder = Annotated[Path, typer.Argument(help="Folder of a training run.", sho
 
 @app.command()
 def train(
-    config: Annotated[Path, typer.Argument(help="Experiment, a TOML file like run_configs/digits.toml.", show_default=False)],
+    config: Annotated[
+        Path, typer.Argument(help="Experiment, a TOML file like run_configs/digits.toml.", show_default=False)
+    ],
     settings: Annotated[
-        Optional[list[str]],  # noqa: UP007 - typer reads the annotation at run time
-        typer.Option("--set", metavar="KEY=VALUE", help="Override a key, like data.validation=5000 or target=lava; repeatable."),
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Override a key, like data.validation=5000 or target=lava; repeatable."
+        ),
     ] = None,
     out: Annotated[
-        Optional[Path],  # noqa: UP007
+        Path | None,
         typer.Option(help="Folder for checkpoint and results; default runs/CONFIG-TARGET-seedN.", show_default=False),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint, bit for bit.")] = False,
@@ -88,9 +92,7 @@ def train(
         with _ShownProgress(_out) as progress:
             result = run(experiment, folder, resume=resume, overwrite=overwrite, progress=progress)
     except KeyboardInterrupt:
-        _err.print(
-            f"interrupted; the last finished epoch is in {escape(str(folder))}; go on with the same command and --resume"
-        )
+        _err.print(f"interrupted; the last finished epoch is in {escape(str(folder))}; --resume goes on from there")
         raise typer.Exit(_INTERRUPTED) from None
     _show_result(result)
     _out.print(f"results: {escape(str(folder / 'result.json'))}")
@@ -102,7 +104,7 @@ def train(
 def evaluate(
     run_dir: RunFolder,
     target: Annotated[
-        Optional[TargetName],  # noqa: UP007
+        TargetName | None,
         typer.Option(help="Executor; default the run's.", show_default=False),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -119,7 +121,9 @@ def evaluate(
 
 @app.command()
 def trace(
-    inputs: Annotated[Path, typer.Option(help=".npz with x (n, n_in), labels (n,), W1 (n_in, n_hid), W2 (n_hid, n_out).")],
+    inputs: Annotated[
+        Path, typer.Option(help=".npz with x (n, n_in), labels (n,), W1 (n_in, n_hid), W2 (n_hid, n_out).")
+    ],
     target: Annotated[TargetName, typer.Option(help="Executor.")],
     out: Annotated[Path, typer.Option(help=".npz that gets spikes/<population> and weights/<name>.")],
     circuit: Annotated[CircuitChoice, typer.Option(help="Circuit.")] = CircuitChoice.nbp,

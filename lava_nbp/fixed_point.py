@@ -36,9 +36,10 @@ def wrap_input(total: ArrayLike) -> Int64Array:
     u = 64 * total is kept modulo 2**24 in (-2**23, 2**23], the range of Lava's
     fixed-point LIF; in weight units that is (-2**17, 2**17].
     """
-    total = np.asarray(total, dtype=np.int64)
+    summed = np.asarray(total, dtype=np.int64)
     period = 2 * INPUT_HALF_RANGE
-    return INPUT_HALF_RANGE - (INPUT_HALF_RANGE - total) % period
+    wrapped: Int64Array = INPUT_HALF_RANGE - (INPUT_HALF_RANGE - summed) % period
+    return wrapped
 
 
 def saturate(value: ArrayLike, magnitude: int) -> Int64Array:

@@ -108,7 +108,7 @@ class LavaExecutor(Executor):
 
     Parameters
     ----------
-    layers, weights
+    layers, weights, guarded
         As for every `Executor`.
     granularity : {"step", "sample"}
         What one Lava step is.
@@ -122,12 +122,14 @@ class LavaExecutor(Executor):
         self,
         layers: tuple[int, int, int],
         weights: Mapping[str, Any],
+        *,
+        guarded: bool = False,
         granularity: Granularity = "sample",
         timeout: float | None = None,
     ) -> None:
         self._options: dict[str, Any] = {"granularity": granularity, "timeout": timeout}
         self._inference: LavaSession | None = None
-        super().__init__(layers, weights)
+        super().__init__(layers, weights, guarded=guarded)
 
     def _set_up(self, weights: dict[str, Int16Array]) -> None:
         self._training = LavaSession(self.circuit, weights, **self._options)

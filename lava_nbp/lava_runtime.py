@@ -28,6 +28,7 @@ from lava.magma.core.process.message_interface_enum import ActorType
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
 from lava.magma.runtime.message_infrastructure.multiprocessing import MultiProcessing
+from lava.magma.runtime.message_infrastructure.shared_memory_manager import SharedMemoryManager
 from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, MGMT_RESPONSE, enum_equal, enum_to_np
 from lava.magma.runtime.runtime import Runtime
 
@@ -116,9 +117,8 @@ class _GuardedMultiProcessing(MultiProcessing):  # type: ignore[misc]
     """Children that end with their parent."""
 
     def start(self) -> None:
-        super_manager = _shared_memory_manager()
-        self._smm = super_manager
-        super_manager._manager.start(initializer=_die_with_parent(os.getpid()))
+        self._smm = SharedMemoryManager()
+        self._smm._manager.start(initializer=_die_with_parent(os.getpid()))
 
     def build_actor(self, target_fn: Callable[..., Any], builder: Any, exception_q: Any = None) -> Any:
         prepare = _die_with_parent(os.getpid())
@@ -130,12 +130,6 @@ class _GuardedMultiProcessing(MultiProcessing):  # type: ignore[misc]
         actor = super().build_actor(guarded, builder, exception_q)
         actor.name = str(getattr(getattr(builder, "proc_model", builder), "__name__", type(builder).__name__))
         return actor
-
-
-def _shared_memory_manager() -> Any:
-    from lava.magma.runtime.message_infrastructure.shared_memory_manager import SharedMemoryManager
-
-    return SharedMemoryManager()
 
 
 class _WatchedRuntime(Runtime):  # type: ignore[misc]
@@ -163,7 +157,7 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
             error = queue.get()
             if error is not None:
                 raise RuntimeFailure(f"a Lava model failed while it was built: {_trace(error)}") from error
-        self.exception_q = []
+        self.exception_q: list[Any] = []
         self._is_initialized = True
 
     def run_steps(self, steps: int, deadline: float | None) -> None:
@@ -205,7 +199,7 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
         self.stopped = True
         _running.discard(self)
         self._is_initialized = self._is_running = self._is_started = False
-        infrastructure = self._messaging_infrastructure
+        infrastructure: Any = self._messaging_infrastructure
         if infrastructure is None:
             return
         for actor in infrastructure.actors:

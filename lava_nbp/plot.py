@@ -52,7 +52,9 @@ def raster(circuit: Circuit, spikes: Mapping[str, NDArray[np.uint8]], path: Path
         when, which = np.nonzero(spikes[name])
         size = circuit[name].size
         y = top - height + height * (0.1 + 0.8 * (which + 0.5) / size)
-        axes.scatter(when, y, s=30.0 if size == 1 else 4.0, marker="|", color="black" if size > 1 else _BLUE, linewidths=0.8)
+        axes.scatter(
+            when, y, s=30.0 if size == 1 else 4.0, marker="|", color="black" if size > 1 else _BLUE, linewidths=0.8
+        )
         axes.axhline(top, color=_GREY, linewidth=0.4)
     axes.set_yticks(tops - np.array(heights) / 2, names, fontsize=7)
     axes.set_xticks(range(steps), [str(s % circuit.period) for s in range(steps)], fontsize=6)
@@ -81,7 +83,9 @@ def learning_curve(history: Sequence[Mapping[str, Any]], path: Path, title: str 
     if "validation_accuracy_spikes" in history[0]:
         chosen = max(history, key=lambda r: (r["validation_accuracy_spikes"], -r["epoch"]))
         axes.axvline(chosen["epoch"], color=_GREEN, linewidth=0.8)
-        axes.annotate(f" chosen: {chosen['epoch']}", (chosen["epoch"], axes.get_ylim()[0]), fontsize=8, color=_GREEN, va="bottom")
+        axes.annotate(
+            f" chosen: {chosen['epoch']}", (chosen["epoch"], axes.get_ylim()[0]), fontsize=8, color=_GREEN, va="bottom"
+        )
     axes.set_xlabel("epoch")
     axes.set_ylabel("right (%)")
     axes.grid(alpha=0.3)
@@ -105,7 +109,11 @@ def weight_histograms(weights: Mapping[str, NDArray[np.int16]], path: Path, titl
 
 
 def confusion_matrix(
-    answers: NDArray[np.integer[Any]], labels: NDArray[np.integer[Any]], classes: Sequence[str], path: Path, title: str = ""
+    answers: NDArray[np.integer[Any]],
+    labels: NDArray[np.integer[Any]],
+    classes: Sequence[str],
+    path: Path,
+    title: str = "",
 ) -> Path:
     """Draw how often each class (rows) was answered as each (columns), with counts."""
     from sklearn.metrics import confusion_matrix as count
@@ -162,7 +170,13 @@ def plot_run(folder: Path) -> list[Path]:
         ),
         learning_curve(state.history, folder / "learning_curve.png", name),
         weight_histograms(weights, folder / "weights.png", name),
-        confusion_matrix(answers, dataset.test.y, dataset.classes, folder / "confusion_matrix.png", f"{name}: test set, by output spikes"),
+        confusion_matrix(
+            answers,
+            dataset.test.y,
+            dataset.classes,
+            folder / "confusion_matrix.png",
+            f"{name}: test set, by output spikes",
+        ),
     ]
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lava_nbp.errors import InputError
 from lava_nbp.fixed_point import Int16Array
 from lava_nbp.nbp.circuit import Circuit, inference_circuit, training_circuit
-from lava_nbp.nbp.executor import UInt8Array, check_network_weights, check_spikes, one_hot
+from lava_nbp.nbp.executor import ClosedLimits, UInt8Array, check_network_weights, check_spikes, one_hot
 from lava_nbp.training.files import write_atomically
 
 CircuitName = Literal["nbp", "inference"]
@@ -112,11 +112,12 @@ def _per_sample(target: str, circuit: Circuit, x: UInt8Array, t: UInt8Array, wei
 
     n_in, n_hidden, n_out = circuit.layers
     executor = make_executor(target, (n_in, n_hidden, n_out), weights)
+    closed = ClosedLimits.of(executor.circuit)
     spikes = {p.name: np.zeros((len(x) * circuit.period + 1, p.size), np.uint8) for p in circuit.populations}
     for i in range(len(x)):
         w = executor.read_weights()
         if circuit.learning:
-            rows = reference.training_raster(circuit, reference.train_sample(w["W1"], w["W2"], x[i], t[i]))
+            rows = reference.training_raster(circuit, reference.train_sample(w["W1"], w["W2"], x[i], t[i], closed))
             executor.train(x[i : i + 1], t[i : i + 1])
         else:
             hidden, _ = reference.infer_sample(w["W1"], w["W2"], x[i])

@@ -20,7 +20,10 @@ def crop(images: NDArray[Any], margin: int) -> NDArray[Any]:
     """
     smallest = min(images.shape[1:])
     if margin < 0 or 2 * margin >= smallest:
-        raise InputError(f"crop is {margin}, but images of {images.shape[1]} x {images.shape[2]} pixels allow 0 .. {(smallest - 1) // 2}")
+        raise InputError(
+            f"crop is {margin}, but images of {images.shape[1]} x {images.shape[2]} pixels "
+            f"allow 0 .. {(smallest - 1) // 2}"
+        )
     return images[:, margin : images.shape[1] - margin, margin : images.shape[2] - margin]
 
 
@@ -34,10 +37,14 @@ def down_sample(images: NDArray[Any], side: int) -> NDArray[np.float64]:
     """
     smallest = min(images.shape[1:])
     if not 1 <= side <= smallest:
-        raise InputError(f"side is {side}, but images of {images.shape[1]} x {images.shape[2]} pixels allow 1 .. {smallest}")
+        raise InputError(
+            f"side is {side}, but images of {images.shape[1]} x {images.shape[2]} pixels allow 1 .. {smallest}"
+        )
     rows, columns = (_area_means(n, side) for n in images.shape[1:])
     # In parts, so that the float copy of a large data set never exists as a whole.
-    parts = [rows @ part.astype(np.float64) @ columns.T for part in np.array_split(images, len(images) // 2000 + 1)]
+    parts: list[NDArray[np.float64]] = [
+        rows @ part.astype(np.float64) @ columns.T for part in np.array_split(images, len(images) // 2000 + 1)
+    ]
     return np.concatenate(parts)
 
 
@@ -46,7 +53,8 @@ def _area_means(n: int, side: int) -> NDArray[np.float64]:
     edges = np.linspace(0, n, side + 1)
     pixels = np.arange(n)
     covered = np.minimum(pixels + 1, edges[1:, None]) - np.maximum(pixels, edges[:-1, None])
-    return np.clip(covered, 0, None) * side / n
+    shares: NDArray[np.float64] = np.clip(covered, 0, None) * side / n
+    return shares
 
 
 def binarise(images: NDArray[Any], threshold: float, full_scale: float) -> NDArray[np.uint8]:

@@ -105,7 +105,9 @@ def load_torchvision(name: str, root: str | None, *, download: bool, verify: boo
     try:
         from torchvision import datasets
     except ImportError as error:
-        raise DataError(f"{name} is read by torchvision, which is not installed ({error}); run: pip install 'lava-nbp[vision]'") from None
+        raise DataError(
+            f"{name} is read by torchvision, which is not installed ({error}); run: pip install 'lava-nbp[vision]'"
+        ) from None
 
     raw = Path(folder) / _class_name(name) / "raw"
     make = getattr(datasets, _class_name(name))
@@ -123,9 +125,14 @@ def load_torchvision(name: str, root: str | None, *, download: bool, verify: boo
         parts[part] = held.data.numpy(), held.targets.numpy().astype(np.int64)
         images, labels = parts[part]
         if len(images) != len(labels):
-            raise DataError(f"{raw / _FILES[part + ' images']} holds {len(images)} images, but the labels file {len(labels)} labels; {_cure(raw)}")
+            raise DataError(
+                f"{raw / _FILES[part + ' images']} holds {len(images)} images, but the labels file "
+                f"{len(labels)} labels; {_cure(raw)}"
+            )
         if labels.min() < 0 or labels.max() > 9:
-            raise DataError(f"{raw / _FILES[part + ' labels']} holds the label {labels.max()}, outside 0 .. 9; {_cure(raw)}")
+            raise DataError(
+                f"{raw / _FILES[part + ' labels']} holds the label {labels.max()}, outside 0 .. 9; {_cure(raw)}"
+            )
     classes = _FASHION_CLASSES if name == "fashion_mnist" else tuple(str(k) for k in range(10))
     return Images(*parts["train"], *parts["test"], full_scale=255.0, classes=classes)
 
@@ -139,7 +146,7 @@ def _cure(raw: Path) -> str:
 
 
 def _check_idx(path: Path, sha256: str | None, *, labels: bool) -> None:
-    """Check an IDX file: there, of the size its header tells, and, if it has the published size, the published content."""
+    """Check that an IDX file is there, as long as its header says, and, if it has the published size, as published."""
     if not path.is_file():
         raise DataError(f"{path} is missing; {_cure(path.parent)}")
     try:
@@ -151,12 +158,17 @@ def _check_idx(path: Path, sha256: str | None, *, labels: bool) -> None:
     if len(content) < header:
         raise DataError(f"{path} is truncated: {len(content)} bytes, not even a header; {_cure(path.parent)}")
     if content[:4] != bytes((0, 0, 8, n_dimensions)):
-        raise DataError(f"{path} is corrupt: it does not begin like an IDX file of {n_dimensions} dimension(s) of bytes; {_cure(path.parent)}")
+        raise DataError(
+            f"{path} is corrupt: it does not begin like an IDX file of {n_dimensions} dimension(s) "
+            f"of bytes; {_cure(path.parent)}"
+        )
     shape = np.frombuffer(content, dtype=">u4", count=n_dimensions, offset=4).astype(np.int64)
     expected = header + int(np.prod(shape))
     if len(content) != expected:
         state = "truncated" if len(content) < expected else "corrupt"
-        raise DataError(f"{path} is {state}: {len(content)} bytes, but its header announces {expected}; {_cure(path.parent)}")
+        raise DataError(
+            f"{path} is {state}: {len(content)} bytes, but its header announces {expected}; {_cure(path.parent)}"
+        )
     published = (60_000, 10_000)
     if sha256 and shape[0] in published and (labels or tuple(shape[1:]) == (28, 28)):
         found = hashlib.sha256(content).hexdigest()
@@ -181,7 +193,10 @@ def load_npz(path: str) -> Images:
     """
     file = Path(path)
     if not file.is_file():
-        raise DataError(f"{file} is missing; set data.path to an .npz file with train_images, train_labels, test_images, test_labels")
+        raise DataError(
+            f"{file} is missing; set data.path to an .npz file with train_images, train_labels, test_images and "
+            f"test_labels"
+        )
     try:
         with np.load(file, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
@@ -190,9 +205,13 @@ def load_npz(path: str) -> Images:
     for part in ("train", "test"):
         images, labels = arrays.get(f"{part}_images"), arrays.get(f"{part}_labels")
         if images is None or labels is None:
-            raise DataError(f"{file} lacks {part}_images or {part}_labels; it holds {', '.join(sorted(arrays)) or 'nothing'}")
+            raise DataError(
+                f"{file} lacks {part}_images or {part}_labels; it holds {', '.join(sorted(arrays)) or 'nothing'}"
+            )
         if images.ndim not in (2, 3) or len(images) == 0:
-            raise DataError(f"{file}: {part}_images has shape {images.shape}, but must be (n, height, width) or (n, features)")
+            raise DataError(
+                f"{file}: {part}_images has shape {images.shape}, but must be (n, height, width) or (n, features)"
+            )
         if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
             raise DataError(
                 f"{file}: {part}_labels has shape {labels.shape} and dtype {labels.dtype}, but must be one integer "
@@ -201,7 +220,9 @@ def load_npz(path: str) -> Images:
         if images.dtype != np.uint8 and not (
             np.issubdtype(images.dtype, np.floating) and images.min() >= 0 and images.max() <= 1
         ):
-            raise DataError(f"{file}: {part}_images must be uint8, or floating point in 0 .. 1 without NaN (dtype {images.dtype})")
+            raise DataError(
+                f"{file}: {part}_images must be uint8, or floating point in 0 .. 1 without NaN (dtype {images.dtype})"
+            )
         if images.dtype != arrays["train_images"].dtype or images.shape[1:] != arrays["train_images"].shape[1:]:
             raise DataError(f"{file}: train_images and test_images differ in dtype or in the size of the images")
     n_classes = int(max(arrays["train_labels"].max(), arrays["test_labels"].max())) + 1

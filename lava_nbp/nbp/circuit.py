@@ -56,6 +56,8 @@ ANTI_RELAY = -520
 CHAIN = 9280
 #: Keeps a population silent whatever a relay or a moderate dense input says.
 INHIBIT = -8128
+#: The same with the largest weight exponent, for layers whose dense input overcomes INHIBIT.
+STRONG_INHIBIT = -32512
 
 Role = Literal["gate", "relay", "inhibit", "chain"]
 
@@ -241,9 +243,7 @@ class Circuit:
 
     def fires(self, phase: int) -> tuple[str, ...]:
         """Populations scheduled in a phase (taken modulo the period)."""
-        return tuple(
-            p.name for p in self.populations if phase % self.period in self.reduced(p.name)
-        )
+        return tuple(p.name for p in self.populations if phase % self.period in self.reduced(p.name))
 
     def reduced(self, population: str) -> frozenset[int]:
         """Phases in which a population may fire, modulo the period."""
@@ -270,6 +270,12 @@ class Circuit:
 
     # ------------------------------------------------- where it could go wrong
 
+    def closed_limit(self, population: str, phase: int) -> int:
+        """Input above which a population fires in a phase in which no gate is open for it."""
+        p = self[population]
+        inhibition = self.arrivals(population, "inhibit").get(phase % self.period, ())
+        return THRESHOLD - p.bias - sum(c.weight for c in inhibition)
+
     def breach_bounds(self) -> tuple[BreachBound, ...]:
         """Where dense input alone could make a silent population fire, in the worst case.
 
@@ -280,9 +286,8 @@ class Circuit:
         bounds = []
         for projection in self.projections:
             pre, post = self[projection.pre], self[projection.post]
-            inhibited = self.arrivals(post.name, "inhibit")
             for phase in sorted({(p + 1) % self.period for p in pre.phases} - self.reduced(post.name)):
-                needed = THRESHOLD - post.bias - sum(c.weight for c in inhibited.get(phase, ()))
+                needed = self.closed_limit(post.name, phase)
                 worst = pre.size * PLASTIC_WEIGHT_MAX
                 if worst > needed:
                     bounds.append(BreachBound(projection.name, post.name, phase, needed, worst))
@@ -409,7 +414,11 @@ def _check_chain(circuit: Circuit) -> None:
             )
     for c in links:
         expected.discard((c.pre, c.post))
-        if c.delay != 0 or c.weight <= THRESHOLD or circuit[c.post].name != chain[(chain.index(c.pre) + 1) % len(chain)]:
+        if (
+            c.delay != 0
+            or c.weight <= THRESHOLD
+            or circuit[c.post].name != chain[(chain.index(c.pre) + 1) % len(chain)]
+        ):
             raise CircuitError(
                 f"chain link {c.pre} -> {c.post}: a link leads to the next gating neuron without delay and "
                 f"with a weight over {THRESHOLD}"
@@ -539,7 +548,7 @@ def _check_layers(layers: tuple[int, ...]) -> None:
         _check_int(size, 1, NEURONS_PER_CHIP, what)
 
 
-def training_circuit(n_in: int, n_hidden: int, n_out: int) -> Circuit:
+def training_circuit(n_in: int, n_hidden: int, n_out: int, *, guarded: bool = False) -> Circuit:
     """Build the twelve-phase circuit that infers and learns: backpropagation of x - h1 - o by gated spikes.
 
     Populations: x input, h1 hidden, o output; the copies `_lo` and `_hi` fire
@@ -547,6 +556,17 @@ def training_circuit(n_in: int, n_hidden: int, n_out: int) -> Circuit:
     derivative of the surrogate ReLU (lo and not hi); t target; d_pos and d_neg the
     signed output error, already times the derivative; o_T carries the negative part
     of the error into the backward weights; h1_T is the error propagated back.
+
+    Parameters
+    ----------
+    n_in, n_hidden, n_out : int
+        Neurons per layer.
+    guarded : bool
+        False is the paper's circuit. There dense input of more than 9216 makes h1 fire
+        in phase 1, and of more than 17344 in phase 9, whose refractory period then
+        swallows spikes of phase 10: with many active inputs (Fashion-MNIST) the circuit
+        stops computing backpropagation. True inhibits with STRONG_INHIBIT, and h1 in
+        phase 1 and o in phase 9 too, so that 41728 is needed.
 
     Raises
     ------
@@ -588,7 +608,12 @@ def training_circuit(n_in: int, n_hidden: int, n_out: int) -> Circuit:
         ]),
         *_connect("gate", GATE_LOW, [("g02", "h1_lo"), ("g03", "o_lo"), ("g06 g10", "h1_T")]),
         *_connect("gate", GATE_HIGH, [("g02", "h1_hi"), ("g03", "o_hi")]),
-        *_connect("inhibit", INHIBIT, [("g04", "h1_T o_T"), ("g06 g10 g00", o_all), ("g08", h_all)]),
+        *_connect("inhibit", STRONG_INHIBIT if guarded else INHIBIT, [
+            ("g04", "h1_T o_T"),
+            ("g06 g10 g00", o_all),
+            ("g08", h_all),
+            *([("g00", h_all), ("g08", o_all)] if guarded else []),
+        ]),
         # Output error, phase 5: o_lo and o_hi make it zero outside the box of the surrogate.
         *_connect("gate", GATE, [("o_lo", "d_pos d_neg")]),
         *_connect("relay", RELAY, [("t", "d_pos"), ("o", "d_neg")]),
@@ -618,7 +643,7 @@ def training_circuit(n_in: int, n_hidden: int, n_out: int) -> Circuit:
         DenseProjection("W2_T_neg", "o_T", "h1_T", "W2", transposed=True, sign=-1),
     )
     return Circuit(
-        name="nbp",
+        name="nbp, guarded" if guarded else "nbp",
         layers=layers,
         period=12,
         populations=tuple(populations),

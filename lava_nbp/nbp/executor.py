@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,32 @@ class Work:
     gate_breaches: int = 0
 
 
+class ClosedLimits(NamedTuple):
+    """Input above which closed populations fire, by the phase in which dense input reaches them.
+
+    h1 and o stand for their `_lo` and `_hi` copies too, which get the same input.
+    Phase 13 is phase 1 of the next sample.
+    """
+
+    h1_T_phase5: int
+    h1_phase9: int
+    h1_phase13: int
+    o_phase7: int
+    o_phase9: int
+    o_phase11: int
+    o_phase13: int
+
+    @classmethod
+    def of(cls, circuit: Circuit) -> ClosedLimits:
+        """The limits of a training circuit."""
+        return cls(*(circuit.closed_limit(*_population_and_phase(name)) for name in cls._fields))
+
+
+def _population_and_phase(name: str) -> tuple[str, int]:
+    population, phase = name.split("_phase")
+    return population, int(phase)
+
+
 class Executor(ABC):
     """Runs the nBP network x - h1 - o of the given layer sizes.
 
@@ -71,6 +97,8 @@ class Executor(ABC):
         n_in, n_hidden, n_out.
     weights : mapping
         Initial "W1" (n_in, n_hidden) and "W2" (n_hidden, n_out): even integers in -254 .. 254.
+    guarded : bool
+        Which training circuit, see `training_circuit`; False is the paper's.
 
     Raises
     ------
@@ -83,8 +111,8 @@ class Executor(ABC):
     #: Name of the executor in configurations and on the command line.
     target: str
 
-    def __init__(self, layers: tuple[int, int, int], weights: Mapping[str, Any]) -> None:
-        self.circuit: Circuit = training_circuit(*layers)
+    def __init__(self, layers: tuple[int, int, int], weights: Mapping[str, Any], *, guarded: bool = False) -> None:
+        self.circuit: Circuit = training_circuit(*layers, guarded=guarded)
         self.layers = layers
         self.work = Work()
         self._set_up(self.check_weights(weights))
@@ -216,13 +244,13 @@ def one_hot(labels: Any, n_classes: int) -> UInt8Array:
     """
     array = np.asarray(labels)
     if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
-        raise InputError(
-            f"labels have shape {array.shape} and dtype {array.dtype}, but must be one integer per sample"
-        )
+        raise InputError(f"labels have shape {array.shape} and dtype {array.dtype}, but must be one integer per sample")
     bad = (array < 0) | (array >= n_classes)
     if bad.any():
         i = int(np.argmax(bad))
-        raise InputError(f"labels[{i}] is {array[i]}, outside the classes 0 .. {n_classes - 1}; this network has {n_classes} outputs")
+        raise InputError(
+            f"labels[{i}] is {array[i]}, outside the classes 0 .. {n_classes - 1}; this network has {n_classes} outputs"
+        )
     targets = np.zeros((len(array), n_classes), dtype=np.uint8)
     targets[np.arange(len(array)), array] = 1
     return targets

@@ -16,6 +16,7 @@ supplement); the spiking engine does it phase by phase.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,22 +28,18 @@ from lava_nbp.nbp.circuit import (
     GATE_HIGH,
     GATE_LOW,
     GATED_BIAS,
-    INHIBIT,
     THRESHOLD,
     Circuit,
 )
-from lava_nbp.nbp.executor import Executor, Int32Array, Outcome, UInt8Array
+from lava_nbp.nbp.executor import ClosedLimits, Executor, Int32Array, Outcome, UInt8Array
 from lava_nbp.nbp.rule import STEP
 
 Bits = NDArray[np.bool_]
 
-#: A gated population fires if its other input exceeds this ...
+#: A gated population, and its copies with another gate, fire if their other input exceeds this.
 _FIRE = THRESHOLD - GATED_BIAS - GATE
 _FIRE_LOW = _FIRE - GATE_LOW
 _FIRE_HIGH = THRESHOLD - GATED_BIAS - GATE_HIGH
-#: ... without a gate this, and while inhibited this.
-_BREACH = THRESHOLD - GATED_BIAS
-_BREACH_INHIBITED = _BREACH - INHIBIT
 
 
 @dataclass(frozen=True)
@@ -84,8 +81,11 @@ class SampleValues:
         return self.back_neg & self.box
 
 
-def train_sample(W1: Int16Array, W2: Int16Array, x: UInt8Array, t: UInt8Array) -> SampleValues:
-    """Compute one training sample: the forward pass, the backward pass, and the new weights."""
+def train_sample(W1: Int16Array, W2: Int16Array, x: UInt8Array, t: UInt8Array, closed: ClosedLimits) -> SampleValues:
+    """Compute one training sample: the forward pass, the backward pass, and the new weights.
+
+    `closed` only serves to count the gate breaches that the circuit would have.
+    """
     xb, tb = x.astype(bool), t.astype(bool)
     a1 = _sum(W1, xb)
     h, h_lo, h_hi = a1 > _FIRE, a1 > _FIRE_LOW, a1 > _FIRE_HIGH
@@ -104,14 +104,14 @@ def train_sample(W1: Int16Array, W2: Int16Array, x: UInt8Array, t: UInt8Array) -
 
     breaches = _out_of_range(a1) * 3 + _out_of_range(a2) * 3
     if not breaches:
-        # The sums that reach closed populations; h1 and o have two copies each.
-        breaches += 3 * _over(_sum(W1_grown, xb), _BREACH_INHIBITED)  # h1 in phase 9
-        breaches += 3 * _over(_sum(W1_new, xb), _BREACH)  # h1 in phase 13, the next sample's 1
-        breaches += 3 * _over(_sum(W2_grown, h), _BREACH_INHIBITED)  # o in phase 7
-        breaches += 3 * _over(_sum(W2_grown, e_pos), _BREACH)  # o in phase 9
-        breaches += 3 * _over(_sum(W2_new, h), _BREACH_INHIBITED)  # o in phase 11
-        breaches += 3 * _over(_sum(W2_new, e_neg), _BREACH_INHIBITED)  # o in phase 13
-        breaches += _over(W2.astype(np.int64) @ o, _BREACH_INHIBITED)  # h1_T in phase 5
+        # The sums that reach closed populations, each with the weights as they then are; h1 and o have two copies.
+        breaches += 3 * _over(_sum(W1_grown, xb), closed.h1_phase9)
+        breaches += 3 * _over(_sum(W1_new, xb), closed.h1_phase13)
+        breaches += 3 * _over(_sum(W2_grown, h), closed.o_phase7)
+        breaches += 3 * _over(_sum(W2_grown, e_pos), closed.o_phase9)
+        breaches += 3 * _over(_sum(W2_new, h), closed.o_phase11)
+        breaches += 3 * _over(_sum(W2_new, e_neg), closed.o_phase13)
+        breaches += _over(W2.astype(np.int64) @ o, closed.h1_T_phase5)
     n_d, n_e = int(d_pos.sum() + d_neg.sum()), int(e_pos.sum() + e_neg.sum())
     return SampleValues(
         x=xb, t=tb, h=h, h_lo=h_lo, h_hi=h_hi, a2=a2, o=o, o_lo=o_lo, o_hi=o_hi, d_pos=d_pos, d_neg=d_neg,
@@ -128,14 +128,15 @@ def infer_sample(W1: Int16Array, W2: Int16Array, x: UInt8Array) -> tuple[Bits, I
 
 
 def _sum(W: Int16Array, active: Bits) -> Int32Array:
-    return W[active].sum(axis=0, dtype=np.int32)
+    total: Int32Array = W[active].sum(axis=0, dtype=np.int32)
+    return total
 
 
 def _update(W: Int16Array, pre: Bits, post: Bits, step: int) -> Int16Array:
     return saturate(W + step * np.outer(pre, post).astype(np.int64), PLASTIC_WEIGHT_MAX).astype(np.int16)
 
 
-def _over(total: NDArray[np.integer], limit: int) -> int:
+def _over(total: NDArray[np.integer[Any]], limit: int) -> int:
     return int((total > limit).sum())
 
 
@@ -161,8 +162,9 @@ class ReferenceExecutor(Executor):
     def _train(self, x: UInt8Array, t: UInt8Array) -> Outcome:
         spikes = np.zeros((len(x), self.n_out), dtype=np.uint8)
         membrane = np.zeros((len(x), self.n_out), dtype=np.int32)
+        closed = ClosedLimits.of(self.circuit)
         for i in range(len(x)):
-            values = train_sample(self._weights["W1"], self._weights["W2"], x[i], t[i])
+            values = train_sample(self._weights["W1"], self._weights["W2"], x[i], t[i], closed)
             self._weights = {"W1": values.W1, "W2": values.W2}
             spikes[i], membrane[i] = values.o, values.a2
             self.work.spikes += int(values.x.sum() + values.h.sum() + values.o.sum())

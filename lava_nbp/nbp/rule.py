@@ -53,7 +53,9 @@ def initial_weights(
         If `clip` is not such a number.
     """
     if not 0 < clip <= PLASTIC_WEIGHT_MAX or clip % WEIGHT_STEP:
-        raise WeightError(f"initial weights clipped to {clip}, but the limit is an even number in 2 .. {PLASTIC_WEIGHT_MAX}")
+        raise WeightError(
+            f"initial weights clipped to {clip}, but the limit is an even number in 2 .. {PLASTIC_WEIGHT_MAX}"
+        )
 
     def draw(n_pre: int, n_post: int, mean: float) -> Int16Array:
         real = rng.normal(0.0, np.sqrt(2.0 / (n_pre + n_post)), (n_pre, n_post)) * THRESHOLD + mean

@@ -11,8 +11,8 @@ from numba import njit
 
 from lava_nbp.fixed_point import INPUT_HALF_RANGE, Int16Array
 from lava_nbp.limits import PLASTIC_WEIGHT_MAX
-from lava_nbp.nbp.circuit import GATE, GATE_HIGH, GATE_LOW, GATED_BIAS, INHIBIT, THRESHOLD
-from lava_nbp.nbp.executor import Executor, Int32Array, Outcome, UInt8Array
+from lava_nbp.nbp.circuit import GATE, GATE_HIGH, GATE_LOW, GATED_BIAS, THRESHOLD
+from lava_nbp.nbp.executor import ClosedLimits, Executor, Int32Array, Outcome, UInt8Array
 from lava_nbp.nbp.kernels import add_rows, changed
 from lava_nbp.nbp.rule import STEP
 
@@ -20,8 +20,6 @@ from lava_nbp.nbp.rule import STEP
 _FIRE = THRESHOLD - GATED_BIAS - GATE
 _FIRE_LOW = _FIRE - GATE_LOW
 _FIRE_HIGH = THRESHOLD - GATED_BIAS - GATE_HIGH
-_BREACH = THRESHOLD - GATED_BIAS
-_BREACH_INHIBITED = _BREACH - INHIBIT
 _WMAX = PLASTIC_WEIGHT_MAX
 _HALF_RANGE = INPUT_HALF_RANGE
 _STEP = STEP
@@ -70,7 +68,7 @@ def _infer(x, W1, W2T, spikes, membrane):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _output_breaches(W2T, h, d, e):  # type: ignore[no-untyped-def]
+def _output_breaches(W2T, h, d, e, closed):  # type: ignore[no-untyped-def]
     """Spikes that closed o, o_lo and o_hi would fire; W2T is still that before the sample.
 
     W2 has grown (d = 1) from phase 7 on and shrunk (d = -1) from phase 11 on.
@@ -86,38 +84,38 @@ def _output_breaches(W2T, h, d, e):  # type: ignore[no-untyped-def]
             phase9 += (e[j] == 1) * grown
             phase11 -= h[j] * new
             phase13 += (e[j] == -1) * new
-        count += phase7 > _BREACH_INHIBITED
-        count += phase9 > _BREACH
-        count += phase11 > _BREACH_INHIBITED
-        count += phase13 > _BREACH_INHIBITED
+        count += phase7 > closed.o_phase7
+        count += phase9 > closed.o_phase9
+        count += phase11 > closed.o_phase11
+        count += phase13 > closed.o_phase13
     return 3 * count
 
 
 @njit(cache=True, nogil=True)
-def _hidden_breaches(W1, rows, n, a1, e):  # type: ignore[no-untyped-def]
+def _hidden_breaches(W1, rows, n, a1, e, closed):  # type: ignore[no-untyped-def]
     """Spikes that closed h1, h1_lo and h1_hi would fire in phases 9 and 13; W1 is still that before the sample."""
     count = 0
     for j in range(W1.shape[1]):
         phase9 = phase13 = a1[j]  # what W1 x still is where nothing changes
-        if e[j] and a1[j] + n * _STEP > _BREACH:
+        if e[j] and a1[j] + n * _STEP > min(closed.h1_phase9, closed.h1_phase13):
             phase9 = phase13 = 0
             for k in range(n):
                 phase9 += changed(W1[rows[k], j], _STEP * (e[j] == 1))
                 phase13 += changed(W1[rows[k], j], _STEP * e[j])
-        count += phase9 > _BREACH_INHIBITED
-        count += phase13 > _BREACH
+        count += phase9 > closed.h1_phase9
+        count += phase13 > closed.h1_phase13
     return 3 * count
 
 
 @njit(cache=True, nogil=True)
-def _backward_breaches(W2T, o):  # type: ignore[no-untyped-def]
+def _backward_breaches(W2T, o, closed):  # type: ignore[no-untyped-def]
     """Spikes that closed h1_T would fire in phase 5; W2 is still that before the sample."""
     count = 0
     for j in range(W2T.shape[1]):
         total = 0
         for k in range(o.shape[0]):
             total += o[k] * W2T[k, j]
-        count += total > _BREACH_INHIBITED
+        count += total > closed.h1_T_phase5
     return count
 
 
@@ -130,7 +128,10 @@ def _out_of_range(total):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _train(x, t, W1, W2T, spikes, membrane, work):  # type: ignore[no-untyped-def]
+def _train(x, t, W1, W2T, spikes, membrane, work, closed):  # type: ignore[no-untyped-def]
+    h1_limit = min(closed.h1_phase9, closed.h1_phase13)
+    o_limit = min(closed.o_phase7, closed.o_phase11)
+    e_limit = min(closed.o_phase9, closed.o_phase13)
     n_in, n_hidden = W1.shape
     n_out = W2T.shape[0]
     rows = np.empty(n_in + 1, np.uint32)
@@ -188,12 +189,12 @@ def _train(x, t, W1, W2T, spikes, membrane, work):  # type: ignore[no-untyped-de
         if out_of_range:
             work[_BREACHES] += out_of_range
         else:
-            if a2_max + n_h * _STEP > _BREACH_INHIBITED or n_e * _WMAX > _BREACH:
-                work[_BREACHES] += _output_breaches(W2T, h, d, e)
-            if a1_max + n * _STEP > _BREACH:
-                work[_BREACHES] += _hidden_breaches(W1, rows, n, a1, e)
-            if n_o * _WMAX > _BREACH_INHIBITED:
-                work[_BREACHES] += _backward_breaches(W2T, spikes[i])
+            if a2_max + n_h * _STEP > o_limit or n_e * _WMAX > e_limit:
+                work[_BREACHES] += _output_breaches(W2T, h, d, e, closed)
+            if a1_max + n * _STEP > h1_limit:
+                work[_BREACHES] += _hidden_breaches(W1, rows, n, a1, e, closed)
+            if n_o * _WMAX > closed.h1_T_phase5:
+                work[_BREACHES] += _backward_breaches(W2T, spikes[i], closed)
 
         # Updates.
         for k in range(n_out):
@@ -236,7 +237,7 @@ class SampleExecutor(Executor):
     def _train(self, x: UInt8Array, t: UInt8Array) -> Outcome:
         spikes, membrane = self._results(len(x))
         counters = np.zeros(4, dtype=np.int64)
-        _train(x, t, self._W1, self._W2T, spikes, membrane, counters)
+        _train(x, t, self._W1, self._W2T, spikes, membrane, counters, ClosedLimits.of(self.circuit))
         self.work.spikes += int(counters[_SPIKES])
         self.work.synaptic_events += int(counters[_EVENTS])
         self.work.updates += int(counters[_UPDATES])

@@ -23,7 +23,7 @@ from lava_nbp.shared_array import shared_zeros
 Granularity = Literal["step", "sample"]
 
 
-class NBPNetwork(AbstractProcess):
+class NBPNetwork(AbstractProcess):  # type: ignore[misc]
     """A whole nBP circuit (`training_circuit` or `inference_circuit`), run spike by spike.
 
     One Lava step is either one circuit step (``granularity="step"``) or one sample,
@@ -150,9 +150,9 @@ class PyNBPNetworkFixed(PyLoihiProcessModel):  # type: ignore[misc]
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=1)
     a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=18)
     raster_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=1)
-    W1: np.ndarray = LavaPyType(np.ndarray, np.int16, precision=8)
-    W2: np.ndarray = LavaPyType(np.ndarray, np.int16, precision=8)
-    gate_breaches: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    W1: Any = LavaPyType(np.ndarray, np.int16, precision=8)
+    W2: Any = LavaPyType(np.ndarray, np.int16, precision=8)
+    gate_breaches: Any = LavaPyType(np.ndarray, np.int64)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)

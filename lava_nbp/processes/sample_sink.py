@@ -19,7 +19,7 @@ from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.shared_array import shared_zeros
 
 
-class SampleSink(AbstractProcess):
+class SampleSink(AbstractProcess):  # type: ignore[misc]
     """Keeps output spikes and pre-activation of phase 4, a row per sample.
 
     Parameters

@@ -20,7 +20,7 @@ from lava_nbp.nbp.executor import check_spikes
 from lava_nbp.shared_array import shared_zeros
 
 
-class SampleSource(AbstractProcess):
+class SampleSource(AbstractProcess):  # type: ignore[misc]
     """Spikes of a list of samples: input and target leave so that they arrive in the circuit's phases.
 
     When all samples are sent it stays silent. New ones are loaded between runs.
@@ -48,7 +48,9 @@ class SampleSource(AbstractProcess):
         For a capacity that is not a positive integer.
     """
 
-    def __init__(self, *, circuit: Circuit, granularity: str = "sample", capacity: int, name: str | None = None) -> None:
+    def __init__(
+        self, *, circuit: Circuit, granularity: str = "sample", capacity: int, name: str | None = None
+    ) -> None:
         if capacity < 1:
             raise InputError(f"capacity is {capacity}, but must be 1 or more samples")
         # Imported here because Lava executes this file at every compilation.
@@ -81,7 +83,9 @@ class SampleSource(AbstractProcess):
         if len(x) != len(t):
             raise InputError(f"{len(x)} inputs but {len(t)} targets; give one target per input")
         if len(x) > len(self.inputs):
-            raise InputError(f"{len(x)} samples, but the source holds {len(self.inputs)}; raise its capacity or load parts")
+            raise InputError(
+                f"{len(x)} samples, but the source holds {len(self.inputs)}; raise its capacity or load parts"
+            )
         self.inputs[: len(x)], self.targets[: len(x)] = x, t
         self.loaded[0] = len(x)
         self.clock.rewind()

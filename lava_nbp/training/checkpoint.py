@@ -101,7 +101,9 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             history=meta["history"],
         )
     except WeightError as error:
-        raise CheckpointError(f"{path} does not fit its network: {error}; it was changed by hand or is corrupt") from error
+        raise CheckpointError(
+            f"{path} does not fit its network: {error}; it was changed by hand or is corrupt"
+        ) from error
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
         raise CheckpointError(
             f"{path} is truncated or corrupt ({error}); delete it to train anew, or restore it from a backup"

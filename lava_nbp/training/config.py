@@ -48,9 +48,13 @@ class NetworkConfig(_Section):
     """[network]: the hidden layer, and the initial weights."""
 
     n_hidden: int = Field(ge=1, le=NEURONS_PER_CHIP)
-    initial_clip: int = Field(default=INITIAL_WEIGHT_MAX, ge=WEIGHT_STEP, le=PLASTIC_WEIGHT_MAX, multiple_of=WEIGHT_STEP)
+    initial_clip: int = Field(
+        default=INITIAL_WEIGHT_MAX, ge=WEIGHT_STEP, le=PLASTIC_WEIGHT_MAX, multiple_of=WEIGHT_STEP
+    )
     #: Mean of the initial W2 in weight units; 0 is the paper's, see `lava_nbp.nbp.rule.initial_weights`.
     initial_output_mean: Real = Field(default=0.0, ge=-PLASTIC_WEIGHT_MAX, le=PLASTIC_WEIGHT_MAX)
+    #: Stronger and further inhibition than the paper's, see `lava_nbp.nbp.circuit.training_circuit`.
+    guarded: bool = False
     #: .npz file with W1 and W2 to start from, instead of drawing them.
     weights: str | None = None
 

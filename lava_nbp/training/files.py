@@ -40,7 +40,9 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
                 os.unlink(temporary)
         if isinstance(error, OSError):
             kept = f"; the {path.name} from before is kept" if path.exists() else ""
-            raise OutputError(f"{path} cannot be written: {error.strerror or error}{kept}; free space or choose another --out") from error
+            raise OutputError(
+                f"{path} cannot be written: {error.strerror or error}{kept}; free space or choose another --out"
+            ) from error
         raise
 
 

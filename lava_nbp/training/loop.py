@@ -161,7 +161,7 @@ def _load_data(config: Experiment) -> Dataset:
 
 def _executor(config: Experiment, layers: Layers, weights: dict[str, Int16Array]) -> Executor:
     options = config.lava.model_dump() if config.target == "lava" else {}
-    return make_executor(config.target, layers, weights, **options)
+    return make_executor(config.target, layers, weights, guarded=config.network.guarded, **options)
 
 
 def _starting_state(config: Experiment, layers: Layers, folder: Path, *, resume: bool, overwrite: bool) -> Checkpoint:
@@ -195,7 +195,9 @@ def _check_same(config: Experiment, state: Checkpoint, folder: Path) -> None:
                 f"{new.get(key)!r}; resume with the same configuration, or choose another --out"
             )
     if config.epochs < state.epoch:
-        raise CheckpointError(f"{folder / CHECKPOINT} has {state.epoch} epochs already, but epochs = {config.epochs}; ask for more")
+        raise CheckpointError(
+            f"{folder / CHECKPOINT} has {state.epoch} epochs already, but epochs = {config.epochs}; ask for more"
+        )
 
 
 def _check_layers(state: Checkpoint, layers: Layers, folder: Path) -> None:
