@@ -44,12 +44,14 @@ def wrap_input(total: ArrayLike) -> Int64Array:
 
 def saturate(value: ArrayLike, magnitude: int) -> Int64Array:
     """Clip to -magnitude .. magnitude."""
-    return np.clip(np.asarray(value, dtype=np.int64), -magnitude, magnitude)
+    clipped: Int64Array = np.clip(np.asarray(value, dtype=np.int64), -magnitude, magnitude)
+    return clipped
 
 
 def round_to_even_toward_zero(value: ArrayLike) -> Int64Array:
     """Round real numbers toward zero to even integers, as the chip drops the lowest bit of mixed-sign weights."""
-    return (WEIGHT_STEP * np.trunc(np.asarray(value, dtype=np.float64) / WEIGHT_STEP)).astype(np.int64)
+    rounded: Int64Array = (WEIGHT_STEP * np.trunc(np.asarray(value, dtype=np.float64) / WEIGHT_STEP)).astype(np.int64)
+    return rounded
 
 
 def mantissa_exponent(weight: int, what: str = "weight") -> tuple[int, int]:

@@ -361,7 +361,7 @@ def _check_populations(circuit: Circuit) -> None:
             _check_int(phase, 0, circuit.period, f"population {p.name!r}: phase")
         if not p.phases:
             raise CircuitError(f"population {p.name!r} never fires; give it a phase or remove it")
-        if len(circuit.reduced(p.name)) < len(p.phases):
+        if len({phase % circuit.period for phase in p.phases}) < len(p.phases):
             raise CircuitError(f"population {p.name!r}: phases {p.phases} name one phase twice; remove it")
 
 
