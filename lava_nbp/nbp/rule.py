@@ -30,6 +30,7 @@ def initial_weights(
     layers: tuple[int, int, int],
     rng: np.random.Generator,
     clip: int = INITIAL_WEIGHT_MAX,
+    input_scale: float = 1.0,
     output_mean: float = 0.0,
 ) -> dict[str, Int16Array]:
     """Draw W1 and W2: normal(0, sqrt(2 / (n_pre + n_post))) * 1024, clipped, rounded toward zero to even.
@@ -42,6 +43,9 @@ def initial_weights(
         W1 is drawn first.
     clip : int
         Largest magnitude, an even number of at most 254.
+    input_scale : float
+        Factor on the standard deviation of W1; the paper's is 1. With many active inputs
+        less keeps the pre-activations of the hidden layer inside the box of the surrogate.
     output_mean : float
         Mean of W2, in weight units; the paper's is 0. An output whose pre-activation
         is <= 0 for all samples of its class never learns, since its error is gated by
@@ -57,9 +61,9 @@ def initial_weights(
             f"initial weights clipped to {clip}, but the limit is an even number in 2 .. {PLASTIC_WEIGHT_MAX}"
         )
 
-    def draw(n_pre: int, n_post: int, mean: float) -> Int16Array:
-        real = rng.normal(0.0, np.sqrt(2.0 / (n_pre + n_post)), (n_pre, n_post)) * THRESHOLD + mean
+    def draw(n_pre: int, n_post: int, scale: float, mean: float) -> Int16Array:
+        real = rng.normal(0.0, np.sqrt(2.0 / (n_pre + n_post)), (n_pre, n_post)) * (THRESHOLD * scale) + mean
         return round_to_even_toward_zero(np.clip(real, -clip, clip)).astype(np.int16)
 
     n_in, n_hidden, n_out = layers
-    return {"W1": draw(n_in, n_hidden, 0.0), "W2": draw(n_hidden, n_out, output_mean)}
+    return {"W1": draw(n_in, n_hidden, input_scale, 0.0), "W2": draw(n_hidden, n_out, 1.0, output_mean)}

@@ -80,6 +80,8 @@ class NBPNetwork(AbstractProcess):  # type: ignore[misc]
         For an unknown granularity.
     """
 
+    _runtime = None  # Lava's destructor reads it, even if the constructor refuses its arguments
+
     def __init__(
         self,
         *,

@@ -58,6 +58,8 @@ class SampleSink(AbstractProcess):  # type: ignore[misc]
         For a capacity that is not a positive integer.
     """
 
+    _runtime = None  # Lava's destructor reads it, even if the constructor refuses its arguments
+
     def __init__(
         self,
         *,

@@ -48,6 +48,8 @@ class SampleSource(AbstractProcess):  # type: ignore[misc]
         For a capacity that is not a positive integer.
     """
 
+    _runtime = None  # Lava's destructor reads it, even if the constructor refuses its arguments
+
     def __init__(
         self, *, circuit: Circuit, granularity: str = "sample", capacity: int, name: str | None = None
     ) -> None:

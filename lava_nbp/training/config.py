@@ -51,7 +51,9 @@ class NetworkConfig(_Section):
     initial_clip: int = Field(
         default=INITIAL_WEIGHT_MAX, ge=WEIGHT_STEP, le=PLASTIC_WEIGHT_MAX, multiple_of=WEIGHT_STEP
     )
-    #: Mean of the initial W2 in weight units; 0 is the paper's, see `lava_nbp.nbp.rule.initial_weights`.
+    #: Factor on the spread of the initial W1, and mean of the initial W2 in weight units; 1 and 0 are the
+    #: paper's, see `lava_nbp.nbp.rule.initial_weights`.
+    initial_input_scale: Real = Field(default=1.0, gt=0, le=100)
     initial_output_mean: Real = Field(default=0.0, ge=-PLASTIC_WEIGHT_MAX, le=PLASTIC_WEIGHT_MAX)
     #: Stronger and further inhibition than the paper's, see `lava_nbp.nbp.circuit.training_circuit`.
     guarded: bool = False

@@ -180,7 +180,8 @@ def _starting_state(config: Experiment, layers: Layers, folder: Path, *, resume:
         weights = _read_weights(Path(config.network.weights), layers)
     else:
         rng = np.random.default_rng([config.seed, 0])
-        weights = initial_weights(layers, rng, config.network.initial_clip, config.network.initial_output_mean)
+        n = config.network
+        weights = initial_weights(layers, rng, n.initial_clip, n.initial_input_scale, n.initial_output_mean)
     return Checkpoint(config.model_dump(mode="json"), layers, weights)
 
 
