@@ -29,7 +29,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-_out = Console(soft_wrap=True)
+# Tables in a pipe or file need not fit the 80 columns that rich assumes there.
+_out = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 120)
 _err = Console(stderr=True, soft_wrap=True)
 
 _INTERRUPTED = 130
@@ -144,11 +145,11 @@ def bench(
 ) -> None:
     """Time every executor on the same samples and weights."""
     from lava_nbp.bench import bench as run
-    from lava_nbp.training.files import write_text_atomically
+    from lava_nbp.files import write_atomically
 
     layers = _layers(network)
     report = run(layers)
-    write_text_atomically(out, json.dumps(report, indent=2) + "\n")
+    write_atomically(out, (json.dumps(report, indent=2) + "\n").encode())
     table = Table(title=f"training, {network}, {report['data']}; all executors agree")
     table.add_column("executor")
     for heading in ("us / sample", "x NumPy loop", "spikes", "synaptic events", "updates", "gate breaches"):

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.errors import InputError
+from lava_nbp.files import read_npz, write_npz
 from lava_nbp.fixed_point import Int16Array
 from lava_nbp.nbp.circuit import Circuit, inference_circuit, training_circuit
 from lava_nbp.nbp.executor import ClosedLimits, UInt8Array, check_network_weights, check_spikes, one_hot
-from lava_nbp.training.files import write_atomically
 
 CircuitName = Literal["nbp", "inference"]
 _ARRAYS = ("x", "labels", "W1", "W2")
@@ -87,19 +86,14 @@ def trace_file(inputs: Path, target: str, out: Path, circuit_name: CircuitName) 
         If the output cannot be written.
     """
     try:
-        with np.load(inputs, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        arrays = read_npz(inputs)
+    except ValueError as error:
         raise InputError(f"{inputs} cannot be read as .npz: {error}; write it with numpy.savez") from error
     missing = [name for name in _ARRAYS if name not in arrays]
     if missing:
         raise InputError(f"{inputs} lacks {', '.join(missing)}; it needs {', '.join(_ARRAYS)}")
     result = trace(target, arrays["x"], arrays["labels"], {k: arrays[k] for k in ("W1", "W2")}, circuit_name)
-
-    def write(file: BinaryIO) -> None:
-        np.savez_compressed(file, **result)
-
-    write_atomically(out, write)
+    write_npz(out, result)
     return result
 
 

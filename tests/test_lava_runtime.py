@@ -61,9 +61,13 @@ def test_time_out():
 
 
 def test_exception_in_the_block_passes_through():
-    with pytest.raises(ZeroDivisionError), LavaRuntime(network("never")) as runtime:
-        runtime.run(2)
-        raise ZeroDivisionError
+    def block():
+        with LavaRuntime(network("never")) as runtime:
+            runtime.run(2)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        block()
 
 
 def test_stopped_runtime_says_so():
@@ -126,5 +130,7 @@ def test_forgotten_stop_and_killed_parent(how):
         if {how!r} == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], timeout=20, start_new_session=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], timeout=20, start_new_session=True, check=False
+    )
     assert done.returncode == (0 if how == "forgotten" else -signal.SIGKILL)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.errors import DataError
+from lava_nbp.files import read_npz
 
 #: Environment variable that names the folder of the data sets.
 ROOT_VARIABLE = "LAVA_NBP_DATA"
@@ -198,9 +198,8 @@ def load_npz(path: str) -> Images:
             f"test_labels"
         )
     try:
-        with np.load(file, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        arrays = read_npz(file)
+    except ValueError as error:
         raise DataError(f"{file} cannot be read as .npz: {error}; write it with numpy.savez") from error
     for part in ("train", "test"):
         images, labels = arrays.get(f"{part}_images"), arrays.get(f"{part}_labels")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from lava_nbp.errors import CheckpointError, WeightError
+from lava_nbp.files import read_npz, write_npz
 from lava_nbp.fixed_point import Int16Array
 from lava_nbp.nbp.circuit import training_circuit
 from lava_nbp.nbp.executor import check_network_weights
-from lava_nbp.training.files import write_atomically
 
 #: File name inside a run's folder.
 CHECKPOINT = "checkpoint.npz"
@@ -64,11 +63,7 @@ class Checkpoint:
         arrays: dict[str, Any] = {"meta": np.array(json.dumps(meta)), **self.weights}
         if self.chosen is not None:
             arrays |= {f"chosen_{name}": w for name, w in self.chosen.items()}
-
-        def write(file: BinaryIO) -> None:
-            np.savez_compressed(file, **arrays)
-
-        write_atomically(folder / CHECKPOINT, write)
+        write_npz(folder / CHECKPOINT, arrays)
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -83,8 +78,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     if not path.is_file():
         raise CheckpointError(f"{path} is missing; {folder} is not the folder of a run, or the run never started")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        arrays = read_npz(path)
         meta = json.loads(str(arrays.pop("meta")))
         if meta["format"] != _FORMAT:
             raise CheckpointError(f"{path} has format {meta['format']}, but this version reads {_FORMAT}; train anew")
@@ -104,7 +98,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         raise CheckpointError(
             f"{path} does not fit its network: {error}; it was changed by hand or is corrupt"
         ) from error
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{path} is truncated or corrupt ({error}); delete it to train anew, or restore it from a backup"
         ) from error

@@ -11,6 +11,7 @@ import numpy as np
 
 from lava_nbp.data import Dataset, Split, load_dataset
 from lava_nbp.errors import CheckpointError, InputError, WeightError
+from lava_nbp.files import make_folder, read_npz, write_atomically
 from lava_nbp.fixed_point import Int16Array
 from lava_nbp.nbp.circuit import training_circuit
 from lava_nbp.nbp.executor import Executor, Outcome, check_network_weights, one_hot
@@ -18,7 +19,6 @@ from lava_nbp.nbp.rule import initial_weights
 from lava_nbp.targets import make_executor
 from lava_nbp.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
 from lava_nbp.training.config import RESUMABLE, Experiment, flatten, parse_config
-from lava_nbp.training.files import make_folder, write_text_atomically
 from lava_nbp.training.metrics import accuracy, best_epoch
 
 METRICS, RESULT = "metrics.jsonl", "result.json"
@@ -97,7 +97,7 @@ def train(
             _write_history(folder, state)
             progress.epoch(record)
     result = summarise(config, layers, state, n)
-    write_text_atomically(folder / RESULT, json.dumps(result, indent=2) + "\n")
+    write_atomically(folder / RESULT, (json.dumps(result, indent=2) + "\n").encode())
     return result
 
 
@@ -211,9 +211,8 @@ def _check_layers(state: Checkpoint, layers: Layers, folder: Path) -> None:
 
 def _read_weights(path: Path, layers: Layers) -> dict[str, Int16Array]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError) as error:
+        arrays = read_npz(path)
+    except ValueError as error:
         raise InputError(f"initial weights {path} cannot be read: {error}; give an .npz file with W1 and W2") from error
     try:
         return check_network_weights(training_circuit(*layers), arrays)
@@ -256,7 +255,7 @@ def _answer(executor: Executor, split: Split) -> Outcome:
 
 
 def _write_history(folder: Path, state: Checkpoint) -> None:
-    write_text_atomically(folder / METRICS, "".join(json.dumps(record) + "\n" for record in state.history))
+    write_atomically(folder / METRICS, "".join(json.dumps(record) + "\n" for record in state.history).encode())
 
 
 def summarise(config: Experiment, layers: Layers, state: Checkpoint, n_train: int) -> dict[str, Any]:

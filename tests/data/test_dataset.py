@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from idx import write_mnist
 
-from lava_nbp.data import load_dataset
 from lava_nbp.data import images as images_module
+from lava_nbp.data import load_dataset
 from lava_nbp.errors import DataError, InputError
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
@@ -29,10 +29,14 @@ def test_digits_are_embedded_and_split():
 
 
 def test_splits_are_disjoint_and_the_same_every_time():
-    whole, one, two = load_dataset("digits"), load_dataset("digits", validation=300), load_dataset("digits", validation=300)
+    whole, one, two = (
+        load_dataset("digits"),
+        load_dataset("digits", validation=300),
+        load_dataset("digits", validation=300),
+    )
     assert np.array_equal(one.validation.x, two.validation.x)
-    rows = [tuple(x) + (y,) for split in (one.train, one.validation) for x, y in zip(split.x, split.y, strict=True)]
-    assert sorted(rows) == sorted(tuple(x) + (y,) for x, y in zip(whole.train.x, whole.train.y, strict=True))
+    rows = [(*tuple(x), y) for split in (one.train, one.validation) for x, y in zip(split.x, split.y, strict=True)]
+    assert sorted(rows) == sorted((*tuple(x), y) for x, y in zip(whole.train.x, whole.train.y, strict=True))
 
 
 @pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")])
@@ -88,7 +92,9 @@ def test_changed_bytes_in_a_file_of_the_published_size(tmp_path):
     raw, _ = write_mnist(tmp_path)
     content = bytes([0, 0, 8, 1]) + (10_000).to_bytes(4, "big") + bytes(10_000)
     (raw / LABELS).write_bytes(content)
-    with pytest.raises(DataError, match=f"{raw / LABELS} is corrupt: its SHA-256 is {hashlib.sha256(content).hexdigest()[:12]}"):
+    with pytest.raises(
+        DataError, match=f"{raw / LABELS} is corrupt: its SHA-256 is {hashlib.sha256(content).hexdigest()[:12]}"
+    ):
         load_dataset("mnist", root=str(tmp_path))
     with pytest.raises(DataError, match="20 images, but the labels file 10000 labels"):
         load_dataset("mnist", root=str(tmp_path), verify=False)
@@ -113,7 +119,9 @@ def test_failed_download_is_one_clear_error(tmp_path, monkeypatch):
         load_dataset("mnist", root=str(tmp_path), download=True)
 
 
-@pytest.mark.skipif("LAVA_NBP_DATA" not in os.environ, reason="LAVA_NBP_DATA does not name a folder with the real files")
+@pytest.mark.skipif(
+    "LAVA_NBP_DATA" not in os.environ, reason="LAVA_NBP_DATA does not name a folder with the real files"
+)
 def test_the_published_files():
     root = os.environ["LAVA_NBP_DATA"]
     mnist = load_dataset("mnist", root=root, margin=4, validation=5000)

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
-from circuit_oracle import simulate  # noqa: E402
-from networks import random_samples  # noqa: E402
+from circuit_oracle import simulate
+from networks import random_samples
 
 layers = (7, 6, 3)
 rng = np.random.default_rng(11)

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from networks import random_samples, random_weights
 
-from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.nbp.circuit import training_circuit
+from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.targets import TARGETS, make_executor
 from lava_nbp.trace import trace
 
@@ -78,7 +78,7 @@ def test_where_no_breach_is_possible_none_happens(problem):
 @given(problems(largest=120))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_every_spike_and_every_matrix_agree_with_the_independent_simulator(problem):
-    layers, weights, x, labels, _ = problem
+    _, weights, x, labels, _ = problem
     spikes, matrices = simulate(x[:8], labels[:8], weights["W1"], weights["W2"])
     found = trace("spiking", x[:8], labels[:8], weights)
     # Breaches included: the engine is a simulator of the circuit, not of what it is meant to do.
@@ -123,7 +123,7 @@ def test_sums_that_leave_the_register_wrap():
     layers = (600, 2, 1)
     weights = {"W1": np.full((600, 2), 254), "W2": np.full((2, 1), 254)}
     engine = SpikingEngine(training_circuit(*layers), weights)
-    outcome, raster = engine.run(np.ones((1, 600), np.uint8), np.ones((1, 1), np.uint8), record=True)
+    _, raster = engine.run(np.ones((1, 600), np.uint8), np.ones((1, 1), np.uint8), record=True)
     assert engine.counters[3] > 0
     assert engine.split(raster)["h1"][3].tolist() == [0, 0]
     for target in ("reference", "sample"):

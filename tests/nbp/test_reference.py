@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lava_nbp.nbp.executor import ClosedLimits
 from lava_nbp.nbp.circuit import training_circuit
+from lava_nbp.nbp.executor import ClosedLimits
 from lava_nbp.nbp.reference import ReferenceExecutor, infer_sample, train_sample
 
 CLOSED = ClosedLimits.of(training_circuit(5, 5, 1))

@@ -36,7 +36,12 @@ def test_odd_or_out_of_range_clip(clip):
 
 @pytest.mark.parametrize(
     ("labels", "message"),
-    [([0, 3], r"labels\[1\] is 3, outside the classes 0 .. 2"), ([-1], r"labels\[0\] is -1"), ([0.5], "dtype float64"), ([[1]], "shape")],
+    [
+        ([0, 3], r"labels\[1\] is 3, outside the classes 0 .. 2"),
+        ([-1], r"labels\[0\] is -1"),
+        ([0.5], "dtype float64"),
+        ([[1]], "shape"),
+    ],
 )
 def test_labels_outside_the_classes(labels, message):
     with pytest.raises(InputError, match=message):

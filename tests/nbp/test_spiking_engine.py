@@ -87,7 +87,10 @@ def test_run_is_the_same_as_steps():
 
 def test_copies_stay_exact_over_many_samples():
     rng = np.random.default_rng(0)
-    e = SpikingEngine(training_circuit(30, 20, 6), {"W1": 2 * rng.integers(-60, 128, (30, 20)), "W2": 2 * rng.integers(-127, 128, (20, 6))})
+    e = SpikingEngine(
+        training_circuit(30, 20, 6),
+        {"W1": 2 * rng.integers(-60, 128, (30, 20)), "W2": 2 * rng.integers(-127, 128, (20, 6))},
+    )
     start = e.read_weights()
     e.run((rng.random((300, 30)) < 0.5).astype(np.uint8), (rng.random((300, 6)) < 0.3).astype(np.uint8))
     w, p = e.read_weights(), e.projections
@@ -118,7 +121,10 @@ def test_inference_circuit_by_hand():
     assert raster.shape == (13, 15)
     assert np.flatnonzero(spikes["x"].all(axis=1)).tolist() == [2, 10]
     assert np.flatnonzero(spikes["h1"].all(axis=1)).tolist() == [3, 11]
-    assert {row: spikes["o"][row].tolist() for row in np.flatnonzero(spikes["o"].any(axis=1))} == {4: [0, 1], 12: [0, 1]}
+    assert {row: spikes["o"][row].tolist() for row in np.flatnonzero(spikes["o"].any(axis=1))} == {
+        4: [0, 1],
+        12: [0, 1],
+    }
     assert outcome.spikes.tolist() == [[0, 1], [0, 0], [0, 1]]
     assert outcome.membrane.tolist() == [[292, 762], [0, 0], [292, 762]]
     assert (e.projections["W1"] == 200).all()

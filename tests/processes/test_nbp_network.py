@@ -27,7 +27,7 @@ GRANULARITIES = ["sample", "step"]
 def problem(seed, n=15, layers=LAYERS):
     rng = np.random.default_rng(seed)
     weights = {name: np.maximum(w, -100) for name, w in random_weights(layers, rng).items()}
-    x, labels, targets = random_samples(n, layers, rng, density=0.6)
+    x, _, targets = random_samples(n, layers, rng, density=0.6)
     return weights, x, targets
 
 

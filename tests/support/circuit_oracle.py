@@ -7,7 +7,8 @@ delay. What the library's executors do is compared with this.
 
 import numpy as np
 
-GATED = "x m_x h1 h1_lo h1_hi h1_T m_h1 c_h1 o o_lo o_hi o_T t d_pos d_neg".split()
+GATED = ["x", "m_x", "h1", "h1_lo", "h1_hi", "h1_T", "m_h1", "c_h1"]
+GATED += ["o", "o_lo", "o_hi", "o_T", "t", "d_pos", "d_neg"]
 
 FIXED = """
 x m_x 520 4; h1 m_h1 520 0

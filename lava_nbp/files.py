@@ -1,19 +1,25 @@
-"""Files that are whole or not there: written beside, synced, then renamed into place."""
+"""Files that are whole or not there: written beside, synced, then renamed into place; .npz without pickle."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import tempfile
-from collections.abc import Callable
+import zipfile
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lava_nbp.errors import OutputError
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Let `write` fill a new file that then replaces `path`; on any failure the old file stays.
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a new file that then replaces `path`; on any failure the old file stays.
 
     Raises
     ------
@@ -24,7 +30,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
     try:
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         with os.fdopen(descriptor, "wb") as file:
-            write(file)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
@@ -41,24 +47,40 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
         if isinstance(error, OSError):
             kept = f"; the {path.name} from before is kept" if path.exists() else ""
             raise OutputError(
-                f"{path} cannot be written: {error.strerror or error}{kept}; free space or choose another --out"
+                f"{path} cannot be written: {error.strerror or error}{kept}; free space or write elsewhere"
             ) from error
         raise
 
 
-def write_text_atomically(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all.
+def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write arrays to an .npz file, compressed, whole or not at all.
 
     Raises
     ------
     OutputError
         As for `write_atomically`.
     """
+    # Made in memory: a ZipFile on a full disk cannot be closed in order.
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_atomically(path, buffer.getvalue())
 
-    def write(file: BinaryIO) -> None:
-        file.write(text.encode())
 
-    write_atomically(path, write)
+def read_npz(path: Path) -> dict[str, NDArray[Any]]:
+    """Read every array of an .npz file that holds no pickled objects.
+
+    Raises
+    ------
+    ValueError
+        Says what is wrong with the file: missing, truncated, corrupt, or not an .npz file.
+    """
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except OSError as error:
+        raise ValueError(error.strerror or str(error)) from error
+    except (AttributeError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"no .npz file, or a damaged one ({error})") from error
 
 
 def make_folder(path: Path) -> None:
