@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from lava_nbp.errors import CheckpointError, OutputError
-from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.circuit import Circuit, training_circuit
+from lava_nbp.nbp.executor import one_hot
 
 # Okabe and Ito's colours, told apart by the colour-blind.
 _BLUE, _ORANGE, _GREEN, _PURPLE, _GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#999999"
@@ -38,8 +39,8 @@ def raster(circuit: Circuit, spikes: Mapping[str, NDArray[np.uint8]], path: Path
     """
     names = [p.name for p in circuit.populations]
     steps = len(next(iter(spikes.values())))
-    # Every population gets a band; large ones no more than six times a single neuron.
-    heights = [1.0 + 5.0 * (1 - 1 / circuit[name].size) for name in names]
+    # Every population gets a band; large ones two to three times that of a single neuron.
+    heights = [1.0 + 1.6 * (1 - 1 / circuit[name].size) for name in names]
     tops = np.cumsum(heights)
     figure = Figure(figsize=(max(7.0, 0.28 * steps), 0.16 * float(tops[-1]) + 1.2), layout="constrained")
     axes = figure.add_subplot()
@@ -128,7 +129,8 @@ def confusion_matrix(
         if counts[i, j]:
             colour = "black" if share[i, j] > 0.5 else "white"
             axes.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=7, color=colour)
-    axes.set_xticks(range(n), classes, rotation=45 if max(map(len, classes)) > 2 else 0, ha="right", fontsize=8)
+    slant: dict[str, Any] = {"rotation": 45, "ha": "right"} if max(map(len, classes)) > 2 else {}
+    axes.set_xticks(range(n), classes, fontsize=8, **slant)
     axes.set_yticks(range(n), classes, fontsize=8)
     axes.set_xlabel("answer")
     axes.set_ylabel("class")
@@ -144,7 +146,6 @@ def plot_run(folder: Path) -> list[Path]:
     LavaNBPError
         If the run's checkpoint or data cannot be used.
     """
-    from lava_nbp.nbp.circuit import training_circuit
     from lava_nbp.targets import make_executor
     from lava_nbp.trace import trace
     from lava_nbp.training.checkpoint import load_checkpoint
@@ -157,21 +158,23 @@ def plot_run(folder: Path) -> list[Path]:
     dataset = load_run_data(config)
     weights = state.chosen or state.weights
     name = f"{config.data.name} {'-'.join(map(str, state.layers))}, seed {config.seed}"
-    shown = slice(0, 3)
-    spikes = trace("spiking", dataset.test.x[shown], dataset.test.y[shown], weights)
     with make_executor("sample", state.layers, weights) as executor:
-        answers = executor.infer(dataset.test.x).spikes.argmax(axis=1)
+        outcome = executor.infer(dataset.test.x)
+    # One sample without an error and one with: there the error phases have something to show.
+    right = (outcome.spikes == one_hot(dataset.test.y, len(dataset.classes))).all(axis=1)
+    shown = [int(np.argmax(right)), int(np.argmin(right))]
+    spikes = trace("spiking", dataset.test.x[shown], dataset.test.y[shown], weights)
     return [
         raster(
             training_circuit(*state.layers),
             {key.removeprefix("spikes/"): rows for key, rows in spikes.items() if key.startswith("spikes/")},
             folder / "raster.png",
-            f"{name}: three samples after training",
+            f"{name}: test samples {shown[0]} (right) and {shown[1]} ({'right' if right.all() else 'wrong'})",
         ),
         learning_curve(state.history, folder / "learning_curve.png", name),
         weight_histograms(weights, folder / "weights.png", name),
         confusion_matrix(
-            answers,
+            outcome.spikes.argmax(axis=1),
             dataset.test.y,
             dataset.classes,
             folder / "confusion_matrix.png",
