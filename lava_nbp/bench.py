@@ -59,8 +59,11 @@ def bench(layers: tuple[int, int, int], *, seed: int = 0, pre_train: int = 20_00
                     f"{label} disagrees with the reference in {', '.join(differing)} after {_CHECKED} samples, "
                     f"with {breaches} gate breaches; do not trust either"
                 )
+            begin = time.perf_counter()
             executor.write_weights(weights)
-            rows.append({"executor": label, "target": target, **options, **_time(executor, x[:n], t[:n])})
+            executor.read_weights()
+            transfer = {"weights_in_and_out_ms": 1000 * (time.perf_counter() - begin)}
+            rows.append({"executor": label, "target": target, **options, **_time(executor, x[:n], t[:n]), **transfer})
     loop = rows[0]["microseconds_per_sample"]
     for row in rows:
         row["times_faster_than_numpy_loop"] = loop / row["microseconds_per_sample"]

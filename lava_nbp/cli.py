@@ -152,7 +152,15 @@ def bench(
     write_atomically(out, (json.dumps(report, indent=2) + "\n").encode())
     table = Table(title=f"training, {network}, {report['data']}; all executors agree")
     table.add_column("executor")
-    for heading in ("us / sample", "x NumPy loop", "spikes", "synaptic events", "updates", "gate breaches"):
+    for heading in (
+        "us / sample",
+        "x NumPy loop",
+        "spikes",
+        "synaptic events",
+        "updates",
+        "gate breaches",
+        "W in + out",
+    ):
         table.add_column(heading, justify="right")
     for row in report["executors"]:
         table.add_row(
@@ -161,6 +169,7 @@ def bench(
             f"{row['times_faster_than_numpy_loop']:.2f}",
             *(f"{row[f'{key}_per_sample']:.0f}" for key in ("spikes", "synaptic_events", "updates")),
             f"{row['gate_breaches_per_sample']:.2f}",
+            f"{row['weights_in_and_out_ms']:.1f} ms",
         )
     _out.print(table)
     _out.print("spikes, synaptic events, updates, breaches: per sample, as that executor does them")

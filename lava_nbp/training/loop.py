@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import time
 from pathlib import Path
 from typing import Any
@@ -282,4 +283,5 @@ def summarise(config: Experiment, layers: Layers, state: Checkpoint, n_train: in
         "gate_breaches": sum(record["gate_breaches"] for record in state.history),
         "microseconds_per_sample": float(np.mean([record["microseconds_per_sample"] for record in state.history])),
         "seconds": sum(record["seconds"] for record in state.history),
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
     }

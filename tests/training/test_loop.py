@@ -21,7 +21,7 @@ test = 80
 [network]
 n_hidden = 30
 """
-TIMES = ("microseconds_per_sample", "seconds")
+TIMES = ("microseconds_per_sample", "seconds", "peak_memory_mb")
 
 
 @pytest.fixture
