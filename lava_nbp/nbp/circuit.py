@@ -475,10 +475,11 @@ def _check_drive(circuit: Circuit) -> None:
                     )
             elif not any(c.role == "gate" for c in connections):
                 total = sourced.get(phase, 0) + sum(max(c.weight, 0) for c in connections)
-                if p.bias + total > THRESHOLD:
+                limit = circuit.closed_limit(p.name, phase)
+                if total > limit:
                     raise CircuitError(
                         f"population {p.name!r} can fire in phase {phase} without a gate: its fixed input adds up "
-                        f"to {total}, over {THRESHOLD - p.bias}; weaken it or inhibit the population then"
+                        f"to {total}, over {limit}; weaken it or inhibit the population then"
                     )
 
 

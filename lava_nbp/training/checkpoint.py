@@ -37,7 +37,7 @@ class Checkpoint:
     chosen : dict or None
         W1, W2 after the epoch that was best on the validation split.
     history : list of dict
-        Metrics of every epoch so far, epoch 0 being the state before training.
+        Metrics of every epoch so far.
     """
 
     config: dict[str, Any]

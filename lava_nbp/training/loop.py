@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from lava_nbp.data import Dataset, Split, load_dataset
+from lava_nbp.data import Dataset, load_dataset
 from lava_nbp.errors import CheckpointError, InputError, WeightError
 from lava_nbp.files import make_folder, read_npz, write_atomically
 from lava_nbp.fixed_point import Int16Array
 from lava_nbp.nbp.circuit import training_circuit
-from lava_nbp.nbp.executor import Executor, Outcome, check_network_weights, one_hot
+from lava_nbp.nbp.executor import Executor, check_network_weights, one_hot
 from lava_nbp.nbp.rule import initial_weights
 from lava_nbp.targets import make_executor
 from lava_nbp.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
@@ -76,7 +76,7 @@ def train(
         For anything wrong with the configuration, the data, the folder or its checkpoint.
     """
     progress = progress or Progress()
-    dataset = _load_data(config)
+    dataset = load_run_data(config)
     layers = (dataset.n_in, config.network.n_hidden, len(dataset.classes))
     training_circuit(*layers)  # refuses impossible sizes before anything is written
     state = _starting_state(config, layers, folder, resume=resume, overwrite=overwrite)
@@ -121,14 +121,14 @@ def evaluate_run(folder: Path, target: str | None = None) -> dict[str, Any]:
     config = checkpoint_config(state, folder)
     if target is not None:
         config = config.model_copy(update={"target": target})
-    dataset = _load_data(config)
+    dataset = load_run_data(config)
     _check_layers(state, (dataset.n_in, config.network.n_hidden, len(dataset.classes)), folder)
     report: dict[str, Any] = {"target": config.target, "layers": list(state.layers), "epochs": state.epoch}
     with _executor(config, state.layers, state.weights) as executor:
         for name, weights in (("last", state.weights), ("chosen", state.chosen)):
             if weights is not None:
                 executor.write_weights(weights)
-                report[name] = accuracy(_answer(executor, dataset.test), dataset.test.y, "test")
+                report[name] = accuracy(executor.infer(dataset.test.x), dataset.test.y, "test")
     return report
 
 
@@ -151,10 +151,6 @@ def load_run_data(config: Experiment) -> Dataset:
     DataError, InputError
         See `load_dataset`.
     """
-    return _load_data(config)
-
-
-def _load_data(config: Experiment) -> Dataset:
     options = config.data.model_dump()
     options["margin"] = options.pop("crop")
     return load_dataset(**options)
@@ -240,8 +236,8 @@ def _train_epoch(
         progress.advance(len(part))
     record: dict[str, Any] = {"epoch": epoch, "train_accuracy_spikes": right / len(split)}
     if len(dataset.validation):
-        record |= accuracy(_answer(executor, dataset.validation), dataset.validation.y, "validation")
-    record |= accuracy(_answer(executor, dataset.test), dataset.test.y, "test")
+        record |= accuracy(executor.infer(dataset.validation.x), dataset.validation.y, "validation")
+    record |= accuracy(executor.infer(dataset.test.x), dataset.test.y, "test")
     record |= {
         "updates": executor.work.updates - before[0],
         "gate_breaches": executor.work.gate_breaches - before[1],
@@ -249,10 +245,6 @@ def _train_epoch(
         "seconds": time.perf_counter() - start,
     }
     return record
-
-
-def _answer(executor: Executor, split: Split) -> Outcome:
-    return executor.infer(split.x)
 
 
 def _write_history(folder: Path, state: Checkpoint) -> None:

@@ -213,3 +213,10 @@ def test_source_before_the_sample_begins():
 def test_unknown_population():
     with pytest.raises(CircuitError, match="no population 'h2'; it has x, m_x, h1"):
         SMALL["h2"]
+
+
+def test_inhibition_can_keep_a_driven_population_closed():
+    drive, hold = Connection("g03", "d_pos", "relay", 9280), Connection("g03", "d_pos", "inhibit", INHIBIT)
+    circuit = changed(connections=(*SMALL.connections, drive, hold))
+    assert circuit.closed_limit("d_pos", 4) == 9216 - INHIBIT
+    assert circuit.closed_limit("d_pos", 5) == 9216
