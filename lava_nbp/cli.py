@@ -49,6 +49,7 @@ class CircuitChoice(str, Enum):
     """Circuits."""
 
     nbp = "nbp"
+    guarded = "nbp-guarded"
     inference = "inference"
 
 
@@ -132,7 +133,7 @@ def trace(
     """Record every spike of every population, and every weight after the last phase."""
     from lava_nbp.trace import trace_file
 
-    result = trace_file(inputs, target.value, out, "nbp" if circuit is CircuitChoice.nbp else "inference")
+    result = trace_file(inputs, target.value, out, circuit.value)
     steps = len(result["spikes/g00"])
     n_spikes = sum(int(rows.sum()) for key, rows in result.items() if key.startswith("spikes/"))
     _out.print(f"{n_spikes} spikes in {steps} steps: {escape(str(out))}")
@@ -151,7 +152,7 @@ def bench(
     report = run(layers)
     write_atomically(out, (json.dumps(report, indent=2) + "\n").encode())
     table = Table(title=f"training, {network}, {report['data']}; all executors agree")
-    table.add_column("executor")
+    table.add_column("executor", no_wrap=True)
     for heading in (
         "us / sample",
         "x NumPy loop",
@@ -183,10 +184,9 @@ def circuit(
     style: Annotated[TableStyle, typer.Option(help="How to print.")] = TableStyle.text,
 ) -> None:
     """Print a circuit's phase table."""
-    from lava_nbp.nbp.circuit import inference_circuit, training_circuit
+    from lava_nbp.nbp.circuit import CIRCUITS
 
-    layers = _layers(network)
-    made = (training_circuit if name is CircuitChoice.nbp else inference_circuit)(*layers)
+    made = CIRCUITS[name.value](*_layers(network))
     if style is TableStyle.markdown:
         print(made.table("markdown"))
         return

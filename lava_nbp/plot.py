@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from lava_nbp.errors import CheckpointError, OutputError
-from lava_nbp.nbp.circuit import Circuit, training_circuit
+from lava_nbp.nbp.circuit import CIRCUITS, Circuit
 from lava_nbp.nbp.executor import one_hot
 
 # Okabe and Ito's colours, told apart by the colour-blind.
@@ -163,10 +163,11 @@ def plot_run(folder: Path) -> list[Path]:
     # One sample without an error and one with: there the error phases have something to show.
     right = (outcome.spikes == one_hot(dataset.test.y, len(dataset.classes))).all(axis=1)
     shown = [int(np.argmax(right)), int(np.argmin(right))]
-    spikes = trace("spiking", dataset.test.x[shown], dataset.test.y[shown], weights)
+    circuit_name = "nbp-guarded" if config.network.guarded else "nbp"
+    spikes = trace("spiking", dataset.test.x[shown], dataset.test.y[shown], weights, circuit_name)
     return [
         raster(
-            training_circuit(*state.layers),
+            CIRCUITS[circuit_name](*state.layers),
             {key.removeprefix("spikes/"): rows for key, rows in spikes.items() if key.startswith("spikes/")},
             folder / "raster.png",
             f"{name}: test samples {shown[0]} (right) and {shown[1]} ({'right' if right.all() else 'wrong'})",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 from lava_nbp.errors import InputError
 from lava_nbp.files import read_npz, write_npz
 from lava_nbp.fixed_point import Int16Array
-from lava_nbp.nbp.circuit import Circuit, inference_circuit, training_circuit
+from lava_nbp.nbp.circuit import CIRCUITS, Circuit
 from lava_nbp.nbp.executor import ClosedLimits, UInt8Array, check_network_weights, check_spikes, one_hot
 
-CircuitName = Literal["nbp", "inference"]
 _ARRAYS = ("x", "labels", "W1", "W2")
 
 
 def trace(
-    target: str, inputs: Any, labels: Any, weights: Mapping[str, Any], circuit_name: CircuitName = "nbp"
+    target: str, inputs: Any, labels: Any, weights: Mapping[str, Any], circuit_name: str = "nbp"
 ) -> dict[str, NDArray[Any]]:
     """Run a circuit from its very first step and record everything.
 
@@ -35,8 +34,9 @@ def trace(
         Integers in 0 .. n_out - 1.
     weights : mapping
         W1 (n_in, n_hidden), W2 (n_hidden, n_out).
-    circuit_name : {"nbp", "inference"}
-        Training (12 phases) or inference alone (4 phases; labels are not used).
+    circuit_name : {"nbp", "nbp-guarded", "inference"}
+        Training (12 phases), or inference alone (4 phases; labels are not used); see
+        `lava_nbp.nbp.circuit.CIRCUITS`.
 
     Returns
     -------
@@ -53,10 +53,9 @@ def trace(
     W1, W2 = (np.asarray(weights[name]) for name in ("W1", "W2"))
     if W1.ndim != 2 or W2.ndim != 2:
         raise InputError(f"W1 and W2 have shapes {W1.shape} and {W2.shape}, but must be matrices (pre, post)")
-    make = {"nbp": training_circuit, "inference": inference_circuit}.get(circuit_name)
-    if make is None:
-        raise InputError(f"circuit is {circuit_name!r}, but must be 'nbp' or 'inference'")
-    circuit = make(W1.shape[0], W1.shape[1], W2.shape[1])
+    if circuit_name not in CIRCUITS:
+        raise InputError(f"circuit is {circuit_name!r}, but must be one of {', '.join(CIRCUITS)}")
+    circuit = CIRCUITS[circuit_name](W1.shape[0], W1.shape[1], W2.shape[1])
     checked = check_network_weights(circuit, {"W1": W1, "W2": W2})
     x = check_spikes(inputs, circuit.layers[0], "x")
     t = one_hot(labels, circuit.layers[-1])
@@ -75,7 +74,7 @@ def trace(
     return {f"spikes/{k}": v for k, v in spikes.items()} | {f"weights/{k}": v for k, v in projections.items()}
 
 
-def trace_file(inputs: Path, target: str, out: Path, circuit_name: CircuitName) -> dict[str, NDArray[Any]]:
+def trace_file(inputs: Path, target: str, out: Path, circuit_name: str) -> dict[str, NDArray[Any]]:
     """Trace what an .npz file holds (x, labels, W1, W2) into another .npz file.
 
     Raises

@@ -23,9 +23,9 @@ sample is phase 0 of the next.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 from lava_nbp.errors import CircuitError, WeightError
@@ -644,7 +644,7 @@ def training_circuit(n_in: int, n_hidden: int, n_out: int, *, guarded: bool = Fa
         DenseProjection("W2_T_neg", "o_T", "h1_T", "W2", transposed=True, sign=-1),
     )
     return Circuit(
-        name="nbp, guarded" if guarded else "nbp",
+        name="nbp-guarded" if guarded else "nbp",
         layers=layers,
         period=12,
         populations=tuple(populations),
@@ -699,3 +699,11 @@ def inference_circuit(n_in: int, n_hidden: int, n_out: int) -> Circuit:
         output_phase=4,
         meanings=((0, "W2 h > 512 (of the sample before)"), (2, "input"), (3, "W1 x > 512")),
     )
+
+
+#: The circuits by name: each makes one for (n_in, n_hidden, n_out).
+CIRCUITS: dict[str, Callable[[int, int, int], Circuit]] = {
+    "nbp": training_circuit,
+    "nbp-guarded": partial(training_circuit, guarded=True),
+    "inference": inference_circuit,
+}
