@@ -149,7 +149,8 @@ def bench(
     from lava_nbp.files import write_atomically
 
     layers = _layers(network)
-    report = run(layers)
+    with _err.status("timing every executor"):
+        report = run(layers)
     write_atomically(out, (json.dumps(report, indent=2) + "\n").encode())
     table = Table(title=f"training, {network}, {report['data']}; all executors agree")
     table.add_column("executor", no_wrap=True)
