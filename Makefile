@@ -3,10 +3,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check lint types imports clean
+.PHONY: demo install test check lint types imports clean
 
 demo: $(VENV)/.base
 	$(BIN)/lava-nbp train run_configs/digits.toml --set target=lava --out runs/demo --overwrite --plot
+
+# Every extra.
+install: $(VENV)/.all
 
 test: $(VENV)/.all
 	$(BIN)/python -m pytest
