@@ -106,7 +106,8 @@ def load_torchvision(name: str, root: str | None, *, download: bool, verify: boo
         from torchvision import datasets
     except ImportError as error:
         raise DataError(
-            f"{name} is read by torchvision, which is not installed ({error}); run: make install, or pip install 'lava-nbp[vision]'"
+            f"{name} is read by torchvision, which is not installed ({error}); run: make install, "
+            f"or pip install 'lava-nbp[vision]'"
         ) from None
 
     raw = Path(folder) / _class_name(name) / "raw"
