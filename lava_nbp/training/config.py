@@ -164,6 +164,8 @@ def _explain(problem: Any) -> str:
         return f"unknown key {key} = {problem['input']!r}; {hint}"
     if problem["type"] == "missing":
         return f"key {key} is missing; add it"
+    if problem["type"] == "model_type":
+        return f"{key} = {problem['input']!r}: must be a section, [{key}] with keys below it"
     message = problem["msg"][0].lower() + problem["msg"][1:]
     return f"{key} = {problem['input']!r}: {message}"
 

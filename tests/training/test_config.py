@@ -63,7 +63,7 @@ def test_defaults_and_overrides(tmp_path):
         ("data.crop=-1", "data.crop = -1"),
         ("lava.granularity=epoch", "lava.granularity = 'epoch': input should be 'step' or 'sample'"),
         ("lava.timeout=0", "lava.timeout = 0: input should be greater than 0"),
-        ("data=3", "data = 3"),
+        ("data=3", r"data = 3: must be a section, \[data\]"),
         ("epochs.n=3", "epochs is a value, not a section"),
         ("epochs", "write key=value"),
         ("=3", "write key=value"),
