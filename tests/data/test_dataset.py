@@ -10,6 +10,7 @@ from lava_nbp.data import images as images_module
 from lava_nbp.data import load_dataset
 from lava_nbp.errors import DataError, InputError
 
+REAL_DATA = os.environ.get("LAVA_NBP_DATA")
 IMAGES, LABELS = "train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
 
 
@@ -119,16 +120,13 @@ def test_failed_download_is_one_clear_error(tmp_path, monkeypatch):
         load_dataset("mnist", root=str(tmp_path), download=True)
 
 
-@pytest.mark.skipif(
-    "LAVA_NBP_DATA" not in os.environ, reason="LAVA_NBP_DATA does not name a folder with the real files"
-)
+@pytest.mark.skipif(REAL_DATA is None, reason="LAVA_NBP_DATA does not name a folder with the real files")
 def test_the_published_files():
-    root = os.environ["LAVA_NBP_DATA"]
-    mnist = load_dataset("mnist", root=root, margin=4, validation=5000)
+    mnist = load_dataset("mnist", root=REAL_DATA, margin=4, validation=5000)
     assert (len(mnist.train), len(mnist.validation), len(mnist.test)) == (55_000, 5_000, 10_000)
     assert mnist.n_in == 400
     assert 95 < mnist.train.x.sum(axis=1).mean() < 105  # about 100 active inputs, as in the paper
-    assert load_dataset("fashion_mnist", root=root).n_in == 784
+    assert load_dataset("fashion_mnist", root=REAL_DATA).n_in == 784
 
 
 @pytest.mark.parametrize(
