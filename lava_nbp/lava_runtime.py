@@ -215,7 +215,8 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
         port.observer = ready.set
         try:
             while not port.probe():
-                if not ready.wait(_POLL):
+                left = _POLL if deadline is None else max(0.0, min(_POLL, deadline - time.monotonic()))
+                if not ready.wait(left):
                     self._check_children()
                     if deadline is not None and time.monotonic() > deadline:
                         self._fail("the time-out passed before Lava had done its steps; raise `timeout` or run fewer")

@@ -108,9 +108,10 @@ def test_from_another_thread():
 
 
 def test_interrupt_while_running():
-    threading.Timer(0.7, os.kill, (os.getpid(), signal.SIGINT)).start()
+    runtime = LavaRuntime(network("hang"))
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     start = time.monotonic()
-    with pytest.raises(KeyboardInterrupt), LavaRuntime(network("hang")) as runtime:
+    with pytest.raises(KeyboardInterrupt), runtime:
         runtime.run(10)
     assert time.monotonic() - start < 10
 
