@@ -2,7 +2,7 @@
 
 The paper's circuit is data (`training_circuit`, `inference_circuit`); executors
 derived from it (`make_executor`) give the same spikes and weights. The Lava
-Process is `lava_nbp.processes.nbp_network.NBPNetwork`.
+Process is `lava_nbp.processes.NBPNetwork`.
 """
 
 from lava_nbp.errors import (

@@ -12,9 +12,8 @@ from lava_nbp.lava_runtime import LavaRuntime
 from lava_nbp.nbp.circuit import Circuit, inference_circuit
 from lava_nbp.nbp.executor import Executor, Outcome, UInt8Array
 from lava_nbp.nbp.spiking_engine import SpikingEngine
-from lava_nbp.processes.nbp_network import Granularity, NBPNetwork
-from lava_nbp.processes.sample_sink import SampleSink
-from lava_nbp.processes.sample_source import SampleSource
+from lava_nbp.processes import NBPNetwork, SampleSink, SampleSource
+from lava_nbp.processes.nbp_network import Granularity
 
 #: Samples per run of the Lava runtime; between runs new ones are loaded.
 _CAPACITY = 500

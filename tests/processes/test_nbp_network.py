@@ -15,9 +15,7 @@ from lava_nbp.lava_executor import LavaSession
 from lava_nbp.lava_runtime import LavaRuntime
 from lava_nbp.nbp.circuit import inference_circuit, training_circuit
 from lava_nbp.nbp.spiking_engine import SpikingEngine
-from lava_nbp.processes.nbp_network import NBPNetwork
-from lava_nbp.processes.sample_sink import SampleSink
-from lava_nbp.processes.sample_source import SampleSource
+from lava_nbp.processes import NBPNetwork, SampleSink, SampleSource
 from lava_nbp.targets import make_executor
 
 LAYERS = (12, 9, 4)
