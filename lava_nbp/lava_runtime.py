@@ -20,6 +20,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from lava.magma.compiler.compiler import Compiler
@@ -130,6 +131,13 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
     """Lava's Runtime, with every wait watching the children."""
 
     stopped = False
+    _deadline: float | None = None
+
+    def _start_ports(self) -> None:
+        super()._start_ports()
+        # Everything that waits for the children does so in `recv`: reading and setting Vars too.
+        for port in self.service_to_runtime:
+            port.recv = partial(self._receive, port, port.recv)
 
     def _build_message_infrastructure(self) -> None:
         self._messaging_infrastructure = _GuardedMultiProcessing()
@@ -160,11 +168,33 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
         self.num_steps = steps
         for port in self.runtime_to_service:
             port.send(enum_to_np(steps))
+        self._deadline = deadline
         for port in self.service_to_runtime:
-            answer = self._receive(port, deadline)
+            answer = port.recv()
             if not enum_equal(answer, MGMT_RESPONSE.DONE):
+                self._wait_for_children(time.monotonic() + _GRACE)
+                self._check_children()
                 self._fail(f"Lava's runtime service answered {answer} instead of DONE")
+        self._deadline = None
         self._is_running = False
+
+    def get_var(self, var_id: int, idx: Any = None) -> Any:
+        """As Lava's; if the model fails meanwhile, everything is stopped."""
+        with self._killed_on_failure():
+            return super().get_var(var_id, idx)
+
+    def set_var(self, var_id: int, value: Any, idx: Any = None) -> None:
+        """As Lava's; if the model fails meanwhile, everything is stopped."""
+        with self._killed_on_failure():
+            super().set_var(var_id, value, idx)
+
+    @contextlib.contextmanager
+    def _killed_on_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.kill()
+            raise
 
     def _get_resp_for_run(self) -> None:
         # Reached by Process.wait(); runs started here are already over.
@@ -176,11 +206,11 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
             return
         if self._is_started and not self._is_running and self._children_alive():
             with contextlib.suppress(Exception):
-                deadline = time.monotonic() + _GRACE
+                self._deadline = deadline = time.monotonic() + _GRACE
                 for port in self.runtime_to_service:
                     port.send(MGMT_COMMAND.STOP)
                 for port in self.service_to_runtime:
-                    self._receive(port, deadline)
+                    port.recv()
                 for port in self._open_ports:
                     port.join()
                 self._wait_for_children(deadline)
@@ -210,7 +240,9 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
         if self._watchdog_manager is not None:
             self._watchdog_manager.stop()
 
-    def _receive(self, port: Any, deadline: float | None) -> Any:
+    def _receive(self, port: Any, receive: Callable[[], Any]) -> Any:
+        """Receive from a service, looking at the children while there is nothing."""
+        deadline = self._deadline
         ready = threading.Event()
         port.observer = ready.set
         try:
@@ -221,14 +253,9 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
                     if deadline is not None and time.monotonic() > deadline:
                         self._fail("the time-out passed before Lava had done its steps; raise `timeout` or run fewer")
                 ready.clear()
-            answer = port.recv()
+            return receive()
         finally:
             port.observer = None
-        if enum_equal(answer, MGMT_RESPONSE.ERROR):
-            self._wait_for_children(time.monotonic() + _GRACE)
-            self._check_children()
-            self._fail("a Lava model failed")
-        return answer
 
     def _children_alive(self) -> bool:
         return all(not a._is_done and a.is_alive() for a in self._messaging_infrastructure.actors)

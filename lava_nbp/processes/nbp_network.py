@@ -23,6 +23,39 @@ from lava_nbp.shared_array import shared_zeros
 Granularity = Literal["step", "sample"]
 
 
+class MatrixVar(Var):  # type: ignore[misc]
+    """A weight matrix in memory that the model shares: checked, and moved as a whole.
+
+    Lava's own Var moves one number at a time, checks nothing, and returns float64.
+    """
+
+    def __init__(self, engine: Any, matrix: str) -> None:
+        super().__init__(shape=engine.circuit.matrix_shapes[matrix], init=engine.read_weights()[matrix])
+        self._engine, self._matrix = engine, matrix
+
+    def get(self, idx: Any = None) -> Any:
+        """A copy of the matrix, or of the part `idx` selects, int16."""
+        weights = self._engine.read_weights()[self._matrix]
+        return weights if idx is None else weights[idx]
+
+    def set(self, value: Any, idx: Any = None) -> None:
+        """Replace the matrix, or the part `idx` selects, in every projection that holds it.
+
+        Raises
+        ------
+        WeightError
+            For a wrong shape, or values that synapses cannot hold; nothing is changed then.
+        """
+        weights = self._engine.read_weights()
+        if idx is None:
+            weights[self._matrix] = value
+        else:
+            wide = weights[self._matrix].astype(np.int64)
+            wide[idx] = value
+            weights[self._matrix] = wide
+        self._engine.write_weights(weights)
+
+
 class NBPNetwork(AbstractProcess):  # type: ignore[misc]
     """A whole nBP circuit (`training_circuit` or `inference_circuit`), run spike by spike.
 
@@ -67,8 +100,8 @@ class NBPNetwork(AbstractProcess):  # type: ignore[misc]
     Vars
     ----
     W1, W2 : int16, 8-bit mixed-sign values
-        Setting one through Lava also sets every copy of it. Lava moves one number at a
-        time; `read_weights` and `write_weights` move whole matrices at once.
+        `get` and `set` work at any time between runs, move the whole matrix at once and
+        set every copy of it; `read_weights` and `write_weights` do so for both.
     gate_breaches : (1,) int64
         Spikes outside the schedule so far; see `Circuit.breach_bounds`.
 
@@ -104,9 +137,8 @@ class NBPNetwork(AbstractProcess):  # type: ignore[misc]
         self.s_out = OutPort(shape=(n_out,))
         self.a_out = OutPort(shape=(n_out,))
         self.raster_out = OutPort(shape=(rows, circuit.n_neurons))
-        held = self.engine.read_weights()
-        self.W1 = Var(shape=held["W1"].shape, init=held["W1"])
-        self.W2 = Var(shape=held["W2"].shape, init=held["W2"])
+        self.W1 = MatrixVar(self.engine, "W1")
+        self.W2 = MatrixVar(self.engine, "W2")
         self.gate_breaches = Var(shape=(1,), init=0)
 
     @property
@@ -170,14 +202,9 @@ class PyNBPNetworkFixed(PyLoihiProcessModel):  # type: ignore[misc]
 
     def start(self) -> None:
         """Let the Vars be the engine's own memory, then serve the runtime."""
-        self.W1 = self.engine.projections["W1"]
-        self.W2 = self.engine.projections["W2"]
+        self.W1, self.W2 = self.engine.projections["W1"], self.engine.projections["W2"]
         self.gate_breaches = self.engine.breach_counter
         super().start()
-
-    def on_var_update(self) -> None:
-        """A Var was set from outside: let every copy of its matrix follow."""
-        self.engine.write_weights(self.engine.read_weights())
 
     def run_spk(self) -> None:
         """One circuit step, or one sample."""

@@ -1,5 +1,6 @@
 """NBPNetwork on Lava's simulator: every spike and weight as the spiking engine's, in both granularities."""
 
+import multiprocessing
 import time
 
 import numpy as np
@@ -10,7 +11,7 @@ from lava.proc.dense.process import Dense
 from lava.proc.io.source import RingBuffer
 from networks import random_samples, random_weights
 
-from lava_nbp.errors import InputError, WeightError
+from lava_nbp.errors import InputError, RuntimeFailure, WeightError
 from lava_nbp.lava_executor import LavaSession
 from lava_nbp.lava_runtime import LavaRuntime
 from lava_nbp.nbp.circuit import inference_circuit, training_circuit
@@ -107,7 +108,7 @@ def test_process_run_and_stop_as_in_any_lava_script():
     source.t_out.connect(network.t_in)
     source.load(x, targets)
     network.run(condition=RunSteps(len(x)), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
-    through_lava = network.W2.get().astype(int)
+    through_lava = network.W2.get()
     assert network.gate_breaches.get().item() == 0
     network.W1.set(np.asarray(weights["W1"]))
     assert np.array_equal(network.read_projections()["W1_hi"], weights["W1"])
@@ -175,12 +176,47 @@ def test_wrong_arguments():
 
 def test_time_out_of_the_executor():
     weights, x, targets = problem(0)
-    from lava_nbp.errors import RuntimeFailure
-
     start = time.monotonic()
     with (
         make_executor("lava", LAYERS, weights, timeout=1e-6) as executor,
         pytest.raises(RuntimeFailure, match="time-out"),
     ):
         executor.train(np.tile(x, (30, 1)), np.tile(targets, (30, 1)))
+    assert time.monotonic() - start < 10
+
+
+def test_vars_are_checked_and_moved_as_a_whole():
+    weights, _, _ = problem(0)
+    network = NBPNetwork(circuit=training_circuit(*LAYERS), weights=weights)
+    with LavaRuntime(network) as runtime:
+        runtime.run(1)
+        assert network.W1.get().dtype == np.int16
+        network.W2.set(np.full((9, 4), -20))
+        network.W2.set(254, idx=(slice(0, 2), 1))
+        assert network.W2.get(idx=(1, 1)) == 254
+        runtime.run(1)
+        for bad, message in ((3, r"W1\[0, 0\] is 3"), (300, r"W1\[0, 0\] is 300"), (0.5, "dtype float64")):
+            with pytest.raises(WeightError, match=message):
+                network.W1.set(np.full((12, 9), bad))
+        with pytest.raises(WeightError, match="W1 has shape"):
+            network.W1.set(np.zeros((9, 12), int))
+        held = network.read_projections()
+    expected = np.full((9, 4), -20)
+    expected[:2, 1] = 254
+    assert np.array_equal(held["W2_lo"], expected)
+    assert np.array_equal(held["W2_T_neg"], -expected.T)
+    assert np.array_equal(held["W1_hi"], weights["W1"])
+
+
+def test_var_of_a_model_that_has_died():
+    weights, _, _ = problem(0)
+    network = NBPNetwork(circuit=training_circuit(*LAYERS), weights=weights)
+    runtime = LavaRuntime(network)
+    runtime.run(1)
+    for child in multiprocessing.active_children():
+        if child.name == "PyNBPNetworkFixed":
+            child.kill()
+    start = time.monotonic()
+    with pytest.raises(RuntimeFailure, match="PyNBPNetworkFixed ended with exit code -9"):
+        network.gate_breaches.get()
     assert time.monotonic() - start < 10
