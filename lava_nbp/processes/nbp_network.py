@@ -50,7 +50,8 @@ class MatrixVar(Var):  # type: ignore[misc]
         if idx is None:
             weights[self._matrix] = value
         else:
-            wide = weights[self._matrix].astype(np.int64)
+            # Wide enough to keep what is wrong with the value, so that the check can refuse it.
+            wide = weights[self._matrix].astype(np.result_type(np.int64, np.asarray(value)))
             wide[idx] = value
             weights[self._matrix] = wide
         self._engine.write_weights(weights)

@@ -200,6 +200,9 @@ def test_vars_are_checked_and_moved_as_a_whole():
                 network.W1.set(np.full((12, 9), bad))
         with pytest.raises(WeightError, match="W1 has shape"):
             network.W1.set(np.zeros((9, 12), int))
+        for bad, message in ((40_001, r"W1\[2, 3\] is 40001"), (0.5, "dtype float64")):
+            with pytest.raises(WeightError, match=message):
+                network.W1.set(bad, idx=(2, 3))
         held = network.read_projections()
     expected = np.full((9, 4), -20)
     expected[:2, 1] = 254
