@@ -415,7 +415,8 @@ class SpikingEngine:
         """Run one step; `external` are the spikes that leave each source in this very step."""
         _step(self._tables, self._state)
         for k, spikes in enumerate(external):
-            _inject(self._tables, self._state, k, spikes)
+            if spikes.any():  # a call costs more than the look: sources are silent in most phases
+                _inject(self._tables, self._state, k, spikes)
 
     def input_of(self, population: str) -> NDArray[np.int32]:
         """Input, in weight units, that arrives at a population in the step to come; a copy."""
