@@ -281,6 +281,9 @@ class _ShownProgress(Progress):
         if done:
             self._console.print(f"going on after epoch {done}")
 
+    def note(self, text: str) -> None:
+        self._console.print(f"note: {text}", markup=False, highlight=False)
+
     def advance(self, samples: int) -> None:
         if self._task is not None:
             self._bar.advance(self._task, samples)

@@ -35,6 +35,9 @@ class Progress:
     def start(self, epochs: int, samples: int, done: int) -> None:
         """Training begins: epochs in all, samples per epoch, epochs already done."""
 
+    def note(self, text: str) -> None:
+        """Something the user should know before training begins."""
+
     def advance(self, samples: int) -> None:
         """So many more training samples are done."""
 
@@ -78,7 +81,7 @@ def train(
     progress = progress or Progress()
     dataset = load_run_data(config)
     layers = (dataset.n_in, config.network.n_hidden, len(dataset.classes))
-    training_circuit(*layers)  # refuses impossible sizes before anything is written
+    circuit = training_circuit(*layers, guarded=config.network.guarded)  # refuses impossible sizes
     state = _starting_state(config, layers, folder, resume=resume, overwrite=overwrite)
     make_folder(folder)
     if state.epoch == 0:
@@ -86,6 +89,12 @@ def train(
     state.save(folder)
     _write_history(folder, state)
     n = len(dataset.train)
+    bounds = circuit.breach_bounds()
+    if bounds:
+        cure = "" if config.network.guarded else "; network.guarded = true makes them much rarer"
+        progress.note(
+            f"large weights could breach gates here (first of {len(bounds)}: {bounds[0]}); they are counted{cure}"
+        )
     progress.start(config.epochs, n, state.epoch)
     with _executor(config, layers, state.weights) as executor:
         while state.epoch < config.epochs:

@@ -208,6 +208,26 @@ def test_no_validation_split_no_chosen_epoch(config, tmp_path):
     assert "chosen" not in evaluate_run(tmp_path / "run")
 
 
+@pytest.mark.parametrize(
+    ("overrides", "warned"), [(("data.crop=1",), False), ((), True), (("network.guarded=true",), False)]
+)
+def test_possible_breaches_are_announced(config, tmp_path, overrides, warned):
+    class Notes(Progress):
+        def __init__(self):
+            self.notes = []
+
+        def note(self, text):
+            self.notes.append(text)
+
+    progress = Notes()
+    # 64 inputs of weight 254 bring 16256 > 9216; 36 inputs, or the guarded circuit's 41728, leave nothing to fear.
+    train(config("epochs=1", *overrides), tmp_path / "run", progress=progress)
+    assert bool(progress.notes) == warned
+    if warned:
+        assert "h1 in phase 1: fires if W1 delivers more than 9216 (worst case 16256)" in progress.notes[0]
+        assert "network.guarded = true" in progress.notes[0]
+
+
 def test_accuracies_by_hand():
     outcome = Outcome(
         spikes=np.array([[0, 1, 0], [0, 0, 0], [1, 1, 0], [0, 0, 1]], np.uint8),
