@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from networks import random_samples, random_weights
 
+from lava_nbp.fixed_point import wrap_input
 from lava_nbp.nbp.circuit import training_circuit
 from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.targets import TARGETS, make_executor
@@ -134,3 +135,15 @@ def test_sums_that_leave_the_register_wrap():
     engine = SpikingEngine(training_circuit(481, 2, 1), fits)
     _, raster = engine.run(np.ones((1, 481), np.uint8), np.ones((1, 1), np.uint8), record=True)
     assert engine.split(raster)["h1"][3].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("n_in", [480, 481, 482, 516, 900, 996, 997, 998, 1000, 1514])
+@pytest.mark.parametrize("weight", [254, -254])
+def test_the_kernel_wraps_as_fixed_point_says(n_in, weight):
+    weights = {"W1": np.full((n_in, 1), weight), "W2": np.zeros((1, 1), int)}
+    engine = SpikingEngine(training_circuit(n_in, 1, 1), weights)
+    _, raster = engine.run(np.ones((1, n_in), np.uint8), np.ones((1, 1), np.uint8), record=True)
+    spikes = engine.split(raster)
+    for population, gate in (("h1", 8704), ("h1_lo", 8704 + 512), ("h1_hi", 8192)):
+        expected = wrap_input(n_in * weight + gate) - 8192 > 1024
+        assert spikes[population][3].item() == expected, population
