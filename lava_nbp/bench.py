@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -92,14 +93,12 @@ def _samples(layers: tuple[int, int, int], seed: int) -> tuple[UInt8Array, UInt8
 
 
 def _time(executor: Executor, x: UInt8Array, t: UInt8Array) -> dict[str, Any]:
-    work = executor.work
-    before = (work.samples, work.spikes, work.synaptic_events, work.updates, work.gate_breaches)
+    before = astuple(executor.work)
     start = time.perf_counter()
     executor.train(x, t)
     seconds = time.perf_counter() - start
-    after = (work.samples, work.spikes, work.synaptic_events, work.updates, work.gate_breaches)
-    n = after[0] - before[0]
-    spikes, events, updates, breaches = ((b - a) / n for a, b in zip(before[1:], after[1:], strict=True))
+    n, *done = (b - a for a, b in zip(before, astuple(executor.work), strict=True))
+    spikes, events, updates, breaches = (count / n for count in done)
     return {
         "samples": n,
         "microseconds_per_sample": seconds / n * 1e6,

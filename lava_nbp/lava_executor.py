@@ -10,10 +10,10 @@ import numpy as np
 from lava_nbp.fixed_point import Int16Array
 from lava_nbp.lava_runtime import LavaRuntime
 from lava_nbp.nbp.circuit import Circuit, inference_circuit
+from lava_nbp.nbp.clock import Granularity
 from lava_nbp.nbp.executor import Executor, Outcome, UInt8Array
 from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.processes import NBPNetwork, SampleSink, SampleSource
-from lava_nbp.processes.nbp_network import Granularity
 
 #: Samples per run of the Lava runtime; between runs new ones are loaded.
 _CAPACITY = 500
@@ -146,8 +146,7 @@ class LavaExecutor(Executor):
 
     def _train(self, x: UInt8Array, t: UInt8Array) -> Outcome:
         outcome = self._training.run(x, t)
-        w = self.work
-        w.spikes, w.synaptic_events, w.updates, w.gate_breaches = self._training.network.engine.counters
+        self.work.take(self._training.network.engine.counters)
         return outcome
 
     def _infer(self, x: UInt8Array) -> Outcome:

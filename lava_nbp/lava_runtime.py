@@ -174,7 +174,7 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
             if not enum_equal(answer, MGMT_RESPONSE.DONE):
                 self._wait_for_children(time.monotonic() + _GRACE)
                 self._check_children()
-                self._fail(f"Lava's runtime service answered {answer} instead of DONE")
+                raise RuntimeFailure(f"Lava's runtime service answered {answer} instead of DONE")
         self._deadline = None
         self._is_running = False
 
@@ -251,7 +251,9 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
                 if not ready.wait(left):
                     self._check_children()
                     if deadline is not None and time.monotonic() > deadline:
-                        self._fail("the time-out passed before Lava had done its steps; raise `timeout` or run fewer")
+                        raise RuntimeFailure(
+                            "the time-out passed before Lava had done its steps; raise `timeout` or run fewer"
+                        )
                 ready.clear()
             return receive()
         finally:
@@ -272,14 +274,10 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
         for actor in actors:
             if actor.exception:
                 error, trace = actor.exception
-                failure = RuntimeFailure(f"Lava model {actor.name} failed: {error!r}\n{trace}")
-                raise failure from error
+                raise RuntimeFailure(f"Lava model {actor.name} failed: {error!r}\n{trace}") from error
         for actor in actors:
             if not actor._is_done and not actor.is_alive():
-                self._fail(f"the process of Lava model {actor.name} ended with exit code {actor.exitcode}")
-
-    def _fail(self, message: str) -> None:
-        raise RuntimeFailure(message)
+                raise RuntimeFailure(f"the process of Lava model {actor.name} ended with exit code {actor.exitcode}")
 
 
 def _trace(error: BaseException) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lava_nbp.errors import CheckpointError, OutputError
 from lava_nbp.nbp.circuit import CIRCUITS, Circuit
 from lava_nbp.nbp.executor import one_hot
+from lava_nbp.training.metrics import best_epoch
 
 # Okabe and Ito's colours, told apart by the colour-blind.
 _BLUE, _ORANGE, _GREEN, _PURPLE, _GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#999999"
@@ -81,8 +82,8 @@ def learning_curve(history: Sequence[Mapping[str, Any]], path: Path, title: str 
     for key, label, colour, style in curves:
         if key in history[0]:
             axes.plot(epochs, [100 * r[key] for r in history], style, color=colour, label=label, linewidth=1.4)
-    if "validation_accuracy_spikes" in history[0]:
-        chosen = max(history, key=lambda r: (r["validation_accuracy_spikes"], -r["epoch"]))
+    chosen = best_epoch(history, "validation_accuracy_spikes")
+    if chosen is not None:
         axes.axvline(chosen["epoch"], color=_GREEN, linewidth=0.8)
         axes.annotate(
             f" chosen: {chosen['epoch']}", (chosen["epoch"], axes.get_ylim()[0]), fontsize=8, color=_GREEN, va="bottom"

@@ -14,6 +14,7 @@ from lava_nbp.files import read_npz, write_npz
 from lava_nbp.fixed_point import Int16Array
 from lava_nbp.nbp.circuit import CIRCUITS, Circuit
 from lava_nbp.nbp.executor import ClosedLimits, UInt8Array, check_network_weights, check_spikes, one_hot
+from lava_nbp.targets import TARGETS, make_executor
 
 _ARRAYS = ("x", "labels", "W1", "W2")
 
@@ -70,7 +71,7 @@ def trace(
     elif target == "lava":
         spikes, projections = _lava(circuit, x, t, checked)
     else:
-        raise InputError(f"target is {target!r}, but must be reference, sample, spiking or lava")
+        raise InputError(f"target is {target!r}, but must be one of {', '.join(TARGETS)}")
     return {f"spikes/{k}": v for k, v in spikes.items()} | {f"weights/{k}": v for k, v in projections.items()}
 
 
@@ -101,7 +102,6 @@ Traced = tuple[dict[str, UInt8Array], dict[str, Int16Array]]
 
 def _per_sample(target: str, circuit: Circuit, x: UInt8Array, t: UInt8Array, weights: dict[str, Int16Array]) -> Traced:
     from lava_nbp.nbp import reference
-    from lava_nbp.targets import make_executor
 
     n_in, n_hidden, n_out = circuit.layers
     executor = make_executor(target, (n_in, n_hidden, n_out), weights)
@@ -120,10 +120,7 @@ def _per_sample(target: str, circuit: Circuit, x: UInt8Array, t: UInt8Array, wei
             start = i * circuit.period
             spikes[name][start : start + circuit.period + 1] |= raster
     w = executor.read_weights()
-    projections = {
-        p.name: (p.sign * (w[p.matrix].T if p.transposed else w[p.matrix])).astype(np.int16)
-        for p in circuit.projections
-    }
+    projections = {p.name: p.copy_of(w[p.matrix]) for p in circuit.projections}
     return spikes, projections
 
 

@@ -22,14 +22,17 @@ sample is phase 0 of the next.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Literal
 
+import numpy as np
+
 from lava_nbp.errors import CircuitError, WeightError
-from lava_nbp.fixed_point import mantissa_exponent
+from lava_nbp.fixed_point import Int16Array, mantissa_exponent
 from lava_nbp.limits import (
     DELAY_MAX,
     NEURONS_PER_CHIP,
@@ -54,6 +57,10 @@ RELAY = 520
 ANTI_RELAY = -520
 #: Link of the synfire chain (gating neurons have no bias).
 CHAIN = 9280
+#: A gated population fires if its other input exceeds this; its copies `_lo` and `_hi` above the other two.
+FIRE = THRESHOLD - GATED_BIAS - GATE
+FIRE_LOW = FIRE - GATE_LOW
+FIRE_HIGH = THRESHOLD - GATED_BIAS - GATE_HIGH
 #: Keeps a population silent whatever a relay or a moderate dense input says.
 INHIBIT = -8128
 #: The same with the largest weight exponent, for layers whose dense input overcomes INHIBIT.
@@ -131,6 +138,11 @@ class DenseProjection:
     matrix: str
     transposed: bool = False
     sign: Literal[1, -1] = 1
+
+    def copy_of(self, matrix: Int16Array) -> Int16Array:
+        """What this projection holds, (pre, post), of a matrix."""
+        copy: Int16Array = (self.sign * (matrix.T if self.transposed else matrix)).astype(np.int16)
+        return copy
 
 
 @dataclass(frozen=True)
@@ -233,7 +245,11 @@ class Circuit:
     @property
     def n_dense_synapses(self) -> int:
         """Synapses of the dense projections (plastic, if the circuit learns)."""
-        return sum(self[p.pre].size * self[p.post].size for p in self.projections)
+        return sum(math.prod(self.shape_of(p)) for p in self.projections)
+
+    def shape_of(self, projection: DenseProjection) -> tuple[int, int]:
+        """Shape (pre, post) of the weights that a projection holds."""
+        return self[projection.pre].size, self[projection.post].size
 
     @property
     def n_synapses(self) -> int:
@@ -500,7 +516,7 @@ def _check_projections(circuit: Circuit) -> None:
             raise CircuitError(f"{what}: no matrix {p.matrix!r}; define it in `matrices`")
         shape = circuit.matrix_shapes[p.matrix]
         wanted = shape[::-1] if p.transposed else shape
-        sizes = (circuit[p.pre].size, circuit[p.post].size)
+        sizes = circuit.shape_of(p)
         if sizes != wanted:
             raise CircuitError(f"{what}: sizes {sizes} do not fit {p.matrix!r} of shape {shape}, that is {wanted} here")
         if not circuit.learning:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from lava_nbp.errors import InputError
 from lava_nbp.nbp.circuit import Circuit
-from lava_nbp.nbp.spiking_engine import Allocate
+from lava_nbp.nbp.executor import Allocate
+
+#: What one Lava step is: one circuit step, or one sample, that is a period of circuit steps.
+Granularity = Literal["step", "sample"]
+
+
+def check_granularity(granularity: str) -> None:
+    """Raise InputError unless it is "step" or "sample"."""
+    if granularity not in ("step", "sample"):
+        raise InputError(f"granularity is {granularity!r}, but must be 'step' or 'sample'")
 
 
 class SampleClock:
-    """Counts the steps of a circuit, and the samples loaded to run through it.
+    """Counts the Lava steps of a circuit, and the samples loaded to run through it.
 
     Phases run 0, then 1 .. period for every sample: phase `period` closes a
     sample and is phase 0 of the next.
@@ -20,17 +30,30 @@ class SampleClock:
     ----------
     circuit : Circuit
         Gives the period.
+    granularity : {"step", "sample"}
+        What one Lava step is.
     allocate : callable
         As for `SpikingEngine`.
+
+    Raises
+    ------
+    InputError
+        For an unknown granularity.
     """
 
-    def __init__(self, circuit: Circuit, allocate: Allocate = np.zeros) -> None:
+    def __init__(self, circuit: Circuit, granularity: str, allocate: Allocate = np.zeros) -> None:
+        check_granularity(granularity)
         self._period = circuit.period
-        self._state: Any = allocate(2, np.int64)  # steps done since the reset; samples done since `rewind`
+        self.whole_samples = granularity == "sample"
+        self._state: Any = allocate(2, np.int64)  # Lava steps done since the reset; samples done since `rewind`
+
+    def due(self, phase: int) -> bool:
+        """Whether the step to come is, or contains, a phase of 1 .. period."""
+        return self.whole_samples or self.phase == phase
 
     @property
     def phase(self) -> int:
-        """Phase of the step to come: 0 only after a reset, else 1 .. period."""
+        """Phase of the circuit step to come: 0 only after a reset, else 1 .. period."""
         steps = int(self._state[0])
         return 0 if steps == 0 else (steps - 1) % self._period + 1
 
@@ -40,14 +63,10 @@ class SampleClock:
         return int(self._state[1])
 
     def tick(self) -> None:
-        """One step is done."""
-        if self.phase == self._period:
+        """One Lava step is done."""
+        if self.due(self._period):
             self._state[1] += 1
         self._state[0] += 1
-
-    def tick_sample(self) -> None:
-        """A whole sample is done."""
-        self._state[1] += 1
 
     def rewind(self) -> None:
         """Count samples from 0 again; the phase goes on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,6 +16,9 @@ from lava_nbp.nbp.circuit import Circuit, training_circuit
 
 UInt8Array = NDArray[np.uint8]
 Int32Array = NDArray[np.int32]
+
+#: Makes an array of zeros: numpy.zeros, or one in memory shared with child processes.
+Allocate = Callable[[Any, Any], NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,10 @@ class Work:
     synaptic_events: int = 0
     updates: int = 0
     gate_breaches: int = 0
+
+    def take(self, counters: Iterable[int]) -> None:
+        """Set what an engine counts: spikes, synaptic events, updates, gate breaches, since it was made."""
+        self.spikes, self.synaptic_events, self.updates, self.gate_breaches = (int(v) for v in counters)
 
 
 class ClosedLimits(NamedTuple):
@@ -150,10 +157,7 @@ class Executor(ABC):
         InputError
             For another shape or other values.
         """
-        x = check_spikes(inputs, self.n_in, "inputs")
-        t = check_spikes(targets, self.n_out, "targets")
-        if len(x) != len(t):
-            raise InputError(f"{len(x)} inputs but {len(t)} targets; give one target per input")
+        x, t = check_samples(inputs, targets, self.circuit)
         self.work.samples += len(x)
         return self._train(x, t)
 
@@ -226,6 +230,21 @@ def check_spikes(array: Any, size: int, what: str) -> UInt8Array:
         row, column = (int(i) for i in np.argwhere(bad)[0])
         raise InputError(f"{what}[{row}, {column}] is {spikes[row, column]}, but spikes are 0 or 1; binarise first")
     return np.ascontiguousarray(spikes, dtype=np.uint8)
+
+
+def check_samples(inputs: Any, targets: Any, circuit: Circuit) -> tuple[UInt8Array, UInt8Array]:
+    """Check inputs (n, n_in) and targets (n, n_out) of a circuit, and return them as contiguous uint8.
+
+    Raises
+    ------
+    InputError
+        As `check_spikes`, or if their numbers differ.
+    """
+    x = check_spikes(inputs, circuit.layers[0], "inputs")
+    t = check_spikes(targets, circuit.layers[-1], "targets")
+    if len(x) != len(t):
+        raise InputError(f"{len(x)} inputs but {len(t)} targets; give one target per input")
+    return x, t
 
 
 def one_hot(labels: Any, n_classes: int) -> UInt8Array:

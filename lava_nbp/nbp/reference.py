@@ -23,23 +23,11 @@ from numpy.typing import NDArray
 
 from lava_nbp.fixed_point import INPUT_HALF_RANGE, Int16Array, saturate
 from lava_nbp.limits import PLASTIC_WEIGHT_MAX
-from lava_nbp.nbp.circuit import (
-    GATE,
-    GATE_HIGH,
-    GATE_LOW,
-    GATED_BIAS,
-    THRESHOLD,
-    Circuit,
-)
+from lava_nbp.nbp.circuit import FIRE, FIRE_HIGH, FIRE_LOW, Circuit
 from lava_nbp.nbp.executor import ClosedLimits, Executor, Int32Array, Outcome, UInt8Array
 from lava_nbp.nbp.rule import STEP
 
 Bits = NDArray[np.bool_]
-
-#: A gated population, and its copies with another gate, fire if their other input exceeds this.
-_FIRE = THRESHOLD - GATED_BIAS - GATE
-_FIRE_LOW = _FIRE - GATE_LOW
-_FIRE_HIGH = THRESHOLD - GATED_BIAS - GATE_HIGH
 
 
 @dataclass(frozen=True)
@@ -88,9 +76,9 @@ def train_sample(W1: Int16Array, W2: Int16Array, x: UInt8Array, t: UInt8Array, c
     """
     xb, tb = x.astype(bool), t.astype(bool)
     a1 = _sum(W1, xb)
-    h, h_lo, h_hi = a1 > _FIRE, a1 > _FIRE_LOW, a1 > _FIRE_HIGH
+    h, h_lo, h_hi = a1 > FIRE, a1 > FIRE_LOW, a1 > FIRE_HIGH
     a2 = _sum(W2, h)
-    o, o_lo, o_hi = a2 > _FIRE, a2 > _FIRE_LOW, a2 > _FIRE_HIGH
+    o, o_lo, o_hi = a2 > FIRE, a2 > FIRE_LOW, a2 > FIRE_HIGH
     d_pos = tb & ~o & o_lo
     d_neg = o & ~tb & ~o_hi
 
@@ -123,7 +111,7 @@ def train_sample(W1: Int16Array, W2: Int16Array, x: UInt8Array, t: UInt8Array, c
 
 def infer_sample(W1: Int16Array, W2: Int16Array, x: UInt8Array) -> tuple[Bits, Int32Array]:
     """The forward pass alone: hidden spikes h, and the output pre-activation W2 h."""
-    h = _sum(W1, x.astype(bool)) > _FIRE
+    h = _sum(W1, x.astype(bool)) > FIRE
     return h, _sum(W2, h)
 
 
@@ -177,7 +165,7 @@ class ReferenceExecutor(Executor):
         membrane = np.zeros((len(x), self.n_out), dtype=np.int32)
         for i in range(len(x)):
             _, membrane[i] = infer_sample(self._weights["W1"], self._weights["W2"], x[i])
-        return Outcome((membrane > _FIRE).astype(np.uint8), membrane)
+        return Outcome((membrane > FIRE).astype(np.uint8), membrane)
 
 
 def training_raster(circuit: Circuit, values: SampleValues) -> dict[str, UInt8Array]:

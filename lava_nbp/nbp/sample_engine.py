@@ -11,21 +11,15 @@ from numba import njit
 
 from lava_nbp.fixed_point import INPUT_HALF_RANGE, Int16Array
 from lava_nbp.limits import PLASTIC_WEIGHT_MAX
-from lava_nbp.nbp.circuit import GATE, GATE_HIGH, GATE_LOW, GATED_BIAS, THRESHOLD
+from lava_nbp.nbp.circuit import FIRE, FIRE_HIGH, FIRE_LOW
 from lava_nbp.nbp.executor import ClosedLimits, Executor, Int32Array, Outcome, UInt8Array
-from lava_nbp.nbp.kernels import add_rows, changed
+from lava_nbp.nbp.kernels import BREACHES, EVENTS, SPIKES, UPDATES, add_rows, changed
 from lava_nbp.nbp.rule import STEP
 
 # Compile-time constants of the kernels (numba freezes module globals).
-_FIRE = THRESHOLD - GATED_BIAS - GATE
-_FIRE_LOW = _FIRE - GATE_LOW
-_FIRE_HIGH = THRESHOLD - GATED_BIAS - GATE_HIGH
 _WMAX = PLASTIC_WEIGHT_MAX
 _HALF_RANGE = INPUT_HALF_RANGE
 _STEP = STEP
-
-# Indices into the work counters.
-_SPIKES, _EVENTS, _UPDATES, _BREACHES = range(4)
 
 
 @njit(cache=True, nogil=True)
@@ -61,10 +55,10 @@ def _infer(x, W1, W2T, spikes, membrane):  # type: ignore[no-untyped-def]
         a1[:] = 0
         add_rows(W1, rows, n, block, a1)
         for j in range(n_hidden):
-            h[j] = np.int16(-1) if a1[j] > _FIRE else np.int16(0)
+            h[j] = np.int16(-1) if a1[j] > FIRE else np.int16(0)
         _output(W2T, h, membrane[i])
         for k in range(W2T.shape[0]):
-            spikes[i, k] = membrane[i, k] > _FIRE
+            spikes[i, k] = membrane[i, k] > FIRE
 
 
 @njit(cache=True, nogil=True)
@@ -150,7 +144,7 @@ def _train(x, t, W1, W2T, spikes, membrane, work, closed):  # type: ignore[no-un
         n_h = 0
         a1_max = np.int32(0)
         for j in range(n_hidden):
-            h[j] = np.int16(-1) if a1[j] > _FIRE else np.int16(0)
+            h[j] = np.int16(-1) if a1[j] > FIRE else np.int16(0)
             n_h -= h[j]
             a1_max = max(a1_max, a1[j])
         a2 = membrane[i]
@@ -160,9 +154,9 @@ def _train(x, t, W1, W2T, spikes, membrane, work, closed):  # type: ignore[no-un
         n_o = n_d = 0
         a2_max = np.int32(0)
         for k in range(n_out):
-            o = a2[k] > _FIRE
-            grows = t[i, k] and not o and a2[k] > _FIRE_LOW
-            shrinks = o and not t[i, k] and a2[k] <= _FIRE_HIGH
+            o = a2[k] > FIRE
+            grows = t[i, k] and not o and a2[k] > FIRE_LOW
+            shrinks = o and not t[i, k] and a2[k] <= FIRE_HIGH
             d[k] = np.int8(grows) - np.int8(shrinks)
             spikes[i, k] = o
             n_o += o
@@ -180,21 +174,21 @@ def _train(x, t, W1, W2T, spikes, membrane, work, closed):  # type: ignore[no-un
                     for j in range(n_hidden):
                         back[j] += d[k] * changed(row[j], -h[j] * _STEP * d[k])
             for j in range(n_hidden):
-                if _FIRE_LOW < a1[j] <= _FIRE_HIGH:
+                if FIRE_LOW < a1[j] <= FIRE_HIGH:
                     e[j] = np.int8(back[j] > 0) - np.int8(back[j] < 0)
                     n_e += e[j] != 0
 
         # Gate breaches: cheap bounds first, the exact count where one is passed.
         out_of_range = 3 * (_out_of_range(a1) + _out_of_range(a2))
         if out_of_range:
-            work[_BREACHES] += out_of_range
+            work[BREACHES] += out_of_range
         else:
             if a2_max + n_h * _STEP > o_limit or n_e * _WMAX > e_limit:
-                work[_BREACHES] += _output_breaches(W2T, h, d, e, closed)
+                work[BREACHES] += _output_breaches(W2T, h, d, e, closed)
             if a1_max + n * _STEP > h1_limit:
-                work[_BREACHES] += _hidden_breaches(W1, rows, n, a1, e, closed)
+                work[BREACHES] += _hidden_breaches(W1, rows, n, a1, e, closed)
             if n_o * _WMAX > closed.h1_T_phase5:
-                work[_BREACHES] += _backward_breaches(W2T, spikes[i], closed)
+                work[BREACHES] += _backward_breaches(W2T, spikes[i], closed)
 
         # Updates.
         for k in range(n_out):
@@ -210,9 +204,9 @@ def _train(x, t, W1, W2T, spikes, membrane, work, closed):  # type: ignore[no-un
                 for j in range(n_hidden):
                     row[j] = np.int16(changed(row[j], change[j]))
 
-        work[_SPIKES] += n + n_h + n_o
-        work[_EVENTS] += n * n_hidden + n_h * n_out + n_d * n_hidden
-        work[_UPDATES] += n_h * n_d + n * n_e
+        work[SPIKES] += n + n_h + n_o
+        work[EVENTS] += n * n_hidden + n_h * n_out + n_d * n_hidden
+        work[UPDATES] += n_h * n_d + n * n_e
 
 
 class SampleExecutor(Executor):
@@ -221,6 +215,7 @@ class SampleExecutor(Executor):
     target = "sample"
 
     def _set_up(self, weights: dict[str, Int16Array]) -> None:
+        self._counters = np.zeros(4, dtype=np.int64)
         self._write_weights(weights)
 
     def _write_weights(self, weights: dict[str, Int16Array]) -> None:
@@ -236,12 +231,8 @@ class SampleExecutor(Executor):
 
     def _train(self, x: UInt8Array, t: UInt8Array) -> Outcome:
         spikes, membrane = self._results(len(x))
-        counters = np.zeros(4, dtype=np.int64)
-        _train(x, t, self._W1, self._W2T, spikes, membrane, counters, ClosedLimits.of(self.circuit))
-        self.work.spikes += int(counters[_SPIKES])
-        self.work.synaptic_events += int(counters[_EVENTS])
-        self.work.updates += int(counters[_UPDATES])
-        self.work.gate_breaches += int(counters[_BREACHES])
+        _train(x, t, self._W1, self._W2T, spikes, membrane, self._counters, ClosedLimits.of(self.circuit))
+        self.work.take(self._counters)
         return Outcome(spikes, membrane)
 
     def _infer(self, x: UInt8Array) -> Outcome:

@@ -11,7 +11,8 @@ population (weight units; see `circuit` for the neuron model):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,16 +22,12 @@ from numpy.typing import NDArray
 from lava_nbp.errors import WeightError
 from lava_nbp.fixed_point import INPUT_HALF_RANGE, Int16Array, check_plastic_weights
 from lava_nbp.nbp.circuit import THRESHOLD, Circuit, inference_circuit
-from lava_nbp.nbp.executor import Executor, Outcome, UInt8Array, check_network_weights
-from lava_nbp.nbp.kernels import add_rows, changed
+from lava_nbp.nbp.executor import Allocate, Executor, Outcome, UInt8Array, check_network_weights
+from lava_nbp.nbp.kernels import BREACHES, EVENTS, SPIKES, UPDATES, add_rows, changed
 from lava_nbp.nbp.rule import STEP
 
 _HALF_RANGE = INPUT_HALF_RANGE
 _STEP = STEP
-_SPIKES, _EVENTS, _UPDATES, _BREACHES = range(4)
-
-#: Makes an array of zeros: numpy.zeros, or one in memory shared with child processes.
-Allocate = Callable[[Any, Any], NDArray[Any]]
 
 
 class Tables(NamedTuple):
@@ -89,11 +86,11 @@ def _send(c, s, arrival, pre):  # type: ignore[no-untyped-def]
         if c.fixed_to_all[k]:
             for j in range(target.shape[0]):
                 target[j] += weight
-            s.counters[_EVENTS] += target.shape[0]
+            s.counters[EVENTS] += target.shape[0]
         else:
             for i in range(n):
                 target[rows[i]] += weight
-            s.counters[_EVENTS] += n
+            s.counters[EVENTS] += n
     slot = arrival % slots
     n_pre = c.first[pre + 1] - base
     for k in range(c.dense_first[pre], c.dense_first[pre + 1]):
@@ -103,7 +100,7 @@ def _send(c, s, arrival, pre):  # type: ignore[no-untyped-def]
         offset = c.dense_offset[k]
         W = s.weights[offset : offset + n_pre * target.shape[0]].reshape((n_pre, target.shape[0]))
         add_rows(W, rows, n, s.block, target)
-        s.counters[_EVENTS] += n * target.shape[0]
+        s.counters[EVENTS] += n * target.shape[0]
 
 
 @njit(cache=True, nogil=True)
@@ -126,7 +123,7 @@ def _learn(c, s, r):  # type: ignore[no-untyped-def]
                 for j in range(m):
                     w = offset + s.fired[post_base + j]
                     s.weights[w] = np.int16(changed(s.weights[w], change))
-            s.counters[_UPDATES] += n * m
+            s.counters[UPDATES] += n * m
 
 
 @njit(cache=True, nogil=True)
@@ -152,16 +149,16 @@ def _fire(c, s, slot, phase):  # type: ignore[no-untyped-def]
                 total = arriving[j]
                 if wraps and (total > _HALF_RANGE or total <= -_HALF_RANGE):
                     total = _HALF_RANGE - (_HALF_RANGE - total) % (2 * _HALF_RANGE)
-                    s.counters[_BREACHES] += 1
+                    s.counters[BREACHES] += 1
                 if total > needed and now - s.last[base + j] >= c.refractory[p]:
                     s.fired[base + n] = j
                     s.last[base + j] = now
                     n += 1
         arriving[:] = 0
         s.n_fired[p] = n
-        s.counters[_SPIKES] += n
+        s.counters[SPIKES] += n
         if not c.scheduled[phase, p]:
-            s.counters[_BREACHES] += n
+            s.counters[BREACHES] += n
 
 
 @njit(cache=True, nogil=True)
@@ -190,7 +187,7 @@ def _inject(c, s, source, spikes):  # type: ignore[no-untyped-def]
     for j in range(target.shape[0]):
         if spikes[j]:
             target[j] += weight
-            s.counters[_EVENTS] += 1
+            s.counters[EVENTS] += 1
 
 
 @njit(cache=True, nogil=True)
@@ -235,7 +232,7 @@ def compile_circuit(circuit: Circuit) -> Tables:
     period = circuit.period
     fixed = sorted(circuit.connections, key=lambda c: index[c.pre])
     dense = sorted(circuit.projections, key=lambda p: index[p.pre])
-    dense_sizes = [circuit[p.pre].size * circuit[p.post].size for p in dense]
+    dense_sizes = [math.prod(circuit.shape_of(p)) for p in dense]
     sources = circuit.sources
 
     def bounds(pres: list[str]) -> NDArray[np.int64]:
@@ -312,12 +309,11 @@ class SpikingEngine:
         }
         self._index = {q.name: k for k, q in enumerate(circuit.populations)}
         self.projections: dict[str, Int16Array] = {}
-        offset = 0
-        for projection in sorted(circuit.projections, key=lambda q: self._index[q.pre]):
-            shape = (circuit[projection.pre].size, circuit[projection.post].size)
-            size = shape[0] * shape[1]
-            self.projections[projection.name] = self._state.weights[offset : offset + size].reshape(shape)
-            offset += size
+        dense = sorted(circuit.projections, key=lambda q: self._index[q.pre])
+        for projection, offset in zip(dense, tables.dense_offset, strict=True):
+            shape = circuit.shape_of(projection)
+            held = self._state.weights[offset : offset + math.prod(shape)]
+            self.projections[projection.name] = held.reshape(shape)
         self.write_weights(weights)
         self.reset()
 
@@ -344,8 +340,7 @@ class SpikingEngine:
         """
         checked = check_network_weights(self.circuit, weights)
         for projection in self.circuit.projections:
-            w = checked[projection.matrix]
-            self.projections[projection.name][...] = projection.sign * (w.T if projection.transposed else w)
+            self.projections[projection.name][...] = projection.copy_of(checked[projection.matrix])
 
     def write_projection(self, name: str, weights: Any) -> None:
         """Set one projection alone, shape (pre, post); the copies of the same matrix stay as they are.
@@ -381,7 +376,7 @@ class SpikingEngine:
     @property
     def breach_counter(self) -> NDArray[np.int64]:
         """The (1,) counter of gate breaches itself, as a view that stays current."""
-        return self._state.counters[_BREACHES : _BREACHES + 1]
+        return self._state.counters[BREACHES : BREACHES + 1]
 
     def run(self, *external: UInt8Array, record: bool = False) -> tuple[Outcome, UInt8Array | None]:
         """Run samples, a period of steps each: phases 1 .. period, so that the last update is done.
@@ -422,6 +417,16 @@ class SpikingEngine:
         """Input, in weight units, that arrives at a population in the step to come; a copy."""
         slot = self.steps % self._state.arriving.shape[0]
         return self._state.arriving[slot, self._slices[population]].copy()
+
+    @property
+    def answers(self) -> bool:
+        """Whether the output answers in the step to come."""
+        return self.steps % self.circuit.period == self._tables.output_phase
+
+    def membrane(self) -> NDArray[np.int32]:
+        """Pre-activation of the output in the step to come, in weight units; zero unless it `answers`."""
+        arriving = self.input_of(self.circuit.output)
+        return arriving - np.int32(self._tables.output_gate) if self.answers else np.zeros_like(arriving)
 
     def spikes_of(self, population: str) -> UInt8Array:
         """Spikes of a population in the step just done, (size,) uint8."""
@@ -464,8 +469,7 @@ class SpikingExecutor(Executor):
 
     def _train(self, x: UInt8Array, t: UInt8Array) -> Outcome:
         outcome, _ = self._training.run(x, t)
-        w = self.work
-        w.spikes, w.synaptic_events, w.updates, w.gate_breaches = self._training.counters
+        self.work.take(self._training.counters)
         return outcome
 
     def _infer(self, x: UInt8Array) -> Outcome:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
@@ -16,11 +16,9 @@ from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_nbp.errors import InputError
 from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.clock import Granularity, check_granularity
 from lava_nbp.shared_array import shared_zeros
-
-Granularity = Literal["step", "sample"]
 
 
 class MatrixVar(Var):  # type: ignore[misc]
@@ -124,8 +122,7 @@ class NBPNetwork(AbstractProcess):  # type: ignore[misc]
         granularity: Granularity = "sample",
         name: str | None = None,
     ) -> None:
-        if granularity not in ("step", "sample"):
-            raise InputError(f"granularity is {granularity!r}, but must be 'step' or 'sample'")
+        check_granularity(granularity)
         # Imported here because Lava executes this file at every compilation.
         from lava_nbp.nbp.spiking_engine import SpikingEngine
 
@@ -193,13 +190,7 @@ class PyNBPNetworkFixed(PyLoihiProcessModel):  # type: ignore[misc]
         super().__init__(proc_params)
         self.engine = proc_params["engine"]
         self.whole_samples = proc_params["granularity"] == "sample"
-        circuit: Circuit = self.engine.circuit
-        self.output, self.output_phase = circuit.output, circuit.output_phase % circuit.period
-        gates = circuit.arrivals(circuit.output, "gate")[self.output_phase]
-        self.output_gate = sum(c.weight for c in gates)
-        self.period = circuit.period
-        self.n_sources = len(circuit.sources)
-        self.silence = np.zeros(circuit[circuit.output].size, np.int32)
+        self.circuit: Circuit = self.engine.circuit
 
     def start(self) -> None:
         """Let the Vars be the engine's own memory, then serve the runtime."""
@@ -209,18 +200,18 @@ class PyNBPNetworkFixed(PyLoihiProcessModel):  # type: ignore[misc]
 
     def run_spk(self) -> None:
         """One circuit step, or one sample."""
-        external = [(port.recv() != 0).astype(np.uint8) for port in (self.x_in, self.t_in)][: self.n_sources]
+        external = [(port.recv() != 0).astype(np.uint8) for port in (self.x_in, self.t_in)]
+        external = external[: len(self.circuit.sources)]
         if self.whole_samples:
             outcome, raster = self.engine.run(*(spikes[None] for spikes in external), record=self._recorded())
             self.s_out.send(outcome.spikes[0])
             self.a_out.send(outcome.membrane[0])
             if raster is not None:
-                self.raster_out.send(raster[-self.period :])
+                self.raster_out.send(raster[-self.circuit.period :])
             return
-        answers = self.engine.steps % self.period == self.output_phase
-        membrane = self.engine.input_of(self.output) - self.output_gate if answers else self.silence
+        membrane = self.engine.membrane()
         self.engine.step(*external)
-        self.s_out.send(self.engine.spikes_of(self.output))
+        self.s_out.send(self.engine.spikes_of(self.circuit.output))
         self.a_out.send(membrane)
         if self._recorded():
             self.raster_out.send(self.engine.all_spikes()[None])

@@ -16,6 +16,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.errors import InputError
 from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.clock import Granularity, SampleClock
 from lava_nbp.shared_array import shared_zeros
 
 
@@ -55,7 +56,7 @@ class SampleSink(AbstractProcess):  # type: ignore[misc]
     Raises
     ------
     InputError
-        For a capacity that is not a positive integer.
+        For a capacity that is not a positive integer, or an unknown granularity.
     """
 
     _runtime = None  # Lava's destructor reads it, even if the constructor refuses its arguments
@@ -64,25 +65,22 @@ class SampleSink(AbstractProcess):  # type: ignore[misc]
         self,
         *,
         circuit: Circuit,
-        granularity: str = "sample",
+        granularity: Granularity = "sample",
         capacity: int,
         raster: bool = False,
         name: str | None = None,
     ) -> None:
         if capacity < 1:
             raise InputError(f"capacity is {capacity}, but must be 1 or more samples")
-        # Imported here because Lava executes this file at every compilation.
-        from lava_nbp.nbp.clock import SampleClock
-
         n_out = circuit.layers[-1]
         rows = 1 if granularity == "step" else circuit.period
-        self.clock = SampleClock(circuit, shared_zeros)
+        self.clock = SampleClock(circuit, granularity, shared_zeros)
         self.spikes = shared_zeros((capacity, n_out), np.uint8)
         self.membrane = shared_zeros((capacity, n_out), np.int32)
         self.raster = shared_zeros((capacity * circuit.period + 1, circuit.n_neurons), np.uint8) if raster else None
         super().__init__(
             clock=self.clock, spikes=self.spikes, membrane=self.membrane, raster=self.raster, rows=rows,
-            output_phase=circuit.output_phase, granularity=granularity, name=name,
+            output_phase=circuit.output_phase, name=name,
         )  # fmt: skip
         self.s_in = InPort(shape=(n_out,))
         self.a_in = InPort(shape=(n_out,))
@@ -114,20 +112,15 @@ class PySampleSink(PyLoihiProcessModel):  # type: ignore[misc]
         self.raster = proc_params["raster"]
         self.rows = proc_params["rows"]
         self.output_phase = proc_params["output_phase"]
-        self.whole_samples = proc_params["granularity"] == "sample"
-        self.seen = 0 if not self.whole_samples else 1  # row 0 comes before the first sample
+        self.seen = int(self.clock.whole_samples)  # row 0 comes before the first sample
 
     def run_spk(self) -> None:
         """Keep what the network says in its output phase."""
         s, a = self.s_in.recv(), self.a_in.recv()
-        answers = self.whole_samples or self.clock.phase == self.output_phase
-        if answers and self.clock.sample < len(self.spikes):
+        if self.clock.due(self.output_phase) and self.clock.sample < len(self.spikes):
             self.spikes[self.clock.sample] = s
             self.membrane[self.clock.sample] = a
-        if self.whole_samples:
-            self.clock.tick_sample()
-        else:
-            self.clock.tick()
+        self.clock.tick()
         if self.raster is not None and self.seen + self.rows <= len(self.raster):
             self.raster[self.seen : self.seen + self.rows] = self.raster_in.recv()
             self.seen += self.rows

@@ -16,7 +16,8 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.errors import InputError
 from lava_nbp.nbp.circuit import Circuit
-from lava_nbp.nbp.executor import check_spikes
+from lava_nbp.nbp.clock import Granularity, SampleClock
+from lava_nbp.nbp.executor import check_samples
 from lava_nbp.shared_array import shared_zeros
 
 
@@ -45,28 +46,25 @@ class SampleSource(AbstractProcess):  # type: ignore[misc]
     Raises
     ------
     InputError
-        For a capacity that is not a positive integer.
+        For a capacity that is not a positive integer, or an unknown granularity.
     """
 
     _runtime = None  # Lava's destructor reads it, even if the constructor refuses its arguments
 
     def __init__(
-        self, *, circuit: Circuit, granularity: str = "sample", capacity: int, name: str | None = None
+        self, *, circuit: Circuit, granularity: Granularity = "sample", capacity: int, name: str | None = None
     ) -> None:
         if capacity < 1:
             raise InputError(f"capacity is {capacity}, but must be 1 or more samples")
-        # Imported here because Lava executes this file at every compilation.
-        from lava_nbp.nbp.clock import SampleClock
-
         n_in, n_out = circuit.layers[0], circuit.layers[-1]
         self.circuit = circuit
-        self.clock = SampleClock(circuit, shared_zeros)
+        self.clock = SampleClock(circuit, granularity, shared_zeros)
         self.loaded = shared_zeros(1, np.int64)
         self.inputs = shared_zeros((capacity, n_in), np.uint8)
         self.targets = shared_zeros((capacity, n_out), np.uint8)
         super().__init__(
             clock=self.clock, loaded=self.loaded, inputs=self.inputs, targets=self.targets,
-            phases=tuple(s.phase - 1 for s in circuit.sources), granularity=granularity, name=name,
+            phases=tuple(s.phase - 1 for s in circuit.sources), name=name,
         )  # fmt: skip
         self.x_out = OutPort(shape=(n_in,))
         self.t_out = OutPort(shape=(n_out,))
@@ -79,11 +77,9 @@ class SampleSource(AbstractProcess):  # type: ignore[misc]
         InputError
             For wrong shapes or values, or more samples than fit.
         """
-        x = check_spikes(inputs, self.inputs.shape[1], "inputs")
-        t = np.zeros((len(x), self.targets.shape[1]), np.uint8) if targets is None else targets
-        t = check_spikes(t, self.targets.shape[1], "targets")
-        if len(x) != len(t):
-            raise InputError(f"{len(x)} inputs but {len(t)} targets; give one target per input")
+        if targets is None:
+            targets = np.zeros((*np.shape(inputs)[:1], self.targets.shape[1]), np.uint8)
+        x, t = check_samples(inputs, targets, self.circuit)
         if len(x) > len(self.inputs):
             raise InputError(
                 f"{len(x)} samples, but the source holds {len(self.inputs)}; raise its capacity or load parts"
@@ -112,17 +108,12 @@ class PySampleSource(PyLoihiProcessModel):  # type: ignore[misc]
         self.loaded = proc_params["loaded"]
         self.samples = (proc_params["inputs"], proc_params["targets"])
         self.phases = proc_params["phases"]
-        self.whole_samples = proc_params["granularity"] == "sample"
 
     def run_spk(self) -> None:
         """Send what leaves in this step."""
         sample = self.clock.sample
         pending = sample < self.loaded[0]
-        phase = self.clock.phase
         for k, (port, held) in enumerate(zip((self.x_out, self.t_out), self.samples, strict=True)):
-            due = pending and (self.whole_samples or (k < len(self.phases) and self.phases[k] == phase))
+            due = pending and k < len(self.phases) and self.clock.due(self.phases[k])
             port.send(held[sample] if due else np.zeros(held.shape[1], np.uint8))
-        if self.whole_samples:
-            self.clock.tick_sample()
-        else:
-            self.clock.tick()
+        self.clock.tick()

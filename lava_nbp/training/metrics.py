@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,10 @@ def accuracy(outcome: Outcome, labels: NDArray[np.int64], prefix: str) -> dict[s
     }
 
 
-def best_epoch(history: list[dict[str, Any]], key: str) -> dict[str, Any] | None:
+Record = TypeVar("Record", bound=Mapping[str, Any])
+
+
+def best_epoch(history: Sequence[Record], key: str) -> Record | None:
     """The record with the largest value of a metric, the earliest of equals; None if none has it."""
     having = [record for record in history if record.get(key) is not None]
     return max(having, key=lambda record: (record[key], -record["epoch"])) if having else None

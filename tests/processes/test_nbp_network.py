@@ -161,6 +161,9 @@ def test_wrong_arguments():
     weights, x, targets = problem(0)
     with pytest.raises(InputError, match="granularity is 'epoch', but must be 'step' or 'sample'"):
         NBPNetwork(circuit=circuit, weights=weights, granularity="epoch")
+    for process in (SampleSource, SampleSink):
+        with pytest.raises(InputError, match="granularity is 'steps', but must be 'step' or 'sample'"):
+            process(circuit=circuit, granularity="steps", capacity=2)
     with pytest.raises(WeightError, match="W1 has shape"):
         NBPNetwork(circuit=circuit, weights={"W1": weights["W2"], "W2": weights["W2"]})
     with pytest.raises(InputError, match="capacity is 0"):

@@ -7,9 +7,9 @@ import time
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
-from lava.magma.core.model.py.ports import PyOutPort
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
-from lava.magma.core.process.ports.ports import OutPort
+from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
@@ -57,8 +57,6 @@ class Listening(AbstractProcess):
     """Receives what `Failing` sends."""
 
     def __init__(self):
-        from lava.magma.core.process.ports.ports import InPort
-
         super().__init__()
         self.s_in = InPort(shape=(2,))
 
@@ -67,8 +65,6 @@ class Listening(AbstractProcess):
 @requires(CPU)
 @tag("fixed_pt")
 class PyListening(PyLoihiProcessModel):
-    from lava.magma.core.model.py.ports import PyInPort
-
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
 
     def run_spk(self):
