@@ -2,7 +2,8 @@
 
 The paper's circuit is data (`training_circuit`, `inference_circuit`); executors
 derived from it (`make_executor`) give the same spikes and weights. The Lava
-Process is `lava_nbp.processes.NBPNetwork`.
+Processes, the whole circuit and its parts, are in `lava_nbp.processes`; `run_config`
+chooses their models.
 """
 
 from lava_nbp.errors import (
@@ -12,14 +13,19 @@ from lava_nbp.errors import (
     DataError,
     InputError,
     LavaNBPError,
+    MirrorError,
     OutputError,
+    PortError,
+    RuleError,
     RuntimeFailure,
     WeightError,
 )
 from lava_nbp.nbp.circuit import Circuit, inference_circuit, training_circuit
 from lava_nbp.nbp.executor import Executor, Outcome, Work, one_hot
 from lava_nbp.nbp.rule import initial_weights
-from lava_nbp.targets import TARGETS, make_executor
+from lava_nbp.run_configuration import run_config
+from lava_nbp.target_names import TARGETS
+from lava_nbp.targets import make_executor
 
 __version__ = "0.1.0"
 
@@ -33,8 +39,11 @@ __all__ = [
     "Executor",
     "InputError",
     "LavaNBPError",
+    "MirrorError",
     "Outcome",
     "OutputError",
+    "PortError",
+    "RuleError",
     "RuntimeFailure",
     "WeightError",
     "Work",
@@ -42,5 +51,6 @@ __all__ = [
     "initial_weights",
     "make_executor",
     "one_hot",
+    "run_config",
     "training_circuit",
 ]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lava_nbp.data import load_dataset
 from lava_nbp.errors import DataError, LavaNBPError
+from lava_nbp.lava_executor import LavaExecutor
 from lava_nbp.nbp.executor import Executor, UInt8Array, one_hot
 from lava_nbp.nbp.rule import initial_weights
 from lava_nbp.targets import make_executor
@@ -23,7 +24,10 @@ _CASES: tuple[tuple[str, str, dict[str, Any], int], ...] = (
     ("spiking", "spiking", {}, 2_000),
     ("lava, a sample per step", "lava", {"granularity": "sample"}, 1_000),
     ("lava, a step per step", "lava", {"granularity": "step"}, 100),
+    ("lava-primitives", "lava-primitives", {}, 30),
 )
+#: Layers of the network of primitives that is timed by itself, and samples.
+_PRIMITIVES: tuple[tuple[int, int, int], int] = ((100, 100, 10), 50)
 #: Samples that every executor is run on to compare weights and answers.
 _CHECKED = 100
 
@@ -74,7 +78,32 @@ def bench(layers: tuple[int, int, int], *, seed: int = 0, pre_train: int = 20_00
         "agree": True,
         "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
         "executors": rows,
+        "primitives": _primitives(seed),
     }
+
+
+def _primitives(seed: int) -> dict[str, Any]:
+    """What the network of primitives costs, beside the same network as one Lava process."""
+    layers, n = _PRIMITIVES
+    x, t, _ = _samples(layers, seed)
+    weights = initial_weights(layers, np.random.default_rng([seed, 0]), output_mean=10.0)
+    report: dict[str, Any] = {"layers": list(layers)}
+    for key, target, options in (("one_process_", "lava", {"granularity": "step"}), ("", "lava-primitives", {})):
+        begin = time.perf_counter()
+        executor = make_executor(target, layers, weights, **options)
+        start = time.perf_counter() - begin
+        with executor:
+            executor.train(x[:5], t[:5])
+            begin = time.perf_counter()
+            executor.train(x[5 : 5 + n], t[5 : 5 + n])
+            report[f"{key}ms_per_step"] = 1000 * (time.perf_counter() - begin) / (n * executor.circuit.period)
+            assert isinstance(executor, LavaExecutor)
+            processes = executor.processes
+            begin = time.perf_counter()
+        report |= {} if key else {"start_seconds": start, "stop_seconds": time.perf_counter() - begin}
+    report["processes"] = processes
+    report["times_one_process"] = report["ms_per_step"] / report["one_process_ms_per_step"]
+    return report
 
 
 def _samples(layers: tuple[int, int, int], seed: int) -> tuple[UInt8Array, UInt8Array, str]:

@@ -17,7 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as RichProgress
 from rich.table import Table
 
-from lava_nbp.errors import InputError, LavaNBPError
+from lava_nbp.errors import InputError, LavaNBPError, unknown_name
+from lava_nbp.target_names import TARGETS
 from lava_nbp.training.loop import Progress
 
 # Modules that are slow to import (Lava, numba, matplotlib) are imported by the commands that need them.
@@ -36,15 +37,6 @@ _err = Console(stderr=True, soft_wrap=True)
 _INTERRUPTED = 130
 
 
-class TargetName(str, Enum):
-    """Executors."""
-
-    reference = "reference"
-    sample = "sample"
-    spiking = "spiking"
-    lava = "lava"
-
-
 class CircuitChoice(str, Enum):
     """Circuits."""
 
@@ -58,6 +50,12 @@ class TableStyle(str, Enum):
 
     text = "text"
     markdown = "markdown"
+
+
+def _known_target(value: str | None) -> str | None:
+    if value is not None and value not in TARGETS:
+        raise InputError(unknown_name("--target", value, TARGETS))
+    return value
 
 
 RunFolder = Annotated[Path, typer.Argument(help="Folder of a training run.", show_default=False)]
@@ -106,15 +104,17 @@ def train(
 def evaluate(
     run_dir: RunFolder,
     target: Annotated[
-        TargetName | None,
-        typer.Option(help="Executor; default the run's.", show_default=False),
+        str | None,
+        typer.Option(
+            help=f"Executor: {', '.join(TARGETS)}; default the run's.", callback=_known_target, show_default=False
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Evaluate a run's weights on the test set."""
     from lava_nbp.training import evaluate_run
 
-    report = evaluate_run(run_dir, target.value if target else None)
+    report = evaluate_run(run_dir, target)
     if as_json:
         _out.print_json(json.dumps(report))
         return
@@ -126,14 +126,14 @@ def trace(
     inputs: Annotated[
         Path, typer.Option(help=".npz with x (n, n_in), labels (n,), W1 (n_in, n_hid), W2 (n_hid, n_out).")
     ],
-    target: Annotated[TargetName, typer.Option(help="Executor.")],
+    target: Annotated[str, typer.Option(help=f"Executor: {', '.join(TARGETS)}.", callback=_known_target)],
     out: Annotated[Path, typer.Option(help=".npz that gets spikes/<population> and weights/<name>.")],
     circuit: Annotated[CircuitChoice, typer.Option(help="Circuit.")] = CircuitChoice.nbp,
 ) -> None:
     """Record every spike of every population, and every weight after the last phase."""
     from lava_nbp.trace import trace_file
 
-    result = trace_file(inputs, target.value, out, circuit.value)
+    result = trace_file(inputs, target, out, circuit.value)
     steps = len(result["spikes/g00"])
     n_spikes = sum(int(rows.sum()) for key, rows in result.items() if key.startswith("spikes/"))
     _out.print(f"{n_spikes} spikes in {steps} steps: {escape(str(out))}")
@@ -175,6 +175,13 @@ def bench(
         )
     _out.print(table)
     _out.print("spikes, synaptic events, updates, breaches: per sample, as that executor does them")
+    parts = report["primitives"]
+    _out.print(
+        f"network of primitives, {'-'.join(map(str, parts['layers']))}: {parts['processes']} Lava processes, "
+        f"{parts['ms_per_step']:.2f} ms per step, {parts['times_one_process']:.1f} times that of one process "
+        f"({parts['one_process_ms_per_step']:.2f} ms); start {parts['start_seconds']:.2f} s, stop "
+        f"{parts['stop_seconds']:.2f} s"
+    )
     _out.print(f"written: {escape(str(out))}")
 
 

@@ -6,6 +6,9 @@ line turns each into one line and exit code 2.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class LavaNBPError(Exception):
     """Base of every error this library raises on purpose."""
@@ -21,6 +24,18 @@ class WeightError(LavaNBPError, ValueError):
 
 class InputError(LavaNBPError, ValueError):
     """Inputs, labels or arguments of the wrong shape, type or value."""
+
+
+class RuleError(LavaNBPError, ValueError):
+    """A learning rule that cannot be read, or that 8-bit synapses cannot follow."""
+
+
+class MirrorError(LavaNBPError, ValueError):
+    """Mirrored weights that are no longer equal: which projection, which synapse, which values."""
+
+
+class PortError(LavaNBPError, AssertionError, ValueError):
+    """Ports of different shapes connected; an AssertionError too, as Lava's own."""
 
 
 class DataError(LavaNBPError):
@@ -41,3 +56,11 @@ class OutputError(LavaNBPError):
 
 class RuntimeFailure(LavaNBPError, RuntimeError):
     """Lava's runtime failed: a model raised, a process died, or a time-out passed."""
+
+
+def unknown_name(what: str, value: object, options: Iterable[str]) -> str:
+    """Message for a name that is none of the options, with the nearest one if there is any."""
+    names = list(options)
+    near = difflib.get_close_matches(str(value), names, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"{what} is {value!r}, but must be one of {', '.join(names)}{hint}"

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lava_nbp.errors import WeightError
+from lava_nbp.errors import InputError, WeightError
 from lava_nbp.limits import (
     ALIGNMENT_BITS,
+    BIAS_EXPONENT_MAX,
+    BIAS_MANTISSA_BITS,
     PLASTIC_WEIGHT_MAX,
     STATE_BITS,
     WEIGHT_BITS,
@@ -36,10 +38,20 @@ def wrap_input(total: ArrayLike) -> Int64Array:
     u = 64 * total is kept modulo 2**24 in (-2**23, 2**23], the range of Lava's
     fixed-point LIF; in weight units that is (-2**17, 2**17].
     """
-    summed = np.asarray(total, dtype=np.int64)
-    period = 2 * INPUT_HALF_RANGE
-    wrapped: Int64Array = INPUT_HALF_RANGE - (INPUT_HALF_RANGE - summed) % period
+    wrapped: Int64Array = wrap_state(np.asarray(total, dtype=np.int64) << ALIGNMENT_BITS) >> ALIGNMENT_BITS
     return wrapped
+
+
+def wrap_state(u: ArrayLike) -> Int64Array:
+    """Wrap a synaptic current, in register units, modulo 2**24 into (-2**23, 2**23]."""
+    half = 1 << (STATE_BITS - 1)
+    wrapped: Int64Array = half - (half - np.asarray(u, dtype=np.int64)) % (2 * half)
+    return wrapped
+
+
+def saturate_state(v: ArrayLike) -> Int64Array:
+    """Saturate a membrane voltage, in register units, at -(2**23 - 1) and 2**23 - 1, as Lava's bit-accurate LIF."""
+    return saturate(v, (1 << (STATE_BITS - 1)) - 1)
 
 
 def saturate(value: ArrayLike, magnitude: int) -> Int64Array:
@@ -73,6 +85,29 @@ def mantissa_exponent(weight: int, what: str = "weight") -> tuple[int, int]:
     raise WeightError(
         f"{what} {weight} does not fit a synapse: it is no integer of {WEIGHT_BITS} bits times "
         f"2^0 .. 2^{WEIGHT_EXPONENT_MAX}; choose one, of magnitude {255 << WEIGHT_EXPONENT_MAX} at most"
+    )
+
+
+def bias_mantissa_exponent(bias: int, what: str) -> tuple[int, int]:
+    """Split a bias, in weight units, into the chip's mantissa and exponent: 64 * bias = mantissa * 2**exponent.
+
+    The mantissa has 13 bits with its sign, the exponent is 0 .. 7; the smallest exponent
+    that fits is returned. -8192 is the most negative bias there is.
+
+    Raises
+    ------
+    InputError
+        If no mantissa and exponent give the bias.
+    """
+    register, half = bias << ALIGNMENT_BITS, 1 << (BIAS_MANTISSA_BITS - 1)
+    for exponent in range(BIAS_EXPONENT_MAX + 1):
+        mantissa, rest = divmod(register, 1 << exponent)
+        if rest == 0 and -half <= mantissa < half:
+            return mantissa, exponent
+    raise InputError(
+        f"population {what!r}: bias {bias} does not fit the chip: 64 * {bias} is no integer of {BIAS_MANTISSA_BITS} "
+        f"bits times 2^0 .. 2^{BIAS_EXPONENT_MAX}; the range is {-half << BIAS_EXPONENT_MAX >> ALIGNMENT_BITS} .. "
+        f"{(half - 1) << BIAS_EXPONENT_MAX >> ALIGNMENT_BITS}, inhibit with a negative gate for more"
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lava_nbp.fixed_point import Int16Array
+from lava_nbp.lava_run_config import make_run_config
 from lava_nbp.lava_runtime import LavaRuntime
 from lava_nbp.nbp.circuit import Circuit, inference_circuit
 from lava_nbp.nbp.clock import Granularity
@@ -34,6 +35,10 @@ class LavaSession:
         Longest time in seconds for one run of up to `capacity` samples.
     raster : bool
         Also keep every spike, see `SampleSink.raster`; then all samples must fit `capacity`.
+    capacity : int
+        Samples per run of the runtime.
+    target : {"lava", "lava-primitives"}
+        Which models run; "lava-primitives" needs granularity "step".
     """
 
     def __init__(
@@ -44,6 +49,7 @@ class LavaSession:
         timeout: float | None = None,
         raster: bool = False,
         capacity: int = _CAPACITY,
+        target: str = "lava",
     ) -> None:
         self._compile_kernels()
         self.network = NBPNetwork(circuit=circuit, weights=weights, granularity=granularity)
@@ -58,7 +64,7 @@ class LavaSession:
             self.network.raster_out.connect(self.sink.raster_in)
         self._steps_per_sample = 1 if granularity == "sample" else circuit.period
         self._capacity = capacity
-        self.runtime = LavaRuntime(self.network, timeout=timeout)
+        self.runtime = LavaRuntime(self.network, make_run_config(target), timeout)
         self.reset()
 
     @staticmethod
@@ -109,13 +115,14 @@ class LavaExecutor(Executor):
     ----------
     layers, weights, guarded
         As for every `Executor`.
-    granularity : {"step", "sample"}
-        What one Lava step is.
+    target : {"lava", "lava-primitives"}
+        One Lava process for the network, or a network of the library's parts.
+    granularity : {"step", "sample"}, optional
+        What one Lava step is. Default: "sample", and "step" for "lava-primitives", which has
+        no other.
     timeout : float, optional
         Longest time in seconds for one run of up to 500 samples.
     """
-
-    target = "lava"
 
     def __init__(
         self,
@@ -123,10 +130,13 @@ class LavaExecutor(Executor):
         weights: Mapping[str, Any],
         *,
         guarded: bool = False,
-        granularity: Granularity = "sample",
+        target: str = "lava",
+        granularity: Granularity | None = None,
         timeout: float | None = None,
     ) -> None:
-        self._options: dict[str, Any] = {"granularity": granularity, "timeout": timeout}
+        self.target = target
+        default: Granularity = "sample" if target == "lava" else "step"
+        self._options: dict[str, Any] = {"granularity": granularity or default, "timeout": timeout, "target": target}
         self._inference: LavaSession | None = None
         super().__init__(layers, weights, guarded=guarded)
 
@@ -146,7 +156,7 @@ class LavaExecutor(Executor):
 
     def _train(self, x: UInt8Array, t: UInt8Array) -> Outcome:
         outcome = self._training.run(x, t)
-        self.work.take(self._training.network.engine.counters)
+        self.work.take(self._training.network.counters)
         return outcome
 
     def _infer(self, x: UInt8Array) -> Outcome:
@@ -155,6 +165,11 @@ class LavaExecutor(Executor):
         self._inference.network.write_weights(self.read_weights())
         self._inference.reset()
         return self._inference.run(x)
+
+    @property
+    def processes(self) -> int:
+        """Operating-system processes that run the models of the training network, source and sink included."""
+        return self._training.runtime.processes
 
     def close(self) -> None:
         """Stop both Lava runtimes."""

@@ -4,6 +4,7 @@ Lava's own runtime waits for ever when a model dies, and leaves children and
 shared memory when it is not stopped in order. `LavaRuntime` starts the same
 children, but watches them while it waits, hands a model's exception to the
 caller, and on every way out ends the children and frees their shared memory.
+`watch` gives the same to `Process.run`, for run configurations that ask for it.
 
 Uses internals of lava-nc 0.10.0, which is archived and pinned.
 """
@@ -15,24 +16,34 @@ import contextlib
 import ctypes
 import logging
 import os
+import pickle
 import signal
+import sys
 import threading
 import time
+import traceback
 import weakref
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
+import numpy as np
+from lava.magma.compiler.channels.pypychannel import PyPyChannel
 from lava.magma.compiler.compiler import Compiler
+from lava.magma.compiler.executable import Executable
 from lava.magma.core.process.message_interface_enum import ActorType
 from lava.magma.core.process.process import AbstractProcess
-from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
+from lava.magma.core.run_conditions import AbstractRunCondition, RunContinuous, RunSteps
+from lava.magma.core.run_configs import RunConfig
 from lava.magma.runtime.message_infrastructure.multiprocessing import MultiProcessing
 from lava.magma.runtime.message_infrastructure.shared_memory_manager import SharedMemoryManager
 from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, MGMT_RESPONSE, enum_equal, enum_to_np
 from lava.magma.runtime.runtime import Runtime
+from lava.magma.runtime.runtime_services.runtime_service import LoihiPyRuntimeService
 
-from lava_nbp.errors import RuntimeFailure
+from lava_nbp.errors import InputError, RuntimeFailure
+from lava_nbp.lava_channels import DirectChannel, wait_for_message
+from lava_nbp.lava_run_config import make_run_config
 
 #: How often a wait looks at the children, in seconds.
 _POLL = 0.05
@@ -41,28 +52,30 @@ _GRACE = 3.0
 _PR_SET_PDEATHSIG = 1
 
 
-def cpu_run_config() -> RunConfig:
-    """Run configuration of the library's CPU target: Lava's simulator with fixed-point models."""
-    return Loihi2SimCfg(select_tag="fixed_pt")
-
-
 class LavaRuntime:
     """Context manager that compiles and runs a Process and all Processes connected to it.
+
+    Between runs, Vars of any Process of the network can be read and set; values are
+    checked for shape, type and range first.
 
     Parameters
     ----------
     process : AbstractProcess
         Any Process of the network.
     run_config : RunConfig, optional
-        Chooses the models; default: `cpu_run_config`.
+        Chooses the models; default: that of the target "lava", see `lava_nbp.run_config`.
     timeout : float, optional
         Longest time in seconds that one `run` may take; default: no limit.
 
     Raises
     ------
     RuntimeFailure
-        From the constructor or `run`: a model raised (its traceback is in the
-        message), a child died, or the time is over. Everything is stopped then.
+        From the constructor, `run`, or the use of a Var: a model raised (its name, step
+        and traceback are in the message), a child died, or the time is over. Everything
+        is stopped then.
+    InputError
+        For a number of steps or a time-out that is not positive; when setting a Var, for a
+        value it cannot hold. Nothing is changed or stopped then.
 
     Examples
     --------
@@ -73,33 +86,24 @@ class LavaRuntime:
     def __init__(
         self, process: AbstractProcess, run_config: RunConfig | None = None, timeout: float | None = None
     ) -> None:
+        if timeout is not None and not timeout > 0:
+            raise InputError(f"timeout is {timeout!r}, but must be a positive number of seconds, or None for no limit")
         self._timeout = timeout
-        executable = Compiler(None, logging.WARNING).compile(process, run_config or cpu_run_config())
-        self._runtime = _WatchedRuntime(executable, ActorType.MultiProcessing, loglevel=logging.WARNING)
-        executable.assign_runtime_to_all_processes(self._runtime)
-        _running.add(self._runtime)
-        try:
-            with _children_ignore_interrupts():
-                self._runtime.initialize()
-        except BaseException:
-            self._runtime.stop()
-            raise
+        executable = Compiler(None, logging.WARNING).compile(process, run_config or make_run_config("lava"))
+        self._runtime = _start(executable)
 
     def run(self, steps: int) -> None:
         """Run a number of Lava steps and wait for them."""
-        if self._runtime.stopped:
-            raise RuntimeFailure("this Lava runtime is stopped; start a new one")
-        deadline = None if self._timeout is None else time.monotonic() + self._timeout
-        try:
-            self._runtime.run_steps(steps, deadline)
-        except BaseException:
-            # Whatever interrupted the wait (Ctrl-C too), the children are in mid-step.
-            self._runtime.kill()
-            raise
+        self._runtime.run_steps(steps, self._timeout)
 
     def stop(self) -> None:
         """End the children and free their shared memory; doing it twice is harmless."""
         self._runtime.stop()
+
+    @property
+    def processes(self) -> int:
+        """Operating-system processes that run models; Lava adds one that synchronises them."""
+        return len(self._runtime.executable.proc_builders)
 
     def __enter__(self) -> LavaRuntime:
         return self
@@ -108,23 +112,81 @@ class LavaRuntime:
         self.stop()
 
 
+def watch(process: AbstractProcess, executable: Executable) -> None:
+    """Start a compiled network under the same watch, for `Process.run`, `pause`, `wait` and `stop`.
+
+    The Processes of this library call it when the run configuration is one of
+    `lava_nbp.run_config`; with any other, Lava's own runtime is used.
+    """
+    process.runtime = _start(executable)
+
+
+def _start(executable: Executable) -> _WatchedRuntime:
+    runtime = _WatchedRuntime(executable, ActorType.MultiProcessing, loglevel=logging.WARNING)
+    executable.assign_runtime_to_all_processes(runtime)
+    _running.add(runtime)
+    try:
+        with _children_ignore_interrupts():
+            runtime.initialize()
+    except BaseException:
+        runtime.kill()
+        raise
+    return runtime
+
+
 class _GuardedMultiProcessing(MultiProcessing):  # type: ignore[misc]
-    """Children that end with their parent."""
+    """Children that end with their parent, and tell what ended them."""
+
+    def __init__(self, labels: dict[int, str], direct: bool) -> None:
+        super().__init__()
+        self._labels, self._direct = labels, direct
 
     def start(self) -> None:
         self._smm = SharedMemoryManager()
         self._smm._manager.start(initializer=_die_with_parent(os.getpid()))
 
     def build_actor(self, target_fn: Callable[..., Any], builder: Any, exception_q: Any = None) -> Any:
-        prepare = _die_with_parent(os.getpid())
-
-        def guarded(*args: Any, **kwargs: Any) -> None:
-            prepare()
-            target_fn(*args, **kwargs)
-
-        actor = super().build_actor(guarded, builder, exception_q)
-        actor.name = str(getattr(getattr(builder, "proc_model", builder), "__name__", type(builder).__name__))
+        actor = super().build_actor(partial(_run_child, _die_with_parent(os.getpid())), builder, exception_q)
+        actor.name = self._labels.get(id(builder), "Lava's runtime service")
         return actor
+
+    def channel_class(self, channel_type: Any) -> Any:
+        found = super().channel_class(channel_type)
+        return DirectChannel if self._direct and found is PyPyChannel else found
+
+
+def _run_child(prepare: Callable[[], None], builder: Any, exception_q: Any) -> None:
+    """What a child does instead of Lava's own: build the model and serve it; on failure, say in which step."""
+    prepare()
+    actor = None
+    try:
+        actor = builder.build()
+        exception_q.put(None)
+        actor.start()
+    except Exception as error:
+        step = getattr(actor, "time_step", None)
+        failure = _sendable(error, traceback.format_exc(), step)
+        if actor is None:
+            exception_q.put(failure)
+        raise failure from None
+
+
+def _sendable(error: Exception, trace: str, step: int | None) -> Exception:
+    """The exception with what the parent wants to know, in a form that survives the way through a pipe."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        error = RuntimeError(repr(error))
+    error.lava_nbp_trace, error.lava_nbp_step = trace, step  # type: ignore[attr-defined]
+    return error
+
+
+class _ResumableService(LoihiPyRuntimeService):  # type: ignore[misc]
+    """Lava's service forgets that a pause is over, and then never says that a run is done."""
+
+    def _handle_pause(self) -> None:
+        super()._handle_pause()
+        self.pausing = False
 
 
 class _WatchedRuntime(Runtime):  # type: ignore[misc]
@@ -133,6 +195,13 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
     stopped = False
     _deadline: float | None = None
 
+    @property
+    def executable(self) -> Executable:
+        """The compiled network."""
+        return self._executable
+
+    # ------------------------------------------------------------- starting
+
     def _start_ports(self) -> None:
         super()._start_ports()
         # Everything that waits for the children does so in `recv`: reading and setting Vars too.
@@ -140,7 +209,16 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
             port.recv = partial(self._receive, port, port.recv)
 
     def _build_message_infrastructure(self) -> None:
-        self._messaging_infrastructure = _GuardedMultiProcessing()
+        builders = self._executable.proc_builders.items()
+        services = self._executable.runtime_service_builders.values()
+        labels = {id(b): f"{p.name} ({type(p).__name__}, model {b.proc_model.__name__})" for p, b in builders}
+        loihi = all(service.rs_class is LoihiPyRuntimeService for service in services)
+        # Who waits for several channels at once needs Lava's own: RefPorts and asynchronous models.
+        direct = loihi and not any(b.ref_ports or b.var_ports for _, b in builders)
+        if loihi:
+            for service in services:
+                service.rs_class = _ResumableService
+        self._messaging_infrastructure = _GuardedMultiProcessing(labels, direct)
         self._messaging_infrastructure.start()
 
     def initialize(self, node_cfg_idx: int = 0) -> None:
@@ -152,53 +230,129 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
         self._build_processes()
         self._build_runtime_services()
         self._start_ports()
-        for queue in self.exception_q:
+        for actor, queue in zip(self._messaging_infrastructure.actors, self.exception_q, strict=True):
             while queue.empty():
                 self._check_children()
                 time.sleep(0.002)
             error = queue.get()
             if error is not None:
-                raise RuntimeFailure(f"a Lava model failed while it was built: {_trace(error)}") from error
+                raise RuntimeFailure(
+                    f"Process {actor.name} failed while its model was built: {error!r}\n{_trace(error)}"
+                ) from error
         self.exception_q: list[Any] = []
-        self._is_initialized = True
+        # "Started" lets Vars be read and set; the services serve them before the first run, too.
+        self._is_initialized = self._is_started = True
 
-    def run_steps(self, steps: int, deadline: float | None) -> None:
-        """Send the number of steps to the services and wait until all have done them."""
-        self._is_started = self._is_running = True
+    # -------------------------------------------------------------- running
+
+    def run_steps(self, steps: int, timeout: float | None = None) -> None:
+        """Run a number of steps and wait until all services have done them."""
+        with self._in_use():
+            self._begin(steps)
+            self._finish(timeout)
+
+    def start(self, run_condition: AbstractRunCondition) -> None:
+        """As Lava's: the way `Process.run` comes."""
+        with self._in_use():
+            if isinstance(run_condition, RunContinuous):
+                self._begin(sys.maxsize)
+            elif isinstance(run_condition, RunSteps):
+                self._begin(run_condition.num_steps)
+                if run_condition.blocking:
+                    self._finish()
+            else:
+                raise InputError(f"run condition is {run_condition!r}, but must be RunSteps or RunContinuous")
+
+    def wait(self) -> None:
+        """Wait for a run that was started without blocking."""
+        if self._is_running:
+            with self._in_use():
+                self._finish()
+
+    def pause(self) -> None:
+        """Interrupt a run after the step under way; the next run goes on from there."""
+        if self._is_running:
+            with self._in_use():
+                for port in self.runtime_to_service:
+                    port.send(MGMT_COMMAND.PAUSE)
+                for port in self.service_to_runtime:
+                    answer = port.recv()
+                    if enum_equal(answer, MGMT_RESPONSE.DONE):  # all steps were done before the pause came
+                        answer = port.recv()
+                    self._expect(answer, MGMT_RESPONSE.PAUSED)
+                self._is_running = False
+
+    def _begin(self, steps: int) -> None:
+        if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
+            raise InputError(f"number of steps is {steps!r}, but must be an integer of 1 or more")
+        self._is_running = True
         self.num_steps = steps
         for port in self.runtime_to_service:
             port.send(enum_to_np(steps))
-        self._deadline = deadline
+
+    def _finish(self, timeout: float | None = None) -> None:
+        self._deadline = None if timeout is None else time.monotonic() + timeout
         for port in self.service_to_runtime:
-            answer = port.recv()
-            if not enum_equal(answer, MGMT_RESPONSE.DONE):
-                self._wait_for_children(time.monotonic() + _GRACE)
-                self._check_children()
-                raise RuntimeFailure(f"Lava's runtime service answered {answer} instead of DONE")
+            self._expect(port.recv(), MGMT_RESPONSE.DONE)
         self._deadline = None
         self._is_running = False
 
-    def get_var(self, var_id: int, idx: Any = None) -> Any:
-        """As Lava's; if the model fails meanwhile, everything is stopped."""
-        with self._killed_on_failure():
-            return super().get_var(var_id, idx)
-
-    def set_var(self, var_id: int, value: Any, idx: Any = None) -> None:
-        """As Lava's; if the model fails meanwhile, everything is stopped."""
-        with self._killed_on_failure():
-            super().set_var(var_id, value, idx)
+    def _expect(self, answer: Any, wanted: Any) -> None:
+        if not enum_equal(answer, wanted):
+            self._wait_for_children(time.monotonic() + _GRACE)
+            self._check_children()
+            raise RuntimeFailure(f"Lava's runtime service answered {answer} instead of {wanted}")
 
     @contextlib.contextmanager
-    def _killed_on_failure(self) -> Iterator[None]:
+    def _in_use(self) -> Iterator[None]:
+        """Refuse a stopped runtime; whatever interrupts the use (Ctrl-C too), the children are in mid-step: end them."""
+        if self.stopped:
+            raise RuntimeFailure("this Lava runtime is stopped; start a new one")
         try:
             yield
+        except InputError:  # raised before anything was sent
+            raise
         except BaseException:
             self.kill()
             raise
 
-    def _get_resp_for_run(self) -> None:
-        # Reached by Process.wait(); runs started here are already over.
-        return
+    # ----------------------------------------------------------------- Vars
+
+    @cached_property
+    def _vars(self) -> dict[int, tuple[Any, Any]]:
+        """Var and declared type by the Var's number."""
+        return {
+            var.id: (var, getattr(builder.proc_model, var.name, None))
+            for process, builder in self._executable.proc_builders.items()
+            for var in process.vars
+        }
+
+    def get_var(self, var_id: int, idx: Any = None) -> Any:
+        """Value of a Var, in the type that its model declares; `idx` selects a part."""
+        self._check_idle()
+        with self._in_use():
+            value = super().get_var(var_id)
+        declared = self._vars[var_id][1]
+        if isinstance(value, np.ndarray) and declared is not None and np.issubdtype(declared.d_type, np.integer):
+            value = value.astype(declared.d_type)
+        return value if idx is None else value[idx]
+
+    def set_var(self, var_id: int, value: Any, idx: Any = None) -> None:
+        """Set a Var, or the part that `idx` selects, after checking shape, type and range."""
+        self._check_idle()
+        if idx is not None:
+            whole = np.asarray(self.get_var(var_id)).astype(np.result_type(np.int64, np.asarray(value)))
+            whole[idx] = value
+            value = whole
+        checked = _check_value(*self._vars[var_id], value)
+        with self._in_use():
+            super().set_var(var_id, checked)
+
+    def _check_idle(self) -> None:
+        if self._is_running:
+            raise RuntimeFailure("the network is running; Vars can be read and set after wait() or pause()")
+
+    # ------------------------------------------------------------- stopping
 
     def stop(self) -> None:
         """Stop in order if the children can, else kill them; idempotent, also from __del__ and atexit."""
@@ -240,24 +394,21 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
         if self._watchdog_manager is not None:
             self._watchdog_manager.stop()
 
+    # ------------------------------------------------------------- watching
+
     def _receive(self, port: Any, receive: Callable[[], Any]) -> Any:
         """Receive from a service, looking at the children while there is nothing."""
         deadline = self._deadline
-        ready = threading.Event()
-        port.observer = ready.set
-        try:
-            while not port.probe():
-                left = _POLL if deadline is None else max(0.0, min(_POLL, deadline - time.monotonic()))
-                if not ready.wait(left):
-                    self._check_children()
-                    if deadline is not None and time.monotonic() > deadline:
-                        raise RuntimeFailure(
-                            "the time-out passed before Lava had done its steps; raise `timeout` or run fewer"
-                        )
-                ready.clear()
-            return receive()
-        finally:
-            port.observer = None
+        while True:
+            left = _POLL if deadline is None else max(0.0, min(_POLL, deadline - time.monotonic()))
+            if wait_for_message(port, left):
+                return receive()
+            self._check_children()
+            if deadline is not None and time.monotonic() > deadline:
+                raise RuntimeFailure(
+                    "the time-out passed before Lava had done its steps; raise `timeout` or run fewer (if nothing "
+                    "moves at all: Processes connected in a ring that receive before they send wait for each other)"
+                )
 
     def _children_alive(self) -> bool:
         return all(not a._is_done and a.is_alive() for a in self._messaging_infrastructure.actors)
@@ -274,14 +425,49 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
         for actor in actors:
             if actor.exception:
                 error, trace = actor.exception
-                raise RuntimeFailure(f"Lava model {actor.name} failed: {error!r}\n{trace}") from error
+                step = getattr(error, "lava_nbp_step", None)
+                where = "" if step is None else f" in step {step}"
+                raise RuntimeFailure(
+                    f"Process {actor.name} failed{where}: {error!r}\n{_trace(error) or trace}"
+                ) from error
         for actor in actors:
             if not actor._is_done and not actor.is_alive():
-                raise RuntimeFailure(f"the process of Lava model {actor.name} ended with exit code {actor.exitcode}")
+                raise RuntimeFailure(f"the operating-system process of {actor.name} ended with exit code {actor.exitcode}")
 
 
 def _trace(error: BaseException) -> str:
-    return str(getattr(error, "trace", repr(error)))
+    return str(getattr(error, "lava_nbp_trace", ""))
+
+
+def _check_value(var: Any, declared: Any, value: Any) -> Any:
+    """A value for a Var, checked against its shape and the type and bits that its model declares.
+
+    Raises
+    ------
+    InputError
+        Names the Var, the value, and what it can hold.
+    """
+    if declared is None or not isinstance(value, (int, float, list, tuple, np.ndarray, np.generic)):
+        return value  # text and sparse matrices: Lava has checks of its own
+    what = f"{type(var.process).__name__}.{var.name}"
+    array = np.asarray(value)
+    if array.shape not in ((), var.shape):
+        raise InputError(f"{what} has shape {var.shape}, but the value has {array.shape}; give one of the Var's shape")
+    if not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_):
+        raise InputError(f"{what} holds numbers, but the value has dtype {array.dtype}")
+    dtype = np.dtype(declared.d_type)
+    if np.issubdtype(dtype, np.integer):
+        low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+        if declared.precision:
+            bits = int(declared.precision)
+            low, high = max(low, -(1 << bits)), min(high, (1 << bits) - 1)
+        bad = ~((array >= low) & (array <= high) & (np.floor(array) == array))
+        if bad.any():
+            raise InputError(
+                f"{what} cannot hold {array[bad].flat[0]}: its model keeps integers in {low} .. {high} "
+                f"({int(bad.sum())} of {array.size} values do not fit)"
+            )
+    return np.broadcast_to(array, var.shape)
 
 
 def _die_with_parent(parent: int) -> Callable[[], None]:

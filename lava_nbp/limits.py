@@ -19,6 +19,13 @@ ALIGNMENT_BITS = 6
 #: Width of the state variables u (synaptic current) and v (membrane voltage), sign included [LV].
 STATE_BITS = 24
 
+#: Width of the mantissa of a bias, sign included [LV, LIF].
+BIAS_MANTISSA_BITS = 13
+#: Range of the exponent of a bias: register value = mantissa * 2**exponent [LV, LIF].
+BIAS_EXPONENT_MAX = 7
+#: Width of the mantissa of a threshold, unsigned; the register value is 64 times it [LV, LIF].
+THRESHOLD_BITS = 17
+
 #: Width of a synaptic weight mantissa; single-sign weights are 0 .. 255 [D18].
 WEIGHT_BITS = 8
 #: Mixed-sign weights lose the lowest bit to the sign, so they are even [LV].

@@ -1,15 +1,13 @@
-"""The names of the executors, and how to make each."""
+"""How to make the executor of a target."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any
 
-from lava_nbp.errors import InputError
+from lava_nbp.errors import InputError, unknown_name
 from lava_nbp.nbp.executor import Executor
-
-Target = Literal["reference", "sample", "spiking", "lava"]
-TARGETS: tuple[str, ...] = get_args(Target)
+from lava_nbp.target_names import LAVA_TARGETS, TARGETS
 
 
 def make_executor(
@@ -19,12 +17,13 @@ def make_executor(
 
     Parameters
     ----------
-    target : {"reference", "sample", "spiking", "lava"}
-        Plain NumPy oracle; compiled per-sample form; compiled spikes; Lava's CPU simulator.
+    target : {"reference", "sample", "spiking", "lava", "lava-primitives"}
+        Plain NumPy oracle; compiled per-sample form; compiled spikes; Lava's CPU simulator
+        with one process for the network; the same with a network of the library's parts.
     layers, weights, guarded
         As for `Executor`.
     **options
-        For "lava": `granularity` and `timeout`, see `LavaExecutor`.
+        For "lava": `granularity` and `timeout`, for "lava-primitives": `timeout`; see `LavaExecutor`.
 
     Raises
     ------
@@ -44,8 +43,8 @@ def make_executor(
         from lava_nbp.nbp.spiking_engine import SpikingExecutor
 
         return SpikingExecutor(layers, weights, guarded=guarded)
-    if target == "lava":
+    if target in LAVA_TARGETS:
         from lava_nbp.lava_executor import LavaExecutor
 
-        return LavaExecutor(layers, weights, guarded=guarded, **options)
-    raise InputError(f"target is {target!r}, but must be one of {', '.join(TARGETS)}")
+        return LavaExecutor(layers, weights, guarded=guarded, target=target, **options)
+    raise InputError(unknown_name("target", target, TARGETS))

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.errors import InputError
+from lava_nbp.errors import InputError, unknown_name
 from lava_nbp.files import read_npz, write_npz
 from lava_nbp.fixed_point import Int16Array
 from lava_nbp.nbp.circuit import CIRCUITS, Circuit
 from lava_nbp.nbp.executor import ClosedLimits, UInt8Array, check_network_weights, check_spikes, one_hot
-from lava_nbp.targets import TARGETS, make_executor
+from lava_nbp.target_names import LAVA_TARGETS, TARGETS
+from lava_nbp.targets import make_executor
 
 _ARRAYS = ("x", "labels", "W1", "W2")
 
@@ -26,7 +27,7 @@ def trace(
 
     Parameters
     ----------
-    target : {"reference", "sample", "spiking", "lava"}
+    target : {"reference", "sample", "spiking", "lava", "lava-primitives"}
         Executor. The first two compute whole samples; their spikes are those that the
         phase table assigns to what they compute.
     inputs : (n, n_in)
@@ -55,7 +56,7 @@ def trace(
     if W1.ndim != 2 or W2.ndim != 2:
         raise InputError(f"W1 and W2 have shapes {W1.shape} and {W2.shape}, but must be matrices (pre, post)")
     if circuit_name not in CIRCUITS:
-        raise InputError(f"circuit is {circuit_name!r}, but must be one of {', '.join(CIRCUITS)}")
+        raise InputError(unknown_name("circuit", circuit_name, CIRCUITS))
     circuit = CIRCUITS[circuit_name](W1.shape[0], W1.shape[1], W2.shape[1])
     checked = check_network_weights(circuit, {"W1": W1, "W2": W2})
     x = check_spikes(inputs, circuit.layers[0], "x")
@@ -68,10 +69,10 @@ def trace(
         spikes, projections = _per_sample(target, circuit, x, t, checked)
     elif target == "spiking":
         spikes, projections = _spiking(circuit, x, t, checked)
-    elif target == "lava":
-        spikes, projections = _lava(circuit, x, t, checked)
+    elif target in LAVA_TARGETS:
+        spikes, projections = _lava(target, circuit, x, t, checked)
     else:
-        raise InputError(f"target is {target!r}, but must be one of {', '.join(TARGETS)}")
+        raise InputError(unknown_name("target", target, TARGETS))
     return {f"spikes/{k}": v for k, v in spikes.items()} | {f"weights/{k}": v for k, v in projections.items()}
 
 
@@ -133,11 +134,11 @@ def _spiking(circuit: Circuit, x: UInt8Array, t: UInt8Array, weights: dict[str, 
     return engine.split(raster), engine.projections
 
 
-def _lava(circuit: Circuit, x: UInt8Array, t: UInt8Array, weights: dict[str, Int16Array]) -> Traced:
+def _lava(target: str, circuit: Circuit, x: UInt8Array, t: UInt8Array, weights: dict[str, Int16Array]) -> Traced:
     from lava_nbp.lava_executor import LavaSession
 
     # One circuit step per Lava step, so that row 0 comes from Lava too.
-    session = LavaSession(circuit, weights, granularity="step", raster=True, capacity=len(x))
+    session = LavaSession(circuit, weights, granularity="step", raster=True, capacity=len(x), target=target)
     try:
         session.run(x, t)
         assert session.sink.raster is not None

@@ -21,6 +21,10 @@ Int32Array = NDArray[np.int32]
 Allocate = Callable[[Any, Any], NDArray[Any]]
 
 
+#: Indices into the work counters of an engine, in the order of `Work.take`.
+SPIKES, EVENTS, UPDATES, BREACHES = range(4)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """The network's answers, one row per sample.

@@ -15,9 +15,6 @@ from lava_nbp.limits import PLASTIC_WEIGHT_MAX
 _ROWS_PER_BLOCK = (2**15 - 1) // PLASTIC_WEIGHT_MAX
 _WMAX = PLASTIC_WEIGHT_MAX
 
-#: Indices into the work counters of an engine, in the order of `Work.take`.
-SPIKES, EVENTS, UPDATES, BREACHES = range(4)
-
 
 @njit(cache=True, nogil=True)
 def add_rows(W, rows, n, block, total):  # type: ignore[no-untyped-def]

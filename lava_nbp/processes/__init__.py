@@ -3,10 +3,41 @@
 Lava looks for models in every module of this folder and executes each of them
 again at every compilation, so the folder holds process files and nothing else,
 and their imports of compiled code stand inside functions.
+
+Parts for networks of your own: `SynfireChain` (the clock), `GatedLIF`,
+`RelayMemory`, `SurrogateReLU`, `ErrorNeurons` (populations), `HebbianDense`
+(plastic synapses), `SpikeRaster` (to see what fires). The whole circuit of the
+paper: `NBPNetwork`, with `SampleSource` and `SampleSink`.
 """
 
+from lava_nbp.nbp.gated_group import Gate, Neurons, Synapses
+from lava_nbp.nbp.three_factor import PAPER_RULE, Mirror, ThreeFactorRule
+from lava_nbp.processes.error_neurons import ErrorNeurons
+from lava_nbp.processes.gated_lif import GatedLIF
+from lava_nbp.processes.hebbian_dense import HebbianDense
 from lava_nbp.processes.nbp_network import NBPNetwork
+from lava_nbp.processes.relay_memory import RelayMemory
 from lava_nbp.processes.sample_sink import SampleSink
 from lava_nbp.processes.sample_source import SampleSource
+from lava_nbp.processes.spike_raster import SpikeRaster
+from lava_nbp.processes.surrogate_relu import SurrogateReLU
+from lava_nbp.processes.synfire_chain import SynfireChain
 
-__all__ = ["NBPNetwork", "SampleSink", "SampleSource"]
+__all__ = [
+    "PAPER_RULE",
+    "ErrorNeurons",
+    "Gate",
+    "GatedLIF",
+    "HebbianDense",
+    "Mirror",
+    "NBPNetwork",
+    "Neurons",
+    "RelayMemory",
+    "SampleSink",
+    "SampleSource",
+    "SpikeRaster",
+    "SurrogateReLU",
+    "Synapses",
+    "SynfireChain",
+    "ThreeFactorRule",
+]

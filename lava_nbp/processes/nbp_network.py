@@ -10,52 +10,37 @@ from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
-from lava.magma.core.process.ports.ports import InPort, OutPort
-from lava.magma.core.process.process import AbstractProcess
-from lava.magma.core.process.variable import Var
+from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from lava_nbp.errors import InputError
+from lava_nbp.gated_process import GatedProcess, LibraryProcess
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.clock import Granularity, check_granularity
+from lava_nbp.nbp.executor import BREACHES
+from lava_nbp.nbp.partition import (
+    Part,
+    check_chain_delays,
+    inputs_of,
+    neurons_of,
+    partition,
+    plastic_parts,
+    synapses_of,
+)
+from lava_nbp.nbp.three_factor import PAPER_RULE
+from lava_nbp.ports import InPort, OutPort, SharedVar
+from lava_nbp.processes.error_neurons import ErrorNeurons
+from lava_nbp.processes.gated_lif import GatedLIF
+from lava_nbp.processes.hebbian_dense import HebbianDense
+from lava_nbp.processes.relay_memory import RelayMemory
+from lava_nbp.processes.spike_raster import SpikeRaster
+from lava_nbp.processes.surrogate_relu import SurrogateReLU
+from lava_nbp.processes.synfire_chain import SynfireChain
 from lava_nbp.shared_array import shared_zeros
 
 
-class MatrixVar(Var):  # type: ignore[misc]
-    """A weight matrix in memory that the model shares: checked, and moved as a whole.
-
-    Lava's own Var moves one number at a time, checks nothing, and returns float64.
-    """
-
-    def __init__(self, engine: Any, matrix: str) -> None:
-        super().__init__(shape=engine.circuit.matrix_shapes[matrix], init=engine.read_weights()[matrix])
-        self._engine, self._matrix = engine, matrix
-
-    def get(self, idx: Any = None) -> Any:
-        """A copy of the matrix, or of the part `idx` selects, int16."""
-        weights = self._engine.read_weights()[self._matrix]
-        return weights if idx is None else weights[idx]
-
-    def set(self, value: Any, idx: Any = None) -> None:
-        """Replace the matrix, or the part `idx` selects, in every projection that holds it.
-
-        Raises
-        ------
-        WeightError
-            For a wrong shape, or values that synapses cannot hold; nothing is changed then.
-        """
-        weights = self._engine.read_weights()
-        if idx is None:
-            weights[self._matrix] = value
-        else:
-            # Wide enough to keep what is wrong with the value, so that the check can refuse it.
-            wide = weights[self._matrix].astype(np.result_type(np.int64, np.asarray(value)))
-            wide[idx] = value
-            weights[self._matrix] = wide
-        self._engine.write_weights(weights)
-
-
-class NBPNetwork(AbstractProcess):  # type: ignore[misc]
+class NBPNetwork(LibraryProcess):
     """A whole nBP circuit (`training_circuit` or `inference_circuit`), run spike by spike.
 
     One Lava step is either one circuit step (``granularity="step"``) or one sample,
@@ -67,6 +52,11 @@ class NBPNetwork(AbstractProcess):  # type: ignore[misc]
 
     Neuron model, learning rule and sources: see `lava_nbp.nbp.circuit` and
     `lava_nbp.nbp.rule` (Renner et al. 2024, Methods).
+
+    Two models, chosen by the run configuration (`lava_nbp.run_config`): one Lava process
+    that runs the compiled spiking engine (target "lava"), or a network of this library's
+    parts, made by walking the circuit (target "lava-primitives", granularity "step" only).
+    Every spike and weight is the same.
 
     Parameters
     ----------
@@ -102,7 +92,7 @@ class NBPNetwork(AbstractProcess):  # type: ignore[misc]
         `get` and `set` work at any time between runs, move the whole matrix at once and
         set every copy of it; `read_weights` and `write_weights` do so for both.
     gate_breaches : (1,) int64
-        Spikes outside the schedule so far; see `Circuit.breach_bounds`.
+        Spikes outside the schedule so far; see `Circuit.breach_bounds`. Read-only.
 
     Raises
     ------
@@ -111,8 +101,6 @@ class NBPNetwork(AbstractProcess):  # type: ignore[misc]
     InputError
         For an unknown granularity.
     """
-
-    _runtime = None  # Lava's destructor reads it, even if the constructor refuses its arguments
 
     def __init__(
         self,
@@ -127,6 +115,7 @@ class NBPNetwork(AbstractProcess):  # type: ignore[misc]
         from lava_nbp.nbp.spiking_engine import SpikingEngine
 
         self.engine = SpikingEngine(circuit, weights, allocate=shared_zeros)
+        self.granularity = granularity
         super().__init__(engine=self.engine, granularity=granularity, name=name)
         n_in, n_out = circuit.layers[0], circuit.layers[-1]
         rows = 1 if granularity == "step" else circuit.period
@@ -135,9 +124,30 @@ class NBPNetwork(AbstractProcess):  # type: ignore[misc]
         self.s_out = OutPort(shape=(n_out,))
         self.a_out = OutPort(shape=(n_out,))
         self.raster_out = OutPort(shape=(rows, circuit.n_neurons))
-        self.W1 = MatrixVar(self.engine, "W1")
-        self.W2 = MatrixVar(self.engine, "W2")
-        self.gate_breaches = Var(shape=(1,), init=0)
+        self.W1 = self._matrix_var("W1")
+        self.W2 = self._matrix_var("W2")
+        self.gate_breaches = SharedVar(lambda: np.array(self.counters[BREACHES : BREACHES + 1]))
+
+    def _matrix_var(self, matrix: str) -> SharedVar:
+        def write(value: Any) -> None:
+            self.engine.write_weights({**self.engine.read_weights(), matrix: value})
+
+        return SharedVar(lambda: self.engine.read_weights()[matrix], write)
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """The Processes it is built from, once it runs with the target "lava-primitives"; else none."""
+        return tuple(self.procs)
+
+    @property
+    def counters(self) -> tuple[int, ...]:
+        """Spikes, synaptic events, updates and gate breaches so far."""
+        counted = [self.engine.counters]
+        for part in self.parts:
+            held = getattr(part, "group", None) or getattr(part, "synapses", None) or getattr(part, "pulses", None)
+            if held is not None:
+                counted.append(tuple(int(v) for v in held.counters))
+        return tuple(sum(column) for column in zip(*counted, strict=True))
 
     @property
     def circuit(self) -> Circuit:
@@ -165,6 +175,8 @@ class NBPNetwork(AbstractProcess):  # type: ignore[misc]
     def reset(self) -> None:
         """Forget spikes under way: the next step is phase 0 again. Call it between runs; the weights stay."""
         self.engine.reset()
+        for part in self.parts:
+            part.reset()
 
     def split(self, raster: Any) -> dict[str, Any]:
         """Cut spikes of shape (..., neurons) into one array per population."""
@@ -218,3 +230,111 @@ class PyNBPNetworkFixed(PyLoihiProcessModel):  # type: ignore[misc]
 
     def _recorded(self) -> bool:
         return bool(self.raster_out.csp_ports)
+
+
+@implements(proc=NBPNetwork, protocol=LoihiProtocol)
+@tag("fixed_pt", "bit_accurate_loihi")
+class SubNBPNetworkFixed(AbstractSubProcessModel):  # type: ignore[misc]
+    """Hierarchical model: a `SynfireChain`, a Process per part of the circuit, a `HebbianDense` per matrix.
+
+    The weights live in the memory of the network's engine, so that they are read and
+    written as with the other model.
+    """
+
+    def __init__(self, proc: NBPNetwork) -> None:
+        circuit = proc.circuit
+        if proc.granularity != "step":
+            raise InputError(
+                f"target lava-primitives runs one circuit step per Lava step, but granularity is "
+                f"{proc.granularity!r}; make the NBPNetwork with granularity='step'"
+            )
+        if proc.parts:  # compiled before: the parts are there, and connected
+            for part in proc.parts:
+                setattr(self, f"part_{part.name}", part)
+            return
+        check_chain_delays(circuit)
+        self.part_chain = SynfireChain(circuit.period, autostart=True, name="chain")
+        #: Spike output of every population.
+        self.spikes: dict[str, OutPort] = {name: self.part_chain.phase(k) for k, name in enumerate(circuit.chain)}
+        self.cells: dict[str, tuple[Any, str]] = {}
+        parts = partition(circuit)
+        for part in parts:
+            cell = _make(circuit, part)
+            setattr(self, f"part_{cell.name}", cell)
+            self.part_chain.s_out.connect(cell.gate_in)
+            for name, population in part.members.items():
+                self.spikes[population] = getattr(cell, f"{name}_out")
+                self.cells[population] = (cell, name)
+        for part in parts:
+            cell, _ = self.cells[next(iter(part.members.values()))]
+            for port, sender in inputs_of(circuit, part).items():
+                if sender in self.spikes:
+                    self.spikes[sender].connect(getattr(cell, port))
+        for port, source in zip((proc.x_in, proc.t_in), circuit.sources, strict=False):
+            port.connect(getattr(self.cells[source.population][0], f"{source.name}_in"))
+        self._connect_dense(proc)
+        self.spikes[circuit.output].connect(proc.s_out)
+        self.cells[circuit.output][0].a_out.connect(proc.a_out)
+        if proc.raster_out.out_connections:
+            self._connect_raster(proc)
+
+    def _connect_dense(self, proc: NBPNetwork) -> None:
+        circuit = proc.circuit
+        reward = [circuit.reward(phase) for phase in range(circuit.period)]
+        for plastic in plastic_parts(circuit):
+            name = plastic.matrix.name
+            dense = HebbianDense(
+                proc.engine.projections[name],
+                rule=PAPER_RULE if circuit.learning else None,
+                third=reward,
+                mirrors=plastic.mirrors,
+                name=name,
+                storage=proc.engine.projections,
+            )
+            setattr(self, f"part_{name}", dense)
+            for end in dense.synapses.populations:
+                self.spikes[plastic.members[end]].connect(getattr(dense, f"{end}_in"))
+            for end in dense.synapses.posts:
+                cell, role = self.cells[plastic.members[end]]
+                sums = dense.a_out if end == "post" else getattr(dense, f"{end}_a_out")
+                sums.connect(cell.a_in if role == "s" else getattr(cell, f"{role}_a_in"))
+            if circuit.learning:
+                self.part_chain.s_out.connect(dense.third_in)
+
+    def _connect_raster(self, proc: NBPNetwork) -> None:
+        self.part_raster = SpikeRaster({p.name: (p.size,) for p in proc.circuit.populations}, name="raster")
+        for name, port in self.spikes.items():
+            port.connect(getattr(self.part_raster, f"{name}_in"))
+        self.part_raster.raster_out.connect(proc.raster_out)
+
+
+def _make(circuit: Circuit, part: Part) -> GatedProcess:
+    """The Process of a part, named after its first population."""
+    neurons, synapses = neurons_of(circuit, part), synapses_of(circuit, part)
+    name = next(iter(part.members.values()))
+    shape, period = (circuit[name].size,), circuit.period
+    readout = (circuit.output_phase - 1) % period if circuit.output in part.members.values() else None
+    first = next(iter(neurons.values()))
+    common = {"bias": first.bias, "refractory": first.refractory, "schedule": first.schedule, "gates": first.gates}
+    if part.kind == "error":
+        return ErrorNeurons(shape, n_gates=period, name=name, **common)
+    if part.kind == "memory":
+        delays = [s.delay for s in synapses]
+        return RelayMemory(shape, delays=delays, n_gates=period, port=synapses[0].pre, name=name, **common)
+    if part.kind == "lif":
+        return GatedLIF(shape, n_gates=period, synapses=synapses, readout=readout, name=name, **common)
+    to_box = [s for s in synapses if s.post == "box"]
+    return SurrogateReLU(
+        shape,
+        gates={population: p.gates for population, p in neurons.items()},
+        n_gates=period,
+        box_delay=to_box[0].delay if to_box else 0,
+        separate=True,
+        synapses=[s for s in synapses if s.post != "box"],
+        neurons={
+            population: {"bias": p.bias, "refractory": p.refractory, "schedule": p.schedule}
+            for population, p in neurons.items()
+        },
+        readout=readout,
+        name=name,
+    )

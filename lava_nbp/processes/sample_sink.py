@@ -9,18 +9,18 @@ from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort
 from lava.magma.core.model.py.type import LavaPyType
-from lava.magma.core.process.ports.ports import InPort
-from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.errors import InputError
+from lava_nbp.gated_process import LibraryProcess
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.clock import Granularity, SampleClock
+from lava_nbp.ports import InPort
 from lava_nbp.shared_array import shared_zeros
 
 
-class SampleSink(AbstractProcess):  # type: ignore[misc]
+class SampleSink(LibraryProcess):
     """Keeps output spikes and pre-activation of phase 4, a row per sample.
 
     Parameters
@@ -58,8 +58,6 @@ class SampleSink(AbstractProcess):  # type: ignore[misc]
     InputError
         For a capacity that is not a positive integer, or an unknown granularity.
     """
-
-    _runtime = None  # Lava's destructor reads it, even if the constructor refuses its arguments
 
     def __init__(
         self,

@@ -9,19 +9,19 @@ from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
-from lava.magma.core.process.ports.ports import OutPort
-from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.errors import InputError
+from lava_nbp.gated_process import LibraryProcess
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.clock import Granularity, SampleClock
 from lava_nbp.nbp.executor import check_samples
+from lava_nbp.ports import OutPort
 from lava_nbp.shared_array import shared_zeros
 
 
-class SampleSource(AbstractProcess):  # type: ignore[misc]
+class SampleSource(LibraryProcess):
     """Spikes of a list of samples: input and target leave so that they arrive in the circuit's phases.
 
     When all samples are sent it stays silent. New ones are loaded between runs.
@@ -48,8 +48,6 @@ class SampleSource(AbstractProcess):  # type: ignore[misc]
     InputError
         For a capacity that is not a positive integer, or an unknown granularity.
     """
-
-    _runtime = None  # Lava's destructor reads it, even if the constructor refuses its arguments
 
     def __init__(
         self, *, circuit: Circuit, granularity: Granularity = "sample", capacity: int, name: str | None = None

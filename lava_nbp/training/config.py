@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,10 +11,10 @@ from typing import Annotated, Any, Literal
 import tomli
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from lava_nbp.errors import ConfigError
+from lava_nbp.errors import ConfigError, unknown_name
 from lava_nbp.limits import NEURONS_PER_CHIP, PLASTIC_WEIGHT_MAX, WEIGHT_STEP
 from lava_nbp.nbp.rule import INITIAL_WEIGHT_MAX
-from lava_nbp.targets import Target
+from lava_nbp.target_names import Target
 
 
 def _whole_number_as_float(value: Any) -> Any:
@@ -62,7 +63,7 @@ class NetworkConfig(_Section):
 
 
 class LavaConfig(_Section):
-    """[lava]: for target "lava"."""
+    """[lava]: for the targets "lava" and "lava-primitives", whose granularity is always "step"."""
 
     granularity: Literal["step", "sample"] = "sample"
     timeout: Real | None = Field(default=None, gt=0)
@@ -166,6 +167,8 @@ def _explain(problem: Any) -> str:
         return f"key {key} is missing; add it"
     if problem["type"] == "model_type":
         return f"{key} = {problem['input']!r}: must be a section, [{key}] with keys below it"
+    if problem["type"] == "literal_error":
+        return unknown_name(key, problem["input"], re.findall(r"'([^']*)'", problem["ctx"]["expected"]))
     message = problem["msg"][0].lower() + problem["msg"][1:]
     return f"{key} = {problem['input']!r}: {message}"
 

@@ -17,6 +17,7 @@ from lava_nbp.fixed_point import Int16Array
 from lava_nbp.nbp.circuit import training_circuit
 from lava_nbp.nbp.executor import Executor, check_network_weights, one_hot
 from lava_nbp.nbp.rule import initial_weights
+from lava_nbp.target_names import LAVA_TARGETS
 from lava_nbp.targets import make_executor
 from lava_nbp.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
 from lava_nbp.training.config import RESUMABLE, Experiment, flatten, parse_config
@@ -24,7 +25,7 @@ from lava_nbp.training.metrics import accuracy, best_epoch
 
 METRICS, RESULT = "metrics.jsonl", "result.json"
 #: Samples per call of an executor: a call cannot be interrupted, and progress is shown between calls.
-_CHUNK = {"reference": 100, "sample": 5000, "spiking": 500, "lava": 500}
+_CHUNK = {"reference": 100, "sample": 5000, "spiking": 500, "lava": 500, "lava-primitives": 20}
 
 Layers = tuple[int, int, int]
 
@@ -166,7 +167,9 @@ def load_run_data(config: Experiment) -> Dataset:
 
 
 def _executor(config: Experiment, layers: Layers, weights: dict[str, Int16Array]) -> Executor:
-    options = config.lava.model_dump() if config.target == "lava" else {}
+    options: dict[str, Any] = config.lava.model_dump() if config.target in LAVA_TARGETS else {}
+    if config.target == "lava-primitives":
+        del options["granularity"]
     return make_executor(config.target, layers, weights, guarded=config.network.guarded, **options)
 
 

@@ -1,0 +1,382 @@
+"""Groups of gated neurons, step by step: the arithmetic behind the Processes of neurons, in plain NumPy.
+
+A *group* is one or several populations of the same shape, with the synapses that
+lead to them. Neuron of every population (Loihi's CUBA-LIF with both decays
+complete, du = dv = 4095, hence without memory)::
+
+    u[t] = wrap24(64 * sum of w * s_pre[t - 1 - delay] + 64 * a_in[t])
+    v[t] = saturate24(u[t] + bias_mant * 2**bias_exp)
+    s[t] = v[t] > 64 * vth  and  no spike in the steps t - 1 .. t - refractory + 1
+
+wrap24 keeps u in (-2**23, 2**23], saturate24 keeps v in -(2**23 - 1) .. 2**23 - 1, as
+Lava's bit-accurate LIF does. After a spike v is 0. Weights, thresholds and biases are given in *weight units*,
+1/64 of the registers. The floating-point form leaves out wrap and saturation, and
+takes real `a_in`.
+
+A *gate* is a spike of a gating neuron (an entry of the vector that a chain sends)
+that adds the same weight to every neuron of a population. A population has a
+negative bias, so that nothing fires without one: see `lava_nbp.nbp.circuit`.
+Source: Renner et al. 2024, Methods.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava_nbp.errors import InputError, WeightError, unknown_name
+from lava_nbp.fixed_point import bias_mantissa_exponent, mantissa_exponent, saturate_state, wrap_state
+from lava_nbp.limits import ALIGNMENT_BITS, DELAY_MAX, REFRACTORY_MAX, THRESHOLD_BITS
+from lava_nbp.nbp.circuit import GATE, GATED_BIAS, RELAY, THRESHOLD
+from lava_nbp.nbp.executor import BREACHES, EVENTS, SPIKES, Allocate
+
+_UNIT = 1 << ALIGNMENT_BITS
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Synapses from a gating neuron to all neurons of a population.
+
+    Parameters
+    ----------
+    entry : int
+        Which entry of `gate_in` it is: for a chain, the phase in which the gating neuron fires.
+    weight : int
+        In weight units; positive opens, negative keeps silent.
+    """
+
+    entry: int
+    weight: int = GATE
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """One population of a group.
+
+    Parameters
+    ----------
+    name : str
+        Names its spike output, `<name>_out`.
+    gates : tuple of Gate
+        What opens and inhibits it; several may share an entry.
+    bias : int
+        In weight units: 64 * bias must be a 13-bit mantissa times 2**0 .. 2**7.
+    vth : int
+        Threshold in weight units, 0 .. 2**17 - 1.
+    refractory : int
+        Steps from a spike to the next possible one, 1 .. 63; 1 means none is skipped.
+    schedule : tuple of int, optional
+        Entries after which it may fire; a spike in any other step is counted as a breach.
+        Default: the entries of gates with positive weight, and any step in which a synapse
+        with the role "gate" brings a spike.
+    """
+
+    name: str
+    gates: tuple[Gate, ...] = (Gate(0),)
+    bias: int = GATED_BIAS
+    vth: int = THRESHOLD
+    refractory: int = 1
+    schedule: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Synapses:
+    """One-to-one synapses to a population, from another of the group or from a spike port.
+
+    A spike that arrives at the port in step t acts in step t + 1 + `delay`; several at
+    once (from several senders) act as often.
+
+    Parameters
+    ----------
+    pre : str
+        A population of the group, or the name of a spike port, which ends in `_in`.
+    post : str
+        A population of the group.
+    weight : int
+        In weight units: an 8-bit mantissa times 2**0 .. 2**7.
+    delay : int
+        0 .. 62 steps beyond the one that transport takes.
+    role : {"relay", "gate"}
+        A gate opens the neuron it reaches; it matters for counting breaches only.
+    """
+
+    pre: str
+    post: str
+    weight: int = RELAY
+    delay: int = 0
+    role: Literal["relay", "gate"] = "relay"
+
+
+@dataclass(frozen=True)
+class Readout:
+    """Pre-activation (input without gates) of a population, in steps in which a gate is open."""
+
+    population: str
+    entry: int
+
+
+class GatedGroup:
+    """Populations of one shape and their state.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of every population, and of what enters and leaves.
+    neurons : sequence of Neurons
+        The populations.
+    synapses : sequence of Synapses
+        One-to-one synapses from the group's spike ports and populations.
+    n_gates : int
+        Entries of the gate vector; 0 if the group is not gated by a chain.
+    readout : Readout, optional
+        What `pre_activation` returns.
+    allocate : callable
+        Makes arrays of zeros; with shared memory, parent and child see the same state.
+
+    Raises
+    ------
+    InputError
+        For a shape, delay, threshold, bias, refractory period or name that is not possible.
+    WeightError
+        For a weight that no synapse can hold.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        neurons: Sequence[Neurons],
+        synapses: Sequence[Synapses] = (),
+        n_gates: int = 1,
+        readout: Readout | None = None,
+        allocate: Allocate = np.zeros,
+    ) -> None:
+        self.shape = check_shape(shape)
+        self.neurons = tuple(neurons)
+        self.names = tuple(p.name for p in neurons)
+        self.n_gates = n_gates
+        for p in self.neurons:
+            _check_neurons(p, n_gates)
+        for s in synapses:
+            self._check_synapses(s)
+        self.ports = tuple(dict.fromkeys(s.pre for s in synapses if s.pre not in self.names))
+        self._routes = {
+            pre: [(self.names.index(s.post), s.weight, s.delay, s.role == "gate") for s in synapses if s.pre == pre]
+            for pre in (*self.ports, *self.names)
+        }
+        self._readout = readout
+        self._gates = [(g.entry, k, g.weight) for k, p in enumerate(self.neurons) for g in p.gates]
+        self._scheduled = np.zeros((n_gates, len(self.neurons)), dtype=bool)
+        for k, p in enumerate(self.neurons):
+            opened = {g.entry for g in p.gates if g.weight > 0} if p.schedule is None else set(p.schedule)
+            self._scheduled[sorted(opened), k] = True
+        registers = [bias_mantissa_exponent(p.bias, p.name) for p in self.neurons]
+        self.bias_mant = np.array([mantissa for mantissa, _ in registers], dtype=np.int64)
+        self.bias_exp = np.array([exponent for _, exponent in registers], dtype=np.int64)
+        self._bias = (self.bias_mant << self.bias_exp)[:, None]
+        self._vth = np.array([[p.vth * _UNIT] for p in self.neurons], dtype=np.int64)
+        self._refractory = np.array([[p.refractory] for p in self.neurons], dtype=np.int64)
+        self._schedule_given = np.array([p.schedule is not None for p in self.neurons])
+        n, slots = math.prod(self.shape), max((s.delay for s in synapses), default=0) + 2
+        populations = len(self.neurons)
+        self._arriving = allocate((slots, populations, n), np.int64)
+        self._opened = allocate((slots, populations, n), np.uint8)  # by synapses with the role "gate"
+        self._touched = allocate(slots, np.uint8)
+        self._gate_weight = allocate(populations, np.int64)  # what the gates bring in the step to come
+        self._gate_open = allocate(populations, np.uint8)
+        self._gate_spikes = allocate(max(n_gates, 1), np.uint8)
+        self._last = allocate((populations, n), np.int64)
+        self._step = allocate(1, np.int64)
+        self._u = allocate((populations, n), np.int64)
+        self._v = allocate((populations, n), np.int64)
+        self._floating = allocate(1, np.uint8)
+        self.counters = allocate(4, np.int64)
+        self._pre = np.zeros(n, dtype=np.int64)
+        self.reset()
+
+    def _check_synapses(self, s: Synapses) -> None:
+        what = f"synapses {s.pre} -> {s.post}"
+        if s.post not in self.names:
+            raise InputError(f"{what}: {unknown_name('the population', s.post, self.names)}")
+        if s.pre not in self.names and not s.pre.endswith("_in"):
+            raise InputError(f"{what}: spike port {s.pre!r} must end in '_in', or be one of {', '.join(self.names)}")
+        check_delay(s.delay, what)
+        check_fixed_weight(s.weight, f"{what}: weight")
+
+    # ------------------------------------------------------------------ state
+
+    def reset(self) -> None:
+        """Forget every spike under way, and all spikes fired."""
+        for array in (self._arriving, self._opened, self._touched, self._gate_weight, self._gate_open, self._step):
+            array[...] = 0
+        self._gate_spikes[...] = 0
+        self._last[...] = -(1 << 32)
+        self._u[...] = 0
+        self._v[...] = 0
+
+    def use_floating_point(self) -> None:
+        """Real numbers from now on: no wrap, no saturation. Parent processes see it, too."""
+        self._floating[0] = 1
+        self.reset()
+
+    def _numbers(self, array: NDArray[Any]) -> NDArray[Any]:
+        # Integers and real numbers share the memory: 8 bytes, and all bits zero is 0.0.
+        return array.view(np.float64) if self._floating[0] else array
+
+    @property
+    def u(self) -> NDArray[Any]:
+        """Synaptic current of the last step, (populations, *shape), register units."""
+        return self._numbers(self._u).reshape(-1, *self.shape)
+
+    @property
+    def v(self) -> NDArray[Any]:
+        """Membrane voltage of the last step, likewise; 0 where a neuron has fired."""
+        return self._numbers(self._v).reshape(-1, *self.shape)
+
+    @property
+    def pre_activation(self) -> NDArray[Any]:
+        """What `readout` asks for, of the last step, in weight units; zero while its gate is closed."""
+        return self._pre.reshape(self.shape)
+
+    # ---------------------------------------------------------------- running
+
+    def fire(self, dense: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.bool_]]:
+        """Run the neurons for one step; `dense` is weighted input that acts at once, by population."""
+        now = int(self._step[0])
+        slot = now % len(self._touched)
+        floating = bool(self._floating[0])
+        dense = {name: a for name, a in dense.items() if a.any()}
+        if not floating:
+            for name, a in dense.items():
+                _check_integers(a, name)
+        fired = np.zeros(self._u.shape, dtype=bool)
+        self._pre = self._numbers(np.zeros(self._u.shape[1], dtype=np.int64))
+        if self._touched[slot] or dense:
+            arriving = self._numbers(self._arriving[slot])
+            total = arriving.copy()
+            for name, a in dense.items():
+                total[self.names.index(name)] += a.ravel() if floating else a.ravel().astype(np.int64)
+            if self._readout is not None and self._gate_spikes[self._readout.entry]:
+                self._pre = total[self.names.index(self._readout.population)].copy()
+            total += self._gate_weight[:, None]
+            fired = self._membrane(total, floating) & (now - self._last >= self._refractory)
+            self._last[fired] = now
+            self._v[fired] = 0
+            self._count(fired, slot)
+            arriving[...] = 0
+            self._opened[slot] = 0
+            self._touched[slot] = 0
+        else:  # without input nothing fires: no bias is over its threshold
+            self._u[...] = 0
+            self._numbers(self._v)[...] = self._bias
+        self._gate_weight[...] = 0
+        self._gate_open[...] = 0
+        self._gate_spikes[...] = 0
+        self._step[0] = now + 1
+        return {name: fired[k].reshape(self.shape) for k, name in enumerate(self.names)}
+
+    def _membrane(self, total: NDArray[Any], floating: bool) -> NDArray[np.bool_]:
+        u, v = self._numbers(self._u), self._numbers(self._v)
+        u[...] = total * _UNIT
+        if not floating:
+            wrapped = wrap_state(u)
+            self.counters[BREACHES] += np.count_nonzero(wrapped != u)
+            u[...] = wrapped
+        v[...] = u + self._bias if floating else saturate_state(u + self._bias)
+        over: NDArray[np.bool_] = v > self._vth
+        return over
+
+    def _count(self, fired: NDArray[np.bool_], slot: int) -> None:
+        self.counters[SPIKES] += np.count_nonzero(fired)
+        opened = self._gate_open[:, None].astype(bool) | (
+            self._opened[slot].astype(bool) & ~self._schedule_given[:, None]
+        )
+        self.counters[BREACHES] += np.count_nonzero(fired & ~opened)
+
+    def receive(self, pre: str, spikes: NDArray[Any]) -> None:
+        """Take spikes (counts) of this step from a spike port or a population of the group."""
+        if not spikes.any():
+            return
+        counts = spikes.ravel().astype(np.int64)
+        n = int(np.count_nonzero(counts))
+        now, slots = int(self._step[0]), len(self._touched)  # `fire` has already moved on to the next step
+        for k, weight, delay, opens in self._routes[pre]:
+            slot = (now + delay) % slots
+            self._numbers(self._arriving[slot])[k] += weight * counts
+            self._touched[slot] = 1
+            if opens:
+                self._opened[slot, k][counts != 0] = 1
+            self.counters[EVENTS] += n
+
+    def receive_gates(self, spikes: NDArray[Any]) -> None:
+        """Take the gate vector of this step, (n_gates,)."""
+        if not spikes.any():
+            return
+        on = spikes.ravel() != 0
+        self._gate_spikes[: self.n_gates] = on
+        for entry, k, weight in self._gates:
+            if on[entry]:
+                self._gate_weight[k] += weight
+                self.counters[EVENTS] += self._u.shape[1]
+        self._gate_open[...] = self._scheduled[on].any(axis=0)
+        self._touched[int(self._step[0]) % len(self._touched)] = 1
+
+
+# -------------------------------------------------------------------- checks
+
+
+def check_shape(shape: Any) -> tuple[int, ...]:
+    """Return the shape of a population as a tuple of positive integers; raise InputError for any other."""
+    sizes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    if not sizes or any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1 for n in sizes):
+        raise InputError(f"shape is {shape!r}, but must be one or several integers of 1 or more, like (100,)")
+    return tuple(int(n) for n in sizes)
+
+
+def check_delay(delay: Any, what: str) -> None:
+    """Raise InputError unless a delay is an integer in 0 .. 62."""
+    _check_range(delay, 0, DELAY_MAX, f"{what}: delay", "chain two memories for more")
+
+
+def check_fixed_weight(weight: Any, what: str) -> None:
+    """Raise WeightError unless a fixed synapse can hold the weight."""
+    if isinstance(weight, bool) or not isinstance(weight, (int, np.integer)):
+        raise WeightError(f"{what} is {weight!r}, but must be an integer, in weight units")
+    mantissa_exponent(int(weight), what)
+
+
+def _check_neurons(p: Neurons, n_gates: int) -> None:
+    what = f"population {p.name!r}"
+    _check_range(p.vth, 0, (1 << THRESHOLD_BITS) - 1, f"{what}: vth", "it is given in weight units, 1/64 of the register")
+    _check_range(p.refractory, 1, REFRACTORY_MAX, f"{what}: refractory", "1 means that no step is skipped")
+    if isinstance(p.bias, bool) or not isinstance(p.bias, (int, np.integer)):
+        raise InputError(f"{what}: bias is {p.bias!r}, but must be an integer, in weight units")
+    bias_mantissa_exponent(int(p.bias), p.name)
+    if p.bias > p.vth:
+        raise InputError(
+            f"{what}: its bias {p.bias} is over the threshold {p.vth}, so it would fire in every step without a gate; "
+            f"use {GATED_BIAS}"
+        )
+    for gate in p.gates:
+        _check_range(gate.entry, 0, n_gates - 1, f"{what}: gate entry", f"gate_in has {n_gates} entries")
+        check_fixed_weight(gate.weight, f"{what}: gate weight")
+    for entry in p.schedule or ():
+        _check_range(entry, 0, n_gates - 1, f"{what}: schedule entry", f"gate_in has {n_gates} entries")
+
+
+def _check_range(value: Any, low: int, high: int, what: str, cure: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
+        raise InputError(f"{what} is {value!r}, but must be an integer in {low} .. {high}; {cure}")
+
+
+def _check_integers(array: NDArray[Any], name: str) -> None:
+    if array.dtype.kind == "f" and (array != np.rint(array)).any():
+        bad = array[array != np.rint(array)].flat[0]
+        raise InputError(
+            f"weighted input of population {name!r} brings {bad}, but the fixed-point model takes integers; send "
+            f"integers, or select the models tagged floating_pt"
+        )

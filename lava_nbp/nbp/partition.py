@@ -1,0 +1,229 @@
+"""A circuit cut into the parts of the process library: who belongs together, and what each part needs.
+
+`partition` walks a circuit's data. What always runs together becomes one part: the
+three copies of a pre-activation with their derivative box, the two error populations.
+A population that fits no pattern is a part of its own, so that every circuit can be
+built from parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from lava_nbp.errors import CircuitError
+from lava_nbp.nbp.circuit import (
+    ANTI_RELAY,
+    FIRE,
+    FIRE_HIGH,
+    FIRE_LOW,
+    GATE,
+    GATED_BIAS,
+    RELAY,
+    THRESHOLD,
+    Circuit,
+    Connection,
+    DenseProjection,
+)
+from lava_nbp.nbp.gated_group import Gate, Neurons, Synapses
+from lava_nbp.nbp.three_factor import Mirror
+
+Kind = Literal["lif", "memory", "surrogate", "error"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Populations of a circuit that make one Process.
+
+    Attributes
+    ----------
+    kind : str
+        Which Process: GatedLIF, RelayMemory, SurrogateReLU or ErrorNeurons.
+    members : mapping
+        The circuit's population by its name within the part ("s", "lo", ...).
+    """
+
+    kind: Kind
+    members: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Plastic:
+    """A matrix of a circuit and all projections that hold it: one HebbianDense.
+
+    Attributes
+    ----------
+    matrix : DenseProjection
+        The projection that holds it as it is.
+    mirrors : tuple of Mirror
+        The others, their populations named as the Process does.
+    members : mapping
+        The circuit's population by its name in the Process ("s", "post", ...).
+    """
+
+    matrix: DenseProjection
+    mirrors: tuple[Mirror, ...]
+    members: Mapping[str, str]
+
+
+def partition(circuit: Circuit) -> tuple[Part, ...]:
+    """Cut the gated populations of a circuit into parts."""
+    parts = [*_error_pairs(circuit), *_surrogates(circuit)]
+    grouped = {name for part in parts for name in part.members.values()}
+    for p in circuit.populations:
+        if p.name not in grouped and p.gated:
+            parts.append(Part("memory" if _is_memory(circuit, p.name) else "lif", {"s": p.name}))
+    return tuple(parts)
+
+
+def plastic_parts(circuit: Circuit) -> tuple[Plastic, ...]:
+    """The dense projections of a circuit, by matrix."""
+    found = []
+    for matrix in circuit.matrices:
+        projections = [p for p in circuit.projections if p.matrix == matrix.name]
+        base = next((p for p in projections if not p.transposed and p.sign == 1), None)
+        if base is None:
+            raise CircuitError(
+                f"matrix {matrix.name!r}: no projection holds it as it is, neither transposed nor negative; add one"
+            )
+        members = {"s": base.pre, "post": base.post}
+        names = {base.post: "post", base.pre: "s"}
+        for end in (end for p in projections for end in (p.pre, p.post)):
+            name = names.setdefault(end, f"{end}_" if end in members else end)
+            members.setdefault(name, end)
+        mirrors = tuple(
+            Mirror(p.name, names[p.pre], names[p.post], p.transposed, p.sign) for p in projections if p is not base
+        )
+        found.append(Plastic(base, mirrors, members))
+    return tuple(found)
+
+
+def neurons_of(circuit: Circuit, part: Part) -> dict[str, Neurons]:
+    """The populations of a part, gated by the chain, by their name within it."""
+    found = {}
+    for name, population in part.members.items():
+        p = circuit[population]
+        gates = [
+            Gate(circuit.chain.index(c.pre), c.weight)
+            for c in circuit.connections
+            if c.post == population and c.pre in circuit.chain and c.role != "chain"
+        ]
+        schedule = tuple(sorted((phase - 1) % circuit.period for phase in circuit.reduced(population)))
+        found[name] = Neurons(name, tuple(gates), p.bias, THRESHOLD, p.refractory, schedule)
+    return found
+
+
+def inputs_of(circuit: Circuit, part: Part) -> dict[str, str]:
+    """The population or source that every spike port of a part listens to."""
+    if part.kind == "error":
+        lo, t, s, hi = _error_inputs(circuit, part.members["pos"], part.members["neg"])
+        return {"lo_in": lo, "t_in": t, "s_in": s, "hi_in": hi}
+    ports = (s.pre for s in synapses_of(circuit, part) if s.pre not in part.members)
+    return {port: port.removesuffix("_in") for port in ports}
+
+
+def synapses_of(circuit: Circuit, part: Part) -> tuple[Synapses, ...]:
+    """One-to-one synapses that lead to a part; spike ports are named after the population or source they come from."""
+    inside = {population: name for name, population in part.members.items()}
+    found = []
+    for name, population in part.members.items():
+        for c in _one_to_one(circuit, population):
+            role: Literal["relay", "gate"] = "gate" if c.role == "gate" else "relay"
+            found.append(Synapses(inside.get(c.pre, f"{c.pre}_in"), name, c.weight, c.delay, role))
+        for s in circuit.sources:
+            if s.population == population:
+                found.append(Synapses(f"{s.name}_in", name, s.weight))
+    return tuple(found)
+
+
+def check_chain_delays(circuit: Circuit) -> None:
+    """Raise CircuitError for a gating connection with a delay, which no part has."""
+    for c in circuit.connections:
+        if c.pre in circuit.chain and c.delay:
+            raise CircuitError(
+                f"connection {c.pre} -> {c.post}: gates of the parts have no delay, but this one has {c.delay}; "
+                f"gate from {circuit.chain[(circuit.chain.index(c.pre) + c.delay) % circuit.period]!r} instead"
+            )
+
+
+# ------------------------------------------------------------------ patterns
+
+
+def _one_to_one(circuit: Circuit, population: str) -> list[Connection]:
+    return [c for c in circuit.connections if c.post == population and c.pre not in circuit.chain]
+
+
+def _error_pairs(circuit: Circuit) -> Iterator[Part]:
+    """Pairs (pos, neg) with exactly the synapses of ErrorNeurons."""
+    names = [p.name for p in circuit.populations if p.gated and p.bias == GATED_BIAS and p.name != circuit.output]
+    for pos in names:
+        for neg in names:
+            if not (_is_whole(circuit, pos, 3) and _is_whole(circuit, neg, 4)):
+                continue
+            lo, t, s, hi = _error_inputs(circuit, pos, neg)
+            into_pos, into_neg = (
+                {(c.pre, c.role, c.weight) for c in _one_to_one(circuit, name)} for name in (pos, neg)
+            )
+            paper_pos = {(lo, "gate", GATE), (t, "relay", RELAY), (s, "relay", ANTI_RELAY)}
+            paper_neg = {(lo, "gate", GATE), (s, "relay", RELAY), (t, "relay", ANTI_RELAY), (hi, "relay", ANTI_RELAY)}
+            alike = [neurons_of(circuit, Part("lif", {"s": name})) for name in (pos, neg)]
+            if into_pos == paper_pos and into_neg == paper_neg and alike[0] == alike[1]:
+                yield Part("error", {"pos": pos, "neg": neg})
+
+
+def _error_inputs(circuit: Circuit, pos: str, neg: str) -> tuple[str, str, str, str]:
+    """Who would be lo, t, s and hi of an error pair; "" for nobody."""
+
+    def pre(population: str, weight: int, but: str = "") -> str:
+        reaching = (c.pre for c in _one_to_one(circuit, population) if c.weight == weight and c.pre != but)
+        return next(reaching, "")
+
+    t = pre(pos, RELAY)
+    return pre(pos, GATE), t, pre(pos, ANTI_RELAY), pre(neg, ANTI_RELAY, but=t)
+
+
+def _is_whole(circuit: Circuit, population: str, n: int) -> bool:
+    """Whether n undelayed one-to-one synapses are all that reaches a population."""
+    reaching = _one_to_one(circuit, population)
+    dense = any(p.post == population for p in circuit.projections)
+    sources = any(s.population == population for s in circuit.sources)
+    return len(reaching) == n and not any(c.delay for c in reaching) and not dense and not sources
+
+
+def _surrogates(circuit: Circuit) -> Iterator[Part]:
+    """Triples that hold copies of one matrix and fire above FIRE, FIRE_LOW and FIRE_HIGH, with the box if there is one."""
+    for matrix in circuit.matrices:
+        plain = [p for p in circuit.projections if p.matrix == matrix.name and not p.transposed and p.sign == 1]
+        fires = {FIRE: "s", FIRE_LOW: "lo", FIRE_HIGH: "hi"}
+        members = {fires[at]: p.post for p in plain if (at := _fires_above(circuit, p)) in fires}
+        reached = [p for p in circuit.projections if p.post in members.values()]
+        shown = circuit.output not in members.values() or members.get("s") == circuit.output
+        if len(members) == 3 and len({p.pre for p in plain}) == 1 and len(reached) == 3 and shown:
+            yield Part("surrogate", {**members, **_box(circuit, members)})
+
+
+def _fires_above(circuit: Circuit, projection: DenseProjection) -> int | None:
+    """Dense input above which a population fires when the projection's first spikes arrive."""
+    phase = (circuit[projection.pre].phases[0] + 1) % circuit.period
+    gates = [c.weight for c in circuit.arrivals(projection.post, "gate").get(phase, ()) if c.pre in circuit.chain]
+    return THRESHOLD - circuit[projection.post].bias - sum(gates) if gates else None
+
+
+def _box(circuit: Circuit, members: Mapping[str, str]) -> dict[str, str]:
+    for p in circuit.populations:
+        reaching = {(c.pre, c.weight) for c in _one_to_one(circuit, p.name)}
+        delays = {c.delay for c in _one_to_one(circuit, p.name)}
+        dense = any(q.post == p.name for q in circuit.projections) or p.name == circuit.output
+        if reaching == {(members["lo"], RELAY), (members["hi"], ANTI_RELAY)} and len(delays) == 1 and not dense:
+            return {"box": p.name}
+    return {}
+
+
+def _is_memory(circuit: Circuit, population: str) -> bool:
+    """Whether relays from one population are all that reaches it."""
+    reaching = _one_to_one(circuit, population)
+    other = any(p.post == population for p in circuit.projections) or population == circuit.output
+    sources = any(s.population == population for s in circuit.sources)
+    weights = {c.weight for c in reaching}
+    return len({c.pre for c in reaching}) == 1 and weights == {RELAY} and not other and not sources

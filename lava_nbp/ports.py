@@ -1,0 +1,108 @@
+"""Ports and Vars of the library's Processes: connections and values are checked where they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from lava.magma.core.process.ports import ports as lava_ports
+from lava.magma.core.process.variable import Var
+from numpy.typing import NDArray
+
+from lava_nbp.errors import InputError, PortError
+
+
+class InPort(lava_ports.InPort):  # type: ignore[misc]
+    """Lava's InPort; connecting another shape names both sides."""
+
+
+class OutPort(lava_ports.OutPort):  # type: ignore[misc]
+    """Lava's OutPort; connecting another shape names both sides."""
+
+
+_OWN = (InPort, OutPort)
+_validate_ports = lava_ports.AbstractPort._validate_ports
+
+
+def _validate_named(self: Any, ports: list[Any], port_type: Any, same_shape: bool = True, same_type: bool = False) -> None:
+    for port in ports:
+        if same_shape and self.shape != port.shape and (isinstance(self, _OWN) or isinstance(port, _OWN)):
+            out, into = (port, self) if isinstance(self, lava_ports.InPort) else (self, port)
+            raise PortError(
+                f"{_label(out)} -> {_label(into)}: the shapes differ; make them equal, or reshape or flatten the first"
+            )
+    _validate_ports(self, ports, port_type, same_shape, same_type)
+
+
+# Lava checks a connection in the port that `connect` is called on, which may be that of a
+# stock Process; its message names neither side. Connections between stock ports stay as they are.
+lava_ports.AbstractPort._validate_ports = _validate_named
+
+
+def _label(port: Any) -> str:
+    process = getattr(port, "process", None)
+    if process is None:
+        return f"{type(port).__name__}: {port.shape}"
+    given = process.proc_params.get("name") if hasattr(process, "proc_params") else None
+    return f"{given or type(process).__name__}.{port.name}: {port.shape}"
+
+
+class SharedVar(Var):  # type: ignore[misc]
+    """A Var in memory that the model shares: moved as a whole, in its own type, and checked.
+
+    Lava's own Var moves one number at a time, checks nothing, and returns float64.
+
+    Parameters
+    ----------
+    read : callable
+        Returns the value, an array that `get` copies.
+    write : callable, optional
+        Takes a whole new value, checks it, and stores it; without it the Var is read-only.
+    """
+
+    def __init__(self, read: Callable[[], NDArray[Any]], write: Callable[[NDArray[Any]], None] | None = None) -> None:
+        value = read()
+        super().__init__(shape=value.shape, init=value.copy())
+        self._read, self._write = read, write
+
+    def get(self, idx: Any = None) -> Any:
+        """A copy of the value, or of the part `idx` selects. Call it between runs."""
+        value = np.array(self._read())
+        return value if idx is None else value[idx]
+
+    def set(self, value: Any, idx: Any = None) -> None:
+        """Replace the value, or the part `idx` selects. Call it between runs.
+
+        Raises
+        ------
+        LavaNBPError
+            For a wrong shape, type or value, or a Var that can only be read; nothing is
+            changed then.
+        """
+        if self._write is None:
+            raise InputError(f"{_label(self)} can only be read")
+        if idx is not None:
+            # Wide enough to keep what is wrong with the value, so that the check can refuse it.
+            whole = self._read()
+            whole = whole.astype(np.result_type(whole.dtype, np.int64, np.asarray(value)))
+            whole[idx] = value
+            value = whole
+        self._write(value)
+
+
+def integers_into(array: NDArray[Any], low: int, high: int, what: str) -> Callable[[Any], None]:
+    """Make the `write` of a `SharedVar` that stores integers in low .. high into an array."""
+
+    def write(value: Any) -> None:
+        new = np.asarray(value)
+        if new.shape not in ((), array.shape):
+            raise InputError(f"{what} has shape {array.shape}, but the value has {new.shape}; give one of that shape")
+        if not (np.issubdtype(new.dtype, np.integer) or new.dtype == np.bool_):
+            raise InputError(f"{what} holds integers, but the value has dtype {new.dtype}; convert it first")
+        bad = (new < low) | (new > high)
+        if bad.any():
+            raise InputError(f"{what} cannot hold {new[bad].flat[0]}, but integers in {low} .. {high}")
+        array[...] = new
+
+    return write

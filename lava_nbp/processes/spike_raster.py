@@ -1,0 +1,110 @@
+"""Records the spikes of several populations, for plots and comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from lava_nbp.errors import InputError
+from lava_nbp.gated_process import LibraryProcess, NamedPorts
+from lava_nbp.nbp.gated_group import check_shape
+from lava_nbp.ports import InPort, OutPort
+from lava_nbp.shared_array import shared_zeros
+
+
+class SpikeRaster(LibraryProcess):
+    """Keeps the spikes of every population it is connected to, a row per step.
+
+    Row t - 1 of population p is what `p_in` brought in step t.
+
+    Parameters
+    ----------
+    populations : mapping of str to tuple of int
+        Shape of every population by name.
+    steps : int
+        Rows that fit; later steps are not kept. 0: nothing is kept, only `raster_out` is sent.
+
+    Ports
+    -----
+    <population>_in : its shape, int32
+        Connect a spike output. Any nonzero entry is one spike.
+    raster_out : (1, neurons) int32 0 or 1
+        Spikes of this step, population after population in the order given.
+
+    Attributes
+    ----------
+    spikes : dict
+        (rows, *shape) uint8 by population, rows being the steps done; read it between runs.
+
+    Raises
+    ------
+    InputError
+        For no populations, an impossible shape, or a negative number of steps.
+
+    Examples
+    --------
+    >>> from lava_nbp.lava_runtime import LavaRuntime
+    >>> from lava_nbp.processes import SynfireChain
+    >>> chain, raster = SynfireChain(2, autostart=True), SpikeRaster({"chain": (2,)}, steps=3)
+    >>> chain.s_out.connect(raster.chain_in)
+    >>> with LavaRuntime(raster) as runtime:
+    ...     runtime.run(3)
+    ...     print(raster.spikes["chain"].tolist())
+    [[1, 0], [0, 1], [1, 0]]
+    """
+
+    def __init__(self, populations: Mapping[str, Any], *, steps: int = 0, name: str | None = None) -> None:
+        if not populations:
+            raise InputError("SpikeRaster without populations; name at least one, with its shape")
+        if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 0:
+            raise InputError(f"steps is {steps!r}, but must be an integer of 0 or more")
+        self._shapes = {p: check_shape(shape) for p, shape in populations.items()}
+        sizes = [int(np.prod(shape)) for shape in self._shapes.values()]
+        self._rows = shared_zeros((steps, sum(sizes)), np.uint8)
+        self._done = shared_zeros(1, np.int64)
+        super().__init__(populations=tuple(self._shapes), rows=self._rows, done=self._done, name=name)
+        self._ends = np.cumsum(sizes)
+        for population, shape in self._shapes.items():
+            setattr(self, f"{population}_in", InPort(shape=shape))
+        self.raster_out = OutPort(shape=(1, sum(sizes)))
+
+    @property
+    def spikes(self) -> dict[str, Any]:
+        """Copies of what was recorded."""
+        rows = self._rows[: min(int(self._done[0]), len(self._rows))]
+        parts = np.split(rows, self._ends[:-1], axis=1)
+        return {p: part.reshape(-1, *shape) for (p, shape), part in zip(self._shapes.items(), parts, strict=True)}
+
+    def reset(self) -> None:
+        """Record from row 0 again. Call it between runs."""
+        self._done[0] = 0
+
+
+@implements(proc=SpikeRaster, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt", "floating_pt", "bit_accurate_loihi")
+class PySpikeRaster(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignore[misc]
+    """CPU model; spikes are the same in every arithmetic."""
+
+    raster_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=1)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.populations, self.rows, self.done = (proc_params[key] for key in ("populations", "rows", "done"))
+
+    def run_spk(self) -> None:
+        """Keep this step's spikes."""
+        row = np.concatenate([getattr(self, f"{p}_in").recv().ravel() != 0 for p in self.populations])
+        step = int(self.done[0])
+        if step < len(self.rows):
+            self.rows[step] = row
+        self.done[0] = step + 1
+        self.raster_out.send(row[None].astype(np.int32))
