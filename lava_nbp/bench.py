@@ -88,9 +88,9 @@ def _primitives(seed: int) -> dict[str, Any]:
     x, t, _ = _samples(layers, seed)
     weights = initial_weights(layers, np.random.default_rng([seed, 0]), output_mean=10.0)
     report: dict[str, Any] = {"layers": list(layers)}
-    for key, target, options in (("one_process_", "lava", {"granularity": "step"}), ("", "lava-primitives", {})):
+    for key, target in (("one_process_", "lava"), ("", "lava-primitives")):
         begin = time.perf_counter()
-        executor = make_executor(target, layers, weights, **options)
+        executor = make_executor(target, layers, weights, granularity="step")
         start = time.perf_counter() - begin
         with executor:
             executor.train(x[:5], t[:5])

@@ -37,6 +37,11 @@ class LibraryProcess(AbstractProcess):  # type: ignore[misc]
 
     _runtime = None  # Lava's destructor reads it, even if a constructor refuses its arguments
 
+    @property
+    def counters(self) -> Any:
+        """Work done so far: spikes, synaptic events, weight updates, gate breaches, (4,) int64."""
+        return np.zeros(4, dtype=np.int64)
+
     def create_runtime(self, run_cfg: Any = None, executable: Any = None, compile_config: Any = None) -> None:
         """As Lava's, under watch if the run configuration asks for it."""
         if getattr(run_cfg, "watched", False):
@@ -87,6 +92,11 @@ class GatedProcess(LibraryProcess):
         self.u = SharedVar(lambda: group.u)
         self.v = SharedVar(lambda: group.v)
         self.breaches = SharedVar(lambda: group.counters[BREACHES : BREACHES + 1])
+
+    @property
+    def counters(self) -> Any:
+        """Work done so far: spikes, synaptic events, weight updates, gate breaches, (4,) int64."""
+        return self.group.counters.copy()
 
     def reset(self) -> None:
         """Forget every spike under way. Call it between runs."""

@@ -22,6 +22,8 @@ from scipy.sparse import csr_matrix
 class DirectSendPort(CspSendPort):  # type: ignore[misc]
     """Sends into a ring of `size` messages; blocks while all of them are unread."""
 
+    _idx: int
+
     def start(self) -> None:
         """Map the ring."""
         self._array = _ring(self)
@@ -58,6 +60,7 @@ class DirectSendPort(CspSendPort):  # type: ignore[misc]
 class DirectRecvPort(CspRecvPort):  # type: ignore[misc]
     """Receives from a ring of `size` messages."""
 
+    _idx: int
     _ready = False
 
     def start(self) -> None:

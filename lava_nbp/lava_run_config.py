@@ -79,13 +79,8 @@ class _OwnModels(dict):  # type: ignore[type-arg]
 
     def __getitem__(self, process: AbstractProcess) -> Any:
         module = sys.modules[type(process).__module__]
-        models = [
-            cls
-            for cls in vars(module).values()
-            if inspect.isclass(cls)
-            and issubclass(cls, AbstractProcessModel)
-            and cls.implements_process is type(process)
-        ]
+        classes: list[Any] = [cls for cls in vars(module).values() if inspect.isclass(cls)]
+        models = [c for c in classes if issubclass(c, AbstractProcessModel) and c.implements_process is type(process)]
         return self._run_config.select(process, models)
 
 

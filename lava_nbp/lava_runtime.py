@@ -193,6 +193,7 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
     """Lava's Runtime, with every wait watching the children."""
 
     stopped = False
+    _is_running: bool
     _deadline: float | None = None
 
     @property
@@ -305,7 +306,7 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
 
     @contextlib.contextmanager
     def _in_use(self) -> Iterator[None]:
-        """Refuse a stopped runtime; whatever interrupts the use (Ctrl-C too), the children are in mid-step: end them."""
+        """Refuse a stopped runtime; what interrupts the use (Ctrl-C too) finds the children in mid-step: end them."""
         if self.stopped:
             raise RuntimeFailure("this Lava runtime is stopped; start a new one")
         try:
@@ -432,7 +433,9 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
                 ) from error
         for actor in actors:
             if not actor._is_done and not actor.is_alive():
-                raise RuntimeFailure(f"the operating-system process of {actor.name} ended with exit code {actor.exitcode}")
+                raise RuntimeFailure(
+                    f"the operating-system process of {actor.name} ended with exit code {actor.exitcode}"
+                )
 
 
 def _trace(error: BaseException) -> str:

@@ -25,7 +25,9 @@ _OWN = (InPort, OutPort)
 _validate_ports = lava_ports.AbstractPort._validate_ports
 
 
-def _validate_named(self: Any, ports: list[Any], port_type: Any, same_shape: bool = True, same_type: bool = False) -> None:
+def _validate_named(
+    self: Any, ports: list[Any], port_type: Any, same_shape: bool = True, same_type: bool = False
+) -> None:
     for port in ports:
         if same_shape and self.shape != port.shape and (isinstance(self, _OWN) or isinstance(port, _OWN)):
             out, into = (port, self) if isinstance(self, lava_ports.InPort) else (self, port)

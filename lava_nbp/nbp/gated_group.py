@@ -351,7 +351,9 @@ def check_fixed_weight(weight: Any, what: str) -> None:
 
 def _check_neurons(p: Neurons, n_gates: int) -> None:
     what = f"population {p.name!r}"
-    _check_range(p.vth, 0, (1 << THRESHOLD_BITS) - 1, f"{what}: vth", "it is given in weight units, 1/64 of the register")
+    _check_range(
+        p.vth, 0, (1 << THRESHOLD_BITS) - 1, f"{what}: vth", "it is given in weight units, 1/64 of the register"
+    )
     _check_range(p.refractory, 1, REFRACTORY_MAX, f"{what}: refractory", "1 means that no step is skipped")
     if isinstance(p.bias, bool) or not isinstance(p.bias, (int, np.integer)):
         raise InputError(f"{what}: bias is {p.bias!r}, but must be an integer, in weight units")

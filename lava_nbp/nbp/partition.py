@@ -192,7 +192,7 @@ def _is_whole(circuit: Circuit, population: str, n: int) -> bool:
 
 
 def _surrogates(circuit: Circuit) -> Iterator[Part]:
-    """Triples that hold copies of one matrix and fire above FIRE, FIRE_LOW and FIRE_HIGH, with the box if there is one."""
+    """Triples that hold copies of one matrix and fire above FIRE, FIRE_LOW and FIRE_HIGH, with their box."""
     for matrix in circuit.matrices:
         plain = [p for p in circuit.projections if p.matrix == matrix.name and not p.transposed and p.sign == 1]
         fires = {FIRE: "s", FIRE_LOW: "lo", FIRE_HIGH: "hi"}

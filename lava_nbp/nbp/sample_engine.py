@@ -12,7 +12,17 @@ from numba import njit
 from lava_nbp.fixed_point import INPUT_HALF_RANGE, Int16Array
 from lava_nbp.limits import PLASTIC_WEIGHT_MAX
 from lava_nbp.nbp.circuit import FIRE, FIRE_HIGH, FIRE_LOW
-from lava_nbp.nbp.executor import BREACHES, EVENTS, SPIKES, UPDATES, ClosedLimits, Executor, Int32Array, Outcome, UInt8Array
+from lava_nbp.nbp.executor import (
+    BREACHES,
+    EVENTS,
+    SPIKES,
+    UPDATES,
+    ClosedLimits,
+    Executor,
+    Int32Array,
+    Outcome,
+    UInt8Array,
+)
 from lava_nbp.nbp.kernels import add_rows, changed
 from lava_nbp.nbp.rule import STEP
 

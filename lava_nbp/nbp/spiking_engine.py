@@ -22,7 +22,17 @@ from numpy.typing import NDArray
 from lava_nbp.errors import WeightError
 from lava_nbp.fixed_point import INPUT_HALF_RANGE, Int16Array, check_plastic_weights
 from lava_nbp.nbp.circuit import THRESHOLD, Circuit, inference_circuit
-from lava_nbp.nbp.executor import BREACHES, EVENTS, SPIKES, UPDATES, Allocate, Executor, Outcome, UInt8Array, check_network_weights
+from lava_nbp.nbp.executor import (
+    BREACHES,
+    EVENTS,
+    SPIKES,
+    UPDATES,
+    Allocate,
+    Executor,
+    Outcome,
+    UInt8Array,
+    check_network_weights,
+)
 from lava_nbp.nbp.kernels import add_rows, changed
 from lava_nbp.nbp.rule import STEP
 

@@ -334,4 +334,3 @@ def _learn(
     change[np.ix_(rows, columns)] += c
     W[...] = saturate(W + change, PLASTIC_WEIGHT_MAX)
     return int(np.count_nonzero(change))
-

@@ -101,7 +101,9 @@ class ErrorNeurons(GatedProcess):
         gates: Sequence[Gate] = (),
         name: str | None = None,
     ) -> None:
-        neurons = [Neurons(p, tuple(gates), bias=bias, refractory=refractory, schedule=schedule) for p in ("pos", "neg")]
+        neurons = [
+            Neurons(p, tuple(gates), bias=bias, refractory=refractory, schedule=schedule) for p in ("pos", "neg")
+        ]
         super().__init__(shape, neurons, ERROR_SYNAPSES, n_gates, name=name)
 
 

@@ -108,7 +108,7 @@ class HebbianDense(LibraryProcess):
         if any(isinstance(f, bool) or not isinstance(f, (int, np.integer)) for f in factors):
             raise InputError(f"third is {third!r}, but must be integers, one per entry of third_in")
         if parsed is not None and parsed.needs_third_factor and not factors:
-            raise InputError(f"rule {parsed.dw!r} uses r, but third is empty; give it one integer per entry of third_in")
+            raise InputError(f"rule {parsed.dw!r} uses r, but third is empty; give an integer per entry of third_in")
         self.synapses = synapses = HebbianSynapses(weights, mirrors, parsed, name or "W", shared_zeros, storage)
         super().__init__(synapses=synapses, third=factors, name=name)
         for population in synapses.populations:
@@ -134,6 +134,11 @@ class HebbianDense(LibraryProcess):
     def check_mirrors(self) -> None:
         """Raise MirrorError, with the first synapse that differs, if a mirror is not what the matrix asks for."""
         self.synapses.check_mirrors()
+
+    @property
+    def counters(self) -> Any:
+        """Work done so far: spikes, synaptic events, weight updates, gate breaches, (4,) int64."""
+        return self.synapses.counters.copy()
 
     def reset(self) -> None:
         """Forget spikes under way; the weights stay. Call it between runs."""

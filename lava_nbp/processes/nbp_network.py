@@ -126,7 +126,7 @@ class NBPNetwork(LibraryProcess):
         self.raster_out = OutPort(shape=(rows, circuit.n_neurons))
         self.W1 = self._matrix_var("W1")
         self.W2 = self._matrix_var("W2")
-        self.gate_breaches = SharedVar(lambda: np.array(self.counters[BREACHES : BREACHES + 1]))
+        self.gate_breaches = SharedVar(lambda: self.counters[BREACHES : BREACHES + 1])
 
     def _matrix_var(self, matrix: str) -> SharedVar:
         def write(value: Any) -> None:
@@ -140,14 +140,10 @@ class NBPNetwork(LibraryProcess):
         return tuple(self.procs)
 
     @property
-    def counters(self) -> tuple[int, ...]:
+    def counters(self) -> Any:
         """Spikes, synaptic events, updates and gate breaches so far."""
-        counted = [self.engine.counters]
-        for part in self.parts:
-            held = getattr(part, "group", None) or getattr(part, "synapses", None) or getattr(part, "pulses", None)
-            if held is not None:
-                counted.append(tuple(int(v) for v in held.counters))
-        return tuple(sum(column) for column in zip(*counted, strict=True))
+        counted = [np.array(self.engine.counters), *(part.counters for part in self.parts)]
+        return np.sum(counted, axis=0)
 
     @property
     def circuit(self) -> Circuit:
@@ -315,7 +311,12 @@ def _make(circuit: Circuit, part: Part) -> GatedProcess:
     shape, period = (circuit[name].size,), circuit.period
     readout = (circuit.output_phase - 1) % period if circuit.output in part.members.values() else None
     first = next(iter(neurons.values()))
-    common = {"bias": first.bias, "refractory": first.refractory, "schedule": first.schedule, "gates": first.gates}
+    common: dict[str, Any] = {
+        "bias": first.bias,
+        "refractory": first.refractory,
+        "schedule": first.schedule,
+        "gates": first.gates,
+    }
     if part.kind == "error":
         return ErrorNeurons(shape, n_gates=period, name=name, **common)
     if part.kind == "memory":

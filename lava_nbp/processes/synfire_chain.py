@@ -115,12 +115,18 @@ class SynfireChain(LibraryProcess):
         """
         if not 0 <= k < self.pulses.n:
             raise InputError(f"phase {k!r} of a chain of {self.pulses.n}: it must be in 0 .. {self.pulses.n - 1}")
-        return getattr(self, f"phase{k}_out")
+        port: OutPort = getattr(self, f"phase{k}_out")
+        return port
 
     @property
     def faults(self) -> list[ChainFault]:
         """The first 256 lost and doubled pulses, each with step and phase."""
         return self.pulses.faults
+
+    @property
+    def counters(self) -> Any:
+        """Work done so far: spikes, synaptic events, weight updates, gate breaches, (4,) int64."""
+        return self.pulses.counters.copy()
 
     def reset(self) -> None:
         """Forget the pulse and all faults; with `autostart` the next step is phase 0. Call it between runs."""

@@ -11,16 +11,26 @@ from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+
+class Unpicklable(Exception):
+    """An exception that cannot be sent through a pipe as it is."""
+
+    def __init__(self, one, two):
+        super().__init__(f"{one} and {two}")
 
 
 class Failing(AbstractProcess):
     """Counts its steps, and in step `at` does what `how` says."""
 
-    def __init__(self, how, at=3):
-        super().__init__(how=how, at=at)
+    def __init__(self, how, at=3, name=None):
+        super().__init__(how=how, at=at, name=name)
         self.s_out = OutPort(shape=(2,))
+        self.state = Var(shape=(3,), init=np.array([1, 2, 3]))
+        self.level = Var(shape=(1,), init=0.5)
 
 
 @implements(proc=Failing, protocol=LoihiProtocol)
@@ -28,6 +38,8 @@ class Failing(AbstractProcess):
 @tag("fixed_pt")
 class PyFailing(PyLoihiProcessModel):
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    state: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=10)
+    level: np.ndarray = LavaPyType(np.ndarray, float)
 
     def __init__(self, proc_params):
         super().__init__(proc_params)
@@ -43,6 +55,8 @@ class PyFailing(PyLoihiProcessModel):
             return
         if self.how == "raise":
             raise ValueError(f"step {self.time_step} is one too many")
+        if self.how == "raise unpicklable":
+            raise Unpicklable("fish", "chips")
         if self.how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         if self.how == "exit":
@@ -56,9 +70,9 @@ class PyFailing(PyLoihiProcessModel):
 class Listening(AbstractProcess):
     """Receives what `Failing` sends."""
 
-    def __init__(self):
+    def __init__(self, shape=(2,)):
         super().__init__()
-        self.s_in = InPort(shape=(2,))
+        self.s_in = InPort(shape=shape)
 
 
 @implements(proc=Listening, protocol=LoihiProtocol)

@@ -1,0 +1,139 @@
+"""Ways to end a Lava run, each a script: ``python runtime_scenarios.py SCENARIO RUNTIME``.
+
+RUNTIME is "nbp" (this library's) or "plain" (Lava's own). A scenario prints "went well" at
+the end of what it does; the interpreter must then end by itself.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+
+from failing_processes import Failing, Listening
+from lava.magma.core.run_conditions import RunContinuous, RunSteps
+from lava.magma.core.run_configs import Loihi2SimCfg
+
+from lava_nbp.lava_runtime import LavaRuntime, watch
+
+
+class Plain:
+    """Lava's own runtime with the interface of LavaRuntime."""
+
+    def __init__(self, process):
+        self.process = process
+
+    def run(self, steps):
+        self.process.run(RunSteps(steps), Loihi2SimCfg(select_tag="fixed_pt"))
+
+    def stop(self):
+        self.process.stop()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def network(how="never"):
+    failing, listening = Failing(how), Listening()
+    failing.s_out.connect(listening.s_in)
+    return failing
+
+
+def expect_failure(runtime, how):
+    try:
+        with runtime(network(how)) as started:
+            started.run(10)
+    except Exception as error:
+        print("raised", type(error).__name__)
+
+
+def model_raises(runtime):
+    expect_failure(runtime, "raise")
+
+
+def model_raises_in_init(runtime):
+    expect_failure(runtime, "init")
+
+
+def child_is_killed(runtime):
+    expect_failure(runtime, "kill")
+
+
+def child_exits(runtime):
+    expect_failure(runtime, "exit")
+
+
+def wrong_send_shape(runtime):
+    expect_failure(runtime, "wrong shape")
+
+
+def exception_in_the_block(runtime):
+    started = runtime(network())
+    try:
+        started.run(3)
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        pass  # nobody stops it
+
+
+def forgotten_stop(runtime):
+    runtime(network()).run(3)
+
+
+def interrupt_caught(runtime):
+    started = runtime(network("hang"))
+    threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        started.run(10)
+    except KeyboardInterrupt:
+        started.stop()
+
+
+def interrupt_of_the_group_caught(runtime):
+    """As Ctrl-C in a terminal: every process of the group gets it."""
+    started = runtime(network("hang"))
+    threading.Timer(1.5, os.killpg, (os.getpgid(0), signal.SIGINT)).start()
+    try:
+        started.run(10)
+    except KeyboardInterrupt:
+        started.stop()
+
+
+def interrupt_not_caught(runtime):
+    print("went well", flush=True)
+    threading.Timer(1.5, os.killpg, (os.getpgid(0), signal.SIGINT)).start()
+    runtime(network("hang")).run(10)
+
+
+def var_of_wrong_size(runtime):
+    process = network()
+    with runtime(process) as started:
+        started.run(1)
+        try:
+            import numpy as np
+
+            process.state.set(np.arange(5))
+        except Exception as error:
+            print("raised", type(error).__name__)
+        started.run(1)
+
+
+def continuous_pause_steps(runtime):
+    process = network()
+    config = Loihi2SimCfg(select_tag="fixed_pt")
+    if runtime is LavaRuntime:
+        watch(process, process.compile(config))
+    process.run(RunContinuous(), config)
+    time.sleep(0.3)
+    process.pause()
+    process.run(RunSteps(3), config)
+    process.stop()
+
+
+if __name__ == "__main__":
+    name, which = sys.argv[1:]
+    globals()[name]({"nbp": LavaRuntime, "plain": Plain}[which])
+    print("went well", flush=True)
