@@ -15,8 +15,6 @@ from typing import Any
 
 import numpy as np
 from lava.magma.compiler.channels.pypychannel import CspRecvPort, CspSendPort, PyPyChannel
-from lava.utils.sparse import find
-from scipy.sparse import csr_matrix
 
 
 class DirectSendPort(CspSendPort):  # type: ignore[misc]
@@ -42,8 +40,6 @@ class DirectSendPort(CspSendPort):  # type: ignore[misc]
                 f"port {self._name!r} sends an array of shape {data.shape}, but its channel has shape {self._shape}: "
                 f"Mismatch"
             )
-        if isinstance(data, csr_matrix):
-            data = find(data, explicit_zeros=True)[2]
         if self._free:
             self._free -= 1
         else:

@@ -164,20 +164,20 @@ def _run_child(prepare: Callable[[], None], builder: Any, exception_q: Any) -> N
         exception_q.put(None)
         actor.start()
     except Exception as error:
-        step = getattr(actor, "time_step", None)
-        failure = _sendable(error, traceback.format_exc(), step)
+        when = "while its model was built" if actor is None else f"in step {getattr(actor, 'time_step', 'unknown')}"
+        failure = _sendable(error, f"{when}: {error!r}\n{traceback.format_exc()}")
         if actor is None:
             exception_q.put(failure)
         raise failure from None
 
 
-def _sendable(error: Exception, trace: str, step: int | None) -> Exception:
+def _sendable(error: Exception, story: str) -> Exception:
     """The exception with what the parent wants to know, in a form that survives the way through a pipe."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
         error = RuntimeError(repr(error))
-    error.lava_nbp_trace, error.lava_nbp_step = trace, step  # type: ignore[attr-defined]
+    error.lava_nbp_story = story  # type: ignore[attr-defined]
     return error
 
 
@@ -237,9 +237,7 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
                 time.sleep(0.002)
             error = queue.get()
             if error is not None:
-                raise RuntimeFailure(
-                    f"Process {actor.name} failed while its model was built: {error!r}\n{_trace(error)}"
-                ) from error
+                raise _failure(actor, error) from error
         self.exception_q: list[Any] = []
         # "Started" lets Vars be read and set; the services serve them before the first run, too.
         self._is_initialized = self._is_started = True
@@ -308,7 +306,9 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
     def _in_use(self) -> Iterator[None]:
         """Refuse a stopped runtime; what interrupts the use (Ctrl-C too) finds the children in mid-step: end them."""
         if self.stopped:
-            raise RuntimeFailure("this Lava runtime is stopped; start a new one")
+            raise RuntimeFailure(
+                "this Lava runtime is stopped, and Lava compiles a Process only once; make the network anew"
+            )
         try:
             yield
         except InputError:  # raised before anything was sent
@@ -425,12 +425,8 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
         actors = self._messaging_infrastructure.actors
         for actor in actors:
             if actor.exception:
-                error, trace = actor.exception
-                step = getattr(error, "lava_nbp_step", None)
-                where = "" if step is None else f" in step {step}"
-                raise RuntimeFailure(
-                    f"Process {actor.name} failed{where}: {error!r}\n{_trace(error) or trace}"
-                ) from error
+                error, _ = actor.exception
+                raise _failure(actor, error) from error
         for actor in actors:
             if not actor._is_done and not actor.is_alive():
                 raise RuntimeFailure(
@@ -438,8 +434,8 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
                 )
 
 
-def _trace(error: BaseException) -> str:
-    return str(getattr(error, "lava_nbp_trace", ""))
+def _failure(actor: Any, error: BaseException) -> RuntimeFailure:
+    return RuntimeFailure(f"Process {actor.name} failed {getattr(error, 'lava_nbp_story', repr(error))}")
 
 
 def _check_value(var: Any, declared: Any, value: Any) -> Any:

@@ -43,11 +43,12 @@ lava_ports.AbstractPort._validate_ports = _validate_named
 
 
 def _label(port: Any) -> str:
-    process = getattr(port, "process", None)
-    if process is None:
-        return f"{type(port).__name__}: {port.shape}"
-    given = process.proc_params.get("name") if hasattr(process, "proc_params") else None
-    return f"{given or type(process).__name__}.{port.name}: {port.shape}"
+    shape, how = port.shape, ""
+    while isinstance(port, lava_ports.AbstractVirtualPort):
+        port, how = port.in_connections[0], " reshaped"
+    if port.process is None:
+        return f"a {type(port).__name__}{how}: {shape}"
+    return f"{port.process.proc_params.get('name') or type(port.process).__name__}.{port.name}{how}: {shape}"
 
 
 class SharedVar(Var):  # type: ignore[misc]

@@ -11,13 +11,14 @@ from lava_nbp.errors import LavaNBPError
 def quick(monkeypatch):
     monkeypatch.delenv("LAVA_NBP_DATA", raising=False)
     monkeypatch.setattr(module, "_CASES", tuple((*case[:3], 20) for case in module._CASES))
+    monkeypatch.setattr(module, "_PRIMITIVES", ((12, 9, 4), 3))
 
 
 def test_every_executor_is_measured_with_its_work():
     report = module.bench((30, 20, 5), pre_train=200)
     assert json.loads(json.dumps(report)) == report
     rows = report["executors"]
-    assert [r["target"] for r in rows] == ["reference", "sample", "spiking", "lava", "lava"]
+    assert [r["target"] for r in rows] == ["reference", "sample", "spiking", "lava", "lava", "lava-primitives"]
     for row in rows:
         assert row["samples"] == 20
         assert row["microseconds_per_sample"] > 0
@@ -28,6 +29,12 @@ def test_every_executor_is_measured_with_its_work():
     assert work[0] == work[1]
     assert np.allclose(work[2], work[3])
     assert np.allclose(work[3], work[4])
+    assert np.allclose(work[4], work[5])
+    parts = report["primitives"]
+    assert parts["layers"] == [12, 9, 4]
+    assert parts["processes"] == 14
+    for key in ("ms_per_step", "one_process_ms_per_step", "start_seconds", "stop_seconds", "times_one_process"):
+        assert parts[key] > 0
 
 
 def test_disagreement_is_not_timed(monkeypatch):

@@ -94,9 +94,11 @@ def test_bench(run, tmp_path, monkeypatch):
 
     monkeypatch.delenv("LAVA_NBP_DATA", raising=False)
     monkeypatch.setattr(bench, "_CASES", tuple((*case[:3], 10) for case in bench._CASES))
+    monkeypatch.setattr(bench, "_PRIMITIVES", ((12, 9, 4), 2))
     code, out, _ = run("bench", "--network", "20-10-3", "--out", "b.json")
     assert (code, "NumPy loop" in out) == (0, True)
-    assert len(json.loads((tmp_path / "b.json").read_text())["executors"]) == 5
+    assert len(json.loads((tmp_path / "b.json").read_text())["executors"]) == 6
+    assert "14 Lava processes" in " ".join(out.split())
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Every way out of a run ends in time, tells why, and leaves nothing (checked by conftest)."""
 
 import contextlib
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from lava.proc.dense.process import Dense
 from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
 from lava.proc.lif.process import LIF
+from lava.proc.monitor.process import Monitor
 
 import lava_nbp
 from lava_nbp.errors import InputError, RuntimeFailure
@@ -81,8 +83,17 @@ def test_run_read_write_run():
         assert lif.v.get(idx=1) == -90
 
 
-def test_stock_network_with_refports_and_several_senders():
-    """Channels with and without threads give the same: here a sum of two stock Processes."""
+def test_stock_monitor_with_a_refport():
+    """A model that serves its Vars to others waits for several channels at once: Lava's own channels are used."""
+    lif, monitor = LIF(shape=(1,), bias_mant=3, vth=10, du=0, dv=0), Monitor()
+    monitor.probe(lif.v, 6)
+    with LavaRuntime(lif, timeout=30) as runtime:
+        runtime.run(6)
+        (recorded,) = next(iter(monitor.get_data().values())).values()
+        assert recorded.ravel().tolist() == [3, 6, 9, 12, 15, 18]
+
+
+def test_stock_processes_with_several_senders():
     sources = [Source(data=np.array([[1, 0, 2, 3]])) for _ in range(2)]
     denses = [Dense(weights=np.array([[k]])) for k in (1, 10)]
     sink = Sink(shape=(1,), buffer=5)
@@ -121,7 +132,7 @@ def test_from_another_thread():
             "raise",
             r"Process fragile \(Failing, model PyFailing\) failed in step 3: ValueError.*in run_spk.*one too many",
         ),
-        ("raise unpicklable", r"Process fragile .* failed in step 3: RuntimeError.*fish and chips"),
+        ("raise unpicklable", r"Process fragile .* failed in step 3: Unpicklable.*in run_spk.*fish and chips"),
         ("kill", r"process of fragile \(Failing, model PyFailing\) ended with exit code -9"),
         ("exit", r"process of fragile .* ended with exit code 3"),
         ("wrong shape", r"Process fragile .* failed in step 3.*sends an array of shape \(5,\).*has shape \(2,\)"),
@@ -187,7 +198,7 @@ def test_stopped_runtime_says_so():
     runtime.run(2)
     runtime.stop()
     runtime.stop()
-    with pytest.raises(RuntimeFailure, match="is stopped; start a new one"):
+    with pytest.raises(RuntimeFailure, match="is stopped, and Lava compiles a Process only once"):
         runtime.run(1)
 
 
@@ -243,6 +254,18 @@ def test_values_that_a_var_cannot_hold(value, message):
         runtime.run(1)
         assert process.state.get().tolist() == [1023, 8, -9]
         assert process.level.get().tolist() == [0.25]
+
+
+@pytest.mark.parametrize("use", [lambda var: var.get(), lambda var: var.set([1, 2, 3])])
+def test_var_of_a_model_that_has_died(use):
+    process = network("never", name="gone")
+    runtime = LavaRuntime(process)
+    runtime.run(1)
+    for child in multiprocessing.active_children():
+        if child.name.startswith("gone"):
+            child.kill()
+    with in_time(), pytest.raises(RuntimeFailure, match="process of gone .* ended with exit code -9"):
+        use(process.state)
 
 
 # ------------------------------------- run, pause, wait as in Lava scripts

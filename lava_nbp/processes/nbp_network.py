@@ -100,6 +100,23 @@ class NBPNetwork(LibraryProcess):
         For weights that do not fit the circuit or the chip's synapses.
     InputError
         For an unknown granularity.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lava_nbp import run_config, training_circuit
+    >>> from lava_nbp.lava_runtime import LavaRuntime
+    >>> from lava_nbp.processes import SampleSource
+    >>> circuit, weights = training_circuit(4, 3, 2), {"W1": np.full((4, 3), 254), "W2": np.full((3, 2), 100)}
+    >>> network = NBPNetwork(circuit=circuit, weights=weights, granularity="step")
+    >>> source = SampleSource(circuit=circuit, granularity="step", capacity=1)
+    >>> source.x_out.connect(network.x_in)
+    >>> source.t_out.connect(network.t_in)
+    >>> source.load([[1, 1, 1, 0]], [[1, 0]])  # 3 * 254 > 512: all hidden neurons fire; 3 * 100 is too little
+    >>> with LavaRuntime(network, run_config("lava-primitives")) as runtime:
+    ...     runtime.run(1 + circuit.period)
+    ...     print(network.W2.get().tolist(), len(network.parts))  # the output that should have fired has learned
+    [[102, 100], [102, 100], [102, 100]] 12
     """
 
     def __init__(
@@ -244,10 +261,6 @@ class SubNBPNetworkFixed(AbstractSubProcessModel):  # type: ignore[misc]
                 f"target lava-primitives runs one circuit step per Lava step, but granularity is "
                 f"{proc.granularity!r}; make the NBPNetwork with granularity='step'"
             )
-        if proc.parts:  # compiled before: the parts are there, and connected
-            for part in proc.parts:
-                setattr(self, f"part_{part.name}", part)
-            return
         check_chain_delays(circuit)
         self.part_chain = SynfireChain(circuit.period, autostart=True, name="chain")
         #: Spike output of every population.

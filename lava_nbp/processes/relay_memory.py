@@ -9,6 +9,7 @@ from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from lava_nbp.errors import InputError
 from lava_nbp.gated_process import GatedModel, GatedProcess
 from lava_nbp.nbp.circuit import GATED_BIAS, RELAY, THRESHOLD
 from lava_nbp.nbp.gated_group import Gate, Neurons, Synapses
@@ -92,6 +93,8 @@ class RelayMemory(GatedProcess):
         name: str | None = None,
     ) -> None:
         held = tuple(delays) if isinstance(delays, Sequence) else (delays,)
+        if not held:
+            raise InputError("RelayMemory without delays: nothing would reach it; give it one, or several")
         synapses = [Synapses(port, "s", RELAY, delay) for delay in held]
         neurons = Neurons("s", tuple(gates), bias, vth, refractory, schedule)
         super().__init__(shape, [neurons], synapses, n_gates, name=name)

@@ -57,6 +57,24 @@ class SampleSink(LibraryProcess):
     ------
     InputError
         For a capacity that is not a positive integer, or an unknown granularity.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lava_nbp import inference_circuit
+    >>> from lava_nbp.lava_runtime import LavaRuntime
+    >>> from lava_nbp.processes import NBPNetwork, SampleSource
+    >>> circuit, weights = inference_circuit(3, 1, 2), {"W1": np.full((3, 1), 254), "W2": np.array([[254, -2]])}
+    >>> source, sink = (process(circuit=circuit, capacity=2) for process in (SampleSource, SampleSink))
+    >>> network = NBPNetwork(circuit=circuit, weights=weights)
+    >>> source.x_out.connect(network.x_in)
+    >>> network.s_out.connect(sink.s_in)
+    >>> network.a_out.connect(sink.a_in)
+    >>> source.load([[1, 1, 1], [1, 0, 0]])
+    >>> with LavaRuntime(network) as runtime:
+    ...     runtime.run(2)
+    ...     print(sink.membrane.tolist())  # the hidden neuron fires for the first sample only
+    [[254, -2], [0, 0]]
     """
 
     def __init__(

@@ -47,6 +47,20 @@ class SampleSource(LibraryProcess):
     ------
     InputError
         For a capacity that is not a positive integer, or an unknown granularity.
+
+    Examples
+    --------
+    >>> from lava_nbp import inference_circuit
+    >>> from lava_nbp.lava_runtime import LavaRuntime
+    >>> from lava_nbp.processes import SpikeRaster
+    >>> source = SampleSource(circuit=inference_circuit(3, 2, 2), granularity="step", capacity=4)
+    >>> raster = SpikeRaster({"x": (3,)}, steps=9)
+    >>> source.x_out.connect(raster.x_in)
+    >>> source.load([[1, 0, 1], [0, 1, 1]])
+    >>> with LavaRuntime(source) as runtime:
+    ...     runtime.run(9)
+    ...     print(raster.spikes["x"].nonzero())  # phase 1 of both samples: steps 2 and 6, rows from 0
+    (array([1, 1, 5, 5]), array([0, 2, 1, 2]))
     """
 
     def __init__(

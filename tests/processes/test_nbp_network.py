@@ -1,6 +1,5 @@
 """NBPNetwork on Lava's simulator: every spike and weight as the spiking engine's, in both granularities."""
 
-import multiprocessing
 import time
 
 import numpy as np
@@ -212,17 +211,3 @@ def test_vars_are_checked_and_moved_as_a_whole():
     assert np.array_equal(held["W2_lo"], expected)
     assert np.array_equal(held["W2_T_neg"], -expected.T)
     assert np.array_equal(held["W1_hi"], weights["W1"])
-
-
-def test_var_of_a_model_that_has_died():
-    weights, _, _ = problem(0)
-    network = NBPNetwork(circuit=training_circuit(*LAYERS), weights=weights)
-    runtime = LavaRuntime(network)
-    runtime.run(1)
-    for child in multiprocessing.active_children():
-        if child.name == "PyNBPNetworkFixed":
-            child.kill()
-    start = time.monotonic()
-    with pytest.raises(RuntimeFailure, match="PyNBPNetworkFixed ended with exit code -9"):
-        network.gate_breaches.get()
-    assert time.monotonic() - start < 10

@@ -1,0 +1,167 @@
+"""NBPNetwork as a network of parts: every spike of every population and every weight as the spiking engine's."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from circuit_oracle import simulate
+from lava.magma.core.run_conditions import RunSteps
+from lava.proc.dense.process import Dense
+from lava.proc.io.sink import RingBuffer as Sink
+from lava.proc.lif.process import LIF
+from networks import random_samples, random_weights
+
+import lava_nbp
+from lava_nbp.errors import InputError
+from lava_nbp.lava_executor import LavaSession
+from lava_nbp.lava_runtime import LavaRuntime
+from lava_nbp.nbp.circuit import Connection, Population, inference_circuit, training_circuit
+from lava_nbp.nbp.spiking_engine import SpikingEngine
+from lava_nbp.processes import NBPNetwork, SampleSource, SpikeRaster
+from lava_nbp.targets import make_executor
+from lava_nbp.trace import trace
+
+LAYERS = (12, 9, 4)
+
+
+def problem(seed, layers=LAYERS, n=12, low=-100, saturating=False):
+    rng = np.random.default_rng(seed)
+    weights = {k: np.maximum(w, low) for k, w in random_weights(layers, rng, saturating).items()}
+    x, labels, targets = random_samples(n, layers, rng, density=0.6)
+    return weights, x, labels, targets
+
+
+def compare(circuit, weights, x, targets):
+    """Run a circuit both ways; return the engine, with everything compared."""
+    engine = SpikingEngine(circuit, weights)
+    outcome, raster = engine.run(*(x, targets)[: len(circuit.sources)], record=True)
+    session = LavaSession(circuit, weights, "step", raster=True, capacity=len(x), target="lava-primitives", timeout=100)
+    try:
+        found = session.run(x, targets)
+        for name, rows in engine.split(raster).items():
+            assert np.array_equal(session.network.split(session.sink.raster)[name], rows), name
+        assert np.array_equal(found.spikes, outcome.spikes)
+        assert np.array_equal(found.membrane, outcome.membrane)
+        for name, w in session.network.read_projections().items():
+            assert np.array_equal(w, engine.projections[name]), name
+        assert session.network.counters.tolist() == list(engine.counters)
+        assert session.network.gate_breaches.get().tolist() == [engine.counters[3]]
+        return engine, session.runtime.processes
+    finally:
+        session.close()
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_every_population_in_every_step(seed, guarded):
+    layers = [LAYERS, (5, 17, 3), (30, 6, 8)][seed]
+    weights, x, _, targets = problem(seed, layers)
+    engine, processes = compare(training_circuit(*layers, guarded=guarded), weights, x, targets)
+    assert engine.counters[2] > 0
+    assert processes == 15  # 12 parts, source, sink and raster
+
+
+def test_with_breaches_and_saturated_weights():
+    """Where the circuit leaves its schedule the parts leave it likewise, mirrors included."""
+    weights, x, _, targets = problem(1, (100, 20, 5), low=-254, saturating=True)
+    weights["W1"][:, ::2] = 254
+    engine, _ = compare(training_circuit(100, 20, 5), weights, x, targets)
+    assert engine.counters[3] > 0
+
+
+def test_sums_that_wrap():
+    layers = (530, 2, 2)
+    weights = {"W1": np.full((530, 2), 254), "W2": np.full((2, 2), 100)}
+    engine, _ = compare(training_circuit(*layers), weights, np.ones((2, 530), np.uint8), np.eye(2, dtype=np.uint8))
+    assert engine.counters[3] > 0
+
+
+def test_inference():
+    weights, x, _, targets = problem(3)
+    _, processes = compare(inference_circuit(*LAYERS), weights, x, targets)
+    assert processes == 9  # chain, x, h1, o, W1, W2, source, sink, raster
+
+
+def test_a_circuit_that_is_not_the_papers():
+    """Another population with two relays of its own, one delayed, and other error weights: parts of general kind."""
+    circuit = training_circuit(*LAYERS)
+    more = replace(
+        circuit,
+        populations=(*circuit.populations, Population("seen", 4, (6, 9), refractory=3)),
+        connections=(
+            *(replace(c, weight=516) if (c.pre, c.post) == ("t", "d_pos") else c for c in circuit.connections),
+            Connection("g05", "seen", "gate", 8704),
+            Connection("g08", "seen", "gate", 8704),
+            Connection("d_pos", "seen", "relay", 520),
+            Connection("t", "seen", "relay", 520, 4),
+        ),
+    )
+    weights, x, _, targets = problem(5)
+    engine, processes = compare(more, weights, x, targets)
+    assert engine.counters[2] > 0
+    assert processes == 17
+
+
+def test_against_the_independent_simulator():
+    weights, x, labels, _ = problem(7, n=5)
+    found = trace("lava-primitives", x, labels, weights)
+    spikes, projections = simulate(x, labels, weights["W1"], weights["W2"])
+    for name, rows in spikes.items():
+        assert np.array_equal(found[f"spikes/{name}"], rows), name
+    for name, w in projections.items():
+        assert np.array_equal(found[f"weights/{name}"], w), name
+
+
+def test_as_an_executor_over_many_runs():
+    weights, x, _, targets = problem(4, n=20)
+    with (
+        make_executor("lava-primitives", LAYERS, weights, timeout=60) as parts,
+        make_executor("reference", LAYERS, weights) as oracle,
+    ):
+        for part in (slice(0, 1), slice(1, 8), slice(8, 20)):
+            assert np.array_equal(
+                parts.train(x[part], targets[part]).membrane, oracle.train(x[part], targets[part]).membrane
+            )
+            assert np.array_equal(parts.infer(x[:3]).spikes, oracle.infer(x[:3]).spikes)
+        parts.reset()
+        for executor in (parts, oracle):
+            executor.write_weights(weights)
+            executor.train(x, targets)
+        for name, w in oracle.read_weights().items():
+            assert np.array_equal(parts.read_weights()[name], w)
+        assert parts.work.samples == 40
+        assert parts.work.updates > 0
+
+
+def test_process_run_beside_stock_processes():
+    weights, x, _, targets = problem(0, n=3)
+    circuit = training_circuit(*LAYERS)
+    network = NBPNetwork(circuit=circuit, weights=weights, granularity="step")
+    source = SampleSource(circuit=circuit, granularity="step", capacity=3)
+    dense, lif = Dense(weights=np.eye(4) * 100), LIF(shape=(4,), du=4095, dv=4095, vth=10)
+    answers, raster = Sink(shape=(4,), buffer=37), SpikeRaster({"o": (4,)}, steps=37)
+    source.x_out.connect(network.x_in)
+    source.t_out.connect(network.t_in)
+    network.s_out.connect(dense.s_in)
+    network.s_out.connect(raster.o_in)
+    dense.a_out.connect(lif.a_in)
+    lif.s_out.connect(answers.a_in)
+    source.load(x, targets)
+    network.run(RunSteps(37), lava_nbp.run_config("lava-primitives"))
+    spikes = raster.spikes["o"]
+    assert np.array_equal(answers.data.get().T[1:], spikes[:-1])  # a step later, through Dense and LIF
+    network.stop()
+    engine = SpikingEngine(circuit, weights)
+    _, expected = engine.run(x, targets, record=True)
+    assert np.array_equal(spikes, engine.split(expected)["o"])
+    assert np.array_equal(network.read_weights()["W1"], engine.projections["W1"])
+    assert [type(part).__name__ for part in network.parts].count("SurrogateReLU") == 2
+
+
+def test_whole_samples_per_step_are_refused():
+    weights, _, _, _ = problem(0)
+    network = NBPNetwork(circuit=training_circuit(*LAYERS), weights=weights)
+    with pytest.raises(InputError, match="granularity is 'sample'; make the NBPNetwork with granularity='step'"):
+        LavaRuntime(network, lava_nbp.run_config("lava-primitives"))
+    with pytest.raises(InputError, match="granularity='step'"):
+        make_executor("lava-primitives", LAYERS, weights, granularity="sample")
