@@ -65,7 +65,8 @@ class LavaRuntime:
     run_config : RunConfig, optional
         Chooses the models; default: that of the target "lava", see `lava_nbp.run_config`.
     timeout : float, optional
-        Longest time in seconds that one `run` may take; default: no limit.
+        Longest time in seconds that the start, one `run`, or the use of a Var may take;
+        default: no limit.
 
     Raises
     ------
@@ -88,13 +89,12 @@ class LavaRuntime:
     ) -> None:
         if timeout is not None and not timeout > 0:
             raise InputError(f"timeout is {timeout!r}, but must be a positive number of seconds, or None for no limit")
-        self._timeout = timeout
         executable = Compiler(None, logging.WARNING).compile(process, run_config or make_run_config("lava"))
-        self._runtime = _start(executable)
+        self._runtime = _start(executable, timeout)
 
     def run(self, steps: int) -> None:
         """Run a number of Lava steps and wait for them."""
-        self._runtime.run_steps(steps, self._timeout)
+        self._runtime.run_steps(steps)
 
     def stop(self) -> None:
         """End the children and free their shared memory; doing it twice is harmless."""
@@ -121,13 +121,13 @@ def watch(process: AbstractProcess, executable: Executable) -> None:
     process.runtime = _start(executable)
 
 
-def _start(executable: Executable) -> _WatchedRuntime:
+def _start(executable: Executable, timeout: float | None = None) -> _WatchedRuntime:
     runtime = _WatchedRuntime(executable, ActorType.MultiProcessing, loglevel=logging.WARNING)
+    runtime.timeout = timeout
     executable.assign_runtime_to_all_processes(runtime)
     _running.add(runtime)
     try:
-        with _children_ignore_interrupts():
-            runtime.initialize()
+        runtime.initialize()
     except BaseException:
         runtime.kill()
         raise
@@ -193,6 +193,7 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
     """Lava's Runtime, with every wait watching the children."""
 
     stopped = False
+    timeout: float | None = None
     _is_running: bool
     _deadline: float | None = None
 
@@ -223,17 +224,20 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
         self._messaging_infrastructure.start()
 
     def initialize(self, node_cfg_idx: int = 0) -> None:
-        """As Lava's, but a child that dies while it is built ends the wait."""
-        self._build_watchdog_manager()
-        self._build_message_infrastructure()
-        self._build_channels()
-        self._build_sync_channels()
-        self._build_processes()
-        self._build_runtime_services()
-        self._start_ports()
+        """As Lava's, but a child that dies or hangs while it is built ends the wait."""
+        with _interrupts_deferred():  # no child shall be started without being known
+            self._build_watchdog_manager()
+            self._build_message_infrastructure()
+            self._build_channels()
+            self._build_sync_channels()
+            self._build_processes()
+            self._build_runtime_services()
+            self._start_ports()
+        self._set_deadline()
         for actor, queue in zip(self._messaging_infrastructure.actors, self.exception_q, strict=True):
             while queue.empty():
                 self._check_children()
+                self._check_time(f"{actor.name} was built")
                 time.sleep(0.002)
             error = queue.get()
             if error is not None:
@@ -244,14 +248,16 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
 
     # -------------------------------------------------------------- running
 
-    def run_steps(self, steps: int, timeout: float | None = None) -> None:
+    def run_steps(self, steps: int) -> None:
         """Run a number of steps and wait until all services have done them."""
+        self._check_idle()
         with self._in_use():
             self._begin(steps)
-            self._finish(timeout)
+            self._finish()
 
     def start(self, run_condition: AbstractRunCondition) -> None:
         """As Lava's: the way `Process.run` comes."""
+        self._check_idle()
         with self._in_use():
             if isinstance(run_condition, RunContinuous):
                 self._begin(sys.maxsize)
@@ -289,11 +295,9 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
         for port in self.runtime_to_service:
             port.send(enum_to_np(steps))
 
-    def _finish(self, timeout: float | None = None) -> None:
-        self._deadline = None if timeout is None else time.monotonic() + timeout
+    def _finish(self) -> None:
         for port in self.service_to_runtime:
             self._expect(port.recv(), MGMT_RESPONSE.DONE)
-        self._deadline = None
         self._is_running = False
 
     def _expect(self, answer: Any, wanted: Any) -> None:
@@ -309,6 +313,7 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
             raise RuntimeFailure(
                 "this Lava runtime is stopped, and Lava compiles a Process only once; make the network anew"
             )
+        self._set_deadline()
         try:
             yield
         except InputError:  # raised before anything was sent
@@ -351,7 +356,7 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
 
     def _check_idle(self) -> None:
         if self._is_running:
-            raise RuntimeFailure("the network is running; Vars can be read and set after wait() or pause()")
+            raise RuntimeFailure("the network is running; call wait() or pause() before you run it or use its Vars")
 
     # ------------------------------------------------------------- stopping
 
@@ -399,17 +404,23 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
 
     def _receive(self, port: Any, receive: Callable[[], Any]) -> Any:
         """Receive from a service, looking at the children while there is nothing."""
-        deadline = self._deadline
         while True:
+            deadline = self._deadline
             left = _POLL if deadline is None else max(0.0, min(_POLL, deadline - time.monotonic()))
             if wait_for_message(port, left):
                 return receive()
             self._check_children()
-            if deadline is not None and time.monotonic() > deadline:
-                raise RuntimeFailure(
-                    "the time-out passed before Lava had done its steps; raise `timeout` or run fewer (if nothing "
-                    "moves at all: Processes connected in a ring that receive before they send wait for each other)"
-                )
+            self._check_time("Lava had done its work")
+
+    def _set_deadline(self) -> None:
+        self._deadline = None if self.timeout is None else time.monotonic() + self.timeout
+
+    def _check_time(self, what: str) -> None:
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise RuntimeFailure(
+                f"the time-out passed before {what}; raise `timeout` or run fewer steps (if nothing moves at all: "
+                f"Processes connected in a ring that receive before they send wait for each other)"
+            )
 
     def _children_alive(self) -> bool:
         return all(not a._is_done and a.is_alive() for a in self._messaging_infrastructure.actors)
@@ -478,6 +489,8 @@ def _die_with_parent(parent: int) -> Callable[[], None]:
     in_main_thread = threading.current_thread() is threading.main_thread()
 
     def prepare() -> None:
+        # Ctrl-C goes to the whole process group; only the parent shall react to it.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         if in_main_thread:
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != parent:
@@ -487,16 +500,19 @@ def _die_with_parent(parent: int) -> Callable[[], None]:
 
 
 @contextlib.contextmanager
-def _children_ignore_interrupts() -> Iterator[None]:
-    """Ctrl-C goes to the whole process group; only the parent shall react to it."""
+def _interrupts_deferred() -> Iterator[None]:
+    """Ctrl-C takes effect at the end of the block."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pending: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: pending.append(number))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+    if pending:
+        raise KeyboardInterrupt
 
 
 _running: weakref.WeakSet[_WatchedRuntime] = weakref.WeakSet()

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from lava_nbp.errors import CheckpointError, OutputError
+from lava_nbp.errors import CheckpointError, InputError, OutputError
 from lava_nbp.nbp.circuit import CIRCUITS, Circuit
 from lava_nbp.nbp.executor import one_hot
 from lava_nbp.training.metrics import best_epoch
@@ -38,33 +38,73 @@ def raster(circuit: Circuit, spikes: Mapping[str, NDArray[np.uint8]], path: Path
     path : path
         File to write; its suffix chooses the format.
     """
-    names = [p.name for p in circuit.populations]
     steps = len(next(iter(spikes.values())))
-    # Every population gets a band; large ones two to three times that of a single neuron.
-    heights = [1.0 + 1.6 * (1 - 1 / circuit[name].size) for name in names]
-    tops = np.cumsum(heights)
-    figure = Figure(figsize=(max(7.0, 0.28 * steps), 0.16 * float(tops[-1]) + 1.2), layout="constrained")
-    axes = figure.add_subplot()
+    shades = []
     for step in range(steps):
         phase = step % circuit.period
         learns = bool(circuit.learning_pairs(phase)) and (phase != 0 or step > 0)
-        shade = (_GROW if circuit.reward(phase) else _SHRINK) if learns else _PHASE_SHADES[step % 2]
+        shades.append((_GROW if circuit.reward(phase) else _SHRINK) if learns else _PHASE_SHADES[step % 2])
+    figure, axes = _bands({p.name: spikes[p.name] for p in circuit.populations}, shades)
+    axes.set_xticks(range(steps), [str(s % circuit.period) for s in range(steps)], fontsize=6)
+    axes.set_xlabel("phase (blue: weights may grow, orange: may shrink)")
+    axes.set_title(title or f"{circuit.name} circuit, {'-'.join(map(str, circuit.layers))}", fontsize=10)
+    return _save(figure, path)
+
+
+def spike_raster(spikes: Mapping[str, NDArray[np.uint8]], path: Path, period: int = 1, title: str = "") -> Path:
+    """Draw spikes of any populations against Lava steps; as from `lava_nbp.processes.SpikeRaster`.
+
+    Parameters
+    ----------
+    spikes : mapping
+        (steps, *shape) per population; row 0 is Lava step 1.
+    path : path
+        File to write; its suffix chooses the format.
+    period : int
+        Steps of a cycle; every other cycle is shaded.
+
+    Raises
+    ------
+    InputError
+        For no populations, or rows that differ in number.
+    OutputError
+        If the file cannot be written.
+    """
+    steps = {name: len(rows) for name, rows in spikes.items()}
+    if len(set(steps.values())) != 1:
+        raise InputError(f"populations have {steps or 'no'} rows of spikes; give each as many, one per step")
+    n = next(iter(steps.values()))
+    rows = {name: np.reshape(s, (n, -1)) for name, s in spikes.items()}
+    figure, axes = _bands(rows, [_PHASE_SHADES[step // period % 2] for step in range(n)])
+    every = max(1, n // 40)
+    axes.set_xticks(range(0, n, every), [str(step + 1) for step in range(0, n, every)], fontsize=6)
+    axes.set_xlabel("Lava step")
+    axes.set_title(title, fontsize=10)
+    return _save(figure, path)
+
+
+def _bands(spikes: Mapping[str, NDArray[np.uint8]], shades: Sequence[str]) -> tuple[Figure, Axes]:
+    """Spikes (steps, size), a band per population, over a background that is shaded step by step."""
+    # Every population gets a band; large ones two to three times that of a single neuron.
+    sizes = {name: rows.shape[1] for name, rows in spikes.items()}
+    heights = [1.0 + 1.6 * (1 - 1 / size) for size in sizes.values()]
+    tops, steps = np.cumsum(heights), len(shades)
+    figure = Figure(figsize=(max(7.0, 0.28 * steps), 0.16 * float(tops[-1]) + 1.2), layout="constrained")
+    axes = figure.add_subplot()
+    for step, shade in enumerate(shades):
         axes.axvspan(step - 0.5, step + 0.5, color=shade, linewidth=0)
-    for name, top, height in zip(names, tops, heights, strict=True):
-        when, which = np.nonzero(spikes[name])
-        size = circuit[name].size
+    for (name, rows), top, height in zip(spikes.items(), tops, heights, strict=True):
+        when, which = np.nonzero(rows)
+        size = sizes[name]
         y = top - height + height * (0.1 + 0.8 * (which + 0.5) / size)
         axes.scatter(
             when, y, s=30.0 if size == 1 else 4.0, marker="|", color="black" if size > 1 else _BLUE, linewidths=0.8
         )
         axes.axhline(top, color=_GREY, linewidth=0.4)
-    axes.set_yticks(tops - np.array(heights) / 2, names, fontsize=7)
-    axes.set_xticks(range(steps), [str(s % circuit.period) for s in range(steps)], fontsize=6)
+    axes.set_yticks(tops - np.array(heights) / 2, list(sizes), fontsize=7)
     axes.set_xlim(-0.5, steps - 0.5)
     axes.set_ylim(float(tops[-1]), 0)
-    axes.set_xlabel("phase (blue: weights may grow, orange: may shrink)")
-    axes.set_title(title or f"{circuit.name} circuit, {'-'.join(map(str, circuit.layers))}", fontsize=10)
-    return _save(figure, path)
+    return figure, axes
 
 
 def learning_curve(history: Sequence[Mapping[str, Any]], path: Path, title: str = "") -> Path:

@@ -170,6 +170,30 @@ def test_time_out():
         runtime.run(10)
 
 
+def test_time_out_while_a_model_is_built():
+    with in_time(), pytest.raises(RuntimeFailure, match="time-out passed before .*Failing.* was built"):
+        LavaRuntime(network("hang in init"), timeout=0.5)
+
+
+def test_interrupt_while_a_model_is_built():
+    threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with in_time(), pytest.raises(KeyboardInterrupt):
+        LavaRuntime(network("hang in init"))
+
+
+def test_interrupt_while_children_are_started():
+    """It takes effect when all are known, and then none is left."""
+
+    def interrupted(delay):
+        threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with LavaRuntime(network("hang", at=1)) as runtime:
+            runtime.run(1)
+
+    for delay in (0.0, 0.01, 0.02, 0.04, 0.06, 0.08):
+        with in_time(), pytest.raises(KeyboardInterrupt):
+            interrupted(delay)
+
+
 def test_time_out_of_a_ring_that_waits_for_itself():
     """Two stock LIFs, each of which receives before it sends."""
     one, two = LIF(shape=(1,)), LIF(shape=(1,))
@@ -291,8 +315,9 @@ def test_continuous_pause_steps_wait_stop():
     config = lava_nbp.run_config("lava")
     with in_time():
         chain.run(RunContinuous(), config)
-        with pytest.raises(RuntimeFailure, match="the network is running"):
-            sink.data.get()
+        for use in (sink.data.get, lambda: chain.run(RunSteps(1), config)):
+            with pytest.raises(RuntimeFailure, match=r"the network is running; call wait\(\) or pause\(\)"):
+                use()
         chain.pause()
         before = int(chain.counters[0])
         assert before >= 1

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lava_nbp import plot
-from lava_nbp.errors import CheckpointError, OutputError
+from lava_nbp.errors import CheckpointError, InputError, OutputError
 from lava_nbp.nbp.circuit import inference_circuit, training_circuit
 from lava_nbp.trace import trace
 from lava_nbp.training import load_config, train
@@ -25,6 +25,23 @@ def test_raster_names_every_population_and_phase(tmp_path, circuit_name, make):
         assert f">{population.name}<" in text
     assert ">a title<" in text
     assert f">{make(9, 7, 4).period - 1}<" in text
+
+
+def test_spike_raster_of_any_populations(tmp_path):
+    spikes = {"clock": np.eye(4, dtype=np.uint8), "grid": np.ones((4, 2, 3), np.uint8)}
+    text = plot.spike_raster(spikes, tmp_path / "raster.svg", period=2, title="any").read_text()
+    for shown in (">clock<", ">grid<", ">any<", ">Lava step<", ">4<"):
+        assert shown in text
+    assert ">5<" not in text
+
+
+def test_spike_raster_of_nothing_or_of_unequal_rows(tmp_path):
+    with pytest.raises(InputError, match="populations have no rows of spikes"):
+        plot.spike_raster({}, tmp_path / "raster.svg")
+    with pytest.raises(InputError, match="{'a': 2, 'b': 3} rows of spikes; give each as many"):
+        plot.spike_raster({"a": np.zeros((2, 1)), "b": np.zeros((3, 1))}, tmp_path / "raster.svg")
+    with pytest.raises(OutputError, match="cannot be written"):
+        plot.spike_raster({"a": np.zeros((2, 1))}, tmp_path / "no" / "raster.svg")
 
 
 def test_learning_curve_marks_the_chosen_epoch(tmp_path):

@@ -43,10 +43,11 @@ class ErrorNeurons(GatedProcess):
         Shape of the output layer.
     bias, refractory
         Of both populations, see `Neurons`.
-    n_gates : int
-        Length of a gate vector for counting breaches; 0: none, lo is the only gate.
+    gates, n_gates : sequence of Gate, int
+        Further gates of both populations, from a gate vector of that length. Default: none,
+        lo is the only gate.
     schedule : tuple of int, optional
-        With `n_gates`: the entries after which an error may fire.
+        With `n_gates`: the entries after which an error may fire, see `Neurons`.
 
     Ports
     -----

@@ -13,7 +13,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.errors import InputError
-from lava_nbp.gated_process import LibraryProcess
+from lava_nbp.library_process import LibraryProcess
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.clock import Granularity, SampleClock
 from lava_nbp.nbp.executor import check_samples

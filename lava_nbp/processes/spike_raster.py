@@ -14,7 +14,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.errors import InputError
-from lava_nbp.gated_process import LibraryProcess, NamedPorts
+from lava_nbp.library_process import LibraryProcess, NamedPorts
 from lava_nbp.nbp.gated_group import check_shape
 from lava_nbp.ports import InPort, OutPort
 from lava_nbp.shared_array import shared_zeros

@@ -13,7 +13,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.errors import InputError, RuntimeFailure
-from lava_nbp.gated_process import LibraryProcess, NamedPorts
+from lava_nbp.library_process import LibraryProcess, NamedPorts
 from lava_nbp.nbp.pulse_chain import ChainFault, PulseChain
 from lava_nbp.ports import InPort, OutPort, SharedVar, integers_into
 from lava_nbp.shared_array import shared_zeros

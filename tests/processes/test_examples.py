@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lava_nbp import inference_circuit, processes
-from lava_nbp.gated_process import LibraryProcess
+from lava_nbp.library_process import LibraryProcess
 
 PARTS = [
     cls

@@ -177,13 +177,10 @@ def test_wrong_arguments():
 
 
 def test_time_out_of_the_executor():
-    weights, x, targets = problem(0)
+    weights, _, _ = problem(0)
     start = time.monotonic()
-    with (
-        make_executor("lava", LAYERS, weights, timeout=1e-6) as executor,
-        pytest.raises(RuntimeFailure, match="time-out"),
-    ):
-        executor.train(np.tile(x, (30, 1)), np.tile(targets, (30, 1)))
+    with pytest.raises(RuntimeFailure, match="time-out"):
+        make_executor("lava", LAYERS, weights, timeout=1e-6)
     assert time.monotonic() - start < 10
 
 

@@ -48,6 +48,8 @@ class PyFailing(PyLoihiProcessModel):
             raise ValueError("no such luck")
         if self.how == "die in init":
             os._exit(7)
+        if self.how == "hang in init":
+            time.sleep(3600)
 
     def run_spk(self):
         self.s_out.send(np.zeros(2, np.int32))
