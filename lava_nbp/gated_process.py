@@ -68,8 +68,8 @@ class GatedProcess(LibraryProcess):
             setattr(self, port, OutPort(shape=group.shape))
         if readout is not None:
             self.a_out = OutPort(shape=group.shape)
-        self.u = SharedVar(lambda: group.u)
-        self.v = SharedVar(lambda: group.v)
+        self.u = SharedVar(lambda: _state(group, group.u))
+        self.v = SharedVar(lambda: _state(group, group.v))
         self.breaches = SharedVar(lambda: group.counters[BREACHES : BREACHES + 1])
 
     @property
@@ -80,6 +80,11 @@ class GatedProcess(LibraryProcess):
     def reset(self) -> None:
         """Forget every spike under way. Call it between runs."""
         self.group.reset()
+
+
+def _state(group: GatedGroup, state: Any) -> Any:
+    """State as its Var shows it: (populations, *shape), or shape if there is one population."""
+    return state if len(group.names) > 1 else state[0]
 
 
 def _dense_port(population: str) -> str:
@@ -103,7 +108,7 @@ class GatedModel(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignore[mis
 
     def start(self) -> None:
         """Let the Vars be the group's own memory, then serve the runtime."""
-        self.u, self.v = self.group.u, self.group.v
+        self.u, self.v = _state(self.group, self.group.u), _state(self.group, self.group.v)
         self.breaches = self.group.counters[BREACHES : BREACHES + 1]
         super().start()
 

@@ -307,11 +307,12 @@ class HebbianSynapses:
     def step(self, spikes: Mapping[str, NDArray[np.bool_]], r: int = 0) -> None:
         """Take this step's spikes of all `populations`, and the third factor: learn, then send."""
         active = {name: np.flatnonzero(s) for name, s in spikes.items()}
+        coefficients = self.rule.coefficients(r) if self.rule is not None else None
         self.reset()
         for m in self.mirrors:
             W, rows = self.projections[m.name], active[m.pre]
-            if self.rule is not None:
-                self.counters[UPDATES] += _learn(W, rows, active[m.post], self.rule.coefficients(r))
+            if coefficients is not None:
+                self.counters[UPDATES] += _learn(W, rows, active[m.post], coefficients)
             if len(rows):
                 self._sums[m.post] += np.add.reduce(W[rows], axis=0, dtype=np.int32)
                 self.counters[EVENTS] += len(rows) * W.shape[1]

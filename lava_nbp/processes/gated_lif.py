@@ -59,7 +59,7 @@ class GatedLIF(GatedProcess):
 
     Vars
     ----
-    u, v : (1, *shape), 24 bits, register units (64 times weight units)
+    u, v : shape, 24 bits, register units (64 times weight units)
         Synaptic current and membrane voltage of the last step; read-only.
     breaches : (1,) int64
         Spikes without an open gate, and sums that wrapped, so far; read-only.

@@ -49,7 +49,7 @@ class RelayMemory(GatedProcess):
 
     Vars
     ----
-    u, v : (1, *shape), 24 bits, register units
+    u, v : shape, 24 bits, register units
         Synaptic current and membrane voltage of the last step; read-only.
     breaches : (1,) int64
         Spikes without an open gate so far: none, unless many spikes arrive at once; read-only.

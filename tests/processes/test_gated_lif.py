@@ -24,8 +24,8 @@ def test_by_hand(tag):
     found = feed(population, inputs, ["s_out"], config=lava_nbp.run_config("lava", tag))
     assert found["s_out"].tolist() == [[0, 0], [0, 1], [0, 0]]
     assert population.breaches.get().tolist() == [0]
-    assert population.u.get().tolist() == [[64 * 600] * 2]
-    assert population.v.get().tolist() == [[64 * (600 - 8192)] * 2]
+    assert population.u.get().tolist() == [64 * 600] * 2
+    assert population.v.get().tolist() == [64 * (600 - 8192)] * 2
     assert population.u.get().dtype == (np.float64 if tag == "floating_pt" else np.int64)
 
 
@@ -59,7 +59,7 @@ def test_the_bit_accurate_tag_selects_the_fixed_point_model():
     chain.s_out.connect(population.gate_in)
     with LavaRuntime(population, lava_nbp.run_config("lava", "bit_accurate_loihi"), timeout=20) as runtime:
         runtime.run(2)
-        assert population.u.get().tolist() == [[64 * 8704] * 2]
+        assert population.u.get().tolist() == [64 * 8704] * 2
         assert population.u.get().dtype == np.int64
 
 
@@ -81,8 +81,8 @@ def test_all_state_as_lavas_own_bit_accurate_lif():
     with LavaRuntime(ours, timeout=60) as runtime:
         for _ in range(40):
             runtime.run(1)
-            assert np.array_equal(ours.u.get()[0], stock.u.get())
-            assert np.array_equal(ours.v.get()[0], stock.v.get())
+            assert np.array_equal(ours.u.get(), stock.u.get())
+            assert np.array_equal(ours.v.get(), stock.v.get())
         spikes = [sink.data.get() for sink in sinks]
     assert np.array_equal(*spikes)
     assert spikes[0].any()
@@ -185,4 +185,4 @@ def test_parameters_that_do_not_fit(options, error, message):
 def test_vars_that_can_only_be_read():
     population = GatedLIF((2,))
     with pytest.raises(InputError, match="GatedLIF.v: .* can only be read"):
-        population.v.set(np.zeros((1, 2)))
+        population.v.set(np.zeros(2))
