@@ -41,6 +41,7 @@ from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, MGMT_RESPONSE, enu
 from lava.magma.runtime.runtime import Runtime
 from lava.magma.runtime.runtime_services.runtime_service import LoihiPyRuntimeService
 
+from lava_nbp.checks import check_integer
 from lava_nbp.errors import InputError, RuntimeFailure
 from lava_nbp.lava_channels import DirectChannel, wait_for_message
 from lava_nbp.lava_run_config import make_run_config
@@ -288,8 +289,7 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
                 self._is_running = False
 
     def _begin(self, steps: int) -> None:
-        if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
-            raise InputError(f"number of steps is {steps!r}, but must be an integer of 1 or more")
+        check_integer(steps, 1, None, "number of steps")
         self._is_running = True
         self.num_steps = steps
         for port in self.runtime_to_service:

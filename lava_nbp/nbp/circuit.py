@@ -31,6 +31,7 @@ from typing import Literal
 
 import numpy as np
 
+from lava_nbp.checks import check_integer
 from lava_nbp.errors import CircuitError, WeightError
 from lava_nbp.fixed_point import Int16Array, mantissa_exponent
 from lava_nbp.limits import (
@@ -531,10 +532,7 @@ def _check_projections(circuit: Circuit) -> None:
                 )
 
 
-def _check_int(value: object, low: int, high: int | None, what: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
-        limit = f"an integer of {low} or more" if high is None else f"an integer in {low} .. {high}"
-        raise CircuitError(f"{what} is {value!r}, but must be {limit}")
+_check_int = partial(check_integer, error=CircuitError)
 
 
 # ------------------------------------------------------- the paper's circuits

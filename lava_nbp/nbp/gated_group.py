@@ -29,6 +29,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.checks import check_integer, is_integer
 from lava_nbp.errors import InputError, WeightError, unknown_name
 from lava_nbp.fixed_point import bias_mantissa_exponent, mantissa_exponent, saturate_state, wrap_state
 from lava_nbp.limits import ALIGNMENT_BITS, DELAY_MAX, REFRACTORY_MAX, THRESHOLD_BITS
@@ -332,30 +333,30 @@ class GatedGroup:
 def check_shape(shape: Any) -> tuple[int, ...]:
     """Return the shape of a population as a tuple of positive integers; raise InputError for any other."""
     sizes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
-    if not sizes or any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1 for n in sizes):
+    if not sizes or not all(is_integer(n) and n >= 1 for n in sizes):
         raise InputError(f"shape is {shape!r}, but must be one or several integers of 1 or more, like (100,)")
     return tuple(int(n) for n in sizes)
 
 
 def check_delay(delay: Any, what: str) -> None:
     """Raise InputError unless a delay is an integer in 0 .. 62."""
-    _check_range(delay, 0, DELAY_MAX, f"{what}: delay", "chain two memories for more")
+    check_integer(delay, 0, DELAY_MAX, f"{what}: delay", "chain two memories for more")
 
 
 def check_fixed_weight(weight: Any, what: str) -> None:
     """Raise WeightError unless a fixed synapse can hold the weight."""
-    if isinstance(weight, bool) or not isinstance(weight, (int, np.integer)):
+    if not is_integer(weight):
         raise WeightError(f"{what} is {weight!r}, but must be an integer, in weight units")
     mantissa_exponent(int(weight), what)
 
 
 def _check_neurons(p: Neurons, n_gates: int) -> None:
     what = f"population {p.name!r}"
-    _check_range(
+    check_integer(
         p.vth, 0, (1 << THRESHOLD_BITS) - 1, f"{what}: vth", "it is given in weight units, 1/64 of the register"
     )
-    _check_range(p.refractory, 1, REFRACTORY_MAX, f"{what}: refractory", "1 means that no step is skipped")
-    if isinstance(p.bias, bool) or not isinstance(p.bias, (int, np.integer)):
+    check_integer(p.refractory, 1, REFRACTORY_MAX, f"{what}: refractory", "1 means that no step is skipped")
+    if not is_integer(p.bias):
         raise InputError(f"{what}: bias is {p.bias!r}, but must be an integer, in weight units")
     bias_mantissa_exponent(int(p.bias), p.name)
     if p.bias > p.vth:
@@ -364,15 +365,10 @@ def _check_neurons(p: Neurons, n_gates: int) -> None:
             f"use {GATED_BIAS}"
         )
     for gate in p.gates:
-        _check_range(gate.entry, 0, n_gates - 1, f"{what}: gate entry", f"gate_in has {n_gates} entries")
+        check_integer(gate.entry, 0, n_gates - 1, f"{what}: gate entry", f"gate_in has {n_gates} entries")
         check_fixed_weight(gate.weight, f"{what}: gate weight")
     for entry in p.schedule or ():
-        _check_range(entry, 0, n_gates - 1, f"{what}: schedule entry", f"gate_in has {n_gates} entries")
-
-
-def _check_range(value: Any, low: int, high: int, what: str, cure: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
-        raise InputError(f"{what} is {value!r}, but must be an integer in {low} .. {high}; {cure}")
+        check_integer(entry, 0, n_gates - 1, f"{what}: schedule entry", f"gate_in has {n_gates} entries")
 
 
 def _check_integers(array: NDArray[Any], name: str) -> None:

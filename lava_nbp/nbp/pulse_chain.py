@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.checks import check_integer
 from lava_nbp.errors import InputError
 from lava_nbp.limits import NEURONS_PER_CHIP
 from lava_nbp.nbp.executor import EVENTS, SPIKES, Allocate
@@ -66,13 +67,11 @@ class PulseChain:
         started: bool = False,
         allocate: Allocate = np.zeros,
     ) -> None:
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 1 <= n <= NEURONS_PER_CHIP:
-            raise InputError(f"chain of {n!r} gating neurons: it needs an integer in 1 .. {NEURONS_PER_CHIP}")
-        if repeats is not None and (isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1):
-            raise InputError(f"repeats is {repeats!r}, but must be an integer of 1 or more, or None for no end")
+        self.n = check_integer(n, 1, NEURONS_PER_CHIP, "number of gating neurons of a chain")
+        if repeats is not None:
+            check_integer(repeats, 1, None, "repeats", "None means no end")
         if repeats is not None and not ring:
             raise InputError(f"repeats is {repeats}, but a line runs once per start; use ring=True")
-        self.n = int(n)
         self._ring, self._repeats, self._started = ring, repeats, started
         self.alive = allocate(self.n, np.uint8)
         self.alive[...] = 1

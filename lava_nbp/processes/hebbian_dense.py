@@ -12,6 +12,7 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from lava_nbp.checks import is_integer
 from lava_nbp.errors import InputError
 from lava_nbp.library_process import LibraryProcess, NamedPorts
 from lava_nbp.nbp.three_factor import PAPER_RULE, HebbianSynapses, Mirror, ThreeFactorRule
@@ -105,7 +106,7 @@ class HebbianDense(LibraryProcess):
     ) -> None:
         parsed = ThreeFactorRule(rule) if isinstance(rule, str) else rule
         factors = tuple(third) if parsed is not None and parsed.needs_third_factor else ()
-        if any(isinstance(f, bool) or not isinstance(f, (int, np.integer)) for f in factors):
+        if not all(is_integer(f) for f in factors):
             raise InputError(f"third is {third!r}, but must be integers, one per entry of third_in")
         if parsed is not None and parsed.needs_third_factor and not factors:
             raise InputError(f"rule {parsed.dw!r} uses r, but third is empty; give an integer per entry of third_in")

@@ -12,7 +12,7 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_nbp.errors import InputError
+from lava_nbp.checks import check_integer
 from lava_nbp.library_process import LibraryProcess
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.clock import Granularity, SampleClock
@@ -86,8 +86,7 @@ class SampleSink(LibraryProcess):
         raster: bool = False,
         name: str | None = None,
     ) -> None:
-        if capacity < 1:
-            raise InputError(f"capacity is {capacity}, but must be 1 or more samples")
+        check_integer(capacity, 1, None, "capacity", "it is a number of samples")
         n_out = circuit.layers[-1]
         rows = 1 if granularity == "step" else circuit.period
         self.clock = SampleClock(circuit, granularity, shared_zeros)

@@ -12,6 +12,7 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from lava_nbp.checks import check_integer
 from lava_nbp.errors import InputError
 from lava_nbp.library_process import LibraryProcess
 from lava_nbp.nbp.circuit import Circuit
@@ -66,8 +67,7 @@ class SampleSource(LibraryProcess):
     def __init__(
         self, *, circuit: Circuit, granularity: Granularity = "sample", capacity: int, name: str | None = None
     ) -> None:
-        if capacity < 1:
-            raise InputError(f"capacity is {capacity}, but must be 1 or more samples")
+        check_integer(capacity, 1, None, "capacity", "it is a number of samples")
         n_in, n_out = circuit.layers[0], circuit.layers[-1]
         self.circuit = circuit
         self.clock = SampleClock(circuit, granularity, shared_zeros)

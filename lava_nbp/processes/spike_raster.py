@@ -13,6 +13,7 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from lava_nbp.checks import check_integer
 from lava_nbp.errors import InputError
 from lava_nbp.library_process import LibraryProcess, NamedPorts
 from lava_nbp.nbp.gated_group import check_shape
@@ -64,8 +65,7 @@ class SpikeRaster(LibraryProcess):
     def __init__(self, populations: Mapping[str, Any], *, steps: int = 0, name: str | None = None) -> None:
         if not populations:
             raise InputError("SpikeRaster without populations; name at least one, with its shape")
-        if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 0:
-            raise InputError(f"steps is {steps!r}, but must be an integer of 0 or more")
+        check_integer(steps, 0, None, "steps")
         self._shapes = {p: check_shape(shape) for p, shape in populations.items()}
         sizes = [int(np.prod(shape)) for shape in self._shapes.values()]
         self._rows = shared_zeros((steps, sum(sizes)), np.uint8)

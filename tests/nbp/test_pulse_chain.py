@@ -90,7 +90,7 @@ def test_many_faults_are_all_counted():
 
 @pytest.mark.parametrize("n", [0, -1, 2.0, True, None])
 def test_impossible_lengths(n):
-    with pytest.raises(InputError, match=f"chain of {n!r} gating neurons: it needs an integer in 1 .. 1048576"):
+    with pytest.raises(InputError, match=f"gating neurons of a chain is {n!r}, but must be an integer in 1 .. 1048576"):
         PulseChain(n)
 
 

@@ -78,7 +78,7 @@ def test_strict_chains_end_the_run():
 
 
 def test_wrong_arguments():
-    with pytest.raises(InputError, match="chain of 0 gating neurons: it needs an integer in 1 .. 1048576"):
+    with pytest.raises(InputError, match="gating neurons of a chain is 0, but must be an integer in 1 .. 1048576"):
         SynfireChain(0)
     chain = SynfireChain(3)
     with pytest.raises(InputError, match=r"phase 3 of a chain of 3: it must be in 0 .. 2"):
