@@ -1,0 +1,298 @@
+"""The EventProp engine: time-continuous, event-driven, any number of feed-forward layers, batches over threads.
+
+Spike times are exact (Newton's method to machine precision), and so are gradients; see
+`lava_nbp.eventprop.reference` for the same thing without speed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava_nbp.checks import check_integer
+from lava_nbp.errors import InputError, WeightError
+from lava_nbp.eventprop.engine_kernels import CLIPPED, HIDDEN, SILENT, Constants, Trace, adam, run_samples
+from lava_nbp.eventprop.equations import Float64Array, NeuronParameters
+from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, TTFSLoss
+
+#: A batch is cut into so many parts, whatever the number of threads, so that sums of gradients do not depend on it.
+_PARTS = 4
+
+
+class SpikeTrains(NamedTuple):
+    """Input spikes of many samples, one after the other, in the order of time within a sample.
+
+    Attributes
+    ----------
+    times : (spikes,) float64
+        ms.
+    sources : (spikes,) int64
+        Input neuron of each.
+    offsets : (samples + 1,) int64
+        Where each sample begins.
+    """
+
+    times: Float64Array
+    sources: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+
+def spike_trains(samples: Sequence[tuple[Any, Any]], n_in: int, end: float) -> SpikeTrains:
+    """Make checked spike trains of (times, sources) per sample; they need not be sorted.
+
+    Raises
+    ------
+    InputError
+        For times that are no numbers in 0 .. end, or sources outside 0 .. n_in - 1.
+    """
+    sorted_times, sorted_sources = [], []
+    for k, (times, sources) in enumerate(samples):
+        t, i = np.asarray(times, dtype=np.float64), np.asarray(sources)
+        if t.ndim != 1 or t.shape != i.shape:
+            raise InputError(f"sample {k}: times have shape {t.shape} and sources {i.shape}; give one source per time")
+        bad = ~((t >= 0) & (t <= end))
+        if bad.any():
+            raise InputError(
+                f"sample {k}: input spike at {t[bad][0]} ms, but the trial lasts from 0 to {end} ms; shift or rescale"
+            )
+        if len(i) and not (np.issubdtype(i.dtype, np.integer) and i.min() >= 0 and i.max() < n_in):
+            raise InputError(f"sample {k}: sources must be integers in 0 .. {n_in - 1}")
+        order = np.argsort(t, kind="stable")
+        sorted_times.append(t[order])
+        sorted_sources.append(i[order].astype(np.int64))
+    lengths = np.array([len(t) for t in sorted_times], dtype=np.int64)
+    return SpikeTrains(
+        np.concatenate([np.zeros(0), *sorted_times]),
+        np.concatenate([np.zeros(0, np.int64), *sorted_sources]),
+        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+    )
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a batch did.
+
+    Attributes
+    ----------
+    said : (samples, classes)
+        First spike times in ms (inf: silent), or largest voltages.
+    hidden_spikes, silent_labels, clipped : int
+        Spikes of the hidden layers; samples whose label's output was silent, so that they
+        taught nothing; spikes at which I - theta was below the floor.
+    """
+
+    said: Float64Array
+    hidden_spikes: int
+    silent_labels: int
+    clipped: int
+
+    def ties(self) -> NDArray[np.bool_]:
+        """Samples in which several outputs are first, or all are silent."""
+        return np.asarray((self.said == self._best()[:, None]).sum(axis=1) > 1)
+
+    def right(self, labels: NDArray[np.integer[Any]], ties_right: bool = False) -> NDArray[np.bool_]:
+        """Samples that are answered right; a tie is wrong unless `ties_right`, then one with the label is right."""
+        best = self.said[np.arange(len(labels)), labels] == self._best()
+        return np.asarray(best if ties_right else best & ~self.ties())
+
+    def _best(self) -> Float64Array:
+        return np.asarray(self.said.max(axis=1) if self.voltages else self.said.min(axis=1))
+
+    voltages: bool = False
+
+
+class EventPropEngine:
+    """A feed-forward network of LIF neurons with exact gradients.
+
+    Parameters
+    ----------
+    weights : sequence of (pre, post) float
+        A matrix per layer, in units of the threshold; the engine keeps and trains copies.
+    p : NeuronParameters
+        Time constants and threshold of all layers.
+    loss : TTFSLoss or MaxVoltageLoss
+        With the latter the output layer only integrates.
+    end : float
+        Length of a trial, ms. Spikes do not reach beyond it, nor into the next sample.
+    floor : float
+        Lower bound of I - theta in the adjoint jump.
+    max_spikes : int
+        Spikes per sample and layer that fit; by default 8 per neuron.
+    threads : int
+        Threads for the parts of a batch; results do not depend on it.
+
+    Raises
+    ------
+    WeightError
+        For matrices that do not fit together, or entries that are not finite.
+    InputError
+        For a trial, floor or number that is not positive.
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[Any],
+        p: NeuronParameters,
+        loss: Loss,
+        end: float,
+        *,
+        floor: float = 1e-9,
+        max_spikes: int | None = None,
+        threads: int = 1,
+    ) -> None:
+        self.weights = _check_weights(weights)
+        self.p, self.loss, self.end = p, loss, float(end)
+        if not (np.isfinite(end) and end > 0):
+            raise InputError(f"end of the trial is {end!r} ms, but must be positive and finite")
+        if not floor > 0:
+            raise InputError(f"floor is {floor!r}, but must be positive: I - theta is 0 where V only touches theta")
+        check_integer(threads, 1, None, "threads")
+        self.sizes = [self.weights[0].shape[0], *(w.shape[1] for w in self.weights)]
+        self._caps = [8 * n + 64 if max_spikes is None else max_spikes for n in self.sizes[1:]]
+        self._constants = _constants(p, floor, self.end)
+        self._threads = threads
+        self._parts: list[tuple[tuple[Trace, ...], tuple[Float64Array, ...]]] = []
+        self._max_events = 0
+        self._moments = [(np.zeros(w.size), np.zeros(w.size)) for w in self.weights]
+        self.steps = 0
+
+    # -------------------------------------------------------------- running
+
+    def infer(self, trains: SpikeTrains, samples: NDArray[np.int64] | None = None) -> Result:
+        """Run samples without learning; by default all."""
+        chosen = np.arange(len(trains)) if samples is None else samples
+        return self._run(trains, chosen, np.zeros(0, np.int64), learn=False)
+
+    def gradient(
+        self, trains: SpikeTrains, labels: NDArray[np.int64], samples: NDArray[np.int64] | None = None
+    ) -> tuple[Result, list[Float64Array]]:
+        """Run samples, and sum their gradients by all weights.
+
+        Raises
+        ------
+        InputError
+            For labels outside the classes, or of another number than samples.
+        """
+        labels = self._check_labels(labels, len(trains))
+        chosen = np.arange(len(trains)) if samples is None else samples
+        result = self._run(trains, chosen, labels, learn=True)
+        return result, [np.sum([g[k] for _, g in self._parts], axis=0) for k in range(len(self.weights))]
+
+    def train_batch(
+        self, trains: SpikeTrains, labels: NDArray[np.int64], samples: NDArray[np.int64], rate: float
+    ) -> Result:
+        """One step of Adam (beta 0.9, 0.999) along the mean gradient of a batch."""
+        result, gradients = self.gradient(trains, labels, samples)
+        self.steps += 1
+        for w, g, (m, v) in zip(self.weights, gradients, self._moments, strict=True):
+            g /= len(samples)
+            adam(w.reshape(-1), g.reshape(-1), m, v, self.steps, rate, 0.9, 0.999, 1e-8)
+        return result
+
+    # ------------------------------------------------------------- internals
+
+    def _run(self, trains: SpikeTrains, samples: Any, labels: NDArray[np.int64], learn: bool) -> Result:
+        samples = np.ascontiguousarray(samples, dtype=np.int64)
+        self._make_room(trains)
+        spiking = isinstance(self.loss, TTFSLoss)
+        loss = (self.loss.tau0, self.loss.tau1, self.loss.alpha) if isinstance(self.loss, TTFSLoss) else (1.0, 1.0, 0.0)
+        said = np.zeros((len(samples), self.sizes[-1]))
+        counters = np.zeros((_PARTS, 4), dtype=np.int64)
+        bounds = np.linspace(0, len(samples), _PARTS + 1).astype(int)
+
+        def part(k: int) -> int:
+            traces, gradients = self._parts[k]
+            for g in gradients if learn else ():
+                g[...] = 0.0
+            mine = slice(bounds[k], bounds[k + 1])
+            failed: int = run_samples(
+                self._constants, traces, tuple(self.weights), gradients, *trains, samples[mine], labels, spiking,
+                loss, learn, said[mine], counters[k],
+            )  # fmt: skip
+            return failed
+
+        if self._threads == 1:
+            failed = [part(k) for k in range(_PARTS)]
+        else:
+            with ThreadPoolExecutor(self._threads) as pool:
+                failed = list(pool.map(part, range(_PARTS)))
+        layer = max(failed)
+        if layer >= 0:
+            raise InputError(
+                f"layer {layer + 1} spikes more than {self._caps[layer]} times in a sample; raise max_spikes, or use "
+                f"smaller weights"
+            )
+        total = counters.sum(axis=0)
+        return Result(said, int(total[HIDDEN]), int(total[SILENT]), int(total[CLIPPED]), not spiking)
+
+    def _make_room(self, trains: SpikeTrains) -> None:
+        needed = int(np.diff(trains.offsets).max(initial=0))
+        if needed <= self._max_events and self._parts:
+            return
+        self._max_events = needed
+        events = [needed, *self._caps[:-1]]
+        self._parts = [
+            (
+                tuple(
+                    _make_trace(n_events, n, cap)
+                    for n_events, n, cap in zip(events, self.sizes[1:], self._caps, strict=True)
+                ),
+                tuple(np.zeros_like(w) for w in self.weights),
+            )
+            for _ in range(_PARTS)
+        ]
+
+    def _check_labels(self, labels: Any, n: int) -> NDArray[np.int64]:
+        array = np.asarray(labels)
+        classes = self.sizes[-1]
+        if array.shape != (n,) or not np.issubdtype(array.dtype, np.integer):
+            raise InputError(f"labels have shape {array.shape} and dtype {array.dtype}, but must be {n} integers")
+        bad = (array < 0) | (array >= classes)
+        if bad.any():
+            raise InputError(f"label {array[bad][0]} is outside the classes 0 .. {classes - 1}")
+        return array.astype(np.int64)
+
+
+def _check_weights(weights: Sequence[Any]) -> list[Float64Array]:
+    if not len(weights):
+        raise WeightError("no weights; give a matrix (pre, post) per layer")
+    matrices = [np.array(w, dtype=np.float64, order="C") for w in weights]
+    for k, w in enumerate(matrices):
+        if w.ndim != 2 or 0 in w.shape or (k and w.shape[0] != matrices[k - 1].shape[1]):
+            raise WeightError(
+                f"weights have shapes {', '.join(str(m.shape) for m in matrices)}; every layer needs a matrix "
+                f"(pre, post) whose pre is the layer before"
+            )
+        if not np.isfinite(w).all():
+            raise WeightError(f"weights of layer {k + 1} hold {w[~np.isfinite(w)][0]}, but must be finite")
+    return matrices
+
+
+def _constants(p: NeuronParameters, floor: float, end: float) -> Constants:
+    ratio = p.tau_m / p.tau_s
+    nearly = abs(ratio - 1) < 1e-2
+    power = round(ratio) if ratio == round(ratio) and 2 <= ratio <= 16 else 0
+    return Constants(
+        float(p.tau_m), float(p.tau_s), float(p.theta), float(floor), end, 1 / p.tau_s - 1 / p.tau_m,
+        0.0 if nearly else p.tau_s / (p.tau_m - p.tau_s), nearly, power,
+    )  # fmt: skip
+
+
+def _make_trace(n_events: int, n: int, cap: int) -> Trace:
+    cap = max(cap, n)  # a layer that only integrates keeps its maxima where spikes would be
+    return Trace(
+        *(np.zeros(n_events) for _ in range(4)),
+        *(np.zeros(n) for _ in range(4)),
+        np.zeros(n, np.int64),
+        np.zeros(cap), np.zeros(cap, np.int64), np.zeros(cap, np.int64), np.zeros(cap),
+        np.zeros((cap, 3)), np.zeros((cap, 3)), np.zeros(cap, np.int64), np.zeros(cap, np.int64),
+        np.zeros(cap), np.zeros(cap, np.int64), np.zeros(cap),
+    )  # fmt: skip

@@ -1,0 +1,111 @@
+"""The equations of EventProp: how state flows between events, and how it jumps at a spike.
+
+Source: Wunderlich & Pehle, "Event-based backpropagation can compute exact gradients
+for spiking neural networks", Scientific Reports 11, 12829 (2021); Table 1 there lists
+the forward dynamics, the transitions and the adjoint dynamics.
+
+Current-based leaky integrate-and-fire neurons; times in ms, voltages in units in which
+the resting potential is 0, currents likewise (resistance 1)::
+
+    tau_m dV/dt = -V + I        tau_s dI/dt = -I
+    an input spike of i:        I_j += w_ij            (weights are (pre, post) here)
+    a spike of j, at V_j = theta with dV/dt > 0:       V_j = 0
+
+Backward in time (' is -d/dt), starting from 0 at the end of the trial::
+
+    tau_m lV' = -lV - dl_V/dV   tau_s lI' = -lI + lV
+    at spike k of neuron n:     lV- = lV+ + (theta lV+ + e_n + dl_p/dt_k) / (I(t_k) - theta)
+    e_n = sum over j of w_nj (lV_j+ - lI_j)            the error sent back through the mirrored connection
+    dL/dw_ij = -tau_s * sum over the spikes of i of lI_j at that spike
+
+I(t_k) - theta is tau_m dV/dt just before the spike.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava_nbp.errors import InputError
+
+Float64Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class NeuronParameters:
+    """Time constants in ms, and the threshold.
+
+    Raises
+    ------
+    InputError
+        Unless all three are positive and finite.
+    """
+
+    tau_m: float = 20.0
+    tau_s: float = 5.0
+    theta: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("tau_m", "tau_s", "theta"):
+            value = getattr(self, name)
+            if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
+                raise InputError(f"{name} is {value!r}, but must be positive and finite")
+
+
+def current(i: Any, h: Any, p: NeuronParameters) -> Any:
+    """Synaptic current after h ms without events: I exp(-h / tau_s)."""
+    return i * np.exp(-h / p.tau_s)
+
+
+def membrane(v: Any, i: Any, h: Any, p: NeuronParameters) -> Any:
+    """Membrane voltage after h ms without events, from V and I::
+
+    V exp(-h / tau_m) + I tau_s / (tau_m - tau_s) (exp(-h / tau_m) - exp(-h / tau_s))
+
+    For equal time constants its limit, (V + I h / tau) exp(-h / tau).
+    """
+    return v * np.exp(-h / p.tau_m) + i * response(h, p)
+
+
+def response(h: Any, p: NeuronParameters) -> Any:
+    """Membrane voltage h ms after a current of 1, from rest."""
+    decay = np.exp(-h / p.tau_m)
+    difference = h * (1 / p.tau_s - 1 / p.tau_m)
+    # (1 - exp(-x)) / x is 1 at x = 0: also right where the time constants are equal, or nearly so.
+    small = np.abs(difference) < 1e-300
+    ratio = np.where(small, 1.0, -np.expm1(-difference) / np.where(small, 1.0, difference))
+    return decay * (h / p.tau_m) * ratio
+
+
+def adjoint_voltage(lv: Any, h: Any, p: NeuronParameters) -> Any:
+    """Adjoint voltage h ms earlier, without events: lV exp(-h / tau_m)."""
+    return lv * np.exp(-h / p.tau_m)
+
+
+def adjoint_current(lv: Any, li: Any, h: Any, p: NeuronParameters) -> Any:
+    """Adjoint current h ms earlier, without events.
+
+    lI exp(-h / tau_s) + lV tau_m / (tau_m - tau_s) (exp(-h / tau_m) - exp(-h / tau_s)).
+    """
+    return li * np.exp(-h / p.tau_s) + lv * response(h, p) * (p.tau_m / p.tau_s)
+
+
+def adjoint_jump(lv: Any, error: Any, i: Any, p: NeuronParameters, floor: float = 0.0) -> Any:
+    """Adjoint voltage just before a spike, from just after it.
+
+    Parameters
+    ----------
+    lv : float
+        lV+.
+    error : float
+        e_n + dl_p/dt_k: what the neurons behind send back, and the derivative of the loss by the spike time.
+    i : float
+        Synaptic current at the spike.
+    floor : float
+        Lower bound of I - theta, which is 0 where the voltage only touches the threshold.
+    """
+    return lv + (p.theta * lv + error) / np.maximum(i - p.theta, floor)
