@@ -1,1 +1,1 @@
-"""EventProp: exact gradients of spiking networks, event by event (Wunderlich & Pehle 2021). Nothing here imports Lava."""
+"""EventProp: exact gradients of spiking networks, event by event (Wunderlich & Pehle 2021), without Lava."""

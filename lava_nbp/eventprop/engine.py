@@ -18,7 +18,7 @@ from lava_nbp.checks import check_integer
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.engine_kernels import CLIPPED, HIDDEN, SILENT, Constants, Trace, adam, run_samples
 from lava_nbp.eventprop.equations import Float64Array, NeuronParameters
-from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.losses import Loss, TTFSLoss
 
 #: A batch is cut into so many parts, whatever the number of threads, so that sums of gradients do not depend on it.
 _PARTS = 4
@@ -87,12 +87,15 @@ class Result:
     hidden_spikes, silent_labels, clipped : int
         Spikes of the hidden layers; samples whose label's output was silent, so that they
         taught nothing; spikes at which I - theta was below the floor.
+    voltages : bool
+        `said` holds largest voltages: more is better.
     """
 
     said: Float64Array
     hidden_spikes: int
     silent_labels: int
     clipped: int
+    voltages: bool = False
 
     def ties(self) -> NDArray[np.bool_]:
         """Samples in which several outputs are first, or all are silent."""
@@ -105,8 +108,6 @@ class Result:
 
     def _best(self) -> Float64Array:
         return np.asarray(self.said.max(axis=1) if self.voltages else self.said.min(axis=1))
-
-    voltages: bool = False
 
 
 class EventPropEngine:
@@ -288,11 +289,17 @@ def _constants(p: NeuronParameters, floor: float, end: float) -> Constants:
 
 def _make_trace(n_events: int, n: int, cap: int) -> Trace:
     cap = max(cap, n)  # a layer that only integrates keeps its maxima where spikes would be
+
+    def reals(*shape: int) -> Float64Array:
+        return np.zeros(shape)
+
+    def integers(size: int) -> NDArray[np.int64]:
+        return np.zeros(size, dtype=np.int64)
+
     return Trace(
-        *(np.zeros(n_events) for _ in range(4)),
-        *(np.zeros(n) for _ in range(4)),
-        np.zeros(n, np.int64),
-        np.zeros(cap), np.zeros(cap, np.int64), np.zeros(cap, np.int64), np.zeros(cap),
-        np.zeros((cap, 3)), np.zeros((cap, 3)), np.zeros(cap, np.int64), np.zeros(cap, np.int64),
-        np.zeros(cap), np.zeros(cap, np.int64), np.zeros(cap),
+        alpha=reals(n_events), beta=reals(n_events), gamma=reals(n_events), from_input=reals(n_events),
+        V=reals(n), I=reals(n), lV=reals(n), lI=reals(n), last=integers(n),
+        time=reals(cap), neuron=integers(cap), interval=integers(cap), current=reals(cap),
+        before=reals(cap, 3), behind=reals(cap, 3), previous=integers(cap), order=integers(cap),
+        sorted_time=reals(cap), sorted_neuron=integers(cap), error=reals(cap),
     )  # fmt: skip

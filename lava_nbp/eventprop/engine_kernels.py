@@ -73,7 +73,7 @@ def _response(h, a, b, c):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, inline="always")
 def _may_cross(v, i, v_end, i_end, c):  # type: ignore[no-untyped-def]
-    """Whether V may reach theta in an interval at whose ends V and I are given; exact if tau_m / tau_s is an integer."""
+    """Whether V may reach theta between two ends of an interval; exact if tau_m / tau_s is an integer."""
     if i <= c.theta:  # V follows I, which only falls: it cannot rise through theta
         return False
     if v_end >= c.theta:

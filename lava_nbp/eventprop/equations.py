@@ -56,42 +56,39 @@ class NeuronParameters:
                 raise InputError(f"{name} is {value!r}, but must be positive and finite")
 
 
-def current(i: Any, h: Any, p: NeuronParameters) -> Any:
+def current(i: Any, h: float, p: NeuronParameters) -> Any:
     """Synaptic current after h ms without events: I exp(-h / tau_s)."""
-    return i * np.exp(-h / p.tau_s)
+    return i * math.exp(-h / p.tau_s)
 
 
-def membrane(v: Any, i: Any, h: Any, p: NeuronParameters) -> Any:
+def membrane(v: Any, i: Any, h: float, p: NeuronParameters) -> Any:
     """Membrane voltage after h ms without events, from V and I::
 
     V exp(-h / tau_m) + I tau_s / (tau_m - tau_s) (exp(-h / tau_m) - exp(-h / tau_s))
 
     For equal time constants its limit, (V + I h / tau) exp(-h / tau).
     """
-    return v * np.exp(-h / p.tau_m) + i * response(h, p)
+    return v * math.exp(-h / p.tau_m) + i * response(h, p)
 
 
-def response(h: Any, p: NeuronParameters) -> Any:
+def response(h: float, p: NeuronParameters) -> float:
     """Membrane voltage h ms after a current of 1, from rest."""
-    decay = np.exp(-h / p.tau_m)
-    difference = h * (1 / p.tau_s - 1 / p.tau_m)
-    # (1 - exp(-x)) / x is 1 at x = 0: also right where the time constants are equal, or nearly so.
-    small = np.abs(difference) < 1e-300
-    ratio = np.where(small, 1.0, -np.expm1(-difference) / np.where(small, 1.0, difference))
-    return decay * (h / p.tau_m) * ratio
+    # Times (1 - exp(-x)) / x, which is 1 at x = 0: right also where the time constants are (nearly) equal.
+    x = h * (1 / p.tau_s - 1 / p.tau_m)
+    return math.exp(-h / p.tau_m) * (h / p.tau_m) * (-math.expm1(-x) / x if x else 1.0)
 
 
-def adjoint_voltage(lv: Any, h: Any, p: NeuronParameters) -> Any:
+def adjoint_voltage(lv: Any, h: float, p: NeuronParameters) -> Any:
     """Adjoint voltage h ms earlier, without events: lV exp(-h / tau_m)."""
-    return lv * np.exp(-h / p.tau_m)
+    return lv * math.exp(-h / p.tau_m)
 
 
-def adjoint_current(lv: Any, li: Any, h: Any, p: NeuronParameters) -> Any:
+def adjoint_current(lv: Any, li: Any, h: float, p: NeuronParameters) -> Any:
     """Adjoint current h ms earlier, without events.
 
     lI exp(-h / tau_s) + lV tau_m / (tau_m - tau_s) (exp(-h / tau_m) - exp(-h / tau_s)).
     """
-    return li * np.exp(-h / p.tau_s) + lv * response(h, p) * (p.tau_m / p.tau_s)
+    return li * math.exp(-h / p.tau_s) + lv * response(h, p) * (p.tau_m / p.tau_s)
 
 
 def adjoint_jump(lv: Any, error: Any, i: Any, p: NeuronParameters, floor: float = 0.0) -> Any:

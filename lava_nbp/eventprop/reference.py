@@ -164,28 +164,29 @@ def gradient(
     lI = [np.zeros(w.shape[1]) for w in weights]
     by_times = loss.by_times(run.first, label) if isinstance(loss, TTFSLoss) else np.zeros(weights[-1].shape[1])
     # Events, latest first: spikes, and the maxima of a non-spiking output layer (as impulses).
-    events: list[tuple[float, Spike | int]] = [(s.time, s) for s in run.spikes]
+    # (time, whether it is a maximum, index of the spike or of the output)
+    events = [(s.time, False, k) for k, s in enumerate(run.spikes)]
     impulses = np.zeros(weights[-1].shape[1])
     explicit = np.zeros(len(run.spikes))  # dl_p/dt_k
     if isinstance(loss, MaxVoltageLoss):
         by_peaks = loss.by_peaks(run.peaks, label)
         impulses = -by_peaks / p.tau_m
-        events += [(float(t), n) for n, t in enumerate(run.peak_times)]
+        events += [(float(t), True, n) for n, t in enumerate(run.peak_times)]
         for n in np.flatnonzero(run.peak_spikes >= 0):
             explicit[run.peak_spikes[n]] += by_peaks[n] * run.peak_slopes[n]
-    order = {id(s): k for k, s in enumerate(run.spikes)}
     now = run.end
     # A maximum at the very time of a spike lies before the spike's jump of the current: it comes later here.
-    for time, event in sorted(events, key=lambda e: (-e[0], isinstance(e[1], int))):
+    for time, is_maximum, k in sorted(events, key=lambda e: (-e[0], e[1])):
         for layer in range(n_layers):
             lI[layer] = adjoint_current(lV[layer], lI[layer], now - time, p)
             lV[layer] = adjoint_voltage(lV[layer], now - time, p)
         now = time
-        if isinstance(event, int):
-            lV[-1][event] += impulses[event]
+        if is_maximum:
+            lV[-1][k] += impulses[k]
             continue
-        layer, n = event.layer, event.neuron
-        error = float(explicit[order[id(event)]])
+        spike = run.spikes[k]
+        layer, n = spike.layer, spike.neuron
+        error = float(explicit[k])
         if layer + 1 < n_layers:
             by_weights[layer + 1][n] -= p.tau_s * lI[layer + 1]
             error += float(weights[layer + 1][n] @ (lV[layer + 1] - lI[layer + 1]))
@@ -197,7 +198,7 @@ def gradient(
             error += float(loop[n] @ (lV[layer] - lI[layer]))
         if layer == n_layers - 1 and time == run.first[n]:
             error += by_times[n]
-        lV[layer][n] = adjoint_jump(lV[layer][n], error, event.current, p)
+        lV[layer][n] = adjoint_jump(lV[layer][n], error, spike.current, p)
     return by_weights, by_loops
 
 

@@ -1,0 +1,195 @@
+"""The compiled engine: spikes and gradients as the oracle's, whatever the batch, the threads and the samples around."""
+
+import numpy as np
+import pytest
+from gradients import END, random_problem
+
+from lava_nbp.errors import InputError, WeightError
+from lava_nbp.eventprop import reference
+from lava_nbp.eventprop.engine import EventPropEngine, Result, spike_trains
+from lava_nbp.eventprop.engine_kernels import adam, softmax_by_peaks, ttfs_by_times
+from lava_nbp.eventprop.equations import NeuronParameters
+from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
+
+#: An integer ratio of 4 and of 2, equal, nearly equal, reversed, and neither.
+REGIMES = [(20.0, 5.0), (20.0, 10.0), (10.0, 10.0), (10.0, 10.01), (5.0, 12.0), (13.0, 6.0)]
+
+
+def batch(layers, seed, n, scale=1.0):
+    weights, *_ = random_problem(layers, seed, scale=scale)
+    rng = np.random.default_rng([seed, 1])
+    samples = [(rng.uniform(0, 30, 10), rng.integers(0, layers[0], 10)) for _ in range(n)]
+    return weights, samples, rng.integers(0, layers[-1], n)
+
+
+@pytest.mark.parametrize("spiking", [True, False])
+@pytest.mark.parametrize("layers", [(3, 4), (3, 5, 3), (3, 4, 4, 2)])
+@pytest.mark.parametrize("taus", REGIMES)
+def test_spikes_and_gradients_as_the_oracle(taus, layers, spiking):
+    """Relative error of 1e-9 or less."""
+    p, loss = NeuronParameters(*taus), TTFSLoss(alpha=0.01) if spiking else MaxVoltageLoss()
+    weights, samples, labels = batch(layers, 3, 5, scale=0.8 if taus[1] == 5 else 0.4)
+    engine = EventPropEngine(weights, p, loss, END, max_spikes=2000)
+    result, gradients = engine.gradient(spike_trains(samples, layers[0], END), labels)
+    total, hidden = [np.zeros_like(w) for w in weights], 0
+    for k, (times, sources) in enumerate(samples):
+        order = np.argsort(times)
+        run = reference.forward(weights, times[order], sources[order], p, END, spiking)
+        assert np.allclose(result.said[k], run.first if spiking else run.peaks, rtol=1e-11, atol=0)
+        by_weights, _ = reference.gradient(weights, run, p, loss, labels[k])
+        for sums, g in zip(total, by_weights, strict=True):
+            sums += g
+        hidden += sum(0 <= s.layer < len(weights) - 1 for s in run.spikes)
+    assert result.hidden_spikes == hidden
+    for found, expected in zip(gradients, total, strict=True):
+        # Where the softmax is saturated the gradient is below the rounding of its parts.
+        assert np.abs(found - expected).max() <= 1e-9 * max(np.abs(expected).max(), 1e-6)
+
+
+def test_compiled_losses_are_the_losses():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        first, by = rng.uniform(0, 60, 4), np.zeros(4)
+        first[rng.random(4) < 0.3] = np.inf
+        label = int(rng.integers(4))
+        ttfs_by_times(first, label, 0.5, 6.4, 0.003, by)
+        assert np.allclose(by, TTFSLoss().by_times(first, label), rtol=1e-13)
+        peaks = rng.normal(size=4)
+        softmax_by_peaks(peaks, label, by)
+        assert np.allclose(by, MaxVoltageLoss().by_peaks(peaks, label), rtol=1e-13)
+
+
+def test_adam_by_hand():
+    """First step: m / (1 - beta1) = g and v / (1 - beta2) = g**2, so w moves by the rate against the sign of g."""
+    w, g, m, v = np.array([1.0, 2.0]), np.array([0.5, -4.0]), np.zeros(2), np.zeros(2)
+    adam(w, g, m, v, 1, 0.1, 0.9, 0.999, 0.0)
+    assert np.allclose(w, [0.9, 2.1], rtol=1e-12)
+    adam(w, np.zeros(2), m, v, 2, 0.1, 0.9, 0.999, 0.0)
+    second = 0.1 * (0.09 / 0.19) / np.sqrt(0.999e-3 / (1 - 0.999**2))
+    assert np.allclose(w, [0.9 - second, 2.1 + second], rtol=1e-12)
+
+
+def trained(threads, order, size=7, epochs=2):
+    weights, samples, labels = batch((3, 6, 3), 5, 23)
+    trains = spike_trains(samples, 3, END)
+    engine = EventPropEngine(weights, NeuronParameters(), TTFSLoss(), END, threads=threads)
+    for _ in range(epochs):
+        for k in range(0, len(order), size):
+            engine.train_batch(trains, labels, order[k : k + size], 5e-3)
+    return engine, weights, trains, labels
+
+
+def test_the_number_of_threads_changes_nothing():
+    one, *_ = trained(1, np.arange(23))
+    for threads in (2, 3):
+        other, *_ = trained(threads, np.arange(23))
+        assert all(np.array_equal(a, b) for a, b in zip(one.weights, other.weights, strict=True))
+
+
+def test_the_last_batch_of_an_epoch_learns():
+    """23 samples in batches of 7: the last has 2."""
+    all_samples, start, *_ = trained(1, np.arange(23), epochs=1)
+    without, *_ = trained(1, np.arange(21), epochs=1)
+    assert all_samples.steps == without.steps + 1
+    assert not np.array_equal(all_samples.weights[0], without.weights[0])
+    assert not np.array_equal(start[0], without.weights[0])
+
+
+def test_samples_do_not_see_each_other():
+    """Alone, in another order, and after another batch: a sample says the same, and has the same gradient."""
+    weights, samples, labels = batch((3, 6, 3), 1, 9)
+    trains = spike_trains(samples, 3, END)
+    engine = EventPropEngine(weights, NeuronParameters(), TTFSLoss(), END)
+    together = engine.infer(trains).said
+    assert np.array_equal(engine.infer(trains, np.arange(9)[::-1]).said, together[::-1])
+    sums = [np.zeros_like(w) for w in weights]
+    for k in range(9):
+        result, gradients = engine.gradient(trains, labels, np.array([k]))
+        assert np.array_equal(result.said[0], together[k])
+        for total, g in zip(sums, gradients, strict=True):
+            total += g
+    _, gradients = engine.gradient(trains, labels)
+    assert all(np.allclose(a, b, rtol=1e-12) for a, b in zip(gradients, sums, strict=True))
+
+
+def test_inference_leaves_weights_and_gradients_alone():
+    weights, samples, labels = batch((3, 6, 3), 1, 5)
+    trains = spike_trains(samples, 3, END)
+    engine = EventPropEngine(weights, NeuronParameters(), TTFSLoss(), END)
+    _, before = engine.gradient(trains, labels)
+    engine.infer(trains)
+    assert all(np.array_equal(a, b) for a, b in zip(engine.weights, weights, strict=True))
+    _, after = engine.gradient(trains, labels)
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_an_empty_sample_and_silence():
+    engine = EventPropEngine([np.full((2, 3), 0.1)], NeuronParameters(), TTFSLoss(), END)
+    trains = spike_trains([([], []), ([1.0], [1])], 2, END)
+    result, gradients = engine.gradient(trains, np.array([0, 2]))
+    assert np.isinf(result.said).all()
+    assert result.silent_labels == 2
+    assert not gradients[0].any()
+    assert result.ties().all()
+    assert not result.right(np.array([0, 2])).any()
+
+
+def test_ties_are_wrong_unless_asked():
+    said = np.array([[1.0, 2.0, 3.0], [2.0, 2.0, 3.0], [np.inf, 5.0, np.inf], [np.inf] * 3])
+    result, labels = Result(said, 0, 0, 0), np.array([0, 1, 1, 2])
+    assert result.right(labels).tolist() == [True, False, True, False]
+    assert result.right(labels, ties_right=True).tolist() == [True, True, True, True]
+    voltages = Result(np.array([[0.1, 0.5], [0.5, 0.5]]), 0, 0, 0, voltages=True)
+    assert voltages.right(np.array([1, 0])).tolist() == [True, False]
+
+
+def test_a_voltage_that_only_touches_the_threshold_is_counted():
+    """w = 4 at tau_m = 2 tau_s: the maximum is theta; a hair above it I - theta is nearly 0."""
+    trains = spike_trains([([0.0], [0])], 1, END)
+    for w, floor, clipped in ((4.0 * (1 + 1e-12), 1e-3, 1), (6.0, 1e-3, 0)):
+        engine = EventPropEngine([np.array([[w]])], NeuronParameters(20, 10), TTFSLoss(), END, floor=floor)
+        result, gradients = engine.gradient(trains, np.array([0]))
+        assert result.clipped == clipped
+        assert np.isfinite(gradients[0]).all()
+
+
+def test_spike_buffers_do_not_overflow_silently():
+    engine = EventPropEngine(
+        [np.full((1, 2), 900.0), np.ones((2, 2))], NeuronParameters(), TTFSLoss(), END, max_spikes=5
+    )
+    with pytest.raises(InputError, match="layer 1 spikes more than 5 times in a sample; raise max_spikes"):
+        engine.infer(spike_trains([([0.0], [0])], 1, END))
+
+
+@pytest.mark.parametrize(
+    ("times", "sources", "message"),
+    [
+        ([-0.1], [0], "sample 0: input spike at -0.1 ms, but the trial lasts from 0 to 60.0 ms"),
+        ([60.5], [0], "input spike at 60.5 ms"),
+        ([np.nan], [0], "input spike at nan ms"),
+        ([1.0], [2], r"sources must be integers in 0 .. 1"),
+        ([1.0], [0.5], "sources must be integers"),
+        ([1.0, 2.0], [0], "give one source per time"),
+    ],
+)
+def test_input_spikes_that_are_refused(times, sources, message):
+    with pytest.raises(InputError, match=message):
+        spike_trains([(times, sources)], 2, END)
+
+
+def test_arguments_that_are_refused():
+    p, loss = NeuronParameters(), TTFSLoss()
+    for weights, message in (([], "no weights"), ([np.ones((2, 3)), np.ones((2, 3))], "whose pre is the layer before"),
+                             ([np.array([[np.nan]])], "weights of layer 1 hold nan")):  # fmt: skip
+        with pytest.raises(WeightError, match=message):
+            EventPropEngine(weights, p, loss, END)
+    for options, message in (({"end": 0}, "end of the trial is 0 ms"), ({"end": END, "floor": 0}, "floor is 0"),
+                             ({"end": END, "threads": 0}, "threads is 0")):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            EventPropEngine([np.ones((2, 3))], p, loss, **options)
+    engine = EventPropEngine([np.ones((2, 3))], p, loss, END)
+    trains = spike_trains([([1.0], [0])], 2, END)
+    for labels, message in (([3], r"label 3 is outside the classes 0 .. 2"), ([0, 1], "must be 1 integers"),
+                            ([0.0], "must be 1 integers")):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            engine.gradient(trains, np.array(labels))

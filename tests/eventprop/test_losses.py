@@ -1,0 +1,48 @@
+"""Losses: values by hand, derivatives by central differences."""
+
+import numpy as np
+import pytest
+
+from lava_nbp.errors import InputError
+from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
+
+
+def test_ttfs_by_hand():
+    """Two outputs tau0 * ln 3 apart: softmax 3/4 and 1/4."""
+    loss = TTFSLoss(tau0=0.5, tau1=10.0, alpha=0.1)
+    times = np.array([5.0, 5.0 + 0.5 * np.log(3)])
+    assert np.isclose(loss.value(times, 0, 60.0), -np.log(0.75) + 0.1 * (np.exp(0.5) - 1))
+    assert np.allclose(loss.by_times(times, 0), [(1 - 0.75) / 0.5 + 0.01 * np.exp(0.5), -0.25 / 0.5])
+
+
+def test_ttfs_derivative_by_central_differences():
+    loss = TTFSLoss(tau0=0.7, tau1=5.0, alpha=0.05)
+    times, d = np.array([4.0, 4.5, 3.9, np.inf]), 1e-6
+    found = loss.by_times(times, 1)
+    for k in range(3):
+        shift = np.eye(4)[k] * d
+        shift[3] = 0
+        numeric = (loss.value(times + shift, 1, 60.0) - loss.value(times - shift, 1, 60.0)) / (2 * d)
+        assert np.isclose(found[k], numeric, rtol=1e-8)
+    assert found[3] == 0
+
+
+def test_ttfs_of_distant_and_silent_outputs():
+    loss = TTFSLoss()
+    far = np.array([1.0, 59.0, np.inf])
+    assert np.isclose(loss.value(far, 1, 60.0), 58 / 0.5 + 0.003 * np.expm1(59 / 6.4))  # nothing overflows
+    assert loss.value(far, 2, 60.0) == pytest.approx(59 / 0.5 + 0.003 * np.expm1(60 / 6.4))
+    assert loss.by_times(far, 2).tolist() == [0, 0, 0]
+    assert np.isfinite(loss.by_times(far, 0)).all()
+
+
+def test_max_voltage_by_hand():
+    peaks = np.log(np.array([1.0, 2.0, 5.0]))
+    assert np.isclose(MaxVoltageLoss().value(peaks, 1), -np.log(0.25))
+    assert np.allclose(MaxVoltageLoss().by_peaks(peaks, 1), [0.125, -0.75, 0.625])
+
+
+@pytest.mark.parametrize("options", [{"tau0": 0}, {"tau1": -1}, {"alpha": -0.1}])
+def test_parameters_that_are_refused(options):
+    with pytest.raises(InputError, match="the first two must be positive, the last not negative"):
+        TTFSLoss(**options)
