@@ -10,8 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.data import load_dataset
+from lava_nbp.data import generate_yinyang, load_dataset, load_yinyang, pixel_latency, value_latency
+from lava_nbp.data.images import load_torchvision
 from lava_nbp.errors import DataError, LavaNBPError
+from lava_nbp.eventprop import reference as oracle
+from lava_nbp.eventprop.engine import EventPropEngine, SpikeTrains, latency_trains
+from lava_nbp.eventprop.equations import NeuronParameters
+from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
 from lava_nbp.lava_executor import LavaExecutor
 from lava_nbp.nbp.executor import Executor, UInt8Array, one_hot
 from lava_nbp.nbp.rule import initial_weights
@@ -28,6 +33,8 @@ _CASES: tuple[tuple[str, str, dict[str, Any], int], ...] = (
 )
 #: Layers of the network of primitives that is timed by itself, and samples.
 _PRIMITIVES: tuple[tuple[int, int, int], int] = ((100, 100, 10), 50)
+#: EventProp: samples that the oracle runs, epochs of Yin-Yang, and samples of MNIST.
+_ORACLE, _EPOCHS, _MNIST_SAMPLES = 3, 6, 2000
 #: Samples that every executor is run on to compare weights and answers.
 _CHECKED = 100
 
@@ -79,7 +86,58 @@ def bench(layers: tuple[int, int, int], *, seed: int = 0, pre_train: int = 20_00
         "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
         "executors": rows,
         "primitives": _primitives(seed),
+        "eventprop": _eventprop(seed),
     }
+
+
+def _eventprop(seed: int) -> dict[str, Any]:
+    """One thread of the EventProp engine on the paper's two networks, and its distance from the oracle."""
+    report: dict[str, Any] = {}
+    p, rng = NeuronParameters(), np.random.default_rng([seed, 2])
+    try:
+        samples, labels = load_yinyang()["train"]
+        report["yinyang_data"] = "published samples"
+    except DataError:
+        samples, labels = generate_yinyang(5000, rng)
+        report["yinyang_data"] = "generated samples"
+    times = np.hstack([value_latency(samples, 0, 30), np.zeros((len(samples), 1))])
+    trains = latency_trains(times, 60.0)
+    weights = [rng.normal(1.5, 0.78, (5, 200)), rng.normal(0.93, 0.1, (200, 3))]
+    engine = EventPropEngine(weights, p, TTFSLoss(), 60.0)
+    few = np.arange(_ORACLE)
+    _, found = engine.gradient(trains, labels, few)
+    begin, exact = time.process_time(), [np.zeros_like(w) for w in weights]
+    for k in few:
+        order = np.argsort(times[k], kind="stable")
+        run = oracle.forward(weights, times[k][order], order, p, 60.0)
+        for total, g in zip(exact, oracle.gradient(weights, run, p, engine.loss, labels[k])[0], strict=True):
+            total += g
+    per_sample = (time.process_time() - begin) / len(few)
+    report["gradient_error"] = max(
+        float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(found, exact, strict=True)
+    )
+    # The first epochs have more spikes: the last is timed.
+    report["yinyang_seconds_per_epoch"] = [_epoch(engine, trains, labels, 32, rng) for _ in range(_EPOCHS)][-1]
+    report["times_faster_than_oracle"] = per_sample * len(trains) / report["yinyang_seconds_per_epoch"]
+    try:
+        images = load_torchvision("mnist", None, download=False, verify=False)
+    except DataError:
+        return report
+    n = _MNIST_SAMPLES
+    trains = latency_trains(pixel_latency(images.train_images[:n], 0, 20), 40.0).without_some(0.2, rng)
+    weights = [rng.normal(0.078, 0.045, (784, 350)), rng.normal(0.2, 0.37, (350, 10))]
+    engine = EventPropEngine(weights, p, MaxVoltageLoss(), 40.0)
+    seconds = [_epoch(engine, trains, images.train_labels[:n], 5, rng) for _ in range(2)][-1]
+    return report | {"mnist_ms_per_sample": 1000 * seconds / n}
+
+
+def _epoch(engine: EventPropEngine, trains: SpikeTrains, labels: Any, size: int, rng: np.random.Generator) -> float:
+    """CPU seconds of an epoch."""
+    order = rng.permutation(len(trains))
+    begin = time.process_time()
+    for k in range(0, len(order), size):
+        engine.train_batch(trains, labels, order[k : k + size], 5e-3)
+    return time.process_time() - begin
 
 
 def _primitives(seed: int) -> dict[str, Any]:

@@ -12,6 +12,8 @@ def quick(monkeypatch):
     monkeypatch.delenv("LAVA_NBP_DATA", raising=False)
     monkeypatch.setattr(module, "_CASES", tuple((*case[:3], 20) for case in module._CASES))
     monkeypatch.setattr(module, "_PRIMITIVES", ((12, 9, 4), 3))
+    monkeypatch.setattr(module, "_EPOCHS", 1)
+    monkeypatch.setattr(module, "_ORACLE", 1)
 
 
 def test_every_executor_is_measured_with_its_work():
@@ -35,6 +37,11 @@ def test_every_executor_is_measured_with_its_work():
     assert parts["processes"] == 14
     for key in ("ms_per_step", "one_process_ms_per_step", "start_seconds", "stop_seconds", "times_one_process"):
         assert parts[key] > 0
+    exact = report["eventprop"]
+    assert exact["yinyang_data"] == "generated samples"
+    assert 0 < exact["gradient_error"] < 1e-9
+    assert exact["yinyang_seconds_per_epoch"] > 0
+    assert "mnist_ms_per_sample" not in exact  # there are no files here
 
 
 def test_disagreement_is_not_timed(monkeypatch):

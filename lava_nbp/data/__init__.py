@@ -2,5 +2,19 @@
 
 from lava_nbp.data.dataset import Dataset, Split, load_dataset
 from lava_nbp.data.encoding import binarise, crop, down_sample
+from lava_nbp.data.latency import pixel_latency, value_latency
+from lava_nbp.data.yinyang import generate_yinyang, load_yinyang, yinyang_classes
 
-__all__ = ["Dataset", "Split", "binarise", "crop", "down_sample", "load_dataset"]
+__all__ = [
+    "Dataset",
+    "Split",
+    "binarise",
+    "crop",
+    "down_sample",
+    "generate_yinyang",
+    "load_dataset",
+    "load_yinyang",
+    "pixel_latency",
+    "value_latency",
+    "yinyang_classes",
+]

@@ -20,8 +20,9 @@ from lava_nbp.eventprop.engine_kernels import CLIPPED, HIDDEN, SILENT, Constants
 from lava_nbp.eventprop.equations import Float64Array, NeuronParameters
 from lava_nbp.eventprop.losses import Loss, TTFSLoss
 
-#: A batch is cut into so many parts, whatever the number of threads, so that sums of gradients do not depend on it.
-_PARTS = 4
+#: A batch is cut into at most so many parts of at least so many samples, whatever the number of threads, so that
+#: sums of gradients do not depend on it.
+_PARTS, _SAMPLES = 4, 8
 
 
 class SpikeTrains(NamedTuple):
@@ -44,6 +45,43 @@ class SpikeTrains(NamedTuple):
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    def without_some(self, share: float, rng: np.random.Generator) -> SpikeTrains:
+        """Input dropout: every spike is left out with the probability `share`.
+
+        Raises
+        ------
+        InputError
+            For a share outside 0 .. 1.
+        """
+        if not 0 <= share <= 1:
+            raise InputError(f"share of spikes to leave out is {share!r}, but must be in 0 .. 1")
+        kept = rng.random(len(self.times)) >= share
+        before = np.concatenate([[0], np.cumsum(kept)])
+        return SpikeTrains(self.times[kept], self.sources[kept], before[self.offsets])
+
+
+def latency_trains(times: Any, end: float) -> SpikeTrains:
+    """Make spike trains of at most one spike per input: times (samples, n_in) in ms, inf for none.
+
+    Raises
+    ------
+    InputError
+        For times that are neither in 0 .. end nor inf.
+    """
+    rows = np.asarray(times, dtype=np.float64)
+    if rows.ndim != 2:
+        raise InputError(f"times have shape {rows.shape}, but must be (samples, n_in)")
+    _check_times(rows[~np.isposinf(rows)], end, "")
+    # In parts, so that the sorted copy of a large data set never exists as a whole.
+    sorted_times, sorted_sources = [np.zeros(0)], [np.zeros(0, np.int64)]
+    for part in np.array_split(rows, len(rows) // 5000 + 1):
+        order = np.argsort(part, axis=1, kind="stable")
+        ordered = np.take_along_axis(part, order, axis=1)
+        sorted_times.append(ordered[np.isfinite(ordered)])
+        sorted_sources.append(order[np.isfinite(ordered)])
+    offsets = np.concatenate([[0], np.cumsum(np.isfinite(rows).sum(axis=1))])
+    return SpikeTrains(np.concatenate(sorted_times), np.concatenate(sorted_sources), offsets.astype(np.int64))
+
 
 def spike_trains(samples: Sequence[tuple[Any, Any]], n_in: int, end: float) -> SpikeTrains:
     """Make checked spike trains of (times, sources) per sample; they need not be sorted.
@@ -58,11 +96,7 @@ def spike_trains(samples: Sequence[tuple[Any, Any]], n_in: int, end: float) -> S
         t, i = np.asarray(times, dtype=np.float64), np.asarray(sources)
         if t.ndim != 1 or t.shape != i.shape:
             raise InputError(f"sample {k}: times have shape {t.shape} and sources {i.shape}; give one source per time")
-        bad = ~((t >= 0) & (t <= end))
-        if bad.any():
-            raise InputError(
-                f"sample {k}: input spike at {t[bad][0]} ms, but the trial lasts from 0 to {end} ms; shift or rescale"
-            )
+        _check_times(t, end, f"sample {k}: ")
         if len(i) and not (np.issubdtype(i.dtype, np.integer) and i.min() >= 0 and i.max() < n_in):
             raise InputError(f"sample {k}: sources must be integers in 0 .. {n_in - 1}")
         order = np.argsort(t, kind="stable")
@@ -74,6 +108,14 @@ def spike_trains(samples: Sequence[tuple[Any, Any]], n_in: int, end: float) -> S
         np.concatenate([np.zeros(0, np.int64), *sorted_sources]),
         np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
     )
+
+
+def _check_times(times: Float64Array, end: float, what: str) -> None:
+    bad = ~((times >= 0) & (times <= end))
+    if bad.any():
+        raise InputError(
+            f"{what}input spike at {times[bad][0]} ms, but the trial lasts from 0 to {end} ms; shift or rescale"
+        )
 
 
 @dataclass(frozen=True)
@@ -182,16 +224,15 @@ class EventPropEngine:
         InputError
             For labels outside the classes, or of another number than samples.
         """
-        labels = self._check_labels(labels, len(trains))
         chosen = np.arange(len(trains)) if samples is None else samples
-        result = self._run(trains, chosen, labels, learn=True)
-        return result, [np.sum([g[k] for _, g in self._parts], axis=0) for k in range(len(self.weights))]
+        result, gradients = self._learn(trains, labels, chosen)
+        return result, [g.copy() for g in gradients]
 
     def train_batch(
         self, trains: SpikeTrains, labels: NDArray[np.int64], samples: NDArray[np.int64], rate: float
     ) -> Result:
         """One step of Adam (beta 0.9, 0.999) along the mean gradient of a batch."""
-        result, gradients = self.gradient(trains, labels, samples)
+        result, gradients = self._learn(trains, labels, samples)
         self.steps += 1
         for w, g, (m, v) in zip(self.weights, gradients, self._moments, strict=True):
             g /= len(samples)
@@ -200,14 +241,24 @@ class EventPropEngine:
 
     # ------------------------------------------------------------- internals
 
+    def _learn(self, trains: SpikeTrains, labels: Any, samples: Any) -> tuple[Result, tuple[Float64Array, ...]]:
+        """Run samples and sum their gradients, into the arrays of the first part."""
+        result = self._run(trains, samples, self._check_labels(labels, len(trains)), learn=True)
+        gradients = self._parts[0][1]
+        for _, others in self._parts[1 : _parts_of(len(samples))]:
+            for g, other in zip(gradients, others, strict=True):
+                g += other
+        return result, gradients
+
     def _run(self, trains: SpikeTrains, samples: Any, labels: NDArray[np.int64], learn: bool) -> Result:
         samples = np.ascontiguousarray(samples, dtype=np.int64)
         self._make_room(trains)
         spiking = isinstance(self.loss, TTFSLoss)
         loss = (self.loss.tau0, self.loss.tau1, self.loss.alpha) if isinstance(self.loss, TTFSLoss) else (1.0, 1.0, 0.0)
         said = np.zeros((len(samples), self.sizes[-1]))
-        counters = np.zeros((_PARTS, 4), dtype=np.int64)
-        bounds = np.linspace(0, len(samples), _PARTS + 1).astype(int)
+        n_parts = _parts_of(len(samples))
+        counters = np.zeros((n_parts, 4), dtype=np.int64)
+        bounds = np.linspace(0, len(samples), n_parts + 1).astype(int)
 
         def part(k: int) -> int:
             traces, gradients = self._parts[k]
@@ -220,11 +271,11 @@ class EventPropEngine:
             )  # fmt: skip
             return failed
 
-        if self._threads == 1:
-            failed = [part(k) for k in range(_PARTS)]
+        if self._threads == 1 or n_parts == 1:
+            failed = [part(k) for k in range(n_parts)]
         else:
             with ThreadPoolExecutor(self._threads) as pool:
-                failed = list(pool.map(part, range(_PARTS)))
+                failed = list(pool.map(part, range(n_parts)))
         layer = max(failed)
         if layer >= 0:
             raise InputError(
@@ -262,6 +313,10 @@ class EventPropEngine:
         return array.astype(np.int64)
 
 
+def _parts_of(n_samples: int) -> int:
+    return max(1, min(_PARTS, n_samples // _SAMPLES))
+
+
 def _check_weights(weights: Sequence[Any]) -> list[Float64Array]:
     if not len(weights):
         raise WeightError("no weights; give a matrix (pre, post) per layer")
@@ -281,9 +336,11 @@ def _constants(p: NeuronParameters, floor: float, end: float) -> Constants:
     ratio = p.tau_m / p.tau_s
     nearly = abs(ratio - 1) < 1e-2
     power = round(ratio) if ratio == round(ratio) and 2 <= ratio <= 16 else 0
+    kappa = 0.0 if nearly else p.tau_s / (p.tau_m - p.tau_s)
+    reach = power * kappa * (p.theta * power / (power - 1)) ** (power - 1) if power else 0.0
     return Constants(
         float(p.tau_m), float(p.tau_s), float(p.theta), float(floor), end, 1 / p.tau_s - 1 / p.tau_m,
-        0.0 if nearly else p.tau_s / (p.tau_m - p.tau_s), nearly, power,
+        kappa, nearly, power, reach,
     )  # fmt: skip
 
 

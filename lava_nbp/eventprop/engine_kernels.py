@@ -33,6 +33,7 @@ class Constants(NamedTuple):
     kappa: float  #: tau_s / (tau_m - tau_s), unused if the two are (nearly) equal
     nearly_equal: bool
     power: int  #: tau_m / tau_s if that is an integer of 2 or more, else 0
+    reach: float  #: r kappa (theta r / (r - 1))**(r - 1) for that integer r, see `_may_cross`
 
 
 class Trace(NamedTuple):
@@ -73,24 +74,23 @@ def _response(h, a, b, c):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, inline="always")
 def _may_cross(v, i, v_end, i_end, c):  # type: ignore[no-untyped-def]
-    """Whether V may reach theta between two ends of an interval; exact if tau_m / tau_s is an integer."""
-    if i <= c.theta:  # V follows I, which only falls: it cannot rise through theta
-        return False
+    """Whether V may reach theta between two ends of an interval; exact if tau_m / tau_s is an integer.
+
+    I > theta at the beginning: V follows I, which only falls, and else could not rise through theta.
+    """
     if v_end >= c.theta:
         return True
     if i_end >= v_end:  # still rising at the end
         return False
     if c.power == 0:
         return True
-    # V = q x - p x**power, x = exp(-h / tau_m), is largest where q = power p x**(power - 1), and is
-    # q x (1 - 1 / power) there: at least theta if x is at least that bound.
-    p = c.kappa * i
-    q = v + p
-    x = c.theta * c.power / ((c.power - 1) * q)
-    y = x
-    for _ in range(c.power - 2):
-        y *= x
-    return q >= c.power * p * y
+    # V = q x - p x**r, x = exp(-h / tau_m), r = tau_m / tau_s, is largest where q = r p x**(r - 1), and
+    # is q x (1 - 1 / r) there. That is theta or more if q**r >= r p (theta r / (r - 1))**(r - 1).
+    q = v + c.kappa * i
+    y = q
+    for _ in range(c.power - 1):
+        y *= q
+    return q > 0.0 and y >= c.reach * i
 
 
 @njit(cache=True, nogil=True)
@@ -169,20 +169,24 @@ def forward_spiking(c, tr, W, times, sources, n_events, only_first):  # type: ig
     n = W.shape[1]
     count = 0
     silent = n
+    # Names of their own for what the inner loops use: the compiler then keeps them in registers.
+    theta = c.theta
+    V, I, last = tr.V, tr.I, tr.last  # noqa: E741 - the paper's symbol
+    V_end = tr.lV  # free until the backward pass
     for e in range(n_events):
         row = W[sources[e]]
         a, b, g = tr.alpha[e], tr.beta[e], tr.gamma[e]
         start = count
         for j in range(n):
-            i = tr.I[j] + row[j]
-            v = tr.V[j]
-            v_end = v * a + i * g
-            i_end = i * b
-            if _may_cross(v, i, v_end, i_end, c) and not (only_first and tr.last[j] >= 0):
+            I[j] += row[j]
+            V_end[j] = V[j] * a + I[j] * g
+        for j in range(n):
+            i = I[j]
+            if i > theta and _may_cross(V[j], i, V_end[j], i * b, c) and not (only_first and last[j] >= 0):
                 now = times[e]
                 stop = times[e + 1] if e + 1 < n_events else c.end
                 a_left, b_left = a, b
-                h, x, y = _crossing(v, i, stop - now, c)
+                h, x, y = _crossing(V[j], i, stop - now, c)
                 while h >= 0.0:
                     if count == tr.time.shape[0]:
                         return OVERFLOW
@@ -212,13 +216,13 @@ def forward_spiking(c, tr, W, times, sources, n_events, only_first):  # type: ig
                     tr.behind[count, 1] = b_left
                     tr.behind[count, 2] = g_left
                     count += 1
-                    v_end = i * g_left
-                    i_end = i * b_left
+                    V_end[j] = i * g_left
                     h = -1.0
-                    if not only_first and _may_cross(0.0, i, v_end, i_end, c):
+                    if i > theta and not only_first and _may_cross(0.0, i, V_end[j], i * b_left, c):
                         h, x, y = _crossing(0.0, i, stop - now, c)
-            tr.V[j] = v_end
-            tr.I[j] = i_end
+        for j in range(n):
+            V[j] = V_end[j]
+            I[j] *= b
         if only_first and silent == 0:
             break
     for k in range(count):
@@ -244,6 +248,16 @@ def _add_event(tr, W, G, e, source, tau_s, send_back):  # type: ignore[no-untype
 
 
 @njit(cache=True, nogil=True)
+def _flow_back(tr, e, ratio):  # type: ignore[no-untyped-def]
+    """Adjoint state of all neurons from the end of an interval to its beginning."""
+    a, b, g = tr.alpha[e], tr.beta[e], tr.gamma[e] * ratio
+    lV, lI = tr.lV, tr.lI
+    for j in range(lV.shape[0]):
+        lI[j] = lI[j] * b + lV[j] * g
+        lV[j] *= a
+
+
+@njit(cache=True, nogil=True)
 def backward_spiking(c, tr, W, G, sources, n_events, n_spikes, send_back):  # type: ignore[no-untyped-def]
     """Adjoint pass of a layer of spiking neurons; G -= tau_s lI. Returns how often I - theta was below the floor."""
     tr.lV[:] = 0.0
@@ -260,27 +274,26 @@ def backward_spiking(c, tr, W, G, sources, n_events, n_spikes, send_back):  # ty
         while low >= 0 and tr.interval[tr.order[low]] == e:
             s = tr.order[low]
             j = tr.neuron[s]
-            lv, li = tr.lV[j], tr.lI[j]
             if tr.last[j] == -1:  # its latest spike here: back to it from the end of the interval
-                li = li * tr.behind[s, 1] + lv * tr.behind[s, 2] * ratio
-                lv = lv * tr.behind[s, 0]
                 tr.last[j] = -2
+                li = tr.lI[j] * tr.behind[s, 1] + tr.lV[j] * tr.behind[s, 2] * ratio
+                lv = tr.lV[j] * tr.behind[s, 0]
+            else:
+                lv, li = tr.V[j], tr.I[j]
             gap = tr.current[s] - c.theta
             if gap < c.floor:
                 gap = c.floor
                 clipped += 1
             lv += (c.theta * lv + tr.error[low]) / gap
-            tr.lI[j] = li * tr.before[s, 1] + lv * tr.before[s, 2] * ratio
-            tr.lV[j] = lv * tr.before[s, 0]
+            # Kept aside, in arrays that the forward pass needs no more, while all others flow.
+            tr.I[j] = li * tr.before[s, 1] + lv * tr.before[s, 2] * ratio
+            tr.V[j] = lv * tr.before[s, 0]
             low -= 1
-        a, b, g = tr.alpha[e], tr.beta[e], tr.gamma[e] * ratio
-        for j in range(tr.lV.shape[0]):
-            if tr.last[j] == -1:
-                lv = tr.lV[j]
-                tr.lI[j] = tr.lI[j] * b + lv * g
-                tr.lV[j] = lv * a
+        _flow_back(tr, e, ratio)
         for k in range(low + 1, rank + 1):
-            tr.last[tr.neuron[tr.order[k]]] = -1
+            j = tr.neuron[tr.order[k]]
+            tr.lV[j], tr.lI[j] = tr.V[j], tr.I[j]
+            tr.last[j] = -1
         rank = low
         _add_event(tr, W, G, e, sources[e], c.tau_s, send_back)
     return clipped
@@ -339,11 +352,8 @@ def backward_leaky(c, tr, W, G, sources, n_events, by_peaks, send_back):  # type
             tr.from_input[tr.previous[j]] += by_peaks[j] * tr.current[j]
     ratio = c.tau_m / c.tau_s
     for e in range(latest, -1, -1):
-        a, b, g = tr.alpha[e], tr.beta[e], tr.gamma[e] * ratio
+        _flow_back(tr, e, ratio)
         for j in range(n):
-            lv = tr.lV[j]
-            tr.lI[j] = tr.lI[j] * b + lv * g
-            tr.lV[j] = lv * a
             if tr.interval[j] == e:
                 impulse = -by_peaks[j] / c.tau_m
                 tr.lI[j] += impulse * tr.before[j, 2] * ratio
@@ -452,6 +462,8 @@ def adam(w, g, m, v, step, rate, beta1, beta2, epsilon):  # type: ignore[no-unty
     size = rate / (1.0 - beta1**step)
     correction = 1.0 / (1.0 - beta2**step)
     for k in range(w.shape[0]):
-        m[k] = beta1 * m[k] + (1.0 - beta1) * g[k]
-        v[k] = beta2 * v[k] + (1.0 - beta2) * g[k] * g[k]
-        w[k] -= size * m[k] / (math.sqrt(v[k] * correction) + epsilon)
+        first = beta1 * m[k] + (1.0 - beta1) * g[k]
+        second = beta2 * v[k] + (1.0 - beta2) * g[k] * g[k]
+        m[k] = first
+        v[k] = second
+        w[k] -= size * first / (np.sqrt(second * correction) + epsilon)

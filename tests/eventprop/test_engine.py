@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from gradients import END, random_problem
 
+from lava_nbp.data import generate_yinyang, value_latency
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop import reference
-from lava_nbp.eventprop.engine import EventPropEngine, Result, spike_trains
+from lava_nbp.eventprop.engine import EventPropEngine, Result, latency_trains, spike_trains
 from lava_nbp.eventprop.engine_kernels import adam, softmax_by_peaks, ttfs_by_times
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
@@ -69,8 +70,8 @@ def test_adam_by_hand():
     assert np.allclose(w, [0.9 - second, 2.1 + second], rtol=1e-12)
 
 
-def trained(threads, order, size=7, epochs=2):
-    weights, samples, labels = batch((3, 6, 3), 5, 23)
+def trained(threads, order, size=33, epochs=2):
+    weights, samples, labels = batch((3, 6, 3), 5, 75)
     trains = spike_trains(samples, 3, END)
     engine = EventPropEngine(weights, NeuronParameters(), TTFSLoss(), END, threads=threads)
     for _ in range(epochs):
@@ -80,16 +81,16 @@ def trained(threads, order, size=7, epochs=2):
 
 
 def test_the_number_of_threads_changes_nothing():
-    one, *_ = trained(1, np.arange(23))
+    one, *_ = trained(1, np.arange(75))
     for threads in (2, 3):
-        other, *_ = trained(threads, np.arange(23))
+        other, *_ = trained(threads, np.arange(75))
         assert all(np.array_equal(a, b) for a, b in zip(one.weights, other.weights, strict=True))
 
 
 def test_the_last_batch_of_an_epoch_learns():
-    """23 samples in batches of 7: the last has 2."""
-    all_samples, start, *_ = trained(1, np.arange(23), epochs=1)
-    without, *_ = trained(1, np.arange(21), epochs=1)
+    """75 samples in batches of 33: the last has 9."""
+    all_samples, start, *_ = trained(1, np.arange(75), epochs=1)
+    without, *_ = trained(1, np.arange(66), epochs=1)
     assert all_samples.steps == without.steps + 1
     assert not np.array_equal(all_samples.weights[0], without.weights[0])
     assert not np.array_equal(start[0], without.weights[0])
@@ -175,6 +176,52 @@ def test_spike_buffers_do_not_overflow_silently():
 def test_input_spikes_that_are_refused(times, sources, message):
     with pytest.raises(InputError, match=message):
         spike_trains([(times, sources)], 2, END)
+
+
+def test_latency_trains_by_hand():
+    trains = latency_trains([[3.0, np.inf, 1.0], [np.inf, np.inf, np.inf], [0.0, 0.0, 60.0]], END)
+    assert trains.times.tolist() == [1.0, 3.0, 0.0, 0.0, 60.0]
+    assert trains.sources.tolist() == [2, 0, 0, 1, 2]
+    assert trains.offsets.tolist() == [0, 2, 2, 5]
+    for bad in (-1.0, 61.0, np.nan, -np.inf):
+        with pytest.raises(InputError, match=f"input spike at {bad} ms, but the trial lasts"):
+            latency_trains([[0.0, bad]], END)
+    with pytest.raises(InputError, match=r"must be \(samples, n_in\)"):
+        latency_trains([0.0], END)
+
+
+def test_input_dropout():
+    trains = latency_trains(np.tile(np.arange(50.0), (40, 1)), END)
+    kept = trains.without_some(0.2, np.random.default_rng(0))
+    assert len(kept) == 40
+    assert 0.75 < len(kept.times) / len(trains.times) < 0.85
+    for k in range(40):
+        mine = slice(kept.offsets[k], kept.offsets[k + 1])
+        assert np.array_equal(kept.times[mine], kept.sources[mine])  # still its own spikes, in order
+        assert (np.diff(kept.times[mine]) > 0).all()
+    assert len(trains.without_some(1.0, np.random.default_rng(0)).times) == 0
+    assert np.array_equal(trains.without_some(0.0, np.random.default_rng(0)).times, trains.times)
+    with pytest.raises(InputError, match="share of spikes to leave out is 1.5"):
+        trains.without_some(1.5, np.random.default_rng(0))
+
+
+def test_it_learns_yin_yang():
+    """A small network of the paper's kind, a few epochs: far above chance (1/3)."""
+    samples, labels = generate_yinyang(1500, np.random.default_rng(0))
+    times = np.hstack([value_latency(samples, 0, 30), np.zeros((1500, 1))])
+    trains = latency_trains(times, END)
+    rng = np.random.default_rng(1)
+    engine = EventPropEngine(
+        [rng.normal(1.5, 0.78, (5, 60)), rng.normal(0.93, 0.1, (60, 3))], NeuronParameters(), TTFSLoss(), END
+    )
+    before = engine.infer(trains).right(labels).mean()
+    for _ in range(4):
+        order = rng.permutation(1500)
+        for k in range(0, 1500, 32):
+            engine.train_batch(trains, labels, order[k : k + 32], 1e-2)
+    after = engine.infer(trains).right(labels).mean()
+    assert before < 0.6
+    assert after > 0.8
 
 
 def test_arguments_that_are_refused():

@@ -1,0 +1,108 @@
+"""The Yin-Yang data set: three classes in a disc, small and not separable by lines.
+
+Source: Kriener, Göltz, Petrovici, "The Yin-Yang dataset", NICE 2022 (arXiv 2102.08211).
+The disc has the radius 0.5 and the centre (0.5, 0.5); two dots of radius 0.1 lie at
+(0.25, 0.5) and (0.75, 0.5). A sample is (x, y, 1 - x, 1 - y).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava_nbp.checks import check_integer
+from lava_nbp.errors import DataError, InputError
+
+CLASSES = ("yin", "yang", "dot")
+_R_BIG, _R_SMALL = 0.5, 0.1
+
+Samples = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+
+def yinyang_classes(points: Samples) -> Labels:
+    """Class of points (n, 2) in the disc: 0 yin, 1 yang, 2 dot.
+
+    A point within 0.1 of a dot's centre is a dot. Of the others yang is what lies within 0.25 of the
+    left centre, and what lies above the middle but not within 0.25 of the right one.
+
+    Raises
+    ------
+    InputError
+        For points of another shape, or outside the disc.
+    """
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise InputError(f"points have shape {points.shape}, but must be (n, 2)")
+    x, y = points.T
+    outside = np.hypot(x - _R_BIG, y - _R_BIG) > _R_BIG
+    if outside.any():
+        raise InputError(f"point {points[outside][0]} is outside the disc of radius 0.5 around (0.5, 0.5)")
+    left, right = (np.hypot(x - centre * _R_BIG, y - _R_BIG) for centre in (0.5, 1.5))
+    dot = (left < _R_SMALL) | (right < _R_SMALL)
+    yang = (right <= _R_SMALL) | ((left > _R_SMALL) & (left <= _R_BIG / 2)) | ((y > _R_BIG) & (right > _R_BIG / 2))
+    return np.where(dot, 2, yang).astype(np.int64)
+
+
+def generate_yinyang(n: int, rng: np.random.Generator) -> tuple[Samples, Labels]:
+    """Draw n samples: a class at random, then points in the disc until one is of that class.
+
+    Returns
+    -------
+    samples : (n, 4)
+        (x, y, 1 - x, 1 - y).
+    labels : (n,)
+
+    Raises
+    ------
+    InputError
+        For a number that is not a positive integer.
+    """
+    check_integer(n, 1, None, "number of samples")
+    labels = rng.integers(0, len(CLASSES), n)
+    points = np.zeros((n, 2))
+    missing = np.arange(n)
+    while len(missing):
+        drawn = rng.random((len(missing), 2)) * (2 * _R_BIG)
+        inside = np.flatnonzero(np.hypot(*(drawn - _R_BIG).T) <= _R_BIG)
+        fits = inside[yinyang_classes(drawn[inside]) == labels[missing[inside]]]
+        points[missing[fits]] = drawn[fits]
+        missing = np.delete(missing, fits)
+    return np.hstack([points, 1 - points]), labels
+
+
+def load_yinyang(root: str | None = None) -> dict[str, tuple[Samples, Labels]]:
+    """Read the published samples: "train" (5000), "validation" (1000) and "test" (1000).
+
+    Parameters
+    ----------
+    root : str, optional
+        Folder that holds YinYang/{train,validation,test}_{samples,labels}.npy; default $LAVA_NBP_DATA.
+
+    Raises
+    ------
+    DataError
+        For a missing or damaged file.
+    """
+    folder = Path(root or os.environ.get("LAVA_NBP_DATA", "")) / "YinYang"
+    return {part: _read(folder, part) for part in ("train", "validation", "test")}
+
+
+def _read(folder: Path, part: str) -> tuple[Samples, Labels]:
+    try:
+        samples, labels = (np.load(folder / f"{part}_{what}.npy", allow_pickle=False) for what in ("samples", "labels"))
+    except FileNotFoundError as error:
+        raise DataError(
+            f"Yin-Yang: {error.filename} is missing; set LAVA_NBP_DATA to the folder that holds YinYang, or generate "
+            f"samples with lava_nbp.data.generate_yinyang"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"Yin-Yang: {folder} holds a damaged file of the {part} set: {error}") from error
+    whole = samples.ndim == 2 and samples.shape[1] == 4 and labels.shape == samples.shape[:1]
+    if not whole or not np.array_equal(yinyang_classes(samples[:, :2]), labels):
+        raise DataError(
+            f"Yin-Yang: the {part} samples in {folder} and their labels do not belong together; restore them"
+        )
+    return samples, labels.astype(np.int64)
