@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,7 @@ class Run:
 def forward(
     weights: Sequence[Float64Array],
     times: Float64Array,
-    neurons: Float64Array,
+    neurons: NDArray[np.integer[Any]],
     p: NeuronParameters,
     end: float,
     spiking_output: bool = True,
