@@ -212,7 +212,7 @@ class EventPropEngine:
     def infer(self, trains: SpikeTrains, samples: NDArray[np.int64] | None = None) -> Result:
         """Run samples without learning; by default all."""
         chosen = np.arange(len(trains)) if samples is None else samples
-        return self._run(trains, chosen, np.zeros(0, np.int64), learn=False)
+        return self._run(trains, chosen, learn=False)[0]
 
     def gradient(
         self, trains: SpikeTrains, labels: NDArray[np.int64], samples: NDArray[np.int64] | None = None
@@ -228,6 +228,38 @@ class EventPropEngine:
         result, gradients = self._learn(trains, labels, chosen)
         return result, [g.copy() for g in gradients]
 
+    def backpropagate(self, trains: SpikeTrains, by_said: Any) -> tuple[Result, list[Float64Array], Float64Array]:
+        """Run all samples, and carry the derivative of any loss back through the network.
+
+        Parameters
+        ----------
+        trains : SpikeTrains
+            Samples.
+        by_said : (samples, classes)
+            dL/dt_k of first spikes, 1/ms, or dL/dV_k of largest voltages; that of a silent output
+            does not matter.
+
+        Returns
+        -------
+        result : Result
+        by_weights : list of (pre, post)
+            Summed over the samples.
+        by_times : (spikes,)
+            dL/dt of every input spike, in the order of `trains`, 1/ms.
+
+        Raises
+        ------
+        InputError
+            For derivatives of another shape, or that are not finite.
+        """
+        given = np.ascontiguousarray(by_said, dtype=np.float64)
+        if given.shape != (len(trains), self.sizes[-1]) or not np.isfinite(given).all():
+            raise InputError(
+                f"derivatives have shape {given.shape}, but must be ({len(trains)}, {self.sizes[-1]}), and finite"
+            )
+        result, by_times = self._run(trains, np.arange(len(trains)), learn=True, given=given)
+        return result, [g.copy() for g in self._sum_of_parts(len(trains))], by_times
+
     def train_batch(
         self, trains: SpikeTrains, labels: NDArray[np.int64], samples: NDArray[np.int64], rate: float
     ) -> Result:
@@ -242,20 +274,31 @@ class EventPropEngine:
     # ------------------------------------------------------------- internals
 
     def _learn(self, trains: SpikeTrains, labels: Any, samples: Any) -> tuple[Result, tuple[Float64Array, ...]]:
-        """Run samples and sum their gradients, into the arrays of the first part."""
-        result = self._run(trains, samples, self._check_labels(labels, len(trains)), learn=True)
+        result, _ = self._run(trains, samples, learn=True, labels=self._check_labels(labels, len(trains)))
+        return result, self._sum_of_parts(len(samples))
+
+    def _sum_of_parts(self, n_samples: int) -> tuple[Float64Array, ...]:
+        """Gradients of a batch, in the arrays of its first part."""
         gradients = self._parts[0][1]
-        for _, others in self._parts[1 : _parts_of(len(samples))]:
+        for _, others in self._parts[1 : _parts_of(n_samples)]:
             for g, other in zip(gradients, others, strict=True):
                 g += other
-        return result, gradients
+        return gradients
 
-    def _run(self, trains: SpikeTrains, samples: Any, labels: NDArray[np.int64], learn: bool) -> Result:
+    def _run(
+        self,
+        trains: SpikeTrains,
+        samples: Any,
+        learn: bool,
+        labels: NDArray[np.int64] | None = None,
+        given: Float64Array | None = None,
+    ) -> tuple[Result, Float64Array]:
         samples = np.ascontiguousarray(samples, dtype=np.int64)
         self._make_room(trains)
         spiking = isinstance(self.loss, TTFSLoss)
         loss = (self.loss.tau0, self.loss.tau1, self.loss.alpha) if isinstance(self.loss, TTFSLoss) else (1.0, 1.0, 0.0)
         said = np.zeros((len(samples), self.sizes[-1]))
+        by_input = np.zeros(0 if given is None else len(trains.times))
         n_parts = _parts_of(len(samples))
         counters = np.zeros((n_parts, 4), dtype=np.int64)
         bounds = np.linspace(0, len(samples), n_parts + 1).astype(int)
@@ -266,8 +309,10 @@ class EventPropEngine:
                 g[...] = 0.0
             mine = slice(bounds[k], bounds[k + 1])
             failed: int = run_samples(
-                self._constants, traces, tuple(self.weights), gradients, *trains, samples[mine], labels, spiking,
-                loss, learn, said[mine], counters[k],
+                self._constants, traces, tuple(self.weights), gradients, *trains, samples[mine],
+                np.zeros(0, np.int64) if labels is None else labels,
+                np.zeros((0, 0)) if given is None else given[mine],
+                spiking, loss, learn, said[mine], by_input, counters[k],
             )  # fmt: skip
             return failed
 
@@ -283,7 +328,8 @@ class EventPropEngine:
                 f"smaller weights"
             )
         total = counters.sum(axis=0)
-        return Result(said, int(total[HIDDEN]), int(total[SILENT]), int(total[CLIPPED]), not spiking)
+        result = Result(said, int(total[HIDDEN]), int(total[SILENT]), int(total[CLIPPED]), not spiking)
+        return result, by_input
 
     def _make_room(self, trains: SpikeTrains) -> None:
         needed = int(np.diff(trains.offsets).max(initial=0))

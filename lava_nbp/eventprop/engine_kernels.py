@@ -401,12 +401,16 @@ HIDDEN, OUTPUT, SILENT, CLIPPED = range(4)
 
 @njit(cache=True, nogil=True)
 def run_samples(  # type: ignore[no-untyped-def]
-    c, traces, weights, gradients, times, sources, offsets, samples, labels, spiking, loss, learn, said, counters
-):
+    c, traces, weights, gradients, times, sources, offsets, samples, labels, given, spiking, loss, learn, said,
+    by_input, counters,
+):  # fmt: skip
     """Run samples forward, and backward if `learn`; `said` gets first spike times or largest voltages, a row each.
 
+    The derivative by what is said is that of the loss, or, if there are rows in `given`, those; then
+    `by_input` gets the derivative by the time of every input spike, too.
     Returns -1, or the layer whose spikes did not fit.
     """
+    back_to_input = given.shape[0] > 0
     layers = len(weights)
     by_said = np.zeros(said.shape[1])
     n_spikes = np.zeros(layers, dtype=np.int64)
@@ -435,24 +439,30 @@ def run_samples(  # type: ignore[no-untyped-def]
                 out[top.sorted_neuron[k]] = top.sorted_time[k]  # one spike each
         if not learn:
             continue
-        label = labels[samples[q]]
-        if spiking:
+        if back_to_input:
+            by_said[:] = given[q]
+        elif spiking:
+            label = labels[samples[q]]
             ttfs_by_times(out, label, loss[0], loss[1], loss[2], by_said)
             counters[SILENT] += not math.isfinite(out[label])
+        else:
+            softmax_by_peaks(out, labels[samples[q]], by_said)
+        if spiking:
             for k in range(n_spikes[layers - 1]):
                 top.error[k] = by_said[top.sorted_neuron[k]]
-        else:
-            softmax_by_peaks(out, label, by_said)
         for k in range(layers - 1, -1, -1):
             src = sources[begin:stop] if k == 0 else traces[k - 1].sorted_neuron
+            send_back = k > 0 or back_to_input
             if k == layers - 1 and not spiking:
-                backward_leaky(c, traces[k], weights[k], gradients[k], src, n_events[k], by_said, k > 0)
+                backward_leaky(c, traces[k], weights[k], gradients[k], src, n_events[k], by_said, send_back)
             else:
                 counters[CLIPPED] += backward_spiking(
-                    c, traces[k], weights[k], gradients[k], src, n_events[k], n_spikes[k], k > 0
+                    c, traces[k], weights[k], gradients[k], src, n_events[k], n_spikes[k], send_back
                 )
             if k > 0:
                 traces[k - 1].error[: n_spikes[k - 1]] = traces[k].from_input[: n_spikes[k - 1]]
+        if back_to_input:
+            by_input[begin:stop] = traces[0].from_input[: stop - begin]
     return -1
 
 
