@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -296,7 +296,7 @@ class EventPropEngine:
         samples = np.ascontiguousarray(samples, dtype=np.int64)
         self._make_room(trains)
         spiking = isinstance(self.loss, TTFSLoss)
-        loss = (self.loss.tau0, self.loss.tau1, self.loss.alpha) if isinstance(self.loss, TTFSLoss) else (1.0, 1.0, 0.0)
+        loss = astuple(self.loss) if isinstance(self.loss, TTFSLoss) else (1.0, 1.0, 0.0, 0.0)
         said = np.zeros((len(samples), self.sizes[-1]))
         by_input = np.zeros(0 if given is None else len(trains.times))
         n_parts = _parts_of(len(samples))

@@ -439,21 +439,32 @@ def run_samples(  # type: ignore[no-untyped-def]
                 out[top.sorted_neuron[k]] = top.sorted_time[k]  # one spike each
         if not learn:
             continue
+        leaky = not spiking
         if back_to_input:
             by_said[:] = given[q]
         elif spiking:
             label = labels[samples[q]]
             ttfs_by_times(out, label, loss[0], loss[1], loss[2], by_said)
-            counters[SILENT] += not math.isfinite(out[label])
+            if not math.isfinite(out[label]):
+                counters[SILENT] += 1
+                if loss[3] > 0.0:
+                    # All else is zero: teach the label's output, which never reset, by its largest voltage.
+                    k = layers - 1
+                    t = times[begin:stop] if k == 0 else traces[k - 1].sorted_time
+                    src = sources[begin:stop] if k == 0 else traces[k - 1].sorted_neuron
+                    forward_leaky(c, top, weights[k], t, src, n_events[k], by_said)
+                    by_said[:] = 0.0
+                    by_said[label] = -loss[3]
+                    leaky = True
         else:
             softmax_by_peaks(out, labels[samples[q]], by_said)
-        if spiking:
+        if not leaky:
             for k in range(n_spikes[layers - 1]):
                 top.error[k] = by_said[top.sorted_neuron[k]]
         for k in range(layers - 1, -1, -1):
             src = sources[begin:stop] if k == 0 else traces[k - 1].sorted_neuron
             send_back = k > 0 or back_to_input
-            if k == layers - 1 and not spiking:
+            if k == layers - 1 and leaky:
                 backward_leaky(c, traces[k], weights[k], gradients[k], src, n_events[k], by_said, send_back)
             else:
                 counters[CLIPPED] += backward_spiking(

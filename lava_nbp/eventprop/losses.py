@@ -22,18 +22,23 @@ class TTFSLoss:
 
     Times in ms. An output that does not spike has t = inf: it takes no part in the sum.
     If the label's output is silent the loss is that of a spike at the end of the trial,
-    and there is nothing to differentiate.
+    and there is nothing to differentiate. What such a sample teaches is a policy:
+
+    - ``silent = 0`` (the paper's): nothing;
+    - ``silent > 0``: the derivative is that of -silent * max_t V of the label's output, so that
+      its voltage is pulled up to the threshold where it comes closest.
     """
 
     tau0: float = 0.5
     tau1: float = 6.4
     alpha: float = 0.003
+    silent: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (self.tau0 > 0 and self.tau1 > 0 and self.alpha >= 0):
+        if not (self.tau0 > 0 and self.tau1 > 0 and self.alpha >= 0 and self.silent >= 0):
             raise InputError(
-                f"TTFS loss with tau0 {self.tau0}, tau1 {self.tau1} and alpha {self.alpha}: the first two must be "
-                f"positive, the last not negative"
+                f"TTFS loss with tau0 {self.tau0}, tau1 {self.tau1}, alpha {self.alpha} and silent {self.silent}: the "
+                f"first two must be positive, the others not negative"
             )
 
     def value(self, times: Float64Array, label: int, end: float) -> float:
@@ -45,7 +50,7 @@ class TTFSLoss:
         return float((t[label] - first) / self.tau0 + np.log(total) + self.alpha * np.expm1(t[label] / self.tau1))
 
     def by_times(self, times: Float64Array, label: int) -> Float64Array:
-        """dL/dt_k (classes,), 1/ms; all zero if the label's output is silent."""
+        """dL/dt_k (classes,), 1/ms; all zero if the label's output is silent (see the class)."""
         if not np.isfinite(times[label]):
             return np.zeros_like(times)
         softmax = np.exp(-(times - times.min()) / self.tau0)

@@ -78,9 +78,7 @@ class EventPropLayer(torch.nn.Module):
         for size in sizes:
             check_integer(size, 1, None, "size of a layer")
         self.weights = torch.nn.ParameterList(
-            torch.nn.Parameter(
-                mean + deviation * torch.randn(shape, generator=generator, dtype=torch.float64)
-            )
+            torch.nn.Parameter(mean + deviation * torch.randn(shape, generator=generator, dtype=torch.float64))
             for shape, mean, deviation in zip(shapes, means, deviations, strict=True)
         )
         start = [w.detach().numpy() for w in self.weights]

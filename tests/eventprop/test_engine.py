@@ -135,6 +135,40 @@ def test_an_empty_sample_and_silence():
     assert not result.right(np.array([0, 2])).any()
 
 
+def test_a_silent_label_is_taught_by_its_largest_voltage_if_asked():
+    """The gradient is that of -silent * max_t V of the label's output, by central differences."""
+    rng = np.random.default_rng(4)
+    weights = [rng.uniform(1.5, 4.0, (3, 4)), rng.normal(0.4, 0.3, (4, 3))]
+    weights[1][:, 0], weights[1][:, 2] = 2.0, [0.3, -0.2, 0.2, 0.3]  # the last is too weak to spike
+    trains = spike_trains([([1.0, 2.0, 4.0], [0, 1, 2])], 3, END)
+    gradients = {}
+    for silent in (0.0, 2.0):
+        engine = EventPropEngine(weights, NeuronParameters(), TTFSLoss(silent=silent), END)
+        result, gradients[silent] = engine.gradient(trains, np.array([2]))
+        assert np.isinf(result.said[0, 2])
+        assert result.hidden_spikes > 3
+        assert result.silent_labels == 1
+    assert not any(g.any() for g in gradients[0.0])
+
+    def objective():
+        return -2.0 * EventPropEngine(weights, NeuronParameters(), MaxVoltageLoss(), END).infer(trains).said[0, 2]
+
+    for matrix, found in zip(weights, gradients[2.0], strict=True):
+        for at in np.ndindex(*matrix.shape):
+            kept = matrix[at]
+            values = []
+            for step in (1e-6, -1e-6):
+                matrix[at] = kept + step
+                values.append(objective())
+            matrix[at] = kept
+            assert np.isclose(found[at], (values[0] - values[1]) / 2e-6, rtol=1e-5, atol=1e-8)
+    # A label that does spike is taught as ever.
+    spiking = [EventPropEngine(weights, NeuronParameters(), TTFSLoss(silent=s), END) for s in (0.0, 2.0)]
+    with_label = [engine.gradient(trains, np.array([0])) for engine in spiking]
+    assert np.isfinite(with_label[0][0].said[0, 0])
+    assert all(np.array_equal(a, b) for a, b in zip(with_label[0][1], with_label[1][1], strict=True))
+
+
 def test_ties_are_wrong_unless_asked():
     said = np.array([[1.0, 2.0, 3.0], [2.0, 2.0, 3.0], [np.inf, 5.0, np.inf], [np.inf] * 3])
     result, labels = Result(said, 0, 0, 0), np.array([0, 1, 1, 2])
