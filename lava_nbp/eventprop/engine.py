@@ -22,7 +22,7 @@ from lava_nbp.eventprop.losses import Loss, TTFSLoss
 
 #: A batch is cut into at most so many parts of at least so many samples, whatever the number of threads, so that
 #: sums of gradients do not depend on it.
-_PARTS, _SAMPLES = 4, 8
+_PARTS, _SAMPLES = 8, 16
 
 
 class SpikeTrains(NamedTuple):

@@ -231,39 +231,35 @@ def forward_spiking(c, tr, W, times, sources, n_events, only_first):  # type: ig
     return count
 
 
-# The order of a sum is left to the compiler, once and for all: results do not change from run to run.
+# These two are called for every event: they get the few arrays that they need, since handing over a whole
+# Trace costs more than they do. The order of a sum is left to the compiler, once and for all: results do not
+# change from run to run.
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _add_event(tr, W, G, e, source, tau_s, send_back):  # type: ignore[no-untyped-def]
-    """Gradient of the row of an input event, and the error sent back to it if it is a spike of a layer below."""
-    gradient = G[source]
-    lI = tr.lI
-    for j in range(gradient.shape[0]):
+def _add_event(lV, lI, row, gradient, tau_s):  # type: ignore[no-untyped-def]
+    """Add to the gradient of an input event's row; return the error that goes back to the event."""
+    back = 0.0
+    for j in range(row.shape[0]):
         gradient[j] -= tau_s * lI[j]
-    if send_back:
-        row, lV = W[source], tr.lV
-        back = 0.0
-        for j in range(row.shape[0]):
-            back += row[j] * (lV[j] - lI[j])
-        tr.from_input[e] += back
+        back += row[j] * (lV[j] - lI[j])
+    return back
 
 
 @njit(cache=True, nogil=True)
-def _flow_back(tr, e, ratio):  # type: ignore[no-untyped-def]
+def _flow_back(lV, lI, a, b, g):  # type: ignore[no-untyped-def]
     """Adjoint state of all neurons from the end of an interval to its beginning."""
-    a, b, g = tr.alpha[e], tr.beta[e], tr.gamma[e] * ratio
-    lV, lI = tr.lV, tr.lI
     for j in range(lV.shape[0]):
         lI[j] = lI[j] * b + lV[j] * g
         lV[j] *= a
 
 
 @njit(cache=True, nogil=True)
-def backward_spiking(c, tr, W, G, sources, n_events, n_spikes, send_back):  # type: ignore[no-untyped-def]
+def backward_spiking(c, tr, W, G, sources, n_events, n_spikes):  # type: ignore[no-untyped-def]
     """Adjoint pass of a layer of spiking neurons; G -= tau_s lI. Returns how often I - theta was below the floor."""
-    tr.lV[:] = 0.0
-    tr.lI[:] = 0.0
-    tr.last[:] = -1  # from here on: -2 marks neurons that spike in the interval at hand
-    tr.from_input[:n_events] = 0.0
+    lV, lI, from_input, last = tr.lV, tr.lI, tr.from_input, tr.last
+    lV[:] = 0.0
+    lI[:] = 0.0
+    last[:] = -1  # from here on: -2 marks neurons that spike in the interval at hand
+    from_input[:n_events] = 0.0
     if n_spikes == 0:
         return 0
     ratio = c.tau_m / c.tau_s
@@ -274,10 +270,10 @@ def backward_spiking(c, tr, W, G, sources, n_events, n_spikes, send_back):  # ty
         while low >= 0 and tr.interval[tr.order[low]] == e:
             s = tr.order[low]
             j = tr.neuron[s]
-            if tr.last[j] == -1:  # its latest spike here: back to it from the end of the interval
-                tr.last[j] = -2
-                li = tr.lI[j] * tr.behind[s, 1] + tr.lV[j] * tr.behind[s, 2] * ratio
-                lv = tr.lV[j] * tr.behind[s, 0]
+            if last[j] == -1:  # its latest spike here: back to it from the end of the interval
+                last[j] = -2
+                li = lI[j] * tr.behind[s, 1] + lV[j] * tr.behind[s, 2] * ratio
+                lv = lV[j] * tr.behind[s, 0]
             else:
                 lv, li = tr.V[j], tr.I[j]
             gap = tr.current[s] - c.theta
@@ -289,13 +285,13 @@ def backward_spiking(c, tr, W, G, sources, n_events, n_spikes, send_back):  # ty
             tr.I[j] = li * tr.before[s, 1] + lv * tr.before[s, 2] * ratio
             tr.V[j] = lv * tr.before[s, 0]
             low -= 1
-        _flow_back(tr, e, ratio)
+        _flow_back(lV, lI, tr.alpha[e], tr.beta[e], tr.gamma[e] * ratio)
         for k in range(low + 1, rank + 1):
             j = tr.neuron[tr.order[k]]
-            tr.lV[j], tr.lI[j] = tr.V[j], tr.I[j]
-            tr.last[j] = -1
+            lV[j], lI[j] = tr.V[j], tr.I[j]
+            last[j] = -1
         rank = low
-        _add_event(tr, W, G, e, sources[e], c.tau_s, send_back)
+        from_input[e] += _add_event(lV, lI, W[sources[e]], G[sources[e]], c.tau_s)
     return clipped
 
 
@@ -338,27 +334,28 @@ def forward_leaky(c, tr, W, times, sources, n_events, peaks):  # type: ignore[no
 
 
 @njit(cache=True, nogil=True)
-def backward_leaky(c, tr, W, G, sources, n_events, by_peaks, send_back):  # type: ignore[no-untyped-def]
+def backward_leaky(c, tr, W, G, sources, n_events, by_peaks):  # type: ignore[no-untyped-def]
     """Adjoint pass of a layer that only integrates: an impulse at every neuron's maximum."""
-    tr.lV[:] = 0.0
-    tr.lI[:] = 0.0
-    tr.from_input[:n_events] = 0.0
+    lV, lI, from_input = tr.lV, tr.lI, tr.from_input
+    lV[:] = 0.0
+    lI[:] = 0.0
+    from_input[:n_events] = 0.0
     n = W.shape[1]
     latest = -1
     for j in range(n):
         latest = max(latest, tr.interval[j])
         if tr.interval[j] >= 0 and tr.previous[j] >= 0:
             # The maximum moves with the spike that ends the rise.
-            tr.from_input[tr.previous[j]] += by_peaks[j] * tr.current[j]
+            from_input[tr.previous[j]] += by_peaks[j] * tr.current[j]
     ratio = c.tau_m / c.tau_s
     for e in range(latest, -1, -1):
-        _flow_back(tr, e, ratio)
+        _flow_back(lV, lI, tr.alpha[e], tr.beta[e], tr.gamma[e] * ratio)
         for j in range(n):
             if tr.interval[j] == e:
                 impulse = -by_peaks[j] / c.tau_m
-                tr.lI[j] += impulse * tr.before[j, 2] * ratio
-                tr.lV[j] += impulse * tr.before[j, 0]
-        _add_event(tr, W, G, e, sources[e], c.tau_s, send_back)
+                lI[j] += impulse * tr.before[j, 2] * ratio
+                lV[j] += impulse * tr.before[j, 0]
+        from_input[e] += _add_event(lV, lI, W[sources[e]], G[sources[e]], c.tau_s)
 
 
 # ------------------------------------------------------------------- losses
@@ -418,20 +415,21 @@ def run_samples(  # type: ignore[no-untyped-def]
     for q in range(samples.shape[0]):
         begin, stop = offsets[samples[q]], offsets[samples[q] + 1]
         out = said[q]
+        t, src, n = times[begin:stop], sources[begin:stop], stop - begin
         for k in range(layers):
-            if k == 0:
-                t, src, n = times[begin:stop], sources[begin:stop], stop - begin
-            else:
-                t, src, n = traces[k - 1].sorted_time, traces[k - 1].sorted_neuron, n_spikes[k - 1]
+            tr = traces[k]
             n_events[k] = n
-            if k == layers - 1 and not spiking:
-                forward_leaky(c, traces[k], weights[k], t, src, n, out)
+            last = k == layers - 1
+            if last and not spiking:
+                forward_leaky(c, tr, weights[k], t, src, n, out)
             else:
-                last = k == layers - 1
-                n_spikes[k] = forward_spiking(c, traces[k], weights[k], t, src, n, last)
-                if n_spikes[k] == OVERFLOW:
+                n = forward_spiking(c, tr, weights[k], t, src, n, last)
+                if n == OVERFLOW:
                     return k
-                counters[OUTPUT if last else HIDDEN] += n_spikes[k]
+                n_spikes[k] = n
+                counters[OUTPUT if last else HIDDEN] += n
+                if not last:
+                    t, src = tr.sorted_time, tr.sorted_neuron
         top = traces[layers - 1]
         if spiking:
             out[:] = np.inf
@@ -449,10 +447,7 @@ def run_samples(  # type: ignore[no-untyped-def]
                 counters[SILENT] += 1
                 if loss[3] > 0.0:
                     # All else is zero: teach the label's output, which never reset, by its largest voltage.
-                    k = layers - 1
-                    t = times[begin:stop] if k == 0 else traces[k - 1].sorted_time
-                    src = sources[begin:stop] if k == 0 else traces[k - 1].sorted_neuron
-                    forward_leaky(c, top, weights[k], t, src, n_events[k], by_said)
+                    forward_leaky(c, top, weights[layers - 1], t, src, n_events[layers - 1], by_said)
                     by_said[:] = 0.0
                     by_said[label] = -loss[3]
                     leaky = True
@@ -462,16 +457,15 @@ def run_samples(  # type: ignore[no-untyped-def]
             for k in range(n_spikes[layers - 1]):
                 top.error[k] = by_said[top.sorted_neuron[k]]
         for k in range(layers - 1, -1, -1):
-            src = sources[begin:stop] if k == 0 else traces[k - 1].sorted_neuron
-            send_back = k > 0 or back_to_input
+            tr, n = traces[k], n_events[k]
+            if k < layers - 1:
+                src = sources[begin:stop] if k == 0 else traces[k - 1].sorted_neuron
             if k == layers - 1 and leaky:
-                backward_leaky(c, traces[k], weights[k], gradients[k], src, n_events[k], by_said, send_back)
+                backward_leaky(c, tr, weights[k], gradients[k], src, n, by_said)
             else:
-                counters[CLIPPED] += backward_spiking(
-                    c, traces[k], weights[k], gradients[k], src, n_events[k], n_spikes[k], send_back
-                )
+                counters[CLIPPED] += backward_spiking(c, tr, weights[k], gradients[k], src, n, n_spikes[k])
             if k > 0:
-                traces[k - 1].error[: n_spikes[k - 1]] = traces[k].from_input[: n_spikes[k - 1]]
+                traces[k - 1].error[:n] = tr.from_input[:n]
         if back_to_input:
             by_input[begin:stop] = traces[0].from_input[: stop - begin]
     return -1
