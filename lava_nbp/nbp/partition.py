@@ -157,10 +157,11 @@ def _one_to_one(circuit: Circuit, population: str) -> list[Connection]:
 def _error_pairs(circuit: Circuit) -> Iterator[Part]:
     """Pairs (pos, neg) with exactly the synapses of ErrorNeurons."""
     names = [p.name for p in circuit.populations if p.gated and p.bias == GATED_BIAS and p.name != circuit.output]
-    for pos in names:
-        for neg in names:
-            if not (_is_whole(circuit, pos, 3) and _is_whole(circuit, neg, 4)):
-                continue
+    threes, fours = (
+        [name for name in names if _is_plain(circuit, name) and _counts(circuit, name) == (n, {0})] for n in (3, 4)
+    )
+    for pos in threes:
+        for neg in fours:
             lo, t, s, hi = _error_inputs(circuit, pos, neg)
             into_pos, into_neg = (
                 {(c.pre, c.role, c.weight) for c in _one_to_one(circuit, name)} for name in (pos, neg)
@@ -183,12 +184,17 @@ def _error_inputs(circuit: Circuit, pos: str, neg: str) -> tuple[str, str, str, 
     return pre(pos, GATE), t, pre(pos, ANTI_RELAY), pre(neg, ANTI_RELAY, but=t)
 
 
-def _is_whole(circuit: Circuit, population: str, n: int) -> bool:
-    """Whether n undelayed one-to-one synapses are all that reaches a population."""
+def _counts(circuit: Circuit, population: str) -> tuple[int, set[int]]:
+    """How many one-to-one synapses reach each neuron of a population, and with which delays."""
     reaching = _one_to_one(circuit, population)
+    return len(reaching), {c.delay for c in reaching}
+
+
+def _is_plain(circuit: Circuit, population: str) -> bool:
+    """Whether nothing but gates and one-to-one synapses reaches a population, and it is not the output."""
     dense = any(p.post == population for p in circuit.projections)
     sources = any(s.population == population for s in circuit.sources)
-    return len(reaching) == n and not any(c.delay for c in reaching) and not dense and not sources
+    return not dense and not sources and population != circuit.output
 
 
 def _surrogates(circuit: Circuit) -> Iterator[Part]:
@@ -213,17 +219,14 @@ def _fires_above(circuit: Circuit, projection: DenseProjection) -> int | None:
 def _box(circuit: Circuit, members: Mapping[str, str]) -> dict[str, str]:
     for p in circuit.populations:
         reaching = {(c.pre, c.weight) for c in _one_to_one(circuit, p.name)}
-        delays = {c.delay for c in _one_to_one(circuit, p.name)}
-        dense = any(q.post == p.name for q in circuit.projections) or p.name == circuit.output
-        if reaching == {(members["lo"], RELAY), (members["hi"], ANTI_RELAY)} and len(delays) == 1 and not dense:
+        n, delays = _counts(circuit, p.name)
+        from_copies = reaching == {(members["lo"], RELAY), (members["hi"], ANTI_RELAY)} and n == 2 and len(delays) == 1
+        if from_copies and _is_plain(circuit, p.name):
             return {"box": p.name}
     return {}
 
 
 def _is_memory(circuit: Circuit, population: str) -> bool:
     """Whether relays from one population are all that reaches it."""
-    reaching = _one_to_one(circuit, population)
-    other = any(p.post == population for p in circuit.projections) or population == circuit.output
-    sources = any(s.population == population for s in circuit.sources)
-    weights = {c.weight for c in reaching}
-    return len({c.pre for c in reaching}) == 1 and weights == {RELAY} and not other and not sources
+    reaching = {(c.pre, c.weight) for c in _one_to_one(circuit, population)}
+    return len(reaching) == 1 and {weight for _, weight in reaching} == {RELAY} and _is_plain(circuit, population)

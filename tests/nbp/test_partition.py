@@ -5,7 +5,15 @@ from dataclasses import replace
 import pytest
 
 from lava_nbp.errors import CircuitError
-from lava_nbp.nbp.circuit import Circuit, Connection, DenseProjection, Population, inference_circuit, training_circuit
+from lava_nbp.nbp.circuit import (
+    Circuit,
+    Connection,
+    DenseProjection,
+    Population,
+    Source,
+    inference_circuit,
+    training_circuit,
+)
 from lava_nbp.nbp.gated_group import Gate, Synapses
 from lava_nbp.nbp.partition import (
     check_chain_delays,
@@ -90,6 +98,15 @@ def test_a_surrogate_without_a_box_and_a_box_of_its_own():
     circuit = training_circuit(6, 5, 4)
     changed = tuple(replace(c, delay=2) if (c.pre, c.post) == ("h1_hi", "c_h1") else c for c in circuit.connections)
     parts = named(replace(circuit, connections=changed))
+    assert parts["h1", "h1_lo", "h1_hi"].kind == "surrogate"
+    assert parts[("c_h1",)].kind == "lif"
+
+
+def test_a_box_that_a_source_reaches_is_none():
+    """The Process would have no port for it."""
+    circuit = training_circuit(6, 5, 4)
+    more = replace(circuit, sources=(*circuit.sources, Source("mask", "c_h1", 7)))
+    parts = named(more)
     assert parts["h1", "h1_lo", "h1_hi"].kind == "surrogate"
     assert parts[("c_h1",)].kind == "lif"
 
