@@ -148,14 +148,13 @@ def _primitives(seed: int) -> dict[str, Any]:
     report: dict[str, Any] = {"layers": list(layers)}
     for key, target in (("one_process_", "lava"), ("", "lava-primitives")):
         begin = time.perf_counter()
-        executor = make_executor(target, layers, weights, granularity="step")
+        executor = LavaExecutor(layers, weights, target=target, granularity="step")
         start = time.perf_counter() - begin
         with executor:
             executor.train(x[:5], t[:5])
             begin = time.perf_counter()
             executor.train(x[5 : 5 + n], t[5 : 5 + n])
             report[f"{key}ms_per_step"] = 1000 * (time.perf_counter() - begin) / (n * executor.circuit.period)
-            assert isinstance(executor, LavaExecutor)
             processes = executor.processes
             begin = time.perf_counter()
         report |= {} if key else {"start_seconds": start, "stop_seconds": time.perf_counter() - begin}

@@ -127,8 +127,8 @@ class Result:
     said : (samples, classes)
         First spike times in ms (inf: silent), or largest voltages.
     hidden_spikes, silent_labels, clipped : int
-        Spikes of the hidden layers; samples whose label's output was silent, so that they
-        taught nothing; spikes at which I - theta was below the floor.
+        Spikes of the hidden layers; samples whose label's output was silent (what they teach is
+        a policy, see `TTFSLoss`); spikes at which I - theta was below the floor.
     voltages : bool
         `said` holds largest voltages: more is better.
     """
@@ -294,7 +294,7 @@ class EventPropEngine:
         given: Float64Array | None = None,
     ) -> tuple[Result, Float64Array]:
         samples = np.ascontiguousarray(samples, dtype=np.int64)
-        self._make_room(trains)
+        self._make_room(trains.offsets[samples + 1] - trains.offsets[samples])
         spiking = isinstance(self.loss, TTFSLoss)
         loss = astuple(self.loss) if isinstance(self.loss, TTFSLoss) else (1.0, 1.0, 0.0, 0.0)
         said = np.zeros((len(samples), self.sizes[-1]))
@@ -331,8 +331,9 @@ class EventPropEngine:
         result = Result(said, int(total[HIDDEN]), int(total[SILENT]), int(total[CLIPPED]), not spiking)
         return result, by_input
 
-    def _make_room(self, trains: SpikeTrains) -> None:
-        needed = int(np.diff(trains.offsets).max(initial=0))
+    def _make_room(self, spikes: NDArray[np.int64]) -> None:
+        """Traces that hold samples of so many input spikes."""
+        needed = int(spikes.max(initial=0))
         if needed <= self._max_events and self._parts:
             return
         self._max_events = needed
@@ -353,10 +354,11 @@ class EventPropEngine:
         classes = self.sizes[-1]
         if array.shape != (n,) or not np.issubdtype(array.dtype, np.integer):
             raise InputError(f"labels have shape {array.shape} and dtype {array.dtype}, but must be {n} integers")
-        bad = (array < 0) | (array >= classes)
-        if bad.any():
-            raise InputError(f"label {array[bad][0]} is outside the classes 0 .. {classes - 1}")
-        return array.astype(np.int64)
+        # Every batch comes by here with the labels of the whole data set: no copies.
+        if array.min(initial=0) < 0 or array.max(initial=0) >= classes:
+            bad = array[(array < 0) | (array >= classes)]
+            raise InputError(f"label {bad[0]} is outside the classes 0 .. {classes - 1}")
+        return array.astype(np.int64, copy=False)
 
 
 def _parts_of(n_samples: int) -> int:

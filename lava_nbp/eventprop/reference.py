@@ -8,7 +8,7 @@ fused or reordered as in the engine.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,7 @@ class Run:
     peak_spikes: NDArray[np.int64]
     peak_slopes: Float64Array
     end: float
-    first: Float64Array = field(default_factory=lambda: np.zeros(0))
+    first: Float64Array
 
 
 def forward(
@@ -134,18 +134,11 @@ def forward(
             I[0] = I[0] + weights[0][i]
         else:
             break
-    run = Run(spikes, peaks, peak_times, peak_spikes, peak_slopes, end)
-    run.first = first_spike_times(run, n_layers - 1, weights[-1].shape[1])
-    return run
-
-
-def first_spike_times(run: Run, layer: int, n: int) -> Float64Array:
-    """First spike of every neuron of a layer, ms; inf for a silent one."""
-    first = np.full(n, np.inf)
-    for spike in reversed(run.spikes):
-        if spike.layer == layer:
+    first = np.full(len(peaks), np.inf)
+    for spike in reversed(spikes):
+        if spike.layer == n_layers - 1:
             first[spike.neuron] = spike.time
-    return first
+    return Run(spikes, peaks, peak_times, peak_spikes, peak_slopes, end, first)
 
 
 def gradient(
