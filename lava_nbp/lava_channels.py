@@ -3,9 +3,9 @@
 A channel of Lava 0.10.0 has a thread at each end that turns semaphores into a
 queue, so that one process can wait for several channels at once. Most never do:
 a model receives from one port after the other. Waiting directly makes a Lava
-step several times faster (`lava-nbp bench`). Only networks with RefPorts, or
-with asynchronous models, wait for several channels; they keep Lava's channels
-(see `lava_runtime`).
+step faster (CONTRIBUTING has figures). Only networks with RefPorts, or with
+asynchronous models, wait for several channels; they keep Lava's channels (see
+`lava_runtime`).
 """
 
 from __future__ import annotations
@@ -37,8 +37,7 @@ class DirectSendPort(CspSendPort):  # type: ignore[misc]
         """Copy an array of the channel's shape into the ring."""
         if data.shape != self._shape:
             raise AssertionError(
-                f"port {self._name!r} sends an array of shape {data.shape}, but its channel has shape {self._shape}: "
-                f"Mismatch"
+                f"port {self._name!r} sends an array of shape {data.shape}, but its channel has shape {self._shape}"
             )
         if self._free:
             self._free -= 1
