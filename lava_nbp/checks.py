@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from lava_nbp.errors import InputError, LavaNBPError
 
@@ -31,3 +34,24 @@ def check_integer(
         return int(value)
     limit = f"an integer of {low} or more" if high is None else f"an integer in {low} .. {high}"
     raise error(f"{what} is {value!r}, but must be {limit}" + (f"; {cure}" if cure else ""))
+
+
+def check_labels(labels: Any, n: int | None, n_classes: int) -> NDArray[np.int64]:
+    """Return labels (n,) as int64 if they are integers in 0 .. n_classes - 1; n None: any number.
+
+    Raises
+    ------
+    InputError
+        Names the first label that is none, or the shape and type.
+    """
+    array = np.asarray(labels)
+    if array.ndim != 1 or n not in (None, len(array)) or not np.issubdtype(array.dtype, np.integer):
+        wanted = "one integer per sample" if n is None else f"{n} integers, one per sample"
+        raise InputError(f"labels have shape {array.shape} and dtype {array.dtype}, but must be {wanted}")
+    # Every batch of a training run may come by here with the labels of the whole data set: no copies.
+    if array.min(initial=0) < 0 or array.max(initial=0) >= n_classes:
+        i = int(np.argmax((array < 0) | (array >= n_classes)))
+        raise InputError(
+            f"labels[{i}] is {array[i]}, outside the classes 0 .. {n_classes - 1}; this network has {n_classes} outputs"
+        )
+    return array.astype(np.int64, copy=False)

@@ -1,10 +1,15 @@
-"""Names of the targets: what can run a circuit. All give the same bits."""
+"""Names of the targets: what can run a circuit, and what can run an EventProp network."""
 
 from __future__ import annotations
 
 from typing import Literal, get_args
 
+#: nBP: all give the same bits.
 Target = Literal["reference", "sample", "spiking", "lava", "lava-primitives"]
 TARGETS: tuple[str, ...] = get_args(Target)
+#: EventProp: continuous time, or fixed steps and integers; of the latter all give the same bits.
+EventPropTarget = Literal["continuous", "clocked", "lava", "lava-primitives"]
+EVENTPROP_TARGETS: tuple[str, ...] = get_args(EventPropTarget)
+CLOCKED_TARGETS = ("clocked", "lava", "lava-primitives")
 #: Those that Lava runs.
 LAVA_TARGETS = ("lava", "lava-primitives")

@@ -86,34 +86,81 @@ def load_dataset(
     InputError
         An encoding or split that the images do not allow.
     """
+    splits = load_image_splits(
+        name, root=root, path=path, margin=margin, side=side, validation=validation, train=train, test=test,
+        download=download, verify=verify,
+    )  # fmt: skip
+
+    def encode(split: ImageSplit) -> Split:
+        return Split(binarise(split.images, threshold, splits.full_scale), split.y)
+
+    return Dataset(
+        name=name,
+        train=encode(splits.train),
+        validation=encode(splits.validation),
+        test=encode(splits.test),
+        classes=splits.classes,
+        image_shape=(splits.train.images.shape[1], splits.train.images.shape[2]),
+    )
+
+
+@dataclass(frozen=True)
+class ImageSplit:
+    """Images (n, height, width) and labels y (n,)."""
+
+    images: NDArray[Any]
+    y: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ImageSplits:
+    """Three disjoint splits of images from 0 to `full_scale`, and the names of the classes."""
+
+    train: ImageSplit
+    validation: ImageSplit
+    test: ImageSplit
+    full_scale: float
+    classes: tuple[str, ...]
+
+
+def load_image_splits(
+    name: str,
+    *,
+    root: str | None = None,
+    path: str | None = None,
+    margin: int = 0,
+    side: int | None = None,
+    validation: int = 0,
+    train: int | None = None,
+    test: int | None = None,
+    download: bool = False,
+    verify: bool = True,
+) -> ImageSplits:
+    """Load images, crop, down-sample and split them; arguments and errors as for `load_dataset`."""
     images = _load_images(name, root=root, path=path, download=download, verify=verify)
 
-    def encode(raw: NDArray[Any]) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-        shown = crop(raw, margin)
-        if side is not None:
-            shown = down_sample(shown, side)
-        return binarise(shown, threshold, images.full_scale), (shown.shape[1], shown.shape[2])
+    def shown(raw: NDArray[Any]) -> NDArray[Any]:
+        cropped = crop(raw, margin)
+        return cropped if side is None else down_sample(cropped, side)
 
-    x, shape = encode(images.train_images)
-    x_test, _ = encode(images.test_images)
+    x, x_test = shown(images.train_images), shown(images.test_images)
     y, y_test = images.train_labels, images.test_labels
     if not 0 <= validation < len(y):
         raise InputError(f"data.validation is {validation}, but {name} has {len(y)} training samples; hold back fewer")
     if validation:
         order = np.random.default_rng(_SPLIT_SEED).permutation(len(y))
         held, kept = np.sort(order[:validation]), np.sort(order[validation:])
-        validation_split = Split(x[held], y[held])
+        validation_split = ImageSplit(x[held], y[held])
         x, y = x[kept], y[kept]
     else:
-        validation_split = Split(x[:0], y[:0])
-    train, test = _limit("train", train, len(y), name), _limit("test", test, len(y_test), name)
-    return Dataset(
-        name=name,
-        train=Split(x[:train], y[:train]),
+        validation_split = ImageSplit(x[:0], y[:0])
+    train, test = limit("train", train, len(y), name), limit("test", test, len(y_test), name)
+    return ImageSplits(
+        train=ImageSplit(x[:train], y[:train]),
         validation=validation_split,
-        test=Split(x_test[:test], y_test[:test]),
+        test=ImageSplit(x_test[:test], y_test[:test]),
+        full_scale=images.full_scale,
         classes=images.classes,
-        image_shape=shape,
     )
 
 
@@ -129,7 +176,14 @@ def _load_images(name: str, *, root: str | None, path: str | None, download: boo
     raise InputError(f"data.name is {name!r}, but must be digits, mnist, fashion_mnist or npz")
 
 
-def _limit(what: str, wanted: int | None, there: int, name: str) -> int:
+def limit(what: str, wanted: int | None, there: int, name: str) -> int:
+    """How many samples of a split to use.
+
+    Raises
+    ------
+    InputError
+        If more are wanted than there are.
+    """
     if wanted is not None and not 1 <= wanted <= there:
         raise InputError(f"data.{what} is {wanted}, but {name} has {there} such samples; use 1 .. {there}")
     return there if wanted is None else wanted

@@ -59,4 +59,5 @@ def _area_means(n: int, side: int) -> NDArray[np.float64]:
 
 def binarise(images: NDArray[Any], threshold: float, full_scale: float) -> NDArray[np.uint8]:
     """One spike per pixel brighter than `threshold` (of `full_scale`); (n, ...) becomes (n, pixels) uint8."""
-    return (images.reshape(len(images), -1) > threshold * full_scale).astype(np.uint8)
+    flat = images.reshape(len(images), int(np.prod(images.shape[1:])))
+    return (flat > threshold * full_scale).astype(np.uint8)

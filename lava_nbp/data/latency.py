@@ -43,7 +43,7 @@ def pixel_latency(images: NDArray[np.uint8], early: float, late: float, darkest:
         raise InputError(f"images have dtype {images.dtype}, but must be uint8, 0 .. 255")
     if not 0 <= darkest < 255:
         raise InputError(f"darkest is {darkest}, but must be a grey level in 0 .. 254")
-    pixels = images.reshape(len(images), -1)
+    pixels = images.reshape(len(images), int(np.prod(images.shape[1:])))
     times = early + (255.0 - pixels) * ((late - early) / (255 - darkest))
     return np.where(pixels > darkest, times, np.inf)
 

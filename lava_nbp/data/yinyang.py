@@ -86,8 +86,17 @@ def load_yinyang(root: str | None = None) -> dict[str, tuple[Samples, Labels]]:
     DataError
         For a missing or damaged file.
     """
-    folder = Path(root or os.environ.get("LAVA_NBP_DATA", "")) / "YinYang"
+    folder = _folder(root)
     return {part: _read(folder, part) for part in ("train", "validation", "test")}
+
+
+def has_yinyang(root: str | None = None) -> bool:
+    """Whether there is a folder of the published samples; `root` as for `load_yinyang`."""
+    return _folder(root).is_dir()
+
+
+def _folder(root: str | None) -> Path:
+    return Path(root or os.environ.get("LAVA_NBP_DATA", "")) / "YinYang"
 
 
 def _read(folder: Path, part: str) -> tuple[Samples, Labels]:

@@ -1,4 +1,4 @@
-"""The EventProp engine: time-continuous, event-driven, any number of feed-forward layers, batches over threads.
+"""The EventProp engine: time-continuous, event-driven, any number of layers, batches over threads.
 
 Spike times are exact (Newton's method to machine precision), and so are gradients; see
 `lava_nbp.eventprop.reference` for the same thing without speed.
@@ -6,7 +6,7 @@ Spike times are exact (Newton's method to machine precision), and so are gradien
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from typing import Any, NamedTuple
@@ -14,11 +14,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.checks import check_integer
+from lava_nbp.checks import check_integer, check_labels
 from lava_nbp.errors import InputError, WeightError
-from lava_nbp.eventprop.engine_kernels import CLIPPED, HIDDEN, SILENT, Constants, Trace, adam, run_samples
+from lava_nbp.eventprop.engine_kernels import (
+    CLIPPED,
+    HIDDEN,
+    SILENT_LABELS,
+    SILENT_NEURONS,
+    Constants,
+    Trace,
+    run_samples,
+)
 from lava_nbp.eventprop.equations import Float64Array, NeuronParameters
 from lava_nbp.eventprop.losses import Loss, TTFSLoss
+from lava_nbp.eventprop.optimizers import OptimizerName, make_optimizer
+from lava_nbp.eventprop.policies import SilentPolicy
 
 #: A batch is cut into at most so many parts of at least so many samples, whatever the number of threads, so that
 #: sums of gradients do not depend on it.
@@ -126,18 +136,22 @@ class Result:
     ----------
     said : (samples, classes)
         First spike times in ms (inf: silent), or largest voltages.
-    hidden_spikes, silent_labels, clipped : int
-        Spikes of the hidden layers; samples whose label's output was silent (what they teach is
-        a policy, see `TTFSLoss`); spikes at which I - theta was below the floor.
+    hidden_spikes, silent_neurons, silent_labels, clipped : int
+        Spikes of the hidden layers; (sample, hidden neuron) pairs without any; samples whose label's output was
+        silent (what they teach is a policy, see `SilentPolicy`); spikes at which I - theta was below the floor.
     voltages : bool
         `said` holds largest voltages: more is better.
+    saturated : int
+        Adjoint variables that met the end of their register; the continuous engine has none.
     """
 
     said: Float64Array
-    hidden_spikes: int
-    silent_labels: int
-    clipped: int
+    hidden_spikes: int = 0
+    silent_neurons: int = 0
+    silent_labels: int = 0
+    clipped: int = 0
     voltages: bool = False
+    saturated: int = 0
 
     def ties(self) -> NDArray[np.bool_]:
         """Samples in which several outputs are first, or all are silent."""
@@ -153,7 +167,7 @@ class Result:
 
 
 class EventPropEngine:
-    """A feed-forward network of LIF neurons with exact gradients.
+    """A network of layers of LIF neurons with exact gradients.
 
     Parameters
     ----------
@@ -171,13 +185,28 @@ class EventPropEngine:
         Spikes per sample and layer that fit; by default 8 per neuron.
     threads : int
         Threads for the parts of a batch; results do not depend on it.
+    recurrent : sequence of (n, n) float or None, optional
+        Weights within each layer, (pre, post); None: a layer has none. An output layer that only integrates
+        can have none.
+    silent : SilentPolicy
+        What silent neurons are taught.
+    optimizer : {"adam", "sgd"}
+        What `train_batch` does with a gradient.
+
+    Attributes
+    ----------
+    weights : list of (pre, post)
+        One per layer.
+    matrices : list of arrays
+        All that is trained, and the order of gradients: `weights`, then recurrent weights of the
+        layers that have them.
 
     Raises
     ------
     WeightError
         For matrices that do not fit together, or entries that are not finite.
     InputError
-        For a trial, floor or number that is not positive.
+        For a trial, floor or number that is not positive, or a policy or optimizer that there is not.
     """
 
     def __init__(
@@ -190,8 +219,11 @@ class EventPropEngine:
         floor: float = 1e-9,
         max_spikes: int | None = None,
         threads: int = 1,
+        recurrent: Sequence[Any] | None = None,
+        silent: SilentPolicy | None = None,
+        optimizer: OptimizerName = "adam",
     ) -> None:
-        self.weights = _check_weights(weights)
+        self.weights = check_layers(weights)
         self.p, self.loss, self.end = p, loss, float(end)
         if not (np.isfinite(end) and end > 0):
             raise InputError(f"end of the trial is {end!r} ms, but must be positive and finite")
@@ -202,10 +234,16 @@ class EventPropEngine:
         self._caps = [8 * n + 64 if max_spikes is None else max_spikes for n in self.sizes[1:]]
         self._constants = _constants(p, floor, self.end)
         self._threads = threads
-        self._parts: list[tuple[tuple[Trace, ...], tuple[Float64Array, ...]]] = []
+        self._parts: list[_Part] = []
         self._max_events = 0
-        self._moments = [(np.zeros(w.size), np.zeros(w.size)) for w in self.weights]
-        self.steps = 0
+        self._loops = _check_loops(recurrent, self.sizes[1:], isinstance(loss, TTFSLoss))
+        self.matrices = [*self.weights, *(loop for loop in self._loops if loop.size)]
+        self.optimizer = make_optimizer(optimizer, self.matrices)
+        self.silent = silent or SilentPolicy()
+        if self.silent.name == "phantom" and self._loops[-1].size:
+            raise InputError("silent policy 'phantom' needs an output layer without recurrent weights; use another")
+        #: Derivative of the loss by every spike time of a neuron, of the policy "spike_count".
+        self._pulls = tuple(np.zeros(n) for n in self.sizes[1:])
 
     # -------------------------------------------------------------- running
 
@@ -263,27 +301,60 @@ class EventPropEngine:
     def train_batch(
         self, trains: SpikeTrains, labels: NDArray[np.int64], samples: NDArray[np.int64], rate: float
     ) -> Result:
-        """One step of Adam (beta 0.9, 0.999) along the mean gradient of a batch."""
+        """One step of the optimizer along the mean gradient of a batch, and what the policy does about silence."""
         result, gradients = self._learn(trains, labels, samples)
-        self.steps += 1
-        for w, g, (m, v) in zip(self.weights, gradients, self._moments, strict=True):
+        for g in gradients:
             g /= len(samples)
-            adam(w.reshape(-1), g.reshape(-1), m, v, self.steps, rate, 0.9, 0.999, 1e-8)
+        self.optimizer.step(gradients, rate)
+        if self.silent.name != "none":
+            self._mind_silence(len(samples))
         return result
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Copies of what training has to remember beside the weights, by name; `load_state` takes it back."""
+        pulls = {f"pull{k}": pull.copy() for k, pull in enumerate(self._pulls)}
+        return self.optimizer.state() | (pulls if self.silent.name == "spike_count" else {})
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from a `state`.
+
+        Raises
+        ------
+        InputError
+            If it is that of another network, optimizer or policy.
+        """
+        pulls = {name: array for name, array in state.items() if name.startswith("pull")}
+        self.optimizer.load({name: array for name, array in state.items() if name not in pulls})
+        for k, pull in enumerate(self._pulls if pulls else ()):
+            pull[...] = pulls[f"pull{k}"]
+
+    def _mind_silence(self, n_samples: int) -> None:
+        counts = [
+            np.sum([part.counts[k] for part in self._parts[: _parts_of(n_samples)]], axis=0)
+            for k in range(len(self.weights))
+        ]
+        if self.silent.name == "bump":
+            spiking = self.weights if isinstance(self.loss, TTFSLoss) else self.weights[:-1]
+            for w, count in zip(spiking, counts, strict=False):
+                w[:, count == 0] += self.silent.strength
+        elif self.silent.name == "spike_count":
+            for pull, count in zip(self._pulls[:-1], counts, strict=False):
+                pull[...] = self.silent.strength * (self.silent.target - count / n_samples)
 
     # ------------------------------------------------------------- internals
 
     def _learn(self, trains: SpikeTrains, labels: Any, samples: Any) -> tuple[Result, tuple[Float64Array, ...]]:
-        result, _ = self._run(trains, samples, learn=True, labels=self._check_labels(labels, len(trains)))
+        checked = check_labels(labels, len(trains), self.sizes[-1])
+        result, _ = self._run(trains, samples, learn=True, labels=checked)
         return result, self._sum_of_parts(len(samples))
 
     def _sum_of_parts(self, n_samples: int) -> tuple[Float64Array, ...]:
-        """Gradients of a batch, in the arrays of its first part."""
-        gradients = self._parts[0][1]
-        for _, others in self._parts[1 : _parts_of(n_samples)]:
-            for g, other in zip(gradients, others, strict=True):
+        """Gradients of a batch, in the arrays of its first part, in the order of `matrices`."""
+        first, *rest = self._parts[: _parts_of(n_samples)]
+        for part in rest:
+            for g, other in zip(first.gradients + first.by_loops, part.gradients + part.by_loops, strict=True):
                 g += other
-        return gradients
+        return first.gradients + tuple(g for g in first.by_loops if g.size)
 
     def _run(
         self,
@@ -296,23 +367,23 @@ class EventPropEngine:
         samples = np.ascontiguousarray(samples, dtype=np.int64)
         self._make_room(trains.offsets[samples + 1] - trains.offsets[samples])
         spiking = isinstance(self.loss, TTFSLoss)
-        loss = astuple(self.loss) if isinstance(self.loss, TTFSLoss) else (1.0, 1.0, 0.0, 0.0)
+        loss = astuple(self.loss) if isinstance(self.loss, TTFSLoss) else (1.0, 1.0, 0.0)
+        loss = (*loss, self.silent.strength_of("phantom"))
         said = np.zeros((len(samples), self.sizes[-1]))
         by_input = np.zeros(0 if given is None else len(trains.times))
         n_parts = _parts_of(len(samples))
-        counters = np.zeros((n_parts, 4), dtype=np.int64)
+        counters = np.zeros((n_parts, 5), dtype=np.int64)
         bounds = np.linspace(0, len(samples), n_parts + 1).astype(int)
 
         def part(k: int) -> int:
-            traces, gradients = self._parts[k]
-            for g in gradients if learn else ():
-                g[...] = 0.0
-            mine = slice(bounds[k], bounds[k + 1])
+            mine, rows = self._parts[k], slice(bounds[k], bounds[k + 1])
+            for array in (*mine.gradients, *mine.by_loops, *mine.counts) if learn else ():
+                array[...] = 0
             failed: int = run_samples(
-                self._constants, traces, tuple(self.weights), gradients, *trains, samples[mine],
-                np.zeros(0, np.int64) if labels is None else labels,
-                np.zeros((0, 0)) if given is None else given[mine],
-                spiking, loss, learn, said[mine], by_input, counters[k],
+                self._constants, mine.traces, tuple(self.weights), self._loops, mine.gradients, mine.by_loops, mine.counts,
+                self._pulls, *trains, samples[rows], np.zeros(0, np.int64) if labels is None else labels,
+                np.zeros((0, 0)) if given is None else given[rows],
+                spiking, loss, learn, said[rows], by_input, counters[k],
             )  # fmt: skip
             return failed
 
@@ -328,7 +399,10 @@ class EventPropEngine:
                 f"smaller weights"
             )
         total = counters.sum(axis=0)
-        result = Result(said, int(total[HIDDEN]), int(total[SILENT]), int(total[CLIPPED]), not spiking)
+        hidden, silent_neurons, silent_labels, clipped = (
+            int(total[k]) for k in (HIDDEN, SILENT_NEURONS, SILENT_LABELS, CLIPPED)
+        )
+        result = Result(said, hidden, silent_neurons, silent_labels, clipped, not spiking)
         return result, by_input
 
     def _make_room(self, spikes: NDArray[np.int64]) -> None:
@@ -339,33 +413,40 @@ class EventPropEngine:
         self._max_events = needed
         events = [needed, *self._caps[:-1]]
         self._parts = [
-            (
+            _Part(
                 tuple(
-                    _make_trace(n_events, n, cap)
-                    for n_events, n, cap in zip(events, self.sizes[1:], self._caps, strict=True)
+                    _make_trace(n_events + (cap if loop.size else 0), n, cap)
+                    for n_events, n, cap, loop in zip(events, self.sizes[1:], self._caps, self._loops, strict=True)
                 ),
                 tuple(np.zeros_like(w) for w in self.weights),
+                tuple(np.zeros_like(w) for w in self._loops),
+                tuple(np.zeros(n, dtype=np.int64) for n in self.sizes[1:]),
             )
             for _ in range(_PARTS)
         ]
 
-    def _check_labels(self, labels: Any, n: int) -> NDArray[np.int64]:
-        array = np.asarray(labels)
-        classes = self.sizes[-1]
-        if array.shape != (n,) or not np.issubdtype(array.dtype, np.integer):
-            raise InputError(f"labels have shape {array.shape} and dtype {array.dtype}, but must be {n} integers")
-        # Every batch comes by here with the labels of the whole data set: no copies.
-        if array.min(initial=0) < 0 or array.max(initial=0) >= classes:
-            bad = array[(array < 0) | (array >= classes)]
-            raise InputError(f"label {bad[0]} is outside the classes 0 .. {classes - 1}")
-        return array.astype(np.int64, copy=False)
+
+class _Part(NamedTuple):
+    """What a part of a batch works in: a trace, gradients and spike counts per layer."""
+
+    traces: tuple[Trace, ...]
+    gradients: tuple[Float64Array, ...]
+    by_loops: tuple[Float64Array, ...]
+    counts: tuple[NDArray[np.int64], ...]
 
 
 def _parts_of(n_samples: int) -> int:
     return max(1, min(_PARTS, n_samples // _SAMPLES))
 
 
-def _check_weights(weights: Sequence[Any]) -> list[Float64Array]:
+def check_layers(weights: Sequence[Any]) -> list[Float64Array]:
+    """Return checked float64 copies of the matrices of a feed-forward network.
+
+    Raises
+    ------
+    WeightError
+        For matrices that do not fit together, or entries that are not finite.
+    """
     if not len(weights):
         raise WeightError("no weights; give a matrix (pre, post) per layer")
     matrices = [np.array(w, dtype=np.float64, order="C") for w in weights]
@@ -378,6 +459,24 @@ def _check_weights(weights: Sequence[Any]) -> list[Float64Array]:
         if not np.isfinite(w).all():
             raise WeightError(f"weights of layer {k + 1} hold {w[~np.isfinite(w)][0]}, but must be finite")
     return matrices
+
+
+def _check_loops(recurrent: Sequence[Any] | None, sizes: Sequence[int], spiking: bool) -> tuple[Float64Array, ...]:
+    """Recurrent weights of every layer; an empty matrix where there are none."""
+    given = [None] * len(sizes) if recurrent is None else list(recurrent)
+    if len(given) != len(sizes):
+        raise WeightError(f"{len(given)} recurrent matrices for {len(sizes)} layers; give one or None per layer")
+    loops = []
+    for k, (loop, n) in enumerate(zip(given, sizes, strict=True)):
+        matrix = np.zeros((0, 0)) if loop is None else np.array(loop, dtype=np.float64, order="C")
+        if loop is not None and (matrix.shape != (n, n) or not np.isfinite(matrix).all()):
+            raise WeightError(
+                f"recurrent weights of layer {k + 1} have shape {matrix.shape}, but must be ({n}, {n}), and finite"
+            )
+        loops.append(matrix)
+    if loops[-1].size and not spiking:
+        raise WeightError("the output layer only integrates and has no spikes, but recurrent weights; give it None")
+    return tuple(loops)
 
 
 def _constants(p: NeuronParameters, floor: float, end: float) -> Constants:
@@ -406,5 +505,5 @@ def _make_trace(n_events: int, n: int, cap: int) -> Trace:
         V=reals(n), I=reals(n), lV=reals(n), lI=reals(n), last=integers(n),
         time=reals(cap), neuron=integers(cap), interval=integers(cap), current=reals(cap),
         before=reals(cap, 3), behind=reals(cap, 3), previous=integers(cap), order=integers(cap),
-        sorted_time=reals(cap), sorted_neuron=integers(cap), error=reals(cap),
+        sorted_time=reals(cap), sorted_neuron=integers(cap), error=reals(cap), event=integers(n_events),
     )  # fmt: skip

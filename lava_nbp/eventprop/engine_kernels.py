@@ -59,6 +59,7 @@ class Trace(NamedTuple):
     sorted_time: NDArray[np.float64]
     sorted_neuron: NDArray[np.int64]
     error: NDArray[np.float64]  #: (spikes,) error that reaches each spike from behind, in the order of time
+    event: NDArray[np.int64]  #: (events,) of a recurrent layer: input event, or -1 - spike
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -296,6 +297,94 @@ def backward_spiking(c, tr, W, G, sources, n_events, n_spikes):  # type: ignore[
 
 
 @njit(cache=True, nogil=True)
+def forward_recurrent(c, tr, W, R, times, sources, n_events):  # type: ignore[no-untyped-def]
+    """Run a layer whose spikes also reach itself; the numbers of spikes (or OVERFLOW) and of events.
+
+    Every spike changes what follows, so events are the input's and the layer's own, one after
+    the other, and an interval ends with the first neuron that crosses.
+    """
+    V, I, V_end = tr.V, tr.I, tr.lV  # noqa: E741 - the paper's symbol; lV is free until the backward pass
+    V[:] = 0.0
+    I[:] = 0.0
+    tr.last[:] = -1
+    count, n_merged, e, spiking = 0, 0, 0, -1
+    if n_events == 0:
+        return 0, 0
+    now = times[0]
+    while True:
+        if spiking >= 0:
+            row = R[spiking]
+            tr.event[n_merged] = -count  # -1 - spike
+        else:
+            row = W[sources[e]]
+            tr.event[n_merged] = e
+            e += 1
+        stop = times[e] if e < n_events else c.end
+        rest = stop - now
+        h, a, b = rest, math.exp(-rest / c.tau_m), math.exp(-rest / c.tau_s)
+        g, b_whole = _response(rest, a, b, c), b
+        for j in range(V.shape[0]):
+            I[j] += row[j]
+            V_end[j] = V[j] * a + I[j] * g
+        spiking = -1
+        for j in range(V.shape[0]):
+            if I[j] > c.theta and _may_cross(V[j], I[j], V_end[j], I[j] * b_whole, c):
+                crossing, x, y = _crossing(V[j], I[j], h, c)
+                if crossing >= 0.0 and (spiking < 0 or crossing < h):
+                    h, a, b, spiking = crossing, x, y, j
+        if spiking >= 0:
+            g = _response(h, a, b, c)
+        tr.alpha[n_merged] = a
+        tr.beta[n_merged] = b
+        tr.gamma[n_merged] = g
+        n_merged += 1
+        for j in range(V.shape[0]):
+            V[j] = V[j] * a + I[j] * g
+            I[j] *= b
+        now += h
+        if spiking >= 0:
+            if count == tr.time.shape[0]:
+                return OVERFLOW, 0
+            V[spiking] = 0.0
+            tr.time[count] = now
+            tr.sorted_time[count] = now
+            tr.neuron[count] = spiking
+            tr.sorted_neuron[count] = spiking
+            tr.order[count] = count
+            tr.current[count] = I[spiking]
+            tr.previous[count] = tr.last[spiking]
+            tr.last[spiking] = count
+            count += 1
+        elif e == n_events:
+            return count, n_merged
+
+
+@njit(cache=True, nogil=True)
+def backward_recurrent(c, tr, W, G, R, G_loop, sources, n_merged):  # type: ignore[no-untyped-def]
+    """Adjoint pass of a recurrent layer. Returns how often I - theta was below the floor."""
+    lV, lI = tr.lV, tr.lI
+    lV[:] = 0.0
+    lI[:] = 0.0
+    ratio = c.tau_m / c.tau_s
+    clipped = 0
+    for m in range(n_merged - 1, -1, -1):
+        _flow_back(lV, lI, tr.alpha[m], tr.beta[m], tr.gamma[m] * ratio)
+        e = tr.event[m]
+        if e >= 0:
+            tr.from_input[e] = _add_event(lV, lI, W[sources[e]], G[sources[e]], c.tau_s)
+            continue
+        s = -1 - e
+        j = tr.neuron[s]
+        error = tr.error[s] + _add_event(lV, lI, R[j], G_loop[j], c.tau_s)
+        gap = tr.current[s] - c.theta
+        if gap < c.floor:
+            gap = c.floor
+            clipped += 1
+        lV[j] += (c.theta * lV[j] + error) / gap
+    return clipped
+
+
+@njit(cache=True, nogil=True)
 def forward_leaky(c, tr, W, times, sources, n_events, peaks):  # type: ignore[no-untyped-def]
     """Run a layer that only integrates, and find the largest voltage of each neuron.
 
@@ -392,19 +481,21 @@ def softmax_by_peaks(peaks, label, by_peaks):  # type: ignore[no-untyped-def]
 
 # ------------------------------------------------------------------ samples
 
-#: Counters of a run: spikes of hidden layers, spikes of a spiking output, silent label outputs, clipped denominators.
-HIDDEN, OUTPUT, SILENT, CLIPPED = range(4)
+#: Counters of a run: spikes of hidden layers, spikes of a spiking output, silent label outputs, clipped denominators,
+#: and (sample, hidden neuron) pairs without a spike.
+HIDDEN, OUTPUT, SILENT_LABELS, CLIPPED, SILENT_NEURONS = range(5)
 
 
 @njit(cache=True, nogil=True)
 def run_samples(  # type: ignore[no-untyped-def]
-    c, traces, weights, gradients, times, sources, offsets, samples, labels, given, spiking, loss, learn, said,
-    by_input, counters,
+    c, traces, weights, loops, gradients, loop_gradients, counts, pulls, times, sources, offsets, samples, labels, given,
+    spiking, loss, learn, said, by_input, counters,
 ):  # fmt: skip
     """Run samples forward, and backward if `learn`; `said` gets first spike times or largest voltages, a row each.
 
     The derivative by what is said is that of the loss, or, if there are rows in `given`, those; then
-    `by_input` gets the derivative by the time of every input spike, too.
+    `by_input` gets the derivative by the time of every input spike, too. `loops` are recurrent weights (empty: none).
+    `counts` gets the spikes of every neuron; `pulls` are derivatives by the times of all spikes of a neuron.
     Returns -1, or the layer whose spikes did not fit.
     """
     back_to_input = given.shape[0] > 0
@@ -412,6 +503,7 @@ def run_samples(  # type: ignore[no-untyped-def]
     by_said = np.zeros(said.shape[1])
     n_spikes = np.zeros(layers, dtype=np.int64)
     n_events = np.zeros(layers, dtype=np.int64)
+    n_merged = np.zeros(layers, dtype=np.int64)
     for q in range(samples.shape[0]):
         begin, stop = offsets[samples[q]], offsets[samples[q] + 1]
         out = said[q]
@@ -422,19 +514,26 @@ def run_samples(  # type: ignore[no-untyped-def]
             last = k == layers - 1
             if last and not spiking:
                 forward_leaky(c, tr, weights[k], t, src, n, out)
+                continue
+            if loops[k].shape[0] > 0:
+                n, n_merged[k] = forward_recurrent(c, tr, weights[k], loops[k], t, src, n)
             else:
                 n = forward_spiking(c, tr, weights[k], t, src, n, last)
-                if n == OVERFLOW:
-                    return k
-                n_spikes[k] = n
-                counters[OUTPUT if last else HIDDEN] += n
-                if not last:
-                    t, src = tr.sorted_time, tr.sorted_neuron
+            if n == OVERFLOW:
+                return k
+            n_spikes[k] = n
+            for s in range(n):
+                counts[k][tr.neuron[s]] += 1
+            counters[OUTPUT if last else HIDDEN] += n
+            if not last:
+                for j in range(tr.last.shape[0]):
+                    counters[SILENT_NEURONS] += tr.last[j] < 0
+                t, src = tr.sorted_time, tr.sorted_neuron
         top = traces[layers - 1]
         if spiking:
             out[:] = np.inf
-            for k in range(n_spikes[layers - 1]):
-                out[top.sorted_neuron[k]] = top.sorted_time[k]  # one spike each
+            for k in range(n_spikes[layers - 1] - 1, -1, -1):  # the first of a neuron comes last
+                out[top.sorted_neuron[k]] = top.sorted_time[k]
         if not learn:
             continue
         leaky = not spiking
@@ -444,7 +543,7 @@ def run_samples(  # type: ignore[no-untyped-def]
             label = labels[samples[q]]
             ttfs_by_times(out, label, loss[0], loss[1], loss[2], by_said)
             if not math.isfinite(out[label]):
-                counters[SILENT] += 1
+                counters[SILENT_LABELS] += 1
                 if loss[3] > 0.0:
                     # All else is zero: teach the label's output, which never reset, by its largest voltage.
                     forward_leaky(c, top, weights[layers - 1], t, src, n_events[layers - 1], by_said)
@@ -455,13 +554,19 @@ def run_samples(  # type: ignore[no-untyped-def]
             softmax_by_peaks(out, labels[samples[q]], by_said)
         if not leaky:
             for k in range(n_spikes[layers - 1]):
-                top.error[k] = by_said[top.sorted_neuron[k]]
+                top.error[k] = by_said[top.sorted_neuron[k]] if top.previous[top.order[k]] < 0 else 0.0
         for k in range(layers - 1, -1, -1):
             tr, n = traces[k], n_events[k]
             if k < layers - 1:
                 src = sources[begin:stop] if k == 0 else traces[k - 1].sorted_neuron
+                for s in range(n_spikes[k]):
+                    tr.error[s] += pulls[k][tr.sorted_neuron[s]]
             if k == layers - 1 and leaky:
                 backward_leaky(c, tr, weights[k], gradients[k], src, n, by_said)
+            elif loops[k].shape[0] > 0:
+                counters[CLIPPED] += backward_recurrent(
+                    c, tr, weights[k], gradients[k], loops[k], loop_gradients[k], src, n_merged[k]
+                )
             else:
                 counters[CLIPPED] += backward_spiking(c, tr, weights[k], gradients[k], src, n, n_spikes[k])
             if k > 0:
@@ -469,16 +574,3 @@ def run_samples(  # type: ignore[no-untyped-def]
         if back_to_input:
             by_input[begin:stop] = traces[0].from_input[: stop - begin]
     return -1
-
-
-@njit(cache=True, nogil=True)
-def adam(w, g, m, v, step, rate, beta1, beta2, epsilon):  # type: ignore[no-untyped-def]
-    """One step of Adam on flat arrays, in place (Kingma & Ba 2015, Algorithm 1)."""
-    size = rate / (1.0 - beta1**step)
-    correction = 1.0 / (1.0 - beta2**step)
-    for k in range(w.shape[0]):
-        first = beta1 * m[k] + (1.0 - beta1) * g[k]
-        second = beta2 * v[k] + (1.0 - beta2) * g[k] * g[k]
-        m[k] = first
-        v[k] = second
-        w[k] -= size * first / (np.sqrt(second * correction) + epsilon)

@@ -22,23 +22,19 @@ class TTFSLoss:
 
     Times in ms. An output that does not spike has t = inf: it takes no part in the sum.
     If the label's output is silent the loss is that of a spike at the end of the trial,
-    and there is nothing to differentiate. What such a sample teaches is a policy:
-
-    - ``silent = 0`` (the paper's): nothing;
-    - ``silent > 0``: the derivative is that of -silent * max_t V of the label's output, so that
-      its voltage is pulled up to the threshold where it comes closest.
+    and there is nothing to differentiate: what such a sample teaches is a policy, see
+    `lava_nbp.eventprop.policies.SilentPolicy`.
     """
 
     tau0: float = 0.5
     tau1: float = 6.4
     alpha: float = 0.003
-    silent: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (self.tau0 > 0 and self.tau1 > 0 and self.alpha >= 0 and self.silent >= 0):
+        if not (self.tau0 > 0 and self.tau1 > 0 and self.alpha >= 0):
             raise InputError(
-                f"TTFS loss with tau0 {self.tau0}, tau1 {self.tau1}, alpha {self.alpha} and silent {self.silent}: the "
-                f"first two must be positive, the others not negative"
+                f"TTFS loss with tau0 {self.tau0}, tau1 {self.tau1} and alpha {self.alpha}: the first two must be "
+                f"positive, the last not negative"
             )
 
     def value(self, times: Float64Array, label: int, end: float) -> float:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.checks import check_labels
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.fixed_point import Int16Array, check_plastic_weights
 from lava_nbp.nbp.circuit import Circuit, training_circuit
@@ -259,15 +260,7 @@ def one_hot(labels: Any, n_classes: int) -> UInt8Array:
     InputError
         If a label is not an integer in 0 .. n_classes - 1.
     """
-    array = np.asarray(labels)
-    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
-        raise InputError(f"labels have shape {array.shape} and dtype {array.dtype}, but must be one integer per sample")
-    bad = (array < 0) | (array >= n_classes)
-    if bad.any():
-        i = int(np.argmax(bad))
-        raise InputError(
-            f"labels[{i}] is {array[i]}, outside the classes 0 .. {n_classes - 1}; this network has {n_classes} outputs"
-        )
+    array = check_labels(labels, None, n_classes)
     targets = np.zeros((len(array), n_classes), dtype=np.uint8)
     targets[np.arange(len(array)), array] = 1
     return targets

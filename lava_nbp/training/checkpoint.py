@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lava_nbp.errors import CheckpointError, WeightError
 from lava_nbp.files import read_npz, write_npz
-from lava_nbp.fixed_point import Int16Array
 from lava_nbp.nbp.circuit import training_circuit
 from lava_nbp.nbp.executor import check_network_weights
 
 #: File name inside a run's folder.
 CHECKPOINT = "checkpoint.npz"
-_FORMAT = 1
+_FORMAT = 2
+
+Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass
@@ -30,20 +34,23 @@ class Checkpoint:
     ----------
     config : dict
         The experiment, as validated.
-    layers : (int, int, int)
-        n_in, n_hidden, n_out.
+    layers : tuple of int
+        n_in, hidden layers, n_out.
     weights : dict
-        W1, W2 after the last epoch.
+        Matrices after the last epoch.
     chosen : dict or None
-        W1, W2 after the epoch that was best on the validation split.
+        Matrices after the epoch that was best on the validation split.
+    memory : dict
+        What learning has to remember beside the weights: an optimizer's moments.
     history : list of dict
         Metrics of every epoch so far.
     """
 
     config: dict[str, Any]
-    layers: tuple[int, int, int]
-    weights: dict[str, Int16Array]
-    chosen: dict[str, Int16Array] | None = None
+    layers: tuple[int, ...]
+    weights: Arrays
+    chosen: Arrays | None = None
+    memory: Arrays = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -63,6 +70,7 @@ class Checkpoint:
         arrays: dict[str, Any] = {"meta": np.array(json.dumps(meta)), **self.weights}
         if self.chosen is not None:
             arrays |= {f"chosen_{name}": w for name, w in self.chosen.items()}
+        arrays |= {f"memory_{name}": w for name, w in self.memory.items()}
         write_npz(folder / CHECKPOINT, arrays)
 
 
@@ -82,16 +90,18 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         meta = json.loads(str(arrays.pop("meta")))
         if meta["format"] != _FORMAT:
             raise CheckpointError(f"{path} has format {meta['format']}, but this version reads {_FORMAT}; train anew")
-        n_in, n_hidden, n_out = meta["layers"]
-        layers = (n_in, n_hidden, n_out)
-        circuit = training_circuit(*layers)
-        chosen = {name.removeprefix("chosen_"): w for name, w in arrays.items() if name.startswith("chosen_")}
-        weights = {name: w for name, w in arrays.items() if not name.startswith("chosen_")}
+        layers = tuple(meta["layers"])
+        parts: dict[str, Arrays] = {"": {}, "chosen": {}, "memory": {}}
+        for name, array in arrays.items():
+            part, _, rest = name.partition("_") if name.startswith(("chosen_", "memory_")) else ("", "", name)
+            parts[part][rest] = array
+        check = _checks(meta["config"].get("algorithm", "nbp"), layers)
         return Checkpoint(
             config=meta["config"],
             layers=layers,
-            weights=check_network_weights(circuit, weights),
-            chosen=check_network_weights(circuit, chosen) if chosen else None,
+            weights=check(parts[""]),
+            chosen=check(parts["chosen"]) if parts["chosen"] else None,
+            memory=parts["memory"],
             history=meta["history"],
         )
     except WeightError as error:
@@ -102,3 +112,32 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         raise CheckpointError(
             f"{path} is truncated or corrupt ({error}); delete it to train anew, or restore it from a backup"
         ) from error
+
+
+def _checks(algorithm: str, layers: tuple[int, ...]) -> Callable[[Arrays], Arrays]:
+    """How to check the matrices of a network."""
+    if algorithm == "nbp":
+        n_in, n_hidden, n_out = layers
+        circuit = training_circuit(n_in, n_hidden, n_out)
+        return lambda weights: {**check_network_weights(circuit, weights)}
+    return lambda weights: check_layered(weights, layers)
+
+
+def check_layered(weights: Arrays, layers: tuple[int, ...]) -> Arrays:
+    """Check the matrices of a layered network: W1 .. Wn (pre, post), and R1 .. Rn within layers, of which any may be missing.
+
+    Raises
+    ------
+    WeightError
+        For a missing or unknown matrix, a wrong shape, or entries that are not finite.
+    """
+    needed = {f"W{k + 1}": shape for k, shape in enumerate(pairwise(layers))}
+    allowed = needed | {f"R{k + 1}": (n, n) for k, n in enumerate(layers[1:])}
+    if not (needed.keys() <= weights.keys() <= allowed.keys()):
+        raise WeightError(f"weights named {sorted(weights)}, but this network has {sorted(needed)}; give exactly those")
+    for name, w in weights.items():
+        if w.shape != allowed[name]:
+            raise WeightError(f"{name} has shape {w.shape}, but this network needs {allowed[name]} (pre, post)")
+        if w.dtype.kind not in "if" or not np.isfinite(w).all():
+            raise WeightError(f"{name} has dtype {w.dtype}, or entries that are not finite; weights are finite numbers")
+    return weights

@@ -6,15 +6,17 @@ import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import tomli
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from lava_nbp.errors import ConfigError, unknown_name
+from lava_nbp.eventprop.fixed_point import ADJOINT_BITS, COEFFICIENT_BITS, THETA_BITS
+from lava_nbp.eventprop.policies import SilentName
 from lava_nbp.limits import NEURONS_PER_CHIP, PLASTIC_WEIGHT_MAX, WEIGHT_STEP
 from lava_nbp.nbp.rule import INITIAL_WEIGHT_MAX
-from lava_nbp.target_names import Target
+from lava_nbp.target_names import EventPropTarget, Target
 
 
 def _whole_number_as_float(value: Any) -> Any:
@@ -29,20 +31,23 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class DataConfig(_Section):
-    """[data]: which samples, and how they become spikes; see `lava_nbp.data.load_dataset`."""
-
-    name: Literal["digits", "mnist", "fashion_mnist", "npz"]
+class _AnyDataConfig(_Section):
     root: str | None = None
     path: str | None = None
     crop: int = Field(default=0, ge=0)
     side: int | None = Field(default=None, ge=1)
-    threshold: Real = Field(default=0.5, ge=0, lt=1)
     validation: int = Field(default=0, ge=0)
     train: int | None = Field(default=None, ge=1)
     test: int | None = Field(default=None, ge=1)
     download: bool = False
     verify: bool = True
+
+
+class DataConfig(_AnyDataConfig):
+    """[data]: which samples, and how they become spikes; see `lava_nbp.data.load_dataset`."""
+
+    name: Literal["digits", "mnist", "fashion_mnist", "npz"]
+    threshold: Real = Field(default=0.5, ge=0, lt=1)
 
 
 class NetworkConfig(_Section):
@@ -70,19 +75,133 @@ class LavaConfig(_Section):
 
 
 class Experiment(_Section):
-    """A whole configuration file."""
+    """What every configuration file has: how long, and from which seed."""
 
-    algorithm: Literal["nbp"] = "nbp"
-    target: Target = "sample"
+    #: Keys that may differ when a run is resumed: how long, and where the data are.
+    resumable: ClassVar[tuple[str, ...]] = (
+        "epochs", "lava", "data.root", "data.path", "data.download", "data.verify",
+    )  # fmt: skip
+
+    algorithm: str
+    target: str
     seed: int = Field(default=0, ge=0, lt=2**63)
     epochs: int = Field(ge=1, le=1_000_000)
-    data: DataConfig
-    network: NetworkConfig
     lava: LavaConfig = LavaConfig()
 
 
-#: What may differ when a run is resumed: how long, and which executor (all give the same bits).
-RESUMABLE = ("epochs", "target", "lava", "data.root", "data.path", "data.download", "data.verify")
+class NBPExperiment(Experiment):
+    """A configuration file with algorithm = "nbp"."""
+
+    #: All executors give the same bits.
+    resumable: ClassVar[tuple[str, ...]] = (*Experiment.resumable, "target")
+
+    algorithm: Literal["nbp"] = "nbp"
+    target: Target = "sample"
+    data: DataConfig
+    network: NetworkConfig
+
+
+class LatencyDataConfig(_AnyDataConfig):
+    """[data] of EventProp; see `lava_nbp.data.load_latency_dataset`."""
+
+    name: Literal["yinyang", "digits", "mnist", "fashion_mnist", "npz"]
+    source: Literal["auto", "published", "generated"] = "auto"
+
+
+class EncodingConfig(_Section):
+    """[encoding]: one spike per value, in ms; see `lava_nbp.data.latency_dataset.Encoding`."""
+
+    early: Real = Field(default=0.0, ge=0)
+    late: Real = Field(gt=0)
+    #: Time of a spike that every sample has beside; without the key there is none.
+    bias: Real | None = Field(default=None, ge=0)
+    darkest: int = Field(default=1, ge=0, lt=255)
+    #: Length of a trial.
+    end: Real = Field(gt=0)
+
+
+class LayersConfig(_Section):
+    """[network] of EventProp: hidden layers, and normal distributions of the initial weights, in thresholds."""
+
+    hidden: list[Annotated[int, Field(ge=1, le=NEURONS_PER_CHIP)]] = Field(min_length=1)
+    initial_mean: list[Real]
+    initial_deviation: list[Annotated[Real, Field(ge=0)]]
+    #: Recurrent weights within a layer, of the mean 0; 0: the layer has none. Target "continuous" only.
+    recurrent_deviation: list[Annotated[Real, Field(ge=0)]] | None = None
+
+    @model_validator(mode="after")
+    def _one_per_layer(self) -> LayersConfig:
+        layers = len(self.hidden) + 1
+        for key in ("initial_mean", "initial_deviation", "recurrent_deviation"):
+            given = getattr(self, key)
+            if given is not None and len(given) != layers:
+                raise ValueError(f"{key} has {len(given)} entries, but there are {layers} layers behind the input")
+        return self
+
+
+class NeuronConfig(_Section):
+    """[neuron]: time constants in ms, and the threshold."""
+
+    tau_m: Real = Field(default=20.0, gt=0)
+    tau_s: Real = Field(default=5.0, gt=0)
+    theta: Real = Field(default=1.0, gt=0)
+
+
+class LossConfig(_Section):
+    """[loss]: "ttfs" with its time constants in ms, or "max_voltage", which has none."""
+
+    name: Literal["ttfs", "max_voltage"] = "ttfs"
+    tau0: Real = Field(default=0.5, gt=0)
+    tau1: Real = Field(default=6.4, gt=0)
+    alpha: Real = Field(default=0.003, ge=0)
+
+
+class LearningConfig(_Section):
+    """[learning]: optimizer, batches, and policies."""
+
+    optimizer: Literal["adam", "sgd"] = "adam"
+    rate: Real = Field(default=5e-3, gt=0)
+    #: Factor on the rate per epoch; the first two epochs have the full rate, as the authors' code has it.
+    decay: Real = Field(default=0.95, gt=0, le=1)
+    batch: int = Field(default=32, ge=1)
+    #: Share of the input spikes that are left out, drawn anew for every epoch.
+    dropout: Real = Field(default=0.0, ge=0, lt=1)
+    silent: SilentName = "none"
+    silent_strength: Real = Field(default=1.0, ge=0)
+    silent_target: Real = Field(default=1.0, ge=0)
+    #: Lower bound of I - theta in the adjoint jump, in thresholds.
+    floor: Real = Field(default=1e-9, gt=0)
+    threads: int = Field(default=1, ge=1, le=1024)
+
+
+class ClockedConfig(_Section):
+    """[clocked]: step and widths of the targets "clocked" and "lava"; see `lava_nbp.eventprop.fixed_point`."""
+
+    dt: Real = Field(default=0.5, gt=0)
+    theta_bits: int = Field(default=THETA_BITS, ge=1)
+    coefficient_bits: int = Field(default=COEFFICIENT_BITS, ge=1)
+    adjoint_bits: int = Field(default=ADJOINT_BITS, ge=1)
+    #: Largest weight of each layer that 8 bits shall hold, in thresholds.
+    largest_weight: list[Annotated[Real, Field(gt=0)]] | None = None
+
+
+class EventPropExperiment(Experiment):
+    """A configuration file with algorithm = "eventprop"."""
+
+    resumable: ClassVar[tuple[str, ...]] = (*Experiment.resumable, "learning.threads")
+
+    algorithm: Literal["eventprop"]
+    target: EventPropTarget = "continuous"
+    data: LatencyDataConfig
+    encoding: EncodingConfig
+    network: LayersConfig
+    neuron: NeuronConfig = NeuronConfig()
+    loss: LossConfig = LossConfig()
+    learning: LearningConfig = LearningConfig()
+    clocked: ClockedConfig = ClockedConfig()
+
+
+_EXPERIMENTS: dict[str, type[Experiment]] = {"nbp": NBPExperiment, "eventprop": EventPropExperiment}
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
@@ -120,10 +239,14 @@ def parse_config(content: dict[str, Any], where: str) -> Experiment:
     ConfigError
         As for `load_config`.
     """
+    algorithm = content.get("algorithm", "nbp")
+    if not isinstance(algorithm, str) or algorithm not in _EXPERIMENTS:
+        raise ConfigError(f"configuration {where}: {unknown_name('algorithm', algorithm, list(_EXPERIMENTS))}")
+    kind = _EXPERIMENTS[algorithm]
     try:
-        return Experiment.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as error:
-        problems = "; ".join(_explain(problem) for problem in error.errors())
+        problems = "; ".join(_explain(problem, kind) for problem in error.errors())
         raise ConfigError(f"configuration {where}: {problems}") from None
 
 
@@ -156,10 +279,10 @@ def _override(content: dict[str, Any], override: str) -> None:
     section[parts[-1]] = value
 
 
-def _explain(problem: Any) -> str:
+def _explain(problem: Any, kind: type[Experiment]) -> str:
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        allowed = _allowed_keys(problem["loc"])
+        allowed = _allowed_keys(problem["loc"], kind)
         close = difflib.get_close_matches(str(problem["loc"][-1]), allowed, n=1)
         hint = f"did you mean {close[0]}?" if close else f"allowed are {', '.join(allowed)}"
         return f"unknown key {key} = {problem['input']!r}; {hint}"
@@ -173,8 +296,8 @@ def _explain(problem: Any) -> str:
     return f"{key} = {problem['input']!r}: {message}"
 
 
-def _allowed_keys(location: Sequence[Any]) -> list[str]:
-    model: Any = Experiment
+def _allowed_keys(location: Sequence[Any], kind: type[Experiment]) -> list[str]:
+    model: Any = kind
     for part in location[:-1]:
         model = model.model_fields[part].annotation
     return list(model.model_fields)

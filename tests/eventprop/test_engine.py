@@ -8,9 +8,10 @@ from lava_nbp.data import generate_yinyang, value_latency
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop import reference
 from lava_nbp.eventprop.engine import EventPropEngine, Result, latency_trains, spike_trains
-from lava_nbp.eventprop.engine_kernels import adam, softmax_by_peaks, ttfs_by_times
+from lava_nbp.eventprop.engine_kernels import softmax_by_peaks, ttfs_by_times
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.policies import SilentPolicy
 
 #: An integer ratio of 4 and of 2, equal, nearly equal, reversed, and neither.
 REGIMES = [(20.0, 5.0), (20.0, 10.0), (10.0, 10.0), (10.0, 10.01), (5.0, 12.0), (13.0, 6.0)]
@@ -47,6 +48,86 @@ def test_spikes_and_gradients_as_the_oracle(taus, layers, spiking):
         assert np.abs(found - expected).max() <= 1e-9 * max(np.abs(expected).max(), 1e-6)
 
 
+@pytest.mark.parametrize("spiking", [True, False])
+@pytest.mark.parametrize("layers", [(3, 5, 3), (3, 4, 4, 2)])
+@pytest.mark.parametrize("taus", [(20.0, 5.0), (10.0, 10.0), (13.0, 6.0)])
+def test_recurrent_layers_as_the_oracle(taus, layers, spiking):
+    """Every spike, every gradient; a spiking output may be recurrent, too."""
+    p, loss = NeuronParameters(*taus), TTFSLoss(alpha=0.01) if spiking else MaxVoltageLoss()
+    weights, samples, labels = batch(layers, 3, 4, scale=0.8 if taus[1] == 5 else 0.4)
+    rng = np.random.default_rng(2)
+    loops = [rng.normal(0, 0.3, (n, n)) for n in layers[1:]]
+    loops[-1] = loops[-1] if spiking else None
+    if len(layers) == 4:
+        loops[0] = None  # one layer with, one without
+    engine = EventPropEngine(weights, p, loss, END, max_spikes=2000, recurrent=loops)
+    result, gradients = engine.gradient(spike_trains(samples, layers[0], END), labels)
+    total = [np.zeros_like(w) for w in engine.matrices]
+    for k, (times, sources) in enumerate(samples):
+        order = np.argsort(times)
+        run = reference.forward(weights, times[order], sources[order], p, END, spiking, loops)
+        assert np.allclose(result.said[k], run.first if spiking else run.peaks, rtol=1e-11, atol=0)
+        by_weights, by_loops = reference.gradient(weights, run, p, loss, labels[k], loops)
+        for sums, g in zip(total, [*by_weights, *(g for g in by_loops if g is not None)], strict=True):
+            sums += g
+    assert result.hidden_spikes > 10
+    assert len(gradients) == len(total) > len(weights)
+    for found, expected in zip(gradients, total, strict=True):
+        assert np.abs(found - expected).max() <= 1e-9 * max(np.abs(expected).max(), 1e-6)
+
+
+def test_recurrent_weights_learn_and_zero_ones_change_nothing():
+    weights, samples, labels = batch((3, 6, 3), 5, 20)
+    trains = spike_trains(samples, 3, END)
+    plain = EventPropEngine(weights, NeuronParameters(), TTFSLoss(), END)
+    zero = EventPropEngine(weights, NeuronParameters(), TTFSLoss(), END, recurrent=[np.zeros((6, 6)), None])
+    assert np.allclose(zero.infer(trains).said, plain.infer(trains).said, rtol=1e-12)
+    zero.train_batch(trains, labels, np.arange(20), 1e-2)
+    assert np.abs(zero.matrices[2]).max() > 0
+
+
+def test_silence_can_wake_by_a_bump():
+    """The second hidden neuron never spikes: its weights grow by the bump, those of the first do not."""
+    weights = [np.array([[9.0, 0.1]]), np.full((2, 2), 9.0)]
+    trains = spike_trains([([1.0], [0])], 1, END)
+    engine = EventPropEngine(
+        weights, NeuronParameters(), TTFSLoss(), END, silent=SilentPolicy("bump", 0.25), optimizer="sgd"
+    )
+    result = engine.train_batch(trains, np.array([0]), np.array([0]), 0.0)
+    assert result.silent_neurons == 1
+    assert np.allclose(engine.weights[0], [[9.0, 0.35]])
+    assert np.array_equal(engine.weights[1], weights[1])
+
+
+@pytest.mark.parametrize(("target", "sign"), [(9.0, 1), (0.0, -1)])
+def test_spike_counts_are_pulled_to_the_target(target, sign):
+    """Fewer spikes than wanted: excitatory weights grow, which pulls spikes ahead; more than wanted: they shrink."""
+    weights = [np.array([[9.0]]), np.array([[2.0, 2.0]])]
+    trains = spike_trains([([1.0, 4.0], [0, 0])], 1, END)
+    engine = EventPropEngine(
+        weights, NeuronParameters(), MaxVoltageLoss(), END, silent=SilentPolicy("spike_count", 0.1, target),
+        optimizer="sgd",
+    )  # fmt: skip
+    one, label = np.array([0]), np.array([0])
+    engine.train_batch(trains, label, one, 0.0)  # counts; both outputs are equal, so the loss pulls nothing
+    assert np.array_equal(engine.weights[0], weights[0])
+    engine.train_batch(trains, label, one, 1e-3)
+    assert np.sign(engine.weights[0] - weights[0]) == sign
+    again = EventPropEngine(
+        weights, NeuronParameters(), MaxVoltageLoss(), END, silent=SilentPolicy("spike_count", 0.1, target),
+        optimizer="sgd",
+    )  # fmt: skip
+    again.train_batch(trains, label, one, 0.0)
+    saved = again.state()
+    resumed = EventPropEngine(
+        weights, NeuronParameters(), MaxVoltageLoss(), END, silent=SilentPolicy("spike_count", 0.1, target),
+        optimizer="sgd",
+    )  # fmt: skip
+    resumed.load_state(saved)
+    resumed.train_batch(trains, label, one, 1e-3)
+    assert np.array_equal(resumed.weights[0], engine.weights[0])
+
+
 def test_compiled_losses_are_the_losses():
     rng = np.random.default_rng(0)
     for _ in range(20):
@@ -58,16 +139,6 @@ def test_compiled_losses_are_the_losses():
         peaks = rng.normal(size=4)
         softmax_by_peaks(peaks, label, by)
         assert np.allclose(by, MaxVoltageLoss().by_peaks(peaks, label), rtol=1e-13)
-
-
-def test_adam_by_hand():
-    """First step: m / (1 - beta1) = g and v / (1 - beta2) = g**2, so w moves by the rate against the sign of g."""
-    w, g, m, v = np.array([1.0, 2.0]), np.array([0.5, -4.0]), np.zeros(2), np.zeros(2)
-    adam(w, g, m, v, 1, 0.1, 0.9, 0.999, 0.0)
-    assert np.allclose(w, [0.9, 2.1], rtol=1e-12)
-    adam(w, np.zeros(2), m, v, 2, 0.1, 0.9, 0.999, 0.0)
-    second = 0.1 * (0.09 / 0.19) / np.sqrt(0.999e-3 / (1 - 0.999**2))
-    assert np.allclose(w, [0.9 - second, 2.1 + second], rtol=1e-12)
 
 
 def trained(threads, order, size=33, epochs=2):
@@ -91,7 +162,7 @@ def test_the_last_batch_of_an_epoch_learns():
     """75 samples in batches of 33: the last has 9."""
     all_samples, start, *_ = trained(1, np.arange(75), epochs=1)
     without, *_ = trained(1, np.arange(66), epochs=1)
-    assert all_samples.steps == without.steps + 1
+    assert all_samples.optimizer.steps == without.optimizer.steps + 1
     assert not np.array_equal(all_samples.weights[0], without.weights[0])
     assert not np.array_equal(start[0], without.weights[0])
 
@@ -143,7 +214,7 @@ def test_a_silent_label_is_taught_by_its_largest_voltage_if_asked():
     trains = spike_trains([([1.0, 2.0, 4.0], [0, 1, 2])], 3, END)
     gradients = {}
     for silent in (0.0, 2.0):
-        engine = EventPropEngine(weights, NeuronParameters(), TTFSLoss(silent=silent), END)
+        engine = EventPropEngine(weights, NeuronParameters(), TTFSLoss(), END, silent=SilentPolicy("phantom", silent))
         result, gradients[silent] = engine.gradient(trains, np.array([2]))
         assert np.isinf(result.said[0, 2])
         assert result.hidden_spikes > 3
@@ -163,7 +234,7 @@ def test_a_silent_label_is_taught_by_its_largest_voltage_if_asked():
             matrix[at] = kept
             assert np.isclose(found[at], (values[0] - values[1]) / 2e-6, rtol=1e-5, atol=1e-8)
     # A label that does spike is taught as ever.
-    spiking = [EventPropEngine(weights, NeuronParameters(), TTFSLoss(silent=s), END) for s in (0.0, 2.0)]
+    spiking = [EventPropEngine(weights, NeuronParameters(), TTFSLoss(), END, silent=SilentPolicy("phantom", s)) for s in (0.0, 2.0)]
     with_label = [engine.gradient(trains, np.array([0])) for engine in spiking]
     assert np.isfinite(with_label[0][0].said[0, 0])
     assert all(np.array_equal(a, b) for a, b in zip(with_label[0][1], with_label[1][1], strict=True))
@@ -171,10 +242,10 @@ def test_a_silent_label_is_taught_by_its_largest_voltage_if_asked():
 
 def test_ties_are_wrong_unless_asked():
     said = np.array([[1.0, 2.0, 3.0], [2.0, 2.0, 3.0], [np.inf, 5.0, np.inf], [np.inf] * 3])
-    result, labels = Result(said, 0, 0, 0), np.array([0, 1, 1, 2])
+    result, labels = Result(said), np.array([0, 1, 1, 2])
     assert result.right(labels).tolist() == [True, False, True, False]
     assert result.right(labels, ties_right=True).tolist() == [True, True, True, True]
-    voltages = Result(np.array([[0.1, 0.5], [0.5, 0.5]]), 0, 0, 0, voltages=True)
+    voltages = Result(np.array([[0.1, 0.5], [0.5, 0.5]]), voltages=True)
     assert voltages.right(np.array([1, 0])).tolist() == [True, False]
 
 
@@ -264,13 +335,22 @@ def test_arguments_that_are_refused():
                              ([np.array([[np.nan]])], "weights of layer 1 hold nan")):  # fmt: skip
         with pytest.raises(WeightError, match=message):
             EventPropEngine(weights, p, loss, END)
-    for options, message in (({"end": 0}, "end of the trial is 0 ms"), ({"end": END, "floor": 0}, "floor is 0"),
-                             ({"end": END, "threads": 0}, "threads is 0")):  # fmt: skip
+    for options, message in (
+        ({"end": 0}, "end of the trial is 0 ms"), ({"floor": 0}, "floor is 0"), ({"threads": 0}, "threads is 0"),
+        ({"optimizer": "sdg"}, "optimizer is 'sdg'"),
+        ({"recurrent": [np.ones((3, 3))], "silent": SilentPolicy("phantom")}, "without recurrent weights"),
+    ):  # fmt: skip
         with pytest.raises(InputError, match=message):
-            EventPropEngine([np.ones((2, 3))], p, loss, **options)
+            EventPropEngine([np.ones((2, 3))], p, loss, **{"end": END, **options})
+    for loops, message in (([None, None], "2 recurrent matrices for 1 layers"), ([np.ones((2, 3))], r"must be \(3, 3\)"),
+                           ([np.full((3, 3), np.inf)], "and finite")):  # fmt: skip
+        with pytest.raises(WeightError, match=message):
+            EventPropEngine([np.ones((2, 3))], p, loss, END, recurrent=loops)
+    with pytest.raises(WeightError, match="only integrates and has no spikes"):
+        EventPropEngine([np.ones((2, 3))], p, MaxVoltageLoss(), END, recurrent=[np.ones((3, 3))])
     engine = EventPropEngine([np.ones((2, 3))], p, loss, END)
     trains = spike_trains([([1.0], [0])], 2, END)
-    for labels, message in (([3], r"label 3 is outside the classes 0 .. 2"), ([0, 1], "must be 1 integers"),
+    for labels, message in (([3], r"labels\[0\] is 3, outside the classes 0 .. 2"), ([0, 1], "must be 1 integers"),
                             ([0.0], "must be 1 integers")):  # fmt: skip
         with pytest.raises(InputError, match=message):
             engine.gradient(trains, np.array(labels))

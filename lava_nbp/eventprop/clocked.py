@@ -1,0 +1,298 @@
+"""The clocked engine: EventProp in fixed steps and integers, the arithmetic of the Lava models without Lava.
+
+See `lava_nbp.eventprop.fixed_point` for the equations and widths. Weights on the forward and mirrored
+path are 8-bit; learning changes full-precision copies of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava_nbp.checks import check_integer, check_labels
+from lava_nbp.errors import InputError
+from lava_nbp.eventprop.clocked_kernels import OVERFLOW, TOO_MANY_SPIKES, Coefficients, Trace, backward, forward
+from lava_nbp.eventprop.engine import Result, SpikeTrains, check_layers
+from lava_nbp.eventprop.fixed_point import REGISTER_MAX, FixedPoint, Int64Array
+from lava_nbp.eventprop.integer_losses import TTFSTables, VoltageTables, first_ms, phantom_impulse
+from lava_nbp.eventprop.integer_optimizers import Allocate, IntegerOptimizer
+from lava_nbp.eventprop.losses import Loss, TTFSLoss
+from lava_nbp.eventprop.optimizers import OptimizerName
+from lava_nbp.eventprop.policies import SilentPolicy
+
+
+class Setup(NamedTuple):
+    """All that defines a clocked network but its weights: arithmetic, loss, learning.
+
+    Attributes
+    ----------
+    c : FixedPoint
+    loss : TTFSLoss or MaxVoltageLoss
+        With the latter the output layer only integrates.
+    silent : SilentPolicy
+        "none" or "phantom"; the others need what no synapse and no neuron knows by itself.
+    optimizer : {"adam", "sgd"}
+    """
+
+    c: FixedPoint
+    loss: Loss
+    silent: SilentPolicy = SilentPolicy()
+    optimizer: OptimizerName = "adam"
+
+    def check(self) -> Setup:
+        """Itself.
+
+        Raises
+        ------
+        InputError
+            For a policy that a clocked network does not have.
+        """
+        if self.silent.name not in ("none", "phantom"):
+            raise InputError(
+                f"silent policy is {self.silent.name!r}, but a clocked network has only none and phantom; the others need "
+                f"target continuous"
+            )
+        return self
+
+
+class LayerSeen(NamedTuple):
+    """State of a layer (T, n) at the end of every step forward, and at its beginning backward; see `ClockedEngine.watch`."""
+
+    V: Int64Array
+    I: Int64Array  # noqa: E741 - the paper's symbol
+    lV: Int64Array
+    lI: Int64Array
+
+
+class ClockedEngine:
+    """A feed-forward network in fixed steps and integers, with the gradients of EventProp.
+
+    Parameters
+    ----------
+    weights : sequence of (pre, post) float
+        A matrix per layer, in thresholds.
+    setup : Setup
+        Arithmetic, loss and learning.
+    largest : sequence of float, optional
+        Largest magnitude that the 8-bit weights of each layer shall hold, in thresholds; by default that
+        of the initial ones.
+    max_spikes : int, optional
+        Spikes per sample and layer that fit; by default 8 per neuron.
+    allocate : callable
+        Makes arrays of zeros; with shared memory, parent and child see the same weights.
+
+    Attributes
+    ----------
+    masters : list of (pre, post) int64
+        Full-precision weights, 20 fractional bits.
+    exponents : list of int
+        Of each layer's 8-bit weights.
+
+    Raises
+    ------
+    WeightError
+        For matrices that do not fit together, entries that are not finite, or a layer whose inputs, all
+        spiking at once, would overflow the current.
+    InputError
+        For a policy or optimizer that there is not.
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[Any],
+        setup: Setup,
+        *,
+        largest: Sequence[float] | None = None,
+        max_spikes: int | None = None,
+        allocate: Allocate = np.zeros,
+    ) -> None:
+        matrices = check_layers(weights)
+        self.setup, self.c = setup.check(), setup.c
+        self.sizes = [matrices[0].shape[0], *(w.shape[1] for w in matrices)]
+        tops = [float(np.abs(w).max()) or 1.0 for w in matrices] if largest is None else list(largest)
+        if len(tops) != len(matrices):
+            raise InputError(f"{len(tops)} largest weights for {len(matrices)} layers; give one per layer")
+        self.exponents = [self.c.weight_exponent(top) for top in tops]
+        self.masters: list[Int64Array] = []
+        for w, exponent in zip(matrices, self.exponents, strict=True):
+            self.masters.append(allocate(w.shape, np.int64))
+            self.masters[-1][...] = self.c.masters(w, exponent)
+        self._optimizers = [
+            IntegerOptimizer(setup.optimizer, masters, self.c.master_limit(exponent), self.c, allocate)
+            for masters, exponent in zip(self.masters, self.exponents, strict=True)
+        ]
+        spiking = isinstance(setup.loss, TTFSLoss)
+        self._tables = TTFSTables.of(setup.loss, self.c) if isinstance(setup.loss, TTFSLoss) else VoltageTables.of(self.c)
+        self._spiking = [True] * (len(matrices) - 1) + [spiking]
+        caps = [8 * n + 64 if max_spikes is None else check_integer(max_spikes, 1, None, "max_spikes") for n in self.sizes[1:]]
+        self._traces = [_make_trace(n, cap) for n, cap in zip(self.sizes[1:], caps, strict=True)]
+        self._gradients = [np.zeros(w.shape, dtype=np.int64) for w in matrices]
+        c = self.c
+        self._coefficients = Coefficients(
+            c.steps, c.alpha, c.beta, c.gamma, c.gamma_back, c.coefficient_bits, c.theta, c.theta_bits, c.floor_units,
+            REGISTER_MAX,
+        )  # fmt: skip
+        self._write_forward()
+
+    # ---------------------------------------------------------------- weights
+
+    @property
+    def weights(self) -> list[NDArray[np.float64]]:
+        """The 8-bit weights that spikes meet, in thresholds."""
+        return [w / self.c.theta for w in self.forward_weights]
+
+    def write_masters(self, masters: Sequence[Int64Array]) -> None:
+        """Replace the full-precision weights."""
+        for own, new in zip(self.masters, masters, strict=True):
+            own[...] = new
+        self._write_forward()
+
+    def _write_forward(self) -> None:
+        self.forward_weights = [
+            self.c.forward_weights(m, exponent) for m, exponent in zip(self.masters, self.exponents, strict=True)
+        ]
+        for layer, w in enumerate(self.forward_weights):
+            self.c.check_volley(w, layer)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Copies of what training has to remember beside the weights, by name; `load_state` takes it back."""
+        return {f"{name}{k}": a for k, o in enumerate(self._optimizers) for name, a in o.state().items()}
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from a `state`.
+
+        Raises
+        ------
+        InputError
+            If it is that of another network or optimizer.
+        """
+        for k, optimizer in enumerate(self._optimizers):
+            optimizer.load({name[: -len(str(k))]: a for name, a in state.items() if name.endswith(str(k))})
+
+    # ---------------------------------------------------------------- running
+
+    def infer(self, trains: SpikeTrains, samples: NDArray[np.int64] | None = None) -> Result:
+        """Run samples without learning; by default all."""
+        chosen = np.arange(len(trains)) if samples is None else np.asarray(samples)
+        return self._run(trains, None, chosen)
+
+    def gradient(
+        self, trains: SpikeTrains, labels: Any, samples: NDArray[np.int64] | None = None
+    ) -> tuple[Result, list[NDArray[np.float64]]]:
+        """Run samples, and sum their gradients by all weights, as real numbers.
+
+        Raises
+        ------
+        InputError
+            For labels outside the classes, spikes outside the window, or more spikes than fit.
+        WeightError
+            If a current overflows.
+        """
+        chosen = np.arange(len(trains)) if samples is None else np.asarray(samples)
+        result = self._run(trains, check_labels(labels, len(trains), self.sizes[-1]), chosen)
+        unit = self.c.p.tau_s / (1 << self.c.adjoint_bits)
+        return result, [g * unit for g in self._gradients]
+
+    def train_batch(self, trains: SpikeTrains, labels: Any, samples: NDArray[np.int64], rate: float) -> Result:
+        """One step of the optimizer along the summed gradient of a batch; errors as for `gradient`."""
+        result = self._run(trains, check_labels(labels, len(trains), self.sizes[-1]), np.asarray(samples))
+        for optimizer, g in zip(self._optimizers, self._gradients, strict=True):
+            optimizer.step(g, len(samples), rate)
+        self._write_forward()
+        return result
+
+    def watch(self, steps: Int64Array, sources: Int64Array, label: int) -> tuple[list[LayerSeen], list[Int64Array]]:
+        """State of every layer in every step of one sample forward and backward, and its gradients by layer."""
+        seen = [LayerSeen(*(np.zeros((self.c.steps, n), dtype=np.int64) for _ in range(4))) for n in self.sizes[1:]]
+        for g in self._gradients:
+            g[...] = 0
+        self._sample(steps, sources, label, np.zeros(4, dtype=np.int64), seen)
+        return seen, [g.copy() for g in self._gradients]
+
+    # -------------------------------------------------------------- internals
+
+    def _run(self, trains: SpikeTrains, labels: NDArray[np.int64] | None, samples: NDArray[np.int64]) -> Result:
+        for g in self._gradients if labels is not None else ():
+            g[...] = 0
+        said = np.zeros((len(samples), self.sizes[-1]))
+        counters = np.zeros(4, dtype=np.int64)  # clipped, saturated, hidden spikes, silent hidden neurons
+        silent_labels = 0
+        for row, sample in enumerate(samples):
+            mine = slice(trains.offsets[sample], trains.offsets[sample + 1])
+            label = None if labels is None else int(labels[sample])
+            said[row] = self._sample(self.c.steps_of(trains.times[mine]), trains.sources[mine], label, counters)
+            if label is not None and self._spiking[-1]:
+                silent_labels += not np.isfinite(said[row, label])
+        clipped, saturated, hidden, silent = (int(n) for n in counters)
+        return Result(said, hidden, silent, silent_labels, clipped, not self._spiking[-1], saturated)
+
+    def _sample(
+        self,
+        steps: Int64Array,
+        sources: Int64Array,
+        label: int | None,
+        counters: Int64Array,
+        seen: Sequence[LayerSeen] | None = None,
+    ) -> NDArray[np.float64]:
+        """Run a sample forward, and backward if it has a label; what it says, in ms or thresholds."""
+        events, none = [(steps, sources, len(steps))], np.zeros((0, 0), dtype=np.int64)
+        for layer, (tr, w) in enumerate(zip(self._traces, self.forward_weights, strict=True)):
+            V, I = (seen[layer].V, seen[layer].I) if seen else (none, none)  # noqa: E741
+            n = forward(self._coefficients, tr, w, *events[-1], self._spiking[layer], seen is not None, V, I)
+            if n == TOO_MANY_SPIKES:
+                raise InputError(
+                    f"layer {layer + 1} spikes more than {len(tr.step)} times in a sample; raise max_spikes, or use "
+                    f"smaller weights"
+                )
+            if n == OVERFLOW:
+                raise InputError(self.c.overflow(int(np.abs(tr.I).max()), layer, f"neuron {int(np.abs(tr.I).argmax())}"))
+            events.append((tr.step + 1, tr.neuron, n))
+            if layer < len(self._traces) - 1:
+                counters[2] += n
+                counters[3] += len(tr.V) - len(np.unique(tr.neuron[:n]))
+        said, by_output = self._answer(events[-1][2], label)
+        if label is not None:
+            back_error = by_output
+            for layer in range(len(self._traces) - 1, -1, -1):
+                tr, (event_step, event_source, n_events) = self._traces[layer], events[layer]
+                tr.error[: len(back_error)] = back_error
+                back_error = np.zeros(n_events if layer else 0, dtype=np.int64)
+                lV, lI = (seen[layer].lV, seen[layer].lI) if seen else (none, none)
+                backward(
+                    self._coefficients, tr, self.forward_weights[layer], self._gradients[layer], event_step, event_source,
+                    n_events, events[layer + 1][2], layer > 0, back_error, counters, seen is not None, lV, lI,
+                )  # fmt: skip
+        return said
+
+    def _answer(self, n_spikes: int, label: int | None) -> tuple[NDArray[np.float64], Int64Array]:
+        """What the output layer says, and the error of each of its spikes; impulses go into its trace."""
+        tr = self._traces[-1]
+        tr.impulse[:] = 0
+        errors = np.zeros(n_spikes, dtype=np.int64)
+        if isinstance(self._tables, VoltageTables):
+            if label is not None:
+                tr.impulse[:] = self._tables.impulses(tr.peak, label, self.c)
+            return tr.peak / self.c.theta, errors
+        first = np.full(self.sizes[-1], self.c.steps)
+        is_first = np.zeros(n_spikes, dtype=bool)
+        neurons, where = np.unique(tr.neuron[:n_spikes], return_index=True)
+        first[neurons], is_first[where] = tr.step[where], True
+        if label is not None:
+            errors[is_first] = self._tables.errors(first, label)[tr.neuron[:n_spikes][is_first]]
+            if first[label] == self.c.steps:
+                tr.impulse[label] = phantom_impulse(self.setup.silent.strength_of("phantom"), self.c)
+        return first_ms(first, self.c), errors
+
+
+def _make_trace(n: int, cap: int) -> Trace:
+    def integers(size: int) -> Int64Array:
+        return np.zeros(size, dtype=np.int64)
+
+    return Trace(
+        V=integers(n), I=integers(n), lV=integers(n), lI=integers(n),
+        step=integers(cap), neuron=integers(cap), current=integers(cap), error=integers(cap),
+        peak=integers(n), peak_step=integers(n), impulse=integers(n),
+    )  # fmt: skip

@@ -1,0 +1,118 @@
+"""What is done with a gradient: plain stochastic gradient descent, or Adam."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from lava_nbp.errors import InputError, unknown_name
+
+OptimizerName = Literal["adam", "sgd"]
+OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
+
+
+class Optimizer(ABC):
+    """Changes matrices in place, and remembers what it must.
+
+    Parameters
+    ----------
+    matrices : sequence of arrays
+        What it trains; always these very arrays.
+    """
+
+    def __init__(self, matrices: Sequence[NDArray[Any]]) -> None:
+        self.matrices = matrices
+
+    @abstractmethod
+    def step(self, gradients: Sequence[NDArray[Any]], rate: float) -> None:
+        """Change every matrix by its gradient."""
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Copies of all it remembers, by name."""
+        return {}
+
+    def load(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from a state.
+
+        Raises
+        ------
+        InputError
+            If it is that of another optimizer, or of other matrices.
+        """
+        own = self.state()
+        shapes = {name: array.shape for name, array in own.items()}
+        given = {name: array.shape for name, array in state.items()}
+        if given != shapes:
+            raise InputError(f"optimizer state has arrays {given}, but these matrices need {shapes}")
+        self._load(state)
+
+    def _load(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take a state whose arrays fit."""
+
+
+class SGD(Optimizer):
+    """w -= rate * g."""
+
+    def step(self, gradients: Sequence[NDArray[Any]], rate: float) -> None:
+        """Change every matrix by its gradient."""
+        for w, g in zip(self.matrices, gradients, strict=True):
+            w -= rate * g
+
+
+class Adam(Optimizer):
+    """Adam (Kingma & Ba 2015, Algorithm 1) with beta1 0.9, beta2 0.999, epsilon 1e-8."""
+
+    def __init__(self, matrices: Sequence[NDArray[Any]]) -> None:
+        super().__init__(matrices)
+        self.steps = 0
+        self._moments = [(np.zeros(w.size), np.zeros(w.size)) for w in matrices]
+
+    def step(self, gradients: Sequence[NDArray[Any]], rate: float) -> None:
+        """Change every matrix by its gradient."""
+        self.steps += 1
+        for w, g, (m, v) in zip(self.matrices, gradients, self._moments, strict=True):
+            adam(w.reshape(-1), g.reshape(-1), m, v, self.steps, rate, 0.9, 0.999, 1e-8)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Copies of all it remembers, by name."""
+        moments = {f"{name}{k}": pair[i].copy() for k, pair in enumerate(self._moments) for i, name in enumerate("mv")}
+        return {"steps": np.array(self.steps), **moments}
+
+    def _load(self, state: Mapping[str, NDArray[Any]]) -> None:
+        self.steps = int(state["steps"])
+        for k, (m, v) in enumerate(self._moments):
+            m[...], v[...] = state[f"m{k}"], state[f"v{k}"]
+
+
+def make_optimizer(name: str, matrices: Sequence[NDArray[Any]]) -> Optimizer:
+    """Make an optimizer by name.
+
+    Raises
+    ------
+    InputError
+        For an unknown name.
+    """
+    if name not in OPTIMIZERS:
+        raise InputError(unknown_name("optimizer", name, OPTIMIZERS))
+    return Adam(matrices) if name == "adam" else SGD(matrices)
+
+
+@njit(cache=True, nogil=True)
+def adam(w, g, m, v, step, rate, beta1, beta2, epsilon):  # type: ignore[no-untyped-def]
+    """One step of Adam on flat arrays, in place."""
+    size = rate / (1.0 - beta1**step)
+    correction = 1.0 / (1.0 - beta2**step)
+    for k in range(w.shape[0]):
+        first = beta1 * m[k] + (1.0 - beta1) * g[k]
+        # The mean of an input that spikes no more falls into the subnormal numbers, which are many times slower.
+        if abs(first) < 1e-200:
+            first = 0.0
+        second = beta2 * v[k] + (1.0 - beta2) * g[k] * g[k]
+        m[k] = first
+        v[k] = second
+        w[k] -= size * first / (np.sqrt(second * correction) + epsilon)

@@ -1,0 +1,60 @@
+"""What is done about neurons that are silent: they have no spike whose time could be moved, hence no gradient.
+
+Source: Wunderlich & Pehle 2021, Discussion; the spike-count term follows the regularisation
+of Nowotny, Turner & Knight, "Loss shaping enhances exact gradient learning with Eventprop" (2025).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from lava_nbp.errors import InputError, unknown_name
+
+SilentName = Literal["none", "phantom", "bump", "spike_count"]
+SILENT_POLICIES: tuple[str, ...] = get_args(SilentName)
+
+
+@dataclass(frozen=True)
+class SilentPolicy:
+    """A policy by name, and how strong it is.
+
+    - ``"none"``: the paper's; silence teaches nothing.
+    - ``"phantom"``: a sample whose label's output is silent teaches that output as if it had spiked where its
+      voltage came closest to the threshold: its loss is -strength * max_t V of that output.
+    - ``"bump"``: after every batch, all weights into a neuron that was silent in the whole batch grow by
+      `strength` (units of the threshold).
+    - ``"spike_count"``: every spike of a hidden neuron gets dl/dt = strength * (target - c) in 1/ms, c being the neuron's mean
+      number of spikes per sample in the batch before: too few spikes are pulled ahead, too many pushed
+      back. It moves spikes that are there; a neuron without any is left alone.
+
+    Parameters
+    ----------
+    name : {"none", "phantom", "bump", "spike_count"}
+    strength : float
+        Not negative.
+    target : float
+        Spikes per sample and hidden neuron, of "spike_count".
+
+    Raises
+    ------
+    InputError
+        For an unknown name, or numbers that are negative or not finite.
+    """
+
+    name: SilentName = "none"
+    strength: float = 1.0
+    target: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.name not in SILENT_POLICIES:
+            raise InputError(unknown_name("silent policy", self.name, SILENT_POLICIES))
+        for what in ("strength", "target"):
+            value = getattr(self, what)
+            if not (math.isfinite(value) and value >= 0):
+                raise InputError(f"{what} of the silent policy is {value!r}, but must be finite and not negative")
+
+    def strength_of(self, name: SilentName) -> float:
+        """The strength if this is the policy, else 0."""
+        return float(self.strength) if self.name == name else 0.0

@@ -1,0 +1,140 @@
+"""nBP for the training loop: the executors of the paper's circuit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lava_nbp.data import Dataset, load_dataset
+from lava_nbp.errors import InputError, WeightError
+from lava_nbp.files import read_npz
+from lava_nbp.nbp.circuit import training_circuit
+from lava_nbp.nbp.executor import Executor, check_network_weights, one_hot
+from lava_nbp.nbp.rule import initial_weights
+from lava_nbp.target_names import LAVA_TARGETS
+from lava_nbp.targets import make_executor
+from lava_nbp.training.config import NBPExperiment
+from lava_nbp.training.learner import Arrays, Learner, Session
+from lava_nbp.training.metrics import accuracy
+
+#: Samples per call of an executor: a call cannot be interrupted, and progress is shown between calls.
+_CHUNK = {"reference": 100, "sample": 5000, "spiking": 500, "lava": 500, "lava-primitives": 20}
+
+
+class NBPLearner(Learner):
+    """An experiment with algorithm = "nbp".
+
+    Raises
+    ------
+    DataError, InputError
+        See `load_dataset`.
+    CircuitError
+        For impossible layer sizes.
+    """
+
+    compared_by = "accuracy_spikes"
+    figures = ("accuracy_spikes", "accuracy_membrane", "exact")
+
+    def __init__(self, config: NBPExperiment) -> None:
+        self.config = config
+        self.dataset = load_run_data(config)
+        self.layers = (self.dataset.n_in, config.network.n_hidden, len(self.dataset.classes))
+        self.circuit = training_circuit(*self.layers, guarded=config.network.guarded)
+        self.n_train, self.n_validation = len(self.dataset.train), len(self.dataset.validation)
+
+    def notes(self) -> list[str]:
+        """Gate breaches that are possible."""
+        bounds = self.circuit.breach_bounds()
+        if not bounds:
+            return []
+        cure = "" if self.config.network.guarded else "; network.guarded = true makes them much rarer"
+        return [f"large weights could breach gates here (first of {len(bounds)}: {bounds[0]}); they are counted{cure}"]
+
+    def initial_weights(self) -> Arrays:
+        """Drawn from the seed, or read from network.weights."""
+        n = self.config.network
+        if n.weights is not None:
+            return _read_weights(Path(n.weights), self.layers)
+        rng = np.random.default_rng([self.config.seed, 0])
+        return {**initial_weights(self.layers, rng, n.initial_clip, n.initial_input_scale, n.initial_output_mean)}
+
+    def open(self, weights: Arrays, memory: Arrays) -> Session:
+        """Make the executor of the target; nBP remembers nothing beside the weights."""
+        options: dict[str, Any] = self.config.lava.model_dump() if self.config.target in LAVA_TARGETS else {}
+        if self.config.target == "lava-primitives":
+            del options["granularity"]
+        guarded = self.config.network.guarded
+        return _NBPSession(
+            self, make_executor(self.config.target, self.layers, weights, guarded=guarded, **options)
+        )
+
+    def sums(self, history: list[dict[str, Any]]) -> dict[str, Any]:
+        """Gate breaches of all epochs."""
+        return {"gate_breaches": sum(record["gate_breaches"] for record in history)}
+
+
+class _NBPSession(Session):
+    def __init__(self, learner: NBPLearner, executor: Executor) -> None:
+        self._config, self._dataset, self._executor = learner.config, learner.dataset, executor
+
+    def train_epoch(self, epoch: int, advance: Callable[[int], None]) -> dict[str, Any]:
+        split, executor = self._dataset.train, self._executor
+        order = np.random.default_rng([self._config.seed, epoch]).permutation(len(split))
+        before = (executor.work.updates, executor.work.gate_breaches)
+        # Every epoch starts from a silent network, so that a resumed run finds the same.
+        executor.reset()
+        executor.train(split.x[:0], one_hot(split.y[:0], executor.n_out))  # compiles, before time is taken
+        right, seconds = 0, 0.0
+        for part in np.array_split(order, -(-len(order) // _CHUNK[self._config.target])):
+            begin = time.perf_counter()
+            outcome = executor.train(split.x[part], one_hot(split.y[part], executor.n_out))
+            seconds += time.perf_counter() - begin
+            right += int((outcome.spikes.argmax(axis=1) == split.y[part]).sum())
+            advance(len(part))
+        return {
+            "train_accuracy_spikes": right / len(split),
+            "updates": executor.work.updates - before[0],
+            "gate_breaches": executor.work.gate_breaches - before[1],
+            "seconds_learning": seconds,
+        }
+
+    def evaluate(self, split: str) -> dict[str, Any]:
+        samples = self._dataset.test if split == "test" else self._dataset.validation
+        return {**accuracy(self._executor.infer(samples.x), samples.y, split)}
+
+    def read_weights(self) -> Arrays:
+        return {**self._executor.read_weights()}
+
+    def write_weights(self, weights: Mapping[str, Any]) -> None:
+        self._executor.write_weights(weights)
+
+    def close(self) -> None:
+        self._executor.close()
+
+
+def load_run_data(config: NBPExperiment) -> Dataset:
+    """The data set of an experiment.
+
+    Raises
+    ------
+    DataError, InputError
+        See `load_dataset`.
+    """
+    options = config.data.model_dump()
+    options["margin"] = options.pop("crop")
+    return load_dataset(**options)
+
+
+def _read_weights(path: Path, layers: tuple[int, int, int]) -> Arrays:
+    try:
+        arrays = read_npz(path)
+    except ValueError as error:
+        raise InputError(f"initial weights {path} cannot be read: {error}; give an .npz file with W1 and W2") from error
+    try:
+        return {**check_network_weights(training_circuit(*layers), arrays)}
+    except WeightError as error:
+        raise WeightError(f"initial weights {path}: {error}") from None
