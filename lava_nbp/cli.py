@@ -18,7 +18,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 
 from lava_nbp.errors import InputError, LavaNBPError, unknown_name
-from lava_nbp.target_names import TARGETS
+from lava_nbp.target_names import EVENTPROP_TARGETS, TARGETS
 from lava_nbp.training.loop import Progress
 
 # Modules that are slow to import (Lava, numba, matplotlib) are imported by the commands that need them.
@@ -52,8 +52,8 @@ class TableStyle(str, Enum):
     markdown = "markdown"
 
 
-def _known_target(value: str | None) -> str | None:
-    if value is not None and value not in TARGETS:
+def _known_target(value: str) -> str:
+    if value not in TARGETS:
         raise InputError(unknown_name("--target", value, TARGETS))
     return value
 
@@ -106,7 +106,8 @@ def evaluate(
     target: Annotated[
         str | None,
         typer.Option(
-            help=f"Executor: {', '.join(TARGETS)}; default the run's.", callback=_known_target, show_default=False
+            help=f"nBP: {', '.join(TARGETS)}; EventProp: {', '.join(EVENTPROP_TARGETS)}; default the run's.",
+            show_default=False,
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -219,12 +220,12 @@ def circuit(
 
 @app.command()
 def plot(run_dir: RunFolder) -> None:
-    """Draw a run's spike raster, learning curve, weight histograms and confusion matrix into its folder."""
+    """Draw a run's spike raster, learning curve, weight histograms, confusion matrix and what else its algorithm has."""
     _show_figures(run_dir)
 
 
 def _show_figures(folder: Path) -> None:
-    from lava_nbp.plot import plot_run
+    from lava_nbp.figures import plot_run
 
     for path in plot_run(folder):
         _out.print(f"{path.stem.replace('_', ' ')}: {escape(str(path))}")
@@ -246,20 +247,33 @@ def _show_result(result: dict[str, Any]) -> None:
     )
     names = {"last": "last epoch", "chosen": "epoch chosen on validation", "best_on_test": "best epoch on the test set"}
     _show_accuracies({names[key]: result[key] for key in names if result[key] is not None})
-    if result["gate_breaches"]:
+    if result.get("gate_breaches"):
         _out.print(
             f"note: {result['gate_breaches']} gate breaches in training: spikes outside the schedule that a spiking "
             f"executor and the chip fire too, and that the per-sample form leaves out (lava-nbp circuit tells where)"
         )
+    if result.get("samples") == "generated":
+        _out.print("note: the samples are generated ones; set LAVA_NBP_DATA for the published samples")
+
+
+#: Headings of the figures, nBP's and EventProp's.
+_FIGURES = {
+    "test_accuracy_spikes": "argmax of spikes",
+    "test_accuracy_membrane": "argmax of membrane",
+    "test_exact": "all outputs right",
+    "test_accuracy": "ties wrong",
+    "test_accuracy_ties_right": "ties right",
+}
 
 
 def _show_accuracies(rows: dict[str, dict[str, Any]]) -> None:
     table = Table()
-    for heading in ("test set", "argmax of spikes", "argmax of membrane", "all outputs right"):
-        table.add_column(heading, justify="left" if heading == "test set" else "right")
+    keys = [key for key in _FIGURES if key in next(iter(rows.values()))]
+    table.add_column("test set")
+    for key in keys:
+        table.add_column(_FIGURES[key], justify="right")
     for name, row in rows.items():
         label = f"{name} ({row['epoch']})" if "epoch" in row else name
-        keys = ("test_accuracy_spikes", "test_accuracy_membrane", "test_exact")
         table.add_row(label, *(f"{100 * row[key]:.2f} %" for key in keys))
     _out.print(table)
 
@@ -304,8 +318,9 @@ class _ShownProgress(Progress):
             self._bar.advance(self._task, samples)
 
     def epoch(self, record: dict[str, Any]) -> None:
-        epoch, spikes = record["epoch"], 100 * record["test_accuracy_spikes"]
-        rate = f"{record['microseconds_per_sample']:.1f} us each, test {spikes:.1f} %"
+        epoch = record["epoch"]
+        right = 100 * next(record[key] for key in _FIGURES if key in record)
+        rate = f"{record['microseconds_per_sample']:.1f} us each, test {right:.1f} %"
         if self._task is not None:
             self._bar.update(self._task, description=f"epoch {min(epoch + 1, self._epochs)}/{self._epochs}", rate=rate)
         if not self._console.is_terminal:

@@ -1,4 +1,4 @@
-"""Figures, drawn to files without a display: raster, learning curve, weight histograms, confusion matrix."""
+"""Figures, drawn to files without a display: rasters, learning curve, weight histograms, confusion matrix."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from lava_nbp.errors import CheckpointError, InputError, OutputError
-from lava_nbp.nbp.circuit import CIRCUITS, Circuit
-from lava_nbp.nbp.executor import one_hot
+from lava_nbp.errors import InputError, OutputError
+from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.training.metrics import best_epoch
 
-# Okabe and Ito's colours, told apart by the colour-blind.
-_BLUE, _ORANGE, _GREEN, _PURPLE, _GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#999999"
+#: Okabe and Ito's colours, told apart by the colour-blind.
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#999999"
 _PHASE_SHADES = ("#FFFFFF", "#EFEFEF")
 _GROW, _SHRINK = "#D5E8F5", "#FBE3CB"
 
@@ -48,7 +47,7 @@ def raster(circuit: Circuit, spikes: Mapping[str, NDArray[np.uint8]], path: Path
     axes.set_xticks(range(steps), [str(s % circuit.period) for s in range(steps)], fontsize=6)
     axes.set_xlabel("phase (blue: weights may grow, orange: may shrink)")
     axes.set_title(title or f"{circuit.name} circuit, {'-'.join(map(str, circuit.layers))}", fontsize=10)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def spike_raster(spikes: Mapping[str, NDArray[np.uint8]], path: Path, period: int = 1, title: str = "") -> Path:
@@ -80,7 +79,7 @@ def spike_raster(spikes: Mapping[str, NDArray[np.uint8]], path: Path, period: in
     axes.set_xticks(range(0, n, every), [str(step + 1) for step in range(0, n, every)], fontsize=6)
     axes.set_xlabel("Lava step")
     axes.set_title(title, fontsize=10)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def _bands(spikes: Mapping[str, NDArray[np.uint8]], shades: Sequence[str]) -> tuple[Figure, Axes]:
@@ -98,9 +97,9 @@ def _bands(spikes: Mapping[str, NDArray[np.uint8]], shades: Sequence[str]) -> tu
         size = sizes[name]
         y = top - height + height * (0.1 + 0.8 * (which + 0.5) / size)
         axes.scatter(
-            when, y, s=30.0 if size == 1 else 4.0, marker="|", color="black" if size > 1 else _BLUE, linewidths=0.8
+            when, y, s=30.0 if size == 1 else 4.0, marker="|", color="black" if size > 1 else BLUE, linewidths=0.8
         )
-        axes.axhline(top, color=_GREY, linewidth=0.4)
+        axes.axhline(top, color=GREY, linewidth=0.4)
     axes.set_yticks(tops - np.array(heights) / 2, list(sizes), fontsize=7)
     axes.set_xlim(-0.5, steps - 0.5)
     axes.set_ylim(float(tops[-1]), 0)
@@ -113,41 +112,47 @@ def learning_curve(history: Sequence[Mapping[str, Any]], path: Path, title: str 
     axes = figure.add_subplot()
     epochs = [record["epoch"] for record in history]
     curves = (
-        ("train_accuracy_spikes", "training, while learning (spikes)", _GREY, ":"),
-        ("validation_accuracy_spikes", "validation (spikes)", _GREEN, "--"),
-        ("test_accuracy_spikes", "test, argmax of output spikes", _BLUE, "-"),
-        ("test_accuracy_membrane", "test, argmax of output pre-activation", _ORANGE, "-"),
-        ("test_exact", "test, all outputs right", _PURPLE, "-."),
+        ("train_accuracy", "training, while learning", GREY, ":"),
+        ("validation_accuracy", "validation", GREEN, "--"),
+        ("test_accuracy", "test, ties wrong", BLUE, "-"),
+        ("test_accuracy_ties_right", "test, ties right", ORANGE, "-"),
+        ("train_accuracy_spikes", "training, while learning (spikes)", GREY, ":"),
+        ("validation_accuracy_spikes", "validation (spikes)", GREEN, "--"),
+        ("test_accuracy_spikes", "test, argmax of output spikes", BLUE, "-"),
+        ("test_accuracy_membrane", "test, argmax of output pre-activation", ORANGE, "-"),
+        ("test_exact", "test, all outputs right", PURPLE, "-."),
     )
     for key, label, colour, style in curves:
         if key in history[0]:
             axes.plot(epochs, [100 * r[key] for r in history], style, color=colour, label=label, linewidth=1.4)
-    chosen = best_epoch(history, "validation_accuracy_spikes")
+    compared_by = "validation_accuracy_spikes" if "test_accuracy_spikes" in history[0] else "validation_accuracy"
+    chosen = best_epoch(history, compared_by)
     if chosen is not None:
-        axes.axvline(chosen["epoch"], color=_GREEN, linewidth=0.8)
+        axes.axvline(chosen["epoch"], color=GREEN, linewidth=0.8)
         axes.annotate(
-            f" chosen: {chosen['epoch']}", (chosen["epoch"], axes.get_ylim()[0]), fontsize=8, color=_GREEN, va="bottom"
+            f" chosen: {chosen['epoch']}", (chosen["epoch"], axes.get_ylim()[0]), fontsize=8, color=GREEN, va="bottom"
         )
     axes.set_xlabel("epoch")
     axes.set_ylabel("right (%)")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="lower right")
     axes.set_title(title, fontsize=10)
-    return _save(figure, path)
+    return save(figure, path)
 
 
-def weight_histograms(weights: Mapping[str, NDArray[np.int16]], path: Path, title: str = "") -> Path:
-    """Draw the distribution of each matrix over its 255 possible values."""
+def weight_histograms(weights: Mapping[str, NDArray[Any]], path: Path, title: str = "") -> Path:
+    """Draw the distribution of each matrix: 8-bit weights over their 255 values, real ones (thresholds) over their range."""
     figure = Figure(figsize=(4 * len(weights), 3.2), layout="constrained")
     for k, (name, matrix) in enumerate(weights.items()):
         axes = figure.add_subplot(1, len(weights), k + 1)
-        axes.hist(matrix.ravel(), bins=np.arange(-261, 263, 12).tolist(), color=_BLUE)
-        saturated = float((np.abs(matrix) == 254).mean())
-        axes.set_title(f"{name} {matrix.shape}, {100 * saturated:.1f} % saturated", fontsize=9)
-        axes.set_xlabel("weight")
+        eight_bit = matrix.dtype.kind == "i"
+        axes.hist(matrix.ravel(), bins=np.arange(-261, 263, 12).tolist() if eight_bit else 44, color=BLUE)
+        saturated = f", {100 * float((np.abs(matrix) == 254).mean()):.1f} % saturated" if eight_bit else ""
+        axes.set_title(f"{name} {matrix.shape}{saturated}", fontsize=9)
+        axes.set_xlabel("weight" if eight_bit else "weight (thresholds)")
         axes.set_ylabel("synapses")
     figure.suptitle(title, fontsize=10)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def confusion_matrix(
@@ -176,56 +181,10 @@ def confusion_matrix(
     axes.set_xlabel("answer")
     axes.set_ylabel("class")
     axes.set_title(title, fontsize=10)
-    return _save(figure, path)
+    return save(figure, path)
 
 
-def plot_run(folder: Path) -> list[Path]:
-    """Draw all figures of a training run into its folder; return their paths.
-
-    Raises
-    ------
-    LavaNBPError
-        If the run's checkpoint or data cannot be used.
-    """
-    from lava_nbp.targets import make_executor
-    from lava_nbp.trace import trace
-    from lava_nbp.training.checkpoint import load_checkpoint
-    from lava_nbp.training.loop import checkpoint_config, load_run_data
-
-    state = load_checkpoint(folder)
-    if not state.history:
-        raise CheckpointError(f"{folder} holds no finished epoch yet; nothing to draw")
-    config = checkpoint_config(state, folder)
-    dataset = load_run_data(config)
-    weights = state.chosen or state.weights
-    name = f"{config.data.name} {'-'.join(map(str, state.layers))}, seed {config.seed}"
-    with make_executor("sample", state.layers, weights) as executor:
-        outcome = executor.infer(dataset.test.x)
-    # One sample without an error and one with: there the error phases have something to show.
-    right = (outcome.spikes == one_hot(dataset.test.y, len(dataset.classes))).all(axis=1)
-    shown = [int(np.argmax(right)), int(np.argmin(right))]
-    circuit_name = "nbp-guarded" if config.network.guarded else "nbp"
-    spikes = trace("spiking", dataset.test.x[shown], dataset.test.y[shown], weights, circuit_name)
-    return [
-        raster(
-            CIRCUITS[circuit_name](*state.layers),
-            {key.removeprefix("spikes/"): rows for key, rows in spikes.items() if key.startswith("spikes/")},
-            folder / "raster.png",
-            f"{name}: test samples {shown[0]} (right) and {shown[1]} ({'right' if right.all() else 'wrong'})",
-        ),
-        learning_curve(state.history, folder / "learning_curve.png", name),
-        weight_histograms(weights, folder / "weights.png", name),
-        confusion_matrix(
-            outcome.spikes.argmax(axis=1),
-            dataset.test.y,
-            dataset.classes,
-            folder / "confusion_matrix.png",
-            f"{name}: test set, by output spikes",
-        ),
-    ]
-
-
-def _save(figure: Figure, path: Path) -> Path:
+def save(figure: Figure, path: Path) -> Path:
     # Figure without pyplot: no display, no global state. Text stays text in SVG.
     with matplotlib.rc_context({"svg.fonttype": "none"}):
         try:

@@ -2,12 +2,9 @@ import numpy as np
 import pytest
 
 from lava_nbp import plot
-from lava_nbp.errors import CheckpointError, InputError, OutputError
+from lava_nbp.errors import InputError, OutputError
 from lava_nbp.nbp.circuit import inference_circuit, training_circuit
 from lava_nbp.trace import trace
-from lava_nbp.training import load_config, train
-
-CONFIG = 'epochs = 2\n[data]\nname = "digits"\nvalidation = 50\ntrain = 100\ntest = 60\n[network]\nn_hidden = 20\n'
 
 
 def traced(circuit_name):
@@ -69,17 +66,6 @@ def test_confusion_matrix_counts(tmp_path):
         assert word in text
 
 
-def test_all_figures_of_a_run(tmp_path):
-    (tmp_path / "config.toml").write_text(CONFIG)
-    train(load_config(tmp_path / "config.toml"), tmp_path / "run")
-    paths = plot.plot_run(tmp_path / "run")
-    assert [p.name for p in paths] == ["raster.png", "learning_curve.png", "weights.png", "confusion_matrix.png"]
-    for path in paths:
-        assert path.read_bytes().startswith(b"\x89PNG")
-
-
-def test_nothing_to_draw(tmp_path):
-    with pytest.raises(CheckpointError, match="is missing"):
-        plot.plot_run(tmp_path)
+def test_a_folder_that_cannot_be_written(tmp_path):
     with pytest.raises(OutputError, match=r"figure .* cannot be written"):
         plot.weight_histograms({"W1": np.zeros((2, 2), np.int16)}, tmp_path / "no" / "w.png")

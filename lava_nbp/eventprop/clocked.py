@@ -209,7 +209,7 @@ class ClockedEngine:
         seen = [LayerSeen(*(np.zeros((self.c.steps, n), dtype=np.int64) for _ in range(4))) for n in self.sizes[1:]]
         for g in self._gradients:
             g[...] = 0
-        self._sample(steps, sources, label, np.zeros(4, dtype=np.int64), seen)
+        self._sample(steps, sources, label, np.zeros(5, dtype=np.int64), seen)
         return seen, [g.copy() for g in self._gradients]
 
     # -------------------------------------------------------------- internals
@@ -218,7 +218,7 @@ class ClockedEngine:
         for g in self._gradients if labels is not None else ():
             g[...] = 0
         said = np.zeros((len(samples), self.sizes[-1]))
-        counters = np.zeros(4, dtype=np.int64)  # clipped, saturated, hidden spikes, silent hidden neurons
+        counters = np.zeros(5, dtype=np.int64)  # clipped, saturated, hidden spikes, silent hidden neurons, most spikes
         silent_labels = 0
         for row, sample in enumerate(samples):
             mine = slice(trains.offsets[sample], trains.offsets[sample + 1])
@@ -226,8 +226,8 @@ class ClockedEngine:
             said[row] = self._sample(self.c.steps_of(trains.times[mine]), trains.sources[mine], label, counters)
             if label is not None and self._spiking[-1]:
                 silent_labels += not np.isfinite(said[row, label])
-        clipped, saturated, hidden, silent = (int(n) for n in counters)
-        return Result(said, hidden, silent, silent_labels, clipped, not self._spiking[-1], saturated)
+        clipped, saturated, hidden, silent, most = (int(n) for n in counters)
+        return Result(said, hidden, silent, silent_labels, clipped, not self._spiking[-1], saturated, most)
 
     def _sample(
         self,
@@ -250,6 +250,7 @@ class ClockedEngine:
             if n == OVERFLOW:
                 raise InputError(self.c.overflow(int(np.abs(tr.I).max()), layer, f"neuron {int(np.abs(tr.I).argmax())}"))
             events.append((tr.step + 1, tr.neuron, n))
+            counters[4] = max(counters[4], n)
             if layer < len(self._traces) - 1:
                 counters[2] += n
                 counters[3] += len(tr.V) - len(np.unique(tr.neuron[:n]))

@@ -19,6 +19,7 @@ from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.engine_kernels import (
     CLIPPED,
     HIDDEN,
+    MOST_SPIKES,
     SILENT_LABELS,
     SILENT_NEURONS,
     Constants,
@@ -82,15 +83,21 @@ def latency_trains(times: Any, end: float) -> SpikeTrains:
     if rows.ndim != 2:
         raise InputError(f"times have shape {rows.shape}, but must be (samples, n_in)")
     _check_times(rows[~np.isposinf(rows)], end, "")
-    # In parts, so that the sorted copy of a large data set never exists as a whole.
-    sorted_times, sorted_sources = [np.zeros(0)], [np.zeros(0, np.int64)]
-    for part in np.array_split(rows, len(rows) // 5000 + 1):
-        order = np.argsort(part, axis=1, kind="stable")
-        ordered = np.take_along_axis(part, order, axis=1)
-        sorted_times.append(ordered[np.isfinite(ordered)])
-        sorted_sources.append(order[np.isfinite(ordered)])
-    offsets = np.concatenate([[0], np.cumsum(np.isfinite(rows).sum(axis=1))])
-    return SpikeTrains(np.concatenate(sorted_times), np.concatenate(sorted_sources), offsets.astype(np.int64))
+    order = np.argsort(rows, axis=1, kind="stable")
+    ordered = np.take_along_axis(rows, order, axis=1)
+    finite = np.isfinite(ordered)
+    offsets = np.concatenate([[0], np.cumsum(finite.sum(axis=1))])
+    return SpikeTrains(ordered[finite], order[finite], offsets.astype(np.int64))
+
+
+def join_trains(parts: Sequence[SpikeTrains]) -> SpikeTrains:
+    """The samples of several trains, one after the other."""
+    lengths = np.concatenate([np.zeros(1, np.int64), *(np.diff(part.offsets) for part in parts)])
+    return SpikeTrains(
+        np.concatenate([np.zeros(0), *(part.times for part in parts)]),
+        np.concatenate([np.zeros(0, np.int64), *(part.sources for part in parts)]),
+        np.cumsum(lengths),
+    )
 
 
 def spike_trains(samples: Sequence[tuple[Any, Any]], n_in: int, end: float) -> SpikeTrains:
@@ -143,6 +150,8 @@ class Result:
         `said` holds largest voltages: more is better.
     saturated : int
         Adjoint variables that met the end of their register; the continuous engine has none.
+    most_spikes : int
+        Largest number of spikes of a layer in a sample: how much of a buffer was used.
     """
 
     said: Float64Array
@@ -152,6 +161,7 @@ class Result:
     clipped: int = 0
     voltages: bool = False
     saturated: int = 0
+    most_spikes: int = 0
 
     def ties(self) -> NDArray[np.bool_]:
         """Samples in which several outputs are first, or all are silent."""
@@ -197,6 +207,8 @@ class EventPropEngine:
     ----------
     weights : list of (pre, post)
         One per layer.
+    loops : tuple of (n, n)
+        Recurrent weights of every layer, empty where there are none.
     matrices : list of arrays
         All that is trained, and the order of gradients: `weights`, then recurrent weights of the
         layers that have them.
@@ -236,11 +248,11 @@ class EventPropEngine:
         self._threads = threads
         self._parts: list[_Part] = []
         self._max_events = 0
-        self._loops = _check_loops(recurrent, self.sizes[1:], isinstance(loss, TTFSLoss))
-        self.matrices = [*self.weights, *(loop for loop in self._loops if loop.size)]
+        self.loops = _check_loops(recurrent, self.sizes[1:], isinstance(loss, TTFSLoss))
+        self.matrices = [*self.weights, *(loop for loop in self.loops if loop.size)]
         self.optimizer = make_optimizer(optimizer, self.matrices)
         self.silent = silent or SilentPolicy()
-        if self.silent.name == "phantom" and self._loops[-1].size:
+        if self.silent.name == "phantom" and self.loops[-1].size:
             raise InputError("silent policy 'phantom' needs an output layer without recurrent weights; use another")
         #: Derivative of the loss by every spike time of a neuron, of the policy "spike_count".
         self._pulls = tuple(np.zeros(n) for n in self.sizes[1:])
@@ -372,7 +384,7 @@ class EventPropEngine:
         said = np.zeros((len(samples), self.sizes[-1]))
         by_input = np.zeros(0 if given is None else len(trains.times))
         n_parts = _parts_of(len(samples))
-        counters = np.zeros((n_parts, 5), dtype=np.int64)
+        counters = np.zeros((n_parts, 6), dtype=np.int64)
         bounds = np.linspace(0, len(samples), n_parts + 1).astype(int)
 
         def part(k: int) -> int:
@@ -380,7 +392,7 @@ class EventPropEngine:
             for array in (*mine.gradients, *mine.by_loops, *mine.counts) if learn else ():
                 array[...] = 0
             failed: int = run_samples(
-                self._constants, mine.traces, tuple(self.weights), self._loops, mine.gradients, mine.by_loops, mine.counts,
+                self._constants, mine.traces, tuple(self.weights), self.loops, mine.gradients, mine.by_loops, mine.counts,
                 self._pulls, *trains, samples[rows], np.zeros(0, np.int64) if labels is None else labels,
                 np.zeros((0, 0)) if given is None else given[rows],
                 spiking, loss, learn, said[rows], by_input, counters[k],
@@ -402,7 +414,8 @@ class EventPropEngine:
         hidden, silent_neurons, silent_labels, clipped = (
             int(total[k]) for k in (HIDDEN, SILENT_NEURONS, SILENT_LABELS, CLIPPED)
         )
-        result = Result(said, hidden, silent_neurons, silent_labels, clipped, not spiking)
+        most = int(counters[:, MOST_SPIKES].max())
+        result = Result(said, hidden, silent_neurons, silent_labels, clipped, not spiking, most_spikes=most)
         return result, by_input
 
     def _make_room(self, spikes: NDArray[np.int64]) -> None:
@@ -416,10 +429,10 @@ class EventPropEngine:
             _Part(
                 tuple(
                     _make_trace(n_events + (cap if loop.size else 0), n, cap)
-                    for n_events, n, cap, loop in zip(events, self.sizes[1:], self._caps, self._loops, strict=True)
+                    for n_events, n, cap, loop in zip(events, self.sizes[1:], self._caps, self.loops, strict=True)
                 ),
                 tuple(np.zeros_like(w) for w in self.weights),
-                tuple(np.zeros_like(w) for w in self._loops),
+                tuple(np.zeros_like(w) for w in self.loops),
                 tuple(np.zeros(n, dtype=np.int64) for n in self.sizes[1:]),
             )
             for _ in range(_PARTS)

@@ -482,8 +482,8 @@ def softmax_by_peaks(peaks, label, by_peaks):  # type: ignore[no-untyped-def]
 # ------------------------------------------------------------------ samples
 
 #: Counters of a run: spikes of hidden layers, spikes of a spiking output, silent label outputs, clipped denominators,
-#: and (sample, hidden neuron) pairs without a spike.
-HIDDEN, OUTPUT, SILENT_LABELS, CLIPPED, SILENT_NEURONS = range(5)
+#: (sample, hidden neuron) pairs without a spike, and the largest number of spikes of a layer in a sample.
+HIDDEN, OUTPUT, SILENT_LABELS, CLIPPED, SILENT_NEURONS, MOST_SPIKES = range(6)
 
 
 @njit(cache=True, nogil=True)
@@ -522,6 +522,7 @@ def run_samples(  # type: ignore[no-untyped-def]
             if n == OVERFLOW:
                 return k
             n_spikes[k] = n
+            counters[MOST_SPIKES] = max(counters[MOST_SPIKES], n)
             for s in range(n):
                 counts[k][tr.neuron[s]] += 1
             counters[OUTPUT if last else HIDDEN] += n

@@ -71,7 +71,8 @@ class FixedPoint:
     theta_bits, coefficient_bits, adjoint_bits : int
         Fractional bits of V and I, of coefficients, of adjoint variables.
     floor : float
-        Lower bound of I - theta in the adjoint jump, in thresholds; one unit at least.
+        Lower bound of I - theta in the adjoint jump, in thresholds; one unit at least. A spike is registered late,
+        when I may be below theta already: without a bound such spikes would rule the gradient.
 
     Raises
     ------
@@ -86,7 +87,7 @@ class FixedPoint:
     theta_bits: int = THETA_BITS
     coefficient_bits: int = COEFFICIENT_BITS
     adjoint_bits: int = ADJOINT_BITS
-    floor: float = 1e-9
+    floor: float = 0.1
 
     def __post_init__(self) -> None:
         for name, most in (("theta_bits", 20), ("coefficient_bits", 24), ("adjoint_bits", 20)):

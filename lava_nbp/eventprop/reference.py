@@ -37,6 +37,16 @@ class Spike:
     current: float = 0.0
 
 
+@dataclass(frozen=True)
+class AdjointSpike:
+    """The error sent back to a spike: dL/dt of the spike at `time` ms of a neuron (layer -1: the input), 1/ms."""
+
+    time: float
+    layer: int
+    neuron: int
+    error: float
+
+
 @dataclass
 class Run:
     """What one sample did.
@@ -148,8 +158,12 @@ def gradient(
     loss: Loss,
     label: int,
     recurrent: Sequence[Float64Array | None] | None = None,
+    sent: list[AdjointSpike] | None = None,
 ) -> tuple[list[Float64Array], list[Float64Array | None]]:
-    """Exact gradient of the loss by all weights (and recurrent weights) for a sample that was run forward."""
+    """Exact gradient of the loss by all weights (and recurrent weights) for a sample that was run forward.
+
+    `sent` gets the adjoint spikes, latest spike first.
+    """
     n_layers = len(weights)
     loops = recurrent or [None] * n_layers
     by_weights = [np.zeros_like(w) for w in weights]
@@ -185,6 +199,8 @@ def gradient(
             by_weights[layer + 1][n] -= p.tau_s * lI[layer + 1]
             error += float(weights[layer + 1][n] @ (lV[layer + 1] - lI[layer + 1]))
         if layer < 0:
+            if sent is not None:
+                sent.append(AdjointSpike(time, layer, n, error))
             continue
         loop, by_loop = loops[layer], by_loops[layer]
         if loop is not None and by_loop is not None:
@@ -192,6 +208,8 @@ def gradient(
             error += float(loop[n] @ (lV[layer] - lI[layer]))
         if layer == n_layers - 1 and time == run.first[n]:
             error += by_times[n]
+        if sent is not None:
+            sent.append(AdjointSpike(time, layer, n, error))
         lV[layer][n] = adjoint_jump(lV[layer][n], error, spike.current, p)
     return by_weights, by_loops
 

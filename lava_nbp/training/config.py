@@ -169,7 +169,7 @@ class LearningConfig(_Section):
     silent: SilentName = "none"
     silent_strength: Real = Field(default=1.0, ge=0)
     silent_target: Real = Field(default=1.0, ge=0)
-    #: Lower bound of I - theta in the adjoint jump, in thresholds.
+    #: Lower bound of I - theta in the adjoint jump of the target "continuous", in thresholds.
     floor: Real = Field(default=1e-9, gt=0)
     threads: int = Field(default=1, ge=1, le=1024)
 
@@ -181,6 +181,7 @@ class ClockedConfig(_Section):
     theta_bits: int = Field(default=THETA_BITS, ge=1)
     coefficient_bits: int = Field(default=COEFFICIENT_BITS, ge=1)
     adjoint_bits: int = Field(default=ADJOINT_BITS, ge=1)
+    floor: Real = Field(default=0.1, gt=0)
     #: Largest weight of each layer that 8 bits shall hold, in thresholds.
     largest_weight: list[Annotated[Real, Field(gt=0)]] | None = None
 

@@ -18,8 +18,9 @@ def config(tmp_path, text=GOOD, *overrides):
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda p: p.stem)
 def test_every_shipped_configuration_is_valid(path):
     experiment = load_config(path)
-    assert experiment.algorithm == "nbp"
-    assert experiment.target == "sample"
+    eventprop = path.stem.endswith("_eventprop")
+    assert experiment.algorithm == ("eventprop" if eventprop else "nbp")
+    assert experiment.target == ("continuous" if eventprop else "sample")
 
 
 def test_the_papers_settings_are_shipped():
@@ -43,7 +44,7 @@ def test_defaults_and_overrides(tmp_path):
     [
         ("epoch=3", "unknown key epoch = 3; did you mean epochs?"),
         ("network.n_hiden=5", "unknown key network.n_hiden = 5; did you mean network.n_hidden|did you mean n_hidden"),
-        ("zzz=1", "unknown key zzz = 1; allowed are algorithm, target, seed, epochs, data, network, lava"),
+        ("zzz=1", "unknown key zzz = 1; allowed are algorithm, target, seed, epochs, lava, data, network"),
         ("epochs=0", "epochs = 0: input should be greater than or equal to 1"),
         ("epochs=2.5", "epochs = 2.5: input should be a valid integer"),
         ("epochs=many", "epochs = 'many': input should be a valid integer"),

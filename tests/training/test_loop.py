@@ -99,9 +99,9 @@ def test_every_target_gives_the_same_run(config, tmp_path, target):
 @pytest.mark.parametrize("after", [1, 250, 799])
 @pytest.mark.parametrize("target", ["sample", "spiking"])
 def test_resume_goes_on_bit_for_bit(config, tmp_path, target, after, monkeypatch):
-    from lava_nbp.training import loop
+    from lava_nbp.training import nbp_learner
 
-    monkeypatch.setitem(loop._CHUNK, target, 30)  # several calls an epoch, to stop between them
+    monkeypatch.setitem(nbp_learner._CHUNK, target, 30)  # several calls an epoch, to stop between them
     experiment = config(f"target={target}")
     train(experiment, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
