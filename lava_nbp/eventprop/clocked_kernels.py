@@ -160,7 +160,7 @@ def backward(  # type: ignore[no-untyped-def]
             total = 0
             for j in range(n):
                 g[j] -= lI[j]
-                total += row[j] * (lV[j] - lI[j])
+                total += row[j] * min(max(lV[j] - lI[j], -c.limit), c.limit)
             if back:
                 total = (total + half_theta) >> c.theta_bits
                 if abs(total) > c.limit:

@@ -20,6 +20,8 @@ Backward, in step k from its end to its beginning, with the error e_n that is se
     lI, lV = (beta lI + gamma tau_m / tau_s lV) >> coefficient_bits, (alpha lV) >> coefficient_bits
     an input spike of the step:  dL/dw_ij -= lI_j,   and its own error is  (sum_j w_ij (lV_j - lI_j)) >> theta_bits
 
+lV, lI, lV - lI (the payload of an adjoint spike) and errors are saturated to 24 bits.
+
 Source: the equations of `lava_nbp.eventprop.equations` with exact exponential updates; a spike is
 late by dt / 2 in the mean, which is the error of first order in dt.
 """
@@ -272,6 +274,12 @@ def jump(lV: Int64Array, error: Int64Array, current: Int64Array, c: FixedPoint) 
     before = lV + ((lV + error) << c.theta_bits) // np.maximum(gap, c.floor_units)
     saturated = saturate(before)
     return before, int(np.count_nonzero(gap < c.floor_units)), saturated
+
+
+def adjoint(lV: Int64Array, lI: Int64Array) -> Int64Array:
+    """lV - lI, what a neuron sends back through its mirrored connections; saturated."""
+    sent: Int64Array = np.clip(lV - lI, -REGISTER_MAX, REGISTER_MAX)
+    return sent
 
 
 def saturate(x: Int64Array) -> int:

@@ -1,0 +1,64 @@
+"""The parts of a clocked network wired by hand in a loop, as Lava wires the Processes: state of every layer in every phase."""
+
+import numpy as np
+
+from lava_nbp.eventprop.clocked_parts import InputPart, LIFPart, MirroredPart, ReadoutPart, TTFSPart
+from lava_nbp.eventprop.losses import TTFSLoss
+from lava_nbp.nbp.pulse_chain import PulseChain
+
+
+class PartsLoop:
+    """Layers of parts; weights are full-precision integers, by layer."""
+
+    def __init__(self, masters, exponents, setup):
+        c = setup.c
+        sizes = [masters[0].shape[0], *(m.shape[1] for m in masters)]
+        self.c, self.sizes = c, sizes
+        self.chain = PulseChain(c.period, started=True)
+        self.input = InputPart(sizes[0], c)
+        self.dense = [MirroredPart(m, x, c, setup.optimizer, k) for k, (m, x) in enumerate(zip(masters, exponents))]
+        self.spiking = isinstance(setup.loss, TTFSLoss)
+        self.layers = [LIFPart(n, c, layer=k) for k, n in enumerate(sizes[1:-1])]
+        if self.spiking:
+            self.layers.append(LIFPart(sizes[-1], c, phantom=True, layer=len(masters) - 1))
+            self.loss = TTFSPart(sizes[-1], setup.loss, c, setup.silent)
+        else:
+            self.layers.append(ReadoutPart(sizes[-1], c, layer=len(masters) - 1))
+            self.loss = None
+        self.said = []
+
+    def set_learning(self, batch, rate):
+        for dense in self.dense:
+            dense.batch[0], dense.rate[0] = batch, rate
+
+    def phase(self, spikes, target):
+        """One Lava step: who sends first sends first."""
+        sent = [dense.send() for dense in self.dense]
+        errors = self.loss.answer() if self.loss else np.zeros(self.sizes[-1], int)
+        inputs = self.input.run(spikes)
+        out = []
+        for k, layer in enumerate(self.layers):
+            back = sent[k + 1][1] if k + 1 < len(self.layers) else errors
+            out.append(layer.run(sent[k][0], back))
+        judge = self.loss.receive(out[-1][0], target) if self.loss else self.layers[-1].judge(target)
+        if judge is not None:
+            self.said.append(judge)
+        before = [inputs, *(o[0] for o in out)]
+        for k, dense in enumerate(self.dense):
+            dense.receive(before[k], out[k][1], out[k][2])
+        gates = self.chain.fire()
+        for part in (self.input, *self.dense, *self.layers, *([self.loss] if self.loss else [])):
+            part.phases.receive(gates)
+
+    def sample(self, steps, sources, label=None, watch=None):
+        """One sample; `watch(phase)` is called after every phase."""
+        for p in range(self.c.period):
+            spikes, target = np.zeros(self.sizes[0], int), np.zeros(self.sizes[-1], int)
+            if p == 0 and self.input.phases.phase < 0:
+                self.phase(spikes, target)  # the chain's first spike
+            spikes[np.asarray(sources)[np.asarray(steps) == p]] = 1
+            if label is not None and p == 0:
+                target[label] = 1
+            self.phase(spikes, target)
+            if watch:
+                watch(p)
