@@ -19,43 +19,8 @@ from lava_nbp.eventprop.engine import Result, SpikeTrains, check_layers
 from lava_nbp.eventprop.fixed_point import REGISTER_MAX, FixedPoint, Int64Array
 from lava_nbp.eventprop.integer_losses import TTFSTables, VoltageTables, first_ms, phantom_impulse
 from lava_nbp.eventprop.integer_optimizers import Allocate, IntegerOptimizer
-from lava_nbp.eventprop.losses import Loss, TTFSLoss
-from lava_nbp.eventprop.optimizers import OptimizerName
-from lava_nbp.eventprop.policies import SilentPolicy
-
-
-class Setup(NamedTuple):
-    """All that defines a clocked network but its weights: arithmetic, loss, learning.
-
-    Attributes
-    ----------
-    c : FixedPoint
-    loss : TTFSLoss or MaxVoltageLoss
-        With the latter the output layer only integrates.
-    silent : SilentPolicy
-        "none" or "phantom"; the others need what no synapse and no neuron knows by itself.
-    optimizer : {"adam", "sgd"}
-    """
-
-    c: FixedPoint
-    loss: Loss
-    silent: SilentPolicy = SilentPolicy()
-    optimizer: OptimizerName = "adam"
-
-    def check(self) -> Setup:
-        """Itself.
-
-        Raises
-        ------
-        InputError
-            For a policy that a clocked network does not have.
-        """
-        if self.silent.name not in ("none", "phantom"):
-            raise InputError(
-                f"silent policy is {self.silent.name!r}, but a clocked network has only none and phantom; the others need "
-                f"target continuous"
-            )
-        return self
+from lava_nbp.eventprop.losses import TTFSLoss
+from lava_nbp.eventprop.setup import Setup
 
 
 class LayerSeen(NamedTuple):
@@ -90,6 +55,12 @@ class ClockedEngine:
         Full-precision weights, 20 fractional bits.
     exponents : list of int
         Of each layer's 8-bit weights.
+    gradients : list of (pre, post) int64
+        Summed since the last `forget`.
+    optimizers : list of IntegerOptimizer
+        One per matrix.
+    traces : list of Trace
+        What the kernels work in.
 
     Raises
     ------
@@ -120,7 +91,7 @@ class ClockedEngine:
         for w, exponent in zip(matrices, self.exponents, strict=True):
             self.masters.append(allocate(w.shape, np.int64))
             self.masters[-1][...] = self.c.masters(w, exponent)
-        self._optimizers = [
+        self.optimizers = [
             IntegerOptimizer(setup.optimizer, masters, self.c.master_limit(exponent), self.c, allocate)
             for masters, exponent in zip(self.masters, self.exponents, strict=True)
         ]
@@ -128,14 +99,14 @@ class ClockedEngine:
         self._tables = TTFSTables.of(setup.loss, self.c) if isinstance(setup.loss, TTFSLoss) else VoltageTables.of(self.c)
         self._spiking = [True] * (len(matrices) - 1) + [spiking]
         caps = [8 * n + 64 if max_spikes is None else check_integer(max_spikes, 1, None, "max_spikes") for n in self.sizes[1:]]
-        self._traces = [_make_trace(n, cap) for n, cap in zip(self.sizes[1:], caps, strict=True)]
-        self._gradients = [np.zeros(w.shape, dtype=np.int64) for w in matrices]
+        self.traces = [_make_trace(n, cap) for n, cap in zip(self.sizes[1:], caps, strict=True)]
+        self.gradients = [allocate(w.shape, np.int64) for w in matrices]
         c = self.c
         self._coefficients = Coefficients(
             c.steps, c.alpha, c.beta, c.gamma, c.gamma_back, c.coefficient_bits, c.theta, c.theta_bits, c.floor_units,
             REGISTER_MAX,
         )  # fmt: skip
-        self._write_forward()
+        self.write_forward()
 
     # ---------------------------------------------------------------- weights
 
@@ -148,9 +119,10 @@ class ClockedEngine:
         """Replace the full-precision weights."""
         for own, new in zip(self.masters, masters, strict=True):
             own[...] = new
-        self._write_forward()
+        self.write_forward()
 
-    def _write_forward(self) -> None:
+    def write_forward(self) -> None:
+        """Round the full-precision weights to 8 bits; errors as for the constructor."""
         self.forward_weights = [
             self.c.forward_weights(m, exponent) for m, exponent in zip(self.masters, self.exponents, strict=True)
         ]
@@ -159,7 +131,7 @@ class ClockedEngine:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Copies of what training has to remember beside the weights, by name; `load_state` takes it back."""
-        return {f"{name}{k}": a for k, o in enumerate(self._optimizers) for name, a in o.state().items()}
+        return {f"{name}{k}": a for k, o in enumerate(self.optimizers) for name, a in o.state().items()}
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a `state`.
@@ -169,7 +141,7 @@ class ClockedEngine:
         InputError
             If it is that of another network or optimizer.
         """
-        for k, optimizer in enumerate(self._optimizers):
+        for k, optimizer in enumerate(self.optimizers):
             optimizer.load({name[: -len(str(k))]: a for name, a in state.items() if name.endswith(str(k))})
 
     # ---------------------------------------------------------------- running
@@ -194,39 +166,77 @@ class ClockedEngine:
         chosen = np.arange(len(trains)) if samples is None else np.asarray(samples)
         result = self._run(trains, check_labels(labels, len(trains), self.sizes[-1]), chosen)
         unit = self.c.p.tau_s / (1 << self.c.adjoint_bits)
-        return result, [g * unit for g in self._gradients]
+        return result, [g * unit for g in self.gradients]
 
     def train_batch(self, trains: SpikeTrains, labels: Any, samples: NDArray[np.int64], rate: float) -> Result:
         """One step of the optimizer along the summed gradient of a batch; errors as for `gradient`."""
         result = self._run(trains, check_labels(labels, len(trains), self.sizes[-1]), np.asarray(samples))
-        for optimizer, g in zip(self._optimizers, self._gradients, strict=True):
-            optimizer.step(g, len(samples), rate)
-        self._write_forward()
+        self.learn(len(samples), rate)
         return result
+
+    def learn(self, n_samples: int, rate: float) -> None:
+        """Change the weights by the gradient of the samples since the last `forget`.
+
+        Raises
+        ------
+        WeightError
+            If weights have grown so large that a volley would overflow a current.
+        """
+        for optimizer, g in zip(self.optimizers, self.gradients, strict=True):
+            optimizer.step(g, n_samples, rate)
+        self.write_forward()
+
+    def forget(self) -> None:
+        """Set the gradient to zero."""
+        for g in self.gradients:
+            g[...] = 0
+
+    def run_sample(
+        self, steps: Int64Array, sources: Int64Array, label: int | None, tally: Int64Array | None = None
+    ) -> Int64Array:
+        """Run one sample, and add to the gradient if it has a label.
+
+        Parameters
+        ----------
+        steps, sources : (spikes,)
+            Input spikes in the order of time.
+        tally : (5,) int64, optional
+            Is added to: clipped denominators, saturated adjoint variables, hidden spikes, silent hidden neurons; the last
+            is the largest number of spikes of a layer.
+
+        Returns
+        -------
+        (classes,) int64
+            Steps of first spikes (T: silent), or largest voltages; errors as for `gradient`.
+        """
+        return self._sample(steps, sources, label, np.zeros(5, dtype=np.int64) if tally is None else tally)
+
+    def said(self, answers: Int64Array) -> NDArray[np.float64]:
+        """Answers in ms (inf: silent), or in thresholds."""
+        return first_ms(answers, self.c) if self._spiking[-1] else answers / self.c.theta
 
     def watch(self, steps: Int64Array, sources: Int64Array, label: int) -> tuple[list[LayerSeen], list[Int64Array]]:
         """State of every layer in every step of one sample forward and backward, and its gradients by layer."""
         seen = [LayerSeen(*(np.zeros((self.c.steps, n), dtype=np.int64) for _ in range(4))) for n in self.sizes[1:]]
-        for g in self._gradients:
-            g[...] = 0
+        self.forget()
         self._sample(steps, sources, label, np.zeros(5, dtype=np.int64), seen)
-        return seen, [g.copy() for g in self._gradients]
+        return seen, [g.copy() for g in self.gradients]
 
     # -------------------------------------------------------------- internals
 
     def _run(self, trains: SpikeTrains, labels: NDArray[np.int64] | None, samples: NDArray[np.int64]) -> Result:
-        for g in self._gradients if labels is not None else ():
-            g[...] = 0
-        said = np.zeros((len(samples), self.sizes[-1]))
-        counters = np.zeros(5, dtype=np.int64)  # clipped, saturated, hidden spikes, silent hidden neurons, most spikes
-        silent_labels = 0
+        if labels is not None:
+            self.forget()
+        answers = np.zeros((len(samples), self.sizes[-1]), dtype=np.int64)
+        tally = np.zeros(5, dtype=np.int64)
         for row, sample in enumerate(samples):
             mine = slice(trains.offsets[sample], trains.offsets[sample + 1])
             label = None if labels is None else int(labels[sample])
-            said[row] = self._sample(self.c.steps_of(trains.times[mine]), trains.sources[mine], label, counters)
-            if label is not None and self._spiking[-1]:
-                silent_labels += not np.isfinite(said[row, label])
-        clipped, saturated, hidden, silent, most = (int(n) for n in counters)
+            answers[row] = self._sample(self.c.steps_of(trains.times[mine]), trains.sources[mine], label, tally)
+        clipped, saturated, hidden, silent, most = (int(n) for n in tally)
+        said, silent_labels = self.said(answers), 0
+        if labels is not None:
+            silent_labels = int(np.isinf(said[np.arange(len(samples)), labels[samples]]).sum())
         return Result(said, hidden, silent, silent_labels, clipped, not self._spiking[-1], saturated, most)
 
     def _sample(
@@ -236,10 +246,10 @@ class ClockedEngine:
         label: int | None,
         counters: Int64Array,
         seen: Sequence[LayerSeen] | None = None,
-    ) -> NDArray[np.float64]:
-        """Run a sample forward, and backward if it has a label; what it says, in ms or thresholds."""
+    ) -> Int64Array:
+        """Run a sample forward, and backward if it has a label; what it says."""
         events, none = [(steps, sources, len(steps))], np.zeros((0, 0), dtype=np.int64)
-        for layer, (tr, w) in enumerate(zip(self._traces, self.forward_weights, strict=True)):
+        for layer, (tr, w) in enumerate(zip(self.traces, self.forward_weights, strict=True)):
             V, I = (seen[layer].V, seen[layer].I) if seen else (none, none)  # noqa: E741
             n = forward(self._coefficients, tr, w, *events[-1], self._spiking[layer], seen is not None, V, I)
             if n == TOO_MANY_SPIKES:
@@ -251,32 +261,32 @@ class ClockedEngine:
                 raise InputError(self.c.overflow(int(np.abs(tr.I).max()), layer, f"neuron {int(np.abs(tr.I).argmax())}"))
             events.append((tr.step + 1, tr.neuron, n))
             counters[4] = max(counters[4], n)
-            if layer < len(self._traces) - 1:
+            if layer < len(self.traces) - 1:
                 counters[2] += n
                 counters[3] += len(tr.V) - len(np.unique(tr.neuron[:n]))
         said, by_output = self._answer(events[-1][2], label)
         if label is not None:
             back_error = by_output
-            for layer in range(len(self._traces) - 1, -1, -1):
-                tr, (event_step, event_source, n_events) = self._traces[layer], events[layer]
+            for layer in range(len(self.traces) - 1, -1, -1):
+                tr, (event_step, event_source, n_events) = self.traces[layer], events[layer]
                 tr.error[: len(back_error)] = back_error
                 back_error = np.zeros(n_events if layer else 0, dtype=np.int64)
                 lV, lI = (seen[layer].lV, seen[layer].lI) if seen else (none, none)
                 backward(
-                    self._coefficients, tr, self.forward_weights[layer], self._gradients[layer], event_step, event_source,
+                    self._coefficients, tr, self.forward_weights[layer], self.gradients[layer], event_step, event_source,
                     n_events, events[layer + 1][2], layer > 0, back_error, counters, seen is not None, lV, lI,
                 )  # fmt: skip
         return said
 
-    def _answer(self, n_spikes: int, label: int | None) -> tuple[NDArray[np.float64], Int64Array]:
+    def _answer(self, n_spikes: int, label: int | None) -> tuple[Int64Array, Int64Array]:
         """What the output layer says, and the error of each of its spikes; impulses go into its trace."""
-        tr = self._traces[-1]
+        tr = self.traces[-1]
         tr.impulse[:] = 0
         errors = np.zeros(n_spikes, dtype=np.int64)
         if isinstance(self._tables, VoltageTables):
             if label is not None:
                 tr.impulse[:] = self._tables.impulses(tr.peak, label, self.c)
-            return tr.peak / self.c.theta, errors
+            return tr.peak.copy(), errors
         first = np.full(self.sizes[-1], self.c.steps)
         is_first = np.zeros(n_spikes, dtype=bool)
         neurons, where = np.unique(tr.neuron[:n_spikes], return_index=True)
@@ -285,7 +295,7 @@ class ClockedEngine:
             errors[is_first] = self._tables.errors(first, label)[tr.neuron[:n_spikes][is_first]]
             if first[label] == self.c.steps:
                 tr.impulse[label] = phantom_impulse(self.setup.silent.strength_of("phantom"), self.c)
-        return first_ms(first, self.c), errors
+        return first, errors
 
 
 def _make_trace(n: int, cap: int) -> Trace:

@@ -39,8 +39,8 @@ from lava_nbp.eventprop.fixed_point import (
 from lava_nbp.eventprop.integer_losses import TTFSTables, VoltageTables, phantom_impulse
 from lava_nbp.eventprop.integer_optimizers import Allocate, IntegerOptimizer
 from lava_nbp.eventprop.losses import TTFSLoss
-from lava_nbp.eventprop.optimizers import OptimizerName
 from lava_nbp.eventprop.policies import SilentPolicy
+from lava_nbp.eventprop.setup import Control
 
 #: What a replay says of a neuron: a spike, or a silent neuron's largest voltage, which may get an error, too.
 SPIKE, PHANTOM = 1, 2
@@ -175,6 +175,7 @@ class LIFPart:
         self.peak, self.peak_step = allocate(n, np.int64), allocate(n, np.int64)
         #: Denominators at the floor, saturated adjoint variables, spikes, silent neurons, over all samples.
         self.counters = allocate(4, np.int64)
+        self._most = allocate(1, np.int64)
         self.reset()
 
     def reset(self) -> None:
@@ -186,6 +187,11 @@ class LIFPart:
         for array in (self.V, self.I, self.lV, self.lI, self._count, self.peak):
             array[...] = 0
         self.peak_step[...] = -1
+
+    @property
+    def most_spikes(self) -> int:
+        """Largest number of spikes of a sample so far."""
+        return int(self._most[0])
 
     def run(self, weighted: Any, errors: Any) -> tuple[Int64Array, Int64Array, Int64Array]:
         """One phase: spikes or replay (n,), lV - lI (n,) and lI (n,) to send.
@@ -202,6 +208,7 @@ class LIFPart:
             return self._forward(self.phases.forward, weighted), nothing, nothing
         if self.phases.turns:
             self.counters[2] += self._count[0]
+            self._most[0] = max(self._most[0], self._count[0])
             self.counters[3] += self.n - len(np.unique(self._neuron[: self._count[0]]))
         if self.phases.backward >= 0:
             self._backward(self.phases.backward, np.asarray(errors, dtype=np.int64))
@@ -387,33 +394,32 @@ class MirroredPart:
 
     Parameters
     ----------
-    masters : (pre, post) int64
-        Full-precision weights (20 fractional bits), changed in place.
+    optimizer : IntegerOptimizer
+        Holds the full-precision weights (pre, post), and changes them.
     exponent : int
         Of the 8-bit weights.
     c : FixedPoint
-    optimizer : {"adam", "sgd"}
+    control : Control
+        When to learn, and how fast.
     layer : int
         For messages: the number of the layer behind, from 0.
     """
 
     def __init__(
         self,
-        masters: Int64Array,
+        optimizer: IntegerOptimizer,
         exponent: int,
         c: FixedPoint,
-        optimizer: OptimizerName = "adam",
+        control: Control,
         layer: int = 0,
         allocate: Allocate = np.zeros,
     ) -> None:
-        self.masters, self.exponent, self.c, self.layer = masters, exponent, c, layer
+        self.optimizer, self.exponent, self.c, self.control, self.layer = optimizer, exponent, c, control, layer
+        self.masters = masters = optimizer.masters
         self.phases = Phases(c.steps, allocate)
         n_pre, n_post = masters.shape
         self._forward, self._backward = allocate(n_post, np.int64), allocate(n_pre, np.int64)
         self.gradient = allocate(masters.shape, np.int64)
-        self.optimizer = IntegerOptimizer(optimizer, masters, c.master_limit(exponent), c, allocate)
-        #: Samples per update (0: no learning), and the rate.
-        self.batch, self.rate = allocate(1, np.int64), allocate(1, np.float64)
         self._samples = allocate(1, np.int64)
         #: Saturated errors.
         self.counters = allocate(1, np.int64)
@@ -452,14 +458,14 @@ class MirroredPart:
             errors = shift(self.weights[who] @ np.asarray(sent_back, dtype=np.int64), self.c.theta_bits)
             self.counters[0] += saturate(errors)
             self._backward[who] = errors
-        if phases.ends and self.batch[0] > 0:
+        if phases.ends and self.control.batch[0] > 0:
             self._samples[0] += 1
-            if self._samples[0] >= self.batch[0]:
+            if self._samples[0] >= self.control.batch[0]:
                 self.learn()
 
     def learn(self) -> None:
         """Change the weights by the gradient of a batch."""
-        self.optimizer.step(self.gradient, int(self._samples[0]), float(self.rate[0]))
+        self.optimizer.step(self.gradient, int(self._samples[0]), float(self.control.rate[0]))
         self.gradient[...] = 0
         self._samples[0] = 0
         self.c.check_volley(self.c.forward_weights(self.masters, self.exponent), self.layer)

@@ -28,8 +28,8 @@ from lava_nbp.eventprop.engine_kernels import (
 )
 from lava_nbp.eventprop.equations import Float64Array, NeuronParameters
 from lava_nbp.eventprop.losses import Loss, TTFSLoss
-from lava_nbp.eventprop.optimizers import OptimizerName, make_optimizer
-from lava_nbp.eventprop.policies import SilentPolicy
+from lava_nbp.eventprop.optimizers import make_optimizer
+from lava_nbp.eventprop.policies import OptimizerName, SilentPolicy
 
 #: A batch is cut into at most so many parts of at least so many samples, whatever the number of threads, so that
 #: sums of gradients do not depend on it.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lava_nbp.errors import InputError, unknown_name
 from lava_nbp.eventprop.fixed_point import MASTER_BITS, FixedPoint, Int64Array, shift
-from lava_nbp.eventprop.optimizers import OPTIMIZERS
+from lava_nbp.eventprop.policies import OPTIMIZERS
 
 Allocate = Callable[[Any, Any], NDArray[Any]]
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from lava_nbp.errors import InputError, unknown_name
-
-OptimizerName = Literal["adam", "sgd"]
-OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
+from lava_nbp.eventprop.policies import OPTIMIZERS
 
 
 class Optimizer(ABC):

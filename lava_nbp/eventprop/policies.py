@@ -1,6 +1,6 @@
-"""What is done about neurons that are silent: they have no spike whose time could be moved, hence no gradient.
+"""What is chosen by name: the optimizer, and what is done about silent neurons, which have no spike whose time could be moved.
 
-Source: Wunderlich & Pehle 2021, Discussion; the spike-count term follows the regularisation
+Source of the policies: Wunderlich & Pehle 2021, Discussion; the spike-count term follows the regularisation
 of Nowotny, Turner & Knight, "Loss shaping enhances exact gradient learning with Eventprop" (2025).
 """
 
@@ -12,6 +12,8 @@ from typing import Literal, get_args
 
 from lava_nbp.errors import InputError, unknown_name
 
+OptimizerName = Literal["adam", "sgd"]
+OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
 SilentName = Literal["none", "phantom", "bump", "spike_count"]
 SILENT_POLICIES: tuple[str, ...] = get_args(SilentName)
 

@@ -8,13 +8,23 @@ Parts for networks of your own: `SynfireChain` (the clock), `GatedLIF`,
 `RelayMemory`, `SurrogateReLU`, `ErrorNeurons` (populations), `HebbianDense`
 (plastic synapses), `SpikeRaster` (to see what fires). The whole circuit of the
 paper: `NBPNetwork`, with `SampleSource` and `SampleSink`.
+
+EventProp: `EventPropInput`, `EventPropLIF`, `MirroredDense`, and `TTFSLoss` or
+`EventPropReadout`, all driven by a `SynfireChain`; the whole of it: `EventPropNetwork`, with
+`LatencySource`.
 """
 
 from lava_nbp.nbp.gated_group import Gate, Neurons, Synapses
 from lava_nbp.nbp.three_factor import PAPER_RULE, Mirror, ThreeFactorRule
 from lava_nbp.processes.error_neurons import ErrorNeurons
+from lava_nbp.processes.eventprop_input import EventPropInput
+from lava_nbp.processes.eventprop_lif import EventPropLIF
+from lava_nbp.processes.eventprop_network import EventPropNetwork
+from lava_nbp.processes.eventprop_readout import EventPropReadout
 from lava_nbp.processes.gated_lif import GatedLIF
 from lava_nbp.processes.hebbian_dense import HebbianDense
+from lava_nbp.processes.latency_source import LatencySource
+from lava_nbp.processes.mirrored_dense import MirroredDense
 from lava_nbp.processes.nbp_network import NBPNetwork
 from lava_nbp.processes.relay_memory import RelayMemory
 from lava_nbp.processes.sample_sink import SampleSink
@@ -22,14 +32,21 @@ from lava_nbp.processes.sample_source import SampleSource
 from lava_nbp.processes.spike_raster import SpikeRaster
 from lava_nbp.processes.surrogate_relu import SurrogateReLU
 from lava_nbp.processes.synfire_chain import SynfireChain
+from lava_nbp.processes.ttfs_loss import TTFSLoss
 
 __all__ = [
     "PAPER_RULE",
     "ErrorNeurons",
+    "EventPropInput",
+    "EventPropLIF",
+    "EventPropNetwork",
+    "EventPropReadout",
     "Gate",
     "GatedLIF",
     "HebbianDense",
+    "LatencySource",
     "Mirror",
+    "MirroredDense",
     "NBPNetwork",
     "Neurons",
     "RelayMemory",
@@ -39,5 +56,6 @@ __all__ = [
     "SurrogateReLU",
     "Synapses",
     "SynfireChain",
+    "TTFSLoss",
     "ThreeFactorRule",
 ]

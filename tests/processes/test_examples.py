@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 
 from lava_nbp import inference_circuit, processes
+from lava_nbp.eventprop.equations import NeuronParameters
+from lava_nbp.eventprop.fixed_point import FixedPoint
+from lava_nbp.eventprop.losses import TTFSLoss
+from lava_nbp.eventprop.setup import Setup
 from lava_nbp.library_process import LibraryProcess
 
 PARTS = [
@@ -42,10 +46,17 @@ def _network():
     return processes.NBPNetwork(circuit=inference_circuit(3, 3, 2), weights=weights)
 
 
+C = FixedPoint(NeuronParameters(), 1.0, 3.0)
 MADE = {
     "ErrorNeurons": lambda: processes.ErrorNeurons((2,)),
+    "EventPropInput": lambda: processes.EventPropInput(2, C),
+    "EventPropLIF": lambda: processes.EventPropLIF(2, C),
+    "EventPropNetwork": lambda: processes.EventPropNetwork([np.ones((2, 2))] * 2, Setup(C, TTFSLoss())),
+    "EventPropReadout": lambda: processes.EventPropReadout(2, C),
     "GatedLIF": lambda: processes.GatedLIF((2,), readout=0),
     "HebbianDense": lambda: processes.HebbianDense([[2]]),
+    "LatencySource": lambda: processes.LatencySource(2, 2, C, capacity=1),
+    "MirroredDense": lambda: processes.MirroredDense(np.ones((2, 2)), C),
     "NBPNetwork": _network,
     "RelayMemory": lambda: processes.RelayMemory((2,)),
     "SampleSink": lambda: processes.SampleSink(circuit=_network().circuit, capacity=1),
@@ -53,4 +64,5 @@ MADE = {
     "SpikeRaster": lambda: processes.SpikeRaster({"p": (2,)}),
     "SurrogateReLU": lambda: processes.SurrogateReLU((2,), n_gates=2, separate=True, readout=0),
     "SynfireChain": lambda: processes.SynfireChain(1),
+    "TTFSLoss": lambda: processes.TTFSLoss(2, C),
 }

@@ -3,7 +3,9 @@
 import numpy as np
 
 from lava_nbp.eventprop.clocked_parts import InputPart, LIFPart, MirroredPart, ReadoutPart, TTFSPart
+from lava_nbp.eventprop.integer_optimizers import IntegerOptimizer
 from lava_nbp.eventprop.losses import TTFSLoss
+from lava_nbp.eventprop.setup import Control
 from lava_nbp.nbp.pulse_chain import PulseChain
 
 
@@ -16,7 +18,11 @@ class PartsLoop:
         self.c, self.sizes = c, sizes
         self.chain = PulseChain(c.period, started=True)
         self.input = InputPart(sizes[0], c)
-        self.dense = [MirroredPart(m, x, c, setup.optimizer, k) for k, (m, x) in enumerate(zip(masters, exponents))]
+        self.control = Control(0)
+        self.dense = [
+            MirroredPart(IntegerOptimizer(setup.optimizer, m, c.master_limit(x), c), x, c, self.control, k)
+            for k, (m, x) in enumerate(zip(masters, exponents, strict=True))
+        ]
         self.spiking = isinstance(setup.loss, TTFSLoss)
         self.layers = [LIFPart(n, c, layer=k) for k, n in enumerate(sizes[1:-1])]
         if self.spiking:
@@ -28,8 +34,7 @@ class PartsLoop:
         self.said = []
 
     def set_learning(self, batch, rate):
-        for dense in self.dense:
-            dense.batch[0], dense.rate[0] = batch, rate
+        self.control.set(batch, rate)
 
     def phase(self, spikes, target):
         """One Lava step: who sends first sends first."""

@@ -1,0 +1,154 @@
+"""LIF neurons that run forward in time, and backward with adjoint variables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from lava_nbp.eventprop.clocked_parts import LIFPart
+from lava_nbp.eventprop.fixed_point import FixedPoint
+from lava_nbp.library_process import LibraryProcess, NamedPorts
+from lava_nbp.ports import InPort, OutPort, SharedVar
+from lava_nbp.shared_array import shared_zeros
+
+
+class EventPropLIF(LibraryProcess):
+    """A layer of n LIF neurons with the gradients of EventProp, in integers.
+
+    Forward, in phases 1 .. T, with a = alpha, b = beta, g = gamma of `FixedPoint`::
+
+        I = I + a_in;   V, I = (a V + g I) >> bits, (b I) >> bits
+        V >= theta: a spike; I is stored; V = 0
+
+    Backward, in phases T + 2 .. 2 T + 1, through the same steps in reversed order::
+
+        at a spike:   lV = lV + ((lV + adjoint_in) << theta_bits) // max(I - theta, floor)
+        lI, lV = (b lI + g tau_m / tau_s lV) >> bits, (a lV) >> bits
+
+    Source: Wunderlich & Pehle 2021, Table 1; widths: `lava_nbp.eventprop.fixed_point`.
+
+    Parameters
+    ----------
+    n : int
+        Neurons.
+    c : FixedPoint
+        Arithmetic.
+    phantom : bool
+        For an output layer: a neuron that did not spike replays the step of its largest voltage, as 2,
+        and adds the answer to lV there.
+    max_spikes : int, optional
+        Spikes of a sample that can be stored; by default 8 per neuron and 64.
+    layer : int
+        Number of the layer in messages, from 0.
+    name : str, optional
+        Of the Process.
+
+    Ports
+    -----
+    a_in : (n,) int32, units of V
+        Weighted input of the step, from `MirroredDense.a_out`; several connections add up.
+    adjoint_in : (n,) int32
+        Errors of the spikes replayed in the phase before: from the `adjoint_back_out` of every `MirroredDense` behind, or from
+        `TTFSLoss.adjoint_out`. 1/ms, ``c.adjoint_bits`` fractional bits.
+    gate_in : (2 T + 2,) spikes
+        `s_out` of a `SynfireChain` of ``c.period`` neurons.
+    s_out : (n,) int32 0, 1 or 2
+        Spikes, and backward their replay, one phase before the neuron itself comes back to them.
+    adjoint_out, lI_out : (n,) int32
+        lV - lI and lI at the beginning of the step, to `MirroredDense`. Zero outside the backward phases.
+
+    Vars
+    ----
+    V, I, lV, lI : (n,) int64
+        State; can be read.
+
+    Raises
+    ------
+    InputError
+        For numbers that are no positive integers. A run ends with one if a current overflows its 24
+        bits, or more neurons spike than can be stored.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lava.proc.io.source import RingBuffer as Source
+    >>> from lava_nbp.eventprop.equations import NeuronParameters
+    >>> from lava_nbp.eventprop.fixed_point import FixedPoint
+    >>> from lava_nbp.lava_runtime import LavaRuntime
+    >>> c = FixedPoint(NeuronParameters(), dt=1, end=3)
+    >>> neuron, chain, source = EventPropLIF(1, c), SynfireChain(c.period, autostart=True), Source(data=np.array([[0, 0, 2**19]]))
+    >>> raster = SpikeRaster({"s": (1,)}, steps=9)
+    >>> for out, into in [(chain.s_out, neuron.gate_in), (source.s_out, neuron.a_in), (neuron.s_out, raster.s_in)]:
+    ...     out.connect(into)
+    >>> with LavaRuntime(neuron) as runtime:
+    ...     runtime.run(9)
+    ...     print(raster.spikes["s"].ravel())  # spikes of steps 0 and 1; then 1 and 0 once more
+    [0 0 1 1 0 0 1 1 0]
+    """
+
+    def __init__(
+        self,
+        n: int,
+        c: FixedPoint,
+        *,
+        phantom: bool = False,
+        max_spikes: int | None = None,
+        layer: int = 0,
+        name: str | None = None,
+    ) -> None:
+        self.part = LIFPart(n, c, phantom, max_spikes, layer, shared_zeros)
+        super().__init__(part=self.part, name=name)
+        self.a_in = InPort(shape=(n,))
+        self.adjoint_in = InPort(shape=(n,))
+        self.gate_in = InPort(shape=(c.period,))
+        self.s_out = OutPort(shape=(n,))
+        self.adjoint_out = OutPort(shape=(n,))
+        self.lI_out = OutPort(shape=(n,))
+        self.V = SharedVar(lambda: self.part.V)
+        self.I = SharedVar(lambda: self.part.I)
+        self.lV = SharedVar(lambda: self.part.lV)
+        self.lI = SharedVar(lambda: self.part.lI)
+
+    @property
+    def tally(self) -> Any:
+        """Denominators at the floor, saturated adjoint variables, spikes, silent neurons, of all samples so far, (4,) int64."""
+        return self.part.counters.copy()
+
+    def reset(self) -> None:
+        """Forget the sample at hand. Call it between runs, with all parts of the network."""
+        self.part.reset()
+
+
+@implements(proc=EventPropLIF, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt", "bit_accurate_loihi")
+class PyEventPropLIF(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignore[misc]
+    """CPU model: a shell around `LIFPart`."""
+
+    V: Any = LavaPyType(np.ndarray, np.int64)
+    I: Any = LavaPyType(np.ndarray, np.int64)  # noqa: E741 - the paper's symbol
+    lV: Any = LavaPyType(np.ndarray, np.int64)
+    lI: Any = LavaPyType(np.ndarray, np.int64)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.part: LIFPart = proc_params["part"]
+
+    def start(self) -> None:
+        """Let the Vars be the part's own memory, then serve the runtime."""
+        self.V, self.I, self.lV, self.lI = self.part.V, self.part.I, self.part.lV, self.part.lI
+        super().start()
+
+    def run_spk(self) -> None:
+        """Receive what acts now, run, send, take the next phase."""
+        spikes, back, lI = self.part.run(self.a_in.recv(), self.adjoint_in.recv())
+        self.s_out.send(spikes.astype(np.int32))
+        self.adjoint_out.send(back.astype(np.int32))
+        self.lI_out.send(lI.astype(np.int32))
+        self.part.phases.receive(self.gate_in.recv())

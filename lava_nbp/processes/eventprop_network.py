@@ -1,0 +1,280 @@
+"""A whole EventProp network as one Lava Process, or as a network of parts that exchange every message."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.sub.model import AbstractSubProcessModel
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from lava_nbp.errors import InputError
+from lava_nbp.eventprop.losses import TTFSLoss as TTFSLossFunction
+from lava_nbp.eventprop.setup import AnswerLog, Control, Setup
+from lava_nbp.library_process import LibraryProcess, NamedPorts
+from lava_nbp.nbp.clock import Granularity, check_granularity
+from lava_nbp.ports import InPort, OutPort
+from lava_nbp.processes.eventprop_input import EventPropInput
+from lava_nbp.processes.eventprop_lif import EventPropLIF
+from lava_nbp.processes.eventprop_readout import EventPropReadout
+from lava_nbp.processes.mirrored_dense import MirroredDense
+from lava_nbp.processes.synfire_chain import SynfireChain
+from lava_nbp.processes.ttfs_loss import TTFSLoss
+from lava_nbp.shared_array import shared_zeros
+
+
+class EventPropNetwork(LibraryProcess):
+    """A feed-forward network of LIF neurons that learns by EventProp, in integers.
+
+    Every sample takes T steps forward and T steps backward in reversed time, driven by a synfire chain of
+    2 T + 2 gating neurons; see `lava_nbp.eventprop.clocked_parts` for the phases, and
+    `lava_nbp.eventprop.fixed_point` for equations and widths (Wunderlich & Pehle 2021).
+
+    Two models, chosen by the run configuration (`lava_nbp.run_config`), all bits the same: one Lava
+    process, a sample per Lava step (target "lava", granularity "sample"), or a network of `SynfireChain`,
+    `EventPropInput`, `MirroredDense`, `EventPropLIF` and a loss (target "lava-primitives", granularity "step"), in
+    which n samples take 1 + n (2 T + 2) Lava steps.
+
+    Parameters
+    ----------
+    weights : sequence of (pre, post) float
+        A matrix per layer, in thresholds.
+    setup : Setup
+        Arithmetic, loss and learning.
+    largest : sequence of float, optional
+        Largest weight of each layer that its 8 bits shall hold, in thresholds.
+    granularity : {"sample", "step"}
+        What one Lava step is.
+    batch : int
+        Samples per update; 0: no learning.
+    rate : float
+        Of learning, in thresholds; `control` changes both between runs.
+    capacity : int
+        Answers that are kept, see `answers`.
+    name : str, optional
+        Of the Process.
+
+    Ports
+    -----
+    s_in : (n_in,) int32
+        Granularity "sample": the step of each input's spike, counted from 1; 0: none. Granularity "step": spikes;
+        what arrives in phase k of 0 .. T - 1 is the input of step k.
+    label_in : (n_classes,) spikes
+        The label, one-hot, in any of the phases 0 .. T. A sample without one teaches nothing.
+    said_out : (n_classes,) int32
+        First spikes (steps, counted from 1; 0: silent), or largest voltages in units of V; in
+        granularity "step" in phase T + 1, and zero in all others.
+
+    Raises
+    ------
+    WeightError
+        For weights that do not fit together, or would overflow a current.
+    InputError
+        For a setup, granularity, batch or rate that there is not.
+
+    Examples
+    --------
+    >>> from lava_nbp.eventprop.equations import NeuronParameters
+    >>> from lava_nbp.eventprop.fixed_point import FixedPoint
+    >>> from lava_nbp.eventprop.losses import TTFSLoss
+    >>> from lava_nbp.eventprop.setup import Setup
+    >>> from lava_nbp.lava_runtime import LavaRuntime
+    >>> setup = Setup(FixedPoint(NeuronParameters(), dt=0.5, end=30), TTFSLoss())
+    >>> network = EventPropNetwork([[[9.0, 9.0]], [[8.0, 2.0], [2.0, 9.0]]], setup, capacity=2)
+    >>> source = LatencySource(1, 2, setup.c, capacity=2)
+    >>> source.s_out.connect(network.s_in)
+    >>> source.label_out.connect(network.label_in)
+    >>> source.load([([0], [0]), ([10], [0])], labels=[1, 1])
+    >>> with LavaRuntime(network) as runtime:
+    ...     runtime.run(2)
+    ...     print(network.answers)  # steps of first spikes: the label, which is 1, comes first
+    [[12 11]
+     [22 21]]
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[Any],
+        setup: Setup,
+        *,
+        largest: Sequence[float] | None = None,
+        granularity: Granularity = "sample",
+        batch: int = 1,
+        rate: float = 5e-3,
+        capacity: int = 0,
+        name: str | None = None,
+    ) -> None:
+        check_granularity(granularity)
+        # Imported here because Lava executes this file at every compilation.
+        from lava_nbp.eventprop.clocked import ClockedEngine
+
+        self.engine = ClockedEngine(weights, setup, largest=largest, allocate=shared_zeros)
+        self.setup, self.granularity = setup, granularity
+        self.control = Control(batch, rate, shared_zeros)
+        n_in, n_out = self.engine.sizes[0], self.engine.sizes[-1]
+        self.answer_log = AnswerLog(n_out, capacity, shared_zeros)
+        #: Of the fused model: clipped denominators, saturated adjoint variables, hidden spikes, silent hidden
+        #: neurons, most spikes of a layer; silent labels, samples of the batch so far.
+        self._tally = shared_zeros(7, np.int64)
+        super().__init__(
+            engine=self.engine, control=self.control, answer_log=self.answer_log, tally=self._tally, granularity=granularity,
+            name=name,
+        )  # fmt: skip
+        self.s_in = InPort(shape=(n_in,))
+        self.label_in = InPort(shape=(n_out,))
+        self.said_out = OutPort(shape=(n_out,))
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """The Processes it is built from, once it runs with the target "lava-primitives"; else none."""
+        return tuple(self.procs)
+
+    @property
+    def answers(self) -> Any:
+        """Answers since `rewind`, (samples, n_classes): steps of first spikes (T: silent), or largest voltages."""
+        return self.answer_log.rows[: len(self.answer_log)].copy()
+
+    @property
+    def tally(self) -> dict[str, int]:
+        """What was counted since the network was made."""
+        names = ("clipped", "saturated", "hidden_spikes", "silent_neurons", "most_spikes", "silent_labels")
+        counted = dict(zip(names, (int(n) for n in self._tally), strict=False))
+        layers = [part for part in self.parts if isinstance(part, (EventPropLIF, EventPropReadout))]
+        for layer in layers:
+            clipped, saturated, spikes, silent = (int(n) for n in layer.tally)
+            counted["clipped"] += clipped
+            counted["saturated"] += saturated
+            counted["hidden_spikes"] += spikes if layer is not layers[-1] else 0
+            counted["silent_neurons"] += silent if layer is not layers[-1] else 0
+            counted["most_spikes"] = max(counted["most_spikes"], layer.part.most_spikes)
+        for part in self.parts:
+            if isinstance(part, MirroredDense):
+                counted["saturated"] += part.saturated
+            elif isinstance(part, TTFSLoss):
+                counted["silent_labels"] += part.silent_labels
+        return counted
+
+    def rewind(self) -> None:
+        """Forget the answers. Call it between runs."""
+        self.answer_log.rewind()
+
+    def read_masters(self) -> list[Any]:
+        """Copies of the full-precision weights by layer, 20 fractional bits. Call it between runs."""
+        return [masters.copy() for masters in self.engine.masters]
+
+    def write_masters(self, masters: Sequence[Any]) -> None:
+        """Replace the full-precision weights; they act from the next sample on. Call it between runs.
+
+        Raises
+        ------
+        WeightError
+            If a volley of one spike of every input would overflow a current.
+        """
+        self.engine.write_masters(masters)
+
+    def reset(self) -> None:
+        """Forget the sample at hand and an unfinished batch; weights stay. Call it between runs, with its source."""
+        self.engine.forget()
+        self._tally[6] = 0
+        for part in self.parts:
+            part.reset()
+
+
+@implements(proc=EventPropNetwork, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt", "bit_accurate_loihi")
+class PyEventPropNetwork(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignore[misc]
+    """Fixed-point CPU model: a shell around `ClockedEngine`, whose memory it shares with the parent."""
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        if proc_params["granularity"] != "sample":
+            raise InputError(
+                "target lava runs one sample per Lava step, but granularity is 'step'; make the EventPropNetwork with "
+                "granularity='sample', or run it with the target lava-primitives"
+            )
+        self.engine = proc_params["engine"]
+        self.control: Control = proc_params["control"]
+        self.answer_log: AnswerLog = proc_params["answer_log"]
+        self.tally: Any = proc_params["tally"]
+
+    def run_spk(self) -> None:
+        """One sample."""
+        engine, late = self.engine, self.s_in.recv()
+        target = self.label_in.recv()
+        who = np.flatnonzero(late)
+        if len(who) and (late[who].min() < 1 or late[who].max() > engine.c.steps):
+            bad = late[who][(late[who] < 1) | (late[who] > engine.c.steps)][0]
+            raise InputError(f"spike in step {bad}, counted from 1, but the window has {engine.c.steps} steps")
+        who = who[np.argsort(late[who], kind="stable")]
+        label = int(np.argmax(target != 0)) if target.any() else None
+        # The parent may have set the weights.
+        engine.write_forward()
+        answer = engine.run_sample(late[who].astype(np.int64) - 1, who, label, self.tally[:5])
+        spiking = isinstance(engine.setup.loss, TTFSLossFunction)
+        if spiking and label is not None:
+            self.tally[5] += answer[label] == engine.c.steps
+        self.answer_log.keep(answer)
+        if self.control.batch[0] > 0:
+            self.tally[6] += 1
+            if self.tally[6] >= self.control.batch[0]:
+                engine.learn(int(self.tally[6]), float(self.control.rate[0]))
+                engine.forget()
+                self.tally[6] = 0
+        said = np.where(answer < engine.c.steps, answer + 1, 0) if spiking else answer
+        self.said_out.send(said.astype(np.int32))
+
+
+@implements(proc=EventPropNetwork, protocol=LoihiProtocol)
+@tag("fixed_pt", "bit_accurate_loihi")
+class SubEventPropNetwork(AbstractSubProcessModel):  # type: ignore[misc]
+    """Hierarchical model: layers and synapses as Processes of their own; the weights live in the network's memory."""
+
+    def __init__(self, proc: EventPropNetwork) -> None:
+        engine, setup, c = proc.engine, proc.setup, proc.setup.c
+        if proc.granularity != "step":
+            raise InputError(
+                f"target lava-primitives runs one phase per Lava step, but granularity is {proc.granularity!r}; make the "
+                f"EventPropNetwork with granularity='step'"
+            )
+        self.part_chain = SynfireChain(c.period, autostart=True, name="chain")
+        self.part_input = EventPropInput(engine.sizes[0], c, name="input")
+        proc.s_in.connect(self.part_input.s_in)
+        layers = [self.part_input]
+        gated: list[Any] = [self.part_input]
+        spiking = isinstance(setup.loss, TTFSLossFunction)
+        for k, n in enumerate(engine.sizes[1:]):
+            last = k == len(engine.sizes) - 2
+            synapses = MirroredDense(
+                engine.optimizers[k], c, exponent=engine.exponents[k], control=proc.control, layer=k, name=f"W{k + 1}"
+            )
+            if last and not spiking:
+                layer: Any = EventPropReadout(n, c, layer=k, log=proc.answer_log, name="output")
+            else:
+                cap = len(engine.traces[k].step)
+                layer = EventPropLIF(n, c, phantom=last, max_spikes=cap, layer=k, name="output" if last else f"hidden{k + 1}")
+            setattr(self, f"part_W{k + 1}", synapses)
+            setattr(self, f"part_layer{k + 1}", layer)
+            layers[-1].s_out.connect(synapses.s_in)
+            synapses.adjoint_back_out.connect(layers[-1].adjoint_in)
+            synapses.a_out.connect(layer.a_in)
+            layer.adjoint_out.connect(synapses.adjoint_in)
+            layer.lI_out.connect(synapses.lI_in)
+            layers.append(layer)
+            gated += [synapses, layer]
+        judge = layers[-1]
+        if isinstance(setup.loss, TTFSLossFunction):
+            judge = self.part_loss = TTFSLoss(
+                engine.sizes[-1], c, loss=setup.loss, silent=setup.silent, log=proc.answer_log, name="loss"
+            )
+            layers[-1].s_out.connect(judge.s_in)
+            judge.adjoint_out.connect(layers[-1].adjoint_in)
+            gated.append(judge)
+        proc.label_in.connect(judge.label_in)
+        judge.said_out.connect(proc.said_out)
+        for part in gated:
+            self.part_chain.s_out.connect(part.gate_in)

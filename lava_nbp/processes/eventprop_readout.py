@@ -1,0 +1,145 @@
+"""An output layer that only integrates, with the maximum-voltage loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from lava_nbp.eventprop.clocked_parts import ReadoutPart
+from lava_nbp.eventprop.fixed_point import FixedPoint
+from lava_nbp.eventprop.setup import AnswerLog
+from lava_nbp.library_process import LibraryProcess, NamedPorts
+from lava_nbp.ports import InPort, OutPort, SharedVar
+from lava_nbp.shared_array import shared_zeros
+
+
+class EventPropReadout(LibraryProcess):
+    """n leaky integrators, and the cross-entropy of their largest voltages.
+
+    Forward like `EventPropLIF`, without spikes. In phase T + 1 the loss is taken, and backward lV
+    gets an impulse where the voltage of output k was largest::
+
+        L = -log softmax(max_t V)_y,   lV_k = lV_k - (softmax(max_t V)_k - [k = y]) / tau_m
+
+    Source: Wunderlich & Pehle 2021, Methods.
+
+    Parameters
+    ----------
+    n : int
+        Classes.
+    c : FixedPoint
+        Arithmetic.
+    layer : int
+        Number of the layer in messages, from 0.
+    log : AnswerLog, optional
+        Gets the answer to every sample.
+    name : str, optional
+        Of the Process.
+
+    Ports
+    -----
+    a_in : (n,) int32, units of V
+        Weighted input, from `MirroredDense.a_out`.
+    label_in : (n,) spikes
+        The target, one-hot, in any of the phases 0 .. T; without it a sample teaches nothing.
+    gate_in : (2 T + 2,) spikes
+        `s_out` of a `SynfireChain` of ``c.period`` neurons.
+    adjoint_out, lI_out : (n,) int32
+        lV - lI and lI, to `MirroredDense`.
+    said_out : (n,) int32, units of V
+        Largest voltages, in phase T + 1; zero in all others.
+
+    Vars
+    ----
+    V, I, lV, lI : (n,) int64
+        State; can be read.
+
+    Raises
+    ------
+    InputError
+        For a number of classes that is not a positive integer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lava.proc.io.source import RingBuffer as Source
+    >>> from lava_nbp.eventprop.equations import NeuronParameters
+    >>> from lava_nbp.eventprop.fixed_point import FixedPoint
+    >>> from lava_nbp.eventprop.setup import AnswerLog
+    >>> from lava_nbp.lava_runtime import LavaRuntime
+    >>> from lava_nbp.shared_array import shared_zeros
+    >>> c, log = FixedPoint(NeuronParameters(), dt=1, end=3), AnswerLog(2, 1, shared_zeros)
+    >>> outputs, chain = EventPropReadout(2, c, log=log), SynfireChain(c.period, autostart=True)
+    >>> source = Source(data=np.array([[0, 0, 2**14], [0, 0, -(2**14)]]))
+    >>> chain.s_out.connect(outputs.gate_in)
+    >>> source.s_out.connect(outputs.a_in)
+    >>> with LavaRuntime(outputs) as runtime:
+    ...     runtime.run(1 + c.period)
+    ...     print(log.rows)  # of 2**14, the threshold; the largest voltage of the second is that of rest
+    [[1704    0]]
+    """
+
+    def __init__(
+        self, n: int, c: FixedPoint, *, layer: int = 0, log: AnswerLog | None = None, name: str | None = None
+    ) -> None:
+        self.part = ReadoutPart(n, c, layer, shared_zeros)
+        super().__init__(part=self.part, answer_log=log, name=name)
+        self.a_in = InPort(shape=(n,))
+        self.label_in = InPort(shape=(n,))
+        self.gate_in = InPort(shape=(c.period,))
+        self.adjoint_out = OutPort(shape=(n,))
+        self.lI_out = OutPort(shape=(n,))
+        self.said_out = OutPort(shape=(n,))
+        self.V = SharedVar(lambda: self.part.V)
+        self.I = SharedVar(lambda: self.part.I)
+        self.lV = SharedVar(lambda: self.part.lV)
+        self.lI = SharedVar(lambda: self.part.lI)
+
+    @property
+    def tally(self) -> Any:
+        """Denominators at the floor (none), saturated adjoint variables, spikes (none), silent neurons, (4,) int64."""
+        return self.part.counters.copy()
+
+    def reset(self) -> None:
+        """Forget the sample at hand. Call it between runs, with all parts of the network."""
+        self.part.reset()
+
+
+@implements(proc=EventPropReadout, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt", "bit_accurate_loihi")
+class PyEventPropReadout(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignore[misc]
+    """CPU model: a shell around `ReadoutPart`."""
+
+    V: Any = LavaPyType(np.ndarray, np.int64)
+    I: Any = LavaPyType(np.ndarray, np.int64)  # noqa: E741 - the paper's symbol
+    lV: Any = LavaPyType(np.ndarray, np.int64)
+    lI: Any = LavaPyType(np.ndarray, np.int64)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.part: ReadoutPart = proc_params["part"]
+        self.answer_log: AnswerLog | None = proc_params["answer_log"]
+
+    def start(self) -> None:
+        """Let the Vars be the part's own memory, then serve the runtime."""
+        self.V, self.I, self.lV, self.lI = self.part.V, self.part.I, self.part.lV, self.part.lI
+        super().start()
+
+    def run_spk(self) -> None:
+        """Receive what acts now, run, send, take target and next phase."""
+        part = self.part
+        _, back, lI = part.run(self.a_in.recv(), np.zeros(part.n, np.int64))
+        self.adjoint_out.send(back.astype(np.int32))
+        self.lI_out.send(lI.astype(np.int32))
+        answer = part.judge(self.label_in.recv())
+        if answer is not None and self.answer_log is not None:
+            self.answer_log.keep(answer)
+        self.said_out.send(np.zeros(part.n, np.int32) if answer is None else answer.astype(np.int32))
+        part.phases.receive(self.gate_in.recv())

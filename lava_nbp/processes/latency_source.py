@@ -1,0 +1,153 @@
+"""Feeds samples of input spikes and labels to an `EventPropNetwork`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from lava_nbp.checks import check_integer, check_labels
+from lava_nbp.errors import InputError
+from lava_nbp.eventprop.fixed_point import FixedPoint
+from lava_nbp.library_process import LibraryProcess, NamedPorts
+from lava_nbp.nbp.clock import Granularity, check_granularity
+from lava_nbp.ports import OutPort
+from lava_nbp.shared_array import shared_zeros
+
+
+class LatencySource(LibraryProcess):
+    """Spikes and labels of a list of samples, one spike per input at most.
+
+    When all samples are sent it stays silent. New ones are loaded between runs.
+
+    Parameters
+    ----------
+    n_in, n_classes : int
+        Sizes of the network that it feeds.
+    c : FixedPoint
+        Gives the steps and phases of a sample.
+    granularity : {"step", "sample"}
+        As for the `EventPropNetwork` it feeds. In "step" the first phase is Lava step 2, as with a chain that
+        starts by itself.
+    capacity : int
+        Samples that fit at once.
+    name : str, optional
+        Of the Process.
+
+    Ports
+    -----
+    s_out : (n_in,) int32
+        Granularity "step": spikes of step k in phase k. Granularity "sample": the step of each input's spike,
+        counted from 1; 0: none.
+    label_out : (n_classes,) int32 0 or 1
+        The label, one-hot, in phase 0; zero for a sample without.
+
+    Raises
+    ------
+    InputError
+        For sizes or a capacity that are no positive integers, or an unknown granularity.
+
+    Examples
+    --------
+    >>> from lava.proc.io.sink import RingBuffer as Sink
+    >>> from lava_nbp.eventprop.equations import NeuronParameters
+    >>> from lava_nbp.eventprop.fixed_point import FixedPoint
+    >>> from lava_nbp.lava_runtime import LavaRuntime
+    >>> source = LatencySource(2, 2, FixedPoint(NeuronParameters(), dt=1, end=3), capacity=4)
+    >>> sink = Sink(shape=(2,), buffer=2)
+    >>> source.s_out.connect(sink.a_in)
+    >>> source.load([([0, 2], [1, 0]), ([1], [1])], labels=[0, 1])  # (steps, inputs) of each sample
+    >>> with LavaRuntime(source) as runtime:
+    ...     runtime.run(2)
+    ...     print(sink.data.get().T.astype(int).tolist())
+    [[3, 1], [0, 2]]
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        n_classes: int,
+        c: FixedPoint,
+        *,
+        granularity: Granularity = "sample",
+        capacity: int,
+        name: str | None = None,
+    ) -> None:
+        check_granularity(granularity)
+        for size, what in ((n_in, "n_in"), (n_classes, "n_classes"), (capacity, "capacity")):
+            check_integer(size, 1, None, what)
+        self.c, self._n_classes = c, n_classes
+        self._steps = shared_zeros((capacity, n_in), np.int32)
+        self._labels = shared_zeros(capacity, np.int32)
+        self._state = shared_zeros(3, np.int64)  # samples loaded, samples begun, Lava steps
+        super().__init__(
+            steps=self._steps, labels=self._labels, state=self._state, granularity=granularity, c=c,
+            n_classes=n_classes, name=name,
+        )  # fmt: skip
+        self.s_out = OutPort(shape=(n_in,))
+        self.label_out = OutPort(shape=(n_classes,))
+
+    def load(self, samples: Sequence[tuple[Any, Any]], labels: Any = None) -> None:
+        """Replace the samples: (steps, inputs) of the spikes of each, and labels, or None: nothing is taught.
+
+        Raises
+        ------
+        InputError
+            For more samples than fit, steps outside 0 .. T - 1, an input with two spikes or that there is not, or wrong
+            labels; nothing is changed then.
+        """
+        if len(samples) > len(self._steps):
+            raise InputError(f"{len(samples)} samples, but the capacity is {len(self._steps)}; load them in parts")
+        new = np.zeros((len(samples), self._steps.shape[1]), dtype=np.int32)
+        for row, (steps, inputs) in enumerate(samples):
+            k, i = np.asarray(steps, dtype=np.int64), np.asarray(inputs, dtype=np.int64)
+            if k.size and (k.min() < 0 or k.max() >= self.c.steps):
+                bad = k[(k < 0) | (k >= self.c.steps)][0]
+                raise InputError(f"sample {row}: spike in step {bad}, but the steps are 0 .. {self.c.steps - 1}")
+            if i.size and (i.min() < 0 or i.max() >= new.shape[1] or len(np.unique(i)) < len(i)):
+                raise InputError(f"sample {row}: inputs must be different integers in 0 .. {new.shape[1] - 1}")
+            new[row, i] = k + 1
+        taught = np.full(len(samples), -1) if labels is None else check_labels(labels, len(samples), self._n_classes)
+        self._steps[: len(new)], self._labels[: len(new)] = new, taught
+        self._state[:2] = len(new), 0
+
+    def reset(self) -> None:
+        """Forget the samples, and start with phase 0 again. Call it between runs, with all parts of the network."""
+        self._state[:] = 0
+
+
+@implements(proc=LatencySource, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt", "bit_accurate_loihi")
+class PyLatencySource(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignore[misc]
+    """CPU model; reads the parent's memory."""
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.steps, self.labels, self.state = (proc_params[name] for name in ("steps", "labels", "state"))
+        self.whole_samples = proc_params["granularity"] == "sample"
+        self.c: FixedPoint = proc_params["c"]
+        self.n_classes: int = proc_params["n_classes"]
+
+    def run_spk(self) -> None:
+        """Send the sample, or the spikes of the phase."""
+        # In granularity "step" the first Lava step has no phase: the chain's first neuron fires in it.
+        phase = 0 if self.whole_samples else (int(self.state[2]) - 1) % self.c.period
+        idle = self.state[2] == 0 and not self.whole_samples
+        self.state[2] += 1
+        if phase == 0 and not idle:
+            self.state[1] += 1
+        sample = int(self.state[1]) - 1
+        spikes, target = np.zeros(self.steps.shape[1], np.int32), np.zeros(self.n_classes, np.int32)
+        if not idle and 0 <= sample < self.state[0]:
+            row = self.steps[sample]
+            spikes = row.copy() if self.whole_samples else (row == phase + 1).astype(np.int32)
+            if phase == 0 and self.labels[sample] >= 0:
+                target[self.labels[sample]] = 1
+        self.s_out.send(spikes)
+        self.label_out.send(target)

@@ -1,0 +1,187 @@
+"""All-to-all synapses that carry spikes one way and adjoint spikes the other, and learn from both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from lava_nbp.errors import WeightError
+from lava_nbp.eventprop.clocked_parts import MirroredPart
+from lava_nbp.eventprop.fixed_point import FixedPoint
+from lava_nbp.eventprop.integer_optimizers import IntegerOptimizer
+from lava_nbp.eventprop.policies import OptimizerName
+from lava_nbp.eventprop.setup import Control
+from lava_nbp.library_process import LibraryProcess, NamedPorts
+from lava_nbp.ports import InPort, OutPort, SharedVar, integers_into
+from lava_nbp.shared_array import shared_zeros
+
+
+class MirroredDense(LibraryProcess):
+    """One weight matrix with a forward and a mirrored connection, and the gradient between them.
+
+    Forward, w being 8-bit mantissas times 2**exponent::
+
+        a_out[t + 1] = sum over spikes i of w_i
+
+    Backward, for every replayed spike i, with what the layer behind sends in the same step::
+
+        gradient_ij = gradient_ij - lI_j                                     replayed spike times graded lI
+        adjoint_back_out_i[t + 1] = (sum over j of w_ij (lV_j - lI_j)) >> theta_bits     the adjoint spike of i
+
+    In the last phase of every `batch`-th sample the full-precision weights follow the gradient
+    (`lava_nbp.eventprop.integer_optimizers`), and are rounded to 8 bits anew. It sends
+    before it receives, so that layers may form rings. Source: Wunderlich & Pehle 2021, Table 1.
+
+    Parameters
+    ----------
+    weights : (pre, post) float or IntegerOptimizer
+        Initial weights in thresholds, or what holds them already (memory that several Processes share).
+    c : FixedPoint
+        Arithmetic.
+    exponent : int, optional
+        Of the 8-bit weights; by default the smallest that holds the largest initial weight.
+    optimizer : {"adam", "sgd"}
+        What is done with a gradient.
+    control : Control, optional
+        Samples per update and rate, which several Processes may share; by default one of its own:
+        one sample, a rate of 5e-3 thresholds.
+    layer : int
+        Number of the layer behind in messages, from 0.
+    name : str, optional
+        Of the Process.
+
+    Ports
+    -----
+    s_in : (pre,) int32
+        Spikes or replay of `EventPropInput.s_out` or `EventPropLIF.s_out`; 1 is a spike.
+    adjoint_in, lI_in : (post,) int32
+        `adjoint_out` and `lI_out` of the layer behind.
+    gate_in : (2 T + 2,) spikes
+        `s_out` of a `SynfireChain` of ``c.period`` neurons.
+    a_out : (post,) int32, units of V
+        Weighted input for the layer behind.
+    adjoint_back_out : (pre,) int32
+        Errors of the spikes replayed in the step before, for the layer in front (`adjoint_in`): 1/ms with
+        ``c.adjoint_bits`` fractional bits, saturated to 24 bits.
+
+    Vars
+    ----
+    weights : (pre, post) int64
+        Weights that spikes meet, in units of V; read-only.
+    masters : (pre, post) int64
+        Full-precision weights, 20 fractional bits; can be set, and act from the next sample on.
+    gradient : (pre, post) int64
+        Of the batch so far.
+
+    Raises
+    ------
+    WeightError
+        For weights that are no finite matrix, or that would overflow the current.
+    InputError
+        For an unknown optimizer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lava.proc.io.source import RingBuffer as Source
+    >>> from lava_nbp.eventprop.equations import NeuronParameters
+    >>> from lava_nbp.eventprop.fixed_point import FixedPoint
+    >>> from lava_nbp.eventprop.setup import Control
+    >>> from lava_nbp.lava_runtime import LavaRuntime
+    >>> c = FixedPoint(NeuronParameters(), dt=1, end=2)
+    >>> synapses = MirroredDense([[1.0, -0.5]], c, control=Control(batch=0))
+    >>> chain, pre = SynfireChain(c.period, autostart=True), Source(data=np.array([[0, 0, 0, 0, 0, 1]]))
+    >>> lI = Source(data=np.array([[0, 0, 0, 0, 0, 7], [0, 0, 0, 0, 0, -3]]))
+    >>> for out, into in [(chain.s_out, synapses.gate_in), (pre.s_out, synapses.s_in), (lI.s_out, synapses.lI_in)]:
+    ...     out.connect(into)
+    >>> with LavaRuntime(synapses) as runtime:
+    ...     runtime.run(1 + c.period)
+    ...     print(synapses.gradient.get(), synapses.weights.get())  # of 2**14, the threshold
+    [[-7  3]] [[16384 -8192]]
+    """
+
+    def __init__(
+        self,
+        weights: Any,
+        c: FixedPoint,
+        *,
+        exponent: int | None = None,
+        optimizer: OptimizerName = "adam",
+        control: Control | None = None,
+        layer: int = 0,
+        name: str | None = None,
+    ) -> None:
+        if not isinstance(weights, IntegerOptimizer):
+            weights, exponent = _own_weights(weights, c, exponent, optimizer)
+        elif exponent is None:
+            raise WeightError("weights in memory of their own need an exponent; give that of their 8-bit form")
+        self.control = control or Control(allocate=shared_zeros)
+        self.part = part = MirroredPart(weights, exponent, c, self.control, layer, shared_zeros)
+        super().__init__(part=part, name=name)
+        n_pre, n_post = part.masters.shape
+        self.s_in = InPort(shape=(n_pre,))
+        self.adjoint_in = InPort(shape=(n_post,))
+        self.lI_in = InPort(shape=(n_post,))
+        self.gate_in = InPort(shape=(c.period,))
+        self.a_out = OutPort(shape=(n_post,))
+        self.adjoint_back_out = OutPort(shape=(n_pre,))
+        limit = c.master_limit(exponent)
+        self.weights = SharedVar(lambda: c.forward_weights(part.masters, part.exponent))
+        self.masters = SharedVar(
+            lambda: part.masters, integers_into(part.masters, -limit, limit, "MirroredDense.masters")
+        )
+        self.gradient = SharedVar(lambda: part.gradient)
+
+    @property
+    def saturated(self) -> int:
+        """Errors so far that did not fit 24 bits."""
+        return int(self.part.counters[0])
+
+    def reset(self) -> None:
+        """Forget the sample at hand and an unfinished batch; weights stay. Call it between runs."""
+        self.part.reset()
+
+
+def _own_weights(weights: Any, c: FixedPoint, exponent: int | None, optimizer: OptimizerName) -> tuple[Any, int]:
+    real = np.asarray(weights, dtype=np.float64)
+    if real.ndim != 2 or 0 in real.shape or not np.isfinite(real).all():
+        raise WeightError(f"weights have shape {real.shape}, but must be a matrix (pre, post) of finite numbers")
+    chosen = c.weight_exponent(float(np.abs(real).max()) or 1.0) if exponent is None else exponent
+    masters = shared_zeros(real.shape, np.int64)
+    masters[...] = c.masters(real, chosen)
+    return IntegerOptimizer(optimizer, masters, c.master_limit(chosen), c, shared_zeros), chosen
+
+
+@implements(proc=MirroredDense, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt", "bit_accurate_loihi")
+class PyMirroredDense(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignore[misc]
+    """CPU model: a shell around `MirroredPart`."""
+
+    _weighted: Any = np.int32
+    weights: Any = LavaPyType(np.ndarray, np.int64)
+    masters: Any = LavaPyType(np.ndarray, np.int64)
+    gradient: Any = LavaPyType(np.ndarray, np.int64)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.part: MirroredPart = proc_params["part"]
+
+    def start(self) -> None:
+        """Let the Vars be the part's own memory, then serve the runtime."""
+        self.weights, self.masters, self.gradient = self.part.weights, self.part.masters, self.part.gradient
+        super().start()
+
+    def run_spk(self) -> None:
+        """Send what the phase before asked for, then receive."""
+        weighted, errors = self.part.send()
+        self.a_out.send(weighted.astype(np.int32))
+        self.adjoint_back_out.send(errors.astype(np.int32))
+        self.part.receive(self.s_in.recv(), self.adjoint_in.recv(), self.lI_in.recv())
+        self.part.phases.receive(self.gate_in.recv())

@@ -1,0 +1,231 @@
+"""EventProp on Lava: the fused model, and the network of parts that exchange every message, do what the clocked engine does."""
+
+import numpy as np
+import pytest
+from feeding import feed
+
+import lava_nbp
+from lava_nbp.errors import InputError, RuntimeFailure, WeightError
+from lava_nbp.eventprop.clocked import ClockedEngine
+from lava_nbp.eventprop.engine import spike_trains
+from lava_nbp.eventprop.equations import NeuronParameters
+from lava_nbp.eventprop.fixed_point import FixedPoint
+from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.policies import SilentPolicy
+from lava_nbp.eventprop.setup import Setup
+from lava_nbp.lava_eventprop import LavaEventProp
+from lava_nbp.lava_runtime import LavaRuntime
+from lava_nbp.processes import EventPropLIF, EventPropNetwork, EventPropReadout, LatencySource, MirroredDense
+
+C = FixedPoint(NeuronParameters(), 1.0, 40.0)
+LOSSES = [TTFSLoss(), MaxVoltageLoss()]
+
+
+def weights_of(layers, seed=0):
+    rng = np.random.default_rng(seed)
+    means = [3.0, *[1.4] * (len(layers) - 2)]
+    return [rng.normal(m, 0.9, s) for m, s in zip(means, zip(layers, layers[1:]))]
+
+
+def setup_of(loss, optimizer="adam"):
+    return Setup(C, loss, SilentPolicy("phantom", 2.0), optimizer)
+
+
+def samples_of(n, n_in, n_out, seed=0):
+    """One spike per input, some missing; silence, and a spike in the last step, among them."""
+    rng = np.random.default_rng([seed, 1])
+    steps = rng.integers(0, C.steps - 8, (n, n_in))
+    there = rng.random((n, n_in)) < 0.9
+    there[0], steps[1, 0], there[1, 0] = False, C.steps - 1, True
+    found = [(steps[k, there[k]] * C.dt, np.flatnonzero(there[k])) for k in range(n)]
+    return spike_trains(found, n_in, C.end), rng.integers(0, n_out, n)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_state_in_every_step(loss):
+    """One Lava step at a time: V, I, lV and lI of every layer, and every matrix's gradient."""
+    layers = (4, 5, 4, 3)
+    setup = setup_of(loss)
+    engine = ClockedEngine(weights_of(layers), setup)
+    network = EventPropNetwork(weights_of(layers), setup, granularity="step", batch=0)
+    source = LatencySource(4, 3, C, granularity="step", capacity=1)
+    source.s_out.connect(network.s_in)
+    source.label_out.connect(network.label_in)
+    trains, _ = samples_of(3, 4, 3)
+    mine = slice(trains.offsets[2], trains.offsets[3])
+    steps, sources = C.steps_of(trains.times[mine]), trains.sources[mine]
+    source.load([(steps, sources)], [1])
+    seen, gradients = engine.watch(steps, sources, 1)
+    moved = 0
+    with LavaRuntime(network, lava_nbp.run_config("lava-primitives"), 60) as runtime:
+        runtime.run(2)
+        cells = [p for p in network.parts if isinstance(p, (EventPropLIF, EventPropReadout))]
+        for p in range(1, C.period):
+            runtime.run(1)
+            for cell, states in zip(cells, seen, strict=True):
+                if p <= C.steps:
+                    assert np.array_equal(cell.V.get(), states.V[p - 1])
+                    assert np.array_equal(cell.I.get(), states.I[p - 1])
+                elif p >= C.steps + 2:
+                    assert np.array_equal(cell.lV.get(), states.lV[2 * C.steps + 1 - p])
+                    assert np.array_equal(cell.lI.get(), states.lI[2 * C.steps + 1 - p])
+                    moved += np.count_nonzero(cell.lI.get())
+        for synapses, g in zip([p for p in network.parts if isinstance(p, MirroredDense)], gradients, strict=True):
+            assert np.array_equal(synapses.gradient.get(), g)
+    assert moved > 0
+
+
+@pytest.mark.parametrize("target", ["lava", "lava-primitives"])
+@pytest.mark.parametrize(("loss", "optimizer"), [(LOSSES[0], "adam"), (LOSSES[1], "adam"), (LOSSES[0], "sgd")])
+def test_training_changes_the_same_weights(target, loss, optimizer):
+    """Three batches, the last smaller; answers, what is counted, weights, moments; inference in between; a state loaded."""
+    layers = (4, 6, 3)
+    trains, labels = samples_of(8, 4, 3)
+    engine = ClockedEngine(weights_of(layers), setup_of(loss, optimizer))
+    start = [m.copy() for m in engine.masters]
+    with LavaEventProp(weights_of(layers), setup_of(loss, optimizer), target=target, timeout=60) as lava:
+        for batch in (np.arange(3), np.arange(3, 6), np.arange(6, 8)):
+            expected, found = (e.train_batch(trains, labels, batch, 0.02) for e in (engine, lava))
+            assert np.array_equal(found.said, expected.said)
+            assert (found.hidden_spikes, found.silent_neurons, found.silent_labels) == (
+                expected.hidden_spikes, expected.silent_neurons, expected.silent_labels,
+            )  # fmt: skip
+            assert (found.clipped, found.saturated) == (expected.clipped, expected.saturated)
+            for one, other in zip(engine.masters, lava.masters, strict=True):
+                assert np.array_equal(one, other)
+            few = np.array([1, 7])
+            assert np.array_equal(lava.infer(trains, few).said, engine.infer(trains, few).said)
+        state = engine.state()
+        assert state.keys() == lava.state().keys()
+        assert all(np.array_equal(state[name], lava.state()[name]) for name in state)
+        assert not np.array_equal(start[0], engine.masters[0])
+        lava.write_masters(start)
+        lava.load_state({name: np.zeros_like(a) for name, a in state.items()})
+        again = ClockedEngine(weights_of(layers), setup_of(loss, optimizer))
+        for e in (lava, again):
+            e.train_batch(trains, labels, np.arange(4), 0.02)
+        assert all(np.array_equal(a, b) for a, b in zip(lava.masters, again.masters, strict=True))
+
+
+@pytest.mark.parametrize("stopped", [C.steps - 30, C.period - 5])
+def test_a_reset_forgets_the_sample_at_hand(stopped):
+    """Stopped in the midst of a sample and reset, it learns as if that sample had never been."""
+    layers = (4, 5, 3)
+    network = EventPropNetwork(weights_of(layers), setup_of(TTFSLoss()), granularity="step", batch=1, rate=0.02, capacity=2)
+    source = LatencySource(4, 3, C, granularity="step", capacity=2)
+    source.s_out.connect(network.s_in)
+    source.label_out.connect(network.label_in)
+    trains, labels = samples_of(4, 4, 3)
+    spans = [slice(trains.offsets[k], trains.offsets[k + 1]) for k in (2, 3)]
+    samples = [(C.steps_of(trains.times[s]), trains.sources[s]) for s in spans]
+    engine = ClockedEngine(weights_of(layers), setup_of(TTFSLoss()))
+    with LavaRuntime(network, lava_nbp.run_config("lava-primitives"), 60) as runtime:
+        source.load(samples[:1], labels[2:3])
+        runtime.run(stopped)
+        network.reset()
+        network.rewind()
+        source.reset()
+        source.load(samples[1:], labels[3:4])
+        runtime.run(1 + C.period)
+        engine.train_batch(trains, labels, np.array([3]), 0.02)
+        assert all(np.array_equal(a, b) for a, b in zip(network.read_masters(), engine.masters, strict=True))
+        assert len(network.answers) == 1
+
+
+def test_adjoint_spikes_are_messages():
+    """The error of the output's first spike, and the adjoint spike of the input that made it, by hand from the ports."""
+    c = FixedPoint(NeuronParameters(), 1.0, 12.0)
+    dense = MirroredDense([[9.0, 0.0]], c, exponent=c.weight_exponent(12.0))
+    spikes = np.zeros((c.period + 1, 1), int)
+    spikes[1 + 11] = 1  # the phase in which an input spike of step 3 is replayed is 2 T + 1 - 3 = 22 ...
+    spikes[1 + 22] = 1  # ... and this is it; that in phase 11 is a forward one
+    back = np.zeros((c.period + 1, 2), int)
+    back[1 + 22] = [1000, 7]
+    gates = np.eye(c.period, dtype=int)
+    inputs = {"s_in": spikes, "adjoint_in": back, "lI_in": back, "gate_in": np.vstack([gates, gates[:1] * 0])}
+    found = feed(dense, inputs, ["a_out", "adjoint_back_out"])
+    weight = dense.weights.get()[0, 0]
+    assert weight == 9 * c.theta
+    assert found["a_out"][1 + 12].tolist() == [weight, 0]
+    assert np.count_nonzero(found["a_out"]) == 1
+    assert found["adjoint_back_out"][1 + 23].tolist() == [9000]
+    assert np.count_nonzero(found["adjoint_back_out"]) == 1
+
+
+def test_what_is_refused():
+    setup = setup_of(TTFSLoss())
+    with pytest.raises(WeightError, match="layer 1, neuron 0, one spike of every input: the current reaches 600.0 thr"):
+        EventPropNetwork([np.full((200, 2), 3.0), np.ones((2, 2))], setup)
+    with pytest.raises(InputError, match="samples per update is -1, but must be an integer of 0 or more; 0 switches"):
+        EventPropNetwork(weights_of((2, 2)), setup, batch=-1)
+    with pytest.raises(InputError, match="rate is nan"):
+        EventPropNetwork(weights_of((2, 2)), setup, rate=float("nan"))
+    with pytest.raises(InputError, match="granularity is 'steps'"):
+        EventPropNetwork(weights_of((2, 2)), setup, granularity="steps")
+    with pytest.raises(InputError, match="silent policy is 'bump', but a clocked network has only none and phantom"):
+        EventPropNetwork(weights_of((2, 2)), Setup(C, TTFSLoss(), SilentPolicy("bump")))
+    with pytest.raises(WeightError, match="must be a matrix"):
+        MirroredDense([1.0], C)
+    source = LatencySource(2, 2, C, capacity=1)
+    for samples, labels, message in (
+        ([([0], [0])] * 2, None, "2 samples, but the capacity is 1; load them in parts"),
+        ([([40], [0])], None, "sample 0: spike in step 40, but the steps are 0 .. 39"),
+        ([([-1], [0])], None, "sample 0: spike in step -1"),
+        ([([1, 2], [0, 0])], None, "sample 0: inputs must be different integers in 0 .. 1"),
+        ([([1], [2])], None, "inputs must be different integers"),
+        ([([1], [1])], [2], "outside the classes 0 .. 1"),
+    ):
+        with pytest.raises(InputError, match=message):
+            source.load(samples, labels)
+
+
+@pytest.mark.parametrize(
+    ("target", "granularity", "message"),
+    [
+        ("lava", "step", "target lava runs one sample per Lava step"),
+        ("lava-primitives", "sample", "target lava-primitives runs one phase per Lava step"),
+    ],
+)
+def test_a_granularity_that_the_target_does_not_have(target, granularity, message):
+    network = EventPropNetwork(weights_of((2, 2)), setup_of(TTFSLoss()), granularity=granularity)
+    with pytest.raises((InputError, RuntimeFailure), match=message), LavaRuntime(
+        network, lava_nbp.run_config(target), 20
+    ) as runtime:
+        runtime.run(1)
+
+
+@pytest.mark.parametrize("target", ["lava", "lava-primitives"])
+def test_a_buffer_that_overflows_ends_the_run(target):
+    """Forty neurons that fire in every step for a while: more spikes than 8 per neuron and 64."""
+    weights = [np.full((4, 1), 120.0), np.ones((1, 2))]
+    trains = spike_trains([([0.0, 1.0, 2.0, 3.0], [0, 1, 2, 3])] * 2, 4, C.end)
+    with LavaEventProp(weights, Setup(C, TTFSLoss()), target=target, timeout=60) as lava:
+        result = lava.infer(spike_trains([([0.0], [0])], 4, C.end))
+        assert result.hidden_spikes > 5
+    weights = [np.full((4, 40), 120.0), np.ones((40, 2))]
+    with pytest.raises(RuntimeFailure, match="layer 1 spikes more than 384 times in a sample; raise max_spikes"), LavaEventProp(
+        weights, Setup(C, TTFSLoss()), target=target, timeout=60
+    ) as lava:
+        lava.infer(trains)
+
+
+def test_plain_lava_runs_it():
+    from lava.magma.core.run_conditions import RunSteps
+    from lava.magma.core.run_configs import Loihi2SimCfg
+
+    layers = (4, 5, 3)
+    network = EventPropNetwork(weights_of(layers), setup_of(TTFSLoss()), batch=1, rate=0.02, capacity=1)
+    source = LatencySource(4, 3, C, capacity=1)
+    source.s_out.connect(network.s_in)
+    source.label_out.connect(network.label_in)
+    trains, labels = samples_of(3, 4, 3)
+    mine = slice(trains.offsets[2], trains.offsets[3])
+    source.load([(C.steps_of(trains.times[mine]), trains.sources[mine])], labels[2:])
+    models = {"exception_proc_model_map": lava_nbp.run_config("lava").exception_proc_model_map}
+    network.run(condition=RunSteps(1), run_cfg=Loihi2SimCfg(select_tag="fixed_pt", **models))
+    answers, masters = network.answers, network.read_masters()
+    network.stop()
+    engine = ClockedEngine(weights_of(layers), setup_of(TTFSLoss()))
+    expected = engine.train_batch(trains, labels, np.array([2]), 0.02)
+    assert np.array_equal(engine.said(answers), expected.said)
+    assert all(np.array_equal(a, b) for a, b in zip(masters, engine.masters, strict=True))
