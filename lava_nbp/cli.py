@@ -220,7 +220,7 @@ def circuit(
 
 @app.command()
 def plot(run_dir: RunFolder) -> None:
-    """Draw a run's spike raster, learning curve, weight histograms, confusion matrix and what else its algorithm has."""
+    """Draw a run's figures into its folder: raster, learning curve, weights, confusion matrix, and more."""
     _show_figures(run_dir)
 
 

@@ -56,7 +56,9 @@ def adjoint_raster(
         Line2D([], [], color=colour, marker="|", linestyle="", markersize=9, label=label)
         for colour, label in ((BLUE, "later would cost"), (ORANGE, "later would pay"))
     ]
-    below.legend(handles=marks, fontsize=8, loc="upper right", title=f"largest |dL/dt| {largest:.3g} / ms", title_fontsize=8)
+    below.legend(
+        handles=marks, fontsize=8, loc="upper right", title=f"largest |dL/dt| {largest:.3g} / ms", title_fontsize=8
+    )
     for axes in (above, below):
         axes.set_xlim(0, end)
     above.set_title(title or "spikes", fontsize=10)
@@ -80,7 +82,7 @@ def _scatter(
     axes: Axes, events: Sequence[tuple[float, int, int]], sizes: Sequence[int], colour: str, size: float
 ) -> None:
     y = [layer + 1 + 0.06 + 0.88 * (neuron + 0.5) / sizes[layer + 1] for _, layer, neuron in events]
-    axes.scatter([time for time, *_ in events], y, marker="|", color=colour, s=size, linewidths=0.9)
+    axes.scatter(np.array([time for time, *_ in events]), np.array(y), marker="|", color=colour, s=size, linewidths=0.9)
 
 
 def gradient_check(found: NDArray[Any], expected: NDArray[Any], path: Path, title: str = "") -> Path:
@@ -129,7 +131,7 @@ def class_map(
     figure = Figure(figsize=(5.4, 5), layout="constrained")
     axes = figure.add_subplot()
     colours = np.array([*(to_rgb(c) for c in _CLASS_COLOURS), to_rgb("black")])
-    axes.scatter(*points.T, c=colours[answers], s=6, marker="s", linewidths=0, alpha=0.55)
+    axes.scatter(points[:, 0], points[:, 1], c=colours[answers], s=6, marker="s", linewidths=0, alpha=0.55)
     n = 400
     grid = np.stack(np.meshgrid(np.linspace(0, 1, n), np.linspace(0, 1, n)), axis=-1).reshape(-1, 2)
     inside = np.hypot(*(grid - 0.5).T) <= 0.5
@@ -140,8 +142,11 @@ def class_map(
         colors="black", linewidths=0.7,
     )  # fmt: skip
     if wrong is not None and len(wrong):
-        axes.scatter(*wrong.T, s=24, marker="x", color="black", linewidths=1.0)
-    marks = [Line2D([], [], color=c, marker="s", linestyle="", label=f"says {name}") for name, c in zip(CLASSES, _CLASS_COLOURS, strict=True)]
+        axes.scatter(wrong[:, 0], wrong[:, 1], s=24, marker="x", color="black", linewidths=1.0)
+    marks = [
+        Line2D([], [], color=c, marker="s", linestyle="", label=f"says {name}")
+        for name, c in zip(CLASSES, _CLASS_COLOURS, strict=True)
+    ]
     marks.append(Line2D([], [], color="black", marker="x", linestyle="", label="test sample answered wrong"))
     axes.legend(handles=marks, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.06), ncol=2)
     axes.set_aspect("equal")
@@ -165,7 +170,9 @@ def clocked_error(errors: Mapping[str, Sequence[tuple[float, float, float]]], pa
         left.loglog(dt, spikes, "o-", color=colour, label=name)
         right.loglog(dt, gradient, "o-", color=colour, label=name)
         left.loglog(dt, dt / 2, ":", color=GREY, label="dt / 2" if colour == BLUE else None)
-        right.loglog(dt, gradient[-1] * dt / dt[-1], ":", color=GREY, label="proportional to dt" if colour == BLUE else None)
+        right.loglog(
+            dt, gradient[-1] * dt / dt[-1], ":", color=GREY, label="proportional to dt" if colour == BLUE else None
+        )
     left.set_ylabel("error of output spike times (ms)")
     right.set_ylabel("relative error of a sample's gradient (median)")
     for axes in (left, right):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -82,7 +83,7 @@ def _nbp(state: Checkpoint, config: NBPExperiment, folder: Path) -> list[Path]:
 
 
 def _eventprop(state: Checkpoint, config: EventPropExperiment, folder: Path) -> list[Path]:
-    """All by the continuous engine, whatever the target was: a clocked network's 8-bit weights are real numbers, too."""
+    """Answers by the run's own engine, all else by the continuous one, which takes 8-bit weights, too."""
     from lava_nbp.training.eventprop_learner import EventPropLearner, EventPropSession
 
     name = f"{config.data.name} {'-'.join(map(str, state.layers))}, {config.target}, seed {config.seed}"
@@ -104,21 +105,29 @@ def _eventprop(state: Checkpoint, config: EventPropExperiment, folder: Path) -> 
         ),
     ]
     found, expected = _differences(engine, trains, labels, sample, config.seed)
-    paths.append(eventprop_plot.gradient_check(found, expected, folder / "gradient_check.png", f"{name}: sample {sample}"))
+    paths.append(
+        eventprop_plot.gradient_check(found, expected, folder / "gradient_check.png", f"{name}: sample {sample}")
+    )
     if not any(loop.size for loop in engine.loops):
-        paths.append(_adjoint_raster(engine, trains, labels, sample, folder / "raster.png", f"{name}: test sample {sample}"))
+        paths.append(
+            _adjoint_raster(engine, trains, labels, sample, folder / "raster.png", f"{name}: test sample {sample}")
+        )
     if continuous.dataset.plane:
         side = np.linspace(0, 1, _GRID)
         points = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
         points = points[np.hypot(*(points - 0.5).T) <= 0.5]
         grid = type(split)(np.hstack([points, 1 - points]), np.zeros(len(points), np.int64), split.encoding)
         mapped = engine.infer(latency_trains(grid.times(), config.encoding.end))
-        said = np.where(mapped.ties(), -1, mapped.said.argmin(axis=1) if not mapped.voltages else mapped.said.argmax(axis=1))
+        said = np.where(
+            mapped.ties(), -1, mapped.said.argmin(axis=1) if not mapped.voltages else mapped.said.argmax(axis=1)
+        )
         wrong = split.values[~result.right(labels)][:, :2]
         paths.append(eventprop_plot.class_map(points, said, folder / "class_map.png", wrong, name))
         if isinstance(engine.loss, TTFSLoss):
             errors = clocked_errors(engine, trains, labels)
-            paths.append(eventprop_plot.clocked_error(errors, folder / "clocked_error.png", f"{name}: {_COMPARED} test samples"))
+            paths.append(
+                eventprop_plot.clocked_error(errors, folder / "clocked_error.png", f"{name}: {_COMPARED} test samples")
+            )
     return paths
 
 
@@ -164,9 +173,12 @@ def _adjoint_raster(
 
 
 def clocked_errors(
-    engine: EventPropEngine, trains: SpikeTrains, labels: NDArray[np.int64], steps: tuple[float, ...] = (2.0, 1.0, 0.5, 0.25, 0.1)
+    engine: EventPropEngine,
+    trains: SpikeTrains,
+    labels: NDArray[np.int64],
+    steps: tuple[float, ...] = (2.0, 1.0, 0.5, 0.25, 0.1),
 ) -> dict[str, list[tuple[float, float, float]]]:
-    """Error of the clocked network by arithmetic: (dt, mean error of output spike times, median relative error of a sample's gradient).
+    """Error of the clocked network, by arithmetic: rows as for `eventprop_plot.clocked_error`.
 
     Steps that an arithmetic does not allow are left out.
     """

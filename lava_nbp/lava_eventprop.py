@@ -123,7 +123,9 @@ class LavaEventProp:
             self._fresh = False
             answers.append(self.network.answers)
         done = self.network.tally
-        said = self.network.engine.said(np.concatenate([np.zeros((0, self.network.engine.sizes[-1]), np.int64), *answers]))
+        said = self.network.engine.said(
+            np.concatenate([np.zeros((0, self.network.engine.sizes[-1]), np.int64), *answers])
+        )
         counted = {name: number - before[name] for name, number in done.items() if name != "most_spikes"}
         voltages = not isinstance(self.setup.loss, TTFSLoss)
         return Result(said, voltages=voltages, most_spikes=done["most_spikes"], **counted)

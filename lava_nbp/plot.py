@@ -141,7 +141,7 @@ def learning_curve(history: Sequence[Mapping[str, Any]], path: Path, title: str 
 
 
 def weight_histograms(weights: Mapping[str, NDArray[Any]], path: Path, title: str = "") -> Path:
-    """Draw the distribution of each matrix: 8-bit weights over their 255 values, real ones (thresholds) over their range."""
+    """Draw the distribution of each matrix: 8-bit weights over their 255 values, real ones (thresholds) over theirs."""
     figure = Figure(figsize=(4 * len(weights), 3.2), layout="constrained")
     for k, (name, matrix) in enumerate(weights.items()):
         axes = figure.add_subplot(1, len(weights), k + 1)
@@ -185,6 +185,7 @@ def confusion_matrix(
 
 
 def save(figure: Figure, path: Path) -> Path:
+    """Write a figure; raise OutputError if that fails."""
     # Figure without pyplot: no display, no global state. Text stays text in SVG.
     with matplotlib.rc_context({"svg.fonttype": "none"}):
         try:

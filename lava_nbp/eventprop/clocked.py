@@ -6,7 +6,7 @@ path are 8-bit; learning changes full-precision copies of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from lava_nbp.checks import check_integer, check_labels
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked_kernels import OVERFLOW, TOO_MANY_SPIKES, Coefficients, Trace, backward, forward
 from lava_nbp.eventprop.engine import Result, SpikeTrains, check_layers
-from lava_nbp.eventprop.fixed_point import REGISTER_MAX, FixedPoint, Int64Array
+from lava_nbp.eventprop.fixed_point import REGISTER_MAX, Int64Array
 from lava_nbp.eventprop.integer_losses import TTFSTables, VoltageTables, first_ms, phantom_impulse
 from lava_nbp.eventprop.integer_optimizers import Allocate, IntegerOptimizer
 from lava_nbp.eventprop.losses import TTFSLoss
@@ -24,7 +24,7 @@ from lava_nbp.eventprop.setup import Setup
 
 
 class LayerSeen(NamedTuple):
-    """State of a layer (T, n) at the end of every step forward, and at its beginning backward; see `ClockedEngine.watch`."""
+    """State of a layer (T, n) at the end of every step forward, and at its beginning backward."""
 
     V: Int64Array
     I: Int64Array  # noqa: E741 - the paper's symbol
@@ -96,9 +96,14 @@ class ClockedEngine:
             for masters, exponent in zip(self.masters, self.exponents, strict=True)
         ]
         spiking = isinstance(setup.loss, TTFSLoss)
-        self._tables = TTFSTables.of(setup.loss, self.c) if isinstance(setup.loss, TTFSLoss) else VoltageTables.of(self.c)
+        self._tables = (
+            TTFSTables.of(setup.loss, self.c) if isinstance(setup.loss, TTFSLoss) else VoltageTables.of(self.c)
+        )
         self._spiking = [True] * (len(matrices) - 1) + [spiking]
-        caps = [8 * n + 64 if max_spikes is None else check_integer(max_spikes, 1, None, "max_spikes") for n in self.sizes[1:]]
+        caps = [
+            8 * n + 64 if max_spikes is None else check_integer(max_spikes, 1, None, "max_spikes")
+            for n in self.sizes[1:]
+        ]
         self.traces = [_make_trace(n, cap) for n, cap in zip(self.sizes[1:], caps, strict=True)]
         self.gradients = [allocate(w.shape, np.int64) for w in matrices]
         c = self.c
@@ -201,8 +206,8 @@ class ClockedEngine:
         steps, sources : (spikes,)
             Input spikes in the order of time.
         tally : (5,) int64, optional
-            Is added to: clipped denominators, saturated adjoint variables, hidden spikes, silent hidden neurons; the last
-            is the largest number of spikes of a layer.
+            Is added to: clipped denominators, saturated adjoint variables, hidden spikes, silent hidden neurons; the
+            last is the largest number of spikes of a layer.
 
         Returns
         -------
@@ -258,7 +263,9 @@ class ClockedEngine:
                     f"smaller weights"
                 )
             if n == OVERFLOW:
-                raise InputError(self.c.overflow(int(np.abs(tr.I).max()), layer, f"neuron {int(np.abs(tr.I).argmax())}"))
+                raise InputError(
+                    self.c.overflow(int(np.abs(tr.I).max()), layer, f"neuron {int(np.abs(tr.I).argmax())}")
+                )
             events.append((tr.step + 1, tr.neuron, n))
             counters[4] = max(counters[4], n)
             if layer < len(self.traces) - 1:
@@ -273,8 +280,9 @@ class ClockedEngine:
                 back_error = np.zeros(n_events if layer else 0, dtype=np.int64)
                 lV, lI = (seen[layer].lV, seen[layer].lI) if seen else (none, none)
                 backward(
-                    self._coefficients, tr, self.forward_weights[layer], self.gradients[layer], event_step, event_source,
-                    n_events, events[layer + 1][2], layer > 0, back_error, counters, seen is not None, lV, lI,
+                    self._coefficients, tr, self.forward_weights[layer], self.gradients[layer], event_step,
+                    event_source, n_events, events[layer + 1][2], layer > 0, back_error, counters, seen is not None,
+                    lV, lI,
                 )  # fmt: skip
         return said
 

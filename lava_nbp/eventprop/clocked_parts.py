@@ -132,9 +132,9 @@ class InputPart:
             self._seen[...] = 0
         if 0 <= phase < steps:
             self._seen[phase] = np.asarray(spikes) != 0
-            return self._seen[phase].astype(np.int64)
+            return np.asarray(self._seen[phase], dtype=np.int64)
         if self.phases.backward >= 0:
-            return self._seen[self.phases.backward].astype(np.int64)
+            return np.asarray(self._seen[self.phases.backward], dtype=np.int64)
         return np.zeros(self.n, dtype=np.int64)
 
 
@@ -223,19 +223,19 @@ class LIFPart:
             neuron = int(np.abs(summed).argmax())
             raise InputError(self.c.overflow(int(np.abs(summed).max()), self.layer, f"neuron {neuron}"))
         forward_step(self.V, self.I, arrived, self.c)
-        fired = (self.V >= self.c.theta) & self.spiking
+        fired = (self.c.theta <= self.V) & self.spiking
         who = np.flatnonzero(fired)
         start = int(self._count[0])
         if start + len(who) > len(self._step):
             raise InputError(
-                f"layer {self.layer + 1} spikes more than {len(self._step)} times in a sample; raise max_spikes, or use "
-                f"smaller weights"
+                f"layer {self.layer + 1} spikes more than {len(self._step)} times in a sample; raise max_spikes, "
+                f"or use smaller weights"
             )
         new = slice(start, start + len(who))
         self._step[new], self._neuron[new], self._current[new] = k, who, self.I[who]
         self._count[0] += len(who)
         self.V[who] = 0
-        higher = self.V > self.peak
+        higher = self.peak < self.V
         self.peak[higher], self.peak_step[higher] = self.V[higher], k
         return fired.astype(np.int64)
 
@@ -273,7 +273,7 @@ class LIFPart:
 
 
 class ReadoutPart(LIFPart):
-    """An output layer that only integrates, with the maximum-voltage loss: an impulse where each voltage was largest."""
+    """An output layer that only integrates, with the maximum-voltage loss: an impulse at each largest voltage."""
 
     spiking = False
 
@@ -290,7 +290,7 @@ class ReadoutPart(LIFPart):
             self._impulse[...] = 0
 
     def judge(self, target: Any) -> Int64Array | None:
-        """Take the target of the sample (n,) one-hot; the answer, largest voltages, in the phase in which it is known."""
+        """Take the target of the sample (n,) one-hot; largest voltages, in the phase in which they are known."""
         self.label.receive(target)
         if not self.phases.turns:
             return None
@@ -367,7 +367,7 @@ class TTFSPart:
         return self._answer.copy()
 
     def receive(self, spikes: Any, target: Any) -> Int64Array | None:
-        """Take the output layer's spikes or replay (n,) and the target; the answer when it is known: first steps, T: silent."""
+        """Take the output layer's spikes or replay (n,) and the target; first steps (T: silent) when they are known."""
         if self.phases.begins:
             self._clear()
         self.label.receive(target)

@@ -392,8 +392,8 @@ class EventPropEngine:
             for array in (*mine.gradients, *mine.by_loops, *mine.counts) if learn else ():
                 array[...] = 0
             failed: int = run_samples(
-                self._constants, mine.traces, tuple(self.weights), self.loops, mine.gradients, mine.by_loops, mine.counts,
-                self._pulls, *trains, samples[rows], np.zeros(0, np.int64) if labels is None else labels,
+                self._constants, mine.traces, tuple(self.weights), self.loops, mine.gradients, mine.by_loops,
+                mine.counts, self._pulls, *trains, samples[rows], np.zeros(0, np.int64) if labels is None else labels,
                 np.zeros((0, 0)) if given is None else given[rows],
                 spiking, loss, learn, said[rows], by_input, counters[k],
             )  # fmt: skip

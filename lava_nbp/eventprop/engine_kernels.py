@@ -488,8 +488,8 @@ HIDDEN, OUTPUT, SILENT_LABELS, CLIPPED, SILENT_NEURONS, MOST_SPIKES = range(6)
 
 @njit(cache=True, nogil=True)
 def run_samples(  # type: ignore[no-untyped-def]
-    c, traces, weights, loops, gradients, loop_gradients, counts, pulls, times, sources, offsets, samples, labels, given,
-    spiking, loss, learn, said, by_input, counters,
+    c, traces, weights, loops, gradients, loop_gradients, counts, pulls, times, sources, offsets, samples, labels,
+    given, spiking, loss, learn, said, by_input, counters,
 ):  # fmt: skip
     """Run samples forward, and backward if `learn`; `said` gets first spike times or largest voltages, a row each.
 

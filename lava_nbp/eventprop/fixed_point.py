@@ -188,10 +188,11 @@ class FixedPoint:
         bad = ~((t >= 0) & (t < self.end - self.dt / 2))
         if bad.any():
             raise InputError(
-                f"input spike at {t[bad].flat[0]} ms, but the window is 0 .. {self.end} ms, and the last of its steps of "
+                f"input spike at {t[bad].flat[0]} ms, but the window is 0 .. {self.end} ms, and the last step of "
                 f"{self.dt} ms begins at {self.end - self.dt:g} ms; shift or rescale"
             )
-        return np.floor(t / self.dt + 0.5).astype(np.int64)
+        steps: Int64Array = np.floor(t / self.dt + 0.5).astype(np.int64)
+        return steps
 
     # ------------------------------------------------------------------ weights
 
@@ -220,14 +221,13 @@ class FixedPoint:
     def masters(self, weights: Any, exponent: int) -> Int64Array:
         """Full-precision weights of real ones (thresholds), saturated to what the exponent allows."""
         limit = self.master_limit(exponent)
-        return np.clip(np.rint(np.asarray(weights) * (1 << MASTER_BITS)), -limit, limit).astype(np.int64)
+        masters: Int64Array = np.clip(np.rint(np.asarray(weights) * (1 << MASTER_BITS)), -limit, limit).astype(np.int64)
+        return masters
 
     def forward_weights(self, masters: Int64Array, exponent: int) -> Int64Array:
-        """Weights on the forward and mirrored path, in units: 8-bit mixed-sign mantissas (even, -254 .. 254) times 2**exponent."""
+        """Weights that spikes meet, in units: 8-bit mixed-sign mantissas (even, -254 .. 254) times 2**exponent."""
         lowest = MASTER_BITS - self.theta_bits + exponent + 1  # a mantissa's lowest bit is not used
-        mantissa: Int64Array = np.clip(
-            WEIGHT_STEP * shift(masters, lowest), -PLASTIC_WEIGHT_MAX, PLASTIC_WEIGHT_MAX
-        )
+        mantissa: Int64Array = np.clip(WEIGHT_STEP * shift(masters, lowest), -PLASTIC_WEIGHT_MAX, PLASTIC_WEIGHT_MAX)
         return mantissa << exponent
 
     def check_volley(self, weights: Int64Array, layer: int) -> None:
@@ -240,13 +240,15 @@ class FixedPoint:
         """
         volley = np.maximum(np.maximum(weights, 0).sum(axis=0), np.maximum(-weights, 0).sum(axis=0))
         if volley.max(initial=0) > REGISTER_MAX:
-            raise WeightError(self.overflow(int(volley.max()), layer, f"neuron {int(volley.argmax())}, one spike of every input"))
+            raise WeightError(
+                self.overflow(int(volley.max()), layer, f"neuron {int(volley.argmax())}, one spike of every input")
+            )
 
     def overflow(self, current: int, layer: int, where: str) -> str:
         """What to say of a current that does not fit."""
         return (
-            f"layer {layer + 1}, {where}: the current reaches {current / self.theta:.1f} thresholds, but a 24-bit register "
-            f"holds {REGISTER_MAX / self.theta:.1f} at {self.theta_bits} theta_bits; scale the weights by "
+            f"layer {layer + 1}, {where}: the current reaches {current / self.theta:.1f} thresholds, but a 24-bit "
+            f"register holds {REGISTER_MAX / self.theta:.1f} at {self.theta_bits} theta_bits; scale the weights by "
             f"{REGISTER_MAX / current:.2g} or less, or lower theta_bits"
         )
 
@@ -254,9 +256,14 @@ class FixedPoint:
 # ------------------------------------------------------------------ step functions
 
 
-def forward_step(V: Int64Array, I: Int64Array, S: Any, c: FixedPoint) -> None:  # noqa: E741
+def forward_step(
+    V: Int64Array,
+    I: Int64Array,  # noqa: E741 - the paper's symbol
+    S: Any,
+    c: FixedPoint,
+) -> None:
     """V and I at the end of a step, in place; spikes and resets are the caller's."""
-    I += S
+    I += S  # noqa: E741
     V[...] = shift(c.alpha * V + c.gamma * I, c.coefficient_bits)
     I[...] = shift(c.beta * I, c.coefficient_bits)
 

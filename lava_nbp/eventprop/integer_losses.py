@@ -41,7 +41,7 @@ class TTFSTables:
         )
 
     def errors(self, first: Int64Array, label: int) -> Int64Array:
-        """dL/dt_k (classes,), 1/ms, from steps of first spikes (T: silent); all zero if the label's output is silent."""
+        """dL/dt_k (classes,), 1/ms, from steps of first spikes (T: silent); all zero if the label is silent."""
         silent = len(self.late)
         errors = np.zeros(len(first), dtype=np.int64)
         if first[label] >= silent:

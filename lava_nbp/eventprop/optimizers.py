@@ -49,7 +49,7 @@ class Optimizer(ABC):
             raise InputError(f"optimizer state has arrays {given}, but these matrices need {shapes}")
         self._load(state)
 
-    def _load(self, state: Mapping[str, NDArray[Any]]) -> None:
+    def _load(self, state: Mapping[str, NDArray[Any]]) -> None:  # noqa: B027 - some remember nothing
         """Take a state whose arrays fit."""
 
 

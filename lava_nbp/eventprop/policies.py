@@ -1,4 +1,6 @@
-"""What is chosen by name: the optimizer, and what is done about silent neurons, which have no spike whose time could be moved.
+"""What is chosen by name: the optimizer, and what is done about silent neurons.
+
+A silent neuron has no spike whose time could be moved, hence no gradient.
 
 Source of the policies: Wunderlich & Pehle 2021, Discussion; the spike-count term follows the regularisation
 of Nowotny, Turner & Knight, "Loss shaping enhances exact gradient learning with Eventprop" (2025).
@@ -27,9 +29,9 @@ class SilentPolicy:
       voltage came closest to the threshold: its loss is -strength * max_t V of that output.
     - ``"bump"``: after every batch, all weights into a neuron that was silent in the whole batch grow by
       `strength` (units of the threshold).
-    - ``"spike_count"``: every spike of a hidden neuron gets dl/dt = strength * (target - c) in 1/ms, c being the neuron's mean
-      number of spikes per sample in the batch before: too few spikes are pulled ahead, too many pushed
-      back. It moves spikes that are there; a neuron without any is left alone.
+    - ``"spike_count"``: every spike of a hidden neuron gets dl/dt = strength * (target - c) in 1/ms, c being the
+      neuron's mean number of spikes per sample in the batch before: too few spikes are pulled ahead, too many
+      pushed back. It moves spikes that are there; a neuron without any is left alone.
 
     Parameters
     ----------

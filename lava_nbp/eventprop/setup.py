@@ -42,8 +42,8 @@ class Setup(NamedTuple):
         """
         if self.silent.name not in ("none", "phantom"):
             raise InputError(
-                f"silent policy is {self.silent.name!r}, but a clocked network has only none and phantom; the others need "
-                f"target continuous"
+                f"silent policy is {self.silent.name!r}, but a clocked network has only none and phantom; "
+                f"the others need target continuous"
             )
         return self
 

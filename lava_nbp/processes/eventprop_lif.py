@@ -54,8 +54,8 @@ class EventPropLIF(LibraryProcess):
     a_in : (n,) int32, units of V
         Weighted input of the step, from `MirroredDense.a_out`; several connections add up.
     adjoint_in : (n,) int32
-        Errors of the spikes replayed in the phase before: from the `adjoint_back_out` of every `MirroredDense` behind, or from
-        `TTFSLoss.adjoint_out`. 1/ms, ``c.adjoint_bits`` fractional bits.
+        Errors of the spikes replayed in the phase before: from the `adjoint_back_out` of every `MirroredDense`
+        behind, or from `TTFSLoss.adjoint_out`. 1/ms, ``c.adjoint_bits`` fractional bits.
     gate_in : (2 T + 2,) spikes
         `s_out` of a `SynfireChain` of ``c.period`` neurons.
     s_out : (n,) int32 0, 1 or 2
@@ -82,7 +82,8 @@ class EventPropLIF(LibraryProcess):
     >>> from lava_nbp.eventprop.fixed_point import FixedPoint
     >>> from lava_nbp.lava_runtime import LavaRuntime
     >>> c = FixedPoint(NeuronParameters(), dt=1, end=3)
-    >>> neuron, chain, source = EventPropLIF(1, c), SynfireChain(c.period, autostart=True), Source(data=np.array([[0, 0, 2**19]]))
+    >>> neuron, chain = EventPropLIF(1, c), SynfireChain(c.period, autostart=True)
+    >>> source = Source(data=np.array([[0, 0, 2**19]]))
     >>> raster = SpikeRaster({"s": (1,)}, steps=9)
     >>> for out, into in [(chain.s_out, neuron.gate_in), (source.s_out, neuron.a_in), (neuron.s_out, raster.s_in)]:
     ...     out.connect(into)
@@ -117,7 +118,7 @@ class EventPropLIF(LibraryProcess):
 
     @property
     def tally(self) -> Any:
-        """Denominators at the floor, saturated adjoint variables, spikes, silent neurons, of all samples so far, (4,) int64."""
+        """Denominators at the floor, saturated adjoint variables, spikes, silent neurons, so far, (4,) int64."""
         return self.part.counters.copy()
 
     def reset(self) -> None:

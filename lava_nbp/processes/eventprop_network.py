@@ -121,8 +121,8 @@ class EventPropNetwork(LibraryProcess):
         #: neurons, most spikes of a layer; silent labels, samples of the batch so far.
         self._tally = shared_zeros(7, np.int64)
         super().__init__(
-            engine=self.engine, control=self.control, answer_log=self.answer_log, tally=self._tally, granularity=granularity,
-            name=name,
+            engine=self.engine, control=self.control, answer_log=self.answer_log, tally=self._tally,
+            granularity=granularity, name=name,
         )  # fmt: skip
         self.s_in = InPort(shape=(n_in,))
         self.label_in = InPort(shape=(n_out,))
@@ -238,8 +238,8 @@ class SubEventPropNetwork(AbstractSubProcessModel):  # type: ignore[misc]
         engine, setup, c = proc.engine, proc.setup, proc.setup.c
         if proc.granularity != "step":
             raise InputError(
-                f"target lava-primitives runs one phase per Lava step, but granularity is {proc.granularity!r}; make the "
-                f"EventPropNetwork with granularity='step'"
+                f"target lava-primitives runs one phase per Lava step, but granularity is {proc.granularity!r}; make "
+                f"the EventPropNetwork with granularity='step'"
             )
         self.part_chain = SynfireChain(c.period, autostart=True, name="chain")
         self.part_input = EventPropInput(engine.sizes[0], c, name="input")
@@ -256,7 +256,9 @@ class SubEventPropNetwork(AbstractSubProcessModel):  # type: ignore[misc]
                 layer: Any = EventPropReadout(n, c, layer=k, log=proc.answer_log, name="output")
             else:
                 cap = len(engine.traces[k].step)
-                layer = EventPropLIF(n, c, phantom=last, max_spikes=cap, layer=k, name="output" if last else f"hidden{k + 1}")
+                layer = EventPropLIF(
+                    n, c, phantom=last, max_spikes=cap, layer=k, name="output" if last else f"hidden{k + 1}"
+                )
             setattr(self, f"part_W{k + 1}", synapses)
             setattr(self, f"part_layer{k + 1}", layer)
             layers[-1].s_out.connect(synapses.s_in)

@@ -124,7 +124,7 @@ def _checks(algorithm: str, layers: tuple[int, ...]) -> Callable[[Arrays], Array
 
 
 def check_layered(weights: Arrays, layers: tuple[int, ...]) -> Arrays:
-    """Check the matrices of a layered network: W1 .. Wn (pre, post), and R1 .. Rn within layers, of which any may be missing.
+    """Check the matrices of a layered network: W1 .. Wn (pre, post), and any of R1 .. Rn within layers.
 
     Raises
     ------

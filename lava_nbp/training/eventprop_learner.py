@@ -69,8 +69,8 @@ class EventPropLearner(Learner):
         self.config = config
         if config.target in CLOCKED_TARGETS and any(config.network.recurrent_deviation or ()):
             raise ConfigError(
-                f"network.recurrent_deviation is {config.network.recurrent_deviation}, but target {config.target} has no "
-                f"recurrent layers; use target continuous, or leave it out"
+                f"network.recurrent_deviation is {config.network.recurrent_deviation}, but target {config.target} has "
+                f"no recurrent layers; use target continuous, or leave it out"
             )
         self.dataset = load_run_latencies(config)
         self.layers = (self.dataset.n_in, *config.network.hidden, len(self.dataset.classes))
@@ -89,7 +89,7 @@ class EventPropLearner(Learner):
                 weights[f"R{k + 1}"] = rng.normal(0.0, deviation, (size, size))
         return weights
 
-    def open(self, weights: Arrays, memory: Arrays) -> Session:
+    def open(self, weights: Arrays, memory: Arrays) -> EventPropSession:
         """Make the engine of the target."""
         session = EventPropSession(self, weights)
         if memory:
@@ -174,6 +174,7 @@ class EventPropSession(Session):
         return self._trains[split]
 
     def train_epoch(self, epoch: int, advance: Callable[[int], None]) -> dict[str, Any]:
+        """See `Session`."""
         seed, learning = self._config.seed, self._config.learning
         labels, trains = self._learner.dataset.train.y, self.trains("train")
         order = np.random.default_rng([seed, epoch]).permutation(len(labels))
@@ -212,6 +213,7 @@ class EventPropSession(Session):
         return result
 
     def evaluate(self, split: str) -> dict[str, Any]:
+        """See `Session`."""
         result, labels = self.answers(split), getattr(self._learner.dataset, split).y
         return {
             f"{split}_accuracy": float(result.right(labels).mean()),
@@ -221,6 +223,7 @@ class EventPropSession(Session):
         }
 
     def read_weights(self) -> Arrays:
+        """See `Session`; integers of a clocked network."""
         theta = self._config.neuron.theta
         if self._clocked:
             return {f"W{k + 1}": masters.copy() for k, masters in enumerate(self.engine.masters)}
@@ -229,6 +232,7 @@ class EventPropSession(Session):
         return {name: w / theta for name, w in zip(names, self.engine.matrices, strict=True)}
 
     def write_weights(self, weights: Mapping[str, Any]) -> None:
+        """See `Session`; either kind."""
         names = [f"W{k + 1}" for k in range(len(self._learner.layers) - 1)]
         if not self._clocked:
             real = self._real(weights)
@@ -244,10 +248,12 @@ class EventPropSession(Session):
         self.engine.write_masters(masters)
 
     def read_memory(self) -> Arrays:
+        """See `Session`."""
         memory: Arrays = self.engine.state()
         return memory
 
     def close(self) -> None:
+        """See `Session`."""
         if hasattr(self.engine, "close"):
             self.engine.close()
 

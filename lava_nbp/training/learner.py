@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
 Arrays = dict[str, NDArray[Any]]
+S = TypeVar("S", bound="Session")
 
 
 class Session(ABC):
@@ -40,7 +41,7 @@ class Session(ABC):
     def close(self) -> None:  # noqa: B027 - most hold nothing to release
         """Release what the session holds."""
 
-    def __enter__(self) -> Session:
+    def __enter__(self: S) -> S:
         return self
 
     def __exit__(self, *_: object) -> None:

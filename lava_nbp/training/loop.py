@@ -161,9 +161,7 @@ def make_learner(config: Experiment) -> Learner:
     return NBPLearner(config)
 
 
-def _starting_state(
-    config: Experiment, learner: Learner, folder: Path, *, resume: bool, overwrite: bool
-) -> Checkpoint:
+def _starting_state(config: Experiment, learner: Learner, folder: Path, *, resume: bool, overwrite: bool) -> Checkpoint:
     there = (folder / CHECKPOINT).exists()
     if there and not resume and not overwrite:
         raise CheckpointError(
@@ -179,7 +177,10 @@ def _starting_state(
 
 
 def _check_same(config: Experiment, state: Checkpoint, folder: Path) -> None:
-    new, old = flatten(config.model_dump(mode="json")), flatten(parse_config(state.config, str(folder)).model_dump(mode="json"))
+    new, old = (
+        flatten(config.model_dump(mode="json")),
+        flatten(parse_config(state.config, str(folder)).model_dump(mode="json")),
+    )
     for key in new.keys() | old.keys():
         if key in config.resumable or key.split(".")[0] in config.resumable:
             continue

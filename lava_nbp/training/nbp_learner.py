@@ -42,8 +42,9 @@ class NBPLearner(Learner):
     def __init__(self, config: NBPExperiment) -> None:
         self.config = config
         self.dataset = load_run_data(config)
-        self.layers = (self.dataset.n_in, config.network.n_hidden, len(self.dataset.classes))
-        self.circuit = training_circuit(*self.layers, guarded=config.network.guarded)
+        self._sizes = (self.dataset.n_in, config.network.n_hidden, len(self.dataset.classes))
+        self.layers = self._sizes
+        self.circuit = training_circuit(*self._sizes, guarded=config.network.guarded)
         self.n_train, self.n_validation = len(self.dataset.train), len(self.dataset.validation)
 
     def notes(self) -> list[str]:
@@ -58,9 +59,9 @@ class NBPLearner(Learner):
         """Drawn from the seed, or read from network.weights."""
         n = self.config.network
         if n.weights is not None:
-            return _read_weights(Path(n.weights), self.layers)
+            return _read_weights(Path(n.weights), self._sizes)
         rng = np.random.default_rng([self.config.seed, 0])
-        return {**initial_weights(self.layers, rng, n.initial_clip, n.initial_input_scale, n.initial_output_mean)}
+        return {**initial_weights(self._sizes, rng, n.initial_clip, n.initial_input_scale, n.initial_output_mean)}
 
     def open(self, weights: Arrays, memory: Arrays) -> Session:
         """Make the executor of the target; nBP remembers nothing beside the weights."""
@@ -68,9 +69,7 @@ class NBPLearner(Learner):
         if self.config.target == "lava-primitives":
             del options["granularity"]
         guarded = self.config.network.guarded
-        return _NBPSession(
-            self, make_executor(self.config.target, self.layers, weights, guarded=guarded, **options)
-        )
+        return _NBPSession(self, make_executor(self.config.target, self._sizes, weights, guarded=guarded, **options))
 
     def sums(self, history: list[dict[str, Any]]) -> dict[str, Any]:
         """Gate breaches of all epochs."""

@@ -1,5 +1,7 @@
 """The parts in their loop do what the compiled engine does: every state in every step, every weight."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from clocked_loop import PartsLoop
@@ -20,7 +22,7 @@ C = FixedPoint(NeuronParameters(), 1.0, 40.0)
 def network(layers, loss, seed=0, scale=1.0, optimizer="adam", **options):
     rng = np.random.default_rng(seed)
     means = [3.0, *[1.4] * (len(layers) - 2)]
-    weights = [scale * rng.normal(m, 0.9, s) for m, s in zip(means, zip(layers, layers[1:]))]
+    weights = [scale * rng.normal(m, 0.9, s) for m, s in zip(means, pairwise(layers), strict=True)]
     setup = Setup(C, loss, SilentPolicy("phantom", 2.0), optimizer)
     return ClockedEngine(weights, setup, largest=[6.0] * len(weights), **options)
 
@@ -36,7 +38,7 @@ def samples(n, n_in, seed, classes):
 
 def once(steps, sources):
     """One spike per input and step: a Process's input port cannot carry two."""
-    pairs = sorted(set(zip(steps.tolist(), sources.tolist())))
+    pairs = sorted(set(zip(steps.tolist(), sources.tolist(), strict=True)))
     return np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])
 
 
@@ -47,7 +49,7 @@ def test_every_state_in_every_step(layers, loss):
     loop = PartsLoop([m.copy() for m in engine.masters], engine.exponents, engine.setup)
     found, labels = samples(4, layers[0], 3, layers[-1])
     spikes = errors = 0
-    for (times, sources), label in zip(found, labels):
+    for (times, sources), label in zip(found, labels, strict=True):
         steps, sources = once(C.steps_of(times), sources)
         seen, gradients = engine.watch(steps, sources, int(label))
 
@@ -97,7 +99,7 @@ def test_training_changes_the_same_weights(loss, optimizer):
             assert np.array_equal(said / C.theta, result.said)
         for dense, m in zip(loop.dense, engine.masters, strict=True):
             assert np.array_equal(dense.masters, m)
-    assert not any(np.array_equal(a, b) for a, b in zip(start, engine.masters))
+    assert not any(np.array_equal(a, b) for a, b in zip(start, engine.masters, strict=True))
     assert sum(layer.counters[0] for layer in loop.layers) == clipped
     assert sum(part.counters[1] for part in loop.layers) + sum(d.counters[0] for d in loop.dense) == saturated
     assert loop.layers[0].counters[2] == hidden > 0
@@ -114,7 +116,7 @@ def test_a_sample_without_a_label_teaches_nothing_and_leaves_nothing():
     assert not any(dense.gradient.any() for dense in loop.dense)
     loop.sample(*second, int(labels[1]))
     _, gradients = engine.watch(*second, int(labels[1]))
-    assert all(np.array_equal(d.gradient, g) for d, g in zip(loop.dense, gradients))
+    assert all(np.array_equal(d.gradient, g) for d, g in zip(loop.dense, gradients, strict=True))
 
 
 def test_phases_by_hand():
@@ -139,13 +141,15 @@ def test_phases_by_hand():
 def test_without_a_phase_nothing_happens():
     layer = LIFPart(3, C)
     spikes, back, lI = layer.run(np.full(3, 10**6), np.zeros(3, int))
-    assert not (spikes.any() or back.any() or lI.any() or layer.I.any())
+    assert not any(array.any() for array in (spikes, back, lI, layer.I))
 
 
 def test_overflow_is_an_error():
     layer = LIFPart(2, C, max_spikes=1, layer=1)
     layer.phases.receive(np.eye(C.period)[1])
-    with pytest.raises(InputError, match=r"layer 2, neuron 1: the current reaches 512.1 thresholds, but a 24-bit register"):
+    with pytest.raises(
+        InputError, match=r"layer 2, neuron 1: the current reaches 512.1 thresholds, but a 24-bit register"
+    ):
         layer.run([0, 2**23 + 2000], np.zeros(2, int))
     with pytest.raises(InputError, match="layer 2 spikes more than 1 times in a sample; raise max_spikes"):
         layer.run([2**22, 2**22], np.zeros(2, int))

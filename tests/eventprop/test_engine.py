@@ -234,7 +234,10 @@ def test_a_silent_label_is_taught_by_its_largest_voltage_if_asked():
             matrix[at] = kept
             assert np.isclose(found[at], (values[0] - values[1]) / 2e-6, rtol=1e-5, atol=1e-8)
     # A label that does spike is taught as ever.
-    spiking = [EventPropEngine(weights, NeuronParameters(), TTFSLoss(), END, silent=SilentPolicy("phantom", s)) for s in (0.0, 2.0)]
+    spiking = [
+        EventPropEngine(weights, NeuronParameters(), TTFSLoss(), END, silent=SilentPolicy("phantom", s))
+        for s in (0.0, 2.0)
+    ]
     with_label = [engine.gradient(trains, np.array([0])) for engine in spiking]
     assert np.isfinite(with_label[0][0].said[0, 0])
     assert all(np.array_equal(a, b) for a, b in zip(with_label[0][1], with_label[1][1], strict=True))
@@ -342,7 +345,8 @@ def test_arguments_that_are_refused():
     ):  # fmt: skip
         with pytest.raises(InputError, match=message):
             EventPropEngine([np.ones((2, 3))], p, loss, **{"end": END, **options})
-    for loops, message in (([None, None], "2 recurrent matrices for 1 layers"), ([np.ones((2, 3))], r"must be \(3, 3\)"),
+    for loops, message in (([None, None], "2 recurrent matrices for 1 layers"),
+                           ([np.ones((2, 3))], r"must be \(3, 3\)"),
                            ([np.full((3, 3), np.inf)], "and finite")):  # fmt: skip
         with pytest.raises(WeightError, match=message):
             EventPropEngine([np.ones((2, 3))], p, loss, END, recurrent=loops)

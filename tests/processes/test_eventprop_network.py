@@ -1,4 +1,6 @@
-"""EventProp on Lava: the fused model, and the network of parts that exchange every message, do what the clocked engine does."""
+"""EventProp on Lava: the fused model, and the network of parts that exchange messages, do what the engine does."""
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -24,7 +26,7 @@ LOSSES = [TTFSLoss(), MaxVoltageLoss()]
 def weights_of(layers, seed=0):
     rng = np.random.default_rng(seed)
     means = [3.0, *[1.4] * (len(layers) - 2)]
-    return [rng.normal(m, 0.9, s) for m, s in zip(means, zip(layers, layers[1:]))]
+    return [rng.normal(m, 0.9, s) for m, s in zip(means, pairwise(layers), strict=True)]
 
 
 def setup_of(loss, optimizer="adam"):
@@ -78,7 +80,7 @@ def test_every_state_in_every_step(loss):
 @pytest.mark.parametrize("target", ["lava", "lava-primitives"])
 @pytest.mark.parametrize(("loss", "optimizer"), [(LOSSES[0], "adam"), (LOSSES[1], "adam"), (LOSSES[0], "sgd")])
 def test_training_changes_the_same_weights(target, loss, optimizer):
-    """Three batches, the last smaller; answers, what is counted, weights, moments; inference in between; a state loaded."""
+    """Three batches, the last smaller; answers, counters, weights, moments; inference in between; a state loaded."""
     layers = (4, 6, 3)
     trains, labels = samples_of(8, 4, 3)
     engine = ClockedEngine(weights_of(layers), setup_of(loss, optimizer))
@@ -111,7 +113,9 @@ def test_training_changes_the_same_weights(target, loss, optimizer):
 def test_a_reset_forgets_the_sample_at_hand(stopped):
     """Stopped in the midst of a sample and reset, it learns as if that sample had never been."""
     layers = (4, 5, 3)
-    network = EventPropNetwork(weights_of(layers), setup_of(TTFSLoss()), granularity="step", batch=1, rate=0.02, capacity=2)
+    network = EventPropNetwork(
+        weights_of(layers), setup_of(TTFSLoss()), granularity="step", batch=1, rate=0.02, capacity=2
+    )
     source = LatencySource(4, 3, C, granularity="step", capacity=2)
     source.s_out.connect(network.s_in)
     source.label_out.connect(network.label_in)
@@ -133,7 +137,7 @@ def test_a_reset_forgets_the_sample_at_hand(stopped):
 
 
 def test_adjoint_spikes_are_messages():
-    """The error of the output's first spike, and the adjoint spike of the input that made it, by hand from the ports."""
+    """A forward spike, and the adjoint spike that answers a replayed one, by hand from the ports."""
     c = FixedPoint(NeuronParameters(), 1.0, 12.0)
     dense = MirroredDense([[9.0, 0.0]], c, exponent=c.weight_exponent(12.0))
     spikes = np.zeros((c.period + 1, 1), int)
@@ -188,9 +192,10 @@ def test_what_is_refused():
 )
 def test_a_granularity_that_the_target_does_not_have(target, granularity, message):
     network = EventPropNetwork(weights_of((2, 2)), setup_of(TTFSLoss()), granularity=granularity)
-    with pytest.raises((InputError, RuntimeFailure), match=message), LavaRuntime(
-        network, lava_nbp.run_config(target), 20
-    ) as runtime:
+    with (
+        pytest.raises((InputError, RuntimeFailure), match=message),
+        LavaRuntime(network, lava_nbp.run_config(target), 20) as runtime,
+    ):
         runtime.run(1)
 
 
@@ -203,9 +208,10 @@ def test_a_buffer_that_overflows_ends_the_run(target):
         result = lava.infer(spike_trains([([0.0], [0])], 4, C.end))
         assert result.hidden_spikes > 5
     weights = [np.full((4, 40), 120.0), np.ones((40, 2))]
-    with pytest.raises(RuntimeFailure, match="layer 1 spikes more than 384 times in a sample; raise max_spikes"), LavaEventProp(
-        weights, Setup(C, TTFSLoss()), target=target, timeout=60
-    ) as lava:
+    with (
+        pytest.raises(RuntimeFailure, match="layer 1 spikes more than 384 times in a sample; raise max_spikes"),
+        LavaEventProp(weights, Setup(C, TTFSLoss()), target=target, timeout=60) as lava,
+    ):
         lava.infer(trains)
 
 

@@ -1,4 +1,4 @@
-"""The parts of a clocked network wired by hand in a loop, as Lava wires the Processes: state of every layer in every phase."""
+"""The parts of a clocked network wired by hand in a loop, as Lava wires the Processes."""
 
 import numpy as np
 
