@@ -16,7 +16,7 @@ from lava_nbp.checks import check_integer, check_labels
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked_kernels import OVERFLOW, TOO_MANY_SPIKES, Coefficients, Trace, backward, forward
 from lava_nbp.eventprop.engine import Result, SpikeTrains, check_layers
-from lava_nbp.eventprop.fixed_point import REGISTER_MAX, Int64Array
+from lava_nbp.eventprop.fixed_point import REGISTER_MAX, SLOPE_BITS, Int64Array
 from lava_nbp.eventprop.integer_losses import TTFSTables, VoltageTables, first_ms, phantom_impulse
 from lava_nbp.eventprop.integer_optimizers import Allocate, IntegerOptimizer
 from lava_nbp.eventprop.losses import TTFSLoss
@@ -109,7 +109,7 @@ class ClockedEngine:
         c = self.c
         self._coefficients = Coefficients(
             c.steps, c.alpha, c.beta, c.gamma, c.gamma_back, c.coefficient_bits, c.theta, c.theta_bits, c.floor_units,
-            REGISTER_MAX,
+            c.slope, SLOPE_BITS, REGISTER_MAX,
         )  # fmt: skip
         self.write_forward()
 
@@ -256,7 +256,8 @@ class ClockedEngine:
         events, none = [(steps, sources, len(steps))], np.zeros((0, 0), dtype=np.int64)
         for layer, (tr, w) in enumerate(zip(self.traces, self.forward_weights, strict=True)):
             V, I = (seen[layer].V, seen[layer].I) if seen else (none, none)  # noqa: E741
-            n = forward(self._coefficients, tr, w, *events[-1], self._spiking[layer], seen is not None, V, I)
+            last = layer == len(self.traces) - 1
+            n = forward(self._coefficients, tr, w, *events[-1], self._spiking[layer], last, seen is not None, V, I)
             if n == TOO_MANY_SPIKES:
                 raise InputError(
                     f"layer {layer + 1} spikes more than {len(tr.step)} times in a sample; raise max_spikes, or use "
@@ -268,7 +269,7 @@ class ClockedEngine:
                 )
             events.append((tr.step + 1, tr.neuron, n))
             counters[4] = max(counters[4], n)
-            if layer < len(self.traces) - 1:
+            if not last:
                 counters[2] += n
                 counters[3] += len(tr.V) - len(np.unique(tr.neuron[:n]))
         said, by_output = self._answer(events[-1][2], label)
@@ -311,7 +312,7 @@ def _make_trace(n: int, cap: int) -> Trace:
         return np.zeros(size, dtype=np.int64)
 
     return Trace(
-        V=integers(n), I=integers(n), lV=integers(n), lI=integers(n),
-        step=integers(cap), neuron=integers(cap), current=integers(cap), error=integers(cap),
+        V=integers(n), V_before=integers(n), I=integers(n), lV=integers(n), lI=integers(n),
+        step=integers(cap), neuron=integers(cap), rise=integers(cap), error=integers(cap),
         peak=integers(n), peak_step=integers(n), impulse=integers(n),
     )  # fmt: skip

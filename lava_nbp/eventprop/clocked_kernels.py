@@ -25,6 +25,8 @@ class Coefficients(NamedTuple):
     theta: int
     theta_bits: int
     floor: int
+    slope: int  #: tau_m / dt
+    slope_bits: int
     limit: int  #: of a register
 
 
@@ -32,12 +34,13 @@ class Trace(NamedTuple):
     """What a layer keeps of a sample: its spikes, with one value each, and the state at hand."""
 
     V: NDArray[np.int64]  #: (n,)
+    V_before: NDArray[np.int64]  #: (n,) at the beginning of the step
     I: NDArray[np.int64]  # noqa: E741 - the paper's symbol
     lV: NDArray[np.int64]
     lI: NDArray[np.int64]
     step: NDArray[np.int64]  #: (spikes,) in the order of time
     neuron: NDArray[np.int64]
-    current: NDArray[np.int64]
+    rise: NDArray[np.int64]
     error: NDArray[np.int64]  #: (spikes,) that reaches each spike from behind
     peak: NDArray[np.int64]  #: (n,) largest V, of neurons that do not spike
     peak_step: NDArray[np.int64]  #: (n,) its step, or -1
@@ -49,18 +52,21 @@ TOO_MANY_SPIKES, OVERFLOW = -1, -2
 
 
 @njit(cache=True, nogil=True)
-def forward(c, tr, w, event_step, event_source, n_events, spiking, record, V_seen, I_seen):  # type: ignore[no-untyped-def]
+def forward(  # type: ignore[no-untyped-def]
+    c, tr, w, event_step, event_source, n_events, spiking, peaks, record, V_seen, I_seen,
+):  # fmt: skip
     """Run a layer; the number of spikes, or what went wrong.
 
-    `record`: rows of V_seen and I_seen get V and I at the end of every step.
+    `peaks`: largest voltages matter (of an output layer). `record`: rows of V_seen and I_seen get V and I at the end
+    of every step.
     """
-    V, I = tr.V, tr.I  # noqa: E741
+    V, I, V_before = tr.V, tr.I, tr.V_before  # noqa: E741
     V[:] = 0
     I[:] = 0
     tr.peak[:] = 0
     tr.peak_step[:] = -1
     n = V.shape[0]
-    half = 1 << (c.bits - 1)
+    half, half_slope = 1 << (c.bits - 1), 1 << (c.slope_bits - 1)
     count, e = 0, 0
     start = event_step[0] if n_events > 0 else c.steps
     if record:
@@ -81,6 +87,7 @@ def forward(c, tr, w, event_step, event_source, n_events, spiking, record, V_see
                 return OVERFLOW
         crossed = False
         for j in range(n):
+            V_before[j] = V[j]
             v = (c.alpha * V[j] + c.gamma * I[j] + half) >> c.bits
             V[j] = v
             I[j] = (c.beta * I[j] + half) >> c.bits
@@ -92,18 +99,30 @@ def forward(c, tr, w, event_step, event_source, n_events, spiking, record, V_see
                         return TOO_MANY_SPIKES
                     tr.step[count] = k
                     tr.neuron[count] = j
-                    tr.current[count] = I[j]
+                    risen = ((V[j] - V_before[j]) * c.slope + half_slope) >> c.slope_bits
+                    tr.rise[count] = min(max(risen, -c.limit), c.limit)
                     count += 1
                     V[j] = 0
-        # The largest voltage matters where the layer does not spike, or a label's output stays silent.
-        for j in range(n):
-            if V[j] > tr.peak[j]:
-                tr.peak[j] = V[j]
-                tr.peak_step[j] = k
+        if peaks:
+            for j in range(n):
+                if V[j] > tr.peak[j]:
+                    tr.peak[j] = V[j]
+                    tr.peak_step[j] = k
         if record:
             V_seen[k] = V
             I_seen[k] = I
+        elif e == n_events and _is_over(V, I, tr.peak, c.theta, peaks):
+            break
     return count
+
+
+@njit(cache=True, nogil=True)
+def _is_over(V, I, peak, theta, peaks):  # type: ignore[no-untyped-def]  # noqa: E741
+    """Whether nothing can happen any more without input: V stays below the larger of V and I, and I falls."""
+    for j in range(V.shape[0]):
+        if I[j] > theta or (peaks and max(V[j], I[j]) > peak[j]):
+            return False
+    return True
 
 
 @njit(cache=True, nogil=True)
@@ -135,7 +154,7 @@ def backward(  # type: ignore[no-untyped-def]
         if k <= start:
             while s >= 0 and tr.step[s] == k:
                 j = tr.neuron[s]
-                gap = tr.current[s] - c.theta
+                gap = tr.rise[s]
                 if gap < c.floor:
                     gap = c.floor
                     counters[0] += 1

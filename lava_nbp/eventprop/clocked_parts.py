@@ -33,6 +33,7 @@ from lava_nbp.eventprop.fixed_point import (
     backward_step,
     forward_step,
     jump,
+    rise,
     saturate,
     shift,
 )
@@ -170,7 +171,7 @@ class LIFPart:
         self.phases = Phases(c.steps, allocate)
         cap = 8 * n + 64 if max_spikes is None else check_integer(max_spikes, 1, None, "max_spikes")
         self.V, self.I, self.lV, self.lI = (allocate(n, np.int64) for _ in range(4))
-        self._step, self._neuron, self._current = (allocate(cap, np.int64) for _ in range(3))
+        self._step, self._neuron, self._rise = (allocate(cap, np.int64) for _ in range(3))
         self._count = allocate(1, np.int64)
         self.peak, self.peak_step = allocate(n, np.int64), allocate(n, np.int64)
         #: Denominators at the floor, saturated adjoint variables, spikes, silent neurons, over all samples.
@@ -222,6 +223,7 @@ class LIFPart:
         if arrived.any() and np.abs(summed).max() > REGISTER_MAX:
             neuron = int(np.abs(summed).argmax())
             raise InputError(self.c.overflow(int(np.abs(summed).max()), self.layer, f"neuron {neuron}"))
+        before = self.V.copy()
         forward_step(self.V, self.I, arrived, self.c)
         fired = (self.c.theta <= self.V) & self.spiking
         who = np.flatnonzero(fired)
@@ -232,7 +234,8 @@ class LIFPart:
                 f"or use smaller weights"
             )
         new = slice(start, start + len(who))
-        self._step[new], self._neuron[new], self._current[new] = k, who, self.I[who]
+        self._step[new], self._neuron[new] = k, who
+        self._rise[new] = rise(self.V[who], before[who], self.c)
         self._count[0] += len(who)
         self.V[who] = 0
         higher = self.peak < self.V
@@ -246,7 +249,7 @@ class LIFPart:
     def _backward(self, k: int, errors: Int64Array) -> None:
         mine = self._spikes_of(k)
         who = self._neuron[mine]
-        self.lV[who], clipped, saturated = jump(self.lV[who], errors[who], self._current[mine], self.c)
+        self.lV[who], clipped, saturated = jump(self.lV[who], errors[who], self._rise[mine], self.c)
         self.lV += self._impulses(k, errors)
         self.counters[0] += clipped
         self.counters[1] += saturated + backward_step(self.lV, self.lI, self.c)

@@ -10,13 +10,17 @@ spikes of the step::
 
     I = I + S
     V, I = (alpha V + gamma I) >> coefficient_bits, (beta I) >> coefficient_bits
-    a neuron with V >= theta spikes, at (k + 1) dt; its I is stored; V = 0
+    a neuron with V >= theta spikes, at (k + 1) dt; V = 0, and one value is stored:
+    rise = (V at the end - V at the beginning) tau_m / dt
 
     alpha = exp(-dt / tau_m), beta = exp(-dt / tau_s), gamma = response(dt), all times 2**coefficient_bits
 
+The rise stands for tau_m dV/dt = I - theta at the spike. Where V crossed within the step is not known; the rise over
+the step is right in the mean, and never negative, while I at the end has fallen since, perhaps below theta.
+
 Backward, in step k from its end to its beginning, with the error e_n that is sent back to the spikes::
 
-    a neuron that spiked:   lV = lV + ((lV + e) << theta_bits) // max(I - theta, floor)
+    a neuron that spiked:   lV = lV + ((lV + e) << theta_bits) // max(rise, floor)
     lI, lV = (beta lI + gamma tau_m / tau_s lV) >> coefficient_bits, (alpha lV) >> coefficient_bits
     an input spike of the step:  dL/dw_ij -= lI_j,   and its own error is  (sum_j w_ij (lV_j - lI_j)) >> theta_bits
 
@@ -49,6 +53,8 @@ MASTER_BITS = 20
 REGISTER_MAX = (1 << (STATE_BITS - 1)) - 1
 #: A coefficient below this is rounded by more than 3 %: the step is too small for its bits.
 _SMALLEST_COEFFICIENT = 16
+#: Fractional bits of tau_m / dt.
+SLOPE_BITS = 8
 #: Fractional bits of the loss's exponentials.
 EXPONENTIAL_BITS = 15
 #: Steps per threshold in the table of exp(-V).
@@ -73,8 +79,8 @@ class FixedPoint:
     theta_bits, coefficient_bits, adjoint_bits : int
         Fractional bits of V and I, of coefficients, of adjoint variables.
     floor : float
-        Lower bound of I - theta in the adjoint jump, in thresholds; one unit at least. A spike is registered late,
-        when I may be below theta already: without a bound such spikes would rule the gradient.
+        Lower bound of the rise in the adjoint jump, in thresholds; one unit at least. Without it neurons that just
+        reach the threshold would rule the gradient.
 
     Raises
     ------
@@ -101,7 +107,7 @@ class FixedPoint:
             if not (math.isfinite(value) and value > 0):
                 raise InputError(f"{name} is {value!r} ms, but must be positive and finite")
         if not self.floor > 0:
-            raise InputError(f"floor is {self.floor!r}, but must be positive: I - theta may be 0, or below")
+            raise InputError(f"floor is {self.floor!r}, but must be positive: a rise may be 0")
         if not math.isclose(self.steps * self.dt, self.end, rel_tol=1e-9) or self.steps < 1:
             raise InputError(
                 f"dt is {self.dt} ms, which does not divide the window of {self.end} ms; use "
@@ -153,7 +159,7 @@ class FixedPoint:
 
     @property
     def floor_units(self) -> int:
-        """Lower bound of I - theta, an integer of 1 or more."""
+        """Lower bound of a rise, an integer of 1 or more."""
         return max(1, round(self.floor * self.theta))
 
     @property
@@ -175,6 +181,11 @@ class FixedPoint:
     def gamma_back(self) -> int:
         """From lV to lI."""
         return self._coefficient(response(self.dt, self.p) * self.p.tau_m / self.p.tau_s)
+
+    @property
+    def slope(self) -> int:
+        """tau_m / dt, with SLOPE_BITS fractional bits."""
+        return round(self.p.tau_m / self.dt * (1 << SLOPE_BITS))
 
     def steps_of(self, times: Any) -> Int64Array:
         """Steps at whose beginning spikes at times in ms act: the nearest.
@@ -275,12 +286,17 @@ def backward_step(lV: Int64Array, lI: Int64Array, c: FixedPoint) -> int:
     return saturate(lI)
 
 
-def jump(lV: Int64Array, error: Int64Array, current: Int64Array, c: FixedPoint) -> tuple[Int64Array, int, int]:
+def rise(V: Int64Array, before: Int64Array, c: FixedPoint) -> Int64Array:
+    """tau_m dV/dt of a step, from V at its end and at its beginning; saturated."""
+    value: Int64Array = np.clip(shift((V - before) * c.slope, SLOPE_BITS), -REGISTER_MAX, REGISTER_MAX)
+    return value
+
+
+def jump(lV: Int64Array, error: Int64Array, rises: Int64Array, c: FixedPoint) -> tuple[Int64Array, int, int]:
     """lV before spikes from lV after them; how many denominators were at the floor, and how many results saturated."""
-    gap = current - c.theta
-    before = lV + ((lV + error) << c.theta_bits) // np.maximum(gap, c.floor_units)
+    before = lV + ((lV + error) << c.theta_bits) // np.maximum(rises, c.floor_units)
     saturated = saturate(before)
-    return before, int(np.count_nonzero(gap < c.floor_units)), saturated
+    return before, int(np.count_nonzero(rises < c.floor_units)), saturated
 
 
 def adjoint(lV: Int64Array, lI: Int64Array) -> Int64Array:

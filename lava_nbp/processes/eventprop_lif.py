@@ -24,11 +24,11 @@ class EventPropLIF(LibraryProcess):
     Forward, in phases 1 .. T, with a = alpha, b = beta, g = gamma of `FixedPoint`::
 
         I = I + a_in;   V, I = (a V + g I) >> bits, (b I) >> bits
-        V >= theta: a spike; I is stored; V = 0
+        V >= theta: a spike; its rise is stored; V = 0         rise: change of V in the step, times tau_m / dt
 
     Backward, in phases T + 2 .. 2 T + 1, through the same steps in reversed order::
 
-        at a spike:   lV = lV + ((lV + adjoint_in) << theta_bits) // max(I - theta, floor)
+        at a spike:   lV = lV + ((lV + adjoint_in) << theta_bits) // max(rise, floor)
         lI, lV = (b lI + g tau_m / tau_s lV) >> bits, (a lV) >> bits
 
     Source: Wunderlich & Pehle 2021, Table 1; widths: `lava_nbp.eventprop.fixed_point`.
