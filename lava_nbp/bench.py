@@ -14,9 +14,13 @@ from lava_nbp.data import generate_yinyang, load_dataset, load_yinyang, pixel_la
 from lava_nbp.data.images import load_torchvision
 from lava_nbp.errors import DataError, LavaNBPError
 from lava_nbp.eventprop import reference as oracle
+from lava_nbp.eventprop.clocked import ClockedEngine
 from lava_nbp.eventprop.engine import EventPropEngine, SpikeTrains, latency_trains
 from lava_nbp.eventprop.equations import NeuronParameters
+from lava_nbp.eventprop.fixed_point import FixedPoint
 from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.setup import Setup
+from lava_nbp.lava_eventprop import LavaEventProp
 from lava_nbp.lava_executor import LavaExecutor
 from lava_nbp.nbp.executor import Executor, UInt8Array, one_hot
 from lava_nbp.nbp.rule import initial_weights
@@ -35,6 +39,8 @@ _CASES: tuple[tuple[str, str, dict[str, Any], int], ...] = (
 _PRIMITIVES: tuple[tuple[int, int, int], int] = ((100, 100, 10), 50)
 #: EventProp: samples that the oracle runs, epochs of Yin-Yang, and samples of MNIST.
 _ORACLE, _EPOCHS, _MNIST_SAMPLES = 3, 6, 2000
+#: Samples of the clocked network, and of the one that exchanges every message.
+_FUSED, _MESSAGES = 500, 10
 #: Samples that every executor is run on to compare weights and answers.
 _CHECKED = 100
 
@@ -116,6 +122,7 @@ def _eventprop(seed: int) -> dict[str, Any]:
     report["gradient_error"] = max(
         float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(found, exact, strict=True)
     )
+    report |= _eventprop_on_lava(samples, labels, rng)
     # The first epochs have more spikes: the last is timed.
     report["yinyang_seconds_per_epoch"] = [_epoch(engine, trains, labels, 32, rng) for _ in range(_EPOCHS)][-1]
     report["times_faster_than_oracle"] = per_sample * len(trains) / report["yinyang_seconds_per_epoch"]
@@ -129,6 +136,33 @@ def _eventprop(seed: int) -> dict[str, Any]:
     engine = EventPropEngine(weights, p, MaxVoltageLoss(), 40.0)
     seconds = [_epoch(engine, trains, images.train_labels[:n], 5, rng) for _ in range(2)][-1]
     return report | {"mnist_ms_per_sample": 1000 * seconds / n}
+
+
+def _eventprop_on_lava(samples: Any, labels: Any, rng: np.random.Generator) -> dict[str, float]:
+    """Milliseconds per training sample of the clocked network: compiled, as one Lava process, message by message."""
+    report: dict[str, float] = {}
+    times = np.hstack([value_latency(samples[:_FUSED], 0, 30), np.zeros((_FUSED, 1))])
+    trains, labels = latency_trains(times, 60.0), labels[:_FUSED]
+    setup = Setup(FixedPoint(NeuronParameters(), 0.5, 60.0), TTFSLoss())
+    for key, hidden, n in (("clocked", 200, _FUSED), ("lava", 200, _FUSED), ("lava-primitives", 30, _MESSAGES)):
+        weights = [rng.normal(1.5, 0.78, (5, hidden)), rng.normal(0.93, 0.1, (hidden, 3))]
+        options: dict[str, Any] = {"weights": weights, "setup": setup, "largest": [3.9, 3.9]}
+        engine = ClockedEngine(**options) if key == "clocked" else LavaEventProp(**options, target=key)
+        try:
+            few = np.arange(2)
+            said = engine.train_batch(trains, labels, few, 5e-3).said
+            reference = ClockedEngine(**options)
+            same = np.array_equal(said, reference.train_batch(trains, labels, few, 5e-3).said)
+            if not same or not all(map(np.array_equal, reference.masters, engine.masters)):
+                raise LavaNBPError(f"EventProp: {key} disagrees with the clocked engine; do not trust either")
+            begin = time.perf_counter()
+            for start in range(0, n, 32):
+                engine.train_batch(trains, labels, np.arange(start, min(n, start + 32)), 5e-3)
+            report[f"{key.replace('-', '_')}_ms_per_sample"] = 1000 * (time.perf_counter() - begin) / n
+        finally:
+            if isinstance(engine, LavaEventProp):
+                engine.close()
+    return report
 
 
 def _epoch(engine: EventPropEngine, trains: SpikeTrains, labels: Any, size: int, rng: np.random.Generator) -> float:

@@ -14,6 +14,8 @@ def quick(monkeypatch):
     monkeypatch.setattr(module, "_PRIMITIVES", ((12, 9, 4), 3))
     monkeypatch.setattr(module, "_EPOCHS", 1)
     monkeypatch.setattr(module, "_ORACLE", 1)
+    monkeypatch.setattr(module, "_FUSED", 40)
+    monkeypatch.setattr(module, "_MESSAGES", 2)
 
 
 def test_every_executor_is_measured_with_its_work():
@@ -41,6 +43,9 @@ def test_every_executor_is_measured_with_its_work():
     assert exact["yinyang_data"] == "generated samples"
     assert 0 < exact["gradient_error"] < 1e-9
     assert exact["yinyang_seconds_per_epoch"] > 0
+    for key in ("clocked", "lava", "lava_primitives"):
+        assert exact[f"{key}_ms_per_sample"] > 0
+    assert exact["lava_primitives_ms_per_sample"] > exact["lava_ms_per_sample"]
     assert "mnist_ms_per_sample" not in exact  # there are no files here
 
 

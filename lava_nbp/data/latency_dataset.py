@@ -125,7 +125,7 @@ def load_latency_dataset(
     )  # fmt: skip
 
     def pixels(part: Any) -> LatencySplit:
-        flat = part.images.reshape(len(part.images), -1)
+        flat = part.images.reshape(len(part.images), int(np.prod(part.images.shape[1:])))
         if flat.dtype != np.uint8:
             flat = np.rint(flat * (255.0 / splits.full_scale)).astype(np.uint8)
         return LatencySplit(flat, part.y, encoding)

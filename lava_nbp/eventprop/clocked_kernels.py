@@ -119,7 +119,7 @@ def forward(  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def _is_over(V, I, peak, theta, peaks):  # type: ignore[no-untyped-def]  # noqa: E741
     """Whether nothing can happen any more without input: V stays below the larger of V and I, and I falls."""
-    for j in range(V.shape[0]):
+    for j in range(V.shape[0]):  # noqa: SIM110 - as the compiler likes it
         if I[j] > theta or (peaks and max(V[j], I[j]) > peak[j]):
             return False
     return True

@@ -1,4 +1,8 @@
-"""The losses in integers: tables of exponentials, and errors with `adjoint_bits` fractional bits."""
+"""The losses in integers: tables of exponentials, and errors with `adjoint_bits` fractional bits.
+
+The maximum-voltage loss is the paper's: unlike the continuous engine it has no term for a maximum that moves with the
+inhibitory spike that ends it, since the step of a maximum is all that a neuron keeps.
+"""
 
 from __future__ import annotations
 

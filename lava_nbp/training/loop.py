@@ -120,7 +120,7 @@ def evaluate_run(folder: Path, target: str | None = None) -> dict[str, Any]:
     learner = make_learner(config)
     _check_layers(state, learner.layers, folder)
     report: dict[str, Any] = {"target": config.target, "layers": list(state.layers), "epochs": state.epoch}
-    with learner.open(state.weights, state.memory) as session:
+    with learner.open(state.weights, {}) as session:
         for name, weights in (("last", state.weights), ("chosen", state.chosen)):
             if weights is not None:
                 session.write_weights(weights)
