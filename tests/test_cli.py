@@ -52,6 +52,23 @@ def test_train_evaluate_plot(run, tmp_path):
     assert run("plot", "run")[0] == 0
 
 
+def test_eventprop_train_evaluate_plot(run, tmp_path):
+    (tmp_path / "eventprop.toml").write_text(
+        'algorithm = "eventprop"\nepochs = 2\n[data]\nname = "yinyang"\nsource = "generated"\ntrain = 150\ntest = 40\n'
+        "[encoding]\nlate = 30\nbias = 0\nend = 60\n"
+        "[network]\nhidden = [15]\ninitial_mean = [2.0, 1.4]\ninitial_deviation = [0.78, 0.1]\n"
+    )
+    code, out, _ = run("train", "eventprop.toml", "--out", "run", "--plot")
+    assert code == 0
+    for shown in ("epoch 2/2", "ties wrong", "the samples are generated ones", "class_map.png", "raster.png"):
+        assert shown in out
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    code, out, _ = run("evaluate", "run", "--json")
+    assert (code, json.loads(out)["last"]["test_accuracy"]) == (0, result["test_accuracy"])
+    code, _, err = run("evaluate", "run", "--target", "sample")
+    assert (code, "target of eventprop is 'sample', but must be one of continuous" in err) == (2, True)
+
+
 def test_default_folder_set_and_resume(run, tmp_path):
     assert run("train", "config.toml", "--set", "epochs=1", "--set", "seed=7")[0] == 0
     folder = tmp_path / "runs" / "config-sample-seed7"

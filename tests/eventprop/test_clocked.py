@@ -34,7 +34,7 @@ def batch(n, n_in, classes, seed=0):
 
 
 def test_one_neuron_in_closed_form():
-    """V = w kappa (exp(-t / tau_m) - exp(-t / tau_s)) crosses 1 where a bisection finds it; dt/dw follows from the slope."""
+    """V = w kappa (exp(-t / tau_m) - exp(-t / tau_s)) crosses 1 where a bisection finds it; dt/dw by the slope."""
     w, alpha, tau1 = 9.0, 0.003, 6.4
 
     def potential(t):

@@ -195,6 +195,26 @@ def test_inference_leaves_weights_and_gradients_alone():
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
 
 
+@pytest.mark.parametrize("policy", ["phantom", "bump", "spike_count"])
+def test_validation_touches_no_gradient_and_no_count(policy):
+    """Batches with inference in between: the same weights, the same memory."""
+    weights, samples, labels = batch((3, 6, 3), 5, 40)
+    weights[0][:, 5] = 0.01  # never spikes
+    trains = spike_trains(samples, 3, END)
+    engines = [
+        EventPropEngine(weights, NeuronParameters(), TTFSLoss(), END, silent=SilentPolicy(policy, 0.05, 2.0))
+        for _ in range(2)
+    ]
+    for start in (0, 20):
+        for engine in engines:
+            engine.train_batch(trains, labels, np.arange(start, start + 20), 1e-2)
+        engines[0].infer(trains)
+    assert all(np.array_equal(a, b) for a, b in zip(*(e.matrices for e in engines), strict=True))
+    one, other = (e.state() for e in engines)
+    assert one.keys() == other.keys()
+    assert all(np.array_equal(one[name], other[name]) for name in one)
+
+
 def test_an_empty_sample_and_silence():
     engine = EventPropEngine([np.full((2, 3), 0.1)], NeuronParameters(), TTFSLoss(), END)
     trains = spike_trains([([], []), ([1.0], [1])], 2, END)

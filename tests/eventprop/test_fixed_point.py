@@ -108,7 +108,7 @@ def test_what_is_refused():
         ({"dt": math.nan}, "dt is nan ms, but must be positive"),
         ({"dt": 70.0}, "does not divide the window"),
         ({"end": -1.0}, "end is -1.0 ms, but must be positive"),
-        ({"dt": 0.05}, r"a coefficient of 12 bits is only 10.2 of 4096; the smallest usable dt is 0.0789474 ms, or raise"),
+        ({"dt": 0.05}, "of 12 bits is only 10.2 of 4096; the smallest usable dt is 0.0789474 ms, or raise"),
         ({"theta_bits": 0}, r"theta_bits is 0, but must be in 1 .. 20"),
         ({"coefficient_bits": 25}, "coefficient_bits is 25"),
         ({"adjoint_bits": 21}, "adjoint_bits is 21"),
@@ -137,7 +137,7 @@ def test_a_volley_that_overflows_names_layer_and_scale():
     C.check_volley(np.full((4, 2), 2_000_000), 0)
     with pytest.raises(
         WeightError,
-        match=r"layer 3, neuron 1, one spike of every input: the current reaches 610.4 thresholds, but a 24-bit register "
-        r"holds 512.0 at 14 theta_bits; scale the weights by 0.84 or less, or lower theta_bits",
+        match=r"layer 3, neuron 1, one spike of every input: the current reaches 610.4 thresholds, but a 24-bit "
+        r"register holds 512.0 at 14 theta_bits; scale the weights by 0.84 or less, or lower theta_bits",
     ):
         C.check_volley(np.array([[1, -2_500_000]] * 4), 2)
