@@ -42,6 +42,7 @@ def test_every_executor_is_measured_with_its_work():
     exact = report["eventprop"]
     assert exact["yinyang_data"] == "generated samples"
     assert 0 < exact["gradient_error"] < 1e-9
+    assert 0 < exact["oracle_error"] < 1e-5
     assert exact["yinyang_seconds_per_epoch"] > 0
     for key in ("clocked", "lava", "lava_primitives"):
         assert exact[f"{key}_ms_per_sample"] > 0

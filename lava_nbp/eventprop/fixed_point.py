@@ -34,6 +34,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -142,7 +143,7 @@ class FixedPoint:
     def _coefficient(self, value: float) -> int:
         return round(value * (1 << self.coefficient_bits))
 
-    @property
+    @cached_property
     def steps(self) -> int:
         """Steps of a trial, T."""
         return round(self.end / self.dt)
@@ -152,37 +153,37 @@ class FixedPoint:
         """Phases of a sample: T forward, T backward, one to begin and one to turn round."""
         return 2 * self.steps + 2
 
-    @property
+    @cached_property
     def theta(self) -> int:
         """The threshold."""
         return 1 << self.theta_bits
 
-    @property
+    @cached_property
     def floor_units(self) -> int:
         """Lower bound of a rise, an integer of 1 or more."""
         return max(1, round(self.floor * self.theta))
 
-    @property
+    @cached_property
     def alpha(self) -> int:
         """Decay of V and lV."""
         return self._coefficient(math.exp(-self.dt / self.p.tau_m))
 
-    @property
+    @cached_property
     def beta(self) -> int:
         """Decay of I and lI."""
         return self._coefficient(math.exp(-self.dt / self.p.tau_s))
 
-    @property
+    @cached_property
     def gamma(self) -> int:
         """From I to V."""
         return self._coefficient(response(self.dt, self.p))
 
-    @property
+    @cached_property
     def gamma_back(self) -> int:
         """From lV to lI."""
         return self._coefficient(response(self.dt, self.p) * self.p.tau_m / self.p.tau_s)
 
-    @property
+    @cached_property
     def slope(self) -> int:
         """tau_m / dt, with SLOPE_BITS fractional bits."""
         return round(self.p.tau_m / self.dt * (1 << SLOPE_BITS))

@@ -107,10 +107,13 @@ def adam(w, g, m, v, step, rate, beta1, beta2, epsilon):  # type: ignore[no-unty
     correction = 1.0 / (1.0 - beta2**step)
     for k in range(w.shape[0]):
         first = beta1 * m[k] + (1.0 - beta1) * g[k]
-        # The mean of an input that spikes no more falls into the subnormal numbers, which are many times slower.
+        second = beta2 * v[k] + (1.0 - beta2) * g[k] * g[k]
+        # The means of an input that spikes no more fall into the subnormal numbers, which are many times slower: the
+        # first after 7000 steps, the second after 700 000.
         if abs(first) < 1e-200:
             first = 0.0
-        second = beta2 * v[k] + (1.0 - beta2) * g[k] * g[k]
+        if second < 1e-250:
+            second = 0.0
         m[k] = first
         v[k] = second
         w[k] -= size * first / (np.sqrt(second * correction) + epsilon)

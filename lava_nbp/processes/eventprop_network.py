@@ -262,7 +262,8 @@ class SubEventPropNetwork(AbstractSubProcessModel):  # type: ignore[misc]
             setattr(self, f"part_W{k + 1}", synapses)
             setattr(self, f"part_layer{k + 1}", layer)
             layers[-1].s_out.connect(synapses.s_in)
-            synapses.adjoint_back_out.connect(layers[-1].adjoint_in)
+            if k > 0:  # nothing is done with the errors of input spikes
+                synapses.adjoint_back_out.connect(layers[-1].adjoint_in)
             synapses.a_out.connect(layer.a_in)
             layer.adjoint_out.connect(synapses.adjoint_in)
             layer.lI_out.connect(synapses.lI_in)

@@ -19,10 +19,11 @@ def test_adam_by_hand():
 
 def test_adam_of_an_input_that_spikes_no_more_ends_at_zero():
     """Subnormal means would make every step many times slower."""
-    w, m, v = np.ones(1), np.array([1e-200]), np.zeros(1)
+    w, m, v = np.ones(1), np.array([1e-200]), np.array([1e-250])
     for step in range(2, 5):
         adam(w, np.zeros(1), m, v, step, 0.1, 0.9, 0.999, 1e-8)
     assert m[0] == 0.0
+    assert v[0] == 0.0
     assert w[0] == 1.0
 
 
