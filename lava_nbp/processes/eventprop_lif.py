@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.model.py.model import PyLoihiProcessModel
-from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.eventprop.clocked_parts import LIFPart
 from lava_nbp.eventprop.fixed_point import FixedPoint
-from lava_nbp.library_process import LibraryProcess, NamedPorts
-from lava_nbp.ports import InPort, OutPort, SharedVar
+from lava_nbp.eventprop_process import NeuronModel, NeuronProcess
+from lava_nbp.ports import InPort, OutPort
 from lava_nbp.shared_array import shared_zeros
 
 
-class EventPropLIF(LibraryProcess):
+class EventPropLIF(NeuronProcess):
     """A layer of n LIF neurons with the gradients of EventProp, in integers.
 
     Forward, in phases 1 .. T, with a = alpha, b = beta, g = gamma of `FixedPoint`::
@@ -103,53 +99,20 @@ class EventPropLIF(LibraryProcess):
         layer: int = 0,
         name: str | None = None,
     ) -> None:
-        self.part = LIFPart(n, c, phantom, max_spikes, layer, shared_zeros)
-        super().__init__(part=self.part, name=name)
-        self.a_in = InPort(shape=(n,))
+        super().__init__(LIFPart(n, c, phantom, max_spikes, layer, shared_zeros), name=name)
         self.adjoint_in = InPort(shape=(n,))
-        self.gate_in = InPort(shape=(c.period,))
         self.s_out = OutPort(shape=(n,))
-        self.adjoint_out = OutPort(shape=(n,))
-        self.lI_out = OutPort(shape=(n,))
-        self.V = SharedVar(lambda: self.part.V)
-        self.I = SharedVar(lambda: self.part.I)
-        self.lV = SharedVar(lambda: self.part.lV)
-        self.lI = SharedVar(lambda: self.part.lI)
-
-    @property
-    def tally(self) -> Any:
-        """Denominators at the floor, saturated adjoint variables, spikes, silent neurons, so far, (4,) int64."""
-        return self.part.counters.copy()
-
-    def reset(self) -> None:
-        """Forget the sample at hand. Call it between runs, with all parts of the network."""
-        self.part.reset()
 
 
 @implements(proc=EventPropLIF, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt", "bit_accurate_loihi")
-class PyEventPropLIF(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignore[misc]
+class PyEventPropLIF(NeuronModel):
     """CPU model: a shell around `LIFPart`."""
-
-    V: Any = LavaPyType(np.ndarray, np.int64)
-    I: Any = LavaPyType(np.ndarray, np.int64)  # noqa: E741 - the paper's symbol
-    lV: Any = LavaPyType(np.ndarray, np.int64)
-    lI: Any = LavaPyType(np.ndarray, np.int64)
-
-    def __init__(self, proc_params: Any) -> None:
-        super().__init__(proc_params)
-        self.part: LIFPart = proc_params["part"]
-
-    def start(self) -> None:
-        """Let the Vars be the part's own memory, then serve the runtime."""
-        self.V, self.I, self.lV, self.lI = self.part.V, self.part.I, self.part.lV, self.part.lI
-        super().start()
 
     def run_spk(self) -> None:
         """Receive what acts now, run, send, take the next phase."""
         spikes, back, lI = self.part.run(self.a_in.recv(), self.adjoint_in.recv())
         self.s_out.send(spikes.astype(np.int32))
-        self.adjoint_out.send(back.astype(np.int32))
-        self.lI_out.send(lI.astype(np.int32))
+        self.send_adjoint(back, lI)
         self.part.phases.receive(self.gate_in.recv())

@@ -6,20 +6,18 @@ from typing import Any
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.model.py.model import PyLoihiProcessModel
-from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.eventprop.clocked_parts import ReadoutPart
 from lava_nbp.eventprop.fixed_point import FixedPoint
 from lava_nbp.eventprop.setup import AnswerLog
-from lava_nbp.library_process import LibraryProcess, NamedPorts
-from lava_nbp.ports import InPort, OutPort, SharedVar
+from lava_nbp.eventprop_process import NeuronModel, NeuronProcess
+from lava_nbp.ports import InPort, OutPort
 from lava_nbp.shared_array import shared_zeros
 
 
-class EventPropReadout(LibraryProcess):
+class EventPropReadout(NeuronProcess):
     """n leaky integrators, and the cross-entropy of their largest voltages.
 
     Forward like `EventPropLIF`, without spikes. In phase T + 1 the loss is taken, and backward lV
@@ -88,56 +86,26 @@ class EventPropReadout(LibraryProcess):
     def __init__(
         self, n: int, c: FixedPoint, *, layer: int = 0, log: AnswerLog | None = None, name: str | None = None
     ) -> None:
-        self.part = ReadoutPart(n, c, layer, shared_zeros)
-        super().__init__(part=self.part, answer_log=log, name=name)
-        self.a_in = InPort(shape=(n,))
+        super().__init__(ReadoutPart(n, c, layer, shared_zeros), answer_log=log, name=name)
         self.label_in = InPort(shape=(n,))
-        self.gate_in = InPort(shape=(c.period,))
-        self.adjoint_out = OutPort(shape=(n,))
-        self.lI_out = OutPort(shape=(n,))
         self.said_out = OutPort(shape=(n,))
-        self.V = SharedVar(lambda: self.part.V)
-        self.I = SharedVar(lambda: self.part.I)
-        self.lV = SharedVar(lambda: self.part.lV)
-        self.lI = SharedVar(lambda: self.part.lI)
-
-    @property
-    def tally(self) -> Any:
-        """Denominators at the floor (none), saturated adjoint variables, spikes (none), silent neurons, (4,) int64."""
-        return self.part.counters.copy()
-
-    def reset(self) -> None:
-        """Forget the sample at hand. Call it between runs, with all parts of the network."""
-        self.part.reset()
 
 
 @implements(proc=EventPropReadout, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt", "bit_accurate_loihi")
-class PyEventPropReadout(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignore[misc]
+class PyEventPropReadout(NeuronModel):
     """CPU model: a shell around `ReadoutPart`."""
-
-    V: Any = LavaPyType(np.ndarray, np.int64)
-    I: Any = LavaPyType(np.ndarray, np.int64)  # noqa: E741 - the paper's symbol
-    lV: Any = LavaPyType(np.ndarray, np.int64)
-    lI: Any = LavaPyType(np.ndarray, np.int64)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.part: ReadoutPart = proc_params["part"]
         self.answer_log: AnswerLog | None = proc_params["answer_log"]
-
-    def start(self) -> None:
-        """Let the Vars be the part's own memory, then serve the runtime."""
-        self.V, self.I, self.lV, self.lI = self.part.V, self.part.I, self.part.lV, self.part.lI
-        super().start()
 
     def run_spk(self) -> None:
         """Receive what acts now, run, send, take target and next phase."""
         part = self.part
         _, back, lI = part.run(self.a_in.recv(), np.zeros(part.n, np.int64))
-        self.adjoint_out.send(back.astype(np.int32))
-        self.lI_out.send(lI.astype(np.int32))
+        self.send_adjoint(back, lI)
         answer = part.judge(self.label_in.recv())
         if answer is not None and self.answer_log is not None:
             self.answer_log.keep(answer)

@@ -167,6 +167,8 @@ class LearningConfig(_Section):
     #: Share of the input spikes that are left out, drawn anew for every epoch.
     dropout: Real = Field(default=0.0, ge=0, lt=1)
     silent: SilentName = "none"
+    #: What a tie between outputs counts as where epochs are compared; results have both figures.
+    ties: Literal["wrong", "right"] = "wrong"
     silent_strength: Real = Field(default=1.0, ge=0)
     silent_target: Real = Field(default=1.0, ge=0)
     #: Lower bound of I - theta in the adjoint jump of the target "continuous", in thresholds.

@@ -62,11 +62,11 @@ class EventPropLearner(Learner):
         For settings that the target does not have.
     """
 
-    compared_by = "accuracy"
     figures = ("accuracy", "accuracy_ties_right")
 
     def __init__(self, config: EventPropExperiment) -> None:
         self.config = config
+        self.compared_by = "accuracy" if config.learning.ties == "wrong" else "accuracy_ties_right"
         if config.target in CLOCKED_TARGETS and any(config.network.recurrent_deviation or ()):
             raise ConfigError(
                 f"network.recurrent_deviation is {config.network.recurrent_deviation}, but target {config.target} has "
@@ -100,7 +100,6 @@ class EventPropLearner(Learner):
         """Where the samples come from, and counters of all epochs."""
         return {
             "samples": self.dataset.source,
-            "ties_are": "wrong",
             **{name: sum(record[name] for record in history) for name in _COUNTED.values()},
         }
 

@@ -65,7 +65,6 @@ def test_result_and_metrics_have_what_they_should(config, tmp_path):
     result = train(config("epochs=8"), tmp_path / "run")
     assert (result["algorithm"], result["target"], result["samples"]) == ("eventprop", "continuous", "generated")
     assert result["layers"] == [5, 20, 3]
-    assert result["ties_are"] == "wrong"
     assert result["test_accuracy"] <= result["test_accuracy_ties_right"]
     assert result["test_accuracy"] == result["last"]["test_accuracy"] > 0.5  # chance is 1/3
     metrics = [json.loads(line) for line in (tmp_path / "run" / METRICS).read_text().splitlines()]
@@ -108,6 +107,13 @@ def test_lava_gives_the_same_run_as_clocked(config, tmp_path, target):
     assert found[0] == expected[0]
     for one, other in zip(found[1], expected[1], strict=True):
         assert one == other
+
+
+def test_ties_may_count_where_epochs_are_compared(config, tmp_path):
+    for ties, key in (("wrong", "validation_accuracy"), ("right", "validation_accuracy_ties_right")):
+        result = train(config("target=clocked", "clocked.dt=2", "epochs=5", f"learning.ties={ties}"), tmp_path / ties)
+        metrics = [json.loads(line) for line in (tmp_path / ties / METRICS).read_text().splitlines()]
+        assert result["chosen"]["epoch"] == max(metrics, key=lambda m: (m[key], -m["epoch"]))["epoch"]
 
 
 def test_threads_change_nothing(config, tmp_path):
