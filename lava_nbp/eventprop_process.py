@@ -14,7 +14,7 @@ from lava_nbp.ports import InPort, OutPort, SharedVar
 
 
 class NeuronProcess(LibraryProcess):
-    """A layer of neurons around a `LIFPart`: weighted input, gate, outgoing adjoint variables, and its state as Vars."""
+    """A layer of neurons around a `LIFPart`: weighted input, gate, outgoing adjoint variables, state as Vars."""
 
     def __init__(self, part: LIFPart, **parameters: Any) -> None:
         self.part = part

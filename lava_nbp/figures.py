@@ -98,7 +98,7 @@ def _eventprop(state: Checkpoint, config: EventPropExperiment, folder: Path) -> 
     answers = (result.said.argmax if result.voltages else result.said.argmin)(axis=1)
     sample = int(np.argmax(result.right(labels)))
     paths = [
-        plot.learning_curve(state.history, folder / "learning_curve.png", name),
+        plot.learning_curve(state.history, folder / "learning_curve.png", name, continuous.compared_by),
         plot.weight_histograms(weights, folder / "weights.png", name),
         plot.confusion_matrix(
             answers, labels, continuous.dataset.classes, folder / "confusion_matrix.png", f"{name}: test set"

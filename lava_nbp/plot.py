@@ -106,8 +106,10 @@ def _bands(spikes: Mapping[str, NDArray[np.uint8]], shades: Sequence[str]) -> tu
     return figure, axes
 
 
-def learning_curve(history: Sequence[Mapping[str, Any]], path: Path, title: str = "") -> Path:
-    """Draw accuracies against epochs; the chosen epoch is marked if there is a validation split."""
+def learning_curve(
+    history: Sequence[Mapping[str, Any]], path: Path, title: str = "", compared_by: str = "accuracy_spikes"
+) -> Path:
+    """Draw accuracies against epochs; the one chosen by `compared_by` is marked if there is a validation split."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     epochs = [record["epoch"] for record in history]
@@ -125,8 +127,7 @@ def learning_curve(history: Sequence[Mapping[str, Any]], path: Path, title: str 
     for key, label, colour, style in curves:
         if key in history[0]:
             axes.plot(epochs, [100 * r[key] for r in history], style, color=colour, label=label, linewidth=1.4)
-    compared_by = "validation_accuracy_spikes" if "test_accuracy_spikes" in history[0] else "validation_accuracy"
-    chosen = best_epoch(history, compared_by)
+    chosen = best_epoch(history, f"validation_{compared_by}")
     if chosen is not None:
         axes.axvline(chosen["epoch"], color=GREEN, linewidth=0.8)
         axes.annotate(
