@@ -110,7 +110,7 @@ class LavaEventProp:
         return self._run(trains, checked, np.asarray(samples))
 
     def _run(self, trains: SpikeTrains, labels: NDArray[np.int64] | None, samples: NDArray[np.int64]) -> Result:
-        before, answers = self.network.tally, []
+        before, answers, most = self.network.tally, [], 0
         for start in range(0, len(samples), _CAPACITY):
             part = samples[start : start + _CAPACITY]
             spans = [slice(trains.offsets[s], trains.offsets[s + 1]) for s in part]
@@ -122,13 +122,14 @@ class LavaEventProp:
             self.runtime.run(len(part) * self._steps_per_sample + self._fresh)
             self._fresh = False
             answers.append(self.network.answers)
+            most = max(most, self.network.tally["most_spikes"])
         done = self.network.tally
         said = self.network.engine.said(
             np.concatenate([np.zeros((0, self.network.engine.sizes[-1]), np.int64), *answers])
         )
         counted = {name: number - before[name] for name, number in done.items() if name != "most_spikes"}
         voltages = not isinstance(self.setup.loss, TTFSLoss)
-        return Result(said, voltages=voltages, most_spikes=done["most_spikes"], **counted)
+        return Result(said, voltages=voltages, most_spikes=most, **counted)
 
     def close(self) -> None:
         """Stop the Lava runtime."""

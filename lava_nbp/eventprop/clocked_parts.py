@@ -191,8 +191,12 @@ class LIFPart:
 
     @property
     def most_spikes(self) -> int:
-        """Largest number of spikes of a sample so far."""
+        """Largest number of spikes of a sample since `rewind`."""
         return int(self._most[0])
+
+    def rewind(self) -> None:
+        """Forget the largest number of spikes."""
+        self._most[0] = 0
 
     def run(self, weighted: Any, errors: Any) -> tuple[Int64Array, Int64Array, Int64Array]:
         """One phase: spikes or replay (n,), lV - lI (n,) and lI (n,) to send.

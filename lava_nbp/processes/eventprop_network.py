@@ -140,10 +140,10 @@ class EventPropNetwork(LibraryProcess):
 
     @property
     def tally(self) -> dict[str, int]:
-        """What was counted since the network was made."""
+        """What was counted since the network was made; "most_spikes" of a layer in a sample: since `rewind`."""
         names = ("clipped", "saturated", "hidden_spikes", "silent_neurons", "most_spikes", "silent_labels")
         counted = dict(zip(names, (int(n) for n in self._tally), strict=False))
-        layers = [part for part in self.parts if isinstance(part, (EventPropLIF, EventPropReadout))]
+        layers = self._layers()
         for layer in layers:
             clipped, saturated, spikes, silent = (int(n) for n in layer.tally)
             counted["clipped"] += clipped
@@ -158,9 +158,15 @@ class EventPropNetwork(LibraryProcess):
                 counted["silent_labels"] += part.silent_labels
         return counted
 
+    def _layers(self) -> list[EventPropLIF | EventPropReadout]:
+        return [part for part in self.parts if isinstance(part, (EventPropLIF, EventPropReadout))]
+
     def rewind(self) -> None:
-        """Forget the answers. Call it between runs."""
+        """Forget the answers, and the most spikes of a layer. Call it between runs."""
         self.answer_log.rewind()
+        self._tally[4] = 0
+        for layer in self._layers():
+            layer.part.rewind()
 
     def read_masters(self) -> list[Any]:
         """Copies of the full-precision weights by layer, 20 fractional bits. Call it between runs."""

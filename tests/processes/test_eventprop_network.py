@@ -92,6 +92,7 @@ def test_training_changes_the_same_weights(target, loss, optimizer):
             assert (found.hidden_spikes, found.silent_neurons, found.silent_labels) == (
                 expected.hidden_spikes, expected.silent_neurons, expected.silent_labels,
             )  # fmt: skip
+            assert found.most_spikes == expected.most_spikes
             assert (found.clipped, found.saturated) == (expected.clipped, expected.saturated)
             for one, other in zip(engine.masters, lava.masters, strict=True):
                 assert np.array_equal(one, other)
