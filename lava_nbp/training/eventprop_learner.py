@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lava_nbp.data.latency_dataset import Encoding, LatencyDataset, LatencySplit, load_latency_dataset
 from lava_nbp.errors import ConfigError
@@ -33,22 +32,6 @@ _COUNTED = {
     "clipped": "clipped_denominators",
     "saturated": "saturated_adjoints",
 }
-
-
-class Engine(Protocol):
-    """What runs a network: `EventPropEngine`, `ClockedEngine` or `LavaEventProp`."""
-
-    def infer(self, trains: SpikeTrains) -> Result:
-        """Run samples without learning."""
-
-    def train_batch(self, trains: SpikeTrains, labels: Any, samples: NDArray[np.int64], rate: float) -> Result:
-        """Learn from a batch."""
-
-    def state(self) -> Arrays:
-        """What training has to remember beside the weights."""
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
 
 
 class EventPropLearner(Learner):
@@ -92,8 +75,12 @@ class EventPropLearner(Learner):
     def open(self, weights: Arrays, memory: Arrays) -> EventPropSession:
         """Make the engine of the target."""
         session = EventPropSession(self, weights)
-        if memory:
-            session.engine.load_state(memory)
+        try:
+            if memory:
+                session.engine.load_state(memory)
+        except BaseException:
+            session.close()
+            raise
         return session
 
     def sums(self, history: list[dict[str, Any]]) -> dict[str, Any]:
@@ -105,7 +92,7 @@ class EventPropLearner(Learner):
 
 
 class EventPropSession(Session):
-    """A network of the target's engine, with its data encoded.
+    """A network of the target's engine (`EventPropEngine`, `ClockedEngine` or `LavaEventProp`), with its data encoded.
 
     Weights are real numbers in thresholds, or the integers (20 fractional bits) of a clocked network; either
     engine takes both.
@@ -135,7 +122,7 @@ class EventPropSession(Session):
                 optimizer=learning.optimizer,
             )
         arguments: dict[str, Any] = {
-            "weights": [matrices[name] for name in sorted(matrices)],
+            "weights": [matrices[f"W{k + 1}"] for k in range(len(self._learner.layers) - 1)],
             "setup": clocked_setup(config),
             "largest": config.clocked.largest_weight or self._typical_largest(),
         }
@@ -180,13 +167,16 @@ class EventPropSession(Session):
         if learning.dropout > 0:
             trains = trains.without_some(learning.dropout, np.random.default_rng([seed, epoch, 1]))
         rate = learning.rate * learning.decay ** max(epoch - 2, 0)
+        # The rate is in thresholds, as weights are; a plain gradient has the unit of 1 / weight beside.
+        theta = 1.0 if self._clocked else self._config.neuron.theta
+        step = rate * (theta if learning.optimizer == "adam" else theta**2)
         if self._config.target in ("continuous", "clocked"):
             self.engine.gradient(trains, labels, order[:1])  # compiles, before time is taken
         counted, right, ties, most, unreported, seconds = dict.fromkeys(_COUNTED, 0), 0, 0, 0, 0, 0.0
         for start in range(0, len(order), learning.batch):
             chosen = order[start : start + learning.batch]
             begin = time.perf_counter()
-            result = self.engine.train_batch(trains, labels, chosen, rate)
+            result = self.engine.train_batch(trains, labels, chosen, step)
             seconds += time.perf_counter() - begin
             right += int(result.right(labels[chosen]).sum())
             ties += int(result.ties().sum())

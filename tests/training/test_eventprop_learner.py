@@ -139,14 +139,18 @@ def test_evaluate_by_any_target(config, tmp_path):
     assert 0 < evaluate_run(tmp_path / "clocked", "continuous")["last"]["test_accuracy"] < 1
 
 
-def test_another_threshold_is_another_unit(config, tmp_path):
-    """Weights are in thresholds: the same run but for the loss, which does not know of them."""
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_another_threshold_is_another_unit(config, tmp_path, optimizer):
+    """Weights and rates are in thresholds: the same run."""
     for theta in (1, 2):
-        train(config(f"neuron.theta={theta}", "epochs=1", "learning.rate=1e-9"), tmp_path / str(theta))
-    one, two = (load_checkpoint(tmp_path / name).weights for name in ("1", "2"))
-    assert np.allclose(one["W1"], two["W1"], atol=1e-6)
-    accuracy = [evaluate_run(tmp_path / name)["last"]["test_accuracy"] for name in ("1", "2")]
-    assert accuracy[0] == accuracy[1]
+        settings = (f"neuron.theta={theta}", f"learning.optimizer={optimizer}", "epochs=1")
+        train(config(*settings), tmp_path / str(theta))
+    start = config("epochs=1")
+    one, two = (load_checkpoint(tmp_path / name) for name in ("1", "2"))
+    assert np.allclose(one.weights["W1"], two.weights["W1"], atol=1e-6)
+    assert one.history[0]["test_accuracy"] == two.history[0]["test_accuracy"]
+    rng = np.random.default_rng([start.seed, 0])
+    assert np.abs(one.weights["W1"] - rng.normal(2.0, 0.78, (5, 20))).max() > 2e-3  # it has learned
 
 
 @pytest.mark.parametrize(
