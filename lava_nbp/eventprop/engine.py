@@ -254,6 +254,8 @@ class EventPropEngine:
         self.silent = silent or SilentPolicy()
         if self.silent.name == "phantom" and self.loops[-1].size:
             raise InputError("silent policy 'phantom' needs an output layer without recurrent weights; use another")
+        taus = astuple(loss) if isinstance(loss, TTFSLoss) else (1.0, 1.0, 0.0)
+        self._loss = (*taus, self.silent.strength_of("phantom"))
         #: Derivative of the loss by every spike time of a neuron, of the policy "spike_count".
         self._pulls = tuple(np.zeros(n) for n in self.sizes[1:])
 
@@ -379,13 +381,11 @@ class EventPropEngine:
         samples = np.ascontiguousarray(samples, dtype=np.int64)
         self._make_room(trains.offsets[samples + 1] - trains.offsets[samples])
         spiking = isinstance(self.loss, TTFSLoss)
-        loss = astuple(self.loss) if isinstance(self.loss, TTFSLoss) else (1.0, 1.0, 0.0)
-        loss = (*loss, self.silent.strength_of("phantom"))
         said = np.zeros((len(samples), self.sizes[-1]))
         by_input = np.zeros(0 if given is None else len(trains.times))
         n_parts = _parts_of(len(samples))
         counters = np.zeros((n_parts, 6), dtype=np.int64)
-        bounds = np.linspace(0, len(samples), n_parts + 1).astype(int)
+        bounds = [k * len(samples) // n_parts for k in range(n_parts + 1)]
 
         def part(k: int) -> int:
             mine, rows = self._parts[k], slice(bounds[k], bounds[k + 1])
@@ -395,7 +395,7 @@ class EventPropEngine:
                 self._constants, mine.traces, tuple(self.weights), self.loops, mine.gradients, mine.by_loops,
                 mine.counts, self._pulls, *trains, samples[rows], np.zeros(0, np.int64) if labels is None else labels,
                 np.zeros((0, 0)) if given is None else given[rows],
-                spiking, loss, learn, said[rows], by_input, counters[k],
+                spiking, self._loss, learn, said[rows], by_input, counters[k],
             )  # fmt: skip
             return failed
 

@@ -523,12 +523,13 @@ def run_samples(  # type: ignore[no-untyped-def]
                 return k
             n_spikes[k] = n
             counters[MOST_SPIKES] = max(counters[MOST_SPIKES], n)
+            silent = tr.last.shape[0]
             for s in range(n):
                 counts[k][tr.neuron[s]] += 1
+                silent -= tr.previous[s] < 0
             counters[OUTPUT if last else HIDDEN] += n
             if not last:
-                for j in range(tr.last.shape[0]):
-                    counters[SILENT_NEURONS] += tr.last[j] < 0
+                counters[SILENT_NEURONS] += silent
                 t, src = tr.sorted_time, tr.sorted_neuron
         top = traces[layers - 1]
         if spiking:
