@@ -1,9 +1,9 @@
-"""nBP for Lava and Loihi: exact backpropagation carried by synfire-gated spikes, learned on the chip.
+"""nBP and EventProp for Lava and Loihi: exact gradients carried by spikes, learned on the chip.
 
 The paper's circuit is data (`training_circuit`, `inference_circuit`); executors
 derived from it (`make_executor`) give the same spikes and weights. The Lava
 Processes, the whole circuit and its parts, are in `lava_nbp.processes`; `run_config`
-chooses their models.
+chooses their models. EventProp's engines are in `lava_nbp.eventprop`.
 """
 
 from lava_nbp.errors import (

@@ -25,7 +25,7 @@ from lava_nbp.training.loop import Progress
 
 app = typer.Typer(
     name="lava-nbp",
-    help="On-chip learning with exact backpropagation (nBP), for Lava and Loihi.",
+    help="On-chip learning with exact gradients (nBP, EventProp), for Lava and Loihi.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
