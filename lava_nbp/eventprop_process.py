@@ -41,6 +41,8 @@ class NeuronProcess(LibraryProcess):
 class NeuronModel(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignore[misc]
     """CPU model of a `NeuronProcess`."""
 
+    _graded = ("s_out", "adjoint_out", "lI_out", "said_out")
+
     V: Any = LavaPyType(np.ndarray, np.int64)
     I: Any = LavaPyType(np.ndarray, np.int64)  # noqa: E741 - the paper's symbol
     lV: Any = LavaPyType(np.ndarray, np.int64)

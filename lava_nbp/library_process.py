@@ -36,7 +36,7 @@ class NamedPorts(ABCMeta):
     """Lets a model have the ports that its Process has: a name that ends in _in or _out is a port.
 
     Lava takes the type of every port from an attribute of the model's class; here the
-    parameters of a Process decide which ports there are.
+    parameters of a Process decide which ports there are. Outputs in `_graded` send more than 0 and 1.
     """
 
     def __getattr__(cls, name: str) -> LavaPyType:
@@ -45,5 +45,6 @@ class NamedPorts(ABCMeta):
         if name.endswith("a_out"):
             return LavaPyType(PyOutPort.VEC_DENSE, cls._weighted, precision=STATE_BITS)
         if name.endswith("_out"):
-            return LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=1)
+            graded = name in getattr(cls, "_graded", ())
+            return LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=STATE_BITS if graded else 1)
         raise AttributeError(f"{cls.__name__} has no attribute {name!r}")

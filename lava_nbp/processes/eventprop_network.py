@@ -196,6 +196,8 @@ class EventPropNetwork(LibraryProcess):
 class PyEventPropNetwork(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignore[misc]
     """Fixed-point CPU model: a shell around `ClockedEngine`, whose memory it shares with the parent."""
 
+    _graded = ("said_out",)
+
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         if proc_params["granularity"] != "sample":

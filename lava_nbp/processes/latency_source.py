@@ -127,6 +127,8 @@ class LatencySource(LibraryProcess):
 class PyLatencySource(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignore[misc]
     """CPU model; reads the parent's memory."""
 
+    _graded = ("s_out",)
+
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.steps, self.labels, self.state = (proc_params[name] for name in ("steps", "labels", "state"))

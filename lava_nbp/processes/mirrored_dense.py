@@ -165,6 +165,7 @@ class PyMirroredDense(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignor
     """CPU model: a shell around `MirroredPart`."""
 
     _weighted: Any = np.int32
+    _graded = ("adjoint_back_out",)
     weights: Any = LavaPyType(np.ndarray, np.int64)
     masters: Any = LavaPyType(np.ndarray, np.int64)
     gradient: Any = LavaPyType(np.ndarray, np.int64)

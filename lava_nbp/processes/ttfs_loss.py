@@ -118,6 +118,8 @@ class TTFSLoss(LibraryProcess):
 class PyTTFSLoss(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignore[misc]
     """CPU model: a shell around `TTFSPart`."""
 
+    _graded = ("adjoint_out", "said_out")
+
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.part: TTFSPart = proc_params["part"]

@@ -35,6 +35,13 @@ def test_coefficients_by_hand():
     assert round(4096 * 4 / 3 * (math.exp(-0.025) - math.exp(-0.1))) == C.gamma_back == 385
 
 
+def test_equal_time_constants_by_hand():
+    """The limit: dt / tau exp(-dt / tau)."""
+    c = FixedPoint(NeuronParameters(10.0, 10.0), 0.5, 60.0)
+    assert c.alpha == c.beta == round(4096 * math.exp(-0.05))
+    assert c.gamma == c.gamma_back == round(4096 * 0.05 * math.exp(-0.05))
+
+
 def test_shift_rounds_to_the_nearest():
     assert [shift(x, 2) for x in (-7, -6, -5, -3, -2, -1, 1, 2, 3, 5, 6, 7)] == [-2, -1, -1, -1, 0, 0, 0, 1, 1, 1, 2, 2]
     assert shift(3, 0) == 3

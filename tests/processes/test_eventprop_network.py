@@ -5,19 +5,32 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from feeding import feed
+from lava.proc.io.sink import RingBuffer as Sink
+from lava.proc.io.source import RingBuffer as Source
 
 import lava_nbp
 from lava_nbp.errors import InputError, RuntimeFailure, WeightError
 from lava_nbp.eventprop.clocked import ClockedEngine
 from lava_nbp.eventprop.engine import spike_trains
 from lava_nbp.eventprop.equations import NeuronParameters
-from lava_nbp.eventprop.fixed_point import FixedPoint
+from lava_nbp.eventprop.fixed_point import FixedPoint, shift
+from lava_nbp.eventprop.fixed_point import adjoint as adjoint_of
 from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import SilentPolicy
-from lava_nbp.eventprop.setup import Setup
+from lava_nbp.eventprop.setup import Control, Setup
 from lava_nbp.lava_eventprop import LavaEventProp
 from lava_nbp.lava_runtime import LavaRuntime
-from lava_nbp.processes import EventPropLIF, EventPropNetwork, EventPropReadout, LatencySource, MirroredDense
+from lava_nbp.processes import (
+    EventPropInput,
+    EventPropLIF,
+    EventPropNetwork,
+    EventPropReadout,
+    LatencySource,
+    MirroredDense,
+    SynfireChain,
+)
+from lava_nbp.processes import TTFSLoss as TTFSLossProcess
+from lava_nbp.shared_array import shared_zeros
 
 C = FixedPoint(NeuronParameters(), 1.0, 40.0)
 LOSSES = [TTFSLoss(), MaxVoltageLoss()]
@@ -155,6 +168,65 @@ def test_adjoint_spikes_are_messages():
     assert np.count_nonzero(found["a_out"]) == 1
     assert found["adjoint_back_out"][1 + 23].tolist() == [9000]
     assert np.count_nonzero(found["adjoint_back_out"]) == 1
+
+
+def test_parts_in_a_network_of_ones_own():
+    """Two matrices side by side, from Lava's stock source, into one layer: input adds up forward, errors backward.
+
+    The layer and every gradient are those of one matrix with the sum of the weights; so are the adjoint spikes of the
+    inputs.
+    """
+    first, second, out = (
+        np.array([[6.0, 2.0], [1.0, 5.0]]),
+        np.array([[2.0, 4.0], [1.0, 3.0]]),
+        np.array([[9.0], [8.0]]),
+    )
+    setup, control = setup_of(TTFSLoss(alpha=20.0)), Control(0, allocate=shared_zeros)
+    engine = ClockedEngine([first + second, out], setup, largest=[15.0, 15.0])
+    exponents = [C.weight_exponent(15.0)] * 3
+    seen, gradients = engine.watch(np.array([2, 5]), np.array([1, 0]), 0)
+    dense = [
+        MirroredDense(w, C, exponent=x, control=control, layer=k // 2)
+        for k, (w, x) in enumerate(zip((first, second, out), exponents, strict=True))
+    ]
+    chain, inputs = SynfireChain(C.period, autostart=True), EventPropInput(2, C)
+    hidden, output = EventPropLIF(2, C), EventPropLIF(1, C, phantom=True)
+    loss = TTFSLossProcess(1, C, loss=setup.loss, silent=setup.silent)
+    spikes, label = np.zeros((2, C.period + 1), int), np.zeros((1, C.period + 1), int)
+    spikes[1, 1 + 2] = spikes[0, 1 + 5] = label[0, 1] = 1
+    source, target, back = Source(data=spikes), Source(data=label), Sink(shape=(2,), buffer=C.period + 1)
+    source.s_out.connect(inputs.s_in)
+    target.s_out.connect(loss.label_in)
+    for d in dense[:2]:
+        connect(inputs, d, hidden)
+        d.adjoint_back_out.connect(back.a_in)
+    connect(hidden, dense[2], output)
+    output.s_out.connect(loss.s_in)
+    loss.adjoint_out.connect(output.adjoint_in)
+    for part in (inputs, hidden, output, loss, *dense):
+        chain.s_out.connect(part.gate_in)
+    with LavaRuntime(chain, lava_nbp.run_config("lava"), 60) as runtime:
+        runtime.run(1 + C.period)
+        adjoint = back.data.get().astype(int)
+        for d, g in zip(dense, (gradients[0], gradients[0], gradients[1]), strict=True):
+            assert np.array_equal(d.gradient.get(), g)
+            assert g.any()
+        assert np.array_equal(hidden.lI.get(), seen[0].lI[0])
+    # The spikes of steps 5 and 2 are replayed in phases 2 T + 1 - 5 and - 2, and answered one phase later.
+    d = np.array([adjoint_of(seen[0].lV[k], seen[0].lI[k]) for k in (5, 2)])
+    sums = [shift(d[j] @ engine.forward_weights[0][i], C.theta_bits) for j, i in enumerate((0, 1))]
+    found = [adjoint[0, 1 + 2 * C.steps + 2 - 5], adjoint[1, 1 + 2 * C.steps + 2 - 2]]
+    assert np.abs(np.array(found) - sums).max() <= 1  # two roundings instead of one
+    assert np.count_nonzero(adjoint) == 2
+
+
+def connect(pre, dense, post):
+    pre.s_out.connect(dense.s_in)
+    dense.a_out.connect(post.a_in)
+    post.adjoint_out.connect(dense.adjoint_in)
+    post.lI_out.connect(dense.lI_in)
+    if isinstance(pre, EventPropLIF):
+        dense.adjoint_back_out.connect(pre.adjoint_in)
 
 
 def test_what_is_refused():
