@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.checks import check_integer, check_labels
-from lava_nbp.errors import InputError
+from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked_kernels import OVERFLOW, TOO_MANY_SPIKES, Coefficients, Trace, backward, forward
 from lava_nbp.eventprop.engine import Result, SpikeTrains, check_layers
 from lava_nbp.eventprop.fixed_point import REGISTER_MAX, SLOPE_BITS, Int64Array
@@ -121,7 +121,24 @@ class ClockedEngine:
         return [w / self.c.theta for w in self.forward_weights]
 
     def write_masters(self, masters: Sequence[Int64Array]) -> None:
-        """Replace the full-precision weights."""
+        """Replace the full-precision weights.
+
+        Raises
+        ------
+        WeightError
+            For another number of matrices, another shape, no integers, or magnitudes that 8 bits do not hold or that
+            would overflow a current; nothing is changed then.
+        """
+        if len(masters) != len(self.masters):
+            raise WeightError(f"{len(masters)} matrices for {len(self.masters)} layers; give one per layer")
+        for layer, (own, new, exponent) in enumerate(zip(self.masters, masters, self.exponents, strict=True)):
+            limit = self.c.master_limit(exponent)
+            if new.shape != own.shape or new.dtype.kind != "i" or np.abs(new).max() > limit:
+                raise WeightError(
+                    f"full-precision weights of layer {layer + 1} have shape {new.shape} and dtype {new.dtype}, but "
+                    f"must be {own.shape} integers of magnitude {limit} at most"
+                )
+            self.c.check_volley(self.c.forward_weights(new, exponent), layer)
         for own, new in zip(self.masters, masters, strict=True):
             own[...] = new
         self.write_forward()
@@ -146,8 +163,12 @@ class ClockedEngine:
         InputError
             If it is that of another network or optimizer.
         """
+        if state.keys() != self.state().keys():
+            raise InputError(
+                f"optimizer state has arrays {sorted(state)}, but this network needs {sorted(self.state())}"
+            )
         for k, optimizer in enumerate(self.optimizers):
-            optimizer.load({name[: -len(str(k))]: a for name, a in state.items() if name.endswith(str(k))})
+            optimizer.load({name: state[f"{name}{k}"] for name in optimizer.state()})
 
     # ---------------------------------------------------------------- running
 

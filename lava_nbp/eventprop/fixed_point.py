@@ -59,7 +59,7 @@ SLOPE_BITS = 8
 #: Fractional bits of the loss's exponentials.
 EXPONENTIAL_BITS = 15
 #: Steps per threshold in the table of exp(-V).
-_VOLTAGE_STEPS = 64
+VOLTAGE_STEPS = 64
 
 
 def shift(x: Any, bits: int) -> Any:

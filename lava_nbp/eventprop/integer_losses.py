@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.eventprop.fixed_point import _VOLTAGE_STEPS, EXPONENTIAL_BITS, REGISTER_MAX, FixedPoint, Int64Array
+from lava_nbp.eventprop.fixed_point import EXPONENTIAL_BITS, REGISTER_MAX, VOLTAGE_STEPS, FixedPoint, Int64Array
 from lava_nbp.eventprop.losses import TTFSLoss
 
 
@@ -75,15 +75,15 @@ class VoltageTables:
     @classmethod
     def of(cls, c: FixedPoint) -> VoltageTables:
         """The tables of the maximum-voltage loss."""
-        n = np.arange(1 + round(12 * _VOLTAGE_STEPS / c.p.theta))
+        n = np.arange(1 + round(12 * VOLTAGE_STEPS / c.p.theta))
         return cls(
-            decay=np.rint(np.exp(-n * c.p.theta / _VOLTAGE_STEPS) * (1 << EXPONENTIAL_BITS)).astype(np.int64),
+            decay=np.rint(np.exp(-n * c.p.theta / VOLTAGE_STEPS) * (1 << EXPONENTIAL_BITS)).astype(np.int64),
             impulse=round(c.p.theta / c.p.tau_m * (1 << c.adjoint_bits)),
         )
 
     def impulses(self, peaks: Int64Array, label: int, c: FixedPoint) -> Int64Array:
         """Impulses on lV (classes,) from largest voltages."""
-        below = (peaks.max() - peaks) * _VOLTAGE_STEPS >> c.theta_bits
+        below = (peaks.max() - peaks) * VOLTAGE_STEPS >> c.theta_bits
         shares = self.decay[np.minimum(below, len(self.decay) - 1)]
         impulses: Int64Array = -(self.impulse * shares // shares.sum())
         impulses[label] += self.impulse

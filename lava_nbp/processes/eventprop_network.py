@@ -178,7 +178,7 @@ class EventPropNetwork(LibraryProcess):
         Raises
         ------
         WeightError
-            If a volley of one spike of every input would overflow a current.
+            As `ClockedEngine.write_masters`; nothing is changed then.
         """
         self.engine.write_masters(masters)
 

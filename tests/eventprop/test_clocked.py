@@ -154,6 +154,20 @@ def test_a_state_is_that_of_its_network():
         engine((5, 7, 3)).load_state(e.state())
 
 
+def test_full_precision_weights_that_are_refused():
+    e = engine((5, 8, 3))
+    kept = [m.copy() for m in e.masters]
+    for masters, message in (
+        (kept[:1], "1 matrices for 2 layers"),
+        ([kept[0], kept[1][:2]], r"layer 2 have shape \(2, 3\) and dtype int64, but must be \(8, 3\) integers"),
+        ([kept[0] * 1.0, kept[1]], "layer 1 have shape .* and dtype float64"),
+        ([kept[0], kept[1] + (1 << 30)], "layer 2 have shape .* integers of magnitude"),
+    ):
+        with pytest.raises(WeightError, match=message):
+            e.write_masters(masters)
+        assert all(np.array_equal(a, b) for a, b in zip(kept, e.masters, strict=True))
+
+
 def test_overflow_is_an_error():
     c = FixedPoint(P, 1.0, END)
     heavy = ClockedEngine([np.array([[300.0]]), np.ones((1, 2))], Setup(c, TTFSLoss()))
