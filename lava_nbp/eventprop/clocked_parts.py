@@ -455,6 +455,9 @@ class MirroredPart:
         if phases.begins:
             # The parent may have set the weights.
             self.weights = self.c.forward_weights(self.masters, self.exponent)
+            if self._samples[0] == 0 or self.control.batch[0] == 0:  # a batch begins, or nothing is learned
+                self.gradient[...] = 0
+                self._samples[0] = 0
         self._forward[...] = 0
         self._backward[...] = 0
         who = np.flatnonzero(np.asarray(spikes) == SPIKE)
@@ -473,6 +476,5 @@ class MirroredPart:
     def learn(self) -> None:
         """Change the weights by the gradient of a batch."""
         self.optimizer.step(self.gradient, int(self._samples[0]), float(self.control.rate[0]))
-        self.gradient[...] = 0
         self._samples[0] = 0
         self.c.check_volley(self.c.forward_weights(self.masters, self.exponent), self.layer)

@@ -49,7 +49,9 @@ class Setup(NamedTuple):
 
 
 class Control:
-    """Samples per update (0: no learning) and rate, in memory that may be shared.
+    """Samples per update and rate, in memory that may be shared.
+
+    Without learning (0 samples) a gradient is that of one sample, and an unfinished batch is forgotten.
 
     Raises
     ------

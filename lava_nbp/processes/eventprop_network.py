@@ -222,6 +222,9 @@ class PyEventPropNetwork(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ig
         label = int(np.argmax(target != 0)) if target.any() else None
         # The parent may have set the weights.
         engine.write_forward()
+        if self.tally[6] == 0 or self.control.batch[0] == 0:  # a batch begins, or nothing is learned
+            engine.forget()
+            self.tally[6] = 0
         answer = engine.run_sample(late[who].astype(np.int64) - 1, who, label, self.tally[:5])
         spiking = isinstance(engine.setup.loss, TTFSLossFunction)
         if spiking and label is not None:
@@ -231,7 +234,6 @@ class PyEventPropNetwork(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ig
             self.tally[6] += 1
             if self.tally[6] >= self.control.batch[0]:
                 engine.learn(int(self.tally[6]), float(self.control.rate[0]))
-                engine.forget()
                 self.tally[6] = 0
         said = np.where(answer < engine.c.steps, answer + 1, 0) if spiking else answer
         self.said_out.send(said.astype(np.int32))

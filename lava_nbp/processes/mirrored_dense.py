@@ -77,7 +77,7 @@ class MirroredDense(LibraryProcess):
     masters : (pre, post) int64
         Full-precision weights, 20 fractional bits; can be set, and act from the next sample on.
     gradient : (pre, post) int64
-        Of the batch so far.
+        Of the batch at hand, until the next begins.
 
     Raises
     ------

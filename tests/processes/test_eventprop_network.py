@@ -123,6 +123,32 @@ def test_training_changes_the_same_weights(target, loss, optimizer):
         assert all(np.array_equal(a, b) for a, b in zip(lava.masters, again.masters, strict=True))
 
 
+@pytest.mark.parametrize(("target", "granularity"), [("lava", "sample"), ("lava-primitives", "step")])
+def test_samples_that_are_not_learned_leave_no_gradient(target, granularity):
+    """Labelled, but with 0 samples per update; then a batch of one: as if the first had never been."""
+    layers = (4, 5, 3)
+    network = EventPropNetwork(weights_of(layers), setup_of(TTFSLoss()), granularity=granularity, batch=0)
+    source = LatencySource(4, 3, C, granularity=granularity, capacity=2)
+    source.s_out.connect(network.s_in)
+    source.label_out.connect(network.label_in)
+    trains, labels = samples_of(4, 4, 3)
+    spans = [slice(trains.offsets[k], trains.offsets[k + 1]) for k in (2, 3)]
+    samples = [(C.steps_of(trains.times[s]), trains.sources[s]) for s in spans]
+    steps = 1 if granularity == "sample" else C.period
+    engine = ClockedEngine(weights_of(layers), setup_of(TTFSLoss()))
+    start = network.read_masters()
+    with LavaRuntime(network, lava_nbp.run_config(target), 60) as runtime:
+        source.load(samples[:1], labels[2:3])
+        runtime.run(steps + (granularity == "step"))
+        assert all(np.array_equal(a, b) for a, b in zip(start, network.read_masters(), strict=True))
+        network.control.set(1, 0.02)
+        source.load(samples[1:], labels[3:4])
+        runtime.run(steps)
+        engine.train_batch(trains, labels, np.array([3]), 0.02)
+        assert all(np.array_equal(a, b) for a, b in zip(network.read_masters(), engine.masters, strict=True))
+        assert not np.array_equal(start[0], engine.masters[0])
+
+
 @pytest.mark.parametrize("stopped", [C.steps - 30, C.period - 5])
 def test_a_reset_forgets_the_sample_at_hand(stopped):
     """Stopped in the midst of a sample and reset, it learns as if that sample had never been."""
