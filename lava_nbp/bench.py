@@ -15,11 +15,12 @@ from lava_nbp.data.images import load_torchvision
 from lava_nbp.errors import DataError, LavaNBPError
 from lava_nbp.eventprop import reference as oracle
 from lava_nbp.eventprop.clocked import ClockedEngine
-from lava_nbp.eventprop.engine import EventPropEngine, SpikeTrains, latency_trains
+from lava_nbp.eventprop.engine import EventPropEngine
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.fixed_point import FixedPoint
 from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.setup import Setup
+from lava_nbp.eventprop.trains import SpikeTrains, latency_trains
 from lava_nbp.lava_eventprop import LavaEventProp
 from lava_nbp.lava_executor import LavaExecutor
 from lava_nbp.nbp.executor import Executor, UInt8Array, one_hot

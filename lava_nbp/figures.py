@@ -11,10 +11,11 @@ from lava_nbp import eventprop_plot, plot
 from lava_nbp.errors import CheckpointError, InputError
 from lava_nbp.eventprop import reference
 from lava_nbp.eventprop.clocked import ClockedEngine
-from lava_nbp.eventprop.engine import EventPropEngine, SpikeTrains, latency_trains
+from lava_nbp.eventprop.engine import EventPropEngine
 from lava_nbp.eventprop.fixed_point import FixedPoint
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.eventprop.setup import Setup
+from lava_nbp.eventprop.trains import SpikeTrains, latency_trains
 from lava_nbp.nbp.circuit import CIRCUITS
 from lava_nbp.nbp.executor import one_hot
 from lava_nbp.training.checkpoint import Checkpoint

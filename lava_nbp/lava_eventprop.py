@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.checks import check_labels
-from lava_nbp.eventprop.engine import Result, SpikeTrains
 from lava_nbp.eventprop.fixed_point import Int64Array
 from lava_nbp.eventprop.losses import TTFSLoss
+from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.setup import Setup
+from lava_nbp.eventprop.trains import SpikeTrains
 from lava_nbp.lava_run_config import make_run_config
 from lava_nbp.lava_runtime import LavaRuntime
 from lava_nbp.nbp.clock import Granularity

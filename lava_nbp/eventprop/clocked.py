@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from lava_nbp.checks import check_integer, check_labels
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked_kernels import OVERFLOW, TOO_MANY_SPIKES, Coefficients, Trace, backward, forward
-from lava_nbp.eventprop.engine import Result, SpikeTrains, check_layers
+from lava_nbp.eventprop.engine import check_layers
 from lava_nbp.eventprop.fixed_point import REGISTER_MAX, SLOPE_BITS, Int64Array
 from lava_nbp.eventprop.integer_losses import TTFSTables, VoltageTables, first_ms, phantom_impulse
 from lava_nbp.eventprop.integer_optimizers import Allocate, IntegerOptimizer
 from lava_nbp.eventprop.losses import TTFSLoss
+from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.setup import Setup
+from lava_nbp.eventprop.trains import SpikeTrains
 
 
 class LayerSeen(NamedTuple):

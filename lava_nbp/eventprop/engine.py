@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,150 +30,12 @@ from lava_nbp.eventprop.equations import Float64Array, NeuronParameters
 from lava_nbp.eventprop.losses import Loss, TTFSLoss
 from lava_nbp.eventprop.optimizers import make_optimizer
 from lava_nbp.eventprop.policies import OptimizerName, SilentPolicy
+from lava_nbp.eventprop.result import Result
+from lava_nbp.eventprop.trains import SpikeTrains
 
 #: A batch is cut into at most so many parts of at least so many samples, whatever the number of threads, so that
 #: sums of gradients do not depend on it.
 _PARTS, _SAMPLES = 8, 16
-
-
-class SpikeTrains(NamedTuple):
-    """Input spikes of many samples, one after the other, in the order of time within a sample.
-
-    Attributes
-    ----------
-    times : (spikes,) float64
-        ms.
-    sources : (spikes,) int64
-        Input neuron of each.
-    offsets : (samples + 1,) int64
-        Where each sample begins.
-    """
-
-    times: Float64Array
-    sources: NDArray[np.int64]
-    offsets: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def without_some(self, share: float, rng: np.random.Generator) -> SpikeTrains:
-        """Input dropout: every spike is left out with the probability `share`.
-
-        Raises
-        ------
-        InputError
-            For a share outside 0 .. 1.
-        """
-        if not 0 <= share <= 1:
-            raise InputError(f"share of spikes to leave out is {share!r}, but must be in 0 .. 1")
-        kept = rng.random(len(self.times)) >= share
-        before = np.concatenate([[0], np.cumsum(kept)])
-        return SpikeTrains(self.times[kept], self.sources[kept], before[self.offsets])
-
-
-def latency_trains(times: Any, end: float) -> SpikeTrains:
-    """Make spike trains of at most one spike per input: times (samples, n_in) in ms, inf for none.
-
-    Raises
-    ------
-    InputError
-        For times that are neither in 0 .. end nor inf.
-    """
-    rows = np.asarray(times, dtype=np.float64)
-    if rows.ndim != 2:
-        raise InputError(f"times have shape {rows.shape}, but must be (samples, n_in)")
-    _check_times(rows[~np.isposinf(rows)], end, "")
-    order = np.argsort(rows, axis=1, kind="stable")
-    ordered = np.take_along_axis(rows, order, axis=1)
-    finite = np.isfinite(ordered)
-    offsets = np.concatenate([[0], np.cumsum(finite.sum(axis=1))])
-    return SpikeTrains(ordered[finite], order[finite], offsets.astype(np.int64))
-
-
-def join_trains(parts: Sequence[SpikeTrains]) -> SpikeTrains:
-    """The samples of several trains, one after the other."""
-    lengths = np.concatenate([np.zeros(1, np.int64), *(np.diff(part.offsets) for part in parts)])
-    return SpikeTrains(
-        np.concatenate([np.zeros(0), *(part.times for part in parts)]),
-        np.concatenate([np.zeros(0, np.int64), *(part.sources for part in parts)]),
-        np.cumsum(lengths),
-    )
-
-
-def spike_trains(samples: Sequence[tuple[Any, Any]], n_in: int, end: float) -> SpikeTrains:
-    """Make checked spike trains of (times, sources) per sample; they need not be sorted.
-
-    Raises
-    ------
-    InputError
-        For times that are no numbers in 0 .. end, or sources outside 0 .. n_in - 1.
-    """
-    sorted_times, sorted_sources = [], []
-    for k, (times, sources) in enumerate(samples):
-        t, i = np.asarray(times, dtype=np.float64), np.asarray(sources)
-        if t.ndim != 1 or t.shape != i.shape:
-            raise InputError(f"sample {k}: times have shape {t.shape} and sources {i.shape}; give one source per time")
-        _check_times(t, end, f"sample {k}: ")
-        if len(i) and not (np.issubdtype(i.dtype, np.integer) and i.min() >= 0 and i.max() < n_in):
-            raise InputError(f"sample {k}: sources must be integers in 0 .. {n_in - 1}")
-        order = np.argsort(t, kind="stable")
-        sorted_times.append(t[order])
-        sorted_sources.append(i[order].astype(np.int64))
-    lengths = np.array([len(t) for t in sorted_times], dtype=np.int64)
-    return SpikeTrains(
-        np.concatenate([np.zeros(0), *sorted_times]),
-        np.concatenate([np.zeros(0, np.int64), *sorted_sources]),
-        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-    )
-
-
-def _check_times(times: Float64Array, end: float, what: str) -> None:
-    bad = ~((times >= 0) & (times <= end))
-    if bad.any():
-        raise InputError(
-            f"{what}input spike at {times[bad][0]} ms, but the trial lasts from 0 to {end} ms; shift or rescale"
-        )
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a batch did.
-
-    Attributes
-    ----------
-    said : (samples, classes)
-        First spike times in ms (inf: silent), or largest voltages.
-    hidden_spikes, silent_neurons, silent_labels, clipped : int
-        Spikes of the hidden layers; (sample, hidden neuron) pairs without any; samples whose label's output was
-        silent (what they teach is a policy, see `SilentPolicy`); spikes at which I - theta was below the floor.
-    voltages : bool
-        `said` holds largest voltages: more is better.
-    saturated : int
-        Adjoint variables that met the end of their register; the continuous engine has none.
-    most_spikes : int
-        Largest number of spikes of a layer in a sample: how much of a buffer was used.
-    """
-
-    said: Float64Array
-    hidden_spikes: int = 0
-    silent_neurons: int = 0
-    silent_labels: int = 0
-    clipped: int = 0
-    voltages: bool = False
-    saturated: int = 0
-    most_spikes: int = 0
-
-    def ties(self) -> NDArray[np.bool_]:
-        """Samples in which several outputs are first, or all are silent."""
-        return np.asarray((self.said == self._best()[:, None]).sum(axis=1) > 1)
-
-    def right(self, labels: NDArray[np.integer[Any]], ties_right: bool = False) -> NDArray[np.bool_]:
-        """Samples that are answered right; a tie is wrong unless `ties_right`, then one with the label is right."""
-        best = self.said[np.arange(len(labels)), labels] == self._best()
-        return np.asarray(best if ties_right else best & ~self.ties())
-
-    def _best(self) -> Float64Array:
-        return np.asarray(self.said.max(axis=1) if self.voltages else self.said.min(axis=1))
 
 
 class EventPropEngine:

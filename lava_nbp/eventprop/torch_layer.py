@@ -14,9 +14,10 @@ import torch
 
 from lava_nbp.checks import check_integer
 from lava_nbp.errors import InputError, unknown_name
-from lava_nbp.eventprop.engine import EventPropEngine, latency_trains
+from lava_nbp.eventprop.engine import EventPropEngine
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.trains import latency_trains
 
 Output = Literal["first_spikes", "max_voltages"]
 

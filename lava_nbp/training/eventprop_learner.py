@@ -12,12 +12,14 @@ import numpy as np
 from lava_nbp.data.latency_dataset import Encoding, LatencyDataset, LatencySplit, load_latency_dataset
 from lava_nbp.errors import ConfigError
 from lava_nbp.eventprop.clocked import ClockedEngine
-from lava_nbp.eventprop.engine import EventPropEngine, Result, SpikeTrains, join_trains, latency_trains
+from lava_nbp.eventprop.engine import EventPropEngine
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.fixed_point import MASTER_BITS, FixedPoint
 from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import SilentPolicy
+from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.setup import Setup
+from lava_nbp.eventprop.trains import SpikeTrains, join_trains, latency_trains
 from lava_nbp.target_names import CLOCKED_TARGETS
 from lava_nbp.training.config import EventPropExperiment
 from lava_nbp.training.learner import Arrays, Learner, Session

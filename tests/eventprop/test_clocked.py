@@ -8,12 +8,13 @@ import pytest
 
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked import ClockedEngine
-from lava_nbp.eventprop.engine import EventPropEngine, spike_trains
+from lava_nbp.eventprop.engine import EventPropEngine
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.fixed_point import FixedPoint
 from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import SilentPolicy
 from lava_nbp.eventprop.setup import Setup
+from lava_nbp.eventprop.trains import spike_trains
 
 P = NeuronParameters(20.0, 5.0)
 END = 48.0
@@ -201,7 +202,7 @@ def test_what_is_refused():
 def test_it_learns_yin_yang():
     """In integers throughout, a few epochs: far above chance (1/3), ties wrong."""
     from lava_nbp.data import generate_yinyang, value_latency
-    from lava_nbp.eventprop.engine import latency_trains
+    from lava_nbp.eventprop.trains import latency_trains
 
     samples, labels = generate_yinyang(1500, np.random.default_rng(0))
     trains = latency_trains(np.hstack([value_latency(samples, 0, 30), np.zeros((1500, 1))]), 60.0)

@@ -9,12 +9,12 @@ from clocked_loop import PartsLoop
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked import ClockedEngine
 from lava_nbp.eventprop.clocked_parts import LIFPart, Phases
-from lava_nbp.eventprop.engine import spike_trains
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.fixed_point import FixedPoint
 from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import SilentPolicy
 from lava_nbp.eventprop.setup import Setup
+from lava_nbp.eventprop.trains import spike_trains
 
 C = FixedPoint(NeuronParameters(), 1.0, 40.0)
 

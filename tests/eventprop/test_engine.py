@@ -7,11 +7,12 @@ from gradients import END, random_problem
 from lava_nbp.data import generate_yinyang, value_latency
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop import reference
-from lava_nbp.eventprop.engine import EventPropEngine, Result, latency_trains, spike_trains
+from lava_nbp.eventprop.engine import EventPropEngine
 from lava_nbp.eventprop.engine_kernels import softmax_by_peaks, ttfs_by_times
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import SilentPolicy
+from lava_nbp.eventprop.trains import latency_trains, spike_trains
 
 #: An integer ratio of 4 and of 2, equal, nearly equal, reversed, and neither.
 REGIMES = [(20.0, 5.0), (20.0, 10.0), (10.0, 10.0), (10.0, 10.01), (5.0, 12.0), (13.0, 6.0)]
@@ -263,15 +264,6 @@ def test_a_silent_label_is_taught_by_its_largest_voltage_if_asked():
     assert all(np.array_equal(a, b) for a, b in zip(with_label[0][1], with_label[1][1], strict=True))
 
 
-def test_ties_are_wrong_unless_asked():
-    said = np.array([[1.0, 2.0, 3.0], [2.0, 2.0, 3.0], [np.inf, 5.0, np.inf], [np.inf] * 3])
-    result, labels = Result(said), np.array([0, 1, 1, 2])
-    assert result.right(labels).tolist() == [True, False, True, False]
-    assert result.right(labels, ties_right=True).tolist() == [True, True, True, True]
-    voltages = Result(np.array([[0.1, 0.5], [0.5, 0.5]]), voltages=True)
-    assert voltages.right(np.array([1, 0])).tolist() == [True, False]
-
-
 def test_a_voltage_that_only_touches_the_threshold_is_counted():
     """w = 4 at tau_m = 2 tau_s: the maximum is theta; a hair above it I - theta is nearly 0."""
     trains = spike_trains([([0.0], [0])], 1, END)
@@ -288,49 +280,6 @@ def test_spike_buffers_do_not_overflow_silently():
     )
     with pytest.raises(InputError, match="layer 1 spikes more than 5 times in a sample; raise max_spikes"):
         engine.infer(spike_trains([([0.0], [0])], 1, END))
-
-
-@pytest.mark.parametrize(
-    ("times", "sources", "message"),
-    [
-        ([-0.1], [0], "sample 0: input spike at -0.1 ms, but the trial lasts from 0 to 60.0 ms"),
-        ([60.5], [0], "input spike at 60.5 ms"),
-        ([np.nan], [0], "input spike at nan ms"),
-        ([1.0], [2], r"sources must be integers in 0 .. 1"),
-        ([1.0], [0.5], "sources must be integers"),
-        ([1.0, 2.0], [0], "give one source per time"),
-    ],
-)
-def test_input_spikes_that_are_refused(times, sources, message):
-    with pytest.raises(InputError, match=message):
-        spike_trains([(times, sources)], 2, END)
-
-
-def test_latency_trains_by_hand():
-    trains = latency_trains([[3.0, np.inf, 1.0], [np.inf, np.inf, np.inf], [0.0, 0.0, 60.0]], END)
-    assert trains.times.tolist() == [1.0, 3.0, 0.0, 0.0, 60.0]
-    assert trains.sources.tolist() == [2, 0, 0, 1, 2]
-    assert trains.offsets.tolist() == [0, 2, 2, 5]
-    for bad in (-1.0, 61.0, np.nan, -np.inf):
-        with pytest.raises(InputError, match=f"input spike at {bad} ms, but the trial lasts"):
-            latency_trains([[0.0, bad]], END)
-    with pytest.raises(InputError, match=r"must be \(samples, n_in\)"):
-        latency_trains([0.0], END)
-
-
-def test_input_dropout():
-    trains = latency_trains(np.tile(np.arange(50.0), (40, 1)), END)
-    kept = trains.without_some(0.2, np.random.default_rng(0))
-    assert len(kept) == 40
-    assert 0.75 < len(kept.times) / len(trains.times) < 0.85
-    for k in range(40):
-        mine = slice(kept.offsets[k], kept.offsets[k + 1])
-        assert np.array_equal(kept.times[mine], kept.sources[mine])  # still its own spikes, in order
-        assert (np.diff(kept.times[mine]) > 0).all()
-    assert len(trains.without_some(1.0, np.random.default_rng(0)).times) == 0
-    assert np.array_equal(trains.without_some(0.0, np.random.default_rng(0)).times, trains.times)
-    with pytest.raises(InputError, match="share of spikes to leave out is 1.5"):
-        trains.without_some(1.5, np.random.default_rng(0))
 
 
 def test_it_learns_yin_yang():

@@ -11,13 +11,13 @@ from lava.proc.io.source import RingBuffer as Source
 import lava_nbp
 from lava_nbp.errors import InputError, RuntimeFailure, WeightError
 from lava_nbp.eventprop.clocked import ClockedEngine
-from lava_nbp.eventprop.engine import spike_trains
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.fixed_point import FixedPoint, shift
 from lava_nbp.eventprop.fixed_point import adjoint as adjoint_of
 from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import SilentPolicy
 from lava_nbp.eventprop.setup import Control, Setup
+from lava_nbp.eventprop.trains import spike_trains
 from lava_nbp.lava_eventprop import LavaEventProp
 from lava_nbp.lava_runtime import LavaRuntime
 from lava_nbp.processes import (

@@ -1,0 +1,52 @@
+"""What a network said to samples, and what was counted meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava_nbp.eventprop.equations import Float64Array
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a batch did.
+
+    Attributes
+    ----------
+    said : (samples, classes)
+        First spike times in ms (inf: silent), or largest voltages.
+    hidden_spikes, silent_neurons, silent_labels, clipped : int
+        Spikes of the hidden layers; (sample, hidden neuron) pairs without any; samples whose label's output was
+        silent (what they teach is a policy, see `SilentPolicy`); spikes at which I - theta was below the floor.
+    voltages : bool
+        `said` holds largest voltages: more is better.
+    saturated : int
+        Adjoint variables that met the end of their register; the continuous engine has none.
+    most_spikes : int
+        Largest number of spikes of a layer in a sample: how much of a buffer was used.
+    """
+
+    said: Float64Array
+    hidden_spikes: int = 0
+    silent_neurons: int = 0
+    silent_labels: int = 0
+    clipped: int = 0
+    voltages: bool = False
+    saturated: int = 0
+    most_spikes: int = 0
+
+    def ties(self) -> NDArray[np.bool_]:
+        """Samples in which several outputs are first, or all are silent."""
+        return np.asarray((self.said == self._best()[:, None]).sum(axis=1) > 1)
+
+    def right(self, labels: NDArray[np.integer[Any]], ties_right: bool = False) -> NDArray[np.bool_]:
+        """Samples that are answered right; a tie is wrong unless `ties_right`, then one with the label is right."""
+        best = self.said[np.arange(len(labels)), labels] == self._best()
+        return np.asarray(best if ties_right else best & ~self.ties())
+
+    def _best(self) -> Float64Array:
+        return np.asarray(self.said.max(axis=1) if self.voltages else self.said.min(axis=1))

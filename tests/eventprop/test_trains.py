@@ -1,0 +1,61 @@
+"""Input spikes: by hand, and what is refused."""
+
+import numpy as np
+import pytest
+
+from lava_nbp.errors import InputError
+from lava_nbp.eventprop.trains import join_trains, latency_trains, spike_trains
+
+END = 60.0
+
+
+@pytest.mark.parametrize(
+    ("times", "sources", "message"),
+    [
+        ([-0.1], [0], "sample 0: input spike at -0.1 ms, but the trial lasts from 0 to 60.0 ms"),
+        ([60.5], [0], "input spike at 60.5 ms"),
+        ([np.nan], [0], "input spike at nan ms"),
+        ([1.0], [2], r"sources must be integers in 0 .. 1"),
+        ([1.0], [0.5], "sources must be integers"),
+        ([1.0, 2.0], [0], "give one source per time"),
+    ],
+)
+def test_input_spikes_that_are_refused(times, sources, message):
+    with pytest.raises(InputError, match=message):
+        spike_trains([(times, sources)], 2, END)
+
+
+def test_latency_trains_by_hand():
+    trains = latency_trains([[3.0, np.inf, 1.0], [np.inf, np.inf, np.inf], [0.0, 0.0, 60.0]], END)
+    assert trains.times.tolist() == [1.0, 3.0, 0.0, 0.0, 60.0]
+    assert trains.sources.tolist() == [2, 0, 0, 1, 2]
+    assert trains.offsets.tolist() == [0, 2, 2, 5]
+    for bad in (-1.0, 61.0, np.nan, -np.inf):
+        with pytest.raises(InputError, match=f"input spike at {bad} ms, but the trial lasts"):
+            latency_trains([[0.0, bad]], END)
+    with pytest.raises(InputError, match=r"must be \(samples, n_in\)"):
+        latency_trains([0.0], END)
+
+
+def test_input_dropout():
+    trains = latency_trains(np.tile(np.arange(50.0), (40, 1)), END)
+    kept = trains.without_some(0.2, np.random.default_rng(0))
+    assert len(kept) == 40
+    assert 0.75 < len(kept.times) / len(trains.times) < 0.85
+    for k in range(40):
+        mine = slice(kept.offsets[k], kept.offsets[k + 1])
+        assert np.array_equal(kept.times[mine], kept.sources[mine])  # still its own spikes, in order
+        assert (np.diff(kept.times[mine]) > 0).all()
+    assert len(trains.without_some(1.0, np.random.default_rng(0)).times) == 0
+    assert np.array_equal(trains.without_some(0.0, np.random.default_rng(0)).times, trains.times)
+    with pytest.raises(InputError, match="share of spikes to leave out is 1.5"):
+        trains.without_some(1.5, np.random.default_rng(0))
+
+
+def test_joined_trains_by_hand():
+    parts = [latency_trains([[3.0, 1.0], [np.inf, np.inf]], END), latency_trains([[np.inf, 2.0]], END)]
+    joined = join_trains(parts)
+    assert joined.times.tolist() == [1.0, 3.0, 2.0]
+    assert joined.sources.tolist() == [1, 0, 1]
+    assert joined.offsets.tolist() == [0, 2, 2, 3]
+    assert len(join_trains([])) == 0
