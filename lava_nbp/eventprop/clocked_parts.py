@@ -285,16 +285,15 @@ class ReadoutPart(LIFPart):
     spiking = False
 
     def __init__(self, n: int, c: FixedPoint, layer: int = 0, allocate: Allocate = np.zeros) -> None:
-        super().__init__(n, c, layer=layer, allocate=allocate)
-        self.label = LabelPart(n, allocate)
+        self._impulse = allocate(check_integer(n, 1, None, "number of neurons"), np.int64)
+        self.label = LabelPart(allocate)
         self._tables = VoltageTables.of(c)
-        self._impulse = allocate(n, np.int64)
+        super().__init__(n, c, layer=layer, allocate=allocate)
 
     def _clear(self) -> None:
         super()._clear()
-        if hasattr(self, "label"):
-            self.label.clear()
-            self._impulse[...] = 0
+        self.label.clear()
+        self._impulse[...] = 0
 
     def judge(self, target: Any) -> Int64Array | None:
         """Take the target of the sample (n,) one-hot; largest voltages, in the phase in which they are known."""
@@ -312,9 +311,8 @@ class ReadoutPart(LIFPart):
 class LabelPart:
     """Holds the label of the sample at hand, which may arrive in any phase before outputs are judged."""
 
-    def __init__(self, n: int, allocate: Allocate = np.zeros) -> None:
+    def __init__(self, allocate: Allocate = np.zeros) -> None:
         self._label = allocate(1, np.int64)
-        self.n = n
         self.clear()
 
     @property
@@ -349,7 +347,7 @@ class TTFSPart:
         self, n: int, loss: TTFSLoss, c: FixedPoint, silent: SilentPolicy | None = None, allocate: Allocate = np.zeros
     ) -> None:
         self.n, self.c = check_integer(n, 1, None, "number of classes"), c
-        self.phases, self.label = Phases(c.steps, allocate), LabelPart(n, allocate)
+        self.phases, self.label = Phases(c.steps, allocate), LabelPart(allocate)
         self._tables = TTFSTables.of(loss, c)
         self._impulse = phantom_impulse((silent or SilentPolicy()).strength_of("phantom"), c)
         self.first = allocate(n, np.int64)
