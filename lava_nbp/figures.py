@@ -88,24 +88,24 @@ def _eventprop(state: Checkpoint, config: EventPropExperiment, folder: Path) -> 
     from lava_nbp.training.eventprop_learner import EventPropLearner, EventPropSession
 
     name = f"{config.data.name} {'-'.join(map(str, state.layers))}, {config.target}, seed {config.seed}"
-    with EventPropSession(EventPropLearner(config), state.chosen or state.weights) as session:
-        result = session.answers("test")
     continuous = EventPropLearner(config.model_copy(update={"target": "continuous"}))
     with EventPropSession(continuous, state.chosen or state.weights) as session:
         engine, trains = session.engine, session.trains("test")
-        weights = session.read_weights()
+        weights, result = session.read_weights(), session.answers("test")
+    if config.target != "continuous":
+        with EventPropSession(EventPropLearner(config), state.chosen or state.weights) as session:
+            result = session.answers("test")
     split = continuous.dataset.test
     labels = split.y
-    answers = (result.said.argmax if result.voltages else result.said.argmin)(axis=1)
     sample = int(np.argmax(result.right(labels)))
     paths = [
         plot.learning_curve(state.history, folder / "learning_curve.png", name, continuous.compared_by),
         plot.weight_histograms(weights, folder / "weights.png", name),
         plot.confusion_matrix(
-            answers, labels, continuous.dataset.classes, folder / "confusion_matrix.png", f"{name}: test set"
+            result.answers(), labels, continuous.dataset.classes, folder / "confusion_matrix.png", f"{name}: test set"
         ),
     ]
-    found, expected = _differences(engine, trains, labels, sample, config.seed)
+    found, expected = _differences(engine, trains, labels, sample)
     paths.append(
         eventprop_plot.gradient_check(found, expected, folder / "gradient_check.png", f"{name}: sample {sample}")
     )
@@ -119,9 +119,7 @@ def _eventprop(state: Checkpoint, config: EventPropExperiment, folder: Path) -> 
         points = points[np.hypot(*(points - 0.5).T) <= 0.5]
         grid = type(split)(np.hstack([points, 1 - points]), np.zeros(len(points), np.int64), split.encoding)
         mapped = engine.infer(latency_trains(grid.times(), config.encoding.end))
-        said = np.where(
-            mapped.ties(), -1, mapped.said.argmin(axis=1) if not mapped.voltages else mapped.said.argmax(axis=1)
-        )
+        said = np.where(mapped.ties(), -1, mapped.answers())
         wrong = split.values[~result.right(labels)][:, :2]
         paths.append(eventprop_plot.class_map(points, said, folder / "class_map.png", wrong, name))
         if isinstance(engine.loss, TTFSLoss):
@@ -133,7 +131,7 @@ def _eventprop(state: Checkpoint, config: EventPropExperiment, folder: Path) -> 
 
 
 def _differences(
-    engine: EventPropEngine, trains: SpikeTrains, labels: NDArray[np.int64], sample: int, seed: int
+    engine: EventPropEngine, trains: SpikeTrains, labels: NDArray[np.int64], sample: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Some of a sample's gradient, and central differences of its loss."""
     one = np.array([sample])

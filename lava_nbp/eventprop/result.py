@@ -43,6 +43,11 @@ class Result:
         """Samples in which several outputs are first, or all are silent."""
         return np.asarray((self.said == self._best()[:, None]).sum(axis=1) > 1)
 
+    def answers(self) -> NDArray[np.int64]:
+        """Class of the first spike, or of the largest voltage; of a tie the lowest."""
+        best: NDArray[np.int64] = (self.said.argmax if self.voltages else self.said.argmin)(axis=1)
+        return best
+
     def right(self, labels: NDArray[np.integer[Any]], ties_right: bool = False) -> NDArray[np.bool_]:
         """Samples that are answered right; a tie is wrong unless `ties_right`, then one with the label is right."""
         best = self.said[np.arange(len(labels)), labels] == self._best()
