@@ -42,6 +42,8 @@ class CircuitChoice(str, Enum):
 
     nbp = "nbp"
     guarded = "nbp-guarded"
+    chip = "nbp-chip"
+    chip_guarded = "nbp-chip-guarded"
     inference = "inference"
 
 

@@ -16,7 +16,7 @@ from lava_nbp.eventprop.fixed_point import FixedPoint
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.eventprop.setup import Setup
 from lava_nbp.eventprop.trains import SpikeTrains, latency_trains
-from lava_nbp.nbp.circuit import CIRCUITS
+from lava_nbp.nbp.circuit import CIRCUITS, training_circuit
 from lava_nbp.nbp.executor import one_hot
 from lava_nbp.training.checkpoint import Checkpoint
 from lava_nbp.training.config import EventPropExperiment, NBPExperiment
@@ -62,7 +62,8 @@ def _nbp(state: Checkpoint, config: NBPExperiment, folder: Path) -> list[Path]:
     # One sample without an error and one with: there the error phases have something to show.
     right = (outcome.spikes == one_hot(dataset.test.y, len(dataset.classes))).all(axis=1)
     shown = [int(np.argmax(right)), int(np.argmin(right))]
-    circuit_name = "nbp-guarded" if config.network.guarded else "nbp"
+    variant = {"guarded": config.network.guarded, "chip_order": config.network.chip_order}
+    circuit_name = training_circuit(n_in, n_hidden, n_out, **variant).name
     spikes = trace("spiking", dataset.test.x[shown], dataset.test.y[shown], weights, circuit_name)
     return [
         plot.raster(

@@ -113,7 +113,7 @@ class LavaExecutor(Executor):
 
     Parameters
     ----------
-    layers, weights, guarded
+    layers, weights, guarded, chip_order
         As for every `Executor`.
     target : {"lava", "lava-primitives"}
         One Lava process for the network, or a network of the library's parts.
@@ -130,6 +130,7 @@ class LavaExecutor(Executor):
         weights: Mapping[str, Any],
         *,
         guarded: bool = False,
+        chip_order: bool = False,
         target: str = "lava",
         granularity: Granularity | None = None,
         timeout: float | None = None,
@@ -138,7 +139,7 @@ class LavaExecutor(Executor):
         default: Granularity = "sample" if target == "lava" else "step"
         self._options: dict[str, Any] = {"granularity": granularity or default, "timeout": timeout, "target": target}
         self._inference: LavaSession | None = None
-        super().__init__(layers, weights, guarded=guarded)
+        super().__init__(layers, weights, guarded=guarded, chip_order=chip_order)
 
     def _set_up(self, weights: dict[str, Int16Array]) -> None:
         self._training = LavaSession(self.circuit, weights, **self._options)

@@ -10,9 +10,7 @@ from lava_nbp.nbp.executor import Executor
 from lava_nbp.target_names import LAVA_TARGETS, TARGETS
 
 
-def make_executor(
-    target: str, layers: tuple[int, int, int], weights: Mapping[str, Any], *, guarded: bool = False, **options: Any
-) -> Executor:
+def make_executor(target: str, layers: tuple[int, int, int], weights: Mapping[str, Any], **options: Any) -> Executor:
     """Make the executor of a target.
 
     Parameters
@@ -20,10 +18,10 @@ def make_executor(
     target : {"reference", "sample", "spiking", "lava", "lava-primitives"}
         Plain NumPy oracle; compiled per-sample form; compiled spikes; Lava's CPU simulator
         with one process for the network; the same with a network of the library's parts.
-    layers, weights, guarded
+    layers, weights
         As for `Executor`.
     **options
-        For "lava": `granularity` and `timeout`, for "lava-primitives": `timeout`; see `LavaExecutor`.
+        `guarded` and `chip_order`, as for `Executor`. For "lava": `granularity` and `timeout`, for "lava-primitives": `timeout`; see `LavaExecutor`.
 
     Raises
     ------
@@ -34,17 +32,17 @@ def make_executor(
     if target == "reference":
         from lava_nbp.nbp.reference import ReferenceExecutor
 
-        return ReferenceExecutor(layers, weights, guarded=guarded)
+        return ReferenceExecutor(layers, weights, **options)
     if target == "sample":
         from lava_nbp.nbp.sample_engine import SampleExecutor
 
-        return SampleExecutor(layers, weights, guarded=guarded)
+        return SampleExecutor(layers, weights, **options)
     if target == "spiking":
         from lava_nbp.nbp.spiking_engine import SpikingExecutor
 
-        return SpikingExecutor(layers, weights, guarded=guarded)
+        return SpikingExecutor(layers, weights, **options)
     if target in LAVA_TARGETS:
         from lava_nbp.lava_executor import LavaExecutor
 
-        return LavaExecutor(layers, weights, guarded=guarded, target=target, **options)
+        return LavaExecutor(layers, weights, target=target, **options)
     raise InputError(unknown_name("target", target, TARGETS))

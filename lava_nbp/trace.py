@@ -36,7 +36,7 @@ def trace(
         Integers in 0 .. n_out - 1.
     weights : mapping
         W1 (n_in, n_hidden), W2 (n_hidden, n_out).
-    circuit_name : {"nbp", "nbp-guarded", "inference"}
+    circuit_name : {"nbp", "nbp-guarded", "nbp-chip", "nbp-chip-guarded", "inference"}
         Training (12 phases), or inference alone (4 phases; labels are not used); see
         `lava_nbp.nbp.circuit.CIRCUITS`.
 
@@ -105,13 +105,14 @@ def _per_sample(target: str, circuit: Circuit, x: UInt8Array, t: UInt8Array, wei
     from lava_nbp.nbp import reference
 
     n_in, n_hidden, n_out = circuit.layers
-    executor = make_executor(target, (n_in, n_hidden, n_out), weights)
+    executor = make_executor(target, (n_in, n_hidden, n_out), weights, chip_order=circuit.chip_order)
     closed = ClosedLimits.of(executor.circuit)
     spikes = {p.name: np.zeros((len(x) * circuit.period + 1, p.size), np.uint8) for p in circuit.populations}
     for i in range(len(x)):
         w = executor.read_weights()
         if circuit.learning:
-            rows = reference.training_raster(circuit, reference.train_sample(w["W1"], w["W2"], x[i], t[i], closed))
+            values = reference.train_sample(w["W1"], w["W2"], x[i], t[i], closed, circuit.chip_order)
+            rows = reference.training_raster(circuit, values)
             executor.train(x[i : i + 1], t[i : i + 1])
         else:
             hidden, _ = reference.infer_sample(w["W1"], w["W2"], x[i])

@@ -17,7 +17,7 @@ def problem(n=6, seed=0):
     return x, labels, weights
 
 
-@pytest.mark.parametrize("circuit_name", ["nbp", "nbp-guarded", "inference"])
+@pytest.mark.parametrize("circuit_name", ["nbp", "nbp-guarded", "nbp-chip", "inference"])
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_target_gives_the_same_trace(target, circuit_name):
     x, labels, weights = problem()

@@ -180,6 +180,10 @@ class Circuit:
         Phases with r = 1. In a circuit with reward phases every projection learns.
     meanings : tuple of (int, str)
         What happens in a phase, for the table.
+    chip_order : bool
+        What spikes of a step are delivered with. False: with the weights as that step's learning
+        changed them. True: with those from before, as Loihi (deliver, then learn: Davies et al. 2018)
+        and Lava's LearningDense do.
 
     Raises
     ------
@@ -199,6 +203,7 @@ class Circuit:
     output_phase: int
     reward_phases: frozenset[int] = frozenset()
     meanings: tuple[tuple[int, str], ...] = ()
+    chip_order: bool = False
 
     def __post_init__(self) -> None:
         _check_populations(self)
@@ -563,7 +568,9 @@ def _check_layers(layers: tuple[int, ...]) -> None:
         _check_int(size, 1, NEURONS_PER_CHIP, what)
 
 
-def training_circuit(n_in: int, n_hidden: int, n_out: int, *, guarded: bool = False) -> Circuit:
+def training_circuit(
+    n_in: int, n_hidden: int, n_out: int, *, guarded: bool = False, chip_order: bool = False
+) -> Circuit:
     """Build the twelve-phase circuit that infers and learns: backpropagation of x - h1 - o by gated spikes.
 
     Populations: x input, h1 hidden, o output; the copies `_lo` and `_hi` fire
@@ -582,6 +589,9 @@ def training_circuit(n_in: int, n_hidden: int, n_out: int, *, guarded: bool = Fa
         swallows spikes of phase 10: with many active inputs (Fashion-MNIST) the circuit
         stops computing backpropagation. True inhibits with STRONG_INHIBIT, and h1 in
         phase 1 and o in phase 9 too, so that 41728 is needed.
+    chip_order : bool
+        See `Circuit`. With True the hidden error is that of the W2 before its update, as in
+        backpropagation on paper; with False that of the W2 just updated.
 
     Raises
     ------
@@ -658,7 +668,7 @@ def training_circuit(n_in: int, n_hidden: int, n_out: int, *, guarded: bool = Fa
         DenseProjection("W2_T_neg", "o_T", "h1_T", "W2", transposed=True, sign=-1),
     )
     return Circuit(
-        name="nbp-guarded" if guarded else "nbp",
+        name="nbp" + ("-chip" if chip_order else "") + ("-guarded" if guarded else ""),
         layers=layers,
         period=12,
         populations=tuple(populations),
@@ -681,6 +691,7 @@ def training_circuit(n_in: int, n_hidden: int, n_out: int, *, guarded: bool = Fa
             (10, "W2 -= where d_neg"),
             (11, "back-propagated error, negative part"),
         ),
+        chip_order=chip_order,
     )
 
 
@@ -719,5 +730,7 @@ def inference_circuit(n_in: int, n_hidden: int, n_out: int) -> Circuit:
 CIRCUITS: dict[str, Callable[[int, int, int], Circuit]] = {
     "nbp": training_circuit,
     "nbp-guarded": partial(training_circuit, guarded=True),
+    "nbp-chip": partial(training_circuit, chip_order=True),
+    "nbp-chip-guarded": partial(training_circuit, guarded=True, chip_order=True),
     "inference": inference_circuit,
 }

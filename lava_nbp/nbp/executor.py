@@ -108,8 +108,8 @@ class Executor(ABC):
         n_in, n_hidden, n_out.
     weights : mapping
         Initial "W1" (n_in, n_hidden) and "W2" (n_hidden, n_out): even integers in -254 .. 254.
-    guarded : bool
-        Which training circuit, see `training_circuit`; False is the paper's.
+    guarded, chip_order : bool
+        Which training circuit, see `training_circuit`; both False is the paper's as published.
 
     Raises
     ------
@@ -122,8 +122,15 @@ class Executor(ABC):
     #: Name of the executor in configurations and on the command line.
     target: str
 
-    def __init__(self, layers: tuple[int, int, int], weights: Mapping[str, Any], *, guarded: bool = False) -> None:
-        self.circuit: Circuit = training_circuit(*layers, guarded=guarded)
+    def __init__(
+        self,
+        layers: tuple[int, int, int],
+        weights: Mapping[str, Any],
+        *,
+        guarded: bool = False,
+        chip_order: bool = False,
+    ) -> None:
+        self.circuit: Circuit = training_circuit(*layers, guarded=guarded, chip_order=chip_order)
         self.layers = layers
         self.work = Work()
         self._set_up(self.check_weights(weights))

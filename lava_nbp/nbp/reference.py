@@ -9,7 +9,7 @@ With integers throughout (weight units)::
     e  = sign(W2 @ d) * box                        with the W2 just updated
     W1 = saturate(W1 + 2 * outer(x, e))
 
-This is what the twelve phases compute (Renner et al. 2024, Methods and
+In the chip's order (`Circuit.chip_order`) e is that of the W2 before its update. This is what the twelve phases compute (Renner et al. 2024, Methods and
 supplement); the spiking engine does it phase by phase.
 """
 
@@ -69,7 +69,9 @@ class SampleValues:
         return self.back_neg & self.box
 
 
-def train_sample(W1: Int16Array, W2: Int16Array, x: UInt8Array, t: UInt8Array, closed: ClosedLimits) -> SampleValues:
+def train_sample(
+    W1: Int16Array, W2: Int16Array, x: UInt8Array, t: UInt8Array, closed: ClosedLimits, chip_order: bool = False
+) -> SampleValues:
     """Compute one training sample: the forward pass, the backward pass, and the new weights.
 
     `closed` only serves to count the gate breaches that the circuit would have.
@@ -84,7 +86,7 @@ def train_sample(W1: Int16Array, W2: Int16Array, x: UInt8Array, t: UInt8Array, c
 
     W2_grown = _update(W2, h, d_pos, +STEP)
     W2_new = _update(W2_grown, h, d_neg, -STEP)
-    back = W2_new.astype(np.int64) @ (d_pos.astype(np.int64) - d_neg)
+    back = (W2 if chip_order else W2_new).astype(np.int64) @ (d_pos.astype(np.int64) - d_neg)
     box = h_lo & ~h_hi
     e_pos, e_neg = (back > 0) & box, (back < 0) & box
     W1_grown = _update(W1, xb, e_pos, +STEP)
@@ -93,11 +95,13 @@ def train_sample(W1: Int16Array, W2: Int16Array, x: UInt8Array, t: UInt8Array, c
     breaches = _out_of_range(a1) * 3 + _out_of_range(a2) * 3
     if not breaches:
         # The sums that reach closed populations, each with the weights as they then are; h1 and o have two copies.
-        breaches += 3 * _over(_sum(W1_grown, xb), closed.h1_phase9)
-        breaches += 3 * _over(_sum(W1_new, xb), closed.h1_phase13)
-        breaches += 3 * _over(_sum(W2_grown, h), closed.o_phase7)
+        W1_9, W1_13 = (W1, W1_grown) if chip_order else (W1_grown, W1_new)
+        W2_7, W2_11 = (W2, W2_grown) if chip_order else (W2_grown, W2_new)
+        breaches += 3 * _over(_sum(W1_9, xb), closed.h1_phase9)
+        breaches += 3 * _over(_sum(W1_13, xb), closed.h1_phase13)
+        breaches += 3 * _over(_sum(W2_7, h), closed.o_phase7)
         breaches += 3 * _over(_sum(W2_grown, e_pos), closed.o_phase9)
-        breaches += 3 * _over(_sum(W2_new, h), closed.o_phase11)
+        breaches += 3 * _over(_sum(W2_11, h), closed.o_phase11)
         breaches += 3 * _over(_sum(W2_new, e_neg), closed.o_phase13)
         breaches += _over(W2.astype(np.int64) @ o, closed.h1_T_phase5)
     n_d, n_e = int(d_pos.sum() + d_neg.sum()), int(e_pos.sum() + e_neg.sum())
@@ -152,7 +156,7 @@ class ReferenceExecutor(Executor):
         membrane = np.zeros((len(x), self.n_out), dtype=np.int32)
         closed = ClosedLimits.of(self.circuit)
         for i in range(len(x)):
-            values = train_sample(self._weights["W1"], self._weights["W2"], x[i], t[i], closed)
+            values = train_sample(self._weights["W1"], self._weights["W2"], x[i], t[i], closed, self.circuit.chip_order)
             self._weights = {"W1": values.W1, "W2": values.W2}
             spikes[i], membrane[i] = values.o, values.a2
             self.work.spikes += int(values.x.sum() + values.h.sum() + values.o.sum())

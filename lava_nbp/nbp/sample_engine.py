@@ -72,10 +72,10 @@ def _infer(x, W1, W2T, spikes, membrane):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _output_breaches(W2T, h, d, e, closed):  # type: ignore[no-untyped-def]
+def _output_breaches(W2T, h, d, e, closed, chip_order):  # type: ignore[no-untyped-def]
     """Spikes that closed o, o_lo and o_hi would fire; W2T is still that before the sample.
 
-    W2 has grown (d = 1) from phase 7 on and shrunk (d = -1) from phase 11 on.
+    W2 has grown (d = 1) from phase 7 on and shrunk (d = -1) from phase 11 on; in the chip's order a phase later.
     """
     count = 0
     for k in range(W2T.shape[0]):
@@ -84,9 +84,9 @@ def _output_breaches(W2T, h, d, e, closed):  # type: ignore[no-untyped-def]
         for j in range(row.shape[0]):
             grown = changed(row[j], -h[j] * _STEP * (d[k] == 1))
             new = changed(row[j], -h[j] * _STEP * d[k])
-            phase7 -= h[j] * grown
+            phase7 -= h[j] * (row[j] if chip_order else grown)
             phase9 += (e[j] == 1) * grown
-            phase11 -= h[j] * new
+            phase11 -= h[j] * (grown if chip_order else new)
             phase13 += (e[j] == -1) * new
         count += phase7 > closed.o_phase7
         count += phase9 > closed.o_phase9
@@ -96,16 +96,17 @@ def _output_breaches(W2T, h, d, e, closed):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _hidden_breaches(W1, rows, n, a1, e, closed):  # type: ignore[no-untyped-def]
+def _hidden_breaches(W1, rows, n, a1, e, closed, chip_order):  # type: ignore[no-untyped-def]
     """Spikes that closed h1, h1_lo and h1_hi would fire in phases 9 and 13; W1 is still that before the sample."""
     count = 0
     for j in range(W1.shape[1]):
         phase9 = phase13 = a1[j]  # what W1 x still is where nothing changes
         if e[j] and a1[j] + n * _STEP > min(closed.h1_phase9, closed.h1_phase13):
-            phase9 = phase13 = 0
+            grown = new = 0
             for k in range(n):
-                phase9 += changed(W1[rows[k], j], _STEP * (e[j] == 1))
-                phase13 += changed(W1[rows[k], j], _STEP * e[j])
+                grown += changed(W1[rows[k], j], _STEP * (e[j] == 1))
+                new += changed(W1[rows[k], j], _STEP * e[j])
+            phase9, phase13 = (a1[j], grown) if chip_order else (grown, new)
         count += phase9 > closed.h1_phase9
         count += phase13 > closed.h1_phase13
     return 3 * count
@@ -132,7 +133,7 @@ def _out_of_range(total):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _train(x, t, W1, W2T, spikes, membrane, work, closed):  # type: ignore[no-untyped-def]
+def _train(x, t, W1, W2T, spikes, membrane, work, closed, chip_order):  # type: ignore[no-untyped-def]
     h1_limit = min(closed.h1_phase9, closed.h1_phase13)
     o_limit = min(closed.o_phase7, closed.o_phase11)
     e_limit = min(closed.o_phase9, closed.o_phase13)
@@ -173,7 +174,7 @@ def _train(x, t, W1, W2T, spikes, membrane, work, closed):  # type: ignore[no-un
             n_d += grows or shrinks
             a2_max = max(a2_max, a2[k])
 
-        # Hidden error: sign(W2 d) times the box, with the W2 about to be written.
+        # Hidden error: sign(W2 d) times the box, with the W2 about to be written (chip's order: the W2 that is).
         n_e = 0
         e[:] = 0
         if n_d:
@@ -181,8 +182,9 @@ def _train(x, t, W1, W2T, spikes, membrane, work, closed):  # type: ignore[no-un
             for k in range(n_out):
                 if d[k]:
                     row = W2T[k]
+                    step = 0 if chip_order else _STEP * d[k]
                     for j in range(n_hidden):
-                        back[j] += d[k] * changed(row[j], -h[j] * _STEP * d[k])
+                        back[j] += d[k] * changed(row[j], -h[j] * step)
             for j in range(n_hidden):
                 if FIRE_LOW < a1[j] <= FIRE_HIGH:
                     e[j] = np.int8(back[j] > 0) - np.int8(back[j] < 0)
@@ -194,9 +196,9 @@ def _train(x, t, W1, W2T, spikes, membrane, work, closed):  # type: ignore[no-un
             work[BREACHES] += out_of_range
         else:
             if a2_max + n_h * _STEP > o_limit or n_e * _WMAX > e_limit:
-                work[BREACHES] += _output_breaches(W2T, h, d, e, closed)
+                work[BREACHES] += _output_breaches(W2T, h, d, e, closed, chip_order)
             if a1_max + n * _STEP > h1_limit:
-                work[BREACHES] += _hidden_breaches(W1, rows, n, a1, e, closed)
+                work[BREACHES] += _hidden_breaches(W1, rows, n, a1, e, closed, chip_order)
             if n_o * _WMAX > closed.h1_T_phase5:
                 work[BREACHES] += _backward_breaches(W2T, spikes[i], closed)
 
@@ -241,7 +243,8 @@ class SampleExecutor(Executor):
 
     def _train(self, x: UInt8Array, t: UInt8Array) -> Outcome:
         spikes, membrane = self._results(len(x))
-        _train(x, t, self._W1, self._W2T, spikes, membrane, self._counters, ClosedLimits.of(self.circuit))
+        closed, chip_order = ClosedLimits.of(self.circuit), self.circuit.chip_order
+        _train(x, t, self._W1, self._W2T, spikes, membrane, self._counters, closed, chip_order)
         self.work.take(self._counters)
         return Outcome(spikes, membrane)
 

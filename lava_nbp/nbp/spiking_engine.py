@@ -7,6 +7,8 @@ population (weight units; see `circuit` for the neuron model):
 2. **learn**  every plastic projection, each with weights of its own, where pre and post fired
    in this step: w += 4 r x0 y0 - 2 x0 y0, saturating;
 3. **send**   spikes arrive at t + 1 + delay; dense projections use the weights as just changed.
+
+A circuit in the chip's order (`Circuit.chip_order`) sends before it learns.
 """
 
 from __future__ import annotations
@@ -49,6 +51,7 @@ class Tables(NamedTuple):
     scheduled: NDArray[np.bool_]  #: (period, P)
     reward: NDArray[np.int64]  #: (period,) the third factor r
     learning: bool
+    chip_order: bool  #: send, then learn
     fixed_first: NDArray[np.int64]  #: (P + 1,) first fixed connection by presynaptic population
     fixed_post: NDArray[np.int64]
     fixed_weight: NDArray[np.int32]
@@ -178,11 +181,13 @@ def _step(c, s):  # type: ignore[no-untyped-def]
     phase = now % c.reward.shape[0]
     slots = s.arriving.shape[0]
     _fire(c, s, now % slots, phase)
-    if c.learning:
+    if c.learning and not c.chip_order:
         _learn(c, s, c.reward[phase])
     for p in range(s.n_fired.shape[0]):
         if s.n_fired[p]:
             _send(c, s, now + 1, p)
+    if c.learning and c.chip_order:
+        _learn(c, s, c.reward[phase])
     s.step[0] = now + 1
 
 
@@ -261,6 +266,7 @@ def compile_circuit(circuit: Circuit) -> Tables:
         scheduled=np.array([[k in circuit.reduced(p.name) for p in circuit.populations] for k in range(period)]),
         reward=integers(circuit.reward(k) for k in range(period)),
         learning=circuit.learning,
+        chip_order=circuit.chip_order,
         fixed_first=bounds([c.pre for c in fixed]),
         fixed_post=integers(index[c.post] for c in fixed),
         fixed_weight=np.array([c.weight for c in fixed], dtype=np.int32),

@@ -200,6 +200,8 @@ class HebbianSynapses:
         Makes arrays of zeros; with shared memory, parent and child see the same state.
     storage : mapping, optional
         Arrays that hold the projections' weights, by name, instead of new ones.
+    chip_order : bool
+        False: learn, then send. True: send with the weights as they are, then learn.
 
     Raises
     ------
@@ -217,8 +219,9 @@ class HebbianSynapses:
         name: str = "W",
         allocate: Allocate = np.zeros,
         storage: Mapping[str, Int16Array] | None = None,
+        chip_order: bool = False,
     ) -> None:
-        self.name, self.rule = name, rule
+        self.name, self.rule, self.chip_order = name, rule, chip_order
         shape = np.shape(weights)
         if len(shape) != 2 or 0 in shape:
             raise InputError(f"{name} has shape {shape}, but must be a matrix (pre, post) with at least one synapse")
@@ -305,17 +308,19 @@ class HebbianSynapses:
         return self._sums[post]
 
     def step(self, spikes: Mapping[str, NDArray[np.bool_]], r: int = 0) -> None:
-        """Take this step's spikes of all `populations`, and the third factor: learn, then send."""
+        """Take this step's spikes of all `populations`, and the third factor: learn and send."""
         active = {name: np.flatnonzero(s) for name, s in spikes.items()}
         coefficients = self.rule.coefficients(r) if self.rule is not None else None
         self.reset()
         for m in self.mirrors:
             W, rows = self.projections[m.name], active[m.pre]
-            if coefficients is not None:
+            if coefficients is not None and not self.chip_order:
                 self.counters[UPDATES] += _learn(W, rows, active[m.post], coefficients)
             if len(rows):
                 self._sums[m.post] += np.add.reduce(W[rows], axis=0, dtype=np.int32)
                 self.counters[EVENTS] += len(rows) * W.shape[1]
+            if coefficients is not None and self.chip_order:
+                self.counters[UPDATES] += _learn(W, rows, active[m.post], coefficients)
 
 
 def _learn(

@@ -27,7 +27,8 @@ class HebbianDense(LibraryProcess):
 
         r = sum of third weights * third_in
         w = saturate(w + dw(x0, y0, r), -254 .. 254)      dw: a `ThreeFactorRule`
-        a_out[t + 1] = sum of w * x0                      with the weights just changed
+        a_out[t + 1] = sum of w * x0                      with the weights just changed, or, in
+                                                          the chip's order, as they were
 
     It sends before it receives, so that neurons and synapses may form rings. Weights
     are 8-bit mixed-sign: even integers. Source: Renner et al. 2024, Methods.
@@ -48,6 +49,8 @@ class HebbianDense(LibraryProcess):
         Of the Process and of the matrix.
     storage : mapping, optional
         Arrays, shared with children, that hold the weights by projection instead of new ones.
+    chip_order : bool
+        False: learn, then send. True: send, then learn, as Loihi and Lava's LearningDense do.
 
     Ports
     -----
@@ -103,6 +106,7 @@ class HebbianDense(LibraryProcess):
         mirrors: Sequence[Mirror] = (),
         name: str | None = None,
         storage: Mapping[str, Any] | None = None,
+        chip_order: bool = False,
     ) -> None:
         parsed = ThreeFactorRule(rule) if isinstance(rule, str) else rule
         factors = tuple(third) if parsed is not None and parsed.needs_third_factor else ()
@@ -110,7 +114,9 @@ class HebbianDense(LibraryProcess):
             raise InputError(f"third is {third!r}, but must be integers, one per entry of third_in")
         if parsed is not None and parsed.needs_third_factor and not factors:
             raise InputError(f"rule {parsed.dw!r} uses r, but third is empty; give an integer per entry of third_in")
-        self.synapses = synapses = HebbianSynapses(weights, mirrors, parsed, name or "W", shared_zeros, storage)
+        self.synapses = synapses = HebbianSynapses(
+            weights, mirrors, parsed, name or "W", shared_zeros, storage, chip_order
+        )
         super().__init__(synapses=synapses, third=factors, name=name)
         for population in synapses.populations:
             setattr(self, f"{population}_in", InPort(shape=(synapses.sizes[population],)))

@@ -300,6 +300,7 @@ class SubNBPNetworkFixed(AbstractSubProcessModel):  # type: ignore[misc]
                 mirrors=plastic.mirrors,
                 name=name,
                 storage=proc.engine.projections,
+                chip_order=circuit.chip_order,
             )
             setattr(self, f"part_{name}", dense)
             for end in dense.synapses.populations:

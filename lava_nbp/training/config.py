@@ -63,6 +63,8 @@ class NetworkConfig(_Section):
     initial_output_mean: Real = Field(default=0.0, ge=-PLASTIC_WEIGHT_MAX, le=PLASTIC_WEIGHT_MAX)
     #: Stronger and further inhibition than the paper's, see `lava_nbp.nbp.circuit.training_circuit`.
     guarded: bool = False
+    #: Spikes are delivered before that step's learning, as the chip does it; see `lava_nbp.nbp.circuit.Circuit`.
+    chip_order: bool = False
     #: .npz file with W1 and W2 to start from, instead of drawing them.
     weights: str | None = None
 

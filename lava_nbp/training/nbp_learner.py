@@ -44,7 +44,8 @@ class NBPLearner(Learner):
         self.dataset = load_run_data(config)
         self._sizes = (self.dataset.n_in, config.network.n_hidden, len(self.dataset.classes))
         self.layers = self._sizes
-        self.circuit = training_circuit(*self._sizes, guarded=config.network.guarded)
+        self._variant = {"guarded": config.network.guarded, "chip_order": config.network.chip_order}
+        self.circuit = training_circuit(*self._sizes, **self._variant)
         self.n_train, self.n_validation = len(self.dataset.train), len(self.dataset.validation)
 
     def notes(self) -> list[str]:
@@ -68,8 +69,7 @@ class NBPLearner(Learner):
         options: dict[str, Any] = self.config.lava.model_dump() if self.config.target in LAVA_TARGETS else {}
         if self.config.target == "lava-primitives":
             del options["granularity"]
-        guarded = self.config.network.guarded
-        return _NBPSession(self, make_executor(self.config.target, self._sizes, weights, guarded=guarded, **options))
+        return _NBPSession(self, make_executor(self.config.target, self._sizes, weights, **self._variant, **options))
 
     def sums(self, history: list[dict[str, Any]]) -> dict[str, Any]:
         """Gate breaches of all epochs."""

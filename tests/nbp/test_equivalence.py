@@ -52,15 +52,16 @@ def assert_same(one, other):
         assert np.array_equal(one[key], other[key]), key
 
 
-@given(problems(), st.booleans())
-@settings(max_examples=60, deadline=None)
-def test_reference_sample_and_spiking_agree(problem, guarded):
+@given(problems(), st.booleans(), st.booleans())
+@settings(max_examples=80, deadline=None)
+def test_reference_sample_and_spiking_agree(problem, guarded, chip_order):
     layers, weights, x, _, targets = problem
-    reference, work = run("reference", layers, weights, x, targets, guarded=guarded)
-    sample, sample_work = run("sample", layers, weights, x, targets, guarded=guarded)
+    variant = {"guarded": guarded, "chip_order": chip_order}
+    reference, work = run("reference", layers, weights, x, targets, **variant)
+    sample, sample_work = run("sample", layers, weights, x, targets, **variant)
     assert_same(reference, sample)
     assert work == sample_work
-    spiking, spiking_work = run("spiking", layers, weights, x, targets, guarded=guarded)
+    spiking, spiking_work = run("spiking", layers, weights, x, targets, **variant)
     # The per-sample forms see a breach no later than it happens.
     assert (spiking_work.gate_breaches == 0) == (work.gate_breaches == 0)
     if work.gate_breaches == 0:
@@ -76,12 +77,12 @@ def test_where_no_breach_is_possible_none_happens(problem):
     assert work.gate_breaches == 0
 
 
-@given(problems(largest=120))
+@given(problems(largest=120), st.booleans())
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-def test_every_spike_and_every_matrix_agree_with_the_independent_simulator(problem):
+def test_every_spike_and_every_matrix_agree_with_the_independent_simulator(problem, chip_order):
     _, weights, x, labels, _ = problem
-    spikes, matrices = simulate(x[:8], labels[:8], weights["W1"], weights["W2"])
-    found = trace("spiking", x[:8], labels[:8], weights)
+    spikes, matrices = simulate(x[:8], labels[:8], weights["W1"], weights["W2"], chip_order)
+    found = trace("spiking", x[:8], labels[:8], weights, "nbp-chip" if chip_order else "nbp")
     # Breaches included: the engine is a simulator of the circuit, not of what it is meant to do.
     for name, rows in spikes.items():
         assert np.array_equal(found[f"spikes/{name}"], rows), name

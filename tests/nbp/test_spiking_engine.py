@@ -171,3 +171,16 @@ def test_wrong_weights_change_nothing(weights, message):
     with pytest.raises(WeightError, match=message):
         executor.write_weights(weights)
     assert np.array_equal(executor.read_weights()["W1"], W1)
+
+
+def test_the_chips_order_takes_the_hidden_error_from_the_weights_before_their_update():
+    """W2 d is (-2, 254) before the update and (0, 254) after it: only with the first does unit 0 lose weight."""
+    weights = {"W1": np.full((5, 2), 200), "W2": np.array([[-2], [254]])}
+    x, t = np.ones((1, 5), np.uint8), np.ones((1, 1), np.uint8)
+    changes = {}
+    for chip_order in (False, True):
+        e = SpikingEngine(training_circuit(5, 2, 1, chip_order=chip_order), weights)
+        e.run(x, t)
+        changes[chip_order] = (e.read_weights()["W1"] - 200)[0].tolist()
+        assert e.read_weights()["W2"].tolist() == [[0], [254]]
+    assert changes == {False: [0, 2], True: [-2, 2]}

@@ -51,12 +51,12 @@ def compare(circuit, weights, x, targets):
         session.close()
 
 
-@pytest.mark.parametrize("guarded", [False, True])
+@pytest.mark.parametrize("variant", [{}, {"guarded": True}, {"chip_order": True}])
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_every_population_in_every_step(seed, guarded):
+def test_every_population_in_every_step(seed, variant):
     layers = [LAYERS, (5, 17, 3), (30, 6, 8)][seed]
     weights, x, _, targets = problem(seed, layers)
-    engine, processes = compare(training_circuit(*layers, guarded=guarded), weights, x, targets)
+    engine, processes = compare(training_circuit(*layers, **variant), weights, x, targets)
     assert engine.counters[2] > 0
     assert processes == 15  # 12 parts, source, sink and raster
 

@@ -46,7 +46,7 @@ PLASTIC = {
 }  # fmt: skip
 
 
-def simulate(x, labels, W1, W2):
+def simulate(x, labels, W1, W2, chip_order=False):
     """Run the samples; return spikes {population: (12 n + 1, size)} and weights {name: (pre, post)}."""
     (n_in, n_hid), n_out = W1.shape, W2.shape[1]
     sizes = {}
@@ -60,6 +60,7 @@ def simulate(x, labels, W1, W2):
         "W2_T": W2.T.copy(), "W2_T_neg": -W2.T.copy(),
     }  # fmt: skip
     weights = {k: v.astype(int) for k, v in weights.items()}
+    delivering = weights
     fixed = []
     for line in FIXED.replace("\n", ";").split(";"):
         if line.strip():
@@ -80,7 +81,7 @@ def simulate(x, labels, W1, W2):
                 total[post] += spikes[pre][step - 1 - delay] @ w
         for name, (pre, post) in PLASTIC.items():
             if step >= 1:
-                total[post] += spikes[pre][step - 1] @ weights[name]
+                total[post] += spikes[pre][step - 1] @ delivering[name]
         if step == 0:
             total["g00"] += 9280
         sample, phase = divmod(step, 12)
@@ -96,6 +97,7 @@ def simulate(x, labels, W1, W2):
             spikes[p][step] = fire
             assert len(fire) == n
         r = int(phase in (6, 8))
+        delivering = {name: w.copy() for name, w in weights.items()} if chip_order else weights
         for name, (pre, post) in PLASTIC.items():
             both = np.outer(spikes[pre][step], spikes[post][step])
             weights[name] = np.clip(weights[name] + 4 * r * both - 2 * both, -254, 254)
