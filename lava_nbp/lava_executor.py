@@ -15,6 +15,7 @@ from lava_nbp.nbp.clock import Granularity
 from lava_nbp.nbp.executor import Executor, Outcome, UInt8Array
 from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.processes import NBPNetwork, SampleSink, SampleSource
+from lava_nbp.target_names import STEP_TARGETS
 
 #: Samples per run of the Lava runtime; between runs new ones are loaded.
 _CAPACITY = 500
@@ -37,8 +38,8 @@ class LavaSession:
         Also keep every spike, see `SampleSink.raster`; then all samples must fit `capacity`.
     capacity : int
         Samples per run of the runtime.
-    target : {"lava", "lava-primitives"}
-        Which models run; "lava-primitives" needs granularity "step".
+    target : {"lava", "lava-primitives", "lava-stock"}
+        Which models run; all but "lava" need granularity "step".
     """
 
     def __init__(
@@ -115,11 +116,10 @@ class LavaExecutor(Executor):
     ----------
     layers, weights, guarded, chip_order
         As for every `Executor`.
-    target : {"lava", "lava-primitives"}
-        One Lava process for the network, or a network of the library's parts.
+    target : {"lava", "lava-primitives", "lava-stock"}
+        One Lava process for the network, a network of the library's parts, or of Lava's stock processes.
     granularity : {"step", "sample"}, optional
-        What one Lava step is. Default: "sample", and "step" for "lava-primitives", which has
-        no other.
+        What one Lava step is. Default: "sample", and "step" for the targets that have no other.
     timeout : float, optional
         Longest time in seconds for one run of up to 500 samples.
     """
@@ -136,44 +136,58 @@ class LavaExecutor(Executor):
         timeout: float | None = None,
     ) -> None:
         self.target = target
-        default: Granularity = "sample" if target == "lava" else "step"
+        default: Granularity = "step" if target in STEP_TARGETS else "sample"
         self._options: dict[str, Any] = {"granularity": granularity or default, "timeout": timeout, "target": target}
+        self._training: LavaSession | None = None
         self._inference: LavaSession | None = None
         super().__init__(layers, weights, guarded=guarded, chip_order=chip_order)
 
     def _set_up(self, weights: dict[str, Int16Array]) -> None:
-        self._training = LavaSession(self.circuit, weights, **self._options)
+        self._weights = weights
 
     def _write_weights(self, weights: dict[str, Int16Array]) -> None:
-        self._training.network.write_weights(weights)
+        self._weights = weights
+        if self._training is not None:
+            self._training.network.write_weights(weights)
 
     def read_weights(self) -> dict[str, Int16Array]:
         """Copies of W1 and W2."""
-        return self._training.network.read_weights()
+        if self._training is not None:
+            self._weights = self._training.network.read_weights()
+        return {name: w.copy() for name, w in self._weights.items()}
 
     def reset(self) -> None:
         """Forget spikes under way and start the chain anew."""
-        self._training.reset()
+        if self._training is not None:
+            self._training.reset()
 
     def _train(self, x: UInt8Array, t: UInt8Array) -> Outcome:
-        outcome = self._training.run(x, t)
-        self.work.take(self._training.network.counters)
+        session = self._start_training()
+        outcome = session.run(x, t)
+        self.work.take(session.network.counters)
         return outcome
 
     def _infer(self, x: UInt8Array) -> Outcome:
+        weights = self.read_weights()
         if self._inference is None:
-            self._inference = LavaSession(inference_circuit(*self.layers), self.read_weights(), **self._options)
-        self._inference.network.write_weights(self.read_weights())
+            self._inference = LavaSession(inference_circuit(*self.layers), weights, **self._options)
+        self._inference.network.write_weights(weights)
         self._inference.reset()
         return self._inference.run(x)
+
+    def _start_training(self) -> LavaSession:
+        """The training network; made when it is first needed, because an executor may only infer."""
+        if self._training is None:
+            self._training = LavaSession(self.circuit, self._weights, **self._options)
+        return self._training
 
     @property
     def processes(self) -> int:
         """Operating-system processes that run the models of the training network, source and sink included."""
-        return self._training.runtime.processes
+        return self._start_training().runtime.processes
 
     def close(self) -> None:
         """Stop both Lava runtimes."""
-        self._training.close()
-        if self._inference is not None:
-            self._inference.close()
+        for session in (self._training, self._inference):
+            if session is not None:
+                session.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import inspect
 import sys
 from typing import Any
@@ -42,7 +44,7 @@ class TargetRunConfig(Loihi2SimCfg):  # type: ignore[misc]
     ----------
     target : str
         "lava": one model per Process. "lava-primitives": Processes that have a hierarchical
-        model are built from their parts.
+        model are built from their parts. "lava-stock": from Lava's stock Processes.
     watched : bool
         True: `Process.run` of the library's Processes uses the runtime that never hangs.
     """
@@ -59,12 +61,20 @@ class TargetRunConfig(Loihi2SimCfg):  # type: ignore[misc]
         leaves = [model for model in proc_models if not issubclass(model, AbstractSubProcessModel)]
         whole = [model for model in proc_models if issubclass(model, AbstractSubProcessModel)]
         if _own(process):
-            return whole[0] if whole and self.target == "lava-primitives" else super().select(process, leaves)
+            built = [model for model in whole if self.target in model.targets]
+            if built:
+                return built[0]
+            if whole and self.target not in ("lava", "lava-primitives"):
+                raise InputError(
+                    f"{type(process).__name__} has no model for the target {self.target!r}; "
+                    f"use one of {', '.join(LAVA_TARGETS[:2])}"
+                )
+            return super().select(process, leaves)
         return super().select(process, proc_models)
 
 
 class _OwnModels(dict):  # type: ignore[type-arg]
-    """Finds the models of the library's Processes in their own module.
+    """Finds the models of the library's Processes in their own module, and of stock ones beside it.
 
     Lava asks here first. Its own search executes every file of the folder once per file
     of the folder, for every Process: seconds for a network of a dozen.
@@ -75,13 +85,24 @@ class _OwnModels(dict):  # type: ignore[type-arg]
         self._run_config = run_config
 
     def __contains__(self, process: object) -> bool:
-        return _own(process)
+        return bool(_models(process)) if isinstance(process, AbstractProcess) else False
 
     def __getitem__(self, process: AbstractProcess) -> Any:
-        module = sys.modules[type(process).__module__]
-        classes: list[Any] = [cls for cls in vars(module).values() if inspect.isclass(cls)]
-        models = [c for c in classes if issubclass(c, AbstractProcessModel) and c.implements_process is type(process)]
-        return self._run_config.select(process, models)
+        return self._run_config.select(process, _models(process))
+
+
+def _models(process: AbstractProcess) -> list[Any]:
+    """Models in the module of one of the library's Processes, or in models.py beside that of one of Lava's."""
+    name = type(process).__module__
+    if not _own(process):
+        if not name.startswith("lava.proc.") or not name.endswith(".process"):
+            return []
+        name = name.removesuffix("process") + "models"
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    module = sys.modules.get(name)
+    classes: list[Any] = [cls for cls in vars(module).values() if inspect.isclass(cls)] if module else []
+    return [c for c in classes if issubclass(c, AbstractProcessModel) and c.implements_process is type(process)]
 
 
 def _own(process: object) -> bool:

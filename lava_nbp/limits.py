@@ -45,3 +45,9 @@ REFRACTORY_MAX = 63
 NEURONS_PER_CHIP = 1_048_576
 #: Synapses of one Loihi 2 chip [L2].
 SYNAPSES_PER_CHIP = 120_000_000
+
+#: Decays that forget everything in a step, in units of 1/4096. The current has an offset of 1 (ds_offset), so
+#: 4095 is all of it; the voltage has none [LV, LIF].
+CURRENT_DECAY_ALL, VOLTAGE_DECAY_ALL = 4095, 4096
+#: Width of a pre- or postsynaptic trace of the learning engine, unsigned [D18].
+TRACE_BITS = 7

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 #: nBP: all give the same bits.
-Target = Literal["reference", "sample", "spiking", "lava", "lava-primitives"]
+Target = Literal["reference", "sample", "spiking", "lava", "lava-primitives", "lava-stock"]
 TARGETS: tuple[str, ...] = get_args(Target)
 #: EventProp: continuous time, or fixed steps and integers; of the latter all give the same bits.
 EventPropTarget = Literal["continuous", "clocked", "lava", "lava-primitives"]
 EVENTPROP_TARGETS: tuple[str, ...] = get_args(EventPropTarget)
 CLOCKED_TARGETS = ("clocked", "lava", "lava-primitives")
 #: Those that Lava runs.
-LAVA_TARGETS = ("lava", "lava-primitives")
+LAVA_TARGETS = ("lava", "lava-primitives", "lava-stock")
+#: Those that learn in the chip's order only, see `lava_nbp.nbp.circuit.Circuit`.
+CHIP_ORDER_TARGETS = ("lava-stock",)
+#: Those of Lava in which a Lava step is a step of the circuit.
+STEP_TARGETS = ("lava-primitives", "lava-stock")

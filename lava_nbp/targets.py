@@ -15,13 +15,15 @@ def make_executor(target: str, layers: tuple[int, int, int], weights: Mapping[st
 
     Parameters
     ----------
-    target : {"reference", "sample", "spiking", "lava", "lava-primitives"}
+    target : {"reference", "sample", "spiking", "lava", "lava-primitives", "lava-stock"}
         Plain NumPy oracle; compiled per-sample form; compiled spikes; Lava's CPU simulator
-        with one process for the network; the same with a network of the library's parts.
+        with one process for the network; the same with a network of the library's parts; the
+        same with Lava's stock processes.
     layers, weights
         As for `Executor`.
     **options
-        `guarded` and `chip_order`, as for `Executor`. For "lava": `granularity` and `timeout`, for "lava-primitives": `timeout`; see `LavaExecutor`.
+        `guarded` and `chip_order`, as for `Executor`. For "lava" `granularity` and `timeout`, for the
+        others that Lava runs `timeout`; see `LavaExecutor`.
 
     Raises
     ------

@@ -9,8 +9,9 @@ With integers throughout (weight units)::
     e  = sign(W2 @ d) * box                        with the W2 just updated
     W1 = saturate(W1 + 2 * outer(x, e))
 
-In the chip's order (`Circuit.chip_order`) e is that of the W2 before its update. This is what the twelve phases compute (Renner et al. 2024, Methods and
-supplement); the spiking engine does it phase by phase.
+This is what the twelve phases compute (Renner et al. 2024, Methods and
+supplement); the spiking engine does it phase by phase. In the chip's order
+(`Circuit.chip_order`) e is that of the W2 before its update.
 """
 
 from __future__ import annotations

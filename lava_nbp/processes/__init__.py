@@ -6,8 +6,8 @@ and their imports of compiled code stand inside functions.
 
 Parts for networks of your own: `SynfireChain` (the clock), `GatedLIF`,
 `RelayMemory`, `SurrogateReLU`, `ErrorNeurons` (populations), `HebbianDense`
-(plastic synapses), `SpikeRaster` (to see what fires). The whole circuit of the
-paper: `NBPNetwork`, with `SampleSource` and `SampleSink`.
+(plastic synapses), `PlasticLIF` (the neuron behind those of Lava), `SpikeRaster`
+(to see what fires). The whole circuit of the paper: `NBPNetwork`, with `SampleSource` and `SampleSink`.
 
 EventProp: `EventPropInput`, `EventPropLIF`, `MirroredDense`, and `TTFSLoss` or
 `EventPropReadout`, all driven by a `SynfireChain`; the whole of it: `EventPropNetwork`, with
@@ -26,6 +26,7 @@ from lava_nbp.processes.hebbian_dense import HebbianDense
 from lava_nbp.processes.latency_source import LatencySource
 from lava_nbp.processes.mirrored_dense import MirroredDense
 from lava_nbp.processes.nbp_network import NBPNetwork
+from lava_nbp.processes.plastic_lif import PlasticLIF
 from lava_nbp.processes.relay_memory import RelayMemory
 from lava_nbp.processes.sample_sink import SampleSink
 from lava_nbp.processes.sample_source import SampleSource
@@ -49,6 +50,7 @@ __all__ = [
     "MirroredDense",
     "NBPNetwork",
     "Neurons",
+    "PlasticLIF",
     "RelayMemory",
     "SampleSink",
     "SampleSource",

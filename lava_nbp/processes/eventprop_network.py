@@ -244,6 +244,8 @@ class PyEventPropNetwork(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ig
 class SubEventPropNetwork(AbstractSubProcessModel):  # type: ignore[misc]
     """Hierarchical model: layers and synapses as Processes of their own; the weights live in the network's memory."""
 
+    targets = ("lava-primitives",)
+
     def __init__(self, proc: EventPropNetwork) -> None:
         engine, setup, c = proc.engine, proc.setup, proc.setup.c
         if proc.granularity != "step":

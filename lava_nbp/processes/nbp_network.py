@@ -16,7 +16,9 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.errors import InputError
 from lava_nbp.gated_process import GatedProcess
+from lava_nbp.lava_stock import StockNetwork
 from lava_nbp.library_process import LibraryProcess
+from lava_nbp.loihi.lowering import SIMULATED_RULE, NeuronGroup, lower
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.clock import Granularity, check_granularity
 from lava_nbp.nbp.executor import BREACHES
@@ -34,6 +36,7 @@ from lava_nbp.ports import InPort, OutPort, SharedVar
 from lava_nbp.processes.error_neurons import ErrorNeurons
 from lava_nbp.processes.gated_lif import GatedLIF
 from lava_nbp.processes.hebbian_dense import HebbianDense
+from lava_nbp.processes.plastic_lif import PlasticLIF
 from lava_nbp.processes.relay_memory import RelayMemory
 from lava_nbp.processes.spike_raster import SpikeRaster
 from lava_nbp.processes.surrogate_relu import SurrogateReLU
@@ -54,10 +57,12 @@ class NBPNetwork(LibraryProcess):
     Neuron model, learning rule and sources: see `lava_nbp.nbp.circuit` and
     `lava_nbp.nbp.rule` (Renner et al. 2024, Methods).
 
-    Two models, chosen by the run configuration (`lava_nbp.run_config`): one Lava process
-    that runs the compiled spiking engine (target "lava"), or a network of this library's
-    parts, made by walking the circuit (target "lava-primitives", granularity "step" only).
-    Every spike and weight is the same.
+    Three models, chosen by the run configuration (`lava_nbp.run_config`): one Lava process
+    that runs the compiled spiking engine (target "lava"); a network of this library's
+    parts, made by walking the circuit (target "lava-primitives", granularity "step" only); or the
+    lowered circuit (`lava_nbp.loihi.lowering`), made of Lava's stock processes and `PlasticLIF`
+    (target "lava-stock", granularity "step", circuits in the chip's order). Every spike and
+    weight is the same.
 
     Parameters
     ----------
@@ -81,7 +86,8 @@ class NBPNetwork(LibraryProcess):
         "sample": spikes of o in phase 4, the network's answer.
     a_out : (n_out,) int32, weight units
         Pre-activation of o in phase 4 (its summed input without the gate); in
-        granularity "step" zero in all other phases.
+        granularity "step" zero in all other phases (target "lava-stock": whatever dense
+        input there is).
     raster_out : (rows, neurons) 0 or 1
         Spikes of every neuron, a row per circuit step (1 or `period` rows), population
         after population as in `circuit.populations`; see `split`. Costs nothing
@@ -93,7 +99,7 @@ class NBPNetwork(LibraryProcess):
         `get` and `set` work at any time between runs, move the whole matrix at once and
         set every copy of it; `read_weights` and `write_weights` do so for both.
     gate_breaches : (1,) int64
-        Spikes outside the schedule so far; see `Circuit.breach_bounds`. Read-only.
+        Spikes outside the schedule so far; see `Circuit.breach_bounds`. Read-only; stock processes count nothing.
 
     Raises
     ------
@@ -134,6 +140,8 @@ class NBPNetwork(LibraryProcess):
 
         self.engine = SpikingEngine(circuit, weights, allocate=shared_zeros)
         self.granularity = granularity
+        #: The lowered network, once it is built for the target "lava-stock".
+        self.stock: StockNetwork | None = None
         super().__init__(engine=self.engine, granularity=granularity, name=name)
         n_in, n_out = circuit.layers[0], circuit.layers[-1]
         rows = 1 if granularity == "step" else circuit.period
@@ -148,9 +156,9 @@ class NBPNetwork(LibraryProcess):
 
     def _matrix_var(self, matrix: str) -> SharedVar:
         def write(value: Any) -> None:
-            self.engine.write_weights({**self.engine.read_weights(), matrix: value})
+            self.write_weights({**self.read_weights(), matrix: value})
 
-        return SharedVar(lambda: self.engine.read_weights()[matrix], write)
+        return SharedVar(lambda: self.read_weights()[matrix], write)
 
     @property
     def parts(self) -> tuple[Any, ...]:
@@ -160,8 +168,8 @@ class NBPNetwork(LibraryProcess):
     @property
     def counters(self) -> Any:
         """Spikes, synaptic events, updates and gate breaches so far."""
-        counted = [np.array(self.engine.counters), *(part.counters for part in self.parts)]
-        return np.sum(counted, axis=0)
+        parts = [part for part in self.parts if isinstance(part, LibraryProcess)]
+        return np.sum([np.array(self.engine.counters), *(part.counters for part in parts)], axis=0)
 
     @property
     def circuit(self) -> Circuit:
@@ -170,11 +178,19 @@ class NBPNetwork(LibraryProcess):
 
     def read_weights(self) -> dict[str, Any]:
         """Copies of W1 and W2 as the running model holds them; call it between runs."""
+        self._fetch()
         return self.engine.read_weights()
 
     def read_projections(self) -> dict[str, Any]:
         """Copies of every dense projection's own weights, (pre, post), by name; call it between runs."""
+        self._fetch()
         return {name: w.copy() for name, w in self.engine.projections.items()}
+
+    def _fetch(self) -> None:
+        """Take over the weights that stock processes hold in memory of their own."""
+        if self.stock is not None and self.stock.running:
+            for name, held in self.stock.read().items():
+                self.engine.projections[name][...] = held
 
     def write_weights(self, weights: Mapping[str, Any]) -> None:
         """Set W1, W2 and all their copies in the running model; call it between runs.
@@ -185,10 +201,16 @@ class NBPNetwork(LibraryProcess):
             As for the constructor; nothing is changed then.
         """
         self.engine.write_weights(weights)
+        if self.stock is not None and self.stock.running:
+            self.stock.write(self.engine.projections)
 
     def reset(self) -> None:
         """Forget spikes under way: the next step is phase 0 again. Call it between runs; the weights stay."""
         self.engine.reset()
+        if self.stock is not None:
+            if self.stock.running:
+                self.stock.reset()
+            return
         for part in self.parts:
             part.reset()
 
@@ -255,13 +277,11 @@ class SubNBPNetworkFixed(AbstractSubProcessModel):  # type: ignore[misc]
     written as with the other model.
     """
 
+    targets = ("lava-primitives",)
+
     def __init__(self, proc: NBPNetwork) -> None:
         circuit = proc.circuit
-        if proc.granularity != "step":
-            raise InputError(
-                f"target lava-primitives runs one circuit step per Lava step, but granularity is "
-                f"{proc.granularity!r}; make the NBPNetwork with granularity='step'"
-            )
+        _check_steps(proc, "lava-primitives")
         check_chain_delays(circuit)
         self.part_chain = SynfireChain(circuit.period, autostart=True, name="chain")
         #: Spike output of every population.
@@ -317,6 +337,63 @@ class SubNBPNetworkFixed(AbstractSubProcessModel):  # type: ignore[misc]
         for name, port in self.spikes.items():
             port.connect(getattr(self.part_raster, f"{name}_in"))
         self.part_raster.raster_out.connect(proc.raster_out)
+
+
+@implements(proc=NBPNetwork, protocol=LoihiProtocol)
+@tag("fixed_pt", "bit_accurate_loihi")
+class SubNBPNetworkStock(AbstractSubProcessModel):  # type: ignore[misc]
+    """Hierarchical model: the lowered circuit as Lava's stock processes, and `PlasticLIF` behind plastic synapses."""
+
+    targets = ("lava-stock",)
+
+    def __init__(self, proc: NBPNetwork) -> None:
+        _check_steps(proc, "lava-stock")
+        proc.stock = stock = StockNetwork(lower(proc.circuit), proc.engine.projections, _make_plastic, SIMULATED_RULE)
+        for name, process in stock.processes.items():
+            setattr(self, f"part_{name}", process)
+        for port, source in zip((proc.x_in, proc.t_in), proc.circuit.sources, strict=False):
+            port.connect(stock.inputs[source.name].s_in)
+        output = proc.circuit.output
+        stock.groups[output].s_out.connect(proc.s_out)
+        for d in stock.lowered.dense:
+            if d.post == output:
+                stock.dense[d.name].a_out.connect(proc.a_out)
+        if proc.raster_out.out_connections:
+            self._connect_raster(proc, stock)
+
+    def _connect_raster(self, proc: NBPNetwork, stock: StockNetwork) -> None:
+        shapes: dict[str, tuple[int, ...]] = {}
+        for p in proc.circuit.populations:
+            name = "chain" if p.name in proc.circuit.chain else p.name
+            if name in shapes and next(reversed(shapes)) != name:
+                raise InputError(
+                    f"circuit {proc.circuit.name!r}: population {p.name!r} is a gating neuron apart from the others; "
+                    f"list them one after the other to record a raster"
+                )
+            shapes[name] = (stock.lowered.by_name[name].size,)
+        self.part_raster = SpikeRaster(shapes, name="raster")
+        for name in shapes:
+            stock.groups[name].s_out.connect(getattr(self.part_raster, f"{name}_in"))
+        self.part_raster.raster_out.connect(proc.raster_out)
+
+
+def _check_steps(proc: NBPNetwork, target: str) -> None:
+    if proc.granularity != "step":
+        raise InputError(
+            f"target {target} runs one circuit step per Lava step, but granularity is "
+            f"{proc.granularity!r}; make the NBPNetwork with granularity='step'"
+        )
+
+
+def _make_plastic(group: NeuronGroup) -> PlasticLIF:
+    return PlasticLIF(
+        (group.size,),
+        vth=group.vth,
+        bias_mant=group.bias_mant,
+        bias_exp=group.bias_exp,
+        refractory=group.refractory,
+        name=group.name,
+    )
 
 
 def _make(circuit: Circuit, part: Part) -> GatedProcess:

@@ -16,7 +16,7 @@ from lava_nbp.eventprop.fixed_point import ADJOINT_BITS, COEFFICIENT_BITS, THETA
 from lava_nbp.eventprop.policies import SilentName
 from lava_nbp.limits import NEURONS_PER_CHIP, PLASTIC_WEIGHT_MAX, WEIGHT_STEP
 from lava_nbp.nbp.rule import INITIAL_WEIGHT_MAX
-from lava_nbp.target_names import EventPropTarget, Target
+from lava_nbp.target_names import CHIP_ORDER_TARGETS, EventPropTarget, Target
 
 
 def _whole_number_as_float(value: Any) -> Any:
@@ -70,7 +70,7 @@ class NetworkConfig(_Section):
 
 
 class LavaConfig(_Section):
-    """[lava]: for the targets "lava" and "lava-primitives", whose granularity is always "step"."""
+    """[lava]: for the targets "lava", and those whose granularity is always "step"."""
 
     granularity: Literal["step", "sample"] = "sample"
     timeout: Real | None = Field(default=None, gt=0)
@@ -101,6 +101,15 @@ class NBPExperiment(Experiment):
     target: Target = "sample"
     data: DataConfig
     network: NetworkConfig
+
+    @model_validator(mode="after")
+    def _chip_order(self) -> NBPExperiment:
+        if self.target in CHIP_ORDER_TARGETS and not self.network.chip_order:
+            raise ValueError(
+                f"target {self.target!r} delivers spikes before it learns, as the chip does, but "
+                f"network.chip_order is false; set network.chip_order = true"
+            )
+        return self
 
 
 class LatencyDataConfig(_AnyDataConfig):

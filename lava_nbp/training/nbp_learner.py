@@ -15,14 +15,14 @@ from lava_nbp.files import read_npz
 from lava_nbp.nbp.circuit import training_circuit
 from lava_nbp.nbp.executor import Executor, check_network_weights, one_hot
 from lava_nbp.nbp.rule import initial_weights
-from lava_nbp.target_names import LAVA_TARGETS
+from lava_nbp.target_names import LAVA_TARGETS, STEP_TARGETS
 from lava_nbp.targets import make_executor
 from lava_nbp.training.config import NBPExperiment
 from lava_nbp.training.learner import Arrays, Learner, Session
 from lava_nbp.training.metrics import accuracy
 
 #: Samples per call of an executor: a call cannot be interrupted, and progress is shown between calls.
-_CHUNK = {"reference": 100, "sample": 5000, "spiking": 500, "lava": 500, "lava-primitives": 20}
+_CHUNK = {"reference": 100, "sample": 5000, "spiking": 500, "lava": 500, "lava-primitives": 20, "lava-stock": 10}
 
 
 class NBPLearner(Learner):
@@ -67,7 +67,7 @@ class NBPLearner(Learner):
     def open(self, weights: Arrays, memory: Arrays) -> Session:
         """Make the executor of the target; nBP remembers nothing beside the weights."""
         options: dict[str, Any] = self.config.lava.model_dump() if self.config.target in LAVA_TARGETS else {}
-        if self.config.target == "lava-primitives":
+        if self.config.target in STEP_TARGETS:
             del options["granularity"]
         return _NBPSession(self, make_executor(self.config.target, self._sizes, weights, **self._variant, **options))
 

@@ -61,6 +61,7 @@ MADE = {
     "RelayMemory": lambda: processes.RelayMemory((2,)),
     "SampleSink": lambda: processes.SampleSink(circuit=_network().circuit, capacity=1),
     "SampleSource": lambda: processes.SampleSource(circuit=_network().circuit, capacity=1),
+    "PlasticLIF": lambda: processes.PlasticLIF((2,), vth=1024),
     "SpikeRaster": lambda: processes.SpikeRaster({"p": (2,)}),
     "SurrogateReLU": lambda: processes.SurrogateReLU((2,), n_gates=2, separate=True, readout=0),
     "SynfireChain": lambda: processes.SynfireChain(1),

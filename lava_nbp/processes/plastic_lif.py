@@ -1,0 +1,169 @@
+"""The neuron behind plastic synapses: a LIF that tells them of its spikes and of the third factor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from lava_nbp.checks import check_integer
+from lava_nbp.fixed_point import saturate_state, wrap_state
+from lava_nbp.library_process import LibraryProcess
+from lava_nbp.limits import (
+    ALIGNMENT_BITS,
+    BIAS_EXPONENT_MAX,
+    BIAS_MANTISSA_BITS,
+    REFRACTORY_MAX,
+    STATE_BITS,
+    THRESHOLD_BITS,
+    TRACE_BITS,
+)
+from lava_nbp.ports import InPort, OutPort, SharedVar
+from lava_nbp.shared_array import shared_zeros
+
+
+class PlasticLIF(LibraryProcess):
+    """Memoryless CUBA-LIF neurons with the ports that Lava's `LearningDense` learns from.
+
+    Equation, in register units::
+
+        u[t] = wrap24(64 * a_in[t])
+        v[t] = saturate24(u[t] + bias_mant * 2**bias_exp)
+        s[t] = v[t] > 64 * vth  and no spike in the last refractory - 1 steps;  v = 0 after a spike
+        y3[t] = a_third_factor_in[t]                 (0 .. 127; y1 = y2 = 0)
+
+    Lava's own `LearningLIF` never sends its traces on the CPU simulator; this Process has the same
+    learning ports and sends them in every step. Source: Renner et al. 2024, Methods.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the population.
+    vth : int
+        Threshold, 0 .. 2**17 - 1; the register holds 64 times it.
+    bias_mant, bias_exp : int
+        Bias in register units is bias_mant * 2**bias_exp: 13 bits with sign, and 0 .. 7.
+    refractory : int
+        Steps from a spike to the next possible one, 1 .. 63.
+
+    Ports
+    -----
+    a_in : shape, int32, weight units
+        Weighted input that acts in the step it arrives in, as with Lava's LIF.
+    a_third_factor_in : shape, int32
+        Third factor of this step.
+    s_out : shape, int32 0 or 1
+        Spikes of this step.
+    s_out_bap, s_out_y1, s_out_y2, s_out_y3 : shape
+        The same spikes, and the traces: connect `s_in_bap`, `s_in_y1`, ... of a `LearningDense`.
+
+    Vars
+    ----
+    u, v : shape, 24 bits, register units (64 times weight units)
+        Synaptic current and membrane voltage of the last step; read-only.
+
+    Raises
+    ------
+    InputError
+        For a parameter out of its range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lava.proc.io.sink import RingBuffer as Sink
+    >>> from lava.proc.io.source import RingBuffer as Source
+    >>> from lava_nbp.lava_runtime import LavaRuntime
+    >>> a, third = Source(data=np.array([[900, 1100, 1100, 1100]])), Source(data=np.array([[0, 0, 1, 1]]))
+    >>> neuron, sink, y3 = PlasticLIF((1,), vth=1024, refractory=2), *(Sink(shape=(1,), buffer=4) for _ in "ab")
+    >>> a.s_out.connect(neuron.a_in)
+    >>> third.s_out.connect(neuron.a_third_factor_in)
+    >>> neuron.s_out.connect(sink.a_in)
+    >>> neuron.s_out_y3.connect(y3.a_in)
+    >>> with LavaRuntime(neuron) as runtime:
+    ...     runtime.run(4)
+    ...     print(sink.data.get().astype(int), y3.data.get().astype(int))  # step 3 is refractory
+    [[0 1 0 1]] [[0 0 1 1]]
+    """
+
+    def __init__(
+        self,
+        shape: Any,
+        *,
+        vth: int,
+        bias_mant: int = 0,
+        bias_exp: int = 0,
+        refractory: int = 1,
+        name: str | None = None,
+    ) -> None:
+        what, half = f"PlasticLIF {name!r}" if name else "PlasticLIF", 1 << (BIAS_MANTISSA_BITS - 1)
+        self.registers = {
+            "vth": check_integer(vth, 0, (1 << THRESHOLD_BITS) - 1, f"{what}: vth"),
+            "bias_mant": check_integer(bias_mant, -half, half - 1, f"{what}: bias_mant"),
+            "bias_exp": check_integer(bias_exp, 0, BIAS_EXPONENT_MAX, f"{what}: bias_exp"),
+            "refractory": check_integer(refractory, 1, REFRACTORY_MAX, f"{what}: refractory"),
+        }
+        #: u, v, and steps until the neuron may fire again.
+        self.state = shared_zeros((3, *shape), np.int64)
+        super().__init__(shape=tuple(shape), registers=self.registers, state=self.state, name=name)
+        self.a_in = InPort(shape=shape)
+        self.a_third_factor_in = InPort(shape=shape)
+        self.s_out = OutPort(shape=shape)
+        self.s_out_bap = OutPort(shape=shape)
+        self.s_out_y1 = OutPort(shape=shape)
+        self.s_out_y2 = OutPort(shape=shape)
+        self.s_out_y3 = OutPort(shape=shape)
+        self.u = SharedVar(lambda: self.state[0])
+        self.v = SharedVar(lambda: self.state[1])
+
+    def reset(self) -> None:
+        """Forget the last spikes. Call it between runs."""
+        self.state[...] = 0
+
+
+@implements(proc=PlasticLIF, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt", "bit_accurate_loihi")
+class PyPlasticLIF(PyLoihiProcessModel):  # type: ignore[misc]
+    """Fixed-point CPU model, with the chip's wrap, saturation and refractory period."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=STATE_BITS)
+    a_third_factor_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=TRACE_BITS)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=1)
+    s_out_bap: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=1)
+    s_out_y1: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=TRACE_BITS)
+    s_out_y2: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=TRACE_BITS)
+    s_out_y3: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=TRACE_BITS)
+    u: Any = LavaPyType(np.ndarray, np.int64, precision=STATE_BITS)
+    v: Any = LavaPyType(np.ndarray, np.int64, precision=STATE_BITS)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.registers: dict[str, int] = proc_params["registers"]
+        self.state = proc_params["state"]
+
+    def start(self) -> None:
+        """Let the Vars be the memory that is shared with the parent, then serve the runtime."""
+        self.u, self.v = self.state[0], self.state[1]
+        super().start()
+
+    def run_spk(self) -> None:
+        """One step: input, spikes, and what the synapses learn from."""
+        r, (u, v, silent) = self.registers, self.state
+        u[...] = wrap_state(self.a_in.recv().astype(np.int64) << ALIGNMENT_BITS)
+        third = np.clip(self.a_third_factor_in.recv(), 0, (1 << TRACE_BITS) - 1)
+        v[...] = saturate_state(u + (r["bias_mant"] << r["bias_exp"]))
+        fired = (v > (r["vth"] << ALIGNMENT_BITS)) & (silent == 0)
+        silent[...] = np.where(fired, r["refractory"] - 1, np.maximum(silent - 1, 0))
+        v[fired] = 0
+        spikes, none = fired.astype(np.int32), np.zeros(v.shape, np.int32)
+        for port, value in (
+            (self.s_out, spikes), (self.s_out_bap, spikes),
+            (self.s_out_y1, none), (self.s_out_y2, none), (self.s_out_y3, third.astype(np.int32)),
+        ):  # fmt: skip
+            port.send(value)
