@@ -1,4 +1,4 @@
-"""The command line: train, evaluate, trace, bench, circuit, plot."""
+"""The command line: train, evaluate, trace, bench, circuit, plan, plot, doctor."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 
 from lava_nbp.errors import InputError, LavaNBPError, unknown_name
+from lava_nbp.limits import BOARDS
 from lava_nbp.target_names import EVENTPROP_TARGETS, TARGETS
 from lava_nbp.training.loop import Progress
 
@@ -225,6 +226,50 @@ def circuit(
             print(f"  {bound}")
     else:
         print("\nNo weights can breach a gate in a network of this size.")
+
+
+@app.command()
+def plan(
+    config: Annotated[
+        Path, typer.Argument(help="Experiment, a TOML file like run_configs/mnist.toml.", show_default=False)
+    ],
+    chip: Annotated[str, typer.Option(help=f"Chip or board: {', '.join(BOARDS)}.")] = "loihi1",
+    placement: Annotated[
+        str, typer.Option(help="paper: spread as its authors did; packed: on few cores; auto: the first that fits.")
+    ] = "auto",
+    inference: Annotated[bool, typer.Option("--inference", help="Plan the network that only infers.")] = False,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key; repeatable.")
+    ] = None,
+    picture: Annotated[Path, typer.Option(help="File to draw the core map to.")] = Path("plan.png"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and draw nothing.")] = False,
+) -> None:
+    """Plan a network on a chip: cores, resources, what does not fit, and what would make it fit."""
+    from lava_nbp.loihi.plan import cures, make_plan
+    from lava_nbp.nbp.circuit import inference_circuit, training_circuit
+    from lava_nbp.training import load_config
+    from lava_nbp.training.config import NBPExperiment
+    from lava_nbp.training.nbp_learner import layers_of
+
+    experiment = load_config(config, settings or [])
+    if not isinstance(experiment, NBPExperiment):
+        raise InputError(
+            f"{config} is an experiment of {experiment.algorithm}, which has no lowering to the chip yet; "
+            f"plan one of nbp, like run_configs/mnist.toml"
+        )
+    layers = layers_of(experiment)
+    circuit = inference_circuit(*layers) if inference else training_circuit(*layers, guarded=experiment.network.guarded)
+    made = make_plan(circuit, chip, placement)
+    would = cures(made)
+    if as_json:
+        _out.print_json(json.dumps({**made.as_dict(), "cures": would}))
+        return
+    from lava_nbp.plan_report import core_map, print_plan
+
+    print_plan(_out, made, would)
+    _out.print(f"core map: {escape(str(core_map(made, picture)))}")
+    if circuit.learning and not experiment.network.chip_order:
+        _out.print("note: the chip delivers spikes before it learns; network.chip_order = true trains the same way")
 
 
 @app.command()

@@ -104,6 +104,31 @@ def load_dataset(
     )
 
 
+#: Sizes and numbers of classes of data sets that are always the same, so that they need not be read.
+_KNOWN = {"digits": (8, 8, 10), "mnist": (28, 28, 10), "fashion_mnist": (28, 28, 10)}
+
+
+def input_and_classes(
+    name: str, *, path: str | None = None, margin: int = 0, side: int | None = None
+) -> tuple[int, int]:
+    """Numbers of inputs and of classes that a data set gives, without reading it if that can be known.
+
+    Raises
+    ------
+    DataError, InputError
+        As `load_dataset`.
+    """
+    if name in _KNOWN:
+        height, width, classes = _KNOWN[name]
+        shown = np.zeros((1, height, width), dtype=np.uint8)
+    else:
+        images = _load_images(name, root=None, path=path, download=False, verify=False)
+        shown, classes = images.train_images[:1], len(images.classes)
+    cropped = crop(shown, margin)
+    shown = cropped if side is None else down_sample(cropped, side)
+    return shown.shape[1] * shown.shape[2], classes
+
+
 @dataclass(frozen=True)
 class ImageSplit:
     """Images (n, height, width) and labels y (n,)."""

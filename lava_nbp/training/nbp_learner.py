@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lava_nbp.data import Dataset, load_dataset
+from lava_nbp.data.dataset import input_and_classes
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.files import read_npz
 from lava_nbp.nbp.circuit import training_circuit
@@ -113,6 +114,19 @@ class _NBPSession(Session):
 
     def close(self) -> None:
         self._executor.close()
+
+
+def layers_of(config: NBPExperiment) -> tuple[int, int, int]:
+    """Layer sizes of an experiment's network, without its data where that can be known.
+
+    Raises
+    ------
+    DataError, InputError
+        See `load_dataset`.
+    """
+    d = config.data
+    n_in, n_out = input_and_classes(d.name, path=d.path, margin=d.crop, side=d.side)
+    return n_in, config.network.n_hidden, n_out
 
 
 def load_run_data(config: NBPExperiment) -> Dataset:

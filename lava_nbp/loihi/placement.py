@@ -1,0 +1,130 @@
+"""Which neuron goes on which core: as the paper's authors did it, or on as few cores as hold the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from lava_nbp.limits import AXON_ENTRY_BITS, NEURON_STATE_BITS, Chip
+from lava_nbp.loihi.lowering import CHAIN, Lowered
+from lava_nbp.loihi.resources import (
+    Bundle,
+    Int64Array,
+    Placement,
+    Slice,
+    bundles,
+    limits_of,
+    list_bits,
+    usage,
+)
+
+#: The authors' ranges of cores, as published with the paper's code (lanl/spikingBackprop, network_parameters): the
+#: first core, and over how many a population is spread. They begin at core 2; here that is core 0.
+_PLASTIC_RANGE, _OTHER_RANGE, _CHAIN_CORE = (0, 78), (14, 79), 38
+
+
+def paper_placement(lowered: Lowered) -> Placement:
+    """Spread every population evenly over the range of cores that the authors gave its kind.
+
+    ceil(N / cores of the range) neurons per core: 6 of each large population of 400-400-10, on 81 cores in
+    all. Spreading costs cores and saves time: a step takes as long as its slowest core.
+    """
+    found = {}
+    for g in lowered.groups:
+        if g.name == CHAIN:
+            found[g.name] = (Slice(_CHAIN_CORE, 0, g.size),)
+            continue
+        first, n_cores = _PLASTIC_RANGE if g.feeds_learning else _OTHER_RANGE
+        found[g.name] = _spread(g.size, first, n_cores)
+    return found
+
+
+def packed_placement(lowered: Lowered, chip: Chip) -> Placement:
+    """Cut every group into as few slices as cores can hold one by one, and put them on few cores.
+
+    What a slice needs follows from how many slices every group has: a neuron needs an axon per slice that it
+    reaches, and a slice a list per neuron that reaches it. So the groups are cut first, until every slice
+    fits a core of its own; then the slices go, the most demanding first, each to the first core with room.
+    A slice that no cut makes fit, because a single neuron has too many lists, gets a core all the same:
+    `fits` tells.
+    """
+    found = list(bundles(lowered))
+    limits = limits_of(chip)
+    parts = {g.name: 1 for g in lowered.groups}
+    size = {g.name: g.size for g in lowered.groups}
+    while True:
+        needs = {name: _need(name, -(-size[name] // parts[name]), found, parts, chip) for name in parts}
+        over = [
+            name
+            for name, need in needs.items()
+            if parts[name] < size[name] and any(need[r] > limit for r, limit in limits.items())
+        ]
+        if not over:
+            break
+        for name in over:
+            # In proportion to what is missing, so that few rounds are needed.
+            factor = max(need / limits[r] for r, need in needs[name].items() if r in limits)
+            parts[name] = min(size[name], max(parts[name] + 1, int(parts[name] * min(factor, 2))))
+    return _first_fit(size, parts, needs, limits)
+
+
+def _need(name: str, n: int, found: list[Bundle], parts: Mapping[str, int], chip: Chip) -> dict[str, int]:
+    """What a slice of n neurons of a group needs at most, if every group has so many parts."""
+    inputs = outputs = memory = 0
+    for b in found:
+        if b.post == name:
+            lists = len(b.senders) if b.to_all else n
+            inputs += lists
+            memory += lists * list_bits(n if b.to_all else 1, b.delayed)
+        if b.pre == name:
+            outputs += min(n, len(b.senders)) * (parts[b.post] if b.to_all else 1)
+    need = {"neurons": n, "input_axons": inputs, "output_axons": outputs, "synapse_memory": memory}
+    if chip.core_memory is not None:
+        need["core_memory"] = memory + n * NEURON_STATE_BITS + (inputs + outputs) * AXON_ENTRY_BITS
+    return need
+
+
+def _first_fit(
+    size: Mapping[str, int], parts: Mapping[str, int], needs: Mapping[str, dict[str, int]], limits: Mapping[str, int]
+) -> Placement:
+    names = list(limits)
+    cap = np.array([limits[r] for r in names], dtype=np.int64)
+    cores: list[Int64Array] = []
+    placed: dict[str, list[Slice]] = {name: [] for name in parts}
+    share = {name: max(needs[name][r] / limits[r] for r in names) for name in parts}
+    for name in sorted(parts, key=lambda g: -share[g]):
+        need, per_core = np.array([needs[name][r] for r in names], dtype=np.int64), -(-size[name] // parts[name])
+        first, core = 0, 0  # room only shrinks while slices of one group are placed: no core is asked twice
+        while first < size[name]:
+            while core < len(cores) and not (cores[core] + need <= cap).all():
+                core += 1
+            if core == len(cores):
+                cores.append(np.zeros(len(names), dtype=np.int64))
+            cores[core] = cores[core] + need
+            n = min(per_core, size[name] - first)
+            placed[name].append(Slice(core, first, n))
+            first += n
+            if not (cores[core] <= cap).all():
+                core += 1  # does not fit anywhere: it has a core of its own
+    return {name: tuple(slices) for name, slices in placed.items()}
+
+
+def fits(lowered: Lowered, placement: Placement, chip: Chip, n_cores: int) -> bool:
+    """Whether no resource of any core is over its limit, and no core is beyond the last."""
+    if cores_of(placement).max() >= n_cores:
+        return False
+    used, limits = usage(lowered, placement, chip, n_cores), limits_of(chip)
+    return all((used[name] <= limits[name]).all() for name in limits)
+
+
+def cores_of(placement: Placement) -> Int64Array:
+    """Cores in use, ascending."""
+    return np.unique([s.core for slices in placement.values() for s in slices]).astype(np.int64)
+
+
+def _spread(size: int, first: int, n_cores: int) -> tuple[Slice, ...]:
+    per_core = -(-size // n_cores)
+    return tuple(
+        Slice(first + k, k * per_core, min(per_core, size - k * per_core)) for k in range(-(-size // per_core))
+    )

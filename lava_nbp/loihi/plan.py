@@ -1,0 +1,228 @@
+"""The plan of a network on a board: what goes where, what is used of every resource, and what does not fit."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+from lava_nbp.errors import CircuitError, InputError, unknown_name
+from lava_nbp.limits import BOARDS, NEURONS_PER_CHIP, Board
+from lava_nbp.loihi.estimate import Estimate, estimate
+from lava_nbp.loihi.lowering import Lowered, lower
+from lava_nbp.loihi.placement import cores_of, fits, packed_placement, paper_placement
+from lava_nbp.loihi.resources import (
+    Int64Array,
+    Placement,
+    bundles,
+    limits_of,
+    list_bits,
+    usage,
+)
+from lava_nbp.nbp.circuit import CIRCUITS, Circuit
+
+PlacementName = Literal["auto", "paper", "packed"]
+PLACEMENTS: tuple[PlacementName, ...] = ("auto", "paper", "packed")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A lowered circuit on the cores of a board.
+
+    Attributes
+    ----------
+    lowered : Lowered
+        The network.
+    board : Board
+        Where it shall run.
+    placement_name : str
+        "paper" or "packed".
+    placement : mapping
+        Slices of every group.
+    """
+
+    lowered: Lowered
+    board: Board
+    placement_name: str
+    placement: Placement
+
+    @cached_property
+    def n_cores(self) -> int:
+        """Neurocores in use."""
+        return len(cores_of(self.placement))
+
+    @cached_property
+    def used(self) -> dict[str, Int64Array]:
+        """What is used of every resource on every core up to the last in use."""
+        last = int(cores_of(self.placement).max()) + 1
+        return usage(self.lowered, self.placement, self.board.chip, max(last, self.board.cores))
+
+    @cached_property
+    def fits(self) -> bool:
+        """Whether no limit is broken."""
+        return not self.problems
+
+    @cached_property
+    def problems(self) -> tuple[str, ...]:
+        """What does not fit, one line each: the object, the value and the limit."""
+        found = []
+        last, there = int(cores_of(self.placement).max()) + 1, self.board.cores
+        if last > there:
+            found.append(f"{self.board.name} has {there} neurocores, but the placement reaches {last}")
+        for name, limit in limits_of(self.board.chip).items():
+            worst = int(self.used[name].argmax())
+            if self.used[name][worst] > limit:
+                over = int((self.used[name] > limit).sum())
+                found.append(
+                    f"core {worst}: {self.used[name][worst]} of {limit} {name.replace('_', ' ')} ({over} cores are "
+                    f"over the limit; it holds {', '.join(self.groups_on(worst))})"
+                )
+        return tuple(found)
+
+    def groups_on(self, core: int) -> list[str]:
+        """Groups, with their numbers of neurons, on a core."""
+        return [f"{s.size} of {name}" for name, slices in self.placement.items() for s in slices if s.core == core]
+
+    @cached_property
+    def estimate(self) -> Estimate:
+        """Time and energy per sample, estimated."""
+        return estimate(self.lowered, self.placement)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plan as JSON holds it."""
+        circuit, chip = self.lowered.circuit, self.board.chip
+        limits = limits_of(chip)
+        used = {name: self.used[name] for name in limits}
+        return {
+            "circuit": circuit.name,
+            "layers": list(circuit.layers),
+            "board": {"name": self.board.name, "chip": chip.name, "chips": self.board.chips, "cores": self.board.cores},
+            "capacities": {name: asdict(c) for name, c in chip.capacities().items()},
+            "fits": self.fits,
+            "problems": list(self.problems),
+            "neurocores": self.n_cores,
+            "neurons": self.lowered.n_neurons,
+            "synapses": circuit.n_synapses,
+            "plastic_synapses": self.lowered.n_plastic,
+            "placement": self.placement_name,
+            "resources": {
+                name: {"fullest_core": int(u.max()), "limit": limits[name], "all_cores": int(u.sum())}
+                for name, u in used.items()
+            },
+            "groups": self.group_rows(),
+            "connections": self.connection_rows(),
+            "cores": [
+                {"core": int(core), "groups": self.groups_on(int(core)), **{n: int(u[core]) for n, u in used.items()}}
+                for core in cores_of(self.placement)
+            ],
+            "slices": {name: [asdict(s) for s in slices] for name, slices in self.placement.items()},
+            "estimate": asdict(self.estimate),
+        }
+
+    def group_rows(self) -> list[dict[str, Any]]:
+        """Registers and cores of every group."""
+        return [
+            {
+                "group": g.name, "neurons": g.size, "cores": len(self.placement[g.name]), "vth": g.vth,
+                "bias_mant": g.bias_mant, "bias_exp": g.bias_exp, "du": g.du, "dv": g.dv, "refractory": g.refractory,
+                "feeds_learning": g.feeds_learning,
+            }
+            for g in self.lowered.groups
+        ]  # fmt: skip
+
+    def connection_rows(self) -> list[dict[str, Any]]:
+        """Synapses, axons and memory of every connection, summed over cores."""
+        rows = []
+        for b in bundles(self.lowered):
+            posts = self.placement[b.post]
+            n_post = sum(s.size for s in posts)
+            lists = sum(len(b.senders) if b.to_all else s.size for s in posts)
+            bits = sum(
+                (len(b.senders) if b.to_all else s.size) * list_bits(s.size if b.to_all else 1, b.delayed)
+                for s in posts
+            )
+            rows.append(
+                {
+                    "connection": b.name, "pre": b.pre or "host", "post": b.post, "synapses": b.n_synapses(n_post),
+                    "plastic": b.plastic, "input_axons": lists, "output_axons": lists if b.pre else 0,
+                    "synapse_memory": bits,
+                }
+            )  # fmt: skip
+        return rows
+
+
+def make_plan(circuit: Circuit, board: str, placement: str = "auto") -> Plan:
+    """Lower, check and place a circuit.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        A learning circuit is planned in the chip's order (`Circuit.chip_order`), which needs the same resources.
+    board : str
+        One of `limits.BOARDS`.
+    placement : {"auto", "paper", "packed"}
+        "paper": as the authors spread it. "packed": on few cores. "auto": the first of them that fits.
+
+    Raises
+    ------
+    InputError
+        For an unknown board or placement.
+    CircuitError, WeightError
+        For a circuit that cannot be lowered, see `lava_nbp.loihi.lowering.lower`.
+    """
+    if board not in BOARDS:
+        raise InputError(unknown_name("chip", board, BOARDS))
+    if placement not in PLACEMENTS:
+        raise InputError(unknown_name("placement", placement, PLACEMENTS))
+    lowered = lower(replace(circuit, chip_order=True) if circuit.learning else circuit)
+    return place(lowered, BOARDS[board], placement)
+
+
+def place(lowered: Lowered, board: Board, placement: str = "auto") -> Plan:
+    """Place a lowered circuit; see `make_plan`."""
+    if placement in ("auto", "paper"):
+        paper = paper_placement(lowered)
+        if placement == "paper" or fits(lowered, paper, board.chip, board.cores):
+            return Plan(lowered, board, "paper", paper)
+    return Plan(lowered, board, "packed", packed_placement(lowered, board.chip))
+
+
+def cures(plan: Plan) -> list[str]:
+    """Changes that make a plan fit that does not: another placement, a larger board, fewer hidden neurons."""
+    if plan.fits:
+        return []
+    found = []
+    circuit, board = plan.lowered.circuit, plan.board
+    if plan.placement_name != "packed":
+        packed = place(plan.lowered, board, "packed")
+        if packed.fits:
+            found.append(f"--placement packed: {packed.n_cores} neurocores")
+    for other in BOARDS.values():
+        if (other.chip, other.chips) != (board.chip, board.chips):
+            moved = place(plan.lowered, other)
+            if moved.fits:
+                found.append(f"--chip {other.name}: {moved.n_cores} of {other.cores} neurocores")
+    hidden = largest_hidden(circuit, board)
+    if hidden:
+        found.append(f"network.n_hidden = {hidden} is the largest that fits {board.name}")
+    return found or ["no hidden layer of any size fits: use fewer inputs (data.crop, data.side) or classes"]
+
+
+def largest_hidden(circuit: Circuit, board: Board) -> int:
+    """Largest hidden layer, up to the circuit's, that fits a board; 0 if none does, or the circuit is not ours."""
+    if circuit.name not in CIRCUITS:
+        return 0
+    n_in, n_hidden, n_out = circuit.layers
+
+    def fit(n: int) -> bool:
+        try:
+            made = CIRCUITS[circuit.name](n_in, n, n_out)
+            return place(lower(replace(made, chip_order=True) if made.learning else made), board).fits
+        except CircuitError:
+            return False
+
+    low, high = 0, min(n_hidden, NEURONS_PER_CHIP)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fit(middle) else (low, middle - 1)
+    return low

@@ -1,0 +1,128 @@
+"""What a placement uses: hand-computed, and never less than counting neuron by neuron finds."""
+
+from collections import defaultdict
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lava_nbp.limits import BOARDS, LOIHI1, LOIHI2, Board, Capacity
+from lava_nbp.loihi.lowering import lower
+from lava_nbp.loihi.placement import paper_placement
+from lava_nbp.loihi.plan import place
+from lava_nbp.loihi.resources import Slice, list_bits, usage
+from lava_nbp.nbp.circuit import inference_circuit, training_circuit
+
+
+def test_list_bits_by_hand():
+    assert list_bits(1, False) == 64  # 8 + 10 bits, a word
+    assert list_bits(6, False) == 64  # 48 + 10
+    assert list_bits(7, False) == 128  # 56 + 10
+    assert list_bits(64, False) == 576  # 512 + 10
+    assert list_bits(65, False) == 640  # a block more
+    assert list_bits(4, True) == 128  # 4 * 14 + 10 = 66
+
+
+def test_a_small_inference_network_by_hand():
+    """x (2) and h1 (3) on core 0, o (2) and the chain (4) on core 1."""
+    lowered = lower(inference_circuit(2, 3, 2))
+    placement = {
+        "chain": (Slice(1, 0, 4),),
+        "x": (Slice(0, 0, 2),),
+        "h1": (Slice(0, 0, 3),),
+        "o": (Slice(1, 0, 2),),
+    }
+    used = usage(lowered, placement, LOIHI1, 2)
+    assert used["neurons"].tolist() == [5, 6]
+    # core 0: 2 inputs, gates of x and h1, W1 from 2; core 1: the ring of 4, the gate of o, W2 from 3.
+    assert used["input_axons"].tolist() == [2 + 2 + 2, 4 + 1 + 3]
+    # core 0: x -> h1 (2), h1 -> o (3); core 1: ring (4), gates (3).
+    assert used["output_axons"].tolist() == [2 + 3, 4 + 3]
+    assert used["synapse_memory"].tolist() == [6 * 64, 8 * 64]
+
+
+def test_the_authors_placement_takes_the_papers_81_neurocores():
+    lowered = lower(training_circuit(400, 400, 10, chip_order=True))
+    placement = paper_placement(lowered)
+    assert {s.size for s in placement["h1"][:-1]} == {6}
+    assert len({s.core for slices in placement.values() for s in slices}) == 81
+
+
+def count(lowered, placement, n_cores):
+    """Usage, neuron by neuron, from the matrices of the lowered circuit."""
+    core_of = {
+        (group, s.first + k): s.core for group, slices in placement.items() for s in slices for k in range(s.size)
+    }
+    sizes = {g.name: g.size for g in lowered.groups}
+    assert len(core_of) == sum(sizes.values())  # every neuron has one place
+    matrices = [(f.name, f.pre, f.post, f.matrix(sizes[f.post]), 6 * (f.delay > 0)) for f in lowered.fixed]
+    matrices += [("ring", "chain", "chain", lowered.ring.matrix(), 0)]
+    matrices += [(i.name, None, i.post, np.eye(sizes[i.post]), 0) for i in lowered.inputs]
+    matrices += [(d.name, d.pre, d.post, np.ones((sizes[d.post], sizes[d.pre])), 0) for d in lowered.dense]
+    used = {name: [0] * n_cores for name in ("neurons", "input_axons", "output_axons", "synapse_memory")}
+    for core in core_of.values():
+        used["neurons"][core] += 1
+    for _, pre, post, matrix, delay_bits in matrices:
+        lists = defaultdict(int)  # (neuron of pre, core of post): synapses
+        for j, i in np.argwhere(matrix):
+            lists[int(i), core_of[post, int(j)]] += 1
+        for (i, core), synapses in lists.items():
+            used["input_axons"][core] += 1
+            while synapses > 0:
+                bits = 10 + min(synapses, 64) * (8 + delay_bits)
+                used["synapse_memory"][core] += 64 * ((bits + 63) // 64)
+                synapses -= 64
+            if pre is not None:
+                used["output_axons"][core_of[pre, i]] += 1
+    return used
+
+
+@given(
+    sizes=st.tuples(st.integers(1, 40), st.integers(1, 90), st.integers(1, 12)),
+    learning=st.booleans(),
+    loihi2=st.booleans(),
+    limits=st.tuples(st.integers(3, 300), st.integers(20, 800), st.integers(20, 800), st.integers(1, 500)),
+    cores=st.integers(1, 100),
+    placement=st.sampled_from(["auto", "paper", "packed"]),
+)
+@settings(max_examples=150, deadline=None)
+def test_a_plan_never_says_fits_where_a_limit_is_broken(sizes, learning, loihi2, limits, cores, placement):
+    circuit = training_circuit(*sizes, chip_order=True) if learning else inference_circuit(*sizes)
+    lowered = lower(circuit)
+    neurons, inputs, outputs, words = limits
+    chip = replace(
+        LOIHI2 if loihi2 else LOIHI1,
+        neurocores=Capacity(cores, "test"),
+        neurons=Capacity(neurons, "test"),
+        input_axons=Capacity(inputs, "test"),
+        output_axons=Capacity(outputs, "test"),
+        synapse_memory=Capacity(64 * words, "test"),
+    )
+    if loihi2:
+        chip = replace(chip, core_memory=Capacity(64 * 4 * words, "test"))
+    plan = place(lowered, Board("test", chip, 1, "test"), placement)
+    last = max(s.core for slices in plan.placement.values() for s in slices)
+    used = count(lowered, plan.placement, last + 1)
+    broken = last >= cores
+    for name, limit in (("neurons", neurons), ("input_axons", inputs), ("output_axons", outputs)):
+        broken |= max(used[name]) > limit
+    broken |= max(used["synapse_memory"]) > 64 * words
+    if loihi2:
+        broken |= any(
+            m + 192 * n + 32 * (i + o) > 64 * 4 * words
+            for m, n, i, o in zip(*(used[k] for k in ("synapse_memory", "neurons", "input_axons", "output_axons")), strict=True)
+        )  # fmt: skip
+    assert not (plan.fits and broken)
+    assert plan.fits == (plan.problems == ())
+
+
+@pytest.mark.parametrize("board", sorted(BOARDS))
+@pytest.mark.parametrize("placement", ["paper", "packed"])
+def test_the_count_is_exact_where_slices_of_a_group_do_not_share_a_core(board, placement):
+    lowered = lower(training_circuit(30, 100, 7, chip_order=True))
+    plan = place(lowered, BOARDS[board], placement)
+    used = count(lowered, plan.placement, len(plan.used["neurons"]))
+    for name, found in used.items():
+        assert np.array_equal(plan.used[name], found), name
