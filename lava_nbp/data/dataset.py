@@ -120,7 +120,7 @@ def input_and_classes(
     """
     if name in _KNOWN:
         height, width, classes = _KNOWN[name]
-        shown = np.zeros((1, height, width), dtype=np.uint8)
+        shown: NDArray[Any] = np.zeros((1, height, width), dtype=np.uint8)
     else:
         images = _load_images(name, root=None, path=path, download=False, verify=False)
         shown, classes = images.train_images[:1], len(images.classes)

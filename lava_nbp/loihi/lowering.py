@@ -295,7 +295,7 @@ def _gates(circuit: Circuit) -> list[FixedSynapses]:
 
 
 def _one_to_one(circuit: Circuit) -> list[FixedSynapses]:
-    found = []
+    found: list[FixedSynapses] = []
     for c in circuit.connections:
         if c.pre in circuit.chain:
             continue

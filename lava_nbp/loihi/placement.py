@@ -30,7 +30,7 @@ def paper_placement(lowered: Lowered) -> Placement:
     ceil(N / cores of the range) neurons per core: 6 of each large population of 400-400-10, on 81 cores in
     all. Spreading costs cores and saves time: a step takes as long as its slowest core.
     """
-    found = {}
+    found: dict[str, tuple[Slice, ...]] = {}
     for g in lowered.groups:
         if g.name == CHAIN:
             found[g.name] = (Slice(_CHAIN_CORE, 0, g.size),)

@@ -110,10 +110,8 @@ def test_a_plan_never_says_fits_where_a_limit_is_broken(sizes, learning, loihi2,
         broken |= max(used[name]) > limit
     broken |= max(used["synapse_memory"]) > 64 * words
     if loihi2:
-        broken |= any(
-            m + 192 * n + 32 * (i + o) > 64 * 4 * words
-            for m, n, i, o in zip(*(used[k] for k in ("synapse_memory", "neurons", "input_axons", "output_axons")), strict=True)
-        )  # fmt: skip
+        m, n, i, o = (np.array(used[k]) for k in ("synapse_memory", "neurons", "input_axons", "output_axons"))
+        broken |= bool((m + 192 * n + 32 * (i + o) > 64 * 4 * words).any())
     assert not (plan.fits and broken)
     assert plan.fits == (plan.problems == ())
 
