@@ -19,7 +19,7 @@ from rich.table import Table
 
 from lava_nbp.errors import InputError, LavaNBPError, unknown_name
 from lava_nbp.limits import BOARDS
-from lava_nbp.target_names import EVENTPROP_TARGETS, TARGETS
+from lava_nbp.target_names import CHIP_TARGETS, EVENTPROP_TARGETS, NBP_TARGETS, TARGETS
 from lava_nbp.training.loop import Progress
 
 # Modules that are slow to import (Lava, numba, matplotlib) are imported by the commands that need them.
@@ -56,6 +56,8 @@ class TableStyle(str, Enum):
 
 
 def _known_target(value: str) -> str:
+    if value in CHIP_TARGETS:
+        raise InputError(f"--target is {value!r}, but a chip sends the output's spikes only; trace with lava-stock")
     if value not in TARGETS:
         raise InputError(unknown_name("--target", value, TARGETS))
     return value
@@ -109,7 +111,7 @@ def evaluate(
     target: Annotated[
         str | None,
         typer.Option(
-            help=f"nBP: {', '.join(TARGETS)}; EventProp: {', '.join(EVENTPROP_TARGETS)}; default the run's.",
+            help=f"nBP: {', '.join(NBP_TARGETS)}; EventProp: {', '.join(EVENTPROP_TARGETS)}; default the run's.",
             show_default=False,
         ),
     ] = None,
@@ -328,7 +330,7 @@ def _show_accuracies(rows: dict[str, dict[str, Any]]) -> None:
         table.add_column(_FIGURES[key], justify="right")
     for name, row in rows.items():
         label = f"{name} ({row['epoch']})" if "epoch" in row else name
-        table.add_row(label, *(f"{100 * row[key]:.2f} %" for key in keys))
+        table.add_row(label, *("not seen" if row[key] is None else f"{100 * row[key]:.2f} %" for key in keys))
     _out.print(table)
 
 

@@ -58,6 +58,10 @@ class RuntimeFailure(LavaNBPError, RuntimeError):
     """Lava's runtime failed: a model raised, a process died, or a time-out passed."""
 
 
+class MissingLoihiError(LavaNBPError, ImportError):
+    """A target of a chip without Intel's lava-loihi package, or without a board to run on: what is missing."""
+
+
 def unknown_name(what: str, value: object, options: Iterable[str]) -> str:
     """Message for a name that is none of the options, with the nearest one if there is any."""
     names = list(options)

@@ -7,15 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from lava_nbp.chip_runtime import ChipRuntime
+from lava_nbp.errors import InputError
 from lava_nbp.fixed_point import Int16Array
 from lava_nbp.lava_run_config import make_run_config
 from lava_nbp.lava_runtime import LavaRuntime
+from lava_nbp.loihi.host import DEFAULT_BOARDS, Connection, connect, microcode, require_lava_loihi
 from lava_nbp.nbp.circuit import Circuit, inference_circuit
 from lava_nbp.nbp.clock import Granularity
 from lava_nbp.nbp.executor import Executor, Outcome, UInt8Array
 from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.processes import NBPNetwork, SampleSink, SampleSource
-from lava_nbp.target_names import STEP_TARGETS
+from lava_nbp.target_names import CHIP_TARGETS, STEP_TARGETS
 
 #: Samples per run of the Lava runtime; between runs new ones are loaded.
 _CAPACITY = 500
@@ -53,6 +56,7 @@ class LavaSession:
         target: str = "lava",
     ) -> None:
         self._compile_kernels()
+        on_chip = target in CHIP_TARGETS
         self.network = NBPNetwork(circuit=circuit, weights=weights, granularity=granularity)
         self._source = SampleSource(circuit=circuit, granularity=granularity, capacity=capacity)
         self.sink = SampleSink(circuit=circuit, granularity=granularity, capacity=capacity, raster=raster)
@@ -60,12 +64,18 @@ class LavaSession:
         if len(circuit.sources) > 1:
             self._source.t_out.connect(self.network.t_in)
         self.network.s_out.connect(self.sink.s_in)
-        self.network.a_out.connect(self.sink.a_in)
+        if not on_chip:  # a chip sends spikes only
+            self.network.a_out.connect(self.sink.a_in)
         if raster:
             self.network.raster_out.connect(self.sink.raster_in)
         self._steps_per_sample = 1 if granularity == "sample" else circuit.period
         self._capacity = capacity
-        self.runtime = LavaRuntime(self.network, make_run_config(target), timeout)
+        self._shows_membrane = not on_chip
+        self.runtime: Any = (
+            ChipRuntime(self.network, target)
+            if on_chip
+            else LavaRuntime(self.network, make_run_config(target), timeout)
+        )
         self.reset()
 
     @staticmethod
@@ -98,7 +108,7 @@ class LavaSession:
         n_out = self.network.circuit.layers[-1]
         return Outcome(
             np.concatenate([np.zeros((0, n_out), np.uint8), *spikes]),
-            np.concatenate([np.zeros((0, n_out), np.int32), *membrane]),
+            np.concatenate([np.zeros((0, n_out), np.int32), *membrane]) if self._shows_membrane else None,
         )
 
     def close(self) -> None:
@@ -107,21 +117,32 @@ class LavaSession:
 
 
 class LavaExecutor(Executor):
-    """Runs the training circuit, and for answers the inference circuit, on Lava's CPU simulator.
+    """Runs the training circuit, and for answers the inference circuit, on Lava's CPU simulator or on a chip.
 
-    Both networks run side by side, each in its own Lava runtime; the weights go
-    from one to the other in bulk.
+    On the simulator both networks run side by side, each in its own Lava runtime; the weights go
+    from one to the other in bulk. On a chip they take turns: whichever is needed is loaded,
+    with the weights that were read back from the other. No chip has run this yet.
 
     Parameters
     ----------
     layers, weights, guarded, chip_order
         As for every `Executor`.
-    target : {"lava", "lava-primitives", "lava-stock"}
-        One Lava process for the network, a network of the library's parts, or of Lava's stock processes.
+    target : {"lava", "lava-primitives", "lava-stock", "loihi1", "loihi2"}
+        One Lava process for the network, a network of the library's parts, or of Lava's stock processes; a
+        chip has the latter.
     granularity : {"step", "sample"}, optional
         What one Lava step is. Default: "sample", and "step" for the targets that have no other.
     timeout : float, optional
-        Longest time in seconds for one run of up to 500 samples.
+        Longest time in seconds for one run of up to 500 samples; not on a chip.
+    connection : Connection, optional
+        For chips: which board; see `lava_nbp.loihi.host`.
+    chunk : int
+        For chips: samples that are loaded and run at once.
+
+    Raises
+    ------
+    MissingLoihiError
+        For a chip without lava-loihi, or without a board.
     """
 
     def __init__(
@@ -134,10 +155,26 @@ class LavaExecutor(Executor):
         target: str = "lava",
         granularity: Granularity | None = None,
         timeout: float | None = None,
+        connection: Connection | None = None,
+        chunk: int = _CAPACITY,
     ) -> None:
         self.target = target
+        if target in STEP_TARGETS and granularity == "sample":
+            raise InputError(
+                f"target {target} runs one circuit step per Lava step, but granularity is 'sample'; leave it out, or "
+                f"set granularity='step'"
+            )
+        self._one_at_a_time = target in CHIP_TARGETS
+        if self._one_at_a_time:
+            require_lava_loihi(target)
+            connect(connection or Connection(DEFAULT_BOARDS[target]))
         default: Granularity = "step" if target in STEP_TARGETS else "sample"
-        self._options: dict[str, Any] = {"granularity": granularity or default, "timeout": timeout, "target": target}
+        self._options: dict[str, Any] = {
+            "granularity": granularity or default,
+            "timeout": timeout,
+            "target": target,
+            "capacity": chunk,
+        }
         self._training: LavaSession | None = None
         self._inference: LavaSession | None = None
         super().__init__(layers, weights, guarded=guarded, chip_order=chip_order)
@@ -158,7 +195,9 @@ class LavaExecutor(Executor):
 
     def reset(self) -> None:
         """Forget spikes under way and start the chain anew."""
-        if self._training is not None:
+        if self._one_at_a_time:
+            self._stop_training()  # a network that is loaded anew starts from phase 0
+        elif self._training is not None:
             self._training.reset()
 
     def _train(self, x: UInt8Array, t: UInt8Array) -> Outcome:
@@ -169,6 +208,8 @@ class LavaExecutor(Executor):
 
     def _infer(self, x: UInt8Array) -> Outcome:
         weights = self.read_weights()
+        if self._one_at_a_time:
+            self._stop_training()
         if self._inference is None:
             self._inference = LavaSession(inference_circuit(*self.layers), weights, **self._options)
         self._inference.network.write_weights(weights)
@@ -178,13 +219,25 @@ class LavaExecutor(Executor):
     def _start_training(self) -> LavaSession:
         """The training network; made when it is first needed, because an executor may only infer."""
         if self._training is None:
+            if self._one_at_a_time:
+                microcode()  # known to be missing before anything is loaded
+            if self._one_at_a_time and self._inference is not None:
+                self._inference.close()
+                self._inference = None
             self._training = LavaSession(self.circuit, self._weights, **self._options)
         return self._training
+
+    def _stop_training(self) -> None:
+        if self._training is not None:
+            self._weights = self.read_weights()
+            self._training.close()
+            self._training = None
 
     @property
     def processes(self) -> int:
         """Operating-system processes that run the models of the training network, source and sink included."""
-        return self._start_training().runtime.processes
+        processes: int = self._start_training().runtime.processes
+        return processes
 
     def close(self) -> None:
         """Stop both Lava runtimes."""

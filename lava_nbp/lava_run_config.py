@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import inspect
-import sys
+from importlib.util import find_spec
 from typing import Any
 
 from lava.magma.core.model.model import AbstractProcessModel
@@ -54,13 +53,13 @@ class TargetRunConfig(Loihi2SimCfg):  # type: ignore[misc]
     def __init__(self, target: str, tag: str) -> None:
         super().__init__(select_tag=tag)
         self.target = target
-        self.exception_proc_model_map = _OwnModels(self)
+        self.exception_proc_model_map = OwnModels(self)
 
     def select(self, process: AbstractProcess, proc_models: list[type[AbstractProcessModel]]) -> Any:
         """Choose one of the models of a Process."""
         leaves = [model for model in proc_models if not issubclass(model, AbstractSubProcessModel)]
         whole = [model for model in proc_models if issubclass(model, AbstractSubProcessModel)]
-        if _own(process):
+        if is_own(process):
             built = [model for model in whole if self.target in model.targets]
             if built:
                 return built[0]
@@ -73,37 +72,40 @@ class TargetRunConfig(Loihi2SimCfg):  # type: ignore[misc]
         return super().select(process, proc_models)
 
 
-class _OwnModels(dict):  # type: ignore[type-arg]
+class OwnModels(dict):  # type: ignore[type-arg]
     """Finds the models of the library's Processes in their own module, and of stock ones beside it.
 
     Lava asks here first. Its own search executes every file of the folder once per file
     of the folder, for every Process: seconds for a network of a dozen.
     """
 
-    def __init__(self, run_config: TargetRunConfig) -> None:
+    def __init__(self, run_config: Any, with_chip: bool = False) -> None:
         super().__init__()
-        self._run_config = run_config
+        self._run_config, self._with_chip = run_config, with_chip
 
     def __contains__(self, process: object) -> bool:
-        return bool(_models(process)) if isinstance(process, AbstractProcess) else False
+        return isinstance(process, AbstractProcess) and bool(self._models(process))
 
     def __getitem__(self, process: AbstractProcess) -> Any:
-        return self._run_config.select(process, _models(process))
+        return self._run_config.select(process, self._models(process))
 
-
-def _models(process: AbstractProcess) -> list[Any]:
-    """Models in the module of one of the library's Processes, or in models.py beside that of one of Lava's."""
-    name = type(process).__module__
-    if not _own(process):
-        if not name.startswith("lava.proc.") or not name.endswith(".process"):
+    def _models(self, process: AbstractProcess) -> list[Any]:
+        """Models in the module of one of the library's Processes, or in the modules beside that of one of Lava's."""
+        name = type(process).__module__
+        if is_own(process):
+            modules = [name, "lava_nbp.processes.ncmodels"]
+        elif name.startswith("lava.proc.") and name.endswith(".process"):
+            modules = [name.removesuffix("process") + kind for kind in ("models", "ncmodels")]
+        else:
             return []
-        name = name.removesuffix("process") + "models"
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
-    module = sys.modules.get(name)
-    classes: list[Any] = [cls for cls in vars(module).values() if inspect.isclass(cls)] if module else []
-    return [c for c in classes if issubclass(c, AbstractProcessModel) and c.implements_process is type(process)]
+        found: list[Any] = []
+        for module in modules if self._with_chip else modules[:1]:
+            if find_spec(module) is not None:
+                found += vars(importlib.import_module(module)).values()
+        classes = [c for c in dict.fromkeys(filter(inspect.isclass, found)) if issubclass(c, AbstractProcessModel)]
+        return [c for c in classes if getattr(c, "implements_process", None) is type(process)]
 
 
-def _own(process: object) -> bool:
+def is_own(process: object) -> bool:
+    """Whether a Process is one of this library's."""
     return isinstance(process, AbstractProcess) and type(process).__module__.startswith("lava_nbp.processes.")

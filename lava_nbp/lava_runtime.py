@@ -386,11 +386,7 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
         infrastructure: Any = self._messaging_infrastructure
         if infrastructure is None:
             return
-        for actor in infrastructure.actors:
-            if not actor._is_done and actor.is_alive():
-                actor.kill()
-        for actor in infrastructure.actors:
-            actor.join()
+        kill_children(infrastructure)
         for port in self._open_ports:
             with contextlib.suppress(Exception):
                 port.join()
@@ -432,17 +428,28 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
             time.sleep(0.005)
 
     def _check_children(self) -> None:
-        """Raise if a child has failed: a model's own exception first, then a death."""
-        actors = self._messaging_infrastructure.actors
-        for actor in actors:
-            if actor.exception:
-                error, _ = actor.exception
-                raise _failure(actor, error) from error
-        for actor in actors:
-            if not actor._is_done and not actor.is_alive():
-                raise RuntimeFailure(
-                    f"the operating-system process of {actor.name} ended with exit code {actor.exitcode}"
-                )
+        """Raise if a child has failed."""
+        check_children(self._messaging_infrastructure)
+
+
+def check_children(infrastructure: Any) -> None:
+    """Raise RuntimeFailure if a child that Lava started has failed: a model's own exception first, then a death."""
+    for actor in infrastructure.actors:
+        if actor.exception:
+            error, _ = actor.exception
+            raise _failure(actor, error) from error
+    for actor in infrastructure.actors:
+        if not actor._is_done and not actor.is_alive():
+            raise RuntimeFailure(f"the operating-system process of {actor.name} ended with exit code {actor.exitcode}")
+
+
+def kill_children(infrastructure: Any) -> None:
+    """End the children that Lava's messaging infrastructure has started, at once."""
+    for actor in infrastructure.actors:
+        if not actor._is_done and actor.is_alive():
+            actor.kill()
+    for actor in infrastructure.actors:
+        actor.join()
 
 
 def _failure(actor: Any, error: BaseException) -> RuntimeFailure:

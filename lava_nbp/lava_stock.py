@@ -6,6 +6,7 @@ the CPU simulator and on the chip.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -147,9 +148,10 @@ class StockNetwork:
         """Whether the models run, so that they hold the weights."""
         return self.groups["chain"].runtime is not None
 
-    def read(self) -> dict[str, Int16Array]:
-        """Weights (pre, post) of every dense projection, from the running models: one Var each."""
-        return {name: np.asarray(process.weights.get()).T.astype(np.int16) for name, process in self.dense.items()}
+    def read(self, names: Iterable[str] | None = None) -> dict[str, Int16Array]:
+        """Weights (pre, post) of dense projections, default all, from the running models: one Var each."""
+        wanted = self.dense if names is None else {name: self.dense[name] for name in names}
+        return {name: np.asarray(process.weights.get()).T.astype(np.int16) for name, process in wanted.items()}
 
     def write(self, held: Any) -> None:
         """Set the weights of every dense projection, (pre, post), in the running models."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from lava_nbp.errors import InputError
-from lava_nbp.target_names import LAVA_TARGETS, TARGETS
-
-if TYPE_CHECKING:
-    from lava_nbp.lava_run_config import TargetRunConfig
+from lava_nbp.target_names import CHIP_TARGETS, LAVA_TARGETS, TARGETS
 
 
-def run_config(name_or_path: str | Path, tag: str = "fixed_pt") -> TargetRunConfig:
+def run_config(name_or_path: str | Path, tag: str = "fixed_pt") -> Any:
     """Make the Lava run configuration of a target, for any network that Lava's simulator runs.
 
     It chooses the models of this library's Processes, and for stock Processes those that
@@ -23,8 +20,9 @@ def run_config(name_or_path: str | Path, tag: str = "fixed_pt") -> TargetRunConf
     ----------
     name_or_path : str or path
         "lava": one model per Process. "lava-primitives": Processes with a hierarchical model
-        (`NBPNetwork`) are built from their parts. Or an experiment, a .toml file like
-        run_configs/digits.toml, whose `target` is meant.
+        (`NBPNetwork`) are built from their parts. "lava-stock": from Lava's stock Processes.
+        "loihi1", "loihi2": the same on a chip, with Intel's lava-loihi. Or an experiment, a .toml
+        file like run_configs/digits.toml, whose `target` is meant.
     tag : {"fixed_pt", "floating_pt", "bit_accurate_loihi"}
         Arithmetic of the CPU models.
 
@@ -34,6 +32,8 @@ def run_config(name_or_path: str | Path, tag: str = "fixed_pt") -> TargetRunConf
         For an unknown target or tag, or a target that does not run on Lava.
     ConfigError
         For a file that is no valid experiment.
+    MissingLoihiError
+        For a chip without lava-loihi.
 
     Examples
     --------
@@ -43,10 +43,16 @@ def run_config(name_or_path: str | Path, tag: str = "fixed_pt") -> TargetRunConf
     from lava_nbp.lava_run_config import make_run_config
 
     target = str(name_or_path)
+    if target in CHIP_TARGETS:
+        from lava_nbp.chip_run_config import make_chip_run_config
+
+        return make_chip_run_config(target, tag)
     if target not in LAVA_TARGETS and (isinstance(name_or_path, Path) or target.endswith(".toml")):
         from lava_nbp.training.config import load_config
 
         target = load_config(name_or_path).target
+        if target in CHIP_TARGETS:
+            return run_config(target, tag)
         if target not in LAVA_TARGETS:
             raise InputError(
                 f"{name_or_path} runs on the target {target!r}, which is not one of Lava's; set its `target` to one "

@@ -7,7 +7,7 @@ from typing import Any
 
 from lava_nbp.errors import InputError, unknown_name
 from lava_nbp.nbp.executor import Executor
-from lava_nbp.target_names import LAVA_TARGETS, TARGETS
+from lava_nbp.target_names import CHIP_TARGETS, LAVA_TARGETS, NBP_TARGETS
 
 
 def make_executor(target: str, layers: tuple[int, int, int], weights: Mapping[str, Any], **options: Any) -> Executor:
@@ -15,20 +15,22 @@ def make_executor(target: str, layers: tuple[int, int, int], weights: Mapping[st
 
     Parameters
     ----------
-    target : {"reference", "sample", "spiking", "lava", "lava-primitives", "lava-stock"}
+    target : {"reference", "sample", "spiking", "lava", "lava-primitives", "lava-stock", "loihi1", "loihi2"}
         Plain NumPy oracle; compiled per-sample form; compiled spikes; Lava's CPU simulator
         with one process for the network; the same with a network of the library's parts; the
-        same with Lava's stock processes.
+        same with Lava's stock processes; a chip, with Intel's lava-loihi.
     layers, weights
         As for `Executor`.
     **options
         `guarded` and `chip_order`, as for `Executor`. For "lava" `granularity` and `timeout`, for the
-        others that Lava runs `timeout`; see `LavaExecutor`.
+        others that Lava runs `timeout`, for chips `connection` and `chunk`; see `LavaExecutor`.
 
     Raises
     ------
     InputError
         For an unknown target.
+    MissingLoihiError
+        For a chip without lava-loihi, or without a board.
     """
     # Imported one by one: the oracle needs no compiler, and only one target needs Lava.
     if target == "reference":
@@ -43,8 +45,8 @@ def make_executor(target: str, layers: tuple[int, int, int], weights: Mapping[st
         from lava_nbp.nbp.spiking_engine import SpikingExecutor
 
         return SpikingExecutor(layers, weights, **options)
-    if target in LAVA_TARGETS:
+    if target in (*LAVA_TARGETS, *CHIP_TARGETS):
         from lava_nbp.lava_executor import LavaExecutor
 
         return LavaExecutor(layers, weights, target=target, **options)
-    raise InputError(unknown_name("target", target, TARGETS))
+    raise InputError(unknown_name("target", target, NBP_TARGETS))

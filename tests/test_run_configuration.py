@@ -52,8 +52,8 @@ def test_an_experiments_file(tmp_path):
     ("name", "message"),
     [
         ("lava-primitive", r"Lava target is 'lava-primitive'.*\(did you mean 'lava-primitives'\?\)"),
-        ("Lava", r"must be one of lava, lava-primitives \(did you mean 'lava'\?\)"),
-        ("loihi2", "Lava target is 'loihi2', but must be one of lava, lava-primitives"),
+        ("Lava", r"must be one of lava, lava-primitives, lava-stock \(did you mean 'lava'\?\)"),
+        ("loihi3", "Lava target is 'loihi3', but must be one of lava, lava-primitives, lava-stock"),
         ("spiking", "target 'spiking' does not run on Lava; use one of lava, lava-primitives"),
     ],
 )

@@ -34,12 +34,12 @@ class Outcome:
     ----------
     spikes : (n, n_out) uint8
         Output spikes: W2 h > 512, in phase 4.
-    membrane : (n, n_out) int32
-        Output pre-activation W2 h in weight units, before bias and gate.
+    membrane : (n, n_out) int32, or None
+        Output pre-activation W2 h in weight units, before bias and gate; None where only spikes can be seen: on a chip.
     """
 
     spikes: UInt8Array
-    membrane: Int32Array
+    membrane: Int32Array | None
 
 
 @dataclass

@@ -162,6 +162,7 @@ class GatedGroup:
         self.n_gates = n_gates
         for p in self.neurons:
             _check_neurons(p, n_gates)
+        self.synapses = tuple(synapses)
         for s in synapses:
             self._check_synapses(s)
         self.ports = tuple(dict.fromkeys(s.pre for s in synapses if s.pre not in self.names))

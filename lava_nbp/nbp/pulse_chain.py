@@ -72,7 +72,7 @@ class PulseChain:
             check_integer(repeats, 1, None, "repeats", "None means no end")
         if repeats is not None and not ring:
             raise InputError(f"repeats is {repeats}, but a line runs once per start; use ring=True")
-        self._ring, self._repeats, self._started = ring, repeats, started
+        self.ring, self.repeats, self.started = ring, repeats, started
         self.alive = allocate(self.n, np.uint8)
         self.alive[...] = 1
         self._arriving = allocate(self.n, np.uint8)
@@ -89,7 +89,7 @@ class PulseChain:
         """Forget every pulse and fault; `alive` stays."""
         for array in (self._arriving, self._laps, self._step, self._under_way, self.lost, self.doubled):
             array[...] = 0
-        self._arriving[0] = self._started
+        self._arriving[0] = self.started
 
     @property
     def faults(self) -> list[ChainFault]:
@@ -118,7 +118,7 @@ class PulseChain:
         links = pulses
         if fired[-1]:
             self._laps[0] += 1
-            again = self._ring and (self._repeats is None or self._laps[0] < self._repeats)
+            again = self.ring and (self.repeats is None or self._laps[0] < self.repeats)
             self._arriving[0] = again
             links -= not again
         self.counters[SPIKES] += pulses

@@ -68,6 +68,9 @@ class LatencySource(LibraryProcess):
     [[3, 1], [0, 2]]
     """
 
+    #: Feeds or reads a chip from its host.
+    on_host = True
+
     def __init__(
         self,
         n_in: int,

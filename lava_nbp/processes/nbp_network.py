@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from lava_nbp.errors import InputError
 from lava_nbp.gated_process import GatedProcess
 from lava_nbp.lava_stock import StockNetwork
 from lava_nbp.library_process import LibraryProcess
-from lava_nbp.loihi.lowering import SIMULATED_RULE, NeuronGroup, lower
+from lava_nbp.loihi.lowering import CHIP_RULE, SIMULATED_RULE, NeuronGroup, lower
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.clock import Granularity, check_granularity
 from lava_nbp.nbp.executor import BREACHES
@@ -57,12 +57,13 @@ class NBPNetwork(LibraryProcess):
     Neuron model, learning rule and sources: see `lava_nbp.nbp.circuit` and
     `lava_nbp.nbp.rule` (Renner et al. 2024, Methods).
 
-    Three models, chosen by the run configuration (`lava_nbp.run_config`): one Lava process
+    Four models, chosen by the run configuration (`lava_nbp.run_config`): one Lava process
     that runs the compiled spiking engine (target "lava"); a network of this library's
     parts, made by walking the circuit (target "lava-primitives", granularity "step" only); or the
     lowered circuit (`lava_nbp.loihi.lowering`), made of Lava's stock processes and `PlasticLIF`
-    (target "lava-stock", granularity "step", circuits in the chip's order). Every spike and
-    weight is the same.
+    (target "lava-stock", granularity "step", circuits in the chip's order); or the same with
+    lava-loihi's adapters at its ends (targets "loihi1", "loihi2"; never yet run on a chip). Every
+    spike and weight is the same.
 
     Parameters
     ----------
@@ -178,7 +179,7 @@ class NBPNetwork(LibraryProcess):
 
     def read_weights(self) -> dict[str, Any]:
         """Copies of W1 and W2 as the running model holds them; call it between runs."""
-        self._fetch()
+        self._fetch([p.name for p in self.circuit.projections if not p.transposed and p.sign == 1])
         return self.engine.read_weights()
 
     def read_projections(self) -> dict[str, Any]:
@@ -186,10 +187,10 @@ class NBPNetwork(LibraryProcess):
         self._fetch()
         return {name: w.copy() for name, w in self.engine.projections.items()}
 
-    def _fetch(self) -> None:
-        """Take over the weights that stock processes hold in memory of their own."""
+    def _fetch(self, names: Iterable[str] | None = None) -> None:
+        """Take over the weights that stock processes hold in memory of their own, whole matrices at once."""
         if self.stock is not None and self.stock.running:
-            for name, held in self.stock.read().items():
+            for name, held in self.stock.read(names).items():
                 self.engine.projections[name][...] = held
 
     def write_weights(self, weights: Mapping[str, Any]) -> None:
@@ -344,13 +345,17 @@ class SubNBPNetworkFixed(AbstractSubProcessModel):  # type: ignore[misc]
 class SubNBPNetworkStock(AbstractSubProcessModel):  # type: ignore[misc]
     """Hierarchical model: the lowered circuit as Lava's stock processes, and `PlasticLIF` behind plastic synapses."""
 
-    targets = ("lava-stock",)
+    targets: tuple[str, ...] = ("lava-stock",)
+    rule = SIMULATED_RULE
 
     def __init__(self, proc: NBPNetwork) -> None:
-        _check_steps(proc, "lava-stock")
-        proc.stock = stock = StockNetwork(lower(proc.circuit), proc.engine.projections, _make_plastic, SIMULATED_RULE)
+        _check_steps(proc, self.targets[-1])
+        proc.stock = stock = StockNetwork(lower(proc.circuit), proc.engine.projections, _make_plastic, self.rule)
         for name, process in stock.processes.items():
             setattr(self, f"part_{name}", process)
+        self._connect(proc, stock)
+
+    def _connect(self, proc: NBPNetwork, stock: StockNetwork) -> None:
         for port, source in zip((proc.x_in, proc.t_in), proc.circuit.sources, strict=False):
             port.connect(stock.inputs[source.name].s_in)
         output = proc.circuit.output
@@ -375,6 +380,32 @@ class SubNBPNetworkStock(AbstractSubProcessModel):  # type: ignore[misc]
         for name in shapes:
             stock.groups[name].s_out.connect(getattr(self.part_raster, f"{name}_in"))
         self.part_raster.raster_out.connect(proc.raster_out)
+
+
+@implements(proc=NBPNetwork, protocol=LoihiProtocol)
+@tag("fixed_pt", "bit_accurate_loihi")
+class SubNBPNetworkChip(SubNBPNetworkStock):
+    """Hierarchical model for a chip: the same Processes, lava-loihi's adapters at their ends, and the authors' rule."""
+
+    targets = ("loihi1", "loihi2")
+    rule = CHIP_RULE
+
+    def _connect(self, proc: NBPNetwork, stock: StockNetwork) -> None:
+        from lava.proc.embedded_io.spike import NxToPyAdapter, PyToNxAdapter
+
+        if proc.raster_out.out_connections or proc.a_out.out_connections:
+            raise InputError(
+                "NBPNetwork: raster_out and a_out show what a chip does not send; leave them unconnected, or use the "
+                "target 'lava-stock'"
+            )
+        for port, source in zip((proc.x_in, proc.t_in), proc.circuit.sources, strict=False):
+            adapter = PyToNxAdapter(shape=port.shape)
+            setattr(self, f"part_{source.name}-adapter", adapter)
+            port.connect(adapter.inp)
+            adapter.out.connect(stock.inputs[source.name].s_in)
+        self.part_output = NxToPyAdapter(shape=proc.s_out.shape)
+        stock.groups[proc.circuit.output].s_out.connect(self.part_output.inp)
+        self.part_output.out.connect(proc.s_out)
 
 
 def _check_steps(proc: NBPNetwork, target: str) -> None:

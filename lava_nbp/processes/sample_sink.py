@@ -77,6 +77,9 @@ class SampleSink(LibraryProcess):
     [[254, -2], [0, 0]]
     """
 
+    #: Feeds or reads a chip from its host.
+    on_host = True
+
     def __init__(
         self,
         *,

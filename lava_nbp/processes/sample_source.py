@@ -64,6 +64,9 @@ class SampleSource(LibraryProcess):
     (array([1, 1, 5, 5]), array([0, 2, 1, 2]))
     """
 
+    #: Feeds or reads a chip from its host.
+    on_host = True
+
     def __init__(
         self, *, circuit: Circuit, granularity: Granularity = "sample", capacity: int, name: str | None = None
     ) -> None:

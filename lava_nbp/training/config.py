@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from lava_nbp.errors import ConfigError, unknown_name
 from lava_nbp.eventprop.fixed_point import ADJOINT_BITS, COEFFICIENT_BITS, THETA_BITS
 from lava_nbp.eventprop.policies import SilentName
-from lava_nbp.limits import NEURONS_PER_CHIP, PLASTIC_WEIGHT_MAX, WEIGHT_STEP
+from lava_nbp.limits import BOARDS, NEURONS_PER_CHIP, PLASTIC_WEIGHT_MAX, WEIGHT_STEP
 from lava_nbp.nbp.rule import INITIAL_WEIGHT_MAX
 from lava_nbp.target_names import CHIP_ORDER_TARGETS, EventPropTarget, Target
 
@@ -76,12 +76,32 @@ class LavaConfig(_Section):
     timeout: Real | None = Field(default=None, gt=0)
 
 
+class LoihiConfig(_Section):
+    """[loihi]: for the targets "loihi1" and "loihi2"; see `lava_nbp.loihi.host.Connection` and docs/loihi.md."""
+
+    board: str | None = None
+    partition: str | None = None
+    node: str | None = None
+    generation: str = "N3B3"
+    host: str | None = None
+    #: Samples that are loaded and run at once.
+    chunk: int = Field(default=500, ge=1)
+
+    @model_validator(mode="after")
+    def _one_place(self) -> LoihiConfig:
+        if sum(value is not None for value in (self.partition, self.node, self.host)) > 1:
+            raise ValueError("partition, node and host each say where to run; give one of them")
+        if self.board is not None and self.board not in BOARDS:
+            raise ValueError(unknown_name("board", self.board, BOARDS))
+        return self
+
+
 class Experiment(_Section):
     """What every configuration file has: how long, and from which seed."""
 
     #: Keys that may differ when a run is resumed: how long, and where the data are.
     resumable: ClassVar[tuple[str, ...]] = (
-        "epochs", "lava", "data.root", "data.path", "data.download", "data.verify",
+        "epochs", "lava", "loihi", "data.root", "data.path", "data.download", "data.verify",
     )  # fmt: skip
 
     algorithm: str
@@ -101,6 +121,7 @@ class NBPExperiment(Experiment):
     target: Target = "sample"
     data: DataConfig
     network: NetworkConfig
+    loihi: LoihiConfig = LoihiConfig()
 
     @model_validator(mode="after")
     def _chip_order(self) -> NBPExperiment:

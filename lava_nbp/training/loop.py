@@ -12,7 +12,7 @@ import numpy as np
 
 from lava_nbp.errors import CheckpointError, InputError, unknown_name
 from lava_nbp.files import make_folder, write_atomically
-from lava_nbp.target_names import EVENTPROP_TARGETS, TARGETS
+from lava_nbp.target_names import EVENTPROP_TARGETS, NBP_TARGETS
 from lava_nbp.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
 from lava_nbp.training.config import EventPropExperiment, Experiment, NBPExperiment, flatten, parse_config
 from lava_nbp.training.learner import Learner, Session
@@ -113,7 +113,7 @@ def evaluate_run(folder: Path, target: str | None = None) -> dict[str, Any]:
     """
     state, config = load_run(folder)
     if target is not None:
-        known = TARGETS if isinstance(config, NBPExperiment) else EVENTPROP_TARGETS
+        known = NBP_TARGETS if isinstance(config, NBPExperiment) else EVENTPROP_TARGETS
         if target not in known:
             raise InputError(unknown_name(f"target of {config.algorithm}", target, known))
         config = config.model_copy(update={"target": target})

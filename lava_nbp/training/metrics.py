@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lava_nbp.nbp.executor import Outcome, one_hot
 
 
-def accuracy(outcome: Outcome, labels: NDArray[np.int64], prefix: str) -> dict[str, float]:
+def accuracy(outcome: Outcome, labels: NDArray[np.int64], prefix: str) -> dict[str, float | None]:
     """Fractions of samples that are right, in 0 .. 1.
 
     Returns
@@ -19,13 +19,15 @@ def accuracy(outcome: Outcome, labels: NDArray[np.int64], prefix: str) -> dict[s
     dict
         ``{prefix}_accuracy_spikes``: the argmax of the output spikes is the label;
         without any spike, or among several, the lowest class counts (the paper's readout).
-        ``{prefix}_accuracy_membrane``: the argmax of the output pre-activation is the label.
+        ``{prefix}_accuracy_membrane``: the argmax of the output pre-activation is the label; None
+        where it cannot be seen.
         ``{prefix}_exact``: every output spikes just as the target says.
     """
     n_out = outcome.spikes.shape[1]
+    membrane = outcome.membrane
     return {
         f"{prefix}_accuracy_spikes": float((outcome.spikes.argmax(axis=1) == labels).mean()),
-        f"{prefix}_accuracy_membrane": float((outcome.membrane.argmax(axis=1) == labels).mean()),
+        f"{prefix}_accuracy_membrane": None if membrane is None else float((membrane.argmax(axis=1) == labels).mean()),
         f"{prefix}_exact": float((outcome.spikes == one_hot(labels, n_out)).all(axis=1).mean()),
     }
 

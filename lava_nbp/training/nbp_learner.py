@@ -13,17 +13,19 @@ from lava_nbp.data import Dataset, load_dataset
 from lava_nbp.data.dataset import input_and_classes
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.files import read_npz
+from lava_nbp.loihi.host import DEFAULT_BOARDS, Connection, require_lava_loihi
 from lava_nbp.nbp.circuit import training_circuit
 from lava_nbp.nbp.executor import Executor, check_network_weights, one_hot
 from lava_nbp.nbp.rule import initial_weights
-from lava_nbp.target_names import LAVA_TARGETS, STEP_TARGETS
+from lava_nbp.target_names import CHIP_TARGETS, LAVA_TARGETS, STEP_TARGETS
 from lava_nbp.targets import make_executor
 from lava_nbp.training.config import NBPExperiment
 from lava_nbp.training.learner import Arrays, Learner, Session
 from lava_nbp.training.metrics import accuracy
 
 #: Samples per call of an executor: a call cannot be interrupted, and progress is shown between calls.
-_CHUNK = {"reference": 100, "sample": 5000, "spiking": 500, "lava": 500, "lava-primitives": 20, "lava-stock": 10}
+_CHUNK = {"reference": 100, "sample": 5000, "lava-primitives": 20, "lava-stock": 10}
+_USUAL_CHUNK = 500
 
 
 class NBPLearner(Learner):
@@ -42,6 +44,8 @@ class NBPLearner(Learner):
 
     def __init__(self, config: NBPExperiment) -> None:
         self.config = config
+        if config.target in CHIP_TARGETS:
+            require_lava_loihi(config.target)
         self.dataset = load_run_data(config)
         self._sizes = (self.dataset.n_in, config.network.n_hidden, len(self.dataset.classes))
         self.layers = self._sizes
@@ -69,8 +73,15 @@ class NBPLearner(Learner):
         """Make the executor of the target; nBP remembers nothing beside the weights."""
         options: dict[str, Any] = self.config.lava.model_dump() if self.config.target in LAVA_TARGETS else {}
         if self.config.target in STEP_TARGETS:
-            del options["granularity"]
+            options.pop("granularity", None)
+        if self.config.target in CHIP_TARGETS:
+            options |= self._board()
         return _NBPSession(self, make_executor(self.config.target, self._sizes, weights, **self._variant, **options))
+
+    def _board(self) -> dict[str, Any]:
+        at = self.config.loihi
+        board = at.board or DEFAULT_BOARDS[self.config.target]
+        return {"connection": Connection(board, at.partition, at.node, at.generation, at.host), "chunk": at.chunk}
 
     def sums(self, history: list[dict[str, Any]]) -> dict[str, Any]:
         """Gate breaches of all epochs."""
@@ -89,7 +100,7 @@ class _NBPSession(Session):
         executor.reset()
         executor.train(split.x[:0], one_hot(split.y[:0], executor.n_out))  # compiles, before time is taken
         right, seconds = 0, 0.0
-        for part in np.array_split(order, -(-len(order) // _CHUNK[self._config.target])):
+        for part in np.array_split(order, -(-len(order) // _CHUNK.get(self._config.target, _USUAL_CHUNK))):
             begin = time.perf_counter()
             outcome = executor.train(split.x[part], one_hot(split.y[part], executor.n_out))
             seconds += time.perf_counter() - begin

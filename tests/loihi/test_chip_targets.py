@@ -1,0 +1,207 @@
+"""Targets of chips: refused without lava-loihi, and run, call by call, on a stand-in for it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lava_nbp
+from lava_nbp.errors import ConfigError, MissingLoihiError
+from lava_nbp.loihi import host
+from lava_nbp.loihi.host import Connection
+from lava_nbp.loihi.lowering import CHIP_RULE, lower
+from lava_nbp.nbp.circuit import training_circuit
+from lava_nbp.targets import make_executor
+from lava_nbp.training import load_config, train
+
+SUPPORT = Path(__file__).parents[1] / "support"
+CONFIGS = Path(__file__).parents[2] / "run_configs"
+WEIGHTS = {"W1": np.zeros((4, 3), int), "W2": np.zeros((3, 2), int)}
+
+
+# ------------------------------------------------------------- without lava-loihi
+
+
+@pytest.mark.parametrize("target", ["loihi1", "loihi2"])
+def test_without_lava_loihi_one_clear_error(target, tmp_path):
+    message = (
+        rf"target '{target}' needs Intel's lava-loihi, .*lava.proc.embedded_io.*'lava-stock' runs the same network"
+    )
+    with pytest.raises(MissingLoihiError, match=message):
+        make_executor(target, (4, 3, 2), WEIGHTS, chip_order=True)
+    with pytest.raises(MissingLoihiError, match=message):
+        lava_nbp.run_config(target)
+    config = load_config(CONFIGS / "digits_loihi2.toml", [f"target={target}"])
+    with pytest.raises(MissingLoihiError, match=message):
+        train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["digits_loihi2", "mnist_loihi2"])
+def test_shipped_configurations(name):
+    config = load_config(CONFIGS / f"{name}.toml")
+    assert config.target == "loihi2"
+    with pytest.raises(MissingLoihiError):
+        lava_nbp.run_config(CONFIGS / f"{name}.toml")
+
+
+def test_ncmodels_are_silent():
+    program = "import lava_nbp.processes.ncmodels as m; print(hasattr(m, 'NcPlasticLIF'))"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ('loihi.board="ogre"', "board is 'ogre'"),
+        ("network.chip_order=false", "network.chip_order is false"),
+        ('loihi.partition="a"', "give one of them"),
+    ],
+)
+def test_bad_settings(setting, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(CONFIGS / "digits_loihi2.toml", [setting, 'loihi.host="10.0.0.1"'])
+
+
+# ------------------------------------------------------------------------ boards
+
+
+@pytest.fixture
+def slurm(monkeypatch):
+    """The SLURM stand-in on the path, and Lava's use_slurm_host as lava-loihi would have it."""
+    monkeypatch.setenv("PATH", f"{SUPPORT / 'fake_slurm'}:{os.environ['PATH']}")
+    for name in ("SLURM", "NOSLURM", "PARTITION", "BOARD", "LOIHI_GEN"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setattr("lava.utils.loihi.is_installed", lambda: True)
+
+
+@pytest.mark.parametrize(
+    ("connection", "chosen"),
+    [
+        (Connection("oheogulch"), "partition oheogulch_20m"),  # the first is down
+        (Connection("nahuku32"), "partition nahuku32"),
+        (Connection("x", partition="kp_stack"), "partition kp_stack"),
+        (Connection("x", node="ncl-kp-01"), "node ncl-kp-01"),
+    ],
+)
+def test_slurm_gives_a_board_that_is_up(slurm, connection, chosen):
+    assert host.connect(connection) == chosen
+    assert os.environ["SLURM"] == "1"
+    assert os.environ["LOIHI_GEN"] == "N3B3"
+    assert chosen.split()[1] in (os.environ.get("PARTITION"), os.environ.get("BOARD"))
+
+
+@pytest.mark.parametrize(
+    ("connection", "message"),
+    [
+        (Connection("pohoiki"), "no partition for 'pohoiki' that is up; it has kp_stack, nahuku32, oheogulch_20m"),
+        (Connection("x", partition="oheogulch"), "loihi.partition is 'oheogulch', but SLURM"),
+        (Connection("x", node="ncl-og-01"), "loihi.node is 'ncl-og-01', but SLURM"),
+        (Connection("oheogulch", generation="N9"), "loihi.generation is 'N9', but Lava knows N2A2"),
+    ],
+)
+def test_boards_that_are_not_there(slurm, connection, message):
+    with pytest.raises(MissingLoihiError, match=message):
+        host.connect(connection)
+
+
+def test_without_slurm(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert not host.slurm_available()
+    with pytest.raises(MissingLoihiError, match="no SLURM controller answers here"):
+        host.connect(Connection("oheogulch"))
+
+
+# ------------------------------------------------------------------ the stand-in
+
+
+def run(scenario, tmp_path, *arguments):
+    microcode, journal = tmp_path / "lif.dasm", tmp_path / "journal"
+    microcode.write_text("; what the neurons compute\n")
+    environment = {
+        **os.environ,
+        "PATH": f"{SUPPORT / 'fake_slurm'}:{os.environ['PATH']}",
+        "LAVA_NBP_MICROCODE": str(microcode),
+        "FAKE_LOIHI_JOURNAL": str(journal),
+    }
+    done = subprocess.run(
+        [sys.executable, str(SUPPORT / "chip_scenarios.py"), scenario, *map(str, arguments)],
+        env=environment, capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert done.stdout.endswith("went well\n"), done.stderr[-3000:]
+    calls = [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
+    return done.stdout, calls
+
+
+@pytest.mark.timeout(110)
+def test_the_executor_call_by_call(tmp_path):
+    """The same bits as the spiking executor; every register, rule, axon and adapter is what the lowering says."""
+    out, calls = run("executor", tmp_path)
+    assert "partition oheogulch_20m N3B3" in out
+    lowered = lower(training_circuit(9, 7, 4, chip_order=True))
+    synapses = {c["name"]: c for c in calls if c["call"] == "synapses"}
+    plastic = {c["name"]: c for c in calls if c["process"] == "NcModelLearningDense"}
+    assert plastic.keys() == {d.name for d in lowered.dense}
+    for d in lowered.dense:
+        pre, post = (lowered.by_name[name].size for name in (d.pre, d.post))
+        assert (plastic[d.name]["dw"], plastic[d.name]["shape"]) == (CHIP_RULE, [post, pre])
+        assert plastic[d.name]["sign_mode"] == "MIXED"
+    for f in lowered.fixed:
+        found = synapses[f.name]
+        assert (found["weight_exp"], found["delay"]) == (f.exponent, f.delay)
+        assert found["sign_mode"] == ("INHIBITORY" if f.inhibitory else "EXCITATORY")
+    # x and the chain of the inference network have the same names; that chain has 4 neurons.
+    lifs = {c["name"]: c for c in calls if c["call"] == "lif" and (c["name"], c["n"]) != ("chain", 4)}
+    for g in lowered.groups:
+        if not g.feeds_learning:
+            found = lifs[g.name]
+            assert (found["n"], found["vth"], found["du"], found["dv"]) == (g.size, g.vth, g.du, g.dv)
+            assert set(found["bias_mant"]) == {g.bias_mant}
+            assert set(found["bias_exp"]) == {g.bias_exp}
+    own = [c for c in calls if c["process"] == "NcPlasticLIF"]
+    configs = [c for c in own if c["call"] == "neurons_cfg.allocate"]
+    assert {(c["vth"], c["du"], c["dv"]) for c in configs} == {(1024 * 64, 0, 0)}
+    assert {c["ucode"].rsplit("/", 1)[-1] for c in configs} == {"lif.dasm"}
+    neurons = [c for c in own if c["call"] == "neurons.allocate"]
+    assert {c["bias"] for c in neurons} == {-8192 * 64}
+    # The training network was loaded three times: it took turns with the inference network.
+    sizes = sorted(c["shape"][0] for c in neurons)
+    assert sizes == sorted(g.size for g in lowered.groups if g.feeds_learning for _ in range(3))
+    assert sorted(c["shape"] for c in calls if c["process"] == "PyToNx")[:2] == [[4], [4]]
+    assert {tuple(c["shape"]) for c in calls if c["process"] == "NxToPy"} == {(4,)}
+
+
+@pytest.mark.timeout(110)
+def test_the_librarys_neurons_run_from_their_registers(tmp_path):
+    out, calls = run("parts", tmp_path)
+    assert [line for line in out.splitlines() if line.startswith("same")] == [
+        "same lif", "same memory", "same surrogate", "same error",
+    ]  # fmt: skip
+    exponents = {c["weights_exp"] for c in calls if c["call"] == "syn_cfg.allocate"}
+    assert {2, 6} <= exponents
+    assert {c["delays"] for c in calls if c["call"] == "syn.allocate"} >= {0, 2, 3, 5}
+
+
+def test_nothing_runs_on_the_cpu_unasked(tmp_path):
+    out, _ = run("refused", tmp_path)
+    assert "HebbianDense has no model for target 'loihi2', and would run on the CPU instead; use NBPNetwork" in out
+    assert "raster_out and a_out show what a chip does not send" in out
+    assert "target loihi2 runs one circuit step per Lava step, but granularity is 'sample'" in out
+
+
+def test_a_failure_ends_the_run(tmp_path):
+    out, _ = run("fails", tmp_path)
+    assert "out of cores" in out
+    assert "LAVA_NBP_MICROCODE is 'nowhere.dasm'" in out
+
+
+@pytest.mark.timeout(110)
+def test_train_and_resume(tmp_path):
+    """Streamed in chunks, weights read back, resumed from the checkpoint: the weights of the spiking target."""
+    run("train", tmp_path, CONFIGS / "digits_loihi2.toml", tmp_path)
+    assert json.loads((tmp_path / "chip" / "result.json").read_text())["target"] == "loihi1"

@@ -1,0 +1,180 @@
+"""Runs on the stand-in for lava-loihi, each in an interpreter of its own: ``python chip_scenarios.py SCENARIO``.
+
+A scenario prints "went well" at its end.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "fake_lava_loihi"))
+sys.path.insert(0, str(HERE))
+
+
+import numpy as np  # noqa: E402
+
+# What Lava's compiler does for neurocores needs lava-loihi's compiler; the stand-in's neurocores are CPU models.
+from lava.magma.compiler import compiler, compiler_graphs  # noqa: E402
+from lava.magma.compiler.subcompilers import channel_builders_factory  # noqa: E402
+from lava.magma.compiler.subcompilers.py import pyproc_compiler  # noqa: E402
+
+for module in (compiler, compiler_graphs, channel_builders_factory, pyproc_compiler):
+    module.AbstractNcProcessModel = module.AbstractCProcessModel = type("NotHere", (), {})
+compiler_graphs.ProcessModelTypes = (compiler_graphs.ProcessModelTypes.PY,)
+
+from networks import random_samples, random_weights  # noqa: E402
+
+from lava_nbp import run_config  # noqa: E402
+
+LAYERS = (9, 7, 4)
+
+
+def problem(seed, n=6, layers=LAYERS):
+    rng = np.random.default_rng(seed)
+    # Far from +-254, where the rule of the chip and ours differ on Lava's learning engine.
+    weights = {name: np.clip(w, -200, 200) for name, w in random_weights(layers, rng).items()}
+    x, labels, targets = random_samples(n, layers, rng, density=0.6)
+    return weights, x, labels, targets
+
+
+def executor(target="loihi2"):
+    """Train, infer, train: networks take turns on the board; the same bits as the spiking executor."""
+    from lava_nbp.loihi.host import Connection
+    from lava_nbp.targets import make_executor
+
+    weights, x, _, targets = problem(0)
+    results = []
+    connection = {"connection": Connection("oheogulch"), "chunk": 2}
+    for name, options in (("spiking", {}), (target, connection)):
+        with make_executor(name, LAYERS, weights, chip_order=True, **options) as made:
+            answers = [made.train(x, targets).spikes, made.infer(x).spikes, made.train(x[:3], targets[:3]).spikes]
+            made.reset()
+            answers += [made.train(x[3:], targets[3:]).spikes, *made.read_weights().values()]
+            results.append(answers)
+            if name == target:
+                assert made.infer(x).membrane is None
+    for one, two in zip(*results, strict=True):
+        assert np.array_equal(one, two)
+    assert os.environ["SLURM"] == "1", "the board was chosen"
+    print("partition", os.environ["PARTITION"], os.environ["LOIHI_GEN"])
+
+
+def parts():
+    """The library's own neurons run from their registers alone, as their CPU models do."""
+    from lava.magma.core.run_conditions import RunSteps
+    from lava.proc.io.sink import RingBuffer as Sink
+    from lava.proc.io.source import RingBuffer as Source
+
+    from lava_nbp.processes import ErrorNeurons, Gate, GatedLIF, RelayMemory, SurrogateReLU, Synapses, SynfireChain
+
+    gates = (Gate(0), Gate(2), Gate(2, 512), Gate(1, -8128))
+    makers = {
+        "lif": lambda: GatedLIF(
+            (3,), gates=gates, n_gates=4, refractory=2,
+            synapses=[Synapses("s_in", "s"), Synapses("t_in", "s", -520, 2), Synapses("t_in", "s", 1040, 5)],
+        ),
+        "memory": lambda: RelayMemory((3,), delays=(0, 3), gates=gates, n_gates=4),
+        "surrogate": lambda: SurrogateReLU(
+            (3,), gates={"s": [Gate(0)], "lo": [Gate(0), Gate(0, 512)], "hi": [Gate(0, 8192)], "box": [Gate(1)]},
+            n_gates=4,
+        ),
+        "error": lambda: ErrorNeurons((3,), gates=gates, n_gates=4),
+    }  # fmt: skip
+    for name, make in makers.items():
+        recorded = []
+        for target in ("lava", "loihi2"):
+            rng = np.random.default_rng(5)
+            process, chain = make(), SynfireChain(4, autostart=True)
+            chain.s_out.connect(process.gate_in)
+            for port in process.in_ports:
+                if port.name == "gate_in":
+                    continue
+                high = 1200 if port.name.endswith("a_in") else 2
+                source = Source(data=rng.integers(0, high, (3, 40)))
+                source.s_out.connect(port)
+            sinks = []
+            for port in [*process.out_ports, chain.s_out]:
+                sinks.append(Sink(shape=port.shape, buffer=40))
+                port.connect(sinks[-1].a_in)
+            process.run(RunSteps(40), run_config(target))
+            recorded.append([sink.data.get().astype(int) for sink in sinks])
+            process.stop()
+        for one, two in zip(*recorded, strict=True):
+            assert np.array_equal(one, two), name
+        assert all(rows.any() for rows in recorded[0]), name
+        print("same", name)
+
+
+def fails():
+    """A model that fails ends the run and leaves nothing; missing microcode is seen before anything is loaded."""
+    import lava.proc.lif.ncmodels as stock
+
+    from lava_nbp.errors import LavaNBPError
+    from lava_nbp.targets import make_executor
+
+    def fail(self):
+        raise ValueError("out of cores")
+
+    stock.NcModelLif.run_spk = fail
+    weights, x, _, targets = problem(0)
+    for _ in range(2):
+        with make_executor("loihi2", LAYERS, weights, chip_order=True) as made:
+            try:
+                made.train(x, targets)
+            except LavaNBPError as error:
+                print("raised", str(error).splitlines()[0])
+        os.environ["LAVA_NBP_MICROCODE"] = "nowhere.dasm"
+
+
+def refused():
+    """Nothing runs on the CPU unasked."""
+    from lava_nbp.errors import InputError, MissingLoihiError
+    from lava_nbp.lava_executor import LavaSession
+    from lava_nbp.nbp.circuit import inference_circuit
+    from lava_nbp.processes import HebbianDense, NBPNetwork
+
+    def message(make):
+        try:
+            make()
+        except (MissingLoihiError, InputError) as error:
+            return str(error)
+        raise AssertionError("not refused")
+
+    from lava.magma.core.run_conditions import RunSteps
+
+    print(message(lambda: HebbianDense(np.zeros((2, 2), int)).run(RunSteps(1), run_config("loihi2"))))
+    weights, _, _, _ = problem(0)
+    circuit = inference_circuit(*LAYERS)
+    print(
+        message(
+            lambda: LavaSession(circuit, weights, "step", target="loihi2", raster=True).run(np.zeros((1, 9), np.uint8))
+        )
+    )
+    print(message(lambda: LavaSession(circuit, weights, "sample", target="loihi2").run(np.zeros((1, 9), np.uint8))))
+    assert NBPNetwork(circuit=circuit, weights=weights).stock is None
+
+
+def train():
+    """A configuration of the chip: an epoch there, resumed there, the same weights as the spiking target."""
+    from lava_nbp.training import load_config
+    from lava_nbp.training import train as run
+
+    config, folder = Path(sys.argv[2]), Path(sys.argv[3])
+    small = ["network.n_hidden=6", "data.train=8", "data.test=6", "data.validation=4", "data.side=3", "loihi.chunk=5"]
+    small += ["network.initial_clip=100", "target=loihi1"]
+    first = run(load_config(config, [*small, "epochs=1"]), folder / "chip")
+    assert first["last"]["test_accuracy_membrane"] is None
+    run(load_config(config, [*small, "epochs=2"]), folder / "chip", resume=True)
+    run(load_config(config, [*small, "epochs=2", "target=spiking"]), folder / "spiking")
+    from lava_nbp.training.loop import load_run
+
+    chip, spiking = (load_run(folder / name)[0].weights for name in ("chip", "spiking"))
+    for name, w in spiking.items():
+        assert np.array_equal(chip[name], w)
+
+
+if __name__ == "__main__":
+    scenarios = (executor, parts, fails, refused, train)
+    {scenario.__name__: scenario for scenario in scenarios}[sys.argv[1]]()
+    print("went well")

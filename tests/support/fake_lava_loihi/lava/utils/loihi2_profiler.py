@@ -1,0 +1,1 @@
+"""What lava.utils.loihi asks for."""
