@@ -1,4 +1,4 @@
-"""The command line: train, evaluate, trace, bench, circuit, plan, plot, doctor."""
+"""The command line: train, evaluate, trace, bench, circuit, faults, plan, plot, doctor."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from rich.table import Table
 
 from lava_nbp.errors import InputError, LavaNBPError, unknown_name
 from lava_nbp.limits import BOARDS
+from lava_nbp.nbp.faults import KINDS
 from lava_nbp.target_names import CHIP_TARGETS, EVENTPROP_TARGETS, NBP_TARGETS, TARGETS
 from lava_nbp.training.loop import Progress
 
@@ -272,6 +273,53 @@ def plan(
     _out.print(f"core map: {escape(str(core_map(made, picture)))}")
     if circuit.learning and not experiment.network.chip_order:
         _out.print("note: the chip delivers spikes before it learns; network.chip_order = true trains the same way")
+
+
+@app.command()
+def faults(
+    run_dir: RunFolder,
+    kind: Annotated[
+        list[str] | None, typer.Option(help=f"Kind of fault, repeatable: {', '.join(KINDS)}; default all.")
+    ] = None,
+    rates: Annotated[str, typer.Option(help="Shares or probabilities.")] = "0.001,0.003,0.01,0.03,0.1,0.3",
+    epochs: Annotated[int, typer.Option(min=0, help="Epochs of learning with the faults.")] = 1,
+    target: Annotated[str, typer.Option(help="sample or spiking.")] = "sample",
+) -> None:
+    """Break a trained network, and let it learn on: accuracy against fault rate, before and after."""
+    from lava_nbp.fault_sweep import sweep_run
+
+    with _ShownProgress(_out) as progress:
+        report, paths = sweep_run(run_dir, kind or KINDS, _numbers(rates), epochs, target, progress)
+    table = Table(title=f"test accuracy by spikes; without faults {100 * report['without']:.2f} %")
+    for heading in ("fault", "rate", "as they come", f"after {epochs} epoch(s)"):
+        table.add_column(heading, justify="left" if heading == "fault" else "right")
+    for row in report["rows"]:
+        table.add_row(row["kind"], f"{row['rate']:g}", *(f"{100 * row[key]:.2f} %" for key in ("before", "after")))
+    _out.print(table)
+    for path in paths:
+        _out.print(f"written: {escape(str(path))}")
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"--rates is {text!r}, but must be numbers in 0 .. 1 with commas between them") from None
+
+
+@app.command()
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Look at this machine: what is here, what is missing, and the cure."""
+    from lava_nbp.doctor import examine
+
+    findings = examine()
+    if as_json:
+        _out.print_json(json.dumps([finding.as_dict() for finding in findings]))
+    else:
+        for finding in findings:
+            _out.print(escape(str(finding)), highlight=False)
+    if any(finding.state == "missing" and finding.needed for finding in findings):
+        raise typer.Exit(1)
 
 
 @app.command()

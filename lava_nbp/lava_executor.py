@@ -16,6 +16,7 @@ from lava_nbp.loihi.host import DEFAULT_BOARDS, Connection, connect, microcode, 
 from lava_nbp.nbp.circuit import Circuit, inference_circuit
 from lava_nbp.nbp.clock import Granularity
 from lava_nbp.nbp.executor import Executor, Outcome, UInt8Array
+from lava_nbp.nbp.faults import Faults
 from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.processes import NBPNetwork, SampleSink, SampleSource
 from lava_nbp.target_names import CHIP_TARGETS, STEP_TARGETS
@@ -125,8 +126,8 @@ class LavaExecutor(Executor):
 
     Parameters
     ----------
-    layers, weights, guarded, chip_order
-        As for every `Executor`.
+    layers, weights, guarded, chip_order, faults
+        As for every `Executor`; faults are refused.
     target : {"lava", "lava-primitives", "lava-stock", "loihi1", "loihi2"}
         One Lava process for the network, a network of the library's parts, or of Lava's stock processes; a
         chip has the latter.
@@ -152,6 +153,7 @@ class LavaExecutor(Executor):
         *,
         guarded: bool = False,
         chip_order: bool = False,
+        faults: Faults | None = None,
         target: str = "lava",
         granularity: Granularity | None = None,
         timeout: float | None = None,
@@ -177,7 +179,7 @@ class LavaExecutor(Executor):
         }
         self._training: LavaSession | None = None
         self._inference: LavaSession | None = None
-        super().__init__(layers, weights, guarded=guarded, chip_order=chip_order)
+        super().__init__(layers, weights, guarded=guarded, chip_order=chip_order, faults=faults)
 
     def _set_up(self, weights: dict[str, Int16Array]) -> None:
         self._weights = weights

@@ -185,6 +185,43 @@ def confusion_matrix(
     return save(figure, path)
 
 
+def fault_curves(report: Mapping[str, Any], path: Path) -> Path:
+    """Draw accuracy against fault rate, a panel per kind of fault: as the faults come, and after learning with them.
+
+    Parameters
+    ----------
+    report : mapping
+        As from `lava_nbp.fault_sweep.sweep`.
+    path : path
+        File to write.
+    """
+    kinds = list(dict.fromkeys(row["kind"] for row in report["rows"]))
+    columns = min(4, len(kinds))
+    rows = -(-len(kinds) // columns)
+    figure = Figure(figsize=(3.2 * columns, 2.8 * rows + 0.6), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+    for axes, kind in zip(panels, kinds, strict=False):
+        found = sorted((row for row in report["rows"] if row["kind"] == kind), key=lambda row: row["rate"])
+        rates = [row["rate"] for row in found]
+        axes.axhline(100 * report["without"], color=GREY, linewidth=1, label="without faults")
+        for key, colour, marker, label in (
+            ("before", ORANGE, "s--", "as the faults come"),
+            ("after", BLUE, "o-", f"after {report['epochs']} epoch(s) of learning with them"),
+        ):
+            axes.plot(rates, [100 * row[key] for row in found], marker, color=colour, markersize=4, label=label)
+        axes.set_xscale("log")
+        axes.set_title(kind.replace("_", " "), fontsize=10)
+        axes.set_ylim(0, 100)
+        axes.grid(color="#DDDDDD", linewidth=0.5)
+    for axes in panels[len(kinds) :]:
+        axes.set_visible(False)
+    figure.supxlabel("share or probability")
+    figure.supylabel("test accuracy by spikes, %")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=8)
+    return save(figure, path)
+
+
 def save(figure: Figure, path: Path) -> Path:
     """Write a figure; raise OutputError if that fails."""
     # Figure without pyplot: no display, no global state. Text stays text in SVG.

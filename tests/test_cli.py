@@ -227,3 +227,38 @@ def test_stopped_on_lava_in_the_midst_of_an_epoch_and_resumed(run, tmp_path, how
     resumed = weights_of(tmp_path)
     assert run("train", "long.toml", "--out", "run", "--overwrite")[0] == 0
     assert weights_of(tmp_path) == resumed
+
+
+def test_plan(run, tmp_path):
+    code, out, _ = run("plan", "config.toml", "--chip", "loihi1")
+    assert code == 0
+    assert "fits" in out
+    assert "estimate, not a measurement" in out
+    assert "network.chip_order = true trains the same way" in out
+    assert (tmp_path / "plan.png").is_file()
+    code, out, _ = run("plan", "config.toml", "--chip", "kapohopoint", "--inference", "--json")
+    assert code == 0
+    assert json.loads(out)["circuit"] == "inference"
+    code, _, err = run("plan", "config.toml", "--chip", "loihi9")
+    assert code == 2
+    assert "chip is 'loihi9', but must be one of loihi1" in err
+
+
+def test_chips_without_lava_loihi(run):
+    code, _, err = run("train", "config.toml", "--set", "target=loihi2", "--set", "network.chip_order=true")
+    assert code == 2
+    assert err.startswith("error: target 'loihi2' needs Intel's lava-loihi")
+    assert len(err.splitlines()) == 1
+    code, _, err = run("trace", "--inputs", "a.npz", "--target", "loihi2", "--out", "b.npz")
+    assert code == 2
+    assert "a chip sends the output's spikes only; trace with lava-stock" in err
+
+
+def test_faults(run):
+    run("train", "config.toml", "--out", "made")
+    code, out, _ = run("faults", "made", "--kind", "flips", "--rates", "0.1")
+    assert code == 0
+    assert "flips" in out
+    code, _, err = run("faults", "made", "--rates", "a lot")
+    assert code == 2
+    assert "--rates is 'a lot', but must be numbers" in err

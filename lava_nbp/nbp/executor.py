@@ -14,6 +14,7 @@ from lava_nbp.checks import check_labels
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.fixed_point import Int16Array, check_plastic_weights
 from lava_nbp.nbp.circuit import Circuit, training_circuit
+from lava_nbp.nbp.faults import Faults
 
 UInt8Array = NDArray[np.uint8]
 Int32Array = NDArray[np.int32]
@@ -111,16 +112,25 @@ class Executor(ABC):
     guarded, chip_order : bool
         Which training circuit, see `training_circuit`; both False is the paper's as published.
 
+    faults : Faults, optional
+        What is broken; executors "sample" and "spiking" only.
+
     Raises
     ------
     CircuitError
         For impossible layer sizes.
     WeightError
         For weights of another shape, or that the chip's synapses cannot hold.
+    InputError
+        For faults that the executor cannot have.
     """
 
     #: Name of the executor in configurations and on the command line.
     target: str
+    #: Whether it can run with faults.
+    can_fault = False
+    #: What faults in passing are drawn for, beside their seed; 0 outside of epochs.
+    epoch = 0
 
     def __init__(
         self,
@@ -129,7 +139,14 @@ class Executor(ABC):
         *,
         guarded: bool = False,
         chip_order: bool = False,
+        faults: Faults | None = None,
     ) -> None:
+        #: None if nothing goes wrong while it runs.
+        self.faults = faults if faults is not None and faults.any else None
+        if self.faults is not None and not self.can_fault:
+            raise InputError(
+                f"executor {self.target!r} cannot run with faults; use target sample or spiking, or set them to 0"
+            )
         self.circuit: Circuit = training_circuit(*layers, guarded=guarded, chip_order=chip_order)
         self.layers = layers
         self.work = Work()

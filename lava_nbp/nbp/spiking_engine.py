@@ -14,7 +14,7 @@ A circuit in the chip's order (`Circuit.chip_order`) sends before it learns.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from lava_nbp.errors import WeightError
 from lava_nbp.fixed_point import INPUT_HALF_RANGE, Int16Array, check_plastic_weights
-from lava_nbp.nbp.circuit import THRESHOLD, Circuit, inference_circuit
+from lava_nbp.nbp.circuit import THRESHOLD, Circuit, DenseProjection, inference_circuit
 from lava_nbp.nbp.executor import (
     BREACHES,
     EVENTS,
@@ -35,6 +35,7 @@ from lava_nbp.nbp.executor import (
     UInt8Array,
     check_network_weights,
 )
+from lava_nbp.nbp.faults import Faults, layer_of
 from lava_nbp.nbp.kernels import add_rows, changed
 from lava_nbp.nbp.rule import STEP
 
@@ -83,6 +84,64 @@ class State(NamedTuple):
     block: NDArray[np.int16]  #: scratch
 
 
+class EngineFaults(NamedTuple):
+    """Faults as arrays; kernels get None instead where nothing is broken."""
+
+    dead: NDArray[np.uint8]  #: (N,)
+    frozen: NDArray[np.uint8]  #: one per dense synapse: keeps its weight
+    gate: NDArray[np.uint8]  #: (P,) gating neurons
+    dropped: float
+    spurious: float
+    pulse_loss: float
+    seed: NDArray[np.uint64]  #: (1,) of the epoch
+    first_gate: int  #: population g00
+    second_gate: int
+    link: int  #: weight with which the host starts the chain anew
+
+
+@njit(cache=True, nogil=True)
+def _draw(seed, step, neuron, salt):  # type: ignore[no-untyped-def]
+    """A number in 0 .. 1 from seed, step and neuron: splitmix64, which needs no state."""
+    z = seed + np.uint64(step) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(neuron) * np.uint64(0xD1B54A32D192ED03)
+    z += np.uint64(salt) * np.uint64(0x8CB92BA72F3D8DD7)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z = z ^ (z >> np.uint64(31))
+    return (z >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+
+
+@njit(cache=True, nogil=True)
+def _disturb(c, s, f, p, n):  # type: ignore[no-untyped-def]
+    """What is left of the n spikes of population p, and those that come without reason; returns how many."""
+    now, base = s.step[0], c.first[p]
+    seed = f.seed[0]
+    kept = 0
+    for i in range(n):
+        j = s.fired[base + i]
+        lost = f.pulse_loss if f.gate[p] else f.dropped
+        if not f.dead[base + j] and _draw(seed, now, base + j, 1) >= lost:
+            s.fired[base + kept] = j
+            kept += 1
+    if f.spurious > 0 and not f.gate[p]:
+        size, added = c.first[p + 1] - base, 0
+        for j in range(size):
+            if _draw(seed, now, base + j, 2) < f.spurious and not f.dead[base + j] and s.last[base + j] != now:
+                s.fired[base + kept + added] = j
+                s.last[base + j] = now
+                added += 1
+        kept += added
+    return kept
+
+
+@njit(cache=True, nogil=True)
+def _start_anew(c, s, f):  # type: ignore[no-untyped-def]
+    """At the end of a sample: if the pulse is gone, the host makes the second gating neuron fire next."""
+    if s.n_fired[f.first_gate] == 0:
+        slot = s.step[0] % s.arriving.shape[0]
+        s.arriving[slot, c.first[f.second_gate]] = f.link
+        s.touched[slot, f.second_gate] = 1
+
+
 @njit(cache=True, nogil=True)
 def _send(c, s, arrival, pre):  # type: ignore[no-untyped-def]
     """Deliver the spikes of population `pre` by its connections; `arrival` is the earliest slot."""
@@ -117,7 +176,7 @@ def _send(c, s, arrival, pre):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _learn(c, s, r):  # type: ignore[no-untyped-def]
+def _learn(c, s, f, r):  # type: ignore[no-untyped-def]
     change = np.int16(2 * _STEP * r - _STEP)
     for pre in range(c.first.shape[0] - 1):
         n = s.n_fired[pre]
@@ -135,17 +194,23 @@ def _learn(c, s, r):  # type: ignore[no-untyped-def]
                 offset = c.dense_offset[k] + s.fired[base + i] * n_post
                 for j in range(m):
                     w = offset + s.fired[post_base + j]
+                    if f is not None:  # noqa: SIM102 - numba prunes branches that ask for None only
+                        if f.frozen[w]:
+                            continue
                     s.weights[w] = np.int16(changed(s.weights[w], change))
             s.counters[UPDATES] += n * m
 
 
 @njit(cache=True, nogil=True)
-def _fire(c, s, slot, phase):  # type: ignore[no-untyped-def]
+def _fire(c, s, f, slot, phase):  # type: ignore[no-untyped-def]
     now = s.step[0]
     for p in range(c.first.shape[0] - 1):
         s.n_fired[p] = 0
-        if not s.touched[slot, p]:
-            continue  # without input nothing fires: no bias is over the threshold
+        if not s.touched[slot, p]:  # without input nothing fires: no bias is over the threshold
+            if f is not None:
+                s.n_fired[p] = _disturb(c, s, f, p, 0)
+                s.counters[SPIKES] += s.n_fired[p]
+            continue
         s.touched[slot, p] = 0
         base = c.first[p]
         arriving = s.arriving[slot, base : c.first[p + 1]]
@@ -168,6 +233,8 @@ def _fire(c, s, slot, phase):  # type: ignore[no-untyped-def]
                     s.last[base + j] = now
                     n += 1
         arriving[:] = 0
+        if f is not None:
+            n = _disturb(c, s, f, p, n)
         s.n_fired[p] = n
         s.counters[SPIKES] += n
         if not c.scheduled[phase, p]:
@@ -175,19 +242,19 @@ def _fire(c, s, slot, phase):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _step(c, s):  # type: ignore[no-untyped-def]
+def _step(c, s, f):  # type: ignore[no-untyped-def]
     """One step of the circuit, without the sources."""
     now = s.step[0]
     phase = now % c.reward.shape[0]
     slots = s.arriving.shape[0]
-    _fire(c, s, now % slots, phase)
+    _fire(c, s, f, now % slots, phase)
     if c.learning and not c.chip_order:
-        _learn(c, s, c.reward[phase])
+        _learn(c, s, f, c.reward[phase])
     for p in range(s.n_fired.shape[0]):
         if s.n_fired[p]:
             _send(c, s, now + 1, p)
     if c.learning and c.chip_order:
-        _learn(c, s, c.reward[phase])
+        _learn(c, s, f, c.reward[phase])
     s.step[0] = now + 1
 
 
@@ -214,7 +281,7 @@ def _record(c, s, row):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _run(c, s, external, spikes, membrane, raster):  # type: ignore[no-untyped-def]
+def _run(c, s, f, external, spikes, membrane, raster):  # type: ignore[no-untyped-def]
     """Phases 1 .. period of each sample; raster (n * period, N) or without rows if it is not wanted."""
     period = c.reward.shape[0]
     slots = s.arriving.shape[0]
@@ -227,7 +294,7 @@ def _run(c, s, external, spikes, membrane, raster):  # type: ignore[no-untyped-d
                 slot = s.step[0] % slots
                 for j in range(membrane.shape[1]):
                     membrane[i, j] = s.arriving[slot, out + j] - c.output_gate
-            _step(c, s)
+            _step(c, s, f)
             if phase == c.output_phase:
                 for j in range(s.n_fired[c.output]):
                     spikes[i, s.fired[out + j]] = 1
@@ -237,6 +304,8 @@ def _run(c, s, external, spikes, membrane, raster):  # type: ignore[no-untyped-d
             if raster.shape[0]:
                 _record(c, s, raster[row])
                 row += 1
+        if f is not None:
+            _start_anew(c, s, f)
 
 
 def compile_circuit(circuit: Circuit) -> Tables:
@@ -297,6 +366,8 @@ class SpikingEngine:
     allocate : callable
         Makes the state's arrays of zeros; the default is `numpy.zeros`. With arrays
         in shared memory, parent and child processes see the same state.
+    faults : Faults, optional
+        What is broken, and how often spikes go wrong.
 
     Raises
     ------
@@ -304,8 +375,15 @@ class SpikingEngine:
         For weights that do not belong to the circuit or that synapses cannot hold.
     """
 
-    def __init__(self, circuit: Circuit, weights: Mapping[str, Any], allocate: Allocate = np.zeros) -> None:
+    def __init__(
+        self,
+        circuit: Circuit,
+        weights: Mapping[str, Any],
+        allocate: Allocate = np.zeros,
+        faults: Faults | None = None,
+    ) -> None:
         self.circuit = circuit
+        self._faults = faults
         self._tables = tables = compile_circuit(circuit)
         n, p = circuit.n_neurons, len(circuit.populations)
         slots = max(c.delay for c in circuit.connections) + 2
@@ -325,13 +403,55 @@ class SpikingEngine:
         }
         self._index = {q.name: k for k, q in enumerate(circuit.populations)}
         self.projections: dict[str, Int16Array] = {}
-        dense = sorted(circuit.projections, key=lambda q: self._index[q.pre])
-        for projection, offset in zip(dense, tables.dense_offset, strict=True):
+        for projection, offset in self._dense_offsets():
             shape = circuit.shape_of(projection)
             held = self._state.weights[offset : offset + math.prod(shape)]
             self.projections[projection.name] = held.reshape(shape)
+        self._broken = None if faults is None else self._break(faults)
         self.write_weights(weights)
         self.reset()
+
+    def _break(self, faults: Faults) -> EngineFaults:
+        circuit = self.circuit
+        dead = np.zeros(circuit.n_neurons, dtype=np.uint8)
+        for p in circuit.populations:
+            if p.name not in circuit.chain:
+                name = p.name if faults.apart else layer_of(p.name)
+                dead[self._slices[p.name]] = faults.dead_units(name, p.size)
+        frozen = np.zeros(circuit.n_dense_synapses, dtype=np.uint8)
+        for q, offset in self._dense_offsets():
+            broken = self._synapses(q, faults.stuck_synapses)
+            frozen[offset : offset + broken.size] = broken.ravel()
+        chain = circuit.chain
+        return EngineFaults(
+            dead=dead,
+            frozen=frozen,
+            gate=np.array([p.name in chain for p in circuit.populations], dtype=np.uint8),
+            dropped=faults.dropped,
+            spurious=faults.spurious,
+            pulse_loss=faults.pulse_loss,
+            seed=np.zeros(1, dtype=np.uint64),
+            first_gate=self._index[chain[0]],
+            second_gate=self._index[chain[1 % len(chain)]],
+            link=next(c.weight for c in circuit.connections if c.role == "chain"),
+        )
+
+    def _dense_offsets(self) -> list[tuple[DenseProjection, int]]:
+        dense = sorted(self.circuit.projections, key=lambda q: self._index[q.pre])
+        return [(q, int(offset)) for q, offset in zip(dense, self._tables.dense_offset, strict=True)]
+
+    def _synapses(self, q: DenseProjection, which: Callable[[str, tuple[int, int]], Any]) -> Any:
+        """Which synapses of a projection are broken, (pre, post): by its own name, or those of its matrix."""
+        assert self._faults is not None
+        shape = self.circuit.shape_of(q)
+        if self._faults.apart:
+            return which(q.name, shape)
+        return which(q.matrix, (shape[1], shape[0])).T if q.transposed else which(q.matrix, shape)
+
+    def disturb(self, epoch: int) -> None:
+        """Draw the faults in passing of another epoch."""
+        if self._broken is not None and self._faults is not None:
+            self._broken.seed[0] = self._faults.generator(epoch).integers(1 << 63)
 
     def reset(self) -> None:
         """Forget every spike under way; the next step is the one in which g00 fires."""
@@ -357,6 +477,8 @@ class SpikingEngine:
         checked = check_network_weights(self.circuit, weights)
         for projection in self.circuit.projections:
             self.projections[projection.name][...] = projection.copy_of(checked[projection.matrix])
+            if self._faults is not None:
+                self.projections[projection.name][self._synapses(projection, self._faults.lost_synapses)] = 0
 
     def write_projection(self, name: str, weights: Any) -> None:
         """Set one projection alone, shape (pre, post); the copies of the same matrix stay as they are.
@@ -413,18 +535,18 @@ class SpikingEngine:
         raster = np.zeros((rows if record else 0, self.circuit.n_neurons), dtype=np.uint8)
         body = raster
         if self.steps == 0:
-            _step(c, s)
+            _step(c, s, self._broken)
             if record:
                 _record(c, s, raster[0])
                 body = raster[1:]
         n_out = self.circuit[self.circuit.output].size
         outcome = Outcome(np.zeros((n, n_out), np.uint8), np.zeros((n, n_out), np.int32))
-        _run(c, s, np.hstack(external), outcome.spikes, outcome.membrane, body)
+        _run(c, s, self._broken, np.hstack(external), outcome.spikes, outcome.membrane, body)
         return outcome, raster if record else None
 
     def step(self, *external: UInt8Array) -> None:
         """Run one step; `external` are the spikes that leave each source in this very step."""
-        _step(self._tables, self._state)
+        _step(self._tables, self._state, self._broken)
         for k, spikes in enumerate(external):
             if spikes.any():  # a call costs more than the look: sources are silent in most phases
                 _inject(self._tables, self._state, k, spikes)
@@ -467,10 +589,11 @@ class SpikingExecutor(Executor):
     """Runs the training circuit spike by spike, and the inference circuit for answers without learning."""
 
     target = "spiking"
+    can_fault = True
 
     def _set_up(self, weights: dict[str, Int16Array]) -> None:
-        self._training = SpikingEngine(self.circuit, weights)
-        self._inference = SpikingEngine(inference_circuit(*self.layers), weights)
+        self._training = SpikingEngine(self.circuit, weights, faults=self.faults)
+        self._inference = SpikingEngine(inference_circuit(*self.layers), weights, faults=self.faults)
 
     def _write_weights(self, weights: dict[str, Int16Array]) -> None:
         self._training.write_weights(weights)
@@ -482,6 +605,7 @@ class SpikingExecutor(Executor):
     def reset(self) -> None:
         """Forget spikes under way and start the chain anew."""
         self._training.reset()
+        self._training.disturb(self.epoch)
 
     def _train(self, x: UInt8Array, t: UInt8Array) -> Outcome:
         outcome, _ = self._training.run(x, t)
@@ -491,5 +615,6 @@ class SpikingExecutor(Executor):
     def _infer(self, x: UInt8Array) -> Outcome:
         self._inference.write_weights(self._training.read_weights())
         self._inference.reset()
+        self._inference.disturb(self.epoch)
         outcome, _ = self._inference.run(x)
         return outcome

@@ -96,6 +96,20 @@ class LoihiConfig(_Section):
         return self
 
 
+class FaultsConfig(_Section):
+    """[faults]: what is broken; see `lava_nbp.nbp.faults.Faults`. Targets "sample" and "spiking" only."""
+
+    dead: Real = Field(default=0.0, ge=0, le=1)
+    lost: Real = Field(default=0.0, ge=0, le=1)
+    stuck: Real = Field(default=0.0, ge=0, le=1)
+    flips: Real = Field(default=0.0, ge=0, le=1)
+    dropped: Real = Field(default=0.0, ge=0, le=1)
+    spurious: Real = Field(default=0.0, ge=0, le=1)
+    pulse_loss: Real = Field(default=0.0, ge=0, le=1)
+    apart: bool = False
+    seed: int = Field(default=0, ge=0, lt=2**63)
+
+
 class Experiment(_Section):
     """What every configuration file has: how long, and from which seed."""
 
@@ -122,6 +136,7 @@ class NBPExperiment(Experiment):
     data: DataConfig
     network: NetworkConfig
     loihi: LoihiConfig = LoihiConfig()
+    faults: FaultsConfig = FaultsConfig()
 
     @model_validator(mode="after")
     def _chip_order(self) -> NBPExperiment:

@@ -16,6 +16,7 @@ from lava_nbp.files import read_npz
 from lava_nbp.loihi.host import DEFAULT_BOARDS, Connection, require_lava_loihi
 from lava_nbp.nbp.circuit import training_circuit
 from lava_nbp.nbp.executor import Executor, check_network_weights, one_hot
+from lava_nbp.nbp.faults import Faults
 from lava_nbp.nbp.rule import initial_weights
 from lava_nbp.target_names import CHIP_TARGETS, LAVA_TARGETS, STEP_TARGETS
 from lava_nbp.targets import make_executor
@@ -51,6 +52,7 @@ class NBPLearner(Learner):
         self.layers = self._sizes
         self._variant = {"guarded": config.network.guarded, "chip_order": config.network.chip_order}
         self.circuit = training_circuit(*self._sizes, **self._variant)
+        self._faults = Faults(**config.faults.model_dump())
         self.n_train, self.n_validation = len(self.dataset.train), len(self.dataset.validation)
 
     def notes(self) -> list[str]:
@@ -65,9 +67,12 @@ class NBPLearner(Learner):
         """Drawn from the seed, or read from network.weights."""
         n = self.config.network
         if n.weights is not None:
-            return _read_weights(Path(n.weights), self._sizes)
-        rng = np.random.default_rng([self.config.seed, 0])
-        return {**initial_weights(self._sizes, rng, n.initial_clip, n.initial_input_scale, n.initial_output_mean)}
+            weights = _read_weights(Path(n.weights), self._sizes)
+        else:
+            rng = np.random.default_rng([self.config.seed, 0])
+            drawn = initial_weights(self._sizes, rng, n.initial_clip, n.initial_input_scale, n.initial_output_mean)
+            weights = {**drawn}
+        return {name: self._faults.flipped(name, w) if self._faults.flips else w for name, w in weights.items()}
 
     def open(self, weights: Arrays, memory: Arrays) -> Session:
         """Make the executor of the target; nBP remembers nothing beside the weights."""
@@ -76,6 +81,8 @@ class NBPLearner(Learner):
             options.pop("granularity", None)
         if self.config.target in CHIP_TARGETS:
             options |= self._board()
+        if self._faults.any:
+            options["faults"] = self._faults
         return _NBPSession(self, make_executor(self.config.target, self._sizes, weights, **self._variant, **options))
 
     def _board(self) -> dict[str, Any]:
@@ -97,6 +104,7 @@ class _NBPSession(Session):
         order = np.random.default_rng([self._config.seed, epoch]).permutation(len(split))
         before = (executor.work.updates, executor.work.gate_breaches)
         # Every epoch starts from a silent network, so that a resumed run finds the same.
+        executor.epoch = epoch
         executor.reset()
         executor.train(split.x[:0], one_hot(split.y[:0], executor.n_out))  # compiles, before time is taken
         right, seconds = 0, 0.0

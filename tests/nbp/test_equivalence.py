@@ -12,7 +12,8 @@ from networks import random_samples, random_weights
 from lava_nbp.fixed_point import wrap_input
 from lava_nbp.nbp.circuit import training_circuit
 from lava_nbp.nbp.spiking_engine import SpikingEngine
-from lava_nbp.targets import TARGETS, make_executor
+from lava_nbp.target_names import CHIP_ORDER_TARGETS, TARGETS
+from lava_nbp.targets import make_executor
 from lava_nbp.trace import trace
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "trace_7-6-3.npz"
@@ -109,7 +110,7 @@ def test_breaches_that_change_the_result_are_seen():
     assert_same(reference, spiking)
 
 
-@pytest.mark.parametrize("target", [t for t in TARGETS if t != "lava"])
+@pytest.mark.parametrize("target", [t for t in TARGETS if t not in ("lava", *CHIP_ORDER_TARGETS)])
 def test_golden_trace(target):
     """A small trace, made by tests/support/circuit_oracle.py; see `python tests/golden/make.py`."""
     with np.load(GOLDEN) as golden:
@@ -118,6 +119,18 @@ def test_golden_trace(target):
         assert found.keys() | inputs.keys() == set(golden.files)
         for key, rows in found.items():
             assert np.array_equal(rows, golden[key]), key
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_chips_order_agrees_with_the_independent_simulator(target):
+    with np.load(GOLDEN) as golden:
+        x, labels, weights = golden["x"], golden["labels"], {k: golden[k] for k in ("W1", "W2")}
+    found = trace(target, x, labels, weights, "nbp-chip")
+    spikes, matrices = simulate(x, labels, weights["W1"], weights["W2"], chip_order=True)
+    for name, rows in spikes.items():
+        assert np.array_equal(found[f"spikes/{name}"], rows), name
+    for name, matrix in matrices.items():
+        assert np.array_equal(found[f"weights/{name}"], matrix), name
 
 
 def test_sums_that_leave_the_register_wrap():

@@ -1,0 +1,150 @@
+"""What this machine has for the library: one line each, with the cure."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+State = Literal["ok", "missing", "wrong"]
+
+#: Versions that were tested together.
+_LAVA_NC, _LAVA_DL = "0.10.0", "0.6.0"
+#: Shared memory that a network of a hundred Processes takes, in MB, and more to be safe.
+_SHARED_MB = 256
+_SHM = Path("/dev/shm")
+#: Folders of data sets below the data root.
+_SETS = {"MNIST": "MNIST/raw", "Fashion-MNIST": "FashionMNIST/raw", "Yin-Yang": "YinYang"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes
+    ----------
+    name, state, found : str
+        What, how it is, and what was found.
+    cure : str
+        What to do; "" if nothing is to be done.
+    needed : bool
+        Whether nothing works without it; else only a part does not.
+    """
+
+    name: str
+    state: State
+    found: str
+    cure: str = ""
+    needed: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.state:<8}{self.name}: {self.found}" + (f"; {self.cure}" if self.cure else "")
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return asdict(self)
+
+
+def examine() -> list[Finding]:
+    """Look at Python, Lava, lava-loihi, SLURM, boards, microcode, data and shared memory."""
+    return [_python(), _lava_nc(), _lava_dl(), _lava_loihi(), *_slurm(), _microcode(), _data(), _shared_memory()]
+
+
+def _python() -> Finding:
+    right = sys.version_info[:2] == (3, 10)
+    cure = "" if right else "Lava 0.10.0 demands Python 3.10: make the environment with it"
+    return Finding("Python", "ok" if right else "wrong", platform.python_version(), cure, needed=True)
+
+
+def _package(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _lava_nc() -> Finding:
+    found = _package("lava-nc")
+    cure = f"pip install lava-nc=={_LAVA_NC}"
+    if found is None:
+        return Finding("lava-nc", "missing", "not installed", cure, needed=True)
+    right = found == _LAVA_NC
+    return Finding("lava-nc", "ok" if right else "wrong", found, "" if right else cure, needed=True)
+
+
+def _lava_dl() -> Finding:
+    found = _package("lava-dl")
+    if found is None:
+        return Finding("lava-dl", "missing", "not installed", "only netx needs it: pip install 'lava-nbp[dl]'")
+    right = found == _LAVA_DL
+    return Finding("lava-dl", "ok" if right else "wrong", found, "" if right else f"pip install lava-dl=={_LAVA_DL}")
+
+
+def _lava_loihi() -> Finding:
+    from lava_nbp.loihi.host import missing_modules
+
+    missing = missing_modules()
+    if not missing:
+        return Finding("lava-loihi", "ok", "its modules are here")
+    return Finding(
+        "lava-loihi",
+        "missing",
+        f"no {', '.join(missing)}",
+        "only the targets loihi1 and loihi2 need it: Intel gives it to members of its Neuromorphic Research Community "
+        "(docs/loihi.md); target lava-stock runs the same network here",
+    )
+
+
+def _slurm() -> list[Finding]:
+    from lava_nbp.loihi.host import slurm_available, slurm_nodes
+
+    if not slurm_available():
+        cure = "only chips need it: log in to the NRC cloud, or set loihi.host to the address of a board"
+        return [
+            Finding("SLURM", "missing", "no controller answers (sinfo)", cure),
+            Finding("board", "missing", "none can be seen without SLURM", cure),
+        ]
+    nodes = slurm_nodes()
+    up = sorted({node.partition for node in nodes if node.up})
+    board = Finding("board", "ok", f"partitions that are up: {', '.join(up)}")
+    if not up:
+        board = Finding("board", "missing", "no partition is up", "wait, or ask Intel's support; sinfo shows the state")
+    return [Finding("SLURM", "ok", f"{len(nodes)} nodes"), board]
+
+
+def _microcode() -> Finding:
+    path = os.environ.get("LAVA_NBP_MICROCODE", "")
+    if path and Path(path).is_file():
+        return Finding("microcode", "ok", path)
+    found = f"LAVA_NBP_MICROCODE is {path!r}, no file" if path else "LAVA_NBP_MICROCODE is not set"
+    return Finding("microcode", "missing", found, "only learning on a chip needs it: see docs/loihi.md")
+
+
+def _data() -> Finding:
+    root = os.environ.get("LAVA_NBP_DATA", "")
+    cure = "set LAVA_NBP_DATA to the folder that holds MNIST/raw; the digits and generated Yin-Yang need none"
+    if not root:
+        return Finding("data", "missing", "LAVA_NBP_DATA is not set", cure)
+    if not Path(root).is_dir():
+        return Finding("data", "wrong", f"LAVA_NBP_DATA is {root!r}, no folder", cure)
+    there = [name for name, folder in _SETS.items() if (Path(root) / folder).is_dir()]
+    if not there:
+        return Finding("data", "wrong", f"{root} has none of {', '.join(_SETS.values())}", cure)
+    return Finding("data", "ok", f"{root} has {', '.join(there)}")
+
+
+def _shared_memory() -> Finding:
+    if not _SHM.is_dir():
+        return Finding("/dev/shm", "missing", "no such folder", "Lava's messages need it: use Linux", needed=True)
+    free = shutil.disk_usage(_SHM).free // 2**20
+    left = sum(name.startswith("psm_") for name in os.listdir(_SHM))
+    found = f"{free} MB free" + (f", {left} segments of other programs, or left by killed ones" if left else "")
+    if free < _SHARED_MB:
+        cure = f"Lava's messages need about {_SHARED_MB} MB: delete segments that nobody uses, or start the container "
+        return Finding("/dev/shm", "wrong", found, cure + "with --shm-size=1g")
+    return Finding("/dev/shm", "ok", found)
