@@ -25,6 +25,7 @@ from lava_nbp.lava_eventprop import LavaEventProp
 from lava_nbp.lava_executor import LavaExecutor
 from lava_nbp.nbp.executor import Executor, UInt8Array, one_hot
 from lava_nbp.nbp.rule import initial_weights
+from lava_nbp.target_names import CHIP_ORDER_TARGETS
 from lava_nbp.targets import make_executor
 
 #: What is measured: label, target, options, samples.
@@ -38,6 +39,8 @@ _CASES: tuple[tuple[str, str, dict[str, Any], int], ...] = (
 )
 #: Layers of the network of primitives that is timed by itself, and samples.
 _PRIMITIVES: tuple[tuple[int, int, int], int] = ((100, 100, 10), 50)
+#: The network of stock processes is slower: samples that are timed there.
+_STOCK_SAMPLES = 5
 #: EventProp: samples that the oracle runs, epochs of Yin-Yang, and samples of MNIST.
 _ORACLE, _EPOCHS, _MNIST_SAMPLES = 3, 6, 2000
 #: Samples of the clocked network, and of the one that exchanges every message.
@@ -205,25 +208,34 @@ def _epoch(engine: EventPropEngine, trains: SpikeTrains, labels: Any, size: int,
 
 
 def _primitives(seed: int) -> dict[str, Any]:
-    """What the network of primitives costs, beside the same network as one Lava process."""
+    """What networks of primitives and of stock processes cost, beside the same network as one Lava process."""
     layers, n = _PRIMITIVES
     x, t, _ = _samples(layers, seed)
     weights = initial_weights(layers, np.random.default_rng([seed, 0]), output_mean=10.0)
     report: dict[str, Any] = {"layers": list(layers)}
-    for key, target in (("one_process_", "lava"), ("", "lava-primitives")):
+    for key, target, samples in (
+        ("one_process", "lava", n),
+        ("primitives", "lava-primitives", n),
+        ("stock", "lava-stock", _STOCK_SAMPLES),
+    ):
         begin = time.perf_counter()
-        executor = LavaExecutor(layers, weights, target=target, granularity="step")
-        start = time.perf_counter() - begin
+        chip_order = target in CHIP_ORDER_TARGETS
+        executor = LavaExecutor(layers, weights, target=target, granularity="step", chip_order=chip_order)
         with executor:
-            executor.train(x[:5], t[:5])
+            processes = executor.processes  # starts them
+            start = time.perf_counter() - begin
+            executor.train(x[:1], t[:1])
             begin = time.perf_counter()
-            executor.train(x[5 : 5 + n], t[5 : 5 + n])
-            report[f"{key}ms_per_step"] = 1000 * (time.perf_counter() - begin) / (n * executor.circuit.period)
-            processes = executor.processes
+            executor.train(x[1 : 1 + samples], t[1 : 1 + samples])
+            ms = 1000 * (time.perf_counter() - begin) / (samples * executor.circuit.period)
             begin = time.perf_counter()
-        report |= {} if key else {"start_seconds": start, "stop_seconds": time.perf_counter() - begin}
-    report["processes"] = processes
-    report["times_one_process"] = report["ms_per_step"] / report["one_process_ms_per_step"]
+        report[key] = {
+            "processes": processes,
+            "ms_per_step": ms,
+            "start_seconds": start,
+            "stop_seconds": time.perf_counter() - begin,
+            "times_one_process": ms / report["one_process"]["ms_per_step"] if "one_process" in report else 1.0,
+        }
     return report
 
 

@@ -183,12 +183,14 @@ def bench(
     _out.print(table)
     _out.print("spikes, synaptic events, updates, breaches: per sample, as that executor does them")
     parts = report["primitives"]
-    _out.print(
-        f"network of primitives, {'-'.join(map(str, parts['layers']))}: {parts['processes']} Lava processes, "
-        f"{parts['ms_per_step']:.2f} ms per step, {parts['times_one_process']:.1f} times that of one process "
-        f"({parts['one_process_ms_per_step']:.2f} ms); start {parts['start_seconds']:.2f} s, stop "
-        f"{parts['stop_seconds']:.2f} s"
-    )
+    for key, name in (("primitives", "network of primitives"), ("stock", "network of Lava's stock processes")):
+        row = parts[key]
+        _out.print(
+            f"{name}, {'-'.join(map(str, parts['layers']))}: {row['processes']} Lava processes, "
+            f"{row['ms_per_step']:.2f} ms per step, {row['times_one_process']:.1f} times that of one process "
+            f"({parts['one_process']['ms_per_step']:.2f} ms); start {row['start_seconds']:.2f} s, stop "
+            f"{row['stop_seconds']:.2f} s"
+        )
     exact = report["eventprop"]
     mnist = exact.get("mnist_ms_per_sample")
     _out.print(

@@ -19,7 +19,7 @@ from lava_nbp.nbp.executor import Executor, Outcome, UInt8Array
 from lava_nbp.nbp.faults import Faults
 from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.processes import NBPNetwork, SampleSink, SampleSource
-from lava_nbp.target_names import CHIP_TARGETS, STEP_TARGETS
+from lava_nbp.target_names import CHIP_ORDER_TARGETS, CHIP_TARGETS, STEP_TARGETS
 
 #: Samples per run of the Lava runtime; between runs new ones are loaded.
 _CAPACITY = 500
@@ -183,6 +183,8 @@ class LavaExecutor(Executor):
 
     def _set_up(self, weights: dict[str, Int16Array]) -> None:
         self._weights = weights
+        if self.target not in CHIP_ORDER_TARGETS:
+            self._start_training()
 
     def _write_weights(self, weights: dict[str, Int16Array]) -> None:
         self._weights = weights
@@ -219,7 +221,7 @@ class LavaExecutor(Executor):
         return self._inference.run(x)
 
     def _start_training(self) -> LavaSession:
-        """The training network; made when it is first needed, because an executor may only infer."""
+        """The training network; targets in the chip's order make it when it is needed, for weights that only infer."""
         if self._training is None:
             if self._one_at_a_time:
                 microcode()  # known to be missing before anything is loaded

@@ -11,7 +11,7 @@ import pytest
 from lava_nbp import doctor
 from lava_nbp.doctor import Finding, examine
 
-SLURM = Path(__file__).parent / "support" / "fake_slurm"
+SLURM = Path(__file__).parent / "chip" / "fake_slurm"
 
 
 def found(name):

@@ -18,7 +18,7 @@ from lava_nbp.nbp.circuit import training_circuit
 from lava_nbp.targets import make_executor
 from lava_nbp.training import load_config, train
 
-SUPPORT = Path(__file__).parents[1] / "support"
+CHIP = Path(__file__).parents[1] / "chip"
 CONFIGS = Path(__file__).parents[2] / "run_configs"
 WEIGHTS = {"W1": np.zeros((4, 3), int), "W2": np.zeros((3, 2), int)}
 
@@ -74,7 +74,7 @@ def test_bad_settings(setting, message):
 @pytest.fixture
 def slurm(monkeypatch):
     """The SLURM stand-in on the path, and Lava's use_slurm_host as lava-loihi would have it."""
-    monkeypatch.setenv("PATH", f"{SUPPORT / 'fake_slurm'}:{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", f"{CHIP / 'fake_slurm'}:{os.environ['PATH']}")
     for name in ("SLURM", "NOSLURM", "PARTITION", "BOARD", "LOIHI_GEN"):
         monkeypatch.setenv(name, "")
     monkeypatch.setattr("lava.utils.loihi.is_installed", lambda: True)
@@ -125,12 +125,12 @@ def run(scenario, tmp_path, *arguments):
     microcode.write_text("; what the neurons compute\n")
     environment = {
         **os.environ,
-        "PATH": f"{SUPPORT / 'fake_slurm'}:{os.environ['PATH']}",
+        "PATH": f"{CHIP / 'fake_slurm'}:{os.environ['PATH']}",
         "LAVA_NBP_MICROCODE": str(microcode),
         "FAKE_LOIHI_JOURNAL": str(journal),
     }
     done = subprocess.run(
-        [sys.executable, str(SUPPORT / "chip_scenarios.py"), scenario, *map(str, arguments)],
+        [sys.executable, str(CHIP / "scenarios.py"), scenario, *map(str, arguments)],
         env=environment, capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
     assert done.stdout.endswith("went well\n"), done.stderr[-3000:]

@@ -20,7 +20,8 @@ def test_every_shipped_configuration_is_valid(path):
     experiment = load_config(path)
     eventprop = path.stem.endswith("_eventprop")
     assert experiment.algorithm == ("eventprop" if eventprop else "nbp")
-    assert experiment.target == ("continuous" if eventprop else "sample")
+    chip = path.stem.endswith("_loihi2")
+    assert experiment.target == ("continuous" if eventprop else "loihi2" if chip else "sample")
 
 
 def test_the_papers_settings_are_shipped():

@@ -1,6 +1,7 @@
-"""Runs on the stand-in for lava-loihi, each in an interpreter of its own: ``python chip_scenarios.py SCENARIO``.
+"""Runs on the stand-in for lava-loihi, each in an interpreter of its own: ``python scenarios.py SCENARIO``.
 
-A scenario prints "went well" at its end.
+A scenario prints "went well" at its end. (Lava executes every file beside a Process of its own: keep the Processes of
+tests/support and this file apart.)
 """
 
 import os
@@ -9,7 +10,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "fake_lava_loihi"))
-sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(HERE.parent / "support"))
 
 
 import numpy as np  # noqa: E402
