@@ -167,6 +167,7 @@ class LavaExecutor(Executor):
                 f"set granularity='step'"
             )
         self._one_at_a_time = target in CHIP_TARGETS
+        self.counts_updates = self.counts_breaches = target not in CHIP_ORDER_TARGETS  # stock processes count nothing
         if self._one_at_a_time:
             require_lava_loihi(target)
             connect(connection or Connection(DEFAULT_BOARDS[target]))

@@ -125,7 +125,7 @@ def learning_curve(
         ("test_exact", "test, all outputs right", PURPLE, "-."),
     )
     for key, label, colour, style in curves:
-        if key in history[0]:
+        if history[0].get(key) is not None:
             axes.plot(epochs, [100 * r[key] for r in history], style, color=colour, label=label, linewidth=1.4)
     chosen = best_epoch(history, f"validation_{compared_by}")
     if chosen is not None:

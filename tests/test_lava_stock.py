@@ -1,6 +1,7 @@
 """A lowered circuit on Lava's stock processes: every spike and weight as in the spiking engine."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from lava_nbp.lava_stock import learning_rule
 from lava_nbp.loihi.lowering import CHIP_RULE, SIMULATED_RULE
 from lava_nbp.nbp.circuit import inference_circuit, training_circuit
 from lava_nbp.nbp.spiking_engine import SpikingEngine, SpikingExecutor
-from lava_nbp.training import load_config
+from lava_nbp.training import load_config, train
 
 
 def compare(circuit, weights, x, targets):
@@ -91,6 +92,21 @@ def test_executor_trains_and_answers_like_the_spiking_one():
             answers.append([*(o.membrane for o in got), *(o.spikes for o in got), *executor.read_weights().values()])
     for one, two in zip(*answers, strict=True):
         assert np.array_equal(one, two)
+
+
+def test_a_run_says_what_it_does_not_see(tmp_path):
+    """Stock processes count neither updates nor breaches: null in the metrics, not 0."""
+    config = tmp_path / "a.toml"
+    config.write_text(
+        'target = "lava-stock"\nepochs = 1\n[data]\nname = "digits"\nside = 3\ntrain = 4\ntest = 3\n'
+        "[network]\nn_hidden = 4\nchip_order = true\n"
+    )
+    result = train(load_config(config), tmp_path / "run")
+    assert result["gate_breaches"] is None
+    assert result["last"]["test_accuracy_membrane"] is not None
+    (record,) = (json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines())
+    assert record["updates"] is None
+    assert record["gate_breaches"] is None
 
 
 # ------------------------------------------------- Lava's learning engine by itself

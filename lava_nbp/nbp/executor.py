@@ -127,6 +127,8 @@ class Executor(ABC):
 
     #: Name of the executor in configurations and on the command line.
     target: str
+    #: Whether it sees weight updates and gate breaches; where it does not, `work` says 0 of them.
+    counts_updates = counts_breaches = True
     #: Whether it can run with faults.
     can_fault = False
     #: What faults in passing are drawn for, beside their seed; 0 outside of epochs.

@@ -33,12 +33,13 @@ class Faults:
     flips : float
         Probability, per bit of a weight's 8 bits, that it is flipped once, before anything runs.
     dropped : float
-        Probability that a spike is lost on its way.
+        Probability that a spike is lost on its way; executor "sample": the forward spikes of x, h1 and o.
     spurious : float
-        Probability, per neuron and step, of a spike without reason.
+        Probability, per neuron and step, of a spike without reason; executor "sample": once per sample, in the
+        forward pass of x, h1 and o.
     pulse_loss : float
         Probability, per gating neuron and time it fires, that the pulse is lost. What is left of the sample is not
-        computed; the host starts the chain anew with the next sample.
+        computed; the host starts the chain anew with the next sample. Executor "sample": then nothing of it is learned.
     apart : bool
         False: a broken unit or synapse is broken in every population and projection that holds a copy of it, as
         if they shared a core. True: every population and every projection has its own; executor "spiking" only.

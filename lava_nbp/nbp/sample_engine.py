@@ -301,6 +301,7 @@ class SampleExecutor(Executor):
                 "faults.apart breaks copies of a unit one by one, but executor 'sample' has none; use target spiking"
             )
         self._counters = np.zeros(4, dtype=np.int64)
+        self.counts_breaches = self.faults is None
         self._chunk = 0
         self._broken = None if self.faults is None else self._break(self.faults)
         self._write_weights(weights)

@@ -210,6 +210,8 @@ def _fire(c, s, f, slot, phase):  # type: ignore[no-untyped-def]
             if f is not None:
                 s.n_fired[p] = _disturb(c, s, f, p, 0)
                 s.counters[SPIKES] += s.n_fired[p]
+                if not c.scheduled[phase, p]:
+                    s.counters[BREACHES] += s.n_fired[p]
             continue
         s.touched[slot, p] = 0
         base = c.first[p]

@@ -91,8 +91,9 @@ class NBPLearner(Learner):
         return {"connection": Connection(board, at.partition, at.node, at.generation, at.host), "chunk": at.chunk}
 
     def sums(self, history: list[dict[str, Any]]) -> dict[str, Any]:
-        """Gate breaches of all epochs."""
-        return {"gate_breaches": sum(record["gate_breaches"] for record in history)}
+        """Gate breaches of all epochs; None if an executor did not see them."""
+        found = [record["gate_breaches"] for record in history]
+        return {"gate_breaches": None if None in found else sum(found)}
 
 
 class _NBPSession(Session):
@@ -116,8 +117,8 @@ class _NBPSession(Session):
             advance(len(part))
         return {
             "train_accuracy_spikes": right / len(split),
-            "updates": executor.work.updates - before[0],
-            "gate_breaches": executor.work.gate_breaches - before[1],
+            "updates": executor.work.updates - before[0] if executor.counts_updates else None,
+            "gate_breaches": executor.work.gate_breaches - before[1] if executor.counts_breaches else None,
             "seconds_learning": seconds,
         }
 
