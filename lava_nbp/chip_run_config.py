@@ -56,7 +56,9 @@ class _ChipSelection:
         if getattr(process, "on_host", False) or type(process).__module__.startswith(_HOST_MODULES):
             return super().select(process, leaves)  # type: ignore[misc]
         what = type(process).__name__
-        cure = "use NBPNetwork, which is lowered to what the chip has" if is_own(process) else "lava-loihi lacks it"
+        cure = "use NBPNetwork, which is lowered to what the chip has"
+        if not is_own(process):
+            cure = "give it one, or, if it belongs on the host, set the attribute on_host = True of its class"
         raise MissingLoihiError(
             f"{what} has no model for target {self.target!r}, and would run on the CPU instead; {cure}"
         )

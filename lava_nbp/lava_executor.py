@@ -42,8 +42,8 @@ class LavaSession:
         Also keep every spike, see `SampleSink.raster`; then all samples must fit `capacity`.
     capacity : int
         Samples per run of the runtime.
-    target : {"lava", "lava-primitives", "lava-stock"}
-        Which models run; all but "lava" need granularity "step".
+    target : {"lava", "lava-primitives", "lava-stock", "loihi1", "loihi2"}
+        Which models run; all but "lava" need granularity "step". A chip shows no membrane and no raster.
     """
 
     def __init__(

@@ -93,6 +93,9 @@ class Capacity:
 class Chip:
     """Capacities of a chip, per neurocore unless it says otherwise.
 
+    No other limit of a neuron's fan-in is published than the input axons and the synaptic memory of its core, and none
+    of its fan-out than the core's output axons.
+
     Attributes
     ----------
     name : str

@@ -27,7 +27,7 @@ def trace(
 
     Parameters
     ----------
-    target : {"reference", "sample", "spiking", "lava", "lava-primitives"}
+    target : {"reference", "sample", "spiking", "lava", "lava-primitives", "lava-stock"}
         Executor. The first two compute whole samples; their spikes are those that the
         phase table assigns to what they compute.
     inputs : (n, n_in)

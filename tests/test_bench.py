@@ -16,6 +16,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(module, "_ORACLE", 1)
     monkeypatch.setattr(module, "_FUSED", 40)
     monkeypatch.setattr(module, "_MESSAGES", 2)
+    monkeypatch.setattr(module, "_STOCK_SAMPLES", 1)
 
 
 def test_every_executor_is_measured_with_its_work():

@@ -154,6 +154,12 @@ def refused():
     )
     print(message(lambda: LavaSession(circuit, weights, "sample", target="loihi2").run(np.zeros((1, 9), np.uint8))))
     assert NBPNetwork(circuit=circuit, weights=weights).stock is None
+    # A stock Process without a model for the chip: the stand-in has none for Sparse.
+    from lava.proc.sparse.process import Sparse
+    from scipy.sparse import csr_matrix
+
+    sparse = Sparse(weights=csr_matrix(np.ones((2, 2))))
+    print(message(lambda: sparse.run(RunSteps(1), run_config("loihi2"))))
 
 
 def train():

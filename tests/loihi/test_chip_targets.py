@@ -190,6 +190,7 @@ def test_the_librarys_neurons_run_from_their_registers(tmp_path):
 def test_nothing_runs_on_the_cpu_unasked(tmp_path):
     out, _ = run("refused", tmp_path)
     assert "HebbianDense has no model for target 'loihi2', and would run on the CPU instead; use NBPNetwork" in out
+    assert "Sparse has no model for target 'loihi2', and would run on the CPU instead; give it one, or" in out
     assert "raster_out and a_out show what a chip does not send" in out
     assert "target loihi2 runs one circuit step per Lava step, but granularity is 'sample'" in out
 
