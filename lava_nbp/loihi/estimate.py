@@ -31,7 +31,7 @@ import numpy as np
 from lava_nbp.loihi.lowering import CHAIN, Lowered, lower
 from lava_nbp.loihi.placement import cores_of, paper_placement
 from lava_nbp.loihi.resources import Placement, bundles
-from lava_nbp.nbp.circuit import inference_circuit, training_circuit
+from lava_nbp.nbp.circuit import inference_circuit, layer_of, training_circuit
 
 _NEURON_NS, _ACTIVE_NS, _SYNAPSE_NS, _UPDATE_NS = 5.3, 8.4, 3.5, 6.1
 _NEURON_PJ, _ACTIVE_PJ, _SYNAPSE_PJ, _UPDATE_PJ = 52.0, 81.0, 23.6, 120.0
@@ -39,7 +39,7 @@ _NEURON_PJ, _ACTIVE_PJ, _SYNAPSE_PJ, _UPDATE_PJ = 52.0, 81.0, 23.6, 120.0
 _PAPER = (400, 400, 10)
 _PAPER_TRAINING, _PAPER_INFERENCE = (1.48, 0.59), (0.17, 0.0025)
 #: Share of a layer's neurons that fire in a phase of theirs: input, hidden, output; about what MNIST gives.
-_ACTIVITY = (0.25, 0.5, 0.1)
+_ACTIVITY = {"x": 0.25, "h1": 0.5, "o": 0.1}
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def work(lowered: Lowered, placement: Placement) -> Work:
             neurons[s.core] += s.size
             spikes[s.core] += s.size * fires[name]
     for b in bundles(lowered):
-        sent = fires[b.pre] if b.pre else _ACTIVITY[0]
+        sent = fires[b.pre] if b.pre else _ACTIVITY["x"]
         for s in placement[b.post]:
             synapses = b.n_synapses(s.size)
             events[s.core] += sent * synapses
@@ -110,9 +110,7 @@ def _spikes(lowered: Lowered, group: str) -> float:
     circuit = lowered.circuit
     if group == CHAIN:
         return 1.0
-    layers = dict(zip(circuit.layers, _ACTIVITY, strict=True))
-    share = layers.get(circuit[group].size, _ACTIVITY[1])
-    return share * len(circuit[group].phases)
+    return _ACTIVITY[layer_of(group)] * len(circuit[group].phases)
 
 
 @cache

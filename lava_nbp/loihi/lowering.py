@@ -209,7 +209,7 @@ def lower(circuit: Circuit) -> Lowered:
         raise CircuitError(
             f"circuit {circuit.name!r} delivers spikes with the weights that the same step's learning has changed; "
             f"the chip and Lava's LearningDense deliver first: make the circuit with chip_order=True "
-            f"(configuration: network.chip_order = true)"
+            f"(configuration: network.chip_order = true; lava-nbp trace: --circuit nbp-chip)"
         )
     groups = _groups(circuit)
     chain = circuit.chain

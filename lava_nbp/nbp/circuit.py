@@ -726,6 +726,11 @@ def inference_circuit(n_in: int, n_hidden: int, n_out: int) -> Circuit:
     )
 
 
+def layer_of(population: str) -> str:
+    """The layer whose units a population of the paper's circuits belongs to: x, h1 or o."""
+    return "x" if population in ("x", "m_x") else "h1" if "h1" in population else "o"
+
+
 #: The circuits by name: each makes one for (n_in, n_hidden, n_out).
 CIRCUITS: dict[str, Callable[[int, int, int], Circuit]] = {
     "nbp": training_circuit,

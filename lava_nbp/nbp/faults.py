@@ -98,8 +98,3 @@ class Faults:
 
 #: What can be broken, by name; each is swept by `lava-nbp faults`.
 KINDS = tuple(f.name for f in fields(Faults) if f.name not in ("apart", "seed"))
-
-
-def layer_of(population: str) -> str:
-    """The layer whose units a population of the paper's circuits belongs to: x, h1 or o."""
-    return "x" if population in ("x", "m_x") else "h1" if "h1" in population else "o"

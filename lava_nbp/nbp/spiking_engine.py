@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from lava_nbp.errors import WeightError
 from lava_nbp.fixed_point import INPUT_HALF_RANGE, Int16Array, check_plastic_weights
-from lava_nbp.nbp.circuit import THRESHOLD, Circuit, DenseProjection, inference_circuit
+from lava_nbp.nbp.circuit import THRESHOLD, Circuit, DenseProjection, inference_circuit, layer_of
 from lava_nbp.nbp.executor import (
     BREACHES,
     EVENTS,
@@ -35,7 +35,7 @@ from lava_nbp.nbp.executor import (
     UInt8Array,
     check_network_weights,
 )
-from lava_nbp.nbp.faults import Faults, layer_of
+from lava_nbp.nbp.faults import Faults
 from lava_nbp.nbp.kernels import add_rows, changed
 from lava_nbp.nbp.rule import STEP
 
