@@ -12,7 +12,7 @@ from lava_nbp.errors import InputError
 from lava_nbp.fixed_point import Int16Array
 from lava_nbp.lava_run_config import make_run_config
 from lava_nbp.lava_runtime import LavaRuntime
-from lava_nbp.loihi.host import DEFAULT_BOARDS, Connection, connect, microcode, require_lava_loihi
+from lava_nbp.loihi.host import Connection, connect, default_connection, microcode, require_lava_loihi
 from lava_nbp.nbp.circuit import Circuit, inference_circuit
 from lava_nbp.nbp.clock import Granularity
 from lava_nbp.nbp.executor import Executor, Outcome, UInt8Array
@@ -170,7 +170,7 @@ class LavaExecutor(Executor):
         self.counts_updates = self.counts_breaches = target not in CHIP_ORDER_TARGETS  # stock processes count nothing
         if self._one_at_a_time:
             require_lava_loihi(target)
-            connect(connection or Connection(DEFAULT_BOARDS[target]))
+            connect(connection or default_connection(target))
         default: Granularity = "step" if target in STEP_TARGETS else "sample"
         self._options: dict[str, Any] = {
             "granularity": granularity or default,

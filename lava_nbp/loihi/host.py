@@ -20,6 +20,8 @@ MODULES = {
 }
 #: Board that a target means if the configuration names none.
 DEFAULT_BOARDS = {"loihi1": "nahuku32", "loihi2": "oheogulch"}
+#: Generation of its chip, as `lava.utils.loihi.ChipGeneration` names it: most Loihi 2 boards of the NRC have N3B3.
+DEFAULT_GENERATIONS = {"loihi1": "N2A2", "loihi2": "N3B3"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Connection:
     partition, node : str or None
         SLURM partition, or a node (board) by name; at most one of them.
     generation : str
-        Generation of the chip as `lava.utils.loihi.ChipGeneration` names it.
+        Generation of the chip.
     host : str or None
         Address of a board's host in the local network, instead of SLURM.
     """
@@ -41,8 +43,13 @@ class Connection:
     board: str
     partition: str | None = None
     node: str | None = None
-    generation: str = "N3B3"
+    generation: str = DEFAULT_GENERATIONS["loihi2"]
     host: str | None = None
+
+
+def default_connection(target: str) -> Connection:
+    """The board that a target means if nothing else is said."""
+    return Connection(DEFAULT_BOARDS[target], generation=DEFAULT_GENERATIONS[target])
 
 
 def missing_modules() -> dict[str, str]:
@@ -100,7 +107,7 @@ def connect(connection: Connection) -> str:
     if connection.host is not None:
         try:
             loihi.use_ethernet_host(host_address=connection.host, loihi_gen=generation)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             raise MissingLoihiError(f"host {connection.host!r} does not answer: {error}; check loihi.host") from error
         return f"host {connection.host}"
     if not slurm_available():

@@ -82,7 +82,7 @@ class LoihiConfig(_Section):
     board: str | None = None
     partition: str | None = None
     node: str | None = None
-    generation: str = "N3B3"
+    generation: str | None = None
     host: str | None = None
     #: Samples that are loaded and run at once.
     chunk: int = Field(default=500, ge=1)

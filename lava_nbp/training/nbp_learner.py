@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from lava_nbp.data import Dataset, load_dataset
 from lava_nbp.data.dataset import input_and_classes
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.files import read_npz
-from lava_nbp.loihi.host import DEFAULT_BOARDS, Connection, require_lava_loihi
+from lava_nbp.loihi.host import default_connection, require_lava_loihi
 from lava_nbp.nbp.circuit import training_circuit
 from lava_nbp.nbp.executor import Executor, check_network_weights, one_hot
 from lava_nbp.nbp.faults import Faults
@@ -86,9 +87,9 @@ class NBPLearner(Learner):
         return _NBPSession(self, make_executor(self.config.target, self._sizes, weights, **self._variant, **options))
 
     def _board(self) -> dict[str, Any]:
-        at = self.config.loihi
-        board = at.board or DEFAULT_BOARDS[self.config.target]
-        return {"connection": Connection(board, at.partition, at.node, at.generation, at.host), "chunk": at.chunk}
+        said = {key: value for key, value in self.config.loihi.model_dump().items() if value is not None}
+        chunk = said.pop("chunk")
+        return {"connection": replace(default_connection(self.config.target), **said), "chunk": chunk}
 
     def sums(self, history: list[dict[str, Any]]) -> dict[str, Any]:
         """Gate breaches of all epochs; None if an executor did not see them."""

@@ -110,6 +110,11 @@ def test_boards_that_are_not_there(slurm, connection, message):
         host.connect(connection)
 
 
+def test_each_chip_has_its_board_and_generation():
+    assert host.default_connection("loihi1") == Connection("nahuku32", generation="N2A2")
+    assert host.default_connection("loihi2") == Connection("oheogulch", generation="N3B3")
+
+
 def test_without_slurm(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     assert not host.slurm_available()
