@@ -14,6 +14,7 @@ from lava_nbp.files import write_atomically
 from lava_nbp.nbp.executor import Executor, one_hot
 from lava_nbp.nbp.faults import KINDS, Faults
 from lava_nbp.plot import fault_curves
+from lava_nbp.target_names import FAULT_TARGETS
 from lava_nbp.targets import make_executor
 from lava_nbp.training.config import NBPExperiment
 from lava_nbp.training.loop import Progress, load_run
@@ -51,8 +52,8 @@ def sweep_run(
     state, config = load_run(folder)
     if not isinstance(config, NBPExperiment):
         raise InputError(f"{folder} is a run of {config.algorithm}, but faults are those of nbp's circuit")
-    if target not in ("sample", "spiking"):
-        raise InputError(unknown_name("target of a sweep of faults", target, ("sample", "spiking")))
+    if target not in FAULT_TARGETS:
+        raise InputError(unknown_name("target of a sweep of faults", target, FAULT_TARGETS))
     for kind in kinds:
         if kind not in KINDS:
             raise InputError(unknown_name("kind of fault", kind, KINDS))

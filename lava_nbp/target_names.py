@@ -11,6 +11,8 @@ CHIP_TARGETS = ("loihi1", "loihi2")
 #: Those that run on every machine.
 TARGETS = tuple(target for target in get_args(Target) if target not in CHIP_TARGETS)
 NBP_TARGETS = (*TARGETS, *CHIP_TARGETS)
+#: Those that can run with faults.
+FAULT_TARGETS = ("sample", "spiking")
 #: EventProp: continuous time, or fixed steps and integers; of the latter all give the same bits.
 EventPropTarget = Literal["continuous", "clocked", "lava", "lava-primitives"]
 EVENTPROP_TARGETS: tuple[str, ...] = get_args(EventPropTarget)

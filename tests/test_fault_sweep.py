@@ -1,13 +1,16 @@
 """Accuracy against fault rate, before and after learning on."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from lava_nbp.errors import InputError
+from lava_nbp.errors import ConfigError, InputError
 from lava_nbp.fault_sweep import sweep_run
 from lava_nbp.training import load_config, train
 from lava_nbp.training.loop import Progress, load_run
+
+DIGITS = Path(__file__).parents[1] / "run_configs" / "digits.toml"
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +45,20 @@ def test_bad_input(run, tmp_path):
     ]:
         with pytest.raises(InputError, match=message):
             sweep_run(run, *arguments, Progress())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["target=lava", "faults.dead=0.1"], "target 'lava' cannot run with faults.dead; use one of sample, spiking"),
+        (["faults.lost=0.1", "faults.apart=true"], "target 'sample' has none; use target spiking"),
+        (["faults.dropped=1.5"], "faults.dropped = 1.5"),
+        (["faults.deed=0.1"], "did you mean dead"),
+    ],
+)
+def test_configurations_that_cannot_be(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(DIGITS, settings)
 
 
 def test_training_with_faults_resumes_bit_for_bit(tmp_path):

@@ -16,7 +16,7 @@ from lava_nbp.eventprop.fixed_point import ADJOINT_BITS, COEFFICIENT_BITS, THETA
 from lava_nbp.eventprop.policies import SilentName
 from lava_nbp.limits import BOARDS, NEURONS_PER_CHIP, PLASTIC_WEIGHT_MAX, WEIGHT_STEP
 from lava_nbp.nbp.rule import INITIAL_WEIGHT_MAX
-from lava_nbp.target_names import CHIP_ORDER_TARGETS, EventPropTarget, Target
+from lava_nbp.target_names import CHIP_ORDER_TARGETS, FAULT_TARGETS, EventPropTarget, Target
 
 
 def _whole_number_as_float(value: Any) -> Any:
@@ -137,6 +137,17 @@ class NBPExperiment(Experiment):
     network: NetworkConfig
     loihi: LoihiConfig = LoihiConfig()
     faults: FaultsConfig = FaultsConfig()
+
+    @model_validator(mode="after")
+    def _faults_somewhere(self) -> NBPExperiment:
+        broken = [key for key, value in self.faults.model_dump(exclude={"apart", "seed", "flips"}).items() if value]
+        if broken and self.target not in FAULT_TARGETS:
+            raise ValueError(
+                f"target {self.target!r} cannot run with faults.{broken[0]}; use one of {', '.join(FAULT_TARGETS)}"
+            )
+        if broken and self.faults.apart and self.target == "sample":
+            raise ValueError("faults.apart breaks copies one by one, but target 'sample' has none; use target spiking")
+        return self
 
     @model_validator(mode="after")
     def _chip_order(self) -> NBPExperiment:
