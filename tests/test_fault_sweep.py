@@ -53,7 +53,7 @@ def test_bad_input(run, tmp_path):
         (["target=lava", "faults.dead=0.1"], "target 'lava' cannot run with faults.dead; use one of sample, spiking"),
         (["faults.lost=0.1", "faults.apart=true"], "target 'sample' has none; use target spiking"),
         (["faults.dropped=1.5"], "faults.dropped = 1.5"),
-        (["faults.deed=0.1"], "did you mean dead"),
+        (["faults.deaf=0.1"], "did you mean dead"),
     ],
 )
 def test_configurations_that_cannot_be(settings, message):
