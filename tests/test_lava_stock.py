@@ -72,6 +72,28 @@ def test_breaches_too():
     assert engine.counters[3] > 0
 
 
+def test_sums_that_wrap_behind_plastic_synapses():
+    layers = (530, 2, 2)
+    weights = {"W1": np.full((530, 2), 254), "W2": np.full((2, 2), 100)}
+    x, targets = np.ones((1, 530), np.uint8), np.eye(2, dtype=np.uint8)[:1]
+    compare(training_circuit(*layers, chip_order=True), weights, np.repeat(x, 2, 0), np.repeat(targets, 2, 0))
+
+
+def test_lavas_lif_wraps_only_once():
+    """1600 * 254 is more than 3 * 2**17: the 24-bit register wraps to a negative sum, Lava's LIF to a positive one."""
+    circuit, weights = inference_circuit(1600, 1, 1), {"W1": np.full((1600, 1), 254), "W2": np.full((1, 1), 254)}
+    x = np.ones((1, 1600), np.uint8)
+    engine = SpikingEngine(circuit, weights)
+    _, raster = engine.run(x, record=True)
+    session = LavaSession(circuit, weights, "step", raster=True, capacity=1, target="lava-stock", timeout=100)
+    try:
+        session.run(x)
+        assert not engine.split(raster)["h1"].any()
+        assert session.network.split(session.sink.raster)["h1"].ravel().tolist() == [0, 0, 0, 1, 0]
+    finally:
+        session.close()
+
+
 def test_inference():
     layers = (30, 20, 6)
     weights, x, targets = problem(3, layers, n=20, low=-254)

@@ -9,6 +9,10 @@ Registers, and what they mean in weight units (register / 64)::
     v = saturate24(u + bias_mant * 2**bias_exp)                  dv = 4096: all of v decays in a step
     spike if v > 64 * vth
 
+Lava's LIF takes 2**24 off a current once, where a 24-bit register wraps as often as it must; sums beyond 3 * 2**17 in
+weight units, which more than 1548 saturated synapses can bring, therefore differ in a network that only infers (behind
+plastic synapses stands `PlasticLIF`, which wraps as the engine does).
+
 The gating neurons are one group, a ring. They have dv = 0, keep their voltage, and start with
 the first one above its threshold: so the pulse starts by itself in the first step.
 """
