@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lava_nbp.errors import InputError
@@ -69,6 +70,12 @@ def group_registers(group: GatedGroup) -> Registers:
                 SynapseRegisters("gate_in", group.n_gates, p.name, src, every * len(entries), mantissas, exponent, 0)
             )
     return neurons, tuple(synapses)
+
+
+def plastic_registers(registers: Mapping[str, int], size: int) -> Registers:
+    """Registers of a population behind plastic synapses, from the parameters of `PlasticLIF`."""
+    bias = registers["bias_mant"] << registers["bias_exp"]
+    return (NeuronRegisters("s", size, registers["vth"] << ALIGNMENT_BITS, bias, registers["refractory"]),), ()
 
 
 def _gates(p: Neurons) -> dict[tuple[int, bool], dict[int, int]]:

@@ -22,9 +22,15 @@ if find_spec("lava.magma.core.model.nc") is not None:
     from lava.magma.core.resources import NeuroCore
     from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-    from lava_nbp.limits import ALIGNMENT_BITS, STATE_BITS, TRACE_BITS
+    from lava_nbp.limits import STATE_BITS, TRACE_BITS
     from lava_nbp.loihi.host import microcode
-    from lava_nbp.loihi.registers import NeuronRegisters, SynapseRegisters, chain_registers, group_registers
+    from lava_nbp.loihi.registers import (
+        NeuronRegisters,
+        SynapseRegisters,
+        chain_registers,
+        group_registers,
+        plastic_registers,
+    )
     from lava_nbp.processes.error_neurons import ErrorNeurons
     from lava_nbp.processes.gated_lif import GatedLIF
     from lava_nbp.processes.plastic_lif import PlasticLIF
@@ -136,12 +142,9 @@ if find_spec("lava.magma.core.model.nc") is not None:
 
     @implements(proc=PlasticLIF, protocol=LoihiProtocol)
     @requires(NeuroCore)
-    class NcPlasticLIF(AbstractNcProcessModel):  # type: ignore[misc]
+    class NcPlasticLIF(_NcNeurons):
         """Model of `PlasticLIF`: its program also writes the third factor into the trace y3."""
 
-        a_in: Any = LavaNcType(NcInPort, np.int32, precision=STATE_BITS)
-        a_third_factor_in: Any = LavaNcType(NcInPort, np.int32, precision=TRACE_BITS)
-        s_out: Any = LavaNcType(NcOutPort, np.int32, precision=1)
         s_out_bap: Any = LavaNcType(NcOutPort, np.int32, precision=1)
         s_out_y1: Any = LavaNcType(NcOutPort, np.int32, precision=TRACE_BITS)
         s_out_y2: Any = LavaNcType(NcOutPort, np.int32, precision=TRACE_BITS)
@@ -151,24 +154,10 @@ if find_spec("lava.magma.core.model.nc") is not None:
 
         def allocate(self, net: Any) -> None:
             """Transcribe the registers of one population."""
-            r = self.proc_params["registers"]
             size = int(np.prod(self.proc_params["shape"]))
-            config = net.neurons_cfg.allocate_ucode(
-                shape=(1,),
-                ucode=microcode(),
-                vth=r["vth"] << ALIGNMENT_BITS,
-                du=0,
-                dv=0,
-                refractory=r["refractory"],
-            )
-            bias = r["bias_mant"] << r["bias_exp"]
-            neurons = net.neurons.allocate_ucode(shape=(size,), u=0, v=np.zeros(size, dtype=np.int32), bias=bias)
-            ax_out = net.ax_out.allocate(shape=(size,), num_message_bits=0)
+            neurons = self.transcribe(net, *plastic_registers(self.proc_params["registers"], size))["s"]
             self.a_in.connect(neurons)
             self.a_third_factor_in.connect(neurons)
-            neurons.connect(config)
-            neurons.connect(ax_out)
-            ax_out.connect(self.s_out)
             # On the chip the learning engine sees spikes and traces of its own core's neurons.
             for port in (self.s_out_bap, self.s_out_y1, self.s_out_y2, self.s_out_y3):
                 neurons.connect(port)
