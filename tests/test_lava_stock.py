@@ -41,7 +41,7 @@ def compare(circuit, weights, x, targets):
         session.close()
 
 
-def problem(seed, layers, n=8, low=-150, saturating=False):
+def problem(seed, layers, n=5, low=-150, saturating=False):
     rng = np.random.default_rng(seed)
     weights = {k: np.maximum(w, low) for k, w in random_weights(layers, rng, saturating).items()}
     x, _, targets = random_samples(n, layers, rng, density=0.6)
@@ -102,8 +102,8 @@ def test_inference():
 
 def test_executor_trains_and_answers_like_the_spiking_one():
     layers = (8, 6, 3)
-    weights, x, targets = problem(4, layers)
-    other, x2, targets2 = problem(5, layers)
+    weights, x, targets = problem(4, layers, n=3)
+    other, x2, targets2 = problem(5, layers, n=3)
     answers = []
     for make in (SpikingExecutor, lambda *a, **o: LavaExecutor(*a, target="lava-stock", timeout=100, **o)):
         with make(layers, weights, chip_order=True) as executor:
@@ -187,7 +187,7 @@ def test_circuits_in_the_other_order_are_refused():
     with LavaExecutor((4, 3, 2), weights, target="lava-stock") as executor:
         with pytest.raises(CircuitError, match="network.chip_order = true"):
             executor.train(x, targets)
-        assert executor.infer(x).spikes.shape == (8, 2)  # inference has no such order
+        assert executor.infer(x).spikes.shape == (5, 2)  # inference has no such order
 
 
 def test_a_configuration_is_refused_before_anything_begins(tmp_path):
