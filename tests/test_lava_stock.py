@@ -6,10 +6,15 @@ import json
 import numpy as np
 import pytest
 from lava.proc.dense.models import PyLearningDenseModelBitApproximate
+from lava.proc.dense.process import LearningDense
+from lava.proc.io.sink import RingBuffer as Sink
+from lava.proc.io.source import RingBuffer as Source
 from networks import random_samples, random_weights
 
+from lava_nbp import run_config
 from lava_nbp.errors import CircuitError, ConfigError, InputError
 from lava_nbp.lava_executor import LavaExecutor, LavaSession
+from lava_nbp.lava_runtime import LavaRuntime
 from lava_nbp.lava_stock import learning_rule
 from lava_nbp.loihi.lowering import CHIP_RULE, SIMULATED_RULE
 from lava_nbp.nbp.circuit import inference_circuit, training_circuit
@@ -177,6 +182,26 @@ def test_the_chips_rule_differs_at_saturation_only():
             assert found == (254 if random == 0.0 else 253)
         else:
             assert found == weight + 4 * r - 2
+
+
+def test_lavas_learning_dense_delivers_before_it_learns():
+    """Why only circuits in the chip's order are lowered: spikes of a step carry the weight from before its learning.
+
+    Pre and post fire in steps 1, 2 and 3, r = 1: the weight is 102, 104, 106 after them. Spikes of step t arrive in
+    step t + 1, with 100, 102, 104; circuits in the other order need 102, 104, 106.
+    """
+    dense = LearningDense(weights=np.array([[100]]), learning_rule=learning_rule(SIMULATED_RULE))
+    ones, zeros = np.array([[1, 1, 1, 0]]), np.array([[0, 0, 0, 0]])
+    for port in (dense.s_in, dense.s_in_bap, dense.s_in_y3):
+        Source(data=ones).s_out.connect(port)
+    for port in (dense.s_in_y1, dense.s_in_y2):
+        Source(data=zeros).s_out.connect(port)
+    sink = Sink(shape=(1,), buffer=4)
+    dense.a_out.connect(sink.a_in)
+    with LavaRuntime(dense, run_config("lava-stock"), timeout=60) as runtime:
+        runtime.run(4)
+        assert sink.data.get().astype(int).tolist() == [[0, 100, 102, 104]]
+        assert dense.weights.get().tolist() == [[106]]
 
 
 # ------------------------------------------------------------------- bad input
