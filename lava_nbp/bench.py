@@ -25,6 +25,7 @@ from lava_nbp.lava_eventprop import LavaEventProp
 from lava_nbp.lava_executor import LavaExecutor
 from lava_nbp.nbp.executor import Executor, UInt8Array, one_hot
 from lava_nbp.nbp.rule import initial_weights
+from lava_nbp.stages import Stage, untold
 from lava_nbp.target_names import CHIP_ORDER_TARGETS
 from lava_nbp.targets import make_executor
 
@@ -49,7 +50,9 @@ _FUSED, _MESSAGES = 500, 10
 _CHECKED = 100
 
 
-def bench(layers: tuple[int, int, int], *, seed: int = 0, pre_train: int = 20_000) -> dict[str, Any]:
+def bench(
+    layers: tuple[int, int, int], *, seed: int = 0, pre_train: int = 20_000, stage: Stage = untold
+) -> dict[str, Any]:
     """Time the executors, after checking that they agree.
 
     The samples are MNIST's where its files are found and n_in is 400 (a crop of 4
@@ -69,7 +72,9 @@ def bench(layers: tuple[int, int, int], *, seed: int = 0, pre_train: int = 20_00
         weights = executor.read_weights()
     rows: list[dict[str, Any]] = []
     agreed: dict[str, NDArray[Any]] = {}
-    for label, target, options, n in _CASES:
+    stages = len(_CASES) + 2
+    for k, (label, target, options, n) in enumerate(_CASES):
+        stage(label, k, stages)
         with make_executor(target, layers, weights, **options) as executor:
             outcome = executor.train(x[:_CHECKED], t[:_CHECKED])  # compiles, and warms up
             found: dict[str, NDArray[Any]] = {"spikes": outcome.spikes, **executor.read_weights()}
@@ -89,13 +94,16 @@ def bench(layers: tuple[int, int, int], *, seed: int = 0, pre_train: int = 20_00
     loop = rows[0]["microseconds_per_sample"]
     for row in rows:
         row["times_faster_than_numpy_loop"] = loop / row["microseconds_per_sample"]
+    stage("networks of Lava processes", stages - 2, stages)
+    primitives = _primitives(seed)
+    stage("EventProp", stages - 1, stages)
     return {
         "layers": list(layers),
         "data": data,
         "agree": True,
         "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
         "executors": rows,
-        "primitives": _primitives(seed),
+        "primitives": primitives,
         "eventprop": _eventprop(seed),
     }
 

@@ -1,4 +1,4 @@
-"""The command line: train, evaluate, trace, bench, circuit, faults, plan, plot, doctor."""
+"""The command line: train, evaluate, compare, export, report, trace, bench, circuit, plan, faults, doctor, plot."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import json
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.box import HEAVY_HEAD, MARKDOWN
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as RichProgress
 from rich.table import Table
 
+from lava_nbp.console import ERR as _err
+from lava_nbp.console import FIGURES, ShownProgress, staged
+from lava_nbp.console import OUT as _out
 from lava_nbp.errors import InputError, LavaNBPError, unknown_name
 from lava_nbp.limits import BOARDS
 from lava_nbp.nbp.faults import KINDS
@@ -32,10 +34,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-# Tables in a pipe or file need not fit the 80 columns that rich assumes there.
-_out = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 120)
-_err = Console(stderr=True, soft_wrap=True)
-
 _INTERRUPTED = 130
 
 
@@ -47,6 +45,13 @@ class CircuitChoice(str, Enum):
     chip = "nbp-chip"
     chip_guarded = "nbp-chip-guarded"
     inference = "inference"
+
+
+class ExportFormat(str, Enum):
+    """Exchange formats."""
+
+    nir = "nir"
+    netx = "netx"
 
 
 class TableStyle(str, Enum):
@@ -85,6 +90,9 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint, bit for bit.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is in the folder.")] = False,
     plot: Annotated[bool, typer.Option("--plot", help="Draw the figures at the end.")] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Log metrics for TensorBoard, into the run's folder.")
+    ] = False,
 ) -> None:
     """Train a network, with a checkpoint after every epoch."""
     from lava_nbp.training import load_config
@@ -95,7 +103,12 @@ def train(
     experiment = load_config(config, settings or [])
     folder = out or Path("runs") / f"{config.stem}-{experiment.target}-seed{experiment.seed}"
     try:
-        with _ShownProgress(_out) as progress:
+        with ExitStack() as stack:
+            progress: Progress = stack.enter_context(ShownProgress())
+            if tensorboard:
+                from lava_nbp.tensorboard_log import TensorBoardLog
+
+                progress = stack.enter_context(TensorBoardLog(folder, progress))
             result = run(experiment, folder, resume=resume, overwrite=overwrite, progress=progress)
     except KeyboardInterrupt:
         _err.print(f"interrupted; the last finished epoch is in {escape(str(folder))}; --resume goes on from there")
@@ -121,11 +134,80 @@ def evaluate(
     """Evaluate a run's weights on the test set."""
     from lava_nbp.training import evaluate_run
 
-    report = evaluate_run(run_dir, target)
+    with staged("samples") as stage:
+        report = evaluate_run(run_dir, target, stage)
     if as_json:
         _out.print_json(json.dumps(report))
         return
     _show_accuracies({name: report[name] for name in ("last", "chosen") if name in report})
+
+
+@app.command()
+def compare(
+    run_dirs: Annotated[list[Path], typer.Argument(help="Folders of training runs.", show_default=False)],
+    style: Annotated[TableStyle, typer.Option(help="How to print.")] = TableStyle.text,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Put runs side by side: accuracy, time, parameters, spikes per inference, weight bits."""
+    from lava_nbp.comparison import compare_runs
+
+    rows = compare_runs(run_dirs)
+    if as_json:
+        _out.print_json(json.dumps(rows))
+        return
+    table = Table(box=MARKDOWN if style is TableStyle.markdown else HEAVY_HEAD)
+    for heading in ("run", "algorithm", "data and network"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("accuracy", "epoch", "training", "us / sample", "weights", "bits", "spikes", "ACs"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            escape(row["run"]), f"{row['algorithm']}, {row['target']}", f"{row['dataset']} {row['network']}",
+            f"{100 * row['accuracy']:.2f} %", f"{row['epoch']} of {row['epochs']}", f"{row['seconds']:.0f} s",
+            f"{row['microseconds_per_sample']:.1f}", str(row["parameters"]), str(row["weight_bits"]),
+            f"{row['spikes']:.1f}", f"{row['effective_acs']:.0f}",
+        )  # fmt: skip
+    _out.print(table)
+    if style is TableStyle.text:
+        _out.print(
+            "accuracy: test set, of the epoch chosen on validation, else the last; bits: of a weight in inference; "
+            "spikes "
+            "(behind the input) and accumulates (ACs): per inference"
+        )
+
+
+@app.command()
+def export(
+    run_dir: RunFolder,
+    form: Annotated[ExportFormat, typer.Option("--format", help="nir: NIR graph; netx: file of lava-dl.")],
+    out: Annotated[
+        Path | None, typer.Option(help="File; default network.nir or network.net in the run.", show_default=False)
+    ] = None,
+    dt: Annotated[
+        float | None,
+        typer.Option(help="Step in ms, of EventProp in continuous time; default clocked.dt.", show_default=False),
+    ] = None,
+) -> None:
+    """Write a run's inference network in an exchange format."""
+    from lava_nbp.export import export_run
+
+    path, network = export_run(run_dir, form.value, out, dt)
+    step = "nothing outlasts a step" if network.alpha == network.beta == 0 else f"steps of {network.dt:g} ms"
+    _out.print(f"{'-'.join(map(str, network.sizes))}, {step}")
+    _out.print(f"written: {escape(str(path))}")
+
+
+@app.command()
+def report(
+    run_dir: RunFolder,
+    out: Annotated[Path | None, typer.Option(help="File; default report.html in the run.", show_default=False)] = None,
+) -> None:
+    """Write a run as one HTML page that works offline: figures, tables, and the phase player."""
+    from lava_nbp.report import write_report
+
+    with staged() as stage:
+        path = write_report(run_dir, out, stage)
+    _out.print(f"written: {escape(str(path))}")
 
 
 @app.command()
@@ -156,8 +238,8 @@ def bench(
     from lava_nbp.files import write_atomically
 
     layers = _layers(network)
-    with _err.status("timing every executor"):
-        report = run(layers)
+    with staged() as stage:
+        report = run(layers, stage=stage)
     write_atomically(out, (json.dumps(report, indent=2) + "\n").encode())
     table = Table(title=f"training, {network}, {report['data']}; all executors agree")
     table.add_column("executor", no_wrap=True)
@@ -290,7 +372,7 @@ def faults(
     """Break a trained network, and let it learn on: accuracy against fault rate, before and after."""
     from lava_nbp.fault_sweep import sweep_run
 
-    with _ShownProgress(_out) as progress:
+    with ShownProgress() as progress:
         report, paths = sweep_run(run_dir, kind or KINDS, _numbers(rates), epochs, target, progress)
     table = Table(title=f"test accuracy by spikes; without faults {100 * report['without']:.2f} %")
     for heading in ("fault", "rate", "as they come", f"after {epochs} epoch(s)"):
@@ -333,7 +415,9 @@ def plot(run_dir: RunFolder) -> None:
 def _show_figures(folder: Path) -> None:
     from lava_nbp.figures import plot_run
 
-    for path in plot_run(folder):
+    with staged("figures") as stage:
+        paths = plot_run(folder, stage=stage)
+    for path in paths:
         _out.print(f"{path.stem.replace('_', ' ')}: {escape(str(path))}")
 
 
@@ -362,75 +446,16 @@ def _show_result(result: dict[str, Any]) -> None:
         _out.print("note: the samples are generated ones; set LAVA_NBP_DATA for the published samples")
 
 
-#: Headings of the figures, nBP's and EventProp's.
-_FIGURES = {
-    "test_accuracy_spikes": "argmax of spikes",
-    "test_accuracy_membrane": "argmax of membrane",
-    "test_exact": "all outputs right",
-    "test_accuracy": "ties wrong",
-    "test_accuracy_ties_right": "ties right",
-}
-
-
 def _show_accuracies(rows: dict[str, dict[str, Any]]) -> None:
     table = Table()
-    keys = [key for key in _FIGURES if key in next(iter(rows.values()))]
+    keys = [key for key in FIGURES if key in next(iter(rows.values()))]
     table.add_column("test set")
     for key in keys:
-        table.add_column(_FIGURES[key], justify="right")
+        table.add_column(FIGURES[key], justify="right")
     for name, row in rows.items():
         label = f"{name} ({row['epoch']})" if "epoch" in row else name
         table.add_row(label, *("not seen" if row[key] is None else f"{100 * row[key]:.2f} %" for key in keys))
     _out.print(table)
-
-
-class _ShownProgress(Progress):
-    """A progress bar with rate and remaining time; a line per epoch where there is no terminal."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._task: TaskID | None = None
-        self._bar = RichProgress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("samples, {task.fields[rate]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
-
-    def __enter__(self) -> _ShownProgress:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def start(self, epochs: int, samples: int, done: int) -> None:
-        self._epochs = epochs
-        self._task = self._bar.add_task(
-            f"epoch {done + 1}/{epochs}", total=epochs * samples, completed=done * samples, rate=""
-        )
-        if done:
-            self._console.print(f"going on after epoch {done}")
-
-    def note(self, text: str) -> None:
-        self._console.print(f"note: {text}", markup=False, highlight=False)
-
-    def advance(self, samples: int) -> None:
-        if self._task is not None:
-            self._bar.advance(self._task, samples)
-
-    def epoch(self, record: dict[str, Any]) -> None:
-        epoch = record["epoch"]
-        right = 100 * next(record[key] for key in _FIGURES if key in record)
-        rate = f"{record['microseconds_per_sample']:.1f} us each, test {right:.1f} %"
-        if self._task is not None:
-            self._bar.update(self._task, description=f"epoch {min(epoch + 1, self._epochs)}/{self._epochs}", rate=rate)
-        if not self._console.is_terminal:
-            self._console.print(f"epoch {epoch}/{self._epochs}: {rate}")
 
 
 def main() -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp import eventprop_plot, plot
+from lava_nbp.data.latency_dataset import LatencySplit
 from lava_nbp.errors import CheckpointError, InputError
 from lava_nbp.eventprop import reference
 from lava_nbp.eventprop.clocked import ClockedEngine
@@ -16,12 +21,16 @@ from lava_nbp.eventprop.fixed_point import FixedPoint
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.eventprop.setup import Setup
 from lava_nbp.eventprop.trains import SpikeTrains, latency_trains
-from lava_nbp.nbp.circuit import CIRCUITS, training_circuit
+from lava_nbp.nbp.circuit import training_circuit
 from lava_nbp.nbp.executor import one_hot
+from lava_nbp.stages import Stage, untold
+from lava_nbp.trace import trace
 from lava_nbp.training.checkpoint import Checkpoint
-from lava_nbp.training.config import EventPropExperiment, NBPExperiment
+from lava_nbp.training.config import EventPropExperiment, Experiment, NBPExperiment, SLAYERExperiment, flatten
 from lava_nbp.training.loop import load_run
 
+#: What draws each figure, by the name of its file.
+Figures = dict[str, Callable[[Path], Path]]
 #: Weights per layer whose gradient is checked, and the step of the differences.
 _CHECKED, _STEP = 40, 1e-6
 #: Points per side of the class map's grid.
@@ -29,10 +38,21 @@ _GRID = 81
 #: Arithmetic of the figure of fixed steps: name, theta_bits, coefficient_bits, adjoint_bits; and how many samples.
 _ARITHMETIC = (("12-bit coefficients", 14, 12, 14), ("24-bit coefficients", 14, 24, 14))
 _COMPARED = 20
+#: Inputs of at least so many pixels a side are shown as images.
+_SMALLEST_IMAGE = 4
 
 
-def plot_run(folder: Path) -> list[Path]:
-    """Draw all figures of a training run into its folder; return their paths.
+def plot_run(folder: Path, out: Path | None = None, stage: Stage = untold) -> list[Path]:
+    """Draw all figures of a training run; return their paths.
+
+    Parameters
+    ----------
+    folder : path
+        The run.
+    out : path, optional
+        Folder to draw into; default: the run's.
+    stage : Stage
+        Is told of figures.
 
     Raises
     ------
@@ -43,52 +63,85 @@ def plot_run(folder: Path) -> list[Path]:
     if not state.history:
         raise CheckpointError(f"{folder} holds no finished epoch yet; nothing to draw")
     if isinstance(config, EventPropExperiment):
-        return _eventprop(state, config, folder)
-    assert isinstance(config, NBPExperiment)
-    return _nbp(state, config, folder)
+        figures = _eventprop(state, config)
+    elif isinstance(config, SLAYERExperiment):
+        figures = _slayer(state, config)
+    else:
+        assert isinstance(config, NBPExperiment)
+        figures = _nbp(state, config)
+    paths = []
+    for k, (name, draw) in enumerate(figures.items()):
+        stage(f"figure: {name.replace('_', ' ')}", k, len(figures))
+        paths.append(draw((out or folder) / f"{name}.png"))
+    return paths
 
 
-def _nbp(state: Checkpoint, config: NBPExperiment, folder: Path) -> list[Path]:
+def _name(state: Checkpoint, config: Experiment) -> str:
+    network = "-".join(map(str, state.layers))
+    return f"{flatten(config.model_dump())['data.name']} {network}, {config.target}, seed {config.seed}"
+
+
+def _common(
+    state: Checkpoint, config: Experiment, answers: NDArray[Any], labels: NDArray[Any], classes: Sequence[str],
+    compared_by: str, weights: Mapping[str, NDArray[Any]],
+) -> Figures:  # fmt: skip
+    """Those that every algorithm has."""
+    name = _name(state, config)
+    figures: Figures = {
+        "learning_curve": lambda path: plot.learning_curve(state.history, path, name, compared_by),
+        "weights": lambda path: plot.weight_histograms(weights, path, name),
+        "confusion_matrix": lambda path: plot.confusion_matrix(answers, labels, classes, path, f"{name}: test set"),
+    }
+    # Inputs that are pixels come first; a bias spike stands behind them.
+    side = math.isqrt(state.layers[0])
+    if side >= _SMALLEST_IMAGE and state.layers[0] - side**2 <= 1:
+        images = weights["W1"][: side**2].T.reshape(-1, side, side)
+        figures["weight_images"] = lambda path: plot.weight_images(images, path, f"{name}: W1")
+    return figures
+
+
+def _slayer(state: Checkpoint, config: SLAYERExperiment) -> Figures:
+    from lava_nbp.training.slayer_learner import SLAYERLearner
+
+    learner = SLAYERLearner(config)
+    weights, data = state.chosen or state.weights, learner.dataset
+    return _common(state, config, learner.answers(weights), data.test.y, data.classes, learner.compared_by, weights)
+
+
+def _nbp(state: Checkpoint, config: NBPExperiment) -> Figures:
     from lava_nbp.targets import make_executor
-    from lava_nbp.trace import trace
     from lava_nbp.training.nbp_learner import load_run_data
 
     dataset = load_run_data(config)
     weights = state.chosen or state.weights
     n_in, n_hidden, n_out = state.layers
-    name = f"{config.data.name} {'-'.join(map(str, state.layers))}, seed {config.seed}"
     with make_executor("sample", (n_in, n_hidden, n_out), weights) as executor:
-        outcome = executor.infer(dataset.test.x)
+        spikes = executor.infer(dataset.test.x).spikes
     # One sample without an error and one with: there the error phases have something to show.
-    right = (outcome.spikes == one_hot(dataset.test.y, len(dataset.classes))).all(axis=1)
+    right = (spikes == one_hot(dataset.test.y, len(dataset.classes))).all(axis=1)
     shown = [int(np.argmax(right)), int(np.argmin(right))]
     variant = {"guarded": config.network.guarded, "chip_order": config.network.chip_order}
-    circuit_name = training_circuit(n_in, n_hidden, n_out, **variant).name
-    spikes = trace("spiking", dataset.test.x[shown], dataset.test.y[shown], weights, circuit_name)
-    return [
-        plot.raster(
-            CIRCUITS[circuit_name](n_in, n_hidden, n_out),
-            {key.removeprefix("spikes/"): rows for key, rows in spikes.items() if key.startswith("spikes/")},
-            folder / "raster.png",
-            f"{name}: test samples {shown[0]} (right) and {shown[1]} ({'right' if right.all() else 'wrong'})",
-        ),
-        plot.learning_curve(state.history, folder / "learning_curve.png", name),
-        plot.weight_histograms(weights, folder / "weights.png", name),
-        plot.confusion_matrix(
-            outcome.spikes.argmax(axis=1),
-            dataset.test.y,
-            dataset.classes,
-            folder / "confusion_matrix.png",
-            f"{name}: test set, by output spikes",
-        ),
-    ]
+    circuit = training_circuit(n_in, n_hidden, n_out, **variant)
+
+    def raster(path: Path) -> Path:
+        found = trace("spiking", dataset.test.x[shown], dataset.test.y[shown], weights, circuit.name)
+        rows = {key.removeprefix("spikes/"): rows for key, rows in found.items() if key.startswith("spikes/")}
+        verdict = "right" if right.all() else "wrong"
+        title = f"{_name(state, config)}: test samples {shown[0]} (right) and {shown[1]} ({verdict})"
+        return plot.raster(circuit, rows, path, title)
+
+    answers = spikes.argmax(axis=1)
+    return {
+        "raster": raster,
+        **_common(state, config, answers, dataset.test.y, dataset.classes, "accuracy_spikes", weights),
+    }
 
 
-def _eventprop(state: Checkpoint, config: EventPropExperiment, folder: Path) -> list[Path]:
+def _eventprop(state: Checkpoint, config: EventPropExperiment) -> Figures:
     """Answers by the run's own engine, all else by the continuous one, which takes 8-bit weights, too."""
     from lava_nbp.training.eventprop_learner import EventPropLearner, EventPropSession
 
-    name = f"{config.data.name} {'-'.join(map(str, state.layers))}, {config.target}, seed {config.seed}"
+    name = _name(state, config)
     continuous = EventPropLearner(config.model_copy(update={"target": "continuous"}))
     with EventPropSession(continuous, state.chosen or state.weights) as session:
         engine, trains = session.engine, session.trains("test")
@@ -96,39 +149,42 @@ def _eventprop(state: Checkpoint, config: EventPropExperiment, folder: Path) -> 
     if config.target != "continuous":
         with EventPropSession(EventPropLearner(config), state.chosen or state.weights) as session:
             result = session.answers("test")
-    split = continuous.dataset.test
-    labels = split.y
-    sample = int(np.argmax(result.right(labels)))
-    paths = [
-        plot.learning_curve(state.history, folder / "learning_curve.png", name, continuous.compared_by),
-        plot.weight_histograms(weights, folder / "weights.png", name),
-        plot.confusion_matrix(
-            result.answers(), labels, continuous.dataset.classes, folder / "confusion_matrix.png", f"{name}: test set"
-        ),
-    ]
-    found, expected = _differences(engine, trains, labels, sample)
-    paths.append(
-        eventprop_plot.gradient_check(found, expected, folder / "gradient_check.png", f"{name}: sample {sample}")
+    data = continuous.dataset
+    labels, right = data.test.y, result.right(data.test.y)
+    sample, mistaken = int(np.argmax(right)), int(np.argmin(right))
+    figures = _common(state, config, result.answers(), labels, data.classes, continuous.compared_by, weights)
+    figures["gradient_check"] = lambda path: eventprop_plot.gradient_check(
+        *_differences(engine, trains, labels, sample), path, f"{name}: sample {sample}"
     )
     if not any(loop.size for loop in engine.loops):
-        paths.append(
-            _adjoint_raster(engine, trains, labels, sample, folder / "raster.png", f"{name}: test sample {sample}")
-        )
-    if continuous.dataset.plane:
-        side = np.linspace(0, 1, _GRID)
-        points = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
-        points = points[np.hypot(*(points - 0.5).T) <= 0.5]
-        grid = type(split)(np.hstack([points, 1 - points]), np.zeros(len(points), np.int64), split.encoding)
-        mapped = engine.infer(latency_trains(grid.times(), config.encoding.end))
-        said = np.where(mapped.ties(), -1, mapped.answers())
-        wrong = split.values[~result.right(labels)][:, :2]
-        paths.append(eventprop_plot.class_map(points, said, folder / "class_map.png", wrong, name))
+
+        def raster(path: Path, shown: int) -> Path:
+            title = f"{name}: test sample {shown} ({'right' if right[shown] else 'wrong'})"
+            return _adjoint_raster(engine, trains, labels, shown, path, title)
+
+        figures["raster"] = partial(raster, shown=sample)
+        if not right.all():
+            figures["raster_wrong"] = partial(raster, shown=mistaken)
+    if data.plane:
+        figures["class_map"] = lambda path: _class_map(engine, config, data.test, right, path, name)
         if isinstance(engine.loss, TTFSLoss):
-            errors = clocked_errors(engine, trains, labels)
-            paths.append(
-                eventprop_plot.clocked_error(errors, folder / "clocked_error.png", f"{name}: {_COMPARED} test samples")
+            figures["clocked_error"] = lambda path: eventprop_plot.clocked_error(
+                clocked_errors(engine, trains, labels), path, f"{name}: {_COMPARED} test samples"
             )
-    return paths
+    return figures
+
+
+def _class_map(
+    engine: EventPropEngine, config: EventPropExperiment, test: LatencySplit, right: NDArray[np.bool_], path: Path,
+    title: str,
+) -> Path:  # fmt: skip
+    side = np.linspace(0, 1, _GRID)
+    points = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+    points = points[np.hypot(*(points - 0.5).T) <= 0.5]
+    grid = LatencySplit(np.hstack([points, 1 - points]), np.zeros(len(points), np.int64), test.encoding)
+    mapped = engine.infer(latency_trains(grid.times(), config.encoding.end))
+    said = np.where(mapped.ties(), -1, mapped.answers())
+    return eventprop_plot.class_map(points, said, path, test.values[~right][:, :2], title)
 
 
 def _differences(

@@ -18,6 +18,8 @@ from lava_nbp.training.metrics import best_epoch
 
 #: Okabe and Ito's colours, told apart by the colour-blind.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#999999"
+#: Neurons whose weights are drawn as images.
+_IMAGES = 40
 _PHASE_SHADES = ("#FFFFFF", "#EFEFEF")
 _GROW, _SHRINK = "#D5E8F5", "#FBE3CB"
 
@@ -153,6 +155,25 @@ def weight_histograms(weights: Mapping[str, NDArray[Any]], path: Path, title: st
         axes.set_xlabel("weight" if eight_bit else "weight (thresholds)")
         axes.set_ylabel("synapses")
     figure.suptitle(title, fontsize=10)
+    return save(figure, path)
+
+
+def weight_images(images: NDArray[Any], path: Path, title: str = "") -> Path:
+    """Draw what leads to neurons as images: the first of (neurons, height, width), all on one scale around 0."""
+    shown = images[:_IMAGES]
+    columns = min(8, len(shown))
+    rows = -(-len(shown) // columns)
+    figure = Figure(figsize=(1.05 * columns + 0.8, 1.05 * rows + 0.6), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    top = float(np.abs(shown).max()) or 1.0
+    drawn = None
+    for axes, image in zip(panels, shown, strict=False):
+        drawn = axes.imshow(image, cmap="PuOr_r", vmin=-top, vmax=top)
+    for axes in panels:
+        axes.set_axis_off()
+    assert drawn is not None
+    figure.colorbar(drawn, ax=list(panels), shrink=0.8)
+    figure.suptitle(f"{title}, neurons 0 .. {len(shown) - 1}", fontsize=10)
     return save(figure, path)
 
 

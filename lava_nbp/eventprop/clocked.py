@@ -108,6 +108,8 @@ class ClockedEngine:
         ]
         self.traces = [_make_trace(n, cap) for n, cap in zip(self.sizes[1:], caps, strict=True)]
         self.gradients = [allocate(w.shape, np.int64) for w in matrices]
+        #: Spikes of each layer in the last sample.
+        self._spikes = [0] * len(matrices)
         c = self.c
         self._coefficients = Coefficients(
             c.steps, c.alpha, c.beta, c.gamma, c.gamma_back, c.coefficient_bits, c.theta, c.theta_bits, c.floor_units,
@@ -178,6 +180,16 @@ class ClockedEngine:
         """Run samples without learning; by default all."""
         chosen = np.arange(len(trains)) if samples is None else np.asarray(samples)
         return self._run(trains, None, chosen)
+
+    def spike_counts(self, trains: SpikeTrains) -> list[Int64Array]:
+        """Spikes of every neuron of every layer over all samples; an output that only integrates has none."""
+        counts = [np.zeros(n, dtype=np.int64) for n in self.sizes[1:]]
+        for k in range(len(trains)):
+            mine = slice(trains.offsets[k], trains.offsets[k + 1])
+            self.run_sample(self.c.steps_of(trains.times[mine]), trains.sources[mine], None)
+            for count, tr, n in zip(counts, self.traces, self._spikes, strict=True):
+                count += np.bincount(tr.neuron[:n], minlength=len(count))
+        return counts
 
     def gradient(
         self, trains: SpikeTrains, labels: Any, samples: NDArray[np.int64] | None = None
@@ -291,6 +303,7 @@ class ClockedEngine:
                     self.c.overflow(int(np.abs(tr.I).max()), layer, f"neuron {int(np.abs(tr.I).argmax())}")
                 )
             events.append((tr.step + 1, tr.neuron, n))
+            self._spikes[layer] = n
             counters[4] = max(counters[4], n)
             if not last:
                 counters[2] += n

@@ -128,6 +128,14 @@ class EventPropEngine:
         chosen = np.arange(len(trains)) if samples is None else samples
         return self._run(trains, chosen, learn=False)[0]
 
+    def spike_counts(self, trains: SpikeTrains) -> list[NDArray[np.int64]]:
+        """Spikes of every neuron of every layer over all samples; an output that only integrates has none."""
+        for part in self._parts:
+            for counts in part.counts:
+                counts[...] = 0
+        self.infer(trains)
+        return [np.sum([part.counts[k] for part in self._parts], axis=0) for k in range(len(self.weights))]
+
     def gradient(
         self, trains: SpikeTrains, labels: NDArray[np.int64], samples: NDArray[np.int64] | None = None
     ) -> tuple[Result, list[Float64Array]]:

@@ -65,7 +65,7 @@ class NetworkConfig(_Section):
     guarded: bool = False
     #: Spikes are delivered before that step's learning, as the chip does it; see `lava_nbp.nbp.circuit.Circuit`.
     chip_order: bool = False
-    #: .npz file with W1 and W2 to start from, instead of drawing them.
+    #: File to start from, instead of drawing weights: .npz with W1 and W2, NIR or netx; see `lava_nbp.exchange.start`.
     weights: str | None = None
 
 
@@ -186,6 +186,9 @@ class LayersConfig(_Section):
     initial_deviation: list[Annotated[Real, Field(ge=0)]]
     #: Recurrent weights within a layer, of the mean 0; 0: the layer has none. Target "continuous" only.
     recurrent_deviation: list[Annotated[Real, Field(ge=0)]] | None = None
+    #: File to start from, instead of drawing W1 .. Wn: .npz (in thresholds), NIR or netx; see
+    #: `lava_nbp.exchange.start`.
+    weights: str | None = None
 
     @model_validator(mode="after")
     def _one_per_layer(self) -> LayersConfig:
@@ -262,7 +265,53 @@ class EventPropExperiment(Experiment):
     clocked: ClockedConfig = ClockedConfig()
 
 
-_EXPERIMENTS: dict[str, type[Experiment]] = {"nbp": NBPExperiment, "eventprop": EventPropExperiment}
+class SLAYERNetworkConfig(_Section):
+    """[network] of SLAYER: hidden layers, the step in ms, and the initial weights' width, in 1 / sqrt(pre)."""
+
+    hidden: list[Annotated[int, Field(ge=1, le=NEURONS_PER_CHIP)]] = Field(min_length=1)
+    dt: Real = Field(gt=0)
+    initial_scale: Real = Field(default=1.0, gt=0)
+
+
+class SLAYERNeuronConfig(_Section):
+    """[neuron] of SLAYER: threshold, decays per step, surrogate gradient; see `lava.lib.dl.slayer.neuron.cuba`."""
+
+    threshold: Real = Field(default=1.25, gt=0)
+    current_decay: Real = Field(default=0.25, gt=0, le=1)
+    voltage_decay: Real = Field(default=0.03, ge=0, le=1)
+    tau_grad: Real = Field(default=0.03, gt=0)
+    scale_grad: Real = Field(default=3.0, gt=0)
+
+
+class SLAYERLearningConfig(_Section):
+    """[learning] of SLAYER: Adam, and the spike rates that label and other outputs shall have, in spikes per step."""
+
+    rate: Real = Field(default=1e-3, gt=0)
+    batch: int = Field(default=32, ge=1)
+    true_rate: Real = Field(default=0.2, gt=0, le=1)
+    false_rate: Real = Field(default=0.02, ge=0, lt=1)
+    threads: int = Field(default=1, ge=1, le=1024)
+
+
+class SLAYERExperiment(Experiment):
+    """A configuration file with algorithm = "slayer": lava-dl's surrogate gradients, to compare with."""
+
+    resumable: ClassVar[tuple[str, ...]] = (*Experiment.resumable, "learning.threads")
+
+    algorithm: Literal["slayer"]
+    target: Literal["slayer"] = "slayer"
+    data: LatencyDataConfig
+    encoding: EncodingConfig
+    network: SLAYERNetworkConfig
+    neuron: SLAYERNeuronConfig = SLAYERNeuronConfig()
+    learning: SLAYERLearningConfig = SLAYERLearningConfig()
+
+
+_EXPERIMENTS: dict[str, type[Experiment]] = {
+    "nbp": NBPExperiment,
+    "eventprop": EventPropExperiment,
+    "slayer": SLAYERExperiment,
+}
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Mapping
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +22,11 @@ from lava_nbp.eventprop.policies import SilentPolicy
 from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.setup import Setup
 from lava_nbp.eventprop.trains import SpikeTrains, join_trains, latency_trains
+from lava_nbp.exchange.start import eventprop_start
 from lava_nbp.target_names import CLOCKED_TARGETS
+from lava_nbp.training.complexity import Connection, complexity
 from lava_nbp.training.config import EventPropExperiment
-from lava_nbp.training.learner import Arrays, Learner, Session
+from lava_nbp.training.learner import Arrays, Learner, Session, parts, untold
 
 #: Samples that are encoded at once, and that are run between two reports of progress.
 _ENCODED, _REPORTED = 5000, 500
@@ -62,13 +66,15 @@ class EventPropLearner(Learner):
         self.n_train, self.n_validation = len(self.dataset.train), len(self.dataset.validation)
 
     def initial_weights(self) -> Arrays:
-        """Normal distributions, in thresholds."""
+        """Normal distributions, or what network.weights names, in thresholds."""
         rng = np.random.default_rng([self.config.seed, 0])
         n = self.config.network
-        weights = {
+        weights: Arrays = {
             f"W{k + 1}": rng.normal(n.initial_mean[k], n.initial_deviation[k], shape)
             for k, shape in enumerate(pairwise(self.layers))
         }
+        if n.weights is not None:
+            weights = eventprop_start(Path(n.weights), self.layers, parameters(self.config))
         for k, (size, deviation) in enumerate(zip(self.layers[1:], n.recurrent_deviation or (), strict=False)):
             if deviation > 0:
                 weights[f"R{k + 1}"] = rng.normal(0.0, deviation, (size, size))
@@ -84,6 +90,24 @@ class EventPropLearner(Learner):
             session.close()
             raise
         return session
+
+    def complexity(self, weights: Arrays) -> dict[str, Any]:
+        """Steps are those of [clocked] dt, in continuous time too, where no step is ever computed."""
+        # One engine per arithmetic: the Lava targets' spikes are those of "clocked".
+        clocked = self.config.target in CLOCKED_TARGETS
+        learner = copy.copy(self)
+        if clocked:
+            learner.config = self.config.model_copy(update={"target": "clocked"})
+        with EventPropSession(learner, weights) as session:
+            trains = session.trains("test")
+            spikes = session.engine.spike_counts(trains)
+            matrices = [w.copy() for w in (session.engine.forward_weights if clocked else session.engine.weights)]
+            loops = () if clocked else session.engine.loops
+        before = [np.bincount(trains.sources, minlength=self.layers[0]), *spikes[:-1]]
+        connections = [Connection(w, s) for w, s in zip(matrices, before, strict=True)]
+        connections += [Connection(loop, s) for loop, s in zip(loops, spikes, strict=False) if loop.size]
+        steps = round(self.config.encoding.end / self.config.clocked.dt)
+        return complexity(connections, spikes, len(trains), steps, weight_bytes=1 if clocked else 8)
 
     def sums(self, history: list[dict[str, Any]]) -> dict[str, Any]:
         """Where the samples come from, and counters of all epochs."""
@@ -198,14 +222,17 @@ class EventPropSession(Session):
             "seconds_learning": seconds,
         }
 
-    def answers(self, split: str) -> Result:
-        """What the network says to the samples of a split."""
-        result: Result = self.engine.infer(self.trains(split))
-        return result
+    def answers(self, split: str, told: Callable[[int, int], None] = untold) -> Result:
+        """What the network says to the samples of a split; nothing is counted."""
+        trains = self.trains(split)
+        found = [
+            self.engine.infer(trains, np.arange(part.start, part.stop)) for part in parts(len(trains), _REPORTED, told)
+        ]
+        return Result(np.concatenate([result.said for result in found]), voltages=found[0].voltages)
 
-    def evaluate(self, split: str) -> dict[str, Any]:
+    def evaluate(self, split: str, told: Callable[[int, int], None] = untold) -> dict[str, Any]:
         """See `Session`."""
-        result, labels = self.answers(split), getattr(self._learner.dataset, split).y
+        result, labels = self.answers(split, told), getattr(self._learner.dataset, split).y
         return {
             f"{split}_accuracy": float(result.right(labels).mean()),
             f"{split}_accuracy_ties_right": float(result.right(labels, ties_right=True).mean()),

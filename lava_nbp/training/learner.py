@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
 Arrays = dict[str, NDArray[Any]]
 S = TypeVar("S", bound="Session")
+
+
+def untold(done: int, total: int) -> None:
+    """Nobody listens."""
+
+
+def parts(samples: int, size: int, told: Callable[[int, int], None]) -> Iterator[slice]:
+    """Samples in parts of a size; `told` is called before each, and at the end."""
+    for start in range(0, samples, size):
+        told(start, samples)
+        yield slice(start, min(start + size, samples))
+    told(samples, samples)
 
 
 class Session(ABC):
@@ -23,8 +35,11 @@ class Session(ABC):
         """
 
     @abstractmethod
-    def evaluate(self, split: str) -> dict[str, Any]:
-        """Figures of the split "validation" or "test", every key beginning with its name."""
+    def evaluate(self, split: str, told: Callable[[int, int], None] = untold) -> dict[str, Any]:
+        """Figures of the split "validation" or "test", every key beginning with its name.
+
+        `told` is called with the number of samples done, and of all.
+        """
 
     @abstractmethod
     def read_weights(self) -> Arrays:
@@ -80,6 +95,10 @@ class Learner(ABC):
     @abstractmethod
     def open(self, weights: Arrays, memory: Arrays) -> Session:
         """Set up the network."""
+
+    @abstractmethod
+    def complexity(self, weights: Arrays) -> dict[str, Any]:
+        """What the inference network of these weights costs on the test set; see `lava_nbp.training.complexity`."""
 
     @abstractmethod
     def sums(self, history: list[dict[str, Any]]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,22 @@ import numpy as np
 
 from lava_nbp.errors import CheckpointError, InputError, unknown_name
 from lava_nbp.files import make_folder, write_atomically
+from lava_nbp.stages import Stage, untold
 from lava_nbp.target_names import EVENTPROP_TARGETS, NBP_TARGETS
 from lava_nbp.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
-from lava_nbp.training.config import EventPropExperiment, Experiment, NBPExperiment, flatten, parse_config
+from lava_nbp.training.config import (
+    EventPropExperiment,
+    Experiment,
+    NBPExperiment,
+    SLAYERExperiment,
+    flatten,
+    parse_config,
+)
 from lava_nbp.training.learner import Learner, Session
 from lava_nbp.training.metrics import best_epoch
+
+#: What can run the networks of an algorithm.
+_TARGETS = {"nbp": NBP_TARGETS, "eventprop": EVENTPROP_TARGETS, "slayer": ("slayer",)}
 
 METRICS, RESULT = "metrics.jsonl", "result.json"
 
@@ -32,6 +44,9 @@ class Progress:
 
     def advance(self, samples: int) -> None:
         """So many more training samples are done."""
+
+    def evaluating(self, epoch: int, split: str, done: int, total: int) -> None:
+        """So many samples of a split have been answered after an epoch."""
 
     def epoch(self, record: dict[str, Any]) -> None:
         """An epoch is done and saved."""
@@ -96,7 +111,7 @@ def train(
     return result
 
 
-def evaluate_run(folder: Path, target: str | None = None) -> dict[str, Any]:
+def evaluate_run(folder: Path, target: str | None = None, stage: Stage = untold) -> dict[str, Any]:
     """Evaluate a run's weights on the test set: after the last epoch, and after the chosen one.
 
     Parameters
@@ -105,6 +120,8 @@ def evaluate_run(folder: Path, target: str | None = None) -> dict[str, Any]:
         The run.
     target : str, optional
         What runs it; default: what did in training.
+    stage : Stage
+        Is told of the samples.
 
     Raises
     ------
@@ -113,7 +130,7 @@ def evaluate_run(folder: Path, target: str | None = None) -> dict[str, Any]:
     """
     state, config = load_run(folder)
     if target is not None:
-        known = NBP_TARGETS if isinstance(config, NBPExperiment) else EVENTPROP_TARGETS
+        known = _TARGETS[config.algorithm]
         if target not in known:
             raise InputError(unknown_name(f"target of {config.algorithm}", target, known))
         config = config.model_copy(update={"target": target})
@@ -124,7 +141,7 @@ def evaluate_run(folder: Path, target: str | None = None) -> dict[str, Any]:
         for name, weights in (("last", state.weights), ("chosen", state.chosen)):
             if weights is not None:
                 session.write_weights(weights)
-                report[name] = session.evaluate("test")
+                report[name] = session.evaluate("test", partial(stage, f"test set, {name} epoch"))
     return report
 
 
@@ -155,6 +172,10 @@ def make_learner(config: Experiment) -> Learner:
         from lava_nbp.training.eventprop_learner import EventPropLearner
 
         return EventPropLearner(config)
+    if isinstance(config, SLAYERExperiment):
+        from lava_nbp.training.slayer_learner import SLAYERLearner
+
+        return SLAYERLearner(config)
     from lava_nbp.training.nbp_learner import NBPLearner
 
     assert isinstance(config, NBPExperiment)
@@ -208,9 +229,8 @@ def _epoch(learner: Learner, session: Session, epoch: int, progress: Progress) -
     learned = session.train_epoch(epoch, progress.advance)
     seconds = learned.pop("seconds_learning")
     record: dict[str, Any] = {"epoch": epoch, **learned}
-    if learner.n_validation:
-        record |= session.evaluate("validation")
-    record |= session.evaluate("test")
+    for split in ("validation", "test") if learner.n_validation else ("test",):
+        record |= session.evaluate(split, partial(progress.evaluating, epoch, split))
     return record | {
         "microseconds_per_sample": seconds / learner.n_train * 1e6,
         "seconds": time.perf_counter() - start,
@@ -242,6 +262,7 @@ def summarise(config: Experiment, learner: Learner, state: Checkpoint) -> dict[s
         "chosen": test_figures(best_epoch(state.history, f"validation_{learner.compared_by}")),
         "best_on_test": test_figures(best_epoch(state.history, f"test_{learner.compared_by}")),
         **learner.sums(state.history),
+        "inference": learner.complexity(state.chosen or state.weights),
         "microseconds_per_sample": float(np.mean([record["microseconds_per_sample"] for record in state.history])),
         "seconds": sum(record["seconds"] for record in state.history),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,

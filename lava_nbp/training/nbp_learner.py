@@ -12,17 +12,17 @@ import numpy as np
 
 from lava_nbp.data import Dataset, load_dataset
 from lava_nbp.data.dataset import input_and_classes
-from lava_nbp.errors import InputError, WeightError
-from lava_nbp.files import read_npz
+from lava_nbp.exchange.start import nbp_start
 from lava_nbp.loihi.host import default_connection, require_lava_loihi
-from lava_nbp.nbp.circuit import training_circuit
-from lava_nbp.nbp.executor import Executor, check_network_weights, one_hot
+from lava_nbp.nbp.circuit import FIRE, training_circuit
+from lava_nbp.nbp.executor import Executor, Outcome, one_hot
 from lava_nbp.nbp.faults import Faults
 from lava_nbp.nbp.rule import initial_weights
 from lava_nbp.target_names import CHIP_TARGETS, LAVA_TARGETS, STEP_TARGETS
 from lava_nbp.targets import make_executor
+from lava_nbp.training.complexity import Connection, complexity
 from lava_nbp.training.config import NBPExperiment
-from lava_nbp.training.learner import Arrays, Learner, Session
+from lava_nbp.training.learner import Arrays, Learner, Session, parts, untold
 from lava_nbp.training.metrics import accuracy
 
 #: Samples per call of an executor: a call cannot be interrupted, and progress is shown between calls.
@@ -68,7 +68,7 @@ class NBPLearner(Learner):
         """Drawn from the seed, or read from network.weights."""
         n = self.config.network
         if n.weights is not None:
-            weights = _read_weights(Path(n.weights), self._sizes)
+            weights = nbp_start(Path(n.weights), self._sizes)
         else:
             rng = np.random.default_rng([self.config.seed, 0])
             drawn = initial_weights(self._sizes, rng, n.initial_clip, n.initial_input_scale, n.initial_output_mean)
@@ -90,6 +90,16 @@ class NBPLearner(Learner):
         said = {key: value for key, value in self.config.loihi.model_dump().items() if value is not None}
         chunk = said.pop("chunk")
         return {"connection": replace(default_connection(self.config.target), **said), "chunk": chunk}
+
+    def complexity(self, weights: Arrays) -> dict[str, Any]:
+        """One step per sample: the spikes of x, h and o. Of the network without faults."""
+        x = self.dataset.test.x
+        # float32 holds these sums exactly: 8-bit weights, and far fewer than 2^16 inputs.
+        hidden = x.astype(np.float32) @ weights["W1"].astype(np.float32) > FIRE
+        output = hidden.astype(np.float32) @ weights["W2"].astype(np.float32) > FIRE
+        seen, fired, said = (np.count_nonzero(spikes, axis=0) for spikes in (x, hidden, output))
+        connections = [Connection(weights["W1"], seen), Connection(weights["W2"], fired)]
+        return complexity(connections, [fired, said], len(x), steps=1, weight_bytes=1)
 
     def sums(self, history: list[dict[str, Any]]) -> dict[str, Any]:
         """Gate breaches of all epochs; None if an executor did not see them."""
@@ -123,9 +133,13 @@ class _NBPSession(Session):
             "seconds_learning": seconds,
         }
 
-    def evaluate(self, split: str) -> dict[str, Any]:
+    def evaluate(self, split: str, told: Callable[[int, int], None] = untold) -> dict[str, Any]:
         samples = self._dataset.test if split == "test" else self._dataset.validation
-        return {**accuracy(self._executor.infer(samples.x), samples.y, split)}
+        size = _CHUNK.get(self._config.target, _USUAL_CHUNK)
+        found = [self._executor.infer(samples.x[part]) for part in parts(len(samples), size, told)]
+        seen = [outcome.membrane for outcome in found if outcome.membrane is not None]
+        membrane = np.concatenate(seen) if len(seen) == len(found) else None
+        return {**accuracy(Outcome(np.concatenate([o.spikes for o in found]), membrane), samples.y, split)}
 
     def read_weights(self) -> Arrays:
         return {**self._executor.read_weights()}
@@ -161,14 +175,3 @@ def load_run_data(config: NBPExperiment) -> Dataset:
     options = config.data.model_dump()
     options["margin"] = options.pop("crop")
     return load_dataset(**options)
-
-
-def _read_weights(path: Path, layers: tuple[int, int, int]) -> Arrays:
-    try:
-        arrays = read_npz(path)
-    except ValueError as error:
-        raise InputError(f"initial weights {path} cannot be read: {error}; give an .npz file with W1 and W2") from error
-    try:
-        return {**check_network_weights(training_circuit(*layers), arrays)}
-    except WeightError as error:
-        raise WeightError(f"initial weights {path}: {error}") from None

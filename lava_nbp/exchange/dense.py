@@ -1,0 +1,114 @@
+"""Dense networks of leaky integrate-and-fire neurons with a fixed step: what exchange formats can say of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava_nbp.errors import InputError
+
+Float64Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class DenseNetwork:
+    """Layers of neurons, each of which does in every step, with the summed weights S of its input spikes::
+
+        I = beta I + S
+        V = alpha V + gamma I
+        a neuron with V >= theta spikes, and V = 0
+
+    The inference network of nBP has alpha = beta = 0 and gamma = 1, and forgets everything from step to step;
+    EventProp's with a fixed step is `lava_nbp.eventprop.fixed_point` without its rounding.
+
+    Attributes
+    ----------
+    weights : tuple of (pre, post) float64
+        In the unit of theta.
+    theta : float
+        Threshold. That of nBP lies between the largest sum that does not fire and the smallest that does.
+    alpha, beta, gamma : float
+        Decay of V and I per step, and what of I reaches V.
+    dt : float
+        Step, ms. Where nothing outlasts a step (nBP) it is a name for one.
+    spiking_output : bool
+        False: the last layer only integrates, and its largest V is the answer.
+    about : mapping of str to str
+        Where the network comes from.
+    """
+
+    weights: tuple[Float64Array, ...]
+    theta: float
+    alpha: float
+    beta: float
+    gamma: float
+    dt: float
+    spiking_output: bool = True
+    about: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Neurons, from the input to the output."""
+        return (self.weights[0].shape[0], *(w.shape[1] for w in self.weights))
+
+    @property
+    def gain(self) -> float:
+        """What I / V_rest would be without end of input: 1 for forward Euler, which exact decays differ from."""
+        return self.gamma / (1 - self.alpha)
+
+    def run(self, x: Any) -> list[Float64Array]:
+        """Spikes of every layer (its V, for one that only integrates): in floating point, for checks and small
+        networks.
+
+        A spike reaches the next layer in the same step.
+
+        Parameters
+        ----------
+        x : (steps, samples, n_in)
+            Input spikes.
+
+        Raises
+        ------
+        InputError
+            For another shape.
+        """
+        spikes = np.asarray(x, dtype=np.float64)
+        if spikes.ndim != 3 or spikes.shape[2] != self.sizes[0]:
+            raise InputError(f"x has shape {spikes.shape}, but must be (steps, samples, {self.sizes[0]})")
+        found = []
+        for layer, w in enumerate(self.weights):
+            fires = self.spiking_output or layer < len(self.weights) - 1
+            V = np.zeros((spikes.shape[1], w.shape[1]))
+            I = np.zeros_like(V)  # noqa: E741 - the papers' symbol
+            out = np.zeros((len(spikes), *V.shape))
+            for step, given in enumerate(spikes):
+                I = self.beta * I + given @ w  # noqa: E741
+                V = self.alpha * V + self.gamma * I
+                out[step] = self.theta <= V if fires else V
+                if fires:
+                    V[self.theta <= V] = 0
+            found.append(out)
+            spikes = out
+        return found
+
+
+def check_sizes(weights: list[Float64Array], layers: tuple[int, ...], where: str) -> None:
+    """Check that a dense network has the layers that are wanted.
+
+    Raises
+    ------
+    InputError
+        Names the file and both networks.
+    """
+    found = (weights[0].shape[0], *(w.shape[1] for w in weights)) if weights else ()
+    broken = any(a.shape[1] != b.shape[0] for a, b in pairwise(weights))
+    if found != layers or broken:
+        raise InputError(
+            f"{where} holds a network of {'-'.join(map(str, found)) or 'no layers'}, but this experiment's is "
+            f"{'-'.join(map(str, layers))}; set the sizes of [network] (and crop or side of [data]) to the file's"
+        )

@@ -1,0 +1,35 @@
+"""Packages that only an extra brings: there, or one line that says how to get them."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from lava_nbp.errors import InputError
+
+
+def require(module: str, extra: str, what: str) -> Any:
+    """Import a module of an extra.
+
+    Parameters
+    ----------
+    module : str
+        Its name.
+    extra : str
+        Extra of lava-nbp that brings it.
+    what : str
+        What it is needed for: the beginning of the message.
+
+    Raises
+    ------
+    InputError
+        If it is not installed, or does not load.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise InputError(
+            f"{what} needs the package {module.partition('.')[0]}, which is not installed ({error}); run: make "
+            "install, "
+            f"or pip install 'lava-nbp[{extra}]'"
+        ) from error

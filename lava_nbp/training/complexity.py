@@ -1,0 +1,73 @@
+"""What inference costs, as NeuroBench measures it (Yik et al., Nature Communications 16, 1545, 2025, "Metrics").
+
+Its own definitions on the weights and the spikes of the test set, so that no framework is needed; tests compare them
+with the package neurobench on a network in PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Synapses, and the spikes that came to them.
+
+    Attributes
+    ----------
+    weights : (pre, post)
+        As spikes meet them: zeros are no synapses that do anything.
+    spikes : (pre,) int64
+        Spikes of each presynaptic neuron over all samples.
+    """
+
+    weights: NDArray[Any]
+    spikes: NDArray[np.int64]
+
+
+def complexity(
+    connections: Sequence[Connection], spikes: Sequence[NDArray[np.int64]], samples: int, steps: int, weight_bytes: int
+) -> dict[str, Any]:
+    """Measures of an inference network.
+
+    Parameters
+    ----------
+    connections : sequence of Connection
+        All of it.
+    spikes : sequence of (neurons,) int64
+        Spikes of every neuron of every layer behind the input, over all samples.
+    samples, steps : int
+        Samples, and time steps of one.
+    weight_bytes : int
+        Width of a stored weight.
+
+    Returns
+    -------
+    dict
+        ``parameters``: weights. ``footprint_bytes``: what they take. ``connection_sparsity``: share of weights that
+        are 0. ``activation_sparsity``: share of (neuron, step) pairs behind the input without a spike. Per sample:
+        ``spikes`` (behind the input), ``effective_acs`` (accumulates: spikes times their synapses that are not 0),
+        ``effective_macs`` (0: a spike is 0 or 1, and needs no multiplication), ``dense_operations`` (every
+        synapse in every step).
+    """
+    weights = sum(c.weights.size for c in connections)
+    zeros = sum(int(np.count_nonzero(c.weights == 0)) for c in connections)
+    neurons, fired = sum(len(s) for s in spikes), sum(int(s.sum()) for s in spikes)
+    accumulates = sum(int(c.spikes @ np.count_nonzero(c.weights, axis=1)) for c in connections)
+    return {
+        "parameters": weights,
+        "weight_bits": 8 * weight_bytes,
+        "footprint_bytes": weights * weight_bytes,
+        "connection_sparsity": zeros / weights,
+        "activation_sparsity": 1 - fired / (neurons * steps * samples),
+        "steps": steps,
+        "spikes": fired / samples,
+        "effective_acs": accumulates / samples,
+        "effective_macs": 0.0,
+        "dense_operations": float(weights * steps),
+    }
