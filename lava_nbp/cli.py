@@ -156,23 +156,23 @@ def compare(
         _out.print_json(json.dumps(rows))
         return
     table = Table(box=MARKDOWN if style is TableStyle.markdown else HEAVY_HEAD)
-    for heading in ("run", "algorithm", "data and network"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("accuracy", "epoch", "training", "us / sample", "weights", "bits", "spikes", "ACs"):
+    for heading in ("run", "algorithm", "network"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("accuracy", "epoch", "training", "us each", "weights", "spikes", "ACs"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
             escape(row["run"]), f"{row['algorithm']}, {row['target']}", f"{row['dataset']} {row['network']}",
-            f"{100 * row['accuracy']:.2f} %", f"{row['epoch']} of {row['epochs']}", f"{row['seconds']:.0f} s",
-            f"{row['microseconds_per_sample']:.1f}", str(row["parameters"]), str(row["weight_bits"]),
+            f"{100 * row['accuracy']:.2f} %", f"{row['epoch']}/{row['epochs']}", f"{row['seconds']:.0f} s",
+            f"{row['microseconds_per_sample']:.1f}", f"{row['parameters']} x {row['weight_bits']} bit",
             f"{row['spikes']:.1f}", f"{row['effective_acs']:.0f}",
         )  # fmt: skip
     _out.print(table)
     if style is TableStyle.text:
         _out.print(
-            "accuracy: test set, of the epoch chosen on validation, else the last; bits: of a weight in inference; "
-            "spikes "
-            "(behind the input) and accumulates (ACs): per inference"
+            "accuracy: test set, of the epoch chosen on validation, else the last; us each: per training sample; "
+            "weights, "
+            "spikes (behind the input) and accumulates (ACs): of an inference"
         )
 
 

@@ -10,10 +10,11 @@ from lava_nbp.errors import CheckpointError, InputError, unknown_name
 from lava_nbp.eventprop.equations import response
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.exchange.dense import DenseNetwork
+from lava_nbp.limits import ALIGNMENT_BITS, VOLTAGE_DECAY_ALL
 from lava_nbp.nbp.circuit import FIRE
 from lava_nbp.target_names import CLOCKED_TARGETS
 from lava_nbp.training.checkpoint import Arrays, Checkpoint
-from lava_nbp.training.config import EventPropExperiment, Experiment, NBPExperiment
+from lava_nbp.training.config import EventPropExperiment, Experiment, NBPExperiment, SLAYERExperiment
 from lava_nbp.training.loop import load_run
 
 #: Formats, and the suffix of their files.
@@ -69,8 +70,7 @@ def network_of(state: Checkpoint, config: Experiment, dt: float | None = None) -
     CheckpointError
         If it has learned nothing yet.
     InputError
-        For recurrent layers, a dt that this network cannot have, or an algorithm whose networks are not dense ones of
-        ours.
+        For recurrent layers, or a dt that this network cannot have.
     """
     if not state.history:
         raise CheckpointError("the run holds no finished epoch yet; nothing to export: train it first")
@@ -84,9 +84,27 @@ def network_of(state: Checkpoint, config: Experiment, dt: float | None = None) -
             raise InputError("dt is for EventProp networks; nothing in an nBP network outlasts a step")
         matrices = tuple(weights[name].astype(float) for name in ("W1", "W2"))
         return DenseNetwork(matrices, float(_NBP_THETA), 0.0, 0.0, 1.0, _NBP_DT, about=about)
-    if not isinstance(config, EventPropExperiment):
-        raise InputError(f"a run of {config.algorithm} cannot be exported here; lava-dl exports its own networks")
+    if isinstance(config, SLAYERExperiment):
+        return _slayer(weights, config, dt, about)
+    assert isinstance(config, EventPropExperiment)
     return _eventprop(weights, config, dt, about)
+
+
+def _slayer(weights: Arrays, config: SLAYERExperiment, dt: float | None, about: dict[str, str]) -> DenseNetwork:
+    from lava_nbp.training.slayer_learner import SLAYERLearner
+
+    if dt is not None and dt != config.network.dt:
+        raise InputError(
+            f"dt is {dt:g} ms, but the run learned with {config.network.dt:g} ms (network.dt); leave --dt out"
+        )
+    layers = SLAYERLearner(config).device_layers(weights)
+    registers = layers[0][1]
+    # Voltages are multiples of 1/64 weight: theta between the largest that does not fire and the next.
+    theta = registers["vThMant"] + 0.5 / (1 << ALIGNMENT_BITS)
+    alpha, beta = (1 - registers[key] / VOLTAGE_DECAY_ALL for key in ("vDecay", "iDecay"))
+    return DenseNetwork(
+        tuple(w.astype(float) for w, _ in layers), theta, alpha, beta, 1.0, config.network.dt, about=about
+    )
 
 
 def _eventprop(weights: Arrays, config: EventPropExperiment, dt: float | None, about: dict[str, str]) -> DenseNetwork:

@@ -28,12 +28,15 @@ from lava_nbp.limits import (
     STATE_BITS,
     THRESHOLD_BITS,
     VOLTAGE_DECAY_ALL,
+    WEIGHT_BITS,
     WEIGHT_STEP,
 )
 
 _UNITY, _LARGEST_THRESHOLD = VOLTAGE_DECAY_ALL, (1 << THRESHOLD_BITS) - 1
 #: Lava's LIF shifts its input, and wraps currents beyond 24 bits.
 _LARGEST_SUM = ((1 << (STATE_BITS - 1)) - 1) >> ALIGNMENT_BITS
+#: Smallest mixed-sign mantissa.
+_SMALLEST = -(1 << WEIGHT_BITS)
 #: Time constants of a file may differ from the experiment's by so much: decays are rounded to 12 bits.
 _TOLERANCE = 0.1
 
@@ -60,7 +63,8 @@ def netx_layers(network: DenseNetwork) -> list[tuple[Any, int]]:
         if largest == 0:
             raise WeightError(f"all weights of layer {k} are 0; lava-dl cannot load that, and nothing would spike")
         # nBP's weights, and those of clocked networks, are even mantissas already; others are rounded.
-        whole = np.array_equal(w, np.rint(w)) and largest <= PLASTIC_WEIGHT_MAX and not np.any(w % WEIGHT_STEP)
+        in_range = w.min() >= _SMALLEST and w.max() <= PLASTIC_WEIGHT_MAX
+        whole = in_range and np.array_equal(w, WEIGHT_STEP * np.rint(w / WEIGHT_STEP))
         scale = 1.0 if whole else 2.0 ** np.ceil(np.log2(largest / PLASTIC_WEIGHT_MAX))
         if not np.array_equal(w / scale, WEIGHT_STEP * np.rint(w / scale / WEIGHT_STEP)):
             scale = largest / PLASTIC_WEIGHT_MAX

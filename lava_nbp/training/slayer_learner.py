@@ -74,6 +74,11 @@ class SLAYERLearner(Learner):
         connections = [Connection(w, s) for w, s in zip(matrices, spikes[:-1], strict=True)]
         return complexity(connections, spikes[1:], len(self.dataset.test), self.steps, weight_bytes=1)
 
+    def device_layers(self, weights: Arrays) -> list[tuple[Any, dict[str, Any]]]:
+        """Integer weights (pre, post) and neuron registers of every layer, as lava-dl would give them to the chip."""
+        with _SLAYERSession(self, weights, {}) as session:
+            return session.device_layers()
+
     def answers(self, weights: Arrays) -> NDArray[np.int64]:
         """Class of every test sample by the number of output spikes; of a tie the lowest."""
         with _SLAYERSession(self, weights, {}) as session:
@@ -175,7 +180,7 @@ class _SLAYERSession(Session):
         return totals
 
     def device_layers(self) -> list[tuple[Any, dict[str, Any]]]:
-        """Integer weights (pre, post) and neuron registers of every layer, as lava-dl would give them to the chip."""
+        """See `SLAYERLearner.device_layers`."""
         found = []
         for block in self.blocks:
             w = block.neuron.quantize_8bit(block.synapse.weight, descale=True).detach().numpy()

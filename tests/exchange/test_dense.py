@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+
+from lava_nbp.errors import InputError
+from lava_nbp.exchange.dense import DenseNetwork
+
+
+def test_by_hand():
+    # alpha = 1/2, beta = 1/4, gamma = 2, theta = 5; one spike of weight 2 in step 0:
+    # I = 2, 1/2, 1/8;  V = 4, then 2 + 1 = 3, then 1.5 + 0.25
+    network = DenseNetwork((np.array([[2.0]]),), 5.0, 0.5, 0.25, 2.0, 1.0, spiking_output=False)
+    V = network.run(np.array([1, 0, 0]).reshape(3, 1, 1))[0]
+    np.testing.assert_array_equal(V.ravel(), [4, 3, 1.75])
+    assert network.gain == 4
+    # Two spikes: V = 4, then 2 + 2 (2 + 1/2) = 7 >= 5: a spike, V = 0; then I = 5/8, V = 5/4
+    spiking = DenseNetwork((np.array([[2.0]]), np.array([[3.0, -1.0]])), 5.0, 0.5, 0.25, 2.0, 1.0)
+    hidden, out = spiking.run(np.array([1, 1, 0]).reshape(3, 1, 1))
+    np.testing.assert_array_equal(hidden.ravel(), [0, 1, 0])
+    np.testing.assert_array_equal(out[:, 0], [[0, 0], [1, 0], [0, 0]])  # 2 * 3 >= 5 in the same step
+
+
+def test_a_voltage_at_the_threshold_fires():
+    network = DenseNetwork((np.array([[5.0]]),), 5.0, 0.0, 0.0, 1.0, 1.0)
+    assert network.run(np.ones((1, 1, 1)))[0].all()
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (3, 1, 4)])
+def test_input_of_another_shape(shape):
+    network = DenseNetwork((np.ones((2, 3)), np.ones((3, 1))), 1.0, 0.0, 0.0, 1.0, 1.0)
+    assert network.sizes == (2, 3, 1)
+    with pytest.raises(InputError, match=r"x has shape .*, but must be \(steps, samples, 2\)"):
+        network.run(np.zeros(shape))

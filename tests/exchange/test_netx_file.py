@@ -1,0 +1,126 @@
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+from exported import lif_in_integers, run_netx
+
+from lava_nbp.errors import InputError, WeightError
+from lava_nbp.eventprop.equations import NeuronParameters, response
+from lava_nbp.exchange.dense import DenseNetwork
+from lava_nbp.exchange.netx_file import netx_layers, read_netx, write_netx
+
+RNG = np.random.default_rng(6)
+BINARY = DenseNetwork(
+    (2.0 * RNG.integers(-127, 128, (7, 6)), 2.0 * RNG.integers(-127, 128, (6, 4))), 129.0, 0.0, 0.0, 1.0, 1.0
+)
+P = NeuronParameters(20.0, 5.0)
+LEAKY = DenseNetwork(
+    (RNG.normal(3.0, 0.9, (7, 6)), RNG.normal(2.0, 0.7, (6, 4))), 1.0, np.exp(-0.5 / 20), np.exp(-0.5 / 5),
+    response(0.5, P), 0.5
+)  # fmt: skip
+
+
+def test_on_lava_binary_neurons_give_the_same_spikes(tmp_path):
+    """Sample after sample in successive steps: nothing outlasts one."""
+    write_netx(BINARY, tmp_path / "network.net")
+    x = (RNG.random((60, 7)) < 0.4).astype(int)
+    found = run_netx(tmp_path / "network.net", x)
+    np.testing.assert_array_equal(found, BINARY.run(x[None])[-1][0])
+    assert 0 < found.sum() < found.size
+
+
+@pytest.mark.parametrize("weights", [LEAKY.weights, tuple(np.abs(w) for w in LEAKY.weights)])
+def test_on_lava_leaky_neurons_do_what_the_registers_say(weights, tmp_path):
+    network = replace(LEAKY, weights=weights)
+    write_netx(network, tmp_path / "network.net")
+    x = np.zeros((160, 7), dtype=int)
+    x[RNG.integers(0, 60, 7), np.arange(7)] = 1
+    decays = round((1 - network.beta) * 4096), round((1 - network.alpha) * 4096)
+    found = run_netx(tmp_path / "network.net", x)
+    np.testing.assert_array_equal(found, lif_in_integers(netx_layers(network), x, decays))
+    # Decays and weights of 12 and 8 bits: not every spike is in the very step of the network in floating point.
+    exact = network.run(x[:, None])[-1][:, 0]
+    assert abs(found.sum() - exact.sum()) <= 0.2 * exact.sum()
+    assert exact.sum() > 3
+
+
+def test_weights_that_fit_are_written_as_they_are():
+    layers = netx_layers(BINARY)
+    for (mantissas, threshold), w in zip(layers, BINARY.weights, strict=True):
+        np.testing.assert_array_equal(mantissas, w.T)
+        assert threshold == 129
+    # Multiples of 2^9 are mantissas with an exponent: exact, too.
+    shifted = netx_layers(replace(BINARY, weights=tuple(512 * w for w in BINARY.weights), theta=512 * 129.0))
+    for (mantissas, threshold), (same, _) in zip(shifted, layers, strict=True):
+        np.testing.assert_array_equal(mantissas, same)
+        assert threshold == 129
+
+
+@pytest.mark.parametrize("p", [None, P])
+def test_round_trip(p, tmp_path):
+    network = BINARY if p is None else LEAKY
+    write_netx(network, tmp_path / "network.net")
+    # A step of 8 bits, and the threshold, are rounded.
+    for w, own in zip(read_netx(tmp_path / "network.net", p), network.weights, strict=True):
+        step = np.abs(own).max() / 127
+        tolerance = {"atol": 0, "rtol": 1e-12} if p is None else {"atol": 0.51 * step, "rtol": 0.02}
+        np.testing.assert_allclose(w, own / network.theta, **tolerance)
+
+
+@pytest.mark.parametrize(
+    ("network", "kind", "message"),
+    [
+        (replace(BINARY, spiking_output=False), InputError, r"only integrates .* export NIR, or train with loss ttfs"),
+        (replace(BINARY, weights=(BINARY.weights[0], np.zeros((6, 4)))), WeightError, "all weights of layer 2 are 0"),
+        (replace(BINARY, theta=2.0**18), WeightError, r"layer 1: the threshold is 262144 .* must be in 1 \.\. 131071"),
+        (replace(BINARY, theta=0.5), WeightError, "the threshold is 0 times a weight's unit, .* use a smaller dt"),
+        (
+            replace(BINARY, weights=(np.full((600, 2), 254.0), np.full((2, 1), 254.0))),
+            WeightError,
+            "layer 1: one spike of every input can add up to 152400, but Lava's LIF wraps beyond 131071",
+        ),
+    ],
+)
+def test_refused_to_write(network, kind, message, tmp_path):
+    with pytest.raises(kind, match=message):
+        write_netx(network, tmp_path / "network.net")
+    assert not list(tmp_path.iterdir())
+
+
+def changed(path, **values):
+    write_netx(LEAKY, path)
+    with h5py.File(path, "r+") as file:
+        for key, value in values.items():
+            name = "layer/1/" + key.replace("__", "/")
+            if name in file:
+                del file[name]
+            file[name] = value
+    return path
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"type": b"conv"}, "layer 1 is of type conv"),
+        ({"bias": np.ones(6)}, "layer 1 has a bias"),
+        ({"delay": np.ones(6)}, "layer 1 has a delay"),
+        ({"neuron__type": b"ALIF"}, "layer 1 has neurons of type ALIF"),
+        ({"neuron__vDecay": 0}, "iDecay 390 and vDecay 0"),
+        ({"neuron__iDecay": 200}, "its currents decay with 9.97 ms, but this experiment's tau_s is 5 ms"),
+        ({"weight": np.ones(5)}, "cannot be read as a netx file"),
+    ],
+)
+def test_refused_to_read(values, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        read_netx(changed(tmp_path / "network.net", **values), P)
+
+
+def test_no_netx_file(tmp_path):
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["x"] = 1
+    with pytest.raises(InputError, match="has no group 'layer'"):
+        read_netx(tmp_path / "other.h5")
+    (tmp_path / "text.net").write_text("no HDF5")
+    with pytest.raises(InputError, match="cannot be read as a netx file"):
+        read_netx(tmp_path / "text.net")

@@ -1,0 +1,74 @@
+"""Running exported networks in executors that share no code with the library: Norse, and lava-dl on Lava."""
+
+import contextlib
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+
+def run_norse(path: Path, x: np.ndarray, dt: float) -> np.ndarray:
+    """Output spikes (steps, samples, n_out) of a NIR file for x (steps, samples, n_in); dt in ms."""
+    import nir
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Norse's own
+        import norse.torch
+
+        network = norse.torch.from_nir(nir.read(path), dt=dt / 1000, ignore_warnings=True)
+    state, out = None, []
+    with torch.no_grad():
+        for spikes in x:
+            y, state = network(torch.as_tensor(spikes, dtype=torch.float32), state)
+            out.append(y.numpy())
+    return np.array(out)
+
+
+def run_netx(path: Path, x: np.ndarray, **options) -> np.ndarray:
+    """Output spikes (steps, n_out) of a netx file on Lava for x (steps, n_in)."""
+    from lava.proc.io.sink import RingBuffer as Sink
+    from lava.proc.io.source import RingBuffer as Source
+
+    import lava_nbp
+    from lava_nbp.lava_runtime import LavaRuntime
+
+    with contextlib.ExitStack() as quiet:
+        quiet.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        quiet.enter_context(contextlib.redirect_stderr(io.StringIO()))
+        quiet.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")  # lava-dl's own
+        from lava.lib.dl.netx.hdf5 import Network
+
+    network = Network(net_config=str(path), **options)
+    late = len(network)  # a step for every Dense
+    data = np.vstack([x, np.zeros((late, x.shape[1]), dtype=int)]).T
+    source = Source(data=np.ascontiguousarray(data.astype(int)))
+    sink = Sink(shape=network.out.shape, buffer=data.shape[1])
+    source.s_out.connect(network.inp)
+    network.out.connect(sink.a_in)
+    with LavaRuntime(source, lava_nbp.run_config("lava"), timeout=60) as runtime:
+        runtime.run(data.shape[1])
+        return sink.data.get().T[late:].astype(int)
+
+
+def first_steps(spikes: np.ndarray) -> np.ndarray:
+    """Step of the first spike (samples, n_out) of (steps, samples, n_out); the number of steps: silent."""
+    return np.where(spikes.any(axis=0), spikes.argmax(axis=0), len(spikes))
+
+
+def lif_in_integers(layers, x, decays):
+    """Lava's LIF, written out from its documentation: layers of (mantissas (post, pre), threshold), x (steps, n_in)."""
+    keep_u, keep_v = (4096 - decay for decay in decays)
+    spikes = x.astype(np.int64)
+    for mantissas, threshold in layers:
+        u, v, out = np.zeros(len(mantissas), np.int64), np.zeros(len(mantissas), np.int64), []
+        for given in spikes:
+            u = np.sign(u) * (np.abs(u) * keep_u // 4096) + 64 * (mantissas @ given)
+            v = np.sign(v) * (np.abs(v) * keep_v // 4096) + u
+            fires = v > 64 * threshold
+            v[fires] = 0
+            out.append(fires.astype(np.int64))
+        spikes = np.array(out)
+    return spikes
