@@ -14,6 +14,12 @@ from typing import Any, Literal
 State = Literal["ok", "missing", "wrong"]
 
 #: Versions that were tested together.
+#: Packages of extras, the extra, and what needs them.
+_EXTRAS = (
+    ("torchvision", "vision", "MNIST and Fashion-MNIST"),
+    ("nir", "exchange", "the format nir"),
+    ("tensorboard", "tensorboard", "train --tensorboard"),
+)
 _LAVA_NC, _LAVA_DL = "0.10.0", "0.6.0"
 #: Shared memory that a network of a hundred Processes takes, in MB, and more to be safe.
 _SHARED_MB = 256
@@ -51,8 +57,19 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at Python, Lava, lava-loihi, SLURM, boards, microcode, data and shared memory."""
-    return [_python(), _lava_nc(), _lava_dl(), _lava_loihi(), *_slurm(), _microcode(), _data(), _shared_memory()]
+    """Look at Python, Lava, the extras, lava-loihi, SLURM, boards, microcode, data and shared memory."""
+    extras = [_extra(*extra) for extra in _EXTRAS]
+    return [
+        _python(),
+        _lava_nc(),
+        _lava_dl(),
+        *extras,
+        _lava_loihi(),
+        *_slurm(),
+        _microcode(),
+        _data(),
+        _shared_memory(),
+    ]
 
 
 def _python() -> Finding:
@@ -80,9 +97,21 @@ def _lava_nc() -> Finding:
 def _lava_dl() -> Finding:
     found = _package("lava-dl")
     if found is None:
-        return Finding("lava-dl", "missing", "not installed", "only netx needs it: pip install 'lava-nbp[dl]'")
+        return Finding(
+            "lava-dl",
+            "missing",
+            "not installed",
+            "only algorithm slayer needs it, and whoever runs netx files: pip install 'lava-nbp[dl]'",
+        )
     right = found == _LAVA_DL
     return Finding("lava-dl", "ok" if right else "wrong", found, "" if right else f"pip install lava-dl=={_LAVA_DL}")
+
+
+def _extra(package: str, extra: str, what: str) -> Finding:
+    found = _package(package)
+    if found is None:
+        return Finding(package, "missing", "not installed", f"only {what} needs it: pip install 'lava-nbp[{extra}]'")
+    return Finding(package, "ok", found)
 
 
 def _lava_loihi() -> Finding:

@@ -25,11 +25,11 @@ def require(module: str, extra: str, what: str) -> Any:
     InputError
         If it is not installed, or does not load.
     """
+    package = {"lava.lib.dl.slayer": "lava-dl"}.get(module, module.partition(".")[0])
     try:
         return importlib.import_module(module)
     except ImportError as error:
         raise InputError(
-            f"{what} needs the package {module.partition('.')[0]}, which is not installed ({error}); run: make "
-            "install, "
+            f"{what} needs the package {package}, which is not installed ({error}); run: make install, "
             f"or pip install 'lava-nbp[{extra}]'"
         ) from error

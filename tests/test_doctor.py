@@ -20,7 +20,8 @@ def found(name):
 
 def test_this_machine(monkeypatch):
     monkeypatch.delenv("LAVA_NBP_DATA", raising=False)
-    names = ["Python", "lava-nc", "lava-dl", "lava-loihi", "SLURM", "board", "microcode", "data", "/dev/shm"]
+    extras = ["torchvision", "nir", "tensorboard"]
+    names = ["Python", "lava-nc", "lava-dl", *extras, "lava-loihi", "SLURM", "board", "microcode", "data", "/dev/shm"]
     findings = examine()
     assert [finding.name for finding in findings] == names
     assert found("Python").state == found("lava-nc").state == "ok"

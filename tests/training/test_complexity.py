@@ -1,0 +1,130 @@
+import warnings
+
+import numpy as np
+import pytest
+
+from lava_nbp.nbp import reference
+from lava_nbp.training import load_config, train
+from lava_nbp.training.complexity import Connection, complexity
+from lava_nbp.training.loop import load_run, make_learner
+
+
+def test_by_hand():
+    """Two inputs, three hidden neurons, one output; two samples of five steps."""
+    first = Connection(np.array([[1, 0, -3], [2, 2, 2]]), np.array([3, 1]))
+    second = Connection(np.array([[1], [0], [1]]), np.array([2, 1, 1]))
+    found = complexity([first, second], [np.array([2, 1, 1]), np.array([2])], samples=2, steps=5, weight_bytes=1)
+    assert found == {
+        "parameters": 9,
+        "weight_bits": 8,
+        "footprint_bytes": 9,
+        "connection_sparsity": 2 / 9,
+        "activation_sparsity": 1 - 6 / (4 * 5 * 2),
+        "steps": 5,
+        "spikes": 3.0,
+        "effective_acs": (3 * 2 + 1 * 3 + 2 * 1 + 0 + 1) / 2,
+        "effective_macs": 0.0,
+        "dense_operations": 45.0,
+    }
+
+
+CONFIG = 'epochs = 1\n[data]\nname = "digits"\ntrain = 200\ntest = 60\n[network]\nn_hidden = 20\n'
+EVENTPROP = """
+algorithm = "eventprop"
+epochs = 1
+[data]
+name = "yinyang"
+source = "generated"
+train = 100
+test = 30
+[encoding]
+late = 30
+bias = 0
+end = 60
+[network]
+hidden = [12]
+initial_mean = [2.0, 1.4]
+initial_deviation = [0.78, 0.1]
+[clocked]
+dt = 0.5
+largest_weight = [6, 6]
+"""
+
+
+def finished(tmp_path, text, *settings):
+    (tmp_path / "config.toml").write_text(text)
+    result = train(load_config(tmp_path / "config.toml", settings), tmp_path / "run")
+    state, config = load_run(tmp_path / "run")
+    return result["inference"], state.weights, make_learner(config)
+
+
+def test_nbp_agrees_with_neurobench(tmp_path):
+    """The published package measures the same network, made anew in PyTorch."""
+    torch = pytest.importorskip("torch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its dependencies'
+        from neurobench.benchmarks import Benchmark
+        from neurobench.metrics.static import ConnectionSparsity, Footprint, ParameterCount
+        from neurobench.metrics.workload import ActivationSparsity, SynapticOperations
+        from neurobench.models import TorchModel
+
+        import lava_nbp.lava_runtime  # noqa: F401 - Lava cannot be imported after torch's DataLoader has run
+
+        ours, weights, learner = finished(tmp_path, CONFIG)
+
+        class Fires(torch.nn.Module):
+            def forward(self, a):
+                return (a > 512).float()
+
+        def linear(w):
+            layer = torch.nn.Linear(*w.shape, bias=False)
+            layer.weight.data = torch.from_numpy(w.T.astype(np.float32))
+            return layer
+
+        model = TorchModel(torch.nn.Sequential(linear(weights["W1"]), Fires(), linear(weights["W2"]), Fires()))
+        model.add_activation_module(Fires)
+        x, y = learner.dataset.test.x.astype(np.float32), learner.dataset.test.y
+        batches = torch.utils.data.DataLoader(list(zip(x, y, strict=True)), batch_size=len(x))
+        metrics = [[ParameterCount, Footprint, ConnectionSparsity], [ActivationSparsity, SynapticOperations]]
+        found = Benchmark(model, batches, [], [], metrics).run(quiet=True)
+    assert found["ParameterCount"] == ours["parameters"]
+    assert found["Footprint"] == 4 * ours["footprint_bytes"]  # float32 there, 8 bits here
+    assert found["ConnectionSparsity"] == pytest.approx(ours["connection_sparsity"], abs=1e-4)  # rounded there
+    assert found["ActivationSparsity"] == pytest.approx(ours["activation_sparsity"], rel=1e-12)
+    operations = found["SynapticOperations"]
+    assert operations["Effective_ACs"] == pytest.approx(ours["effective_acs"], rel=1e-12)
+    assert operations["Effective_MACs"] == ours["effective_macs"] == 0
+    assert operations["Dense"] == ours["dense_operations"]
+
+
+def test_nbp_counts_the_spikes_of_the_reference(tmp_path):
+    ours, weights, learner = finished(tmp_path, CONFIG)
+    fired = 0
+    for x in learner.dataset.test.x:
+        hidden, a2 = reference.infer_sample(weights["W1"], weights["W2"], x)
+        fired += int(np.sum(hidden)) + int(np.sum(a2 > 512))
+    assert ours["spikes"] == fired / len(learner.dataset.test)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [(), ("target=clocked",), ("target=lava",), ("loss.name=max_voltage",), ("network.recurrent_deviation=[0.2, 0]",)],
+)
+def test_eventprop_counts_spikes(settings, tmp_path):
+    ours, weights, learner = finished(tmp_path, EVENTPROP, *settings)
+    inference = learner.complexity(weights)
+    assert inference == ours
+    recurrent = 144 if "R1" in weights else 0
+    assert ours["parameters"] == 5 * 12 + 12 * 3 + recurrent
+    assert ours["weight_bits"] == (8 if learner.config.target != "continuous" else 64)
+    assert ours["steps"] == 120
+    with learner.open(weights, {}) as session:
+        result = session.engine.infer(session.trains("test"))
+        total = result.hidden_spikes
+    if learner.config.loss.name == "max_voltage":
+        assert ours["spikes"] * 30 == total
+    else:
+        assert ours["spikes"] * 30 >= total + np.isfinite(result.said).sum()  # an output may spike again
+    # Five input spikes a sample, every synapse of them: zeros are few, and only where weights have 8 bits.
+    assert ours["effective_acs"] <= 5 * 12 + ours["spikes"] * (3 + (12 if recurrent else 0))
+    assert ours["effective_acs"] > 5 * 12 * (1 - 2 * ours["connection_sparsity"])
