@@ -52,6 +52,29 @@ def test_train_evaluate_plot(run, tmp_path):
     assert run("plot", "run")[0] == 0
 
 
+def test_compare_export_report(run, tmp_path):
+    assert run("train", "config.toml", "--out", "a", "--tensorboard")[0] == 0
+    assert run("train", "config.toml", "--out", "b", "--set", "seed=3")[0] == 0
+    assert list((tmp_path / "a" / "tensorboard").iterdir())
+    code, out, _ = run("compare", "a", "b", "--json")
+    assert code == 0
+    rows = json.loads(out)
+    result = json.loads((tmp_path / "b" / "result.json").read_text())
+    assert rows[1]["accuracy"] == result["chosen"]["test_accuracy_spikes"]
+    code, out, _ = run("compare", "a", "b")
+    assert (code, f"{100 * rows[1]['accuracy']:.2f} %" in out) == (0, True)
+    code, out, _ = run("compare", "a", "--style", "markdown")
+    assert (code, "| a " in out) == (0, True)
+    assert "error" in run("compare", "a", "none")[2]
+    for form, name in (("nir", "network.nir"), ("netx", "network.net")):
+        code, out, _ = run("export", "a", "--format", form)
+        assert (code, (tmp_path / "a" / name).exists(), name in out) == (0, True, True)
+    code, _, err = run("export", "a", "--format", "nir", "--dt", "0.5")
+    assert (code, "dt is for EventProp networks" in err, err.count("\n")) == (2, True, 1)
+    code, out, _ = run("report", "a", "--out", "page.html")
+    assert (code, "page.html" in out, (tmp_path / "page.html").exists()) == (0, True, True)
+
+
 def test_eventprop_train_evaluate_plot(run, tmp_path):
     (tmp_path / "eventprop.toml").write_text(
         'algorithm = "eventprop"\nepochs = 2\n[data]\nname = "yinyang"\nsource = "generated"\ntrain = 150\ntest = 40\n'

@@ -45,7 +45,23 @@ initial_deviation = [0.2, 0.3]
 [loss]
 name = "max_voltage"
 """
-COMMON = ["learning_curve.png", "weights.png", "confusion_matrix.png", "gradient_check.png", "raster.png"]
+SLAYER = """
+algorithm = "slayer"
+epochs = 1
+[data]
+name = "digits"
+train = 50
+test = 30
+[encoding]
+late = 5
+end = 10
+[network]
+hidden = [10]
+dt = 1
+"""
+COMMON = [
+    "learning_curve.png", "weights.png", "confusion_matrix.png", "gradient_check.png", "raster.png", "raster_wrong.png",
+]  # fmt: skip
 
 
 def figures(tmp_path, text, *overrides):
@@ -58,7 +74,7 @@ def figures(tmp_path, text, *overrides):
 
 
 def test_all_figures_of_a_run(tmp_path):
-    expected = ["raster.png", "learning_curve.png", "weights.png", "confusion_matrix.png"]
+    expected = ["raster.png", "learning_curve.png", "weights.png", "confusion_matrix.png", "weight_images.png"]
     assert figures(tmp_path, NBP) == sorted(expected)
 
 
@@ -69,7 +85,12 @@ def test_all_figures_of_yin_yang(tmp_path, target):
 
 
 def test_all_figures_of_voltages(tmp_path):
-    assert figures(tmp_path, MAX_VOLTAGE) == sorted(COMMON)
+    assert figures(tmp_path, MAX_VOLTAGE) == sorted([*COMMON, "weight_images.png"])
+
+
+def test_all_figures_of_the_baseline(tmp_path):
+    found = figures(tmp_path, SLAYER)
+    assert found == ["confusion_matrix.png", "learning_curve.png", "weight_images.png", "weights.png"]
 
 
 def test_nothing_to_draw(tmp_path):

@@ -18,10 +18,11 @@ def config(tmp_path, text=GOOD, *overrides):
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda p: p.stem)
 def test_every_shipped_configuration_is_valid(path):
     experiment = load_config(path)
-    eventprop = path.stem.endswith("_eventprop")
-    assert experiment.algorithm == ("eventprop" if eventprop else "nbp")
+    algorithm = next((name for name in ("eventprop", "slayer") if path.stem.endswith(name)), "nbp")
+    assert experiment.algorithm == algorithm
     chip = path.stem.endswith("_loihi2")
-    assert experiment.target == ("continuous" if eventprop else "loihi2" if chip else "sample")
+    targets = {"eventprop": "continuous", "slayer": "slayer", "nbp": "loihi2" if chip else "sample"}
+    assert experiment.target == targets[algorithm]
 
 
 def test_the_papers_settings_are_shipped():
