@@ -63,7 +63,7 @@ class NBPNetwork(LibraryProcess):
     lowered circuit (`lava_nbp.loihi.lowering`), made of Lava's stock processes and `PlasticLIF`
     (target "lava-stock", granularity "step", circuits in the chip's order); or the same with
     lava-loihi's adapters at its ends (targets "loihi1", "loihi2"; never yet run on a chip). Every
-    spike and weight is the same.
+    spike and weight is the same, but for the chip's where weights saturate: its rule ends at -256 .. 253.
 
     Parameters
     ----------
