@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo install test check lint types imports clean
+.PHONY: demo install test docs check lint types imports clean
 
 demo: $(VENV)/.base
 	$(BIN)/lava-nbp train run_configs/digits.toml --set target=lava --out runs/demo --overwrite --plot
@@ -14,7 +14,11 @@ install: $(VENV)/.all
 test: $(VENV)/.all
 	$(BIN)/python -m pytest
 
-# Lint, types and import rules; with `make test` this is what CI runs.
+# Pages and API reference, into site/; a warning is an error. The variable silences advertising of the theme's.
+docs: $(VENV)/.all
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+# Lint, types and import rules; with `make docs` and `make test` this is what CI runs.
 check: lint types imports
 
 lint: $(VENV)/.all
@@ -41,4 +45,4 @@ $(VENV)/.all: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@ $(VENV)/.base
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,6 +1,7 @@
 """For the API reference: what our docstrings have beyond numpydoc, said in Markdown.
 
-The entries of sections "Ports" and "Vars" become lists like those of parameters, and the "::" before a block of equations a colon.
+The entries of sections "Ports" and "Vars" become lists like those of parameters, and the "::" before a block of
+equations a colon.
 """
 
 import re
