@@ -222,7 +222,8 @@ def trace(
     """Record every spike of every population, and every weight after the last phase."""
     from lava_nbp.trace import trace_file
 
-    result = trace_file(inputs, target, out, circuit.value)
+    with staged("samples") as stage:
+        result = trace_file(inputs, target, out, circuit.value, stage)
     steps = len(result["spikes/g00"])
     n_spikes = sum(int(rows.sum()) for key, rows in result.items() if key.startswith("spikes/"))
     _out.print(f"{n_spikes} spikes in {steps} steps: {escape(str(out))}")

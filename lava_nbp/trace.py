@@ -14,14 +14,22 @@ from lava_nbp.files import read_npz, write_npz
 from lava_nbp.fixed_point import Int16Array
 from lava_nbp.nbp.circuit import CIRCUITS, Circuit
 from lava_nbp.nbp.executor import ClosedLimits, UInt8Array, check_network_weights, check_spikes, one_hot
+from lava_nbp.stages import Stage, untold
 from lava_nbp.target_names import LAVA_TARGETS, TARGETS
 from lava_nbp.targets import make_executor
 
+#: Samples that a network of Lava processes runs at once.
+_AT_ONCE = 20
 _ARRAYS = ("x", "labels", "W1", "W2")
 
 
 def trace(
-    target: str, inputs: Any, labels: Any, weights: Mapping[str, Any], circuit_name: str = "nbp"
+    target: str,
+    inputs: Any,
+    labels: Any,
+    weights: Mapping[str, Any],
+    circuit_name: str = "nbp",
+    stage: Stage = untold,
 ) -> dict[str, NDArray[Any]]:
     """Run a circuit from its very first step and record everything.
 
@@ -39,6 +47,8 @@ def trace(
     circuit_name : {"nbp", "nbp-guarded", "nbp-chip", "nbp-chip-guarded", "inference"}
         Training (12 phases), or inference alone (4 phases; labels are not used); see
         `lava_nbp.nbp.circuit.CIRCUITS`.
+    stage : Stage
+        Is told of the samples.
 
     Returns
     -------
@@ -66,18 +76,20 @@ def trace(
     if len(x) == 0:
         raise InputError("x has no rows; give at least one sample")
     if target in ("reference", "sample"):
-        spikes, projections = _per_sample(target, circuit, x, t, checked)
+        spikes, projections = _per_sample(target, circuit, x, t, checked, stage)
     elif target == "spiking":
         spikes, projections = _spiking(circuit, x, t, checked)
     elif target in LAVA_TARGETS:
-        spikes, projections = _lava(target, circuit, x, t, checked)
+        spikes, projections = _lava(target, circuit, x, t, checked, stage)
     else:
         raise InputError(unknown_name("target", target, TARGETS))
     return {f"spikes/{k}": v for k, v in spikes.items()} | {f"weights/{k}": v for k, v in projections.items()}
 
 
-def trace_file(inputs: Path, target: str, out: Path, circuit_name: str) -> dict[str, NDArray[Any]]:
-    """Trace what an .npz file holds (x, labels, W1, W2) into another .npz file.
+def trace_file(
+    inputs: Path, target: str, out: Path, circuit_name: str, stage: Stage = untold
+) -> dict[str, NDArray[Any]]:
+    """Trace what an .npz file holds (x, labels, W1, W2) into another .npz file; `stage` is told of the samples.
 
     Raises
     ------
@@ -93,7 +105,8 @@ def trace_file(inputs: Path, target: str, out: Path, circuit_name: str) -> dict[
     missing = [name for name in _ARRAYS if name not in arrays]
     if missing:
         raise InputError(f"{inputs} lacks {', '.join(missing)}; it needs {', '.join(_ARRAYS)}")
-    result = trace(target, arrays["x"], arrays["labels"], {k: arrays[k] for k in ("W1", "W2")}, circuit_name)
+    weights = {k: arrays[k] for k in ("W1", "W2")}
+    result = trace(target, arrays["x"], arrays["labels"], weights, circuit_name, stage)
     write_npz(out, result)
     return result
 
@@ -101,7 +114,9 @@ def trace_file(inputs: Path, target: str, out: Path, circuit_name: str) -> dict[
 Traced = tuple[dict[str, UInt8Array], dict[str, Int16Array]]
 
 
-def _per_sample(target: str, circuit: Circuit, x: UInt8Array, t: UInt8Array, weights: dict[str, Int16Array]) -> Traced:
+def _per_sample(
+    target: str, circuit: Circuit, x: UInt8Array, t: UInt8Array, weights: dict[str, Int16Array], stage: Stage
+) -> Traced:
     from lava_nbp.nbp import reference
 
     n_in, n_hidden, n_out = circuit.layers
@@ -109,6 +124,7 @@ def _per_sample(target: str, circuit: Circuit, x: UInt8Array, t: UInt8Array, wei
     closed = ClosedLimits.of(executor.circuit)
     spikes = {p.name: np.zeros((len(x) * circuit.period + 1, p.size), np.uint8) for p in circuit.populations}
     for i in range(len(x)):
+        stage(target, i, len(x))
         w = executor.read_weights()
         if circuit.learning:
             values = reference.train_sample(w["W1"], w["W2"], x[i], t[i], closed, circuit.chip_order)
@@ -135,14 +151,21 @@ def _spiking(circuit: Circuit, x: UInt8Array, t: UInt8Array, weights: dict[str, 
     return engine.split(raster), engine.projections
 
 
-def _lava(target: str, circuit: Circuit, x: UInt8Array, t: UInt8Array, weights: dict[str, Int16Array]) -> Traced:
+def _lava(
+    target: str, circuit: Circuit, x: UInt8Array, t: UInt8Array, weights: dict[str, Int16Array], stage: Stage
+) -> Traced:
     from lava_nbp.lava_executor import LavaSession
 
     # One circuit step per Lava step, so that row 0 comes from Lava too.
-    session = LavaSession(circuit, weights, granularity="step", raster=True, capacity=len(x), target=target)
+    session = LavaSession(circuit, weights, granularity="step", raster=True, capacity=_AT_ONCE, target=target)
+    rows = []
     try:
-        session.run(x, t)
-        assert session.sink.raster is not None
-        return session.network.split(session.sink.raster.copy()), session.network.read_projections()
+        for start in range(0, len(x), _AT_ONCE):
+            stage(target, start, len(x))
+            part = slice(start, start + _AT_ONCE)
+            session.run(x[part], t[part])
+            assert session.sink.raster is not None
+            rows.append(session.sink.raster[: len(x[part]) * circuit.period + (start == 0)].copy())
+        return session.network.split(np.concatenate(rows)), session.network.read_projections()
     finally:
         session.close()

@@ -17,6 +17,16 @@ def problem(n=6, seed=0):
     return x, labels, weights
 
 
+def test_samples_in_several_runs_of_lava(monkeypatch):
+    x, labels, weights = problem(n=5)
+    monkeypatch.setattr("lava_nbp.trace._AT_ONCE", 2)
+    told = []
+    found = trace("lava", x, labels, weights, stage=lambda *what: told.append(what))
+    assert told == [("lava", 0, 5), ("lava", 2, 5), ("lava", 4, 5)]
+    for key, expected in trace("spiking", x, labels, weights).items():
+        assert np.array_equal(found[key], expected), key
+
+
 @pytest.mark.parametrize("circuit_name", ["nbp", "nbp-guarded", "nbp-chip", "inference"])
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_target_gives_the_same_trace(target, circuit_name):
