@@ -39,7 +39,7 @@ class LavaSession:
     timeout : float, optional
         Longest time in seconds for one run of up to `capacity` samples.
     raster : bool
-        Also keep every spike, see `SampleSink.raster`; then all samples must fit `capacity`.
+        Also keep every spike of the last `capacity` samples, see `SampleSink.raster`.
     capacity : int
         Samples per run of the runtime.
     target : {"lava", "lava-primitives", "lava-stock", "loihi1", "loihi2"}

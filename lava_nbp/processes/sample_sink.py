@@ -50,7 +50,7 @@ class SampleSink(LibraryProcess):
     membrane : (capacity, n_out) int32
         Pre-activations likewise.
     raster : (steps, neurons) uint8 or None
-        Row k is the k-th circuit step. In granularity "sample" row 0, in which only g00
+        Row k is the k-th circuit step since `rewind`. In granularity "sample" row 0, in which only g00
         fires, happens before the first sample and is not seen: the row is filled in as 0.
 
     Raises
@@ -96,8 +96,11 @@ class SampleSink(LibraryProcess):
         self.spikes = shared_zeros((capacity, n_out), np.uint8)
         self.membrane = shared_zeros((capacity, n_out), np.int32)
         self.raster = shared_zeros((capacity * circuit.period + 1, circuit.n_neurons), np.uint8) if raster else None
+        #: Row of the raster that the next step fills.
+        self._row = shared_zeros(1, np.int64)
+        self._begin_raster()
         super().__init__(
-            clock=self.clock, spikes=self.spikes, membrane=self.membrane, raster=self.raster, rows=rows,
+            clock=self.clock, spikes=self.spikes, membrane=self.membrane, raster=self.raster, rows=rows, row=self._row,
             output_phase=circuit.output_phase, name=name,
         )  # fmt: skip
         self.s_in = InPort(shape=(n_out,))
@@ -105,12 +108,17 @@ class SampleSink(LibraryProcess):
         self.raster_in = InPort(shape=(rows, circuit.n_neurons))
 
     def rewind(self) -> None:
-        """Write the next sample to row 0. Call it between runs, at the end of a sample."""
+        """Write the next sample to row 0, of the raster, too. Call it between runs, at the end of a sample."""
         self.clock.rewind()
+        self._begin_raster()
 
     def reset(self) -> None:
         """Start with phase 0 again, as after `NBPNetwork.reset`."""
         self.clock.reset()
+        self._begin_raster()
+
+    def _begin_raster(self) -> None:
+        self._row[0] = int(self.clock.whole_samples)  # row 0 comes before the first sample
 
 
 @implements(proc=SampleSink, protocol=LoihiProtocol)
@@ -130,7 +138,7 @@ class PySampleSink(PyLoihiProcessModel):  # type: ignore[misc]
         self.raster = proc_params["raster"]
         self.rows = proc_params["rows"]
         self.output_phase = proc_params["output_phase"]
-        self.seen = int(self.clock.whole_samples)  # row 0 comes before the first sample
+        self.row = proc_params["row"]
 
     def run_spk(self) -> None:
         """Keep what the network says in its output phase."""
@@ -139,6 +147,6 @@ class PySampleSink(PyLoihiProcessModel):  # type: ignore[misc]
             self.spikes[self.clock.sample] = s
             self.membrane[self.clock.sample] = a
         self.clock.tick()
-        if self.raster is not None and self.seen + self.rows <= len(self.raster):
-            self.raster[self.seen : self.seen + self.rows] = self.raster_in.recv()
-            self.seen += self.rows
+        if self.raster is not None and self.row[0] + self.rows <= len(self.raster):
+            self.raster[self.row[0] : self.row[0] + self.rows] = self.raster_in.recv()
+            self.row[0] += self.rows
