@@ -171,8 +171,7 @@ def compare(
     if style is TableStyle.text:
         _out.print(
             "accuracy: test set, of the epoch chosen on validation, else the last; us each: per training sample; "
-            "weights, "
-            "spikes (behind the input) and accumulates (ACs): of an inference"
+            "weights, spikes (behind the input) and accumulates (ACs): of an inference"
         )
 
 

@@ -125,8 +125,8 @@ def _eventprop(weights: Arrays, config: EventPropExperiment, dt: float | None, a
     if config.target in CLOCKED_TARGETS:
         if dt is not None and dt != config.clocked.dt:
             raise InputError(
-                f"dt is {dt:g} ms, but the run learned with steps of {config.clocked.dt:g} ms (clocked.dt); leave "
-                "--dt out"
+                f"dt is {dt:g} ms, but the run learned with steps of {config.clocked.dt:g} ms (clocked.dt); "
+                f"leave --dt out"
             )
         c = clocked_setup(config).c
         with EventPropSession(EventPropLearner(config.model_copy(update={"target": "clocked"})), weights) as session:

@@ -54,27 +54,20 @@ def netx_layers(network: DenseNetwork) -> list[tuple[Any, int]]:
     """
     if not network.spiking_output:
         raise InputError(
-            "the output layer only integrates (loss max_voltage), but netx networks answer by spikes; export NIR, or "
-            "train with loss ttfs"
+            "the output layer only integrates (loss max_voltage), but netx networks answer by spikes; export NIR, "
+            "or train with loss ttfs"
         )
     layers = []
     for k, w in enumerate(network.weights, 1):
-        largest = float(np.abs(w).max(initial=0))
-        if largest == 0:
+        if not w.any():
             raise WeightError(f"all weights of layer {k} are 0; lava-dl cannot load that, and nothing would spike")
-        # nBP's weights, and those of clocked networks, are even mantissas already; others are rounded.
-        in_range = w.min() >= _SMALLEST and w.max() <= PLASTIC_WEIGHT_MAX
-        whole = in_range and np.array_equal(w, WEIGHT_STEP * np.rint(w / WEIGHT_STEP))
-        scale = 1.0 if whole else 2.0 ** np.ceil(np.log2(largest / PLASTIC_WEIGHT_MAX))
-        if not np.array_equal(w / scale, WEIGHT_STEP * np.rint(w / scale / WEIGHT_STEP)):
-            scale = largest / PLASTIC_WEIGHT_MAX
-        mantissas = (WEIGHT_STEP * np.rint(w / scale / WEIGHT_STEP)).astype(np.int64)
-        threshold = int(network.theta / network.gamma / scale)
+        mantissas, unit = _mantissas(w)
+        threshold = int(network.theta / network.gamma / unit)
         if not 0 < threshold <= _LARGEST_THRESHOLD:
+            cure = "use a smaller dt" if threshold == 0 else "use a larger dt, or larger weights"
             raise WeightError(
                 f"layer {k}: the threshold is {threshold} times a weight's unit, but must be in 1 .. "
-                f"{_LARGEST_THRESHOLD}; "
-                f"{'use a smaller dt' if threshold == 0 else 'use a larger dt, or larger weights'}"
+                f"{_LARGEST_THRESHOLD}; {cure}"
             )
         volley = int(np.maximum(np.maximum(mantissas, 0).sum(axis=0), np.maximum(-mantissas, 0).sum(axis=0)).max())
         if volley > _LARGEST_SUM:
@@ -84,6 +77,17 @@ def netx_layers(network: DenseNetwork) -> list[tuple[Any, int]]:
             )
         layers.append((mantissas.T, threshold))
     return layers
+
+
+def _mantissas(w: Float64Array) -> tuple[Any, float]:
+    """Even 8-bit mantissas and their unit: exact for nBP's weights and those of clocked networks, else rounded."""
+    largest = float(np.abs(w).max())
+    for unit in (1.0, 2.0 ** float(np.ceil(np.log2(largest / PLASTIC_WEIGHT_MAX)))):
+        exact = w / unit
+        if exact.min() >= _SMALLEST and exact.max() <= PLASTIC_WEIGHT_MAX and not np.any(exact % WEIGHT_STEP):
+            return exact.astype(np.int64), unit
+    unit = largest / PLASTIC_WEIGHT_MAX
+    return (WEIGHT_STEP * np.rint(w / unit / WEIGHT_STEP)).astype(np.int64), unit
 
 
 def write_netx(network: DenseNetwork, path: Path) -> None:
@@ -189,7 +193,6 @@ def _dense(group: Any, where: str, p: NeuronParameters | None) -> Float64Array:
     if abs(tau_s / p.tau_s - 1) > _TOLERANCE:
         raise InputError(
             f"{where}: with tau_m {p.tau_m:g} ms its currents decay with {tau_s:.3g} ms, but this experiment's tau_s "
-            "is "
-            f"{p.tau_s:g} ms; set [neuron] to the file's ratio"
+            f"is {p.tau_s:g} ms; set [neuron] to the file's ratio"
         )
     return weights / threshold / response(dt, p)

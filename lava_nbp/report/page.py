@@ -95,8 +95,8 @@ def write_report(folder: Path, out: Path | None = None, stage: Stage = untold) -
         result = json.loads((folder / RESULT).read_text())
     except (OSError, ValueError) as error:
         raise CheckpointError(
-            f"{folder / RESULT} cannot be read ({error}), so the run is not finished; go on with lava-nbp train "
-            "--resume"
+            f"{folder / RESULT} cannot be read ({error}), so the run is not finished; go on with "
+            f"lava-nbp train --resume"
         ) from error
     with tempfile.TemporaryDirectory() as made:
         figures = {path.stem: _embedded(path) for path in plot_run(folder, Path(made), stage)}
@@ -209,11 +209,10 @@ def _phases(state: Checkpoint, config: NBPExperiment) -> list[Section]:
     rows = [tuple(cell.strip() for cell in line) for line in cells[2:]]
     legend = [
         "Every square is a neuron; those that fire in this step are lit, and their number stands above. Lines carry "
-        "the spikes of "
-        "the step before (or of an earlier one, where they have a delay): blue are the dense weights, green copies, "
-        "orange "
-        "dashes cancel, pink opens gates, black inhibits. Connections on a broad grey rail are plastic; the rail turns "
-        "red, with +2 or -2, in the phases in which both ends are scheduled. Arrow keys step, too.",
+        "the spikes of the step before (or of an earlier one, where they have a delay): blue are the dense weights, "
+        "green copies, orange dashes cancel, pink opens gates, black inhibits. Connections on a broad grey rail are "
+        "plastic; the rail turns red, with +2 or -2, in the phases in which both ends are scheduled. Arrow keys step, "
+        "too.",
         "Each sample is run as a training sample, from silence and the weights of this run.",
     ]
     return [
