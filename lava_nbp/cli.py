@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.box import HEAVY_HEAD, MARKDOWN
 from rich.markup import escape
 from rich.table import Table
 
@@ -155,24 +154,30 @@ def compare(
     if as_json:
         _out.print_json(json.dumps(rows))
         return
-    table = Table(box=MARKDOWN if style is TableStyle.markdown else HEAVY_HEAD)
-    for heading in ("run", "algorithm", "network"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("accuracy", "epoch", "training", "us each", "weights", "spikes", "ACs"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(
-            escape(row["run"]), f"{row['algorithm']}, {row['target']}", f"{row['dataset']} {row['network']}",
+    head = ("run", "algorithm", "network", "accuracy", "epoch", "training", "us each", "weights", "spikes", "ACs")
+    cells = [
+        (
+            row["run"], f"{row['algorithm']}, {row['target']}", f"{row['dataset']} {row['network']}",
             f"{100 * row['accuracy']:.2f} %", f"{row['epoch']}/{row['epochs']}", f"{row['seconds']:.0f} s",
             f"{row['microseconds_per_sample']:.1f}", f"{row['parameters']} x {row['weight_bits']} bit",
             f"{row['spikes']:.1f}", f"{row['effective_acs']:.0f}",
-        )  # fmt: skip
-    _out.print(table)
-    if style is TableStyle.text:
-        _out.print(
-            "accuracy: test set, of the epoch chosen on validation, else the last; us each: per training sample; "
-            "weights, spikes (behind the input) and accumulates (ACs): of an inference"
         )
+        for row in rows
+    ]  # fmt: skip
+    if style is TableStyle.markdown:
+        for line in (head, ("---",) * 3 + ("--:",) * 7, *cells):
+            print(f"| {' | '.join(line)} |")
+        return
+    table = Table()
+    for k, heading in enumerate(head):
+        table.add_column(heading, overflow="fold", justify="left" if k < 3 else "right", no_wrap=k >= 3)
+    for line in cells:
+        table.add_row(*map(escape, line))
+    _out.print(table)
+    _out.print(
+        "accuracy: test set, of the epoch chosen on validation, else the last; us each: per training sample; "
+        "weights, spikes (behind the input) and accumulates (ACs): of an inference"
+    )
 
 
 @app.command()

@@ -105,7 +105,20 @@ def _slayer(state: Checkpoint, config: SLAYERExperiment) -> Figures:
 
     learner = SLAYERLearner(config)
     weights, data = state.chosen or state.weights, learner.dataset
-    return _common(state, config, learner.answers(weights), data.test.y, data.classes, learner.compared_by, weights)
+    answers = learner.answers(weights)
+    right = answers == data.test.y
+
+    def raster(path: Path, shown: int) -> Path:
+        title = f"{_name(state, config)}: test sample {shown} ({'right' if right[shown] else 'wrong'})"
+        names = ["input", *(f"hidden {k}" for k in range(1, len(state.layers) - 1)), "output"]
+        return plot.spike_raster(dict(zip(names, learner.spikes(weights, shown), strict=True)), path, title=title)
+
+    shown = {name: w / config.neuron.threshold for name, w in weights.items()}
+    figures = _common(state, config, answers, data.test.y, data.classes, learner.compared_by, shown)
+    figures["raster"] = partial(raster, shown=int(np.argmax(right)))
+    if not right.all():
+        figures["raster_wrong"] = partial(raster, shown=int(np.argmin(right)))
+    return figures
 
 
 def _nbp(state: Checkpoint, config: NBPExperiment) -> Figures:

@@ -184,8 +184,8 @@ def _percent(value: float | None) -> str:
     return "not seen" if value is None else f"{100 * value:.2f} %"
 
 
-def _number(value: float) -> float | str:
-    return value if isinstance(value, int) else f"{value:.6g}"
+def _number(value: float) -> float:
+    return value if isinstance(value, int) else float(f"{value:.6g}")
 
 
 def _phases(state: Checkpoint, config: NBPExperiment) -> list[Section]:

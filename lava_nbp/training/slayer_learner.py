@@ -85,6 +85,12 @@ class SLAYERLearner(Learner):
             answers: NDArray[np.int64] = session.counts(self.dataset.test).argmax(axis=1)
         return answers
 
+    def spikes(self, weights: Arrays, sample: int) -> list[NDArray[np.uint8]]:
+        """Spikes (steps, n) of every layer in a test sample, the input's first."""
+        with _SLAYERSession(self, weights, {}) as session, self.torch.no_grad():
+            layers = session.forward(self.inputs(self.dataset.test, np.array([sample])))
+        return [layer[0].numpy().T.astype(np.uint8) for layer in layers]
+
     def sums(self, history: list[dict[str, Any]]) -> dict[str, Any]:
         """Where the samples come from."""
         return {"samples": self.dataset.source}
@@ -121,7 +127,7 @@ class _SLAYERSession(Session):
     def _parameters(self) -> list[Any]:
         return [block.synapse.weight for block in self.blocks]
 
-    def _forward(self, x: Any) -> list[Any]:
+    def forward(self, x: Any) -> list[Any]:
         """Spikes of every layer, the input's first."""
         found = [x]
         for block in self.blocks:
@@ -138,7 +144,7 @@ class _SLAYERSession(Session):
             chosen = order[start : start + batch]
             begin = time.perf_counter()
             x, y = learner.inputs(split, chosen), torch.from_numpy(split.y[chosen])
-            spikes = self._forward(x)[-1]
+            spikes = self.forward(x)[-1]
             loss = self._loss(spikes, y)
             self._optimizer.zero_grad()
             loss.backward()
@@ -165,7 +171,7 @@ class _SLAYERSession(Session):
         with self._learner.torch.no_grad():
             for part in parts(len(samples), _EVALUATED, told):
                 chosen = np.arange(part.start, part.stop)
-                yield [layer.numpy() for layer in self._forward(self._learner.inputs(samples, chosen))]
+                yield [layer.numpy() for layer in self.forward(self._learner.inputs(samples, chosen))]
 
     def counts(self, samples: LatencySplit, told: Callable[[int, int], None] = untold) -> Any:
         """Output spikes (samples, classes)."""

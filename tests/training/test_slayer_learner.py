@@ -89,7 +89,7 @@ def test_exported_to_netx_it_has_the_registers_of_lava_dl_and_its_spikes_on_lava
     learner = make_learner(experiment)
     with learner.open(state.chosen, {}) as session:
         x = learner.inputs(learner.dataset.test, np.arange(4))
-        hidden, out = session._forward(x)[1:]
+        hidden, out = session.forward(x)[1:]
         with h5py.File(tmp_path / "theirs.net", "w") as file:
             for k, block in enumerate(session.blocks, 1):
                 block.export_hdf5(file.create_group(f"layer/{k}"))
