@@ -181,10 +181,10 @@ class ClockedEngine:
         chosen = np.arange(len(trains)) if samples is None else np.asarray(samples)
         return self._run(trains, None, chosen)
 
-    def spike_counts(self, trains: SpikeTrains) -> list[Int64Array]:
-        """Spikes of every neuron of every layer over all samples; an output that only integrates has none."""
+    def spike_counts(self, trains: SpikeTrains, samples: NDArray[np.int64] | None = None) -> list[Int64Array]:
+        """Spikes of every neuron of every layer over samples (default: all); an output that only integrates has none."""
         counts = [np.zeros(n, dtype=np.int64) for n in self.sizes[1:]]
-        for k in range(len(trains)):
+        for k in range(len(trains)) if samples is None else samples:
             mine = slice(trains.offsets[k], trains.offsets[k + 1])
             self.run_sample(self.c.steps_of(trains.times[mine]), trains.sources[mine], None)
             for count, tr, n in zip(counts, self.traces, self._spikes, strict=True):

@@ -128,12 +128,12 @@ class EventPropEngine:
         chosen = np.arange(len(trains)) if samples is None else samples
         return self._run(trains, chosen, learn=False)[0]
 
-    def spike_counts(self, trains: SpikeTrains) -> list[NDArray[np.int64]]:
-        """Spikes of every neuron of every layer over all samples; an output that only integrates has none."""
+    def spike_counts(self, trains: SpikeTrains, samples: NDArray[np.int64] | None = None) -> list[NDArray[np.int64]]:
+        """Spikes of every neuron of every layer over samples (default: all); an output that only integrates has none."""
         for part in self._parts:
             for counts in part.counts:
                 counts[...] = 0
-        self.infer(trains)
+        self.infer(trains, samples)
         return [np.sum([part.counts[k] for part in self._parts], axis=0) for k in range(len(self.weights))]
 
     def gradient(

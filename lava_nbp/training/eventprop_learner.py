@@ -91,7 +91,7 @@ class EventPropLearner(Learner):
             raise
         return session
 
-    def complexity(self, weights: Arrays) -> dict[str, Any]:
+    def complexity(self, weights: Arrays, told: Callable[[int, int], None] = untold) -> dict[str, Any]:
         """Steps are those of [clocked] dt, in continuous time too, where no step is ever computed."""
         # One engine per arithmetic: the Lava targets' spikes are those of "clocked".
         clocked = self.config.target in CLOCKED_TARGETS
@@ -100,9 +100,13 @@ class EventPropLearner(Learner):
             learner.config = self.config.model_copy(update={"target": "clocked"})
         with EventPropSession(learner, weights) as session:
             trains = session.trains("test")
-            spikes = session.engine.spike_counts(trains)
+            counted = [
+                session.engine.spike_counts(trains, np.arange(part.start, part.stop))
+                for part in parts(len(trains), _REPORTED, told)
+            ]
             matrices = [w.copy() for w in (session.engine.forward_weights if clocked else session.engine.weights)]
             loops = () if clocked else session.engine.loops
+        spikes = [np.sum(layer, axis=0) for layer in zip(*counted, strict=True)]
         before = [np.bincount(trains.sources, minlength=self.layers[0]), *spikes[:-1]]
         connections = [Connection(w, s) for w, s in zip(matrices, before, strict=True)]
         connections += [Connection(loop, s) for loop, s in zip(loops, spikes, strict=False) if loop.size]

@@ -97,8 +97,11 @@ class Learner(ABC):
         """Set up the network."""
 
     @abstractmethod
-    def complexity(self, weights: Arrays) -> dict[str, Any]:
-        """What the inference network of these weights costs on the test set; see `lava_nbp.training.complexity`."""
+    def complexity(self, weights: Arrays, told: Callable[[int, int], None] = untold) -> dict[str, Any]:
+        """What the inference network of these weights costs on the test set; see `lava_nbp.training.complexity`.
+
+        `told` as in `Session.evaluate`.
+        """
 
     @abstractmethod
     def sums(self, history: list[dict[str, Any]]) -> dict[str, Any]:

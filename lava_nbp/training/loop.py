@@ -106,7 +106,8 @@ def train(
             state.save(folder)
             _write_history(folder, state)
             progress.epoch(record)
-    result = summarise(config, learner, state)
+    told = partial(progress.evaluating, state.epoch, "cost of inference")
+    result = summarise(config, learner, state, learner.complexity(state.chosen or state.weights, told))
     write_atomically(folder / RESULT, (json.dumps(result, indent=2) + "\n").encode())
     return result
 
@@ -241,8 +242,8 @@ def _write_history(folder: Path, state: Checkpoint) -> None:
     write_atomically(folder / METRICS, "".join(json.dumps(record) + "\n" for record in state.history).encode())
 
 
-def summarise(config: Experiment, learner: Learner, state: Checkpoint) -> dict[str, Any]:
-    """What result.json holds; see the README for the keys."""
+def summarise(config: Experiment, learner: Learner, state: Checkpoint, inference: dict[str, Any]) -> dict[str, Any]:
+    """What result.json holds; docs/seeing.md says what the keys of `inference` are."""
     figures = [f"test_{name}" for name in learner.figures]
 
     def test_figures(record: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -262,7 +263,7 @@ def summarise(config: Experiment, learner: Learner, state: Checkpoint) -> dict[s
         "chosen": test_figures(best_epoch(state.history, f"validation_{learner.compared_by}")),
         "best_on_test": test_figures(best_epoch(state.history, f"test_{learner.compared_by}")),
         **learner.sums(state.history),
-        "inference": learner.complexity(state.chosen or state.weights),
+        "inference": inference,
         "microseconds_per_sample": float(np.mean([record["microseconds_per_sample"] for record in state.history])),
         "seconds": sum(record["seconds"] for record in state.history),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,

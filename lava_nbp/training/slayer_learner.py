@@ -66,10 +66,10 @@ class SLAYERLearner(Learner):
         """Blocks of lava-dl."""
         return _SLAYERSession(self, weights, memory)
 
-    def complexity(self, weights: Arrays) -> dict[str, Any]:
+    def complexity(self, weights: Arrays, told: Callable[[int, int], None] = untold) -> dict[str, Any]:
         """Of the quantised weights, as inference has them."""
         with _SLAYERSession(self, weights, {}) as session:
-            spikes = session.spike_counts()
+            spikes = session.spike_counts(told)
             matrices = [w for w, _ in session.device_layers()]
         connections = [Connection(w, s) for w, s in zip(matrices, spikes[:-1], strict=True)]
         return complexity(connections, spikes[1:], len(self.dataset.test), self.steps, weight_bytes=1)
@@ -177,10 +177,10 @@ class _SLAYERSession(Session):
         """Output spikes (samples, classes)."""
         return np.concatenate([layers[-1].sum(axis=-1) for layers in self._batches(samples, told)])
 
-    def spike_counts(self) -> list[Any]:
+    def spike_counts(self, told: Callable[[int, int], None]) -> list[Any]:
         """Spikes of every neuron of every layer over the test set, the input's first."""
         totals = [np.zeros(n, dtype=np.int64) for n in self._learner.layers]
-        for layers in self._batches(self._learner.dataset.test):
+        for layers in self._batches(self._learner.dataset.test, told):
             for total, spikes in zip(totals, layers, strict=True):
                 total += spikes.sum(axis=(0, 2)).astype(np.int64)
         return totals

@@ -45,7 +45,6 @@ def test_only_the_public_interface(path):
 def test_it_runs(path, monkeypatch):
     from nbclient import NotebookClient
 
-    monkeypatch.delenv("LAVA_NBP_DATA", raising=False)
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     notebook = nbformat.read(path, as_version=4)
     with warnings.catch_warnings():
