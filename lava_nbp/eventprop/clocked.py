@@ -182,7 +182,7 @@ class ClockedEngine:
         return self._run(trains, None, chosen)
 
     def spike_counts(self, trains: SpikeTrains, samples: NDArray[np.int64] | None = None) -> list[Int64Array]:
-        """Spikes of every neuron of every layer over samples (default: all); an output that only integrates has none."""
+        """Spikes of every neuron of every layer over samples (default: all); of an output that only integrates none."""
         counts = [np.zeros(n, dtype=np.int64) for n in self.sizes[1:]]
         for k in range(len(trains)) if samples is None else samples:
             mine = slice(trains.offsets[k], trains.offsets[k + 1])

@@ -129,7 +129,7 @@ class EventPropEngine:
         return self._run(trains, chosen, learn=False)[0]
 
     def spike_counts(self, trains: SpikeTrains, samples: NDArray[np.int64] | None = None) -> list[NDArray[np.int64]]:
-        """Spikes of every neuron of every layer over samples (default: all); an output that only integrates has none."""
+        """Spikes of every neuron of every layer over samples (default: all); of an output that only integrates none."""
         for part in self._parts:
             for counts in part.counts:
                 counts[...] = 0
