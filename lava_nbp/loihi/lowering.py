@@ -52,8 +52,6 @@ class NeuronGroup:
     ----------
     name, size
         Name of the population, or "chain".
-    members : tuple of str
-        Populations of the circuit, in order: one, or the gating neurons.
     vth : int
         Threshold, 17 bits; the register is 64 times it.
     bias_mant, bias_exp : int
@@ -71,7 +69,6 @@ class NeuronGroup:
 
     name: str
     size: int
-    members: tuple[str, ...]
     vth: int
     bias_mant: int
     bias_exp: int
@@ -247,7 +244,7 @@ def _groups(circuit: Circuit) -> tuple[NeuronGroup, ...]:
     start = (THRESHOLD + 1) << ALIGNMENT_BITS
     n = circuit.period
     initial = (start, *[0] * (n - 1))
-    groups = [NeuronGroup(CHAIN, n, circuit.chain, THRESHOLD, 0, 0, CURRENT_DECAY_ALL, 0, initial, 1, False)]
+    groups = [NeuronGroup(CHAIN, n, THRESHOLD, 0, 0, CURRENT_DECAY_ALL, 0, initial, 1, False)]
     plastic = {p.post for p in circuit.projections} if circuit.learning else set()
     for p in circuit.populations:
         if p.name in circuit.chain:
@@ -258,7 +255,7 @@ def _groups(circuit: Circuit) -> tuple[NeuronGroup, ...]:
         mant, exp = bias_mantissa_exponent(p.bias, p.name)
         groups.append(
             NeuronGroup(
-                p.name, p.size, (p.name,), THRESHOLD, mant, exp, CURRENT_DECAY_ALL, VOLTAGE_DECAY_ALL,
+                p.name, p.size, THRESHOLD, mant, exp, CURRENT_DECAY_ALL, VOLTAGE_DECAY_ALL,
                 (0,) * p.size, p.refractory, feeds,
             )
         )  # fmt: skip

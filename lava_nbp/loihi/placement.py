@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lava_nbp.limits import AXON_ENTRY_BITS, NEURON_STATE_BITS, Chip
+from lava_nbp.limits import Chip
 from lava_nbp.loihi.lowering import CHAIN, Lowered
 from lava_nbp.loihi.resources import (
     Bundle,
@@ -14,9 +14,9 @@ from lava_nbp.loihi.resources import (
     Placement,
     Slice,
     bundles,
+    core_memory,
     limits_of,
     list_bits,
-    usage,
 )
 
 #: The authors' ranges of cores, as published with the paper's code (lanl/spikingBackprop, network_parameters): the
@@ -47,7 +47,7 @@ def packed_placement(lowered: Lowered, chip: Chip) -> Placement:
     reaches, and a slice a list per neuron that reaches it. So the groups are cut first, until every slice
     fits a core of its own; then the slices go, the most demanding first, each to the first core with room.
     A slice that no cut makes fit, because a single neuron has too many lists, gets a core all the same:
-    `fits` tells.
+    `Plan.fits` tells.
     """
     found = list(bundles(lowered))
     limits = limits_of(chip)
@@ -81,7 +81,7 @@ def _need(name: str, n: int, found: list[Bundle], parts: Mapping[str, int], chip
             outputs += min(n, len(b.senders)) * (parts[b.post] if b.to_all else 1)
     need = {"neurons": n, "input_axons": inputs, "output_axons": outputs, "synapse_memory": memory}
     if chip.core_memory is not None:
-        need["core_memory"] = memory + n * NEURON_STATE_BITS + (inputs + outputs) * AXON_ENTRY_BITS
+        need["core_memory"] = core_memory(need)
     return need
 
 
@@ -108,14 +108,6 @@ def _first_fit(
             if not (cores[core] <= cap).all():
                 core += 1  # does not fit anywhere: it has a core of its own
     return {name: tuple(slices) for name, slices in placed.items()}
-
-
-def fits(lowered: Lowered, placement: Placement, chip: Chip, n_cores: int) -> bool:
-    """Whether no resource of any core is over its limit, and no core is beyond the last."""
-    if cores_of(placement).max() >= n_cores:
-        return False
-    used, limits = usage(lowered, placement, chip, n_cores), limits_of(chip)
-    return all((used[name] <= limits[name]).all() for name in limits)
 
 
 def cores_of(placement: Placement) -> Int64Array:

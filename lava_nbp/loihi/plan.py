@@ -10,7 +10,7 @@ from lava_nbp.errors import CircuitError, InputError, unknown_name
 from lava_nbp.limits import BOARDS, NEURONS_PER_CHIP, Board
 from lava_nbp.loihi.estimate import Estimate, estimate
 from lava_nbp.loihi.lowering import Lowered, lower
-from lava_nbp.loihi.placement import cores_of, fits, packed_placement, paper_placement
+from lava_nbp.loihi.placement import cores_of, packed_placement, paper_placement
 from lava_nbp.loihi.resources import (
     Int64Array,
     Placement,
@@ -181,9 +181,9 @@ def make_plan(circuit: Circuit, board: str, placement: str = "auto") -> Plan:
 def place(lowered: Lowered, board: Board, placement: str = "auto") -> Plan:
     """Place a lowered circuit; see `make_plan`."""
     if placement in ("auto", "paper"):
-        paper = paper_placement(lowered)
-        if placement == "paper" or fits(lowered, paper, board.chip, board.cores):
-            return Plan(lowered, board, "paper", paper)
+        paper = Plan(lowered, board, "paper", paper_placement(lowered))
+        if placement == "paper" or paper.fits:
+            return paper
     return Plan(lowered, board, "packed", packed_placement(lowered, board.chip))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,9 +108,14 @@ def usage(lowered: Lowered, placement: Placement, chip: Chip, n_cores: int) -> d
     if chip.core_memory is None:
         del used["core_memory"]
     else:
-        axons = (used["input_axons"] + used["output_axons"]) * AXON_ENTRY_BITS
-        used["core_memory"] = used["synapse_memory"] + used["neurons"] * NEURON_STATE_BITS + axons
+        used["core_memory"] = core_memory(used)
     return used
+
+
+def core_memory(used: Mapping[str, Any]) -> Any:
+    """Shared memory of a core in bits: synapses, neurons' state, axons; of what is used of the other resources."""
+    axons = (used["input_axons"] + used["output_axons"]) * AXON_ENTRY_BITS
+    return used["synapse_memory"] + used["neurons"] * NEURON_STATE_BITS + axons
 
 
 def limits_of(chip: Chip) -> dict[str, int]:
