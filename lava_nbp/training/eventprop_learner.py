@@ -23,10 +23,11 @@ from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.setup import Setup
 from lava_nbp.eventprop.trains import SpikeTrains, join_trains, latency_trains
 from lava_nbp.exchange.start import eventprop_start
+from lava_nbp.stages import Count, uncounted
 from lava_nbp.target_names import CLOCKED_TARGETS
 from lava_nbp.training.complexity import Connection, complexity
 from lava_nbp.training.config import EventPropExperiment
-from lava_nbp.training.learner import Arrays, Learner, Session, parts, untold
+from lava_nbp.training.learner import Arrays, Learner, Session, parts
 
 #: Samples that are encoded at once, and that are run between two reports of progress.
 _ENCODED, _REPORTED = 5000, 500
@@ -91,7 +92,7 @@ class EventPropLearner(Learner):
             raise
         return session
 
-    def complexity(self, weights: Arrays, told: Callable[[int, int], None] = untold) -> dict[str, Any]:
+    def complexity(self, weights: Arrays, told: Count = uncounted) -> dict[str, Any]:
         """Steps are those of [clocked] dt, in continuous time too, where no step is ever computed."""
         # One engine per arithmetic: the Lava targets' spikes are those of "clocked".
         clocked = self.config.target in CLOCKED_TARGETS
@@ -226,7 +227,7 @@ class EventPropSession(Session):
             "seconds_learning": seconds,
         }
 
-    def answers(self, split: str, told: Callable[[int, int], None] = untold) -> Result:
+    def answers(self, split: str, told: Count = uncounted) -> Result:
         """What the network says to the samples of a split; nothing is counted."""
         trains = self.trains(split)
         found = [
@@ -234,7 +235,7 @@ class EventPropSession(Session):
         ]
         return Result(np.concatenate([result.said for result in found]), voltages=found[0].voltages)
 
-    def evaluate(self, split: str, told: Callable[[int, int], None] = untold) -> dict[str, Any]:
+    def evaluate(self, split: str, told: Count = uncounted) -> dict[str, Any]:
         """See `Session`."""
         result, labels = self.answers(split, told), getattr(self._learner.dataset, split).y
         return {

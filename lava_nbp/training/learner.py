@@ -8,15 +8,13 @@ from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
+from lava_nbp.stages import Count, uncounted
+
 Arrays = dict[str, NDArray[Any]]
 S = TypeVar("S", bound="Session")
 
 
-def untold(done: int, total: int) -> None:
-    """Nobody listens."""
-
-
-def parts(samples: int, size: int, told: Callable[[int, int], None]) -> Iterator[slice]:
+def parts(samples: int, size: int, told: Count) -> Iterator[slice]:
     """Samples in parts of a size; `told` is called before each, and at the end."""
     for start in range(0, samples, size):
         told(start, samples)
@@ -35,7 +33,7 @@ class Session(ABC):
         """
 
     @abstractmethod
-    def evaluate(self, split: str, told: Callable[[int, int], None] = untold) -> dict[str, Any]:
+    def evaluate(self, split: str, told: Count = uncounted) -> dict[str, Any]:
         """Figures of the split "validation" or "test", every key beginning with its name.
 
         `told` is called with the number of samples done, and of all.
@@ -97,7 +95,7 @@ class Learner(ABC):
         """Set up the network."""
 
     @abstractmethod
-    def complexity(self, weights: Arrays, told: Callable[[int, int], None] = untold) -> dict[str, Any]:
+    def complexity(self, weights: Arrays, told: Count = uncounted) -> dict[str, Any]:
         """What the inference network of these weights costs on the test set; see `lava_nbp.training.complexity`.
 
         `told` as in `Session.evaluate`.

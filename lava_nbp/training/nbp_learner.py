@@ -18,11 +18,12 @@ from lava_nbp.nbp.circuit import FIRE, training_circuit
 from lava_nbp.nbp.executor import Executor, Outcome, one_hot
 from lava_nbp.nbp.faults import Faults
 from lava_nbp.nbp.rule import initial_weights
+from lava_nbp.stages import Count, uncounted
 from lava_nbp.target_names import CHIP_TARGETS, LAVA_TARGETS, STEP_TARGETS
 from lava_nbp.targets import make_executor
 from lava_nbp.training.complexity import Connection, complexity
 from lava_nbp.training.config import NBPExperiment
-from lava_nbp.training.learner import Arrays, Learner, Session, parts, untold
+from lava_nbp.training.learner import Arrays, Learner, Session, parts
 from lava_nbp.training.metrics import accuracy
 
 #: Samples per call of an executor: a call cannot be interrupted, and progress is shown between calls.
@@ -91,7 +92,7 @@ class NBPLearner(Learner):
         chunk = said.pop("chunk")
         return {"connection": replace(default_connection(self.config.target), **said), "chunk": chunk}
 
-    def complexity(self, weights: Arrays, told: Callable[[int, int], None] = untold) -> dict[str, Any]:
+    def complexity(self, weights: Arrays, told: Count = uncounted) -> dict[str, Any]:
         """One step per sample: the spikes of x, h and o. Of the network without faults, in a fraction of a second."""
         x = self.dataset.test.x
         # float32 holds these sums exactly: 8-bit weights, and far fewer than 2^16 inputs.
@@ -133,7 +134,7 @@ class _NBPSession(Session):
             "seconds_learning": seconds,
         }
 
-    def evaluate(self, split: str, told: Callable[[int, int], None] = untold) -> dict[str, Any]:
+    def evaluate(self, split: str, told: Count = uncounted) -> dict[str, Any]:
         samples = self._dataset.test if split == "test" else self._dataset.validation
         size = _CHUNK.get(self._config.target, _USUAL_CHUNK)
         found = [self._executor.infer(samples.x[part]) for part in parts(len(samples), size, told)]

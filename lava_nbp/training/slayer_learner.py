@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from lava_nbp.data.latency_dataset import Encoding, LatencySplit, load_latency_dataset
 from lava_nbp.errors import ConfigError
 from lava_nbp.extras import require
+from lava_nbp.stages import Count, uncounted
 from lava_nbp.training.complexity import Connection, complexity
 from lava_nbp.training.config import SLAYERExperiment
-from lava_nbp.training.learner import Arrays, Learner, Session, parts, untold
+from lava_nbp.training.learner import Arrays, Learner, Session, parts
 
 #: Samples that are evaluated at once.
 _EVALUATED = 500
@@ -66,7 +67,7 @@ class SLAYERLearner(Learner):
         """Blocks of lava-dl."""
         return _SLAYERSession(self, weights, memory)
 
-    def complexity(self, weights: Arrays, told: Callable[[int, int], None] = untold) -> dict[str, Any]:
+    def complexity(self, weights: Arrays, told: Count = uncounted) -> dict[str, Any]:
         """Of the quantised weights, as inference has them."""
         with _SLAYERSession(self, weights, {}) as session:
             spikes = session.spike_counts(told)
@@ -154,7 +155,7 @@ class _SLAYERSession(Session):
             advance(len(chosen))
         return {"train_accuracy": right / len(order), "seconds_learning": seconds}
 
-    def evaluate(self, split: str, told: Callable[[int, int], None] = untold) -> dict[str, Any]:
+    def evaluate(self, split: str, told: Count = uncounted) -> dict[str, Any]:
         """See `Session`."""
         samples: LatencySplit = getattr(self._learner.dataset, split)
         counts = self.counts(samples, told)
@@ -167,17 +168,17 @@ class _SLAYERSession(Session):
             f"{split}_ties": int(ties.sum()),
         }
 
-    def _batches(self, samples: LatencySplit, told: Callable[[int, int], None] = untold) -> Any:
+    def _batches(self, samples: LatencySplit, told: Count = uncounted) -> Any:
         with self._learner.torch.no_grad():
             for part in parts(len(samples), _EVALUATED, told):
                 chosen = np.arange(part.start, part.stop)
                 yield [layer.numpy() for layer in self.forward(self._learner.inputs(samples, chosen))]
 
-    def counts(self, samples: LatencySplit, told: Callable[[int, int], None] = untold) -> Any:
+    def counts(self, samples: LatencySplit, told: Count = uncounted) -> Any:
         """Output spikes (samples, classes)."""
         return np.concatenate([layers[-1].sum(axis=-1) for layers in self._batches(samples, told)])
 
-    def spike_counts(self, told: Callable[[int, int], None]) -> list[Any]:
+    def spike_counts(self, told: Count) -> list[Any]:
         """Spikes of every neuron of every layer over the test set, the input's first."""
         totals = [np.zeros(n, dtype=np.int64) for n in self._learner.layers]
         for layers in self._batches(self._learner.dataset.test, told):

@@ -165,7 +165,10 @@ def test_another_threshold_is_another_unit(config, tmp_path, optimizer):
         (("learning.silent=loud",), "learning.silent is 'loud', but must be one of none, phantom, bump, spike_count"),
         (("loss.name=mse",), "loss.name is 'mse', but must be one of ttfs, max_voltage"),
         (("encoding.ends=3",), "unknown key encoding.ends = 3; did you mean end"),
-        (("algorithm=eventprob",), r"algorithm is 'eventprob', but must be one of nbp, eventprop, slayer \(did you mean"),
+        (
+            ("algorithm=eventprob",),
+            r"is 'eventprob', but must be one of nbp, eventprop, slayer \(did you mean 'eventprop'",
+        ),
         (("target=clocked", "network.recurrent_deviation=[0.1, 0]"), "target clocked has no recurrent layers"),
     ],
 )
