@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 from lava_nbp.errors import CheckpointError, InputError, unknown_name
 from lava_nbp.eventprop.equations import response
@@ -91,13 +90,13 @@ def network_of(state: Checkpoint, config: Experiment, dt: float | None = None) -
 
 
 def _slayer(weights: Arrays, config: SLAYERExperiment, dt: float | None, about: dict[str, str]) -> DenseNetwork:
-    from lava_nbp.training.slayer_learner import SLAYERLearner
+    from lava_nbp.training.slayer_learner import device_layers
 
     if dt is not None and dt != config.network.dt:
         raise InputError(
             f"dt is {dt:g} ms, but the run learned with {config.network.dt:g} ms (network.dt); leave --dt out"
         )
-    layers = SLAYERLearner(config).device_layers(weights)
+    layers = device_layers(config, weights)
     registers = layers[0][1]
     # Voltages are multiples of 1/64 weight: theta between the largest that does not fire and the next.
     theta = registers["vThMant"] + 0.5 / (1 << ALIGNMENT_BITS)
@@ -108,13 +107,7 @@ def _slayer(weights: Arrays, config: SLAYERExperiment, dt: float | None, about: 
 
 
 def _eventprop(weights: Arrays, config: EventPropExperiment, dt: float | None, about: dict[str, str]) -> DenseNetwork:
-    from lava_nbp.training.eventprop_learner import (
-        EventPropLearner,
-        EventPropSession,
-        clocked_setup,
-        loss_of,
-        parameters,
-    )
+    from lava_nbp.training.eventprop_learner import clocked_setup, largest_weights, loss_of, parameters
 
     loops = sorted(name for name in weights if name.startswith("R"))
     if loops:
@@ -129,8 +122,10 @@ def _eventprop(weights: Arrays, config: EventPropExperiment, dt: float | None, a
                 f"leave --dt out"
             )
         c = clocked_setup(config).c
-        with EventPropSession(EventPropLearner(config.model_copy(update={"target": "clocked"})), weights) as session:
-            matrices = tuple(w.astype(float) for w in session.engine.forward_weights)
+        exponents = [c.weight_exponent(top) for top in largest_weights(config)]
+        matrices = tuple(
+            c.forward_weights(weights[f"W{k}"], exponent).astype(float) for k, exponent in enumerate(exponents, 1)
+        )
         unit = 1 << c.coefficient_bits
         return DenseNetwork(
             matrices, float(c.theta), c.alpha / unit, c.beta / unit, c.gamma / unit, c.dt, spiking, about
@@ -141,16 +136,3 @@ def _eventprop(weights: Arrays, config: EventPropExperiment, dt: float | None, a
     matrices = tuple(weights[f"W{k + 1}"].astype(float) for k in range(len(weights)))
     alpha, beta = math.exp(-step / p.tau_m), math.exp(-step / p.tau_s)
     return DenseNetwork(matrices, 1.0, alpha, beta, response(step, p), step, spiking, about)
-
-
-def input_steps(times: Any, dt: float, steps: int) -> Any:
-    """Spike times (samples, n_in) in ms (inf: none) as spikes (steps, samples, n_in), each in the nearest step."""
-    import numpy as np
-
-    t = np.asarray(times, dtype=float)
-    spikes = np.zeros((steps, *t.shape), dtype=np.float32)
-    rows, inputs = np.nonzero(np.isfinite(t))
-    at = np.floor(t[rows, inputs] / dt + 0.5).astype(int)
-    inside = at < steps
-    spikes[at[inside], rows[inside], inputs[inside]] = 1
-    return spikes

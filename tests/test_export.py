@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from exported import first_steps, lif_in_integers, run_netx, run_norse
 
+from lava_nbp.data.latency import step_spikes
 from lava_nbp.errors import CheckpointError, InputError
 from lava_nbp.exchange.netx_file import netx_layers
-from lava_nbp.export import export_run, input_steps
+from lava_nbp.export import export_run
 from lava_nbp.training import load_config, train
 from lava_nbp.training.loop import load_run, make_learner
 
@@ -94,7 +95,7 @@ def test_nbp_on_lava_has_the_same_spikes(runs, tmp_path):
 def test_clocked_eventprop_in_norse(runs):
     path, network = export_run(runs / "clocked", "nir")
     times, result = answers(runs / "clocked")
-    x = input_steps(times, network.dt, STEPS)
+    x = step_spikes(times, network.dt, STEPS)
     first = first_steps(run_norse(path, x, network.dt))
     np.testing.assert_array_equal(first, first_steps(network.run(x)[-1]))
     # Without the rounding of 24-bit states a spike moves by a step now and then. A hidden spike acts in the next
@@ -110,7 +111,7 @@ def test_clocked_eventprop_on_lava(runs):
     """With 12-bit coefficients (the default) the chip's decays are the network's own."""
     path, network = export_run(runs / "clocked", "netx")
     times, result = answers(runs / "clocked")
-    x = input_steps(times, network.dt, STEPS).astype(int)
+    x = step_spikes(times, network.dt, STEPS).astype(int)
     decays = round((1 - network.beta) * 4096), round((1 - network.alpha) * 4096)
     few = 4  # samples on Lava, one after the other, each with a reset of its own
     stream = x[:, :few].transpose(1, 0, 2).reshape(-1, x.shape[2])
@@ -130,7 +131,7 @@ def test_continuous_eventprop_in_norse_comes_nearer_with_smaller_steps(runs, tmp
     for dt in (0.5, 0.125):
         path, _ = export_run(runs / "continuous", "nir", tmp_path / f"{dt}.nir", dt)
         steps = round(100 / dt)
-        first = first_steps(run_norse(path, input_steps(times, dt, steps), dt))
+        first = first_steps(run_norse(path, step_spikes(times, dt, steps), dt))
         both = np.isfinite(result.said) & (first < steps)
         errors.append(np.median(np.abs((first + 1) * dt - result.said)[both]))
         if dt < 0.5:
@@ -147,7 +148,7 @@ def test_output_that_only_integrates(runs, tmp_path):
     path, network = export_run(runs / "voltage", "nir")
     assert isinstance(nir.read(path).nodes["n2"], nir.CubaLI)
     times, result = answers(runs / "voltage")
-    largest = network.run(input_steps(times, network.dt, STEPS))[-1].max(axis=0)
+    largest = network.run(step_spikes(times, network.dt, STEPS))[-1].max(axis=0)
     # A hidden spike more or less, where a voltage just reaches theta, moves an output by its weight.
     assert np.median(np.abs(largest - result.said)) < 0.03
     clear = np.diff(np.sort(result.said, axis=1)[:, -2:], axis=1)[:, 0] > 0.1

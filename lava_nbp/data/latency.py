@@ -48,6 +48,20 @@ def pixel_latency(images: NDArray[np.uint8], early: float, late: float, darkest:
     return np.where(pixels > darkest, times, np.inf)
 
 
+def step_spikes(times: Any, dt: float, steps: int) -> NDArray[np.float32]:
+    """Spike times (samples, n_in) in ms (inf: none) as spikes (steps, samples, n_in) of 0 and 1.
+
+    Each is in the step nearest to it, the first being step 0; those whose step lies beyond the last are left out.
+    """
+    t = np.asarray(times, dtype=np.float64)
+    spikes = np.zeros((steps, *t.shape), dtype=np.float32)
+    rows, inputs = np.nonzero(np.isfinite(t))
+    at = np.floor(t[rows, inputs] / dt + 0.5).astype(np.int64)
+    inside = at < steps
+    spikes[at[inside], rows[inside], inputs[inside]] = 1
+    return spikes
+
+
 def _check_window(early: float, late: float) -> None:
     if not (0 <= early < late < np.inf):
         raise InputError(f"spikes from {early} to {late} ms: the first must be 0 or more and before the last")

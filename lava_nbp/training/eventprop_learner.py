@@ -155,7 +155,7 @@ class EventPropSession(Session):
         arguments: dict[str, Any] = {
             "weights": [matrices[f"W{k + 1}"] for k in range(len(self._learner.layers) - 1)],
             "setup": clocked_setup(config),
-            "largest": config.clocked.largest_weight or self._typical_largest(),
+            "largest": largest_weights(config),
         }
         if config.target == "clocked":
             engine: Any = ClockedEngine(**arguments)
@@ -166,12 +166,6 @@ class EventPropSession(Session):
         self.engine = engine
         self.write_weights(weights)
         return engine
-
-    def _typical_largest(self) -> list[float]:
-        """Four deviations from the mean of the initial weights: the same at every resumption."""
-        n = self._config.network
-        pairs = zip(n.initial_mean, n.initial_deviation, strict=True)
-        return [abs(mean) + 4 * deviation or 1.0 for mean, deviation in pairs]
 
     def _real(self, weights: Mapping[str, Any]) -> Arrays:
         """Weights in units of the potential, as the continuous engine has them, or in thresholds for a clocked one."""
@@ -313,6 +307,17 @@ def silent_policy(config: EventPropExperiment) -> SilentPolicy:
     """The policy of an experiment."""
     learning = config.learning
     return SilentPolicy(learning.silent, learning.silent_strength, learning.silent_target)
+
+
+def largest_weights(config: EventPropExperiment) -> list[float]:
+    """What the 8-bit weights of each layer shall hold at most, in thresholds.
+
+    Where the configuration does not say: four deviations from the mean of the initial weights, the same at every
+    resumption.
+    """
+    n = config.network
+    pairs = zip(n.initial_mean, n.initial_deviation, strict=True)
+    return config.clocked.largest_weight or [abs(mean) + 4 * deviation or 1.0 for mean, deviation in pairs]
 
 
 def clocked_setup(config: EventPropExperiment) -> Setup:

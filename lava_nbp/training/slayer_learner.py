@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.data.latency import step_spikes
 from lava_nbp.data.latency_dataset import Encoding, LatencySplit, load_latency_dataset
 from lava_nbp.errors import ConfigError
 from lava_nbp.extras import require
@@ -71,14 +72,9 @@ class SLAYERLearner(Learner):
         """Of the quantised weights, as inference has them."""
         with _SLAYERSession(self, weights, {}) as session:
             spikes = session.spike_counts(told)
-            matrices = [w for w, _ in session.device_layers()]
-        connections = [Connection(w, s) for w, s in zip(matrices, spikes[:-1], strict=True)]
+        layers = device_layers(self.config, weights)
+        connections = [Connection(w, s) for (w, _), s in zip(layers, spikes[:-1], strict=True)]
         return complexity(connections, spikes[1:], len(self.dataset.test), self.steps, weight_bytes=1)
-
-    def device_layers(self, weights: Arrays) -> list[tuple[Any, dict[str, Any]]]:
-        """Integer weights (pre, post) and neuron registers of every layer, as lava-dl would give them to the chip."""
-        with _SLAYERSession(self, weights, {}) as session:
-            return session.device_layers()
 
     def answers(self, weights: Arrays) -> NDArray[np.int64]:
         """Class of every test sample by the number of output spikes; of a tie the lowest."""
@@ -98,27 +94,17 @@ class SLAYERLearner(Learner):
 
     def inputs(self, split: LatencySplit, chosen: Any) -> Any:
         """Spikes (samples, n_in, steps) of some samples; each input spikes in the step nearest to its time."""
-        times = split.times(chosen)
-        spikes = np.zeros((*times.shape, self.steps), dtype=np.float32)
-        rows, sources = np.nonzero(np.isfinite(times))
-        at = np.floor(times[rows, sources] / self.config.network.dt + 0.5).astype(np.int64)
-        spikes[rows, sources, np.minimum(at, self.steps - 1)] = 1
-        return self.torch.from_numpy(spikes)
+        spikes = step_spikes(split.times(chosen), self.config.network.dt, self.steps)
+        return self.torch.from_numpy(np.ascontiguousarray(spikes.transpose(1, 2, 0)))
 
 
 class _SLAYERSession(Session):
     def __init__(self, learner: SLAYERLearner, weights: Arrays, memory: Arrays) -> None:
         self._learner, self._config = learner, learner.config
-        torch, slayer, n = learner.torch, learner.slayer, learner.config.neuron
+        torch, slayer = learner.torch, learner.slayer
         self._threads = torch.get_num_threads()
         torch.set_num_threads(self._config.learning.threads)
-        self.blocks = torch.nn.ModuleList(
-            slayer.block.cuba.Dense(dict(n.model_dump(), requires_grad=False), pre, post, weight_norm=False)
-            for pre, post in zip(learner.layers[:-1], learner.layers[1:], strict=True)
-        )
-        for block in self.blocks:
-            block.synapse.pre_hook_fx = block.neuron.quantize_8bit
-        self.write_weights(weights)
+        self.blocks = _blocks(self._config, weights)
         learning = self._config.learning
         self._optimizer = torch.optim.Adam(self._parameters(), lr=learning.rate)
         self._loss = slayer.loss.SpikeRate(learning.true_rate, learning.false_rate, reduction="sum")
@@ -186,24 +172,14 @@ class _SLAYERSession(Session):
                 total += spikes.sum(axis=(0, 2)).astype(np.int64)
         return totals
 
-    def device_layers(self) -> list[tuple[Any, dict[str, Any]]]:
-        """See `SLAYERLearner.device_layers`."""
-        found = []
-        for block in self.blocks:
-            w = block.neuron.quantize_8bit(block.synapse.weight, descale=True).detach().numpy()
-            found.append((w.reshape(w.shape[:2]).T.astype(np.int64), block.neuron.device_params))
-        return found
-
     def read_weights(self) -> Arrays:
         """See `Session`; in full precision."""
         return {f"W{k}": w.detach().numpy().reshape(w.shape[:2]).T.copy() for k, w in enumerate(self._parameters(), 1)}
 
     def write_weights(self, weights: Mapping[str, Any]) -> None:
         """See `Session`."""
-        torch = self._learner.torch
-        with torch.no_grad():
-            for k, own in enumerate(self._parameters(), 1):
-                own.copy_(torch.from_numpy(np.ascontiguousarray(weights[f"W{k}"].T)).reshape(own.shape))
+        for k, own in enumerate(self._parameters(), 1):
+            _set(own, weights[f"W{k}"])
 
     def read_memory(self) -> Arrays:
         """See `Session`: Adam's moments and steps."""
@@ -221,6 +197,40 @@ class _SLAYERSession(Session):
     def close(self) -> None:
         """See `Session`."""
         self._learner.torch.set_num_threads(self._threads)
+
+
+def device_layers(config: SLAYERExperiment, weights: Arrays) -> list[tuple[Any, dict[str, Any]]]:
+    """Integer weights (pre, post) and neuron registers of every layer, as lava-dl would give them to the chip.
+
+    Raises
+    ------
+    InputError
+        If lava-dl is not installed.
+    """
+    found = []
+    for block in _blocks(config, weights):
+        w = block.neuron.quantize_8bit(block.synapse.weight, descale=True).detach().numpy()
+        found.append((w.reshape(w.shape[:2]).T.astype(np.int64), block.neuron.device_params))
+    return found
+
+
+def _blocks(config: SLAYERExperiment, weights: Mapping[str, Any]) -> list[Any]:
+    """Layers of lava-dl with 8-bit weights."""
+    slayer, parameters = _slayer(), dict(config.neuron.model_dump(), requires_grad=False)
+    blocks = []
+    for k in range(1, len(weights) + 1):
+        block = slayer.block.cuba.Dense(parameters, *weights[f"W{k}"].shape, weight_norm=False)
+        block.synapse.pre_hook_fx = block.neuron.quantize_8bit
+        _set(block.synapse.weight, weights[f"W{k}"])
+        blocks.append(block)
+    return blocks
+
+
+def _set(parameter: Any, matrix: Any) -> None:
+    """Give a block's parameter (post, pre, 1, 1, 1) a matrix (pre, post)."""
+    torch = require("torch", "dl", "algorithm slayer")
+    with torch.no_grad():
+        parameter.copy_(torch.from_numpy(np.ascontiguousarray(matrix.T)).reshape(parameter.shape))
 
 
 def _slayer() -> Any:

@@ -37,3 +37,11 @@ def test_wrong_images():
         pixel_latency(np.zeros((1, 2, 2)), 0, 20)
     with pytest.raises(InputError, match="darkest is 255"):
         pixel_latency(np.zeros((1, 2, 2), np.uint8), 0, 20, darkest=255)
+
+
+def test_spikes_in_steps():
+    """0.74 and 0.76 ms are nearest to the beginnings of steps 1 and 2 of 0.5 ms; 1.8 ms lies beyond the last."""
+    times = np.array([[0.0, 0.74, 0.76], [np.inf, 1.0, 1.8]])
+    expected = np.zeros((3, 2, 3))
+    expected[0, 0, 0] = expected[1, 0, 1] = expected[2, 0, 2] = expected[2, 1, 1] = 1
+    np.testing.assert_array_equal(step_spikes(times, 0.5, 3), expected)
