@@ -1,32 +1,13 @@
 """All figures of a run, by the algorithm that made it."""
 
 import pytest
+from experiments import YINYANG
 
 from lava_nbp.errors import CheckpointError
 from lava_nbp.figures import plot_run
 from lava_nbp.training import load_config, train
 
 NBP = 'epochs = 2\n[data]\nname = "digits"\nvalidation = 50\ntrain = 100\ntest = 60\n[network]\nn_hidden = 20\n'
-EVENTPROP = """
-algorithm = "eventprop"
-epochs = 2
-[data]
-name = "yinyang"
-source = "generated"
-validation = 40
-train = 200
-test = 60
-[encoding]
-late = 30
-bias = 0
-end = 60
-[network]
-hidden = [20]
-initial_mean = [2.0, 1.4]
-initial_deviation = [0.78, 0.1]
-[clocked]
-largest_weight = [6, 6]
-"""
 MAX_VOLTAGE = """
 algorithm = "eventprop"
 epochs = 1
@@ -80,7 +61,7 @@ def test_all_figures_of_a_run(tmp_path):
 
 @pytest.mark.parametrize("target", ["continuous", "clocked"])
 def test_all_figures_of_yin_yang(tmp_path, target):
-    found = figures(tmp_path, EVENTPROP, f"target={target}")
+    found = figures(tmp_path, YINYANG, f"target={target}")
     assert found == sorted([*COMMON, "class_map.png", "clocked_error.png"])
 
 

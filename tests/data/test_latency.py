@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lava_nbp.data import pixel_latency, value_latency
+from lava_nbp.data import pixel_latency, step_spikes, value_latency
 from lava_nbp.errors import InputError
 
 

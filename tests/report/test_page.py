@@ -5,6 +5,7 @@ import re
 import shutil
 
 import pytest
+from experiments import YINYANG
 
 from lava_nbp.errors import CheckpointError, OutputError
 from lava_nbp.report import write_report
@@ -23,32 +24,13 @@ n_hidden = 20
 initial_input_scale = 0.5
 initial_output_mean = 20
 """
-EVENTPROP = """
-algorithm = "eventprop"
-epochs = 1
-[data]
-name = "yinyang"
-source = "generated"
-train = 200
-test = 60
-[encoding]
-late = 30
-bias = 0
-end = 60
-[network]
-hidden = [20]
-initial_mean = [2.0, 1.4]
-initial_deviation = [0.78, 0.1]
-[clocked]
-largest_weight = [6, 6]
-"""
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    for name, text in (("nbp", NBP), ("eventprop", EVENTPROP)):
+    for name, text in (("nbp", NBP), ("eventprop", YINYANG)):
         (folder / "config.toml").write_text(text)
         train(load_config(folder / "config.toml"), folder / name)
     return folder

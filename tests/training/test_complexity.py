@@ -2,6 +2,7 @@ import warnings
 
 import numpy as np
 import pytest
+from experiments import YINYANG
 
 from lava_nbp.nbp import reference
 from lava_nbp.training import load_config, train
@@ -29,26 +30,7 @@ def test_by_hand():
 
 
 CONFIG = 'epochs = 1\n[data]\nname = "digits"\ntrain = 200\ntest = 60\n[network]\nn_hidden = 20\n'
-EVENTPROP = """
-algorithm = "eventprop"
-epochs = 1
-[data]
-name = "yinyang"
-source = "generated"
-train = 100
-test = 30
-[encoding]
-late = 30
-bias = 0
-end = 60
-[network]
-hidden = [12]
-initial_mean = [2.0, 1.4]
-initial_deviation = [0.78, 0.1]
-[clocked]
-dt = 0.5
-largest_weight = [6, 6]
-"""
+FEW = ("epochs=1", "data.train=100", "data.test=30", "network.hidden=[12]", "clocked.dt=0.5")
 
 
 def finished(tmp_path, text, *settings):
@@ -60,7 +42,8 @@ def finished(tmp_path, text, *settings):
 
 def test_nbp_agrees_with_neurobench(tmp_path):
     """The published package measures the same network, made anew in PyTorch."""
-    torch = pytest.importorskip("torch")
+    import torch
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its dependencies'
         from neurobench.benchmarks import Benchmark
@@ -111,7 +94,7 @@ def test_nbp_counts_the_spikes_of_the_reference(tmp_path):
     [(), ("target=clocked",), ("target=lava",), ("loss.name=max_voltage",), ("network.recurrent_deviation=[0.2, 0]",)],
 )
 def test_eventprop_counts_spikes(settings, tmp_path):
-    ours, weights, learner = finished(tmp_path, EVENTPROP, *settings)
+    ours, weights, learner = finished(tmp_path, YINYANG, *FEW, *settings)
     inference = learner.complexity(weights)
     assert inference == ours
     recurrent = 144 if "R1" in weights else 0
