@@ -148,7 +148,13 @@ def test_output_that_only_integrates(runs, tmp_path):
     path, network = export_run(runs / "voltage", "nir")
     assert isinstance(nir.read(path).nodes["n2"], nir.CubaLI)
     times, result = answers(runs / "voltage")
-    largest = network.run(step_spikes(times, network.dt, STEPS))[-1].max(axis=0)
+    x = step_spikes(times, network.dt, STEPS)
+    V = run_norse(path, x, network.dt, voltages="n2")
+    # In float32 a hidden spike that just reaches theta comes a step earlier or later in a sample or two.
+    error = np.abs(V - network.run(x)[-1]).max(axis=(0, 2))
+    assert (error < 1e-4).mean() > 0.95
+    assert error.max() < 0.1
+    largest = V.max(axis=0)
     # A hidden spike more or less, where a voltage just reaches theta, moves an output by its weight.
     assert np.median(np.abs(largest - result.said)) < 0.03
     clear = np.diff(np.sort(result.said, axis=1)[:, -2:], axis=1)[:, 0] > 0.1

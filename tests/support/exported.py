@@ -8,21 +8,30 @@ from pathlib import Path
 import numpy as np
 
 
-def run_norse(path: Path, x: np.ndarray, dt: float) -> np.ndarray:
-    """Output spikes (steps, samples, n_out) of a NIR file for x (steps, samples, n_in); dt in ms."""
+def run_norse(path: Path, x: np.ndarray, dt: float, voltages: str = "") -> np.ndarray:
+    """Output spikes (steps, samples, n_out) of a NIR file for x (steps, samples, n_in); dt in ms.
+
+    Norse has no CubaLI. `voltages` names such a node: it becomes a CubaLIF with a threshold out of reach, and what is
+    returned are its voltages.
+    """
     import nir
     import torch
 
+    graph = nir.read(path)
+    if voltages:
+        node = graph.nodes[voltages]
+        values = {key: getattr(node, key) for key in ("tau_syn", "tau_mem", "r", "v_leak", "w_in")}
+        graph.nodes[voltages] = nir.CubaLIF(**values, v_threshold=np.full_like(node.v_leak, 1e9))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Norse's own
         import norse.torch
 
-        network = norse.torch.from_nir(nir.read(path), dt=dt / 1000, ignore_warnings=True)
+        network = norse.torch.from_nir(graph, dt=dt / 1000, ignore_warnings=True)
     state, out = None, []
     with torch.no_grad():
         for spikes in x:
             y, state = network(torch.as_tensor(spikes, dtype=torch.float32), state)
-            out.append(y.numpy())
+            out.append((state.state[voltages][0][1].v if voltages else y).numpy().copy())
     return np.array(out)
 
 
