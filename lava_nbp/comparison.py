@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from lava_nbp.errors import CheckpointError
-from lava_nbp.training.loop import RESULT
+from lava_nbp.training.loop import RESULT, load_result
 
 #: The figure by which an algorithm's runs are compared; every one counts as right what its readout calls the label.
 _ACCURACY = {
@@ -38,9 +37,8 @@ def compare_runs(folders: Sequence[Path]) -> list[dict[str, Any]]:
 
 
 def _row(folder: Path) -> dict[str, Any]:
-    path = folder / RESULT
+    result = load_result(folder)
     try:
-        result = json.loads(path.read_text())
         figures, cost = result["chosen"] or result["last"], result["inference"]
         return {
             "run": folder.name,
@@ -51,11 +49,7 @@ def _row(folder: Path) -> dict[str, Any]:
             **{key: result[key] for key in ("seconds", "microseconds_per_sample")},
             **{key: cost[key] for key in ("parameters", "weight_bits", "spikes", "effective_acs")},
         }
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{path} cannot be read ({error}), so the run is not finished; go on with lava-nbp train --resume"
-        ) from error
     except KeyError as error:
         raise CheckpointError(
-            f"{path} has no {error}: it is of an older version; train anew, or --resume with more epochs"
+            f"{folder / RESULT} has no {error}: it is of an older version; train anew, or --resume with more epochs"
         ) from error

@@ -108,16 +108,24 @@ def _slayer(state: Checkpoint, config: SLAYERExperiment) -> Figures:
     answers = learner.answers(weights)
     right = answers == data.test.y
 
-    def raster(path: Path, shown: int) -> Path:
-        title = f"{_name(state, config)}: test sample {shown} ({'right' if right[shown] else 'wrong'})"
+    def raster(path: Path, shown: int, title: str) -> Path:
         names = ["input", *(f"hidden {k}" for k in range(1, len(state.layers) - 1)), "output"]
         return plot.spike_raster(dict(zip(names, learner.spikes(weights, shown), strict=True)), path, title=title)
 
     shown = {name: w / config.neuron.threshold for name, w in weights.items()}
     figures = _common(state, config, answers, data.test.y, data.classes, learner.compared_by, shown)
-    figures["raster"] = partial(raster, shown=int(np.argmax(right)))
+    return figures | _rasters(raster, right, _name(state, config))
+
+
+def _rasters(draw: Callable[[Path, int, str], Path], right: NDArray[np.bool_], name: str) -> Figures:
+    """Of a test sample that is answered right, and of one that is not if there is one."""
+
+    def one(path: Path, shown: int) -> Path:
+        return draw(path, shown, f"{name}: test sample {shown} ({'right' if right[shown] else 'wrong'})")
+
+    figures: Figures = {"raster": partial(one, shown=int(np.argmax(right)))}
     if not right.all():
-        figures["raster_wrong"] = partial(raster, shown=int(np.argmin(right)))
+        figures["raster_wrong"] = partial(one, shown=int(np.argmin(right)))
     return figures
 
 
@@ -164,20 +172,17 @@ def _eventprop(state: Checkpoint, config: EventPropExperiment) -> Figures:
             result = session.answers("test")
     data = continuous.dataset
     labels, right = data.test.y, result.right(data.test.y)
-    sample, mistaken = int(np.argmax(right)), int(np.argmin(right))
+    sample = int(np.argmax(right))
     figures = _common(state, config, result.answers(), labels, data.classes, continuous.compared_by, weights)
     figures["gradient_check"] = lambda path: eventprop_plot.gradient_check(
         *_differences(engine, trains, labels, sample), path, f"{name}: sample {sample}"
     )
     if not any(loop.size for loop in engine.loops):
 
-        def raster(path: Path, shown: int) -> Path:
-            title = f"{name}: test sample {shown} ({'right' if right[shown] else 'wrong'})"
+        def raster(path: Path, shown: int, title: str) -> Path:
             return _adjoint_raster(engine, trains, labels, shown, path, title)
 
-        figures["raster"] = partial(raster, shown=sample)
-        if not right.all():
-            figures["raster_wrong"] = partial(raster, shown=mistaken)
+        figures |= _rasters(raster, right, name)
     if data.plane:
         figures["class_map"] = lambda path: _class_map(engine, config, data.test, right, path, name)
         if isinstance(engine.loss, TTFSLoss):

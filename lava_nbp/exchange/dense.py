@@ -58,14 +58,13 @@ class DenseNetwork:
 
     @property
     def gain(self) -> float:
-        """What I / V_rest would be without end of input: 1 for forward Euler, which exact decays differ from."""
+        """What V settles at under a constant I of 1: 1 for forward Euler, a little else for exact decays."""
         return self.gamma / (1 - self.alpha)
 
     def run(self, x: Any) -> list[Float64Array]:
-        """Spikes of every layer (its V, for one that only integrates): in floating point, for checks and small
-        networks.
+        """Spikes of every layer, or V of one that only integrates, in floating point.
 
-        A spike reaches the next layer in the same step.
+        For checks, and small networks. A spike reaches the next layer in the same step.
 
         Parameters
         ----------

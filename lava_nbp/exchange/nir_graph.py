@@ -94,12 +94,11 @@ def write_nir(network: DenseNetwork, path: Path) -> None:
 
 
 def read_nir(path: Path) -> list[Float64Array]:
-    """Weights (pre, post) of a NIR file that holds one dense feed-forward chain, in thresholds of the layers they lead
-    to.
+    """Weights (pre, post) of a NIR file that holds one dense feed-forward chain.
 
-    In thresholds: w r / (v_threshold - v_leak); for a CubaLIF also times w_in dt / tau_syn where the graph's metadata
-    names dt, which makes it the rise of the current per spike, else times w_in. An output that only integrates has
-    threshold 1.
+    In thresholds of the layers they lead to: w r / (v_threshold - v_leak); for a CubaLIF also times
+    w_in dt / tau_syn where the graph's metadata names dt, which makes it the rise of the current per spike, else
+    times w_in. An output that only integrates has threshold 1.
 
     Raises
     ------

@@ -16,7 +16,6 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from lava_nbp.errors import CheckpointError
 from lava_nbp.figures import plot_run
 from lava_nbp.files import write_atomically
 from lava_nbp.loihi.plan import cures, make_plan
@@ -28,7 +27,7 @@ from lava_nbp.report.player import Shown, player_data
 from lava_nbp.stages import Stage, untold
 from lava_nbp.training.checkpoint import Checkpoint
 from lava_nbp.training.config import NBPExperiment
-from lava_nbp.training.loop import RESULT, load_run
+from lava_nbp.training.loop import load_result, load_run
 
 #: File name inside a run's folder.
 REPORT = "report.html"
@@ -91,13 +90,7 @@ def write_report(folder: Path, out: Path | None = None, stage: Stage = untold) -
         For a run that is not finished or cannot be read, data that are missing, or a file that cannot be written.
     """
     state, config = load_run(folder)
-    try:
-        result = json.loads((folder / RESULT).read_text())
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{folder / RESULT} cannot be read ({error}), so the run is not finished; go on with "
-            f"lava-nbp train --resume"
-        ) from error
+    result = load_result(folder)
     with tempfile.TemporaryDirectory() as made:
         figures = {path.stem: _embedded(path) for path in plot_run(folder, Path(made), stage)}
         sections = [

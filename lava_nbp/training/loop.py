@@ -160,6 +160,24 @@ def load_run(folder: Path) -> tuple[Checkpoint, Experiment]:
     return state, parse_config(state.config, str(folder / CHECKPOINT))
 
 
+def load_result(folder: Path) -> dict[str, Any]:
+    """The result.json of a finished run.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be read.
+    """
+    path = folder / RESULT
+    try:
+        result: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read ({error}), so the run is not finished; go on with lava-nbp train --resume"
+        ) from error
+    return result
+
+
 def make_learner(config: Experiment) -> Learner:
     """Load the data of an experiment, and set up its algorithm.
 
