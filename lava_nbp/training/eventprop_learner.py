@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lava_nbp.data.latency_dataset import Encoding, LatencyDataset, LatencySplit, load_latency_dataset
-from lava_nbp.errors import ConfigError
+from lava_nbp.errors import ConfigError, WeightError
 from lava_nbp.eventprop.clocked import ClockedEngine
 from lava_nbp.eventprop.engine import EventPropEngine
 from lava_nbp.eventprop.equations import NeuronParameters
@@ -76,6 +76,8 @@ class EventPropLearner(Learner):
         }
         if n.weights is not None:
             weights = eventprop_start(Path(n.weights), self.layers, parameters(self.config))
+            if self.config.target in CLOCKED_TARGETS:
+                _check_range(weights, self.config)
         for k, (size, deviation) in enumerate(zip(self.layers[1:], n.recurrent_deviation or (), strict=False)):
             if deviation > 0:
                 weights[f"R{k + 1}"] = rng.normal(0.0, deviation, (size, size))
@@ -318,6 +320,24 @@ def largest_weights(config: EventPropExperiment) -> list[float]:
     n = config.network
     pairs = zip(n.initial_mean, n.initial_deviation, strict=True)
     return config.clocked.largest_weight or [abs(mean) + 4 * deviation or 1.0 for mean, deviation in pairs]
+
+
+def _check_range(weights: Arrays, config: EventPropExperiment) -> None:
+    """Check that 8 bits hold weights (thresholds) from a file: they would be cut off.
+
+    Raises
+    ------
+    WeightError
+        Names the file, the matrix, the limit and the key that raises it.
+    """
+    c = clocked_setup(config).c
+    for (name, w), top in zip(weights.items(), largest_weights(config), strict=True):
+        limit = c.master_limit(c.weight_exponent(top)) / (1 << MASTER_BITS)
+        if np.abs(w).max() > limit:
+            raise WeightError(
+                f"{config.network.weights}: {name} reaches {np.abs(w).max():.3g} thresholds, but the 8-bit weights of "
+                f"target {config.target} reach {limit:.3g} here; raise its entry in clocked.largest_weight"
+            )
 
 
 def clocked_setup(config: EventPropExperiment) -> Setup:

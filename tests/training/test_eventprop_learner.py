@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from lava_nbp.errors import CheckpointError, ConfigError, InputError
+from lava_nbp.errors import CheckpointError, ConfigError, InputError, WeightError
 from lava_nbp.training import evaluate_run, load_config, train
 from lava_nbp.training.checkpoint import load_checkpoint
-from lava_nbp.training.loop import METRICS, Progress
+from lava_nbp.training.loop import METRICS, Progress, make_learner
 
 CONFIG = """
 algorithm = "eventprop"
@@ -202,3 +202,17 @@ def test_checkpoint_of_another_experiment(config, tmp_path):
     state.save(tmp_path / "run")
     with pytest.raises(CheckpointError, match="does not fit its network: W1 has shape"):
         load_checkpoint(tmp_path / "run")
+
+
+def test_weights_from_a_file_that_8_bits_do_not_hold(config, tmp_path):
+    path, text = tmp_path / "start.npz", f"network.weights='{tmp_path / 'start.npz'}'"
+    layers = make_learner(config()).layers
+    np.savez(path, W1=np.full(layers[:2], 3.0), W2=np.full(layers[1:], -9.0))
+    assert (make_learner(config(text)).initial_weights()["W2"] == -9).all()
+    tight, wide = "clocked.largest_weight=[6, 6]", "clocked.largest_weight=[6, 12]"
+    learner = make_learner(config(text, "target=clocked", tight))
+    with pytest.raises(
+        WeightError, match=r"start.npz: W2 reaches 9 thresholds, .* reach 7.94 here; raise its entry in"
+    ):
+        learner.initial_weights()
+    assert (make_learner(config(text, "target=clocked", wide)).initial_weights()["W2"] == -9).all()
