@@ -6,6 +6,7 @@ Processes, the whole circuit and its parts, are in `lava_nbp.processes`; `run_co
 chooses their models. EventProp's engines are in `lava_nbp.eventprop`.
 """
 
+from lava_nbp.base.targets import TARGETS
 from lava_nbp.errors import (
     CheckpointError,
     CircuitError,
@@ -21,12 +22,11 @@ from lava_nbp.errors import (
     RuntimeFailure,
     WeightError,
 )
+from lava_nbp.executors.make import make_executor
+from lava_nbp.executors.run_config import run_config
 from lava_nbp.nbp.circuit import Circuit, inference_circuit, training_circuit
 from lava_nbp.nbp.executor import Executor, Outcome, Work, one_hot
 from lava_nbp.nbp.rule import initial_weights
-from lava_nbp.run_configuration import run_config
-from lava_nbp.target_names import TARGETS
-from lava_nbp.targets import make_executor
 
 __version__ = "0.1.0"
 

@@ -1,5 +1,5 @@
 """`python -m lava_nbp` is `lava-nbp`."""
 
-from lava_nbp.cli import main
+from lava_nbp.cli.app import main
 
 main()

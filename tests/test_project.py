@@ -40,7 +40,7 @@ def test_python_of_the_pages_runs(code, tmp_path):
 
 
 def test_commands_of_the_pages_exist_and_the_readme_has_all():
-    from lava_nbp.cli import app
+    from lava_nbp.cli.app import app
 
     commands = {command.callback.__name__ for command in app.registered_commands}
     named = {

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.base.files import read_npz
 from lava_nbp.errors import DataError
-from lava_nbp.files import read_npz
 
 #: Environment variable that names the folder of the data sets.
 ROOT_VARIABLE = "LAVA_NBP_DATA"

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.checks import check_integer
+from lava_nbp.base.checks import check_integer
 from lava_nbp.errors import DataError, InputError
 
 CLASSES = ("yin", "yang", "dot")

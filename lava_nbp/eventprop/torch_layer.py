@@ -12,9 +12,9 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from lava_nbp.checks import check_integer
+from lava_nbp.base.checks import check_integer
 from lava_nbp.errors import InputError, unknown_name
-from lava_nbp.eventprop.engine import EventPropEngine
+from lava_nbp.eventprop.continuous.engine import EventPropEngine
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.trains import latency_trains

@@ -24,7 +24,7 @@ class DenseNetwork:
         a neuron with V >= theta spikes, and V = 0
 
     The inference network of nBP has alpha = beta = 0 and gamma = 1, and forgets everything from step to step;
-    EventProp's with a fixed step is `lava_nbp.eventprop.fixed_point` without its rounding.
+    EventProp's with a fixed step is `lava_nbp.eventprop.clocked.arithmetic` without its rounding.
 
     Attributes
     ----------

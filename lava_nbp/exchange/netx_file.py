@@ -17,12 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from lava_nbp.errors import InputError, WeightError
-from lava_nbp.eventprop.equations import NeuronParameters, response
-from lava_nbp.exchange.dense import DenseNetwork, Float64Array
-from lava_nbp.extras import require
-from lava_nbp.files import write_atomically
-from lava_nbp.limits import (
+from lava_nbp.base.extras import require
+from lava_nbp.base.files import write_atomically
+from lava_nbp.base.widths import (
     ALIGNMENT_BITS,
     PLASTIC_WEIGHT_MAX,
     STATE_BITS,
@@ -31,6 +28,9 @@ from lava_nbp.limits import (
     WEIGHT_BITS,
     WEIGHT_STEP,
 )
+from lava_nbp.errors import InputError, WeightError
+from lava_nbp.eventprop.equations import NeuronParameters, response
+from lava_nbp.exchange.dense import DenseNetwork, Float64Array
 
 _UNITY, _LARGEST_THRESHOLD = VOLTAGE_DECAY_ALL, (1 << THRESHOLD_BITS) - 1
 #: Lava's LIF shifts its input, and wraps currents beyond 24 bits.

@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
+from lava_nbp.base.extras import require
+from lava_nbp.base.files import write_atomically
 from lava_nbp.errors import InputError
 from lava_nbp.exchange.dense import DenseNetwork, Float64Array
-from lava_nbp.extras import require
-from lava_nbp.files import write_atomically
 
 _NEURONS = ("LIF", "CubaLIF", "IF", "Threshold", "LI", "CubaLI")
 _SYNAPSES = ("Linear", "Affine")

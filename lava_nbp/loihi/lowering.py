@@ -26,9 +26,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from lava_nbp.base.integers import bias_mantissa_exponent, mantissa_exponent
+from lava_nbp.base.widths import ALIGNMENT_BITS, CURRENT_DECAY_ALL, VOLTAGE_DECAY_ALL, WEIGHT_BITS
 from lava_nbp.errors import CircuitError
-from lava_nbp.fixed_point import bias_mantissa_exponent, mantissa_exponent
-from lava_nbp.limits import ALIGNMENT_BITS, CURRENT_DECAY_ALL, VOLTAGE_DECAY_ALL, WEIGHT_BITS
 from lava_nbp.nbp.circuit import THRESHOLD, Circuit, DenseProjection
 
 #: Name of the group of gating neurons.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lava_nbp.limits import Chip
+from lava_nbp.base.widths import Chip
 from lava_nbp.loihi.lowering import CHAIN, Lowered
 from lava_nbp.loihi.resources import (
     Bundle,

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
+from lava_nbp.base.widths import BOARDS, NEURONS_PER_CHIP, Board
 from lava_nbp.errors import CircuitError, InputError, unknown_name
-from lava_nbp.limits import BOARDS, NEURONS_PER_CHIP, Board
 from lava_nbp.loihi.estimate import Estimate, estimate
 from lava_nbp.loihi.lowering import Lowered, lower
 from lava_nbp.loihi.placement import cores_of, packed_placement, paper_placement

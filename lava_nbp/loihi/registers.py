@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lava_nbp.base.integers import mantissa_exponent
+from lava_nbp.base.widths import ALIGNMENT_BITS, CURRENT_DECAY_ALL, VOLTAGE_DECAY_ALL
 from lava_nbp.errors import InputError
-from lava_nbp.fixed_point import mantissa_exponent
-from lava_nbp.limits import ALIGNMENT_BITS, CURRENT_DECAY_ALL, VOLTAGE_DECAY_ALL
 from lava_nbp.nbp.circuit import CHAIN as CHAIN_WEIGHT
 from lava_nbp.nbp.circuit import THRESHOLD
 from lava_nbp.nbp.gated_group import GatedGroup, Neurons

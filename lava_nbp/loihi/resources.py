@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.limits import (
+from lava_nbp.base.widths import (
     AXON_ENTRY_BITS,
     BLOCK_HEADER_BITS,
     DELAY_BITS,

@@ -31,16 +31,16 @@ from typing import Literal
 
 import numpy as np
 
-from lava_nbp.checks import check_integer
-from lava_nbp.errors import CircuitError, WeightError
-from lava_nbp.fixed_point import Int16Array, mantissa_exponent
-from lava_nbp.limits import (
+from lava_nbp.base.checks import check_integer
+from lava_nbp.base.integers import Int16Array, mantissa_exponent
+from lava_nbp.base.widths import (
     DELAY_MAX,
     NEURONS_PER_CHIP,
     PLASTIC_WEIGHT_MAX,
     REFRACTORY_MAX,
     SYNAPSES_PER_CHIP,
 )
+from lava_nbp.errors import CircuitError, WeightError
 
 #: Firing threshold of every neuron, in weight units.
 THRESHOLD = 1024

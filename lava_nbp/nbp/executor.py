@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.checks import check_labels
+from lava_nbp.base.checks import check_labels
+from lava_nbp.base.integers import Int16Array, check_plastic_weights
 from lava_nbp.errors import InputError, WeightError
-from lava_nbp.fixed_point import Int16Array, check_plastic_weights
 from lava_nbp.nbp.circuit import Circuit, training_circuit
 from lava_nbp.nbp.faults import Faults
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.base.integers import Int16Array
+from lava_nbp.base.widths import WEIGHT_BITS, WEIGHT_STEP
 from lava_nbp.errors import InputError
-from lava_nbp.fixed_point import Int16Array
-from lava_nbp.limits import WEIGHT_BITS, WEIGHT_STEP
 
 BoolArray = NDArray[np.bool_]
 

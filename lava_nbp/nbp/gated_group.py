@@ -29,10 +29,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.checks import check_integer, is_integer
+from lava_nbp.base.checks import check_integer, is_integer
+from lava_nbp.base.integers import bias_mantissa_exponent, mantissa_exponent, saturate_state, wrap_state
+from lava_nbp.base.widths import ALIGNMENT_BITS, DELAY_MAX, REFRACTORY_MAX, THRESHOLD_BITS
 from lava_nbp.errors import InputError, WeightError, unknown_name
-from lava_nbp.fixed_point import bias_mantissa_exponent, mantissa_exponent, saturate_state, wrap_state
-from lava_nbp.limits import ALIGNMENT_BITS, DELAY_MAX, REFRACTORY_MAX, THRESHOLD_BITS
 from lava_nbp.nbp.circuit import GATE, GATED_BIAS, RELAY, THRESHOLD
 from lava_nbp.nbp.executor import BREACHES, EVENTS, SPIKES, Allocate
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from lava_nbp.limits import PLASTIC_WEIGHT_MAX
+from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
 
 #: Rows that fit an int16 sum: 129 * 254 < 2**15.
 _ROWS_PER_BLOCK = (2**15 - 1) // PLASTIC_WEIGHT_MAX

@@ -27,7 +27,7 @@ from lava_nbp.nbp.circuit import (
     DenseProjection,
 )
 from lava_nbp.nbp.gated_group import Gate, Neurons, Synapses
-from lava_nbp.nbp.three_factor import Mirror
+from lava_nbp.nbp.hebbian import Mirror
 
 Kind = Literal["lif", "memory", "surrogate", "error"]
 

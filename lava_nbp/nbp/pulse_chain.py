@@ -15,9 +15,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.checks import check_integer
+from lava_nbp.base.checks import check_integer
+from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.errors import InputError
-from lava_nbp.limits import NEURONS_PER_CHIP
 from lava_nbp.nbp.executor import EVENTS, SPIKES, Allocate
 
 #: Faults that are kept with step and phase; all are counted.

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.fixed_point import INPUT_HALF_RANGE, Int16Array, saturate
-from lava_nbp.limits import PLASTIC_WEIGHT_MAX
+from lava_nbp.base.integers import INPUT_HALF_RANGE, Int16Array, saturate
+from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
 from lava_nbp.nbp.circuit import FIRE, FIRE_HIGH, FIRE_LOW, Circuit
 from lava_nbp.nbp.executor import ClosedLimits, Executor, Int32Array, Outcome, UInt8Array
 from lava_nbp.nbp.rule import STEP

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from lava_nbp.base.integers import Int16Array, round_to_even_toward_zero
+from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX, WEIGHT_STEP
 from lava_nbp.errors import WeightError
-from lava_nbp.fixed_point import Int16Array, round_to_even_toward_zero
-from lava_nbp.limits import PLASTIC_WEIGHT_MAX, WEIGHT_STEP
 from lava_nbp.nbp.circuit import THRESHOLD
 
 #: Change of a weight per update.

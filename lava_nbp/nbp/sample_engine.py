@@ -15,9 +15,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from lava_nbp.base.integers import INPUT_HALF_RANGE, Int16Array
+from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
 from lava_nbp.errors import InputError
-from lava_nbp.fixed_point import INPUT_HALF_RANGE, Int16Array
-from lava_nbp.limits import PLASTIC_WEIGHT_MAX
 from lava_nbp.nbp.circuit import FIRE, FIRE_HIGH, FIRE_LOW
 from lava_nbp.nbp.executor import (
     BREACHES,

@@ -21,8 +21,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from lava_nbp.base.integers import INPUT_HALF_RANGE, Int16Array, check_plastic_weights
 from lava_nbp.errors import WeightError
-from lava_nbp.fixed_point import INPUT_HALF_RANGE, Int16Array, check_plastic_weights
 from lava_nbp.nbp.circuit import THRESHOLD, Circuit, DenseProjection, inference_circuit, layer_of
 from lava_nbp.nbp.executor import (
     BREACHES,

@@ -9,9 +9,9 @@ from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_nbp.gated_process import GatedModel, GatedProcess
 from lava_nbp.nbp.circuit import ANTI_RELAY, GATE, GATED_BIAS, RELAY
 from lava_nbp.nbp.gated_group import Gate, Neurons, Synapses
+from lava_nbp.on_lava.gated_process import GatedModel, GatedProcess
 
 #: How the copies of an output layer (s, lo, hi) and its target t make the error.
 ERROR_SYNAPSES = (
@@ -77,7 +77,7 @@ class ErrorNeurons(GatedProcess):
     >>> import numpy as np
     >>> from lava.proc.io.sink import RingBuffer as Sink
     >>> from lava.proc.io.source import RingBuffer as Source
-    >>> from lava_nbp.lava_runtime import LavaRuntime
+    >>> from lava_nbp.on_lava.runtime import LavaRuntime
     >>> error, sinks = ErrorNeurons((4,)), [Sink(shape=(4,), buffer=2) for _ in range(2)]
     >>> fires = {"s": [0, 1, 1, 0], "lo": [1, 1, 1, 0], "hi": [0, 0, 1, 0], "t": [1, 0, 0, 1]}
     >>> for copy, spikes in fires.items():

@@ -10,11 +10,11 @@ from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_nbp.eventprop.clocked_parts import InputPart
-from lava_nbp.eventprop.fixed_point import FixedPoint
-from lava_nbp.library_process import LibraryProcess, NamedPorts
-from lava_nbp.ports import InPort, OutPort
-from lava_nbp.shared_array import shared_zeros
+from lava_nbp.base.arrays import shared_zeros
+from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+from lava_nbp.eventprop.clocked.parts import InputPart
+from lava_nbp.on_lava.ports import InPort, OutPort
+from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
 
 
 class EventPropInput(LibraryProcess):
@@ -55,8 +55,8 @@ class EventPropInput(LibraryProcess):
     >>> import numpy as np
     >>> from lava.proc.io.source import RingBuffer as Source
     >>> from lava_nbp.eventprop.equations import NeuronParameters
-    >>> from lava_nbp.eventprop.fixed_point import FixedPoint
-    >>> from lava_nbp.lava_runtime import LavaRuntime
+    >>> from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+    >>> from lava_nbp.on_lava.runtime import LavaRuntime
     >>> c = FixedPoint(NeuronParameters(), dt=1, end=2)
     >>> neuron, chain = EventPropInput(1, c), SynfireChain(c.period, autostart=True)
     >>> source, raster = Source(data=np.array([[0, 1, 0]])), SpikeRaster({"x": (1,)}, steps=7)

@@ -7,11 +7,11 @@ from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_nbp.eventprop.clocked_parts import LIFPart
-from lava_nbp.eventprop.fixed_point import FixedPoint
-from lava_nbp.eventprop_process import NeuronModel, NeuronProcess
-from lava_nbp.ports import InPort, OutPort
-from lava_nbp.shared_array import shared_zeros
+from lava_nbp.base.arrays import shared_zeros
+from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+from lava_nbp.eventprop.clocked.parts import LIFPart
+from lava_nbp.on_lava.eventprop_process import NeuronModel, NeuronProcess
+from lava_nbp.on_lava.ports import InPort, OutPort
 
 
 class EventPropLIF(NeuronProcess):
@@ -27,7 +27,7 @@ class EventPropLIF(NeuronProcess):
         at a spike:   lV = lV + ((lV + adjoint_in) << theta_bits) // max(rise, floor)
         lI, lV = (b lI + g tau_m / tau_s lV) >> bits, (a lV) >> bits
 
-    Source: Wunderlich & Pehle 2021, Table 1; widths: `lava_nbp.eventprop.fixed_point`.
+    Source: Wunderlich & Pehle 2021, Table 1; widths: `lava_nbp.eventprop.clocked.arithmetic`.
 
     Parameters
     ----------
@@ -75,8 +75,8 @@ class EventPropLIF(NeuronProcess):
     >>> import numpy as np
     >>> from lava.proc.io.source import RingBuffer as Source
     >>> from lava_nbp.eventprop.equations import NeuronParameters
-    >>> from lava_nbp.eventprop.fixed_point import FixedPoint
-    >>> from lava_nbp.lava_runtime import LavaRuntime
+    >>> from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+    >>> from lava_nbp.on_lava.runtime import LavaRuntime
     >>> c = FixedPoint(NeuronParameters(), dt=1, end=3)
     >>> neuron, chain = EventPropLIF(1, c), SynfireChain(c.period, autostart=True)
     >>> source = Source(data=np.array([[0, 0, 2**19]]))

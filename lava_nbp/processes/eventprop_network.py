@@ -12,27 +12,27 @@ from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.errors import InputError
+from lava_nbp.eventprop.clocked.setup import AnswerLog, Control, Setup
 from lava_nbp.eventprop.losses import TTFSLoss as TTFSLossFunction
-from lava_nbp.eventprop.setup import AnswerLog, Control, Setup
-from lava_nbp.library_process import LibraryProcess, NamedPorts
-from lava_nbp.nbp.clock import Granularity, check_granularity
-from lava_nbp.ports import InPort, OutPort
+from lava_nbp.on_lava.clock import Granularity, check_granularity
+from lava_nbp.on_lava.ports import InPort, OutPort
+from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
 from lava_nbp.processes.eventprop_input import EventPropInput
 from lava_nbp.processes.eventprop_lif import EventPropLIF
 from lava_nbp.processes.eventprop_readout import EventPropReadout
 from lava_nbp.processes.mirrored_dense import MirroredDense
 from lava_nbp.processes.synfire_chain import SynfireChain
 from lava_nbp.processes.ttfs_loss import TTFSLoss
-from lava_nbp.shared_array import shared_zeros
 
 
 class EventPropNetwork(LibraryProcess):
     """A feed-forward network of LIF neurons that learns by EventProp, in integers.
 
     Every sample takes T steps forward and T steps backward in reversed time, driven by a synfire chain of
-    2 T + 2 gating neurons; see `lava_nbp.eventprop.clocked_parts` for the phases, and
-    `lava_nbp.eventprop.fixed_point` for equations and widths (Wunderlich & Pehle 2021).
+    2 T + 2 gating neurons; see `lava_nbp.eventprop.clocked.parts` for the phases, and
+    `lava_nbp.eventprop.clocked.arithmetic` for equations and widths (Wunderlich & Pehle 2021).
 
     Two models, chosen by the run configuration (`lava_nbp.run_config`), all bits the same: one Lava
     process, a sample per Lava step (target "lava", granularity "sample"), or a network of `SynfireChain`,
@@ -79,10 +79,10 @@ class EventPropNetwork(LibraryProcess):
     Examples
     --------
     >>> from lava_nbp.eventprop.equations import NeuronParameters
-    >>> from lava_nbp.eventprop.fixed_point import FixedPoint
+    >>> from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
     >>> from lava_nbp.eventprop.losses import TTFSLoss
-    >>> from lava_nbp.eventprop.setup import Setup
-    >>> from lava_nbp.lava_runtime import LavaRuntime
+    >>> from lava_nbp.eventprop.clocked.setup import Setup
+    >>> from lava_nbp.on_lava.runtime import LavaRuntime
     >>> setup = Setup(FixedPoint(NeuronParameters(), dt=0.5, end=30), TTFSLoss())
     >>> network = EventPropNetwork([[[9.0, 9.0]], [[8.0, 2.0], [2.0, 9.0]]], setup, capacity=2)
     >>> source = LatencySource(1, 2, setup.c, capacity=2)
@@ -110,7 +110,7 @@ class EventPropNetwork(LibraryProcess):
     ) -> None:
         check_granularity(granularity)
         # Imported here because Lava executes this file at every compilation.
-        from lava_nbp.eventprop.clocked import ClockedEngine
+        from lava_nbp.eventprop.clocked.engine import ClockedEngine
 
         self.engine = ClockedEngine(weights, setup, largest=largest, allocate=shared_zeros)
         self.setup, self.granularity = setup, granularity

@@ -9,12 +9,12 @@ from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_nbp.eventprop.clocked_parts import ReadoutPart
-from lava_nbp.eventprop.fixed_point import FixedPoint
-from lava_nbp.eventprop.setup import AnswerLog
-from lava_nbp.eventprop_process import NeuronModel, NeuronProcess
-from lava_nbp.ports import InPort, OutPort
-from lava_nbp.shared_array import shared_zeros
+from lava_nbp.base.arrays import shared_zeros
+from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+from lava_nbp.eventprop.clocked.parts import ReadoutPart
+from lava_nbp.eventprop.clocked.setup import AnswerLog
+from lava_nbp.on_lava.eventprop_process import NeuronModel, NeuronProcess
+from lava_nbp.on_lava.ports import InPort, OutPort
 
 
 class EventPropReadout(NeuronProcess):
@@ -68,10 +68,10 @@ class EventPropReadout(NeuronProcess):
     >>> import numpy as np
     >>> from lava.proc.io.source import RingBuffer as Source
     >>> from lava_nbp.eventprop.equations import NeuronParameters
-    >>> from lava_nbp.eventprop.fixed_point import FixedPoint
-    >>> from lava_nbp.eventprop.setup import AnswerLog
-    >>> from lava_nbp.lava_runtime import LavaRuntime
-    >>> from lava_nbp.shared_array import shared_zeros
+    >>> from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+    >>> from lava_nbp.eventprop.clocked.setup import AnswerLog
+    >>> from lava_nbp.on_lava.runtime import LavaRuntime
+    >>> from lava_nbp.base.arrays import shared_zeros
     >>> c, log = FixedPoint(NeuronParameters(), dt=1, end=3), AnswerLog(2, 1, shared_zeros)
     >>> outputs, chain = EventPropReadout(2, c, log=log), SynfireChain(c.period, autostart=True)
     >>> source = Source(data=np.array([[0, 0, 2**14], [0, 0, -(2**14)]]))

@@ -9,9 +9,9 @@ from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_nbp.gated_process import GatedFloatModel, GatedModel, GatedProcess
 from lava_nbp.nbp.circuit import GATED_BIAS, THRESHOLD
 from lava_nbp.nbp.gated_group import Gate, Neurons, Readout, Synapses
+from lava_nbp.on_lava.gated_process import GatedFloatModel, GatedModel, GatedProcess
 
 
 class GatedLIF(GatedProcess):
@@ -76,7 +76,7 @@ class GatedLIF(GatedProcess):
     >>> import numpy as np
     >>> from lava.proc.io.sink import RingBuffer as Sink
     >>> from lava.proc.io.source import RingBuffer as Source
-    >>> from lava_nbp.lava_runtime import LavaRuntime
+    >>> from lava_nbp.on_lava.runtime import LavaRuntime
     >>> spikes, gate = Source(data=np.ones((2, 4), int)), Source(data=np.array([[0, 1, 0, 1]]))
     >>> population, sink = GatedLIF((2,)), Sink(shape=(2,), buffer=4)
     >>> spikes.s_out.connect(population.s_in)

@@ -12,12 +12,12 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_nbp.checks import is_integer
+from lava_nbp.base.arrays import shared_zeros
+from lava_nbp.base.checks import is_integer
 from lava_nbp.errors import InputError
-from lava_nbp.library_process import LibraryProcess, NamedPorts
-from lava_nbp.nbp.three_factor import PAPER_RULE, HebbianSynapses, Mirror, ThreeFactorRule
-from lava_nbp.ports import InPort, OutPort, SharedVar
-from lava_nbp.shared_array import shared_zeros
+from lava_nbp.nbp.hebbian import PAPER_RULE, HebbianSynapses, Mirror, ThreeFactorRule
+from lava_nbp.on_lava.ports import InPort, OutPort, SharedVar
+from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
 
 
 class HebbianDense(LibraryProcess):
@@ -84,7 +84,7 @@ class HebbianDense(LibraryProcess):
     --------
     >>> import numpy as np
     >>> from lava.proc.io.source import RingBuffer as Source
-    >>> from lava_nbp.lava_runtime import LavaRuntime
+    >>> from lava_nbp.on_lava.runtime import LavaRuntime
     >>> synapses = HebbianDense(np.zeros((2, 1), int))
     >>> pre, post = Source(data=np.array([[1, 1, 1], [0, 0, 1]])), Source(data=np.array([[1, 1, 0]]))
     >>> reward = Source(data=np.array([[1, 1, 0]]))

@@ -11,13 +11,13 @@ from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_nbp.checks import check_integer, check_labels
+from lava_nbp.base.arrays import shared_zeros
+from lava_nbp.base.checks import check_integer, check_labels
 from lava_nbp.errors import InputError
-from lava_nbp.eventprop.fixed_point import FixedPoint
-from lava_nbp.library_process import LibraryProcess, NamedPorts
-from lava_nbp.nbp.clock import Granularity, check_granularity
-from lava_nbp.ports import OutPort
-from lava_nbp.shared_array import shared_zeros
+from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+from lava_nbp.on_lava.clock import Granularity, check_granularity
+from lava_nbp.on_lava.ports import OutPort
+from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
 
 
 class LatencySource(LibraryProcess):
@@ -56,8 +56,8 @@ class LatencySource(LibraryProcess):
     --------
     >>> from lava.proc.io.sink import RingBuffer as Sink
     >>> from lava_nbp.eventprop.equations import NeuronParameters
-    >>> from lava_nbp.eventprop.fixed_point import FixedPoint
-    >>> from lava_nbp.lava_runtime import LavaRuntime
+    >>> from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+    >>> from lava_nbp.on_lava.runtime import LavaRuntime
     >>> source = LatencySource(2, 2, FixedPoint(NeuronParameters(), dt=1, end=3), capacity=4)
     >>> sink = Sink(shape=(2,), buffer=2)
     >>> source.s_out.connect(sink.a_in)

@@ -11,15 +11,15 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.errors import WeightError
-from lava_nbp.eventprop.clocked_parts import MirroredPart
-from lava_nbp.eventprop.fixed_point import FixedPoint
-from lava_nbp.eventprop.integer_optimizers import IntegerOptimizer
+from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+from lava_nbp.eventprop.clocked.optimizers import IntegerOptimizer
+from lava_nbp.eventprop.clocked.parts import MirroredPart
+from lava_nbp.eventprop.clocked.setup import Control
 from lava_nbp.eventprop.policies import OptimizerName
-from lava_nbp.eventprop.setup import Control
-from lava_nbp.library_process import LibraryProcess, NamedPorts
-from lava_nbp.ports import InPort, OutPort, SharedVar, integers_into
-from lava_nbp.shared_array import shared_zeros
+from lava_nbp.on_lava.ports import InPort, OutPort, SharedVar, integers_into
+from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
 
 
 class MirroredDense(LibraryProcess):
@@ -35,7 +35,7 @@ class MirroredDense(LibraryProcess):
         adjoint_back_out_i[t + 1] = (sum over j of w_ij (lV_j - lI_j)) >> theta_bits     the adjoint spike of i
 
     In the last phase of every `batch`-th sample the full-precision weights follow the gradient
-    (`lava_nbp.eventprop.integer_optimizers`), and are rounded to 8 bits anew. It sends
+    (`lava_nbp.eventprop.clocked.optimizers`), and are rounded to 8 bits anew. It sends
     before it receives, so that layers may form rings. Source: Wunderlich & Pehle 2021, Table 1.
 
     Parameters
@@ -91,9 +91,9 @@ class MirroredDense(LibraryProcess):
     >>> import numpy as np
     >>> from lava.proc.io.source import RingBuffer as Source
     >>> from lava_nbp.eventprop.equations import NeuronParameters
-    >>> from lava_nbp.eventprop.fixed_point import FixedPoint
-    >>> from lava_nbp.eventprop.setup import Control
-    >>> from lava_nbp.lava_runtime import LavaRuntime
+    >>> from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+    >>> from lava_nbp.eventprop.clocked.setup import Control
+    >>> from lava_nbp.on_lava.runtime import LavaRuntime
     >>> c = FixedPoint(NeuronParameters(), dt=1, end=2)
     >>> synapses = MirroredDense([[1.0, -0.5]], c, control=Control(batch=0))
     >>> chain, pre = SynfireChain(c.period, autostart=True), Source(data=np.array([[0, 0, 0, 0, 0, 1]]))

@@ -14,14 +14,13 @@ from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.errors import InputError
-from lava_nbp.gated_process import GatedProcess
-from lava_nbp.lava_stock import StockNetwork
-from lava_nbp.library_process import LibraryProcess
 from lava_nbp.loihi.lowering import CHIP_RULE, SIMULATED_RULE, NeuronGroup, lower
+from lava_nbp.loihi.stock import StockNetwork
 from lava_nbp.nbp.circuit import Circuit
-from lava_nbp.nbp.clock import Granularity, check_granularity
 from lava_nbp.nbp.executor import BREACHES
+from lava_nbp.nbp.hebbian import PAPER_RULE
 from lava_nbp.nbp.partition import (
     Part,
     check_chain_delays,
@@ -31,8 +30,10 @@ from lava_nbp.nbp.partition import (
     plastic_parts,
     synapses_of,
 )
-from lava_nbp.nbp.three_factor import PAPER_RULE
-from lava_nbp.ports import InPort, OutPort, SharedVar
+from lava_nbp.on_lava.clock import Granularity, check_granularity
+from lava_nbp.on_lava.gated_process import GatedProcess
+from lava_nbp.on_lava.ports import InPort, OutPort, SharedVar
+from lava_nbp.on_lava.process import LibraryProcess
 from lava_nbp.processes.error_neurons import ErrorNeurons
 from lava_nbp.processes.gated_lif import GatedLIF
 from lava_nbp.processes.hebbian_dense import HebbianDense
@@ -41,7 +42,6 @@ from lava_nbp.processes.relay_memory import RelayMemory
 from lava_nbp.processes.spike_raster import SpikeRaster
 from lava_nbp.processes.surrogate_relu import SurrogateReLU
 from lava_nbp.processes.synfire_chain import SynfireChain
-from lava_nbp.shared_array import shared_zeros
 
 
 class NBPNetwork(LibraryProcess):
@@ -113,7 +113,7 @@ class NBPNetwork(LibraryProcess):
     --------
     >>> import numpy as np
     >>> from lava_nbp import run_config, training_circuit
-    >>> from lava_nbp.lava_runtime import LavaRuntime
+    >>> from lava_nbp.on_lava.runtime import LavaRuntime
     >>> from lava_nbp.processes import SampleSource
     >>> circuit, weights = training_circuit(4, 3, 2), {"W1": np.full((4, 3), 254), "W2": np.full((3, 2), 100)}
     >>> network = NBPNetwork(circuit=circuit, weights=weights, granularity="step")

@@ -22,7 +22,7 @@ if find_spec("lava.magma.core.model.nc") is not None:
     from lava.magma.core.resources import NeuroCore
     from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-    from lava_nbp.limits import STATE_BITS, TRACE_BITS
+    from lava_nbp.base.widths import STATE_BITS, TRACE_BITS
     from lava_nbp.loihi.host import microcode
     from lava_nbp.loihi.registers import (
         NeuronRegisters,

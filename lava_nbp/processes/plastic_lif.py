@@ -12,10 +12,10 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_nbp.checks import check_integer
-from lava_nbp.fixed_point import saturate_state, wrap_state
-from lava_nbp.library_process import LibraryProcess
-from lava_nbp.limits import (
+from lava_nbp.base.arrays import shared_zeros
+from lava_nbp.base.checks import check_integer
+from lava_nbp.base.integers import saturate_state, wrap_state
+from lava_nbp.base.widths import (
     ALIGNMENT_BITS,
     BIAS_EXPONENT_MAX,
     BIAS_MANTISSA_BITS,
@@ -24,8 +24,8 @@ from lava_nbp.limits import (
     THRESHOLD_BITS,
     TRACE_BITS,
 )
-from lava_nbp.ports import InPort, OutPort, SharedVar
-from lava_nbp.shared_array import shared_zeros
+from lava_nbp.on_lava.ports import InPort, OutPort, SharedVar
+from lava_nbp.on_lava.process import LibraryProcess
 
 
 class PlasticLIF(LibraryProcess):
@@ -78,7 +78,7 @@ class PlasticLIF(LibraryProcess):
     >>> import numpy as np
     >>> from lava.proc.io.sink import RingBuffer as Sink
     >>> from lava.proc.io.source import RingBuffer as Source
-    >>> from lava_nbp.lava_runtime import LavaRuntime
+    >>> from lava_nbp.on_lava.runtime import LavaRuntime
     >>> a, third = Source(data=np.array([[900, 1100, 1100, 1100]])), Source(data=np.array([[0, 0, 1, 1]]))
     >>> neuron, sink, y3 = PlasticLIF((1,), vth=1024, refractory=2), *(Sink(shape=(1,), buffer=4) for _ in "ab")
     >>> a.s_out.connect(neuron.a_in)

@@ -10,9 +10,9 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.errors import InputError
-from lava_nbp.gated_process import GatedModel, GatedProcess
 from lava_nbp.nbp.circuit import GATED_BIAS, RELAY, THRESHOLD
 from lava_nbp.nbp.gated_group import Gate, Neurons, Synapses
+from lava_nbp.on_lava.gated_process import GatedModel, GatedProcess
 
 
 class RelayMemory(GatedProcess):
@@ -64,7 +64,7 @@ class RelayMemory(GatedProcess):
     >>> import numpy as np
     >>> from lava.proc.io.sink import RingBuffer as Sink
     >>> from lava.proc.io.source import RingBuffer as Source
-    >>> from lava_nbp.lava_runtime import LavaRuntime
+    >>> from lava_nbp.on_lava.runtime import LavaRuntime
     >>> vector = Source(data=np.array([[1, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]]))
     >>> gate, memory = Source(data=np.array([[0, 0, 0, 1, 0, 0]])), RelayMemory((2,), delays=3)
     >>> sink = Sink(shape=(2,), buffer=6)

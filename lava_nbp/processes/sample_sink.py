@@ -12,12 +12,12 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_nbp.checks import check_integer
-from lava_nbp.library_process import LibraryProcess
+from lava_nbp.base.arrays import shared_zeros
+from lava_nbp.base.checks import check_integer
 from lava_nbp.nbp.circuit import Circuit
-from lava_nbp.nbp.clock import Granularity, SampleClock
-from lava_nbp.ports import InPort
-from lava_nbp.shared_array import shared_zeros
+from lava_nbp.on_lava.clock import Granularity, SampleClock
+from lava_nbp.on_lava.ports import InPort
+from lava_nbp.on_lava.process import LibraryProcess
 
 
 class SampleSink(LibraryProcess):
@@ -62,7 +62,7 @@ class SampleSink(LibraryProcess):
     --------
     >>> import numpy as np
     >>> from lava_nbp import inference_circuit
-    >>> from lava_nbp.lava_runtime import LavaRuntime
+    >>> from lava_nbp.on_lava.runtime import LavaRuntime
     >>> from lava_nbp.processes import NBPNetwork, SampleSource
     >>> circuit, weights = inference_circuit(3, 1, 2), {"W1": np.full((3, 1), 254), "W2": np.array([[254, -2]])}
     >>> source, sink = (process(circuit=circuit, capacity=2) for process in (SampleSource, SampleSink))

@@ -12,14 +12,14 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_nbp.checks import check_integer
+from lava_nbp.base.arrays import shared_zeros
+from lava_nbp.base.checks import check_integer
 from lava_nbp.errors import InputError
-from lava_nbp.library_process import LibraryProcess
 from lava_nbp.nbp.circuit import Circuit
-from lava_nbp.nbp.clock import Granularity, SampleClock
 from lava_nbp.nbp.executor import check_samples
-from lava_nbp.ports import OutPort
-from lava_nbp.shared_array import shared_zeros
+from lava_nbp.on_lava.clock import Granularity, SampleClock
+from lava_nbp.on_lava.ports import OutPort
+from lava_nbp.on_lava.process import LibraryProcess
 
 
 class SampleSource(LibraryProcess):
@@ -52,7 +52,7 @@ class SampleSource(LibraryProcess):
     Examples
     --------
     >>> from lava_nbp import inference_circuit
-    >>> from lava_nbp.lava_runtime import LavaRuntime
+    >>> from lava_nbp.on_lava.runtime import LavaRuntime
     >>> from lava_nbp.processes import SpikeRaster
     >>> source = SampleSource(circuit=inference_circuit(3, 2, 2), granularity="step", capacity=4)
     >>> raster = SpikeRaster({"x": (3,)}, steps=9)

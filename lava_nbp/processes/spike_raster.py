@@ -13,12 +13,12 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_nbp.checks import check_integer
+from lava_nbp.base.arrays import shared_zeros
+from lava_nbp.base.checks import check_integer
 from lava_nbp.errors import InputError
-from lava_nbp.library_process import LibraryProcess, NamedPorts
 from lava_nbp.nbp.gated_group import check_shape
-from lava_nbp.ports import InPort, OutPort
-from lava_nbp.shared_array import shared_zeros
+from lava_nbp.on_lava.ports import InPort, OutPort
+from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
 
 
 class SpikeRaster(LibraryProcess):
@@ -52,7 +52,7 @@ class SpikeRaster(LibraryProcess):
 
     Examples
     --------
-    >>> from lava_nbp.lava_runtime import LavaRuntime
+    >>> from lava_nbp.on_lava.runtime import LavaRuntime
     >>> from lava_nbp.processes import SynfireChain
     >>> chain, raster = SynfireChain(2, autostart=True), SpikeRaster({"chain": (2,)}, steps=3)
     >>> chain.s_out.connect(raster.chain_in)

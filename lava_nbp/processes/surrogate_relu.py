@@ -10,9 +10,9 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.errors import InputError, unknown_name
-from lava_nbp.gated_process import GatedFloatModel, GatedModel, GatedProcess
 from lava_nbp.nbp.circuit import ANTI_RELAY, GATE, GATE_HIGH, GATE_LOW, RELAY
 from lava_nbp.nbp.gated_group import Gate, Neurons, Readout, Synapses
+from lava_nbp.on_lava.gated_process import GatedFloatModel, GatedModel, GatedProcess
 
 #: Gates by default: entry 0 evaluates the pre-activation, entry 1 (if there is one) reads the box.
 _EVALUATE: dict[str, tuple[Gate, ...]] = {
@@ -86,7 +86,7 @@ class SurrogateReLU(GatedProcess):
     >>> import numpy as np
     >>> from lava.proc.dense.process import Dense
     >>> from lava.proc.io.source import RingBuffer as Source
-    >>> from lava_nbp.lava_runtime import LavaRuntime
+    >>> from lava_nbp.on_lava.runtime import LavaRuntime
     >>> from lava_nbp.processes import SpikeRaster
     >>> chain, spike = Source(data=np.array([[1, 0, 0], [0, 1, 0]])), Source(data=np.array([[1, 0, 0]]))
     >>> a, layer = Dense(weights=np.array([[200], [-200]])), SurrogateReLU((2,), n_gates=2, box_delay=0)

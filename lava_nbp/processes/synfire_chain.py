@@ -12,11 +12,11 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.errors import InputError, RuntimeFailure
-from lava_nbp.library_process import LibraryProcess, NamedPorts
 from lava_nbp.nbp.pulse_chain import ChainFault, PulseChain
-from lava_nbp.ports import InPort, OutPort, SharedVar, integers_into
-from lava_nbp.shared_array import shared_zeros
+from lava_nbp.on_lava.ports import InPort, OutPort, SharedVar, integers_into
+from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
 
 
 class SynfireChain(LibraryProcess):
@@ -70,7 +70,7 @@ class SynfireChain(LibraryProcess):
     Examples
     --------
     >>> from lava.proc.io.sink import RingBuffer as Sink
-    >>> from lava_nbp.lava_runtime import LavaRuntime
+    >>> from lava_nbp.on_lava.runtime import LavaRuntime
     >>> chain, sink = SynfireChain(3, autostart=True), Sink(shape=(3,), buffer=5)
     >>> chain.s_out.connect(sink.a_in)
     >>> with LavaRuntime(chain) as runtime:

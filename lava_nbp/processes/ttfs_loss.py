@@ -10,14 +10,14 @@ from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.eventprop import losses
-from lava_nbp.eventprop.clocked_parts import TTFSPart
-from lava_nbp.eventprop.fixed_point import FixedPoint
+from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+from lava_nbp.eventprop.clocked.parts import TTFSPart
+from lava_nbp.eventprop.clocked.setup import AnswerLog
 from lava_nbp.eventprop.policies import SilentPolicy
-from lava_nbp.eventprop.setup import AnswerLog
-from lava_nbp.library_process import LibraryProcess, NamedPorts
-from lava_nbp.ports import InPort, OutPort
-from lava_nbp.shared_array import shared_zeros
+from lava_nbp.on_lava.ports import InPort, OutPort
+from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
 
 
 class TTFSLoss(LibraryProcess):
@@ -69,10 +69,10 @@ class TTFSLoss(LibraryProcess):
     >>> import numpy as np
     >>> from lava.proc.io.source import RingBuffer as Source
     >>> from lava_nbp.eventprop.equations import NeuronParameters
-    >>> from lava_nbp.eventprop.fixed_point import FixedPoint
-    >>> from lava_nbp.eventprop.setup import AnswerLog
-    >>> from lava_nbp.lava_runtime import LavaRuntime
-    >>> from lava_nbp.shared_array import shared_zeros
+    >>> from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+    >>> from lava_nbp.eventprop.clocked.setup import AnswerLog
+    >>> from lava_nbp.on_lava.runtime import LavaRuntime
+    >>> from lava_nbp.base.arrays import shared_zeros
     >>> c, log = FixedPoint(NeuronParameters(), dt=1, end=3), AnswerLog(2, 1, shared_zeros)
     >>> loss, chain = TTFSLoss(2, c, log=log), SynfireChain(c.period, autostart=True)
     >>> outputs = Source(data=np.array([[0, 0, 0, 1, 1], [0, 0, 0, 0, 0]]))

@@ -1,6 +1,1 @@
-"""Experiments: configuration, training loop, checkpoints, metrics."""
-
-from lava_nbp.training.config import EventPropExperiment, Experiment, NBPExperiment, load_config
-from lava_nbp.training.loop import evaluate_run, train
-
-__all__ = ["EventPropExperiment", "Experiment", "NBPExperiment", "evaluate_run", "load_config", "train"]
+"""Experiments: configuration, learners, checkpoints, metrics."""

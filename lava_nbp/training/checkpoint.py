@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.base.files import read_npz, write_npz
 from lava_nbp.errors import CheckpointError, WeightError
-from lava_nbp.files import read_npz, write_npz
 from lava_nbp.nbp.circuit import training_circuit
 from lava_nbp.nbp.executor import check_network_weights
 

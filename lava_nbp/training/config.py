@@ -11,12 +11,12 @@ from typing import Annotated, Any, ClassVar, Literal
 import tomli
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from lava_nbp.base.targets import CHIP_ORDER_TARGETS, FAULT_TARGETS, EventPropTarget, Target
+from lava_nbp.base.widths import BOARDS, NEURONS_PER_CHIP, PLASTIC_WEIGHT_MAX, WEIGHT_STEP
 from lava_nbp.errors import ConfigError, unknown_name
-from lava_nbp.eventprop.fixed_point import ADJOINT_BITS, COEFFICIENT_BITS, THETA_BITS
+from lava_nbp.eventprop.clocked.arithmetic import ADJOINT_BITS, COEFFICIENT_BITS, THETA_BITS
 from lava_nbp.eventprop.policies import SilentName
-from lava_nbp.limits import BOARDS, NEURONS_PER_CHIP, PLASTIC_WEIGHT_MAX, WEIGHT_STEP
 from lava_nbp.nbp.rule import INITIAL_WEIGHT_MAX
-from lava_nbp.target_names import CHIP_ORDER_TARGETS, FAULT_TARGETS, EventPropTarget, Target
 
 
 def _whole_number_as_float(value: Any) -> Any:
@@ -65,7 +65,7 @@ class NetworkConfig(_Section):
     guarded: bool = False
     #: Spikes are delivered before that step's learning, as the chip does it; see `lava_nbp.nbp.circuit.Circuit`.
     chip_order: bool = False
-    #: File to start from, instead of drawing weights: .npz with W1 and W2, NIR or netx; see `lava_nbp.exchange.start`.
+    #: File to start from, instead of drawing weights: .npz with W1 and W2, NIR or netx; see `lava_nbp.training.start`.
     weights: str | None = None
 
 
@@ -187,7 +187,7 @@ class LayersConfig(_Section):
     #: Recurrent weights within a layer, of the mean 0; 0: the layer has none. Target "continuous" only.
     recurrent_deviation: list[Annotated[Real, Field(ge=0)]] | None = None
     #: File to start from, instead of drawing W1 .. Wn: .npz (in thresholds), NIR or netx; see
-    #: `lava_nbp.exchange.start`.
+    #: `lava_nbp.training.start`.
     weights: str | None = None
 
     @model_validator(mode="after")
@@ -238,7 +238,7 @@ class LearningConfig(_Section):
 
 
 class ClockedConfig(_Section):
-    """[clocked]: step and widths of the targets "clocked" and "lava"; see `lava_nbp.eventprop.fixed_point`."""
+    """[clocked]: step and widths of the targets "clocked" and "lava"; see `lava_nbp.eventprop.clocked.arithmetic`."""
 
     dt: Real = Field(default=0.5, gt=0)
     theta_bits: int = Field(default=THETA_BITS, ge=1)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
-from lava_nbp.stages import Count, uncounted
+from lava_nbp.base.progress import Count, uncounted
 
 Arrays = dict[str, NDArray[Any]]
 S = TypeVar("S", bound="Session")

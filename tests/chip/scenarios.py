@@ -41,8 +41,8 @@ def problem(seed, n=4, layers=LAYERS):
 
 def executor(target="loihi2"):
     """Train, infer, train: networks take turns on the board; the same bits as the spiking executor."""
+    from lava_nbp.executors.make import make_executor
     from lava_nbp.loihi.host import Connection
-    from lava_nbp.targets import make_executor
 
     weights, x, _, targets = problem(0)
     results = []
@@ -112,7 +112,7 @@ def fails():
     import lava.proc.lif.ncmodels as stock
 
     from lava_nbp.errors import LavaNBPError
-    from lava_nbp.targets import make_executor
+    from lava_nbp.executors.make import make_executor
 
     def fail(self):
         raise ValueError("out of cores")
@@ -131,7 +131,7 @@ def fails():
 def refused():
     """Nothing runs on the CPU unasked."""
     from lava_nbp.errors import InputError, MissingLoihiError
-    from lava_nbp.lava_executor import LavaSession
+    from lava_nbp.executors.lava_nbp import LavaSession
     from lava_nbp.nbp.circuit import inference_circuit
     from lava_nbp.processes import HebbianDense, NBPNetwork
 
@@ -164,8 +164,8 @@ def refused():
 
 def train():
     """A configuration of the chip: an epoch there, resumed there, the same weights as the spiking target."""
-    from lava_nbp.training import load_config
-    from lava_nbp.training import train as run
+    from lava_nbp.runs.train import train as run
+    from lava_nbp.training.config import load_config
 
     config, folder = Path(sys.argv[2]), Path(sys.argv[3])
     small = ["network.n_hidden=6", "data.train=4", "data.test=3", "data.validation=2", "data.side=3", "loihi.chunk=3"]
@@ -174,7 +174,7 @@ def train():
     assert first["last"]["test_accuracy_membrane"] is None
     run(load_config(config, [*small, "epochs=2"]), folder / "chip", resume=True)
     run(load_config(config, [*small, "epochs=2", "target=spiking"]), folder / "spiking")
-    from lava_nbp.training.loop import load_run
+    from lava_nbp.runs.train import load_run
 
     chip, spiking = (load_run(folder / name)[0].weights for name in ("chip", "spiking"))
     for name, w in spiking.items():

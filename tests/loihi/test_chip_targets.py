@@ -11,12 +11,13 @@ import pytest
 
 import lava_nbp
 from lava_nbp.errors import ConfigError, MissingLoihiError
+from lava_nbp.executors.make import make_executor
 from lava_nbp.loihi import host
 from lava_nbp.loihi.host import Connection
 from lava_nbp.loihi.lowering import CHIP_RULE, lower
 from lava_nbp.nbp.circuit import training_circuit
-from lava_nbp.targets import make_executor
-from lava_nbp.training import load_config, train
+from lava_nbp.runs.train import train
+from lava_nbp.training.config import load_config
 
 CHIP = Path(__file__).parents[1] / "chip"
 CONFIGS = Path(__file__).parents[2] / "run_configs"

@@ -6,12 +6,12 @@ import json
 import pytest
 from rich.console import Console
 
+from lava_nbp.base.widths import BOARDS
 from lava_nbp.errors import InputError, OutputError
-from lava_nbp.limits import BOARDS
 from lava_nbp.loihi.estimate import _calibration
 from lava_nbp.loihi.plan import cures, largest_hidden, make_plan
 from lava_nbp.nbp.circuit import inference_circuit, training_circuit
-from lava_nbp.plan_report import core_map, print_plan
+from lava_nbp.seeing.plan import core_map, print_plan
 
 
 def test_the_papers_network():

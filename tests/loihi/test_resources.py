@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lava_nbp.limits import BOARDS, LOIHI1, LOIHI2, Board, Capacity
+from lava_nbp.base.widths import BOARDS, LOIHI1, LOIHI2, Board, Capacity
 from lava_nbp.loihi.lowering import lower
 from lava_nbp.loihi.placement import paper_placement
 from lava_nbp.loihi.plan import place

@@ -9,12 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from networks import random_samples, random_weights
 
-from lava_nbp.fixed_point import wrap_input
+from lava_nbp.base.integers import wrap_input
+from lava_nbp.base.targets import CHIP_ORDER_TARGETS, TARGETS
+from lava_nbp.executors.make import make_executor
+from lava_nbp.executors.trace import trace
 from lava_nbp.nbp.circuit import training_circuit
 from lava_nbp.nbp.spiking_engine import SpikingEngine
-from lava_nbp.target_names import CHIP_ORDER_TARGETS, TARGETS
-from lava_nbp.targets import make_executor
-from lava_nbp.trace import trace
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "trace_7-6-3.npz"
 

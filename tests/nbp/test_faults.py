@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from networks import random_samples, random_weights
 
 from lava_nbp.errors import InputError
+from lava_nbp.executors.make import make_executor
 from lava_nbp.nbp.circuit import training_circuit
 from lava_nbp.nbp.faults import KINDS, Faults
 from lava_nbp.nbp.sample_engine import SampleExecutor
 from lava_nbp.nbp.spiking_engine import SpikingEngine, SpikingExecutor
-from lava_nbp.targets import make_executor
 
 LAYERS = (20, 15, 6)
 

@@ -15,6 +15,7 @@ from lava_nbp.nbp.circuit import (
     training_circuit,
 )
 from lava_nbp.nbp.gated_group import Gate, Synapses
+from lava_nbp.nbp.hebbian import Mirror
 from lava_nbp.nbp.partition import (
     check_chain_delays,
     inputs_of,
@@ -23,7 +24,6 @@ from lava_nbp.nbp.partition import (
     plastic_parts,
     synapses_of,
 )
-from lava_nbp.nbp.three_factor import Mirror
 
 
 def named(circuit: Circuit):

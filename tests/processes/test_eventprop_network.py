@@ -9,17 +9,18 @@ from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
 
 import lava_nbp
+from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.errors import InputError, RuntimeFailure, WeightError
-from lava_nbp.eventprop.clocked import ClockedEngine
+from lava_nbp.eventprop.clocked.arithmetic import FixedPoint, shift
+from lava_nbp.eventprop.clocked.arithmetic import adjoint as adjoint_of
+from lava_nbp.eventprop.clocked.engine import ClockedEngine
+from lava_nbp.eventprop.clocked.setup import Control, Setup
 from lava_nbp.eventprop.equations import NeuronParameters
-from lava_nbp.eventprop.fixed_point import FixedPoint, shift
-from lava_nbp.eventprop.fixed_point import adjoint as adjoint_of
 from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import SilentPolicy
-from lava_nbp.eventprop.setup import Control, Setup
 from lava_nbp.eventprop.trains import spike_trains
-from lava_nbp.lava_eventprop import LavaEventProp
-from lava_nbp.lava_runtime import LavaRuntime
+from lava_nbp.executors.lava_eventprop import LavaEventProp
+from lava_nbp.on_lava.runtime import LavaRuntime
 from lava_nbp.processes import (
     EventPropInput,
     EventPropLIF,
@@ -30,7 +31,6 @@ from lava_nbp.processes import (
     SynfireChain,
 )
 from lava_nbp.processes import TTFSLoss as TTFSLossProcess
-from lava_nbp.shared_array import shared_zeros
 
 C = FixedPoint(NeuronParameters(), 1.0, 40.0)
 LOSSES = [TTFSLoss(), MaxVoltageLoss()]

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from lava_nbp import inference_circuit, processes
+from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.equations import NeuronParameters
-from lava_nbp.eventprop.fixed_point import FixedPoint
 from lava_nbp.eventprop.losses import TTFSLoss
-from lava_nbp.eventprop.setup import Setup
-from lava_nbp.library_process import LibraryProcess
+from lava_nbp.on_lava.process import LibraryProcess
 
 PARTS = [
     cls

@@ -11,7 +11,7 @@ from lava.proc.lif.process import LIF
 
 import lava_nbp
 from lava_nbp.errors import InputError, PortError, RuntimeFailure, WeightError
-from lava_nbp.lava_runtime import LavaRuntime
+from lava_nbp.on_lava.runtime import LavaRuntime
 from lava_nbp.processes import Gate, GatedLIF, Synapses, SynfireChain
 from lava_nbp.processes.gated_lif import PyGatedLIFFixed
 

@@ -7,7 +7,7 @@ from lava.magma.core.run_configs import Loihi2SimCfg
 
 import lava_nbp
 from lava_nbp.errors import InputError, MirrorError, RuleError, WeightError
-from lava_nbp.lava_runtime import LavaRuntime
+from lava_nbp.on_lava.runtime import LavaRuntime
 from lava_nbp.processes import GatedLIF, HebbianDense, Mirror, SynfireChain, ThreeFactorRule
 
 

@@ -11,12 +11,12 @@ from lava.proc.io.source import RingBuffer
 from networks import random_samples, random_weights
 
 from lava_nbp.errors import InputError, RuntimeFailure, WeightError
-from lava_nbp.lava_executor import LavaSession
-from lava_nbp.lava_runtime import LavaRuntime
+from lava_nbp.executors.lava_nbp import LavaSession
+from lava_nbp.executors.make import make_executor
 from lava_nbp.nbp.circuit import inference_circuit, training_circuit
 from lava_nbp.nbp.spiking_engine import SpikingEngine
+from lava_nbp.on_lava.runtime import LavaRuntime
 from lava_nbp.processes import NBPNetwork, SampleSink, SampleSource
-from lava_nbp.targets import make_executor
 
 LAYERS = (12, 9, 4)
 GRANULARITIES = ["sample", "step"]

@@ -6,7 +6,7 @@ from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
 
 from lava_nbp.errors import InputError
-from lava_nbp.lava_runtime import LavaRuntime
+from lava_nbp.on_lava.runtime import LavaRuntime
 from lava_nbp.processes import PlasticLIF
 
 

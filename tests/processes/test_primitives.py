@@ -13,13 +13,13 @@ from networks import random_samples, random_weights
 
 import lava_nbp
 from lava_nbp.errors import InputError
-from lava_nbp.lava_executor import LavaSession
-from lava_nbp.lava_runtime import LavaRuntime
+from lava_nbp.executors.lava_nbp import LavaSession
+from lava_nbp.executors.make import make_executor
+from lava_nbp.executors.trace import trace
 from lava_nbp.nbp.circuit import Connection, Population, inference_circuit, training_circuit
 from lava_nbp.nbp.spiking_engine import SpikingEngine
+from lava_nbp.on_lava.runtime import LavaRuntime
 from lava_nbp.processes import NBPNetwork, SampleSource, SpikeRaster
-from lava_nbp.targets import make_executor
-from lava_nbp.trace import trace
 
 LAYERS = (12, 9, 4)
 

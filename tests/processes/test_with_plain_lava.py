@@ -8,7 +8,7 @@ from lava.proc.io.source import RingBuffer as Source
 from lava.proc.lif.process import LIF
 
 import lava_nbp
-from lava_nbp.lava_runtime import LavaRuntime
+from lava_nbp.on_lava.runtime import LavaRuntime
 from lava_nbp.processes import (
     ErrorNeurons,
     Gate,

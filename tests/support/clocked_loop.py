@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from lava_nbp.eventprop.clocked_parts import InputPart, LIFPart, MirroredPart, ReadoutPart, TTFSPart
-from lava_nbp.eventprop.integer_optimizers import IntegerOptimizer
+from lava_nbp.eventprop.clocked.optimizers import IntegerOptimizer
+from lava_nbp.eventprop.clocked.parts import InputPart, LIFPart, MirroredPart, ReadoutPart, TTFSPart
+from lava_nbp.eventprop.clocked.setup import Control
 from lava_nbp.eventprop.losses import TTFSLoss
-from lava_nbp.eventprop.setup import Control
 from lava_nbp.nbp.pulse_chain import PulseChain
 
 

@@ -41,7 +41,7 @@ def run_netx(path: Path, x: np.ndarray, **options) -> np.ndarray:
     from lava.proc.io.source import RingBuffer as Source
 
     import lava_nbp
-    from lava_nbp.lava_runtime import LavaRuntime
+    from lava_nbp.on_lava.runtime import LavaRuntime
 
     with contextlib.ExitStack() as quiet:
         quiet.enter_context(contextlib.redirect_stdout(io.StringIO()))

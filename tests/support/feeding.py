@@ -5,7 +5,7 @@ from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
 
 import lava_nbp
-from lava_nbp.lava_runtime import LavaRuntime
+from lava_nbp.on_lava.runtime import LavaRuntime
 
 
 def feed(process, inputs, outputs, steps=None, config=None, timeout=30, extra=()):

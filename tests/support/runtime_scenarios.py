@@ -14,7 +14,7 @@ from failing_processes import Failing, Listening
 from lava.magma.core.run_conditions import RunContinuous, RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 
-from lava_nbp.lava_runtime import LavaRuntime, watch
+from lava_nbp.on_lava.runtime import LavaRuntime, watch
 
 
 class Plain:

@@ -5,9 +5,9 @@ import pytest
 from experiments import YINYANG
 
 from lava_nbp.nbp import reference
-from lava_nbp.training import load_config, train
+from lava_nbp.runs.train import load_run, make_learner, train
 from lava_nbp.training.complexity import Connection, complexity
-from lava_nbp.training.loop import load_run, make_learner
+from lava_nbp.training.config import load_config
 
 
 def test_by_hand():
@@ -51,7 +51,7 @@ def test_nbp_agrees_with_neurobench(tmp_path):
         from neurobench.metrics.workload import ActivationSparsity, SynapticOperations
         from neurobench.models import TorchModel
 
-        import lava_nbp.lava_runtime  # noqa: F401 - Lava cannot be imported after torch's DataLoader has run
+        import lava_nbp.on_lava.runtime  # noqa: F401 - Lava cannot be imported after torch's DataLoader has run
 
         ours, weights, learner = finished(tmp_path, CONFIG)
 

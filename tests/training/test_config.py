@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from lava_nbp.errors import ConfigError
-from lava_nbp.training import load_config
+from lava_nbp.training.config import load_config
 
 CONFIGS = Path(__file__).parents[2] / "run_configs"
 GOOD = 'epochs = 3\n[data]\nname = "digits"\n[network]\nn_hidden = 20\n'

@@ -1,0 +1,74 @@
+"""A training run's metrics for TensorBoard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from lava_nbp.base.extras import require
+from lava_nbp.runs.train import Progress
+
+#: Folder inside a run's.
+FOLDER = "tensorboard"
+
+
+class TensorBoardLog(Progress):
+    """Writes every number of every epoch's metrics as a scalar, step = epoch, into the run's folder `tensorboard`.
+
+    A resumed run goes on in a file of its own, which TensorBoard shows as one curve with the first.
+
+    Parameters
+    ----------
+    folder : path
+        The run.
+    shown : Progress
+        Is told everything, too.
+
+    Raises
+    ------
+    InputError
+        If tensorboard is not installed.
+    """
+
+    def __init__(self, folder: Path, shown: Progress) -> None:
+        self._summary = require("tensorboard.summary", "tensorboard", "--tensorboard")
+        self._folder, self._shown = folder / FOLDER, shown
+        self._writer: Any = None
+
+    def __enter__(self) -> TensorBoardLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def start(self, epochs: int, samples: int, done: int) -> None:
+        """See `Progress`."""
+        if not done:  # a run that begins anew replaces the one before
+            for old in self._folder.glob("events.out.tfevents.*"):
+                old.unlink()
+        self._writer = self._summary.Writer(str(self._folder))
+        self._shown.start(epochs, samples, done)
+
+    def note(self, text: str) -> None:
+        """See `Progress`."""
+        self._shown.note(text)
+
+    def advance(self, samples: int) -> None:
+        """See `Progress`."""
+        self._shown.advance(samples)
+
+    def evaluating(self, epoch: int, split: str, done: int, total: int) -> None:
+        """See `Progress`."""
+        self._shown.evaluating(epoch, split, done, total)
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        """See `Progress`."""
+        for key, value in record.items():
+            if key != "epoch" and isinstance(value, (int, float)):
+                self._writer.add_scalar(key, float(value), step=record["epoch"])
+        self._writer.flush()
+        self._shown.epoch(record)

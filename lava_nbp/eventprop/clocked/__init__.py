@@ -1,0 +1,1 @@
+"""EventProp in fixed steps and integers."""

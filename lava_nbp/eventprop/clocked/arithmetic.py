@@ -1,0 +1,313 @@
+"""EventProp in fixed steps and integers: coefficients, widths, and the step functions that every model uses.
+
+Units. Voltages and currents are integers, the threshold being 2**theta_bits; adjoint variables
+are integers with `adjoint_bits` fractional bits (those of lV and lI in 1/ms, as for a threshold
+of 1). Coefficients have `coefficient_bits` fractional bits. V, I, lV, lI and messages are 24-bit
+(limits.STATE_BITS). ``x >> n`` below is rounded, (x + 2**(n - 1)) >> n.
+
+Forward, in step k, which lasts from k dt to (k + 1) dt, with the summed weights S of the input
+spikes of the step::
+
+    I = I + S
+    V, I = (alpha V + gamma I) >> coefficient_bits, (beta I) >> coefficient_bits
+    a neuron with V >= theta spikes, at (k + 1) dt; V = 0, and one value is stored:
+    rise = (V at the end - V at the beginning) tau_m / dt
+
+    alpha = exp(-dt / tau_m), beta = exp(-dt / tau_s), gamma = response(dt), all times 2**coefficient_bits
+
+The rise stands for tau_m dV/dt = I - theta at the spike. Where V crossed within the step is not known; the rise over
+the step is right in the mean, and never negative, while I at the end has fallen since, perhaps below theta.
+
+Backward, in step k from its end to its beginning, with the error e_n that is sent back to the spikes::
+
+    a neuron that spiked:   lV = lV + ((lV + e) << theta_bits) // max(rise, floor)
+    lI, lV = (beta lI + gamma tau_m / tau_s lV) >> coefficient_bits, (alpha lV) >> coefficient_bits
+    an input spike of the step:  dL/dw_ij -= lI_j,   and its own error is  (sum_j w_ij (lV_j - lI_j)) >> theta_bits
+
+lV, lI, lV - lI (the payload of an adjoint spike) and errors are saturated to 24 bits.
+
+Source: the equations of `lava_nbp.eventprop.equations` with exact exponential updates; a spike is
+late by dt / 2 in the mean, which is the error of first order in dt.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX, STATE_BITS, WEIGHT_STEP
+from lava_nbp.errors import InputError, WeightError
+from lava_nbp.eventprop.equations import NeuronParameters, response
+
+Int64Array = NDArray[np.int64]
+
+#: Default widths.
+THETA_BITS, COEFFICIENT_BITS, ADJOINT_BITS = 14, 12, 14
+#: Fractional bits of the full-precision weights that learning changes, in thresholds.
+MASTER_BITS = 20
+#: Largest magnitude of a 24-bit register, and of a graded spike's payload.
+REGISTER_MAX = (1 << (STATE_BITS - 1)) - 1
+#: A coefficient below this is rounded by more than 3 %: the step is too small for its bits.
+_SMALLEST_COEFFICIENT = 16
+#: Fractional bits of tau_m / dt.
+SLOPE_BITS = 8
+#: Fractional bits of the loss's exponentials.
+EXPONENTIAL_BITS = 15
+#: Steps per threshold in the table of exp(-V).
+VOLTAGE_STEPS = 64
+
+
+def shift(x: Any, bits: int) -> Any:
+    """x / 2**bits, rounded to the nearest integer (halves upward)."""
+    return (x + (1 << (bits - 1))) >> bits if bits > 0 else x << -bits
+
+
+@dataclass(frozen=True)
+class FixedPoint:
+    """Step, window and widths.
+
+    Parameters
+    ----------
+    p : NeuronParameters
+        Time constants in ms; the threshold is 2**theta_bits whatever `p.theta`.
+    dt, end : float
+        Step and length of a trial, ms.
+    theta_bits, coefficient_bits, adjoint_bits : int
+        Fractional bits of V and I, of coefficients, of adjoint variables.
+    floor : float
+        Lower bound of the rise in the adjoint jump, in thresholds; one unit at least. Without it neurons that just
+        reach the threshold would rule the gradient.
+
+    Raises
+    ------
+    InputError
+        If dt does not divide the window, is so small that its coefficients vanish, or for widths
+        that do not fit the registers.
+    """
+
+    p: NeuronParameters
+    dt: float
+    end: float
+    theta_bits: int = THETA_BITS
+    coefficient_bits: int = COEFFICIENT_BITS
+    adjoint_bits: int = ADJOINT_BITS
+    floor: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name, most in (("theta_bits", 20), ("coefficient_bits", 24), ("adjoint_bits", 20)):
+            bits = getattr(self, name)
+            if not 1 <= bits <= most:
+                raise InputError(f"{name} is {bits}, but must be in 1 .. {most}")
+        for name in ("dt", "end"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise InputError(f"{name} is {value!r} ms, but must be positive and finite")
+        if not self.floor > 0:
+            raise InputError(f"floor is {self.floor!r}, but must be positive: a rise may be 0")
+        if not math.isclose(self.steps * self.dt, self.end, rel_tol=1e-9) or self.steps < 1:
+            raise InputError(
+                f"dt is {self.dt} ms, which does not divide the window of {self.end} ms; use "
+                f"{self.end / max(1, round(self.end / self.dt)):g} ms, or another window"
+            )
+        if self._smallest_coefficient(self.dt) < _SMALLEST_COEFFICIENT:
+            raise InputError(
+                f"dt is {self.dt} ms, for which a coefficient of {self.coefficient_bits} bits is only "
+                f"{self._smallest_coefficient(self.dt):.1f} of {1 << self.coefficient_bits}; the smallest usable dt is "
+                f"{self._smallest_dt():g} ms, or raise coefficient_bits"
+            )
+
+    def _smallest_coefficient(self, dt: float) -> float:
+        p = self.p
+        parts = (-math.expm1(-dt / p.tau_m), -math.expm1(-dt / p.tau_s), response(dt, p))
+        return min(parts) * (1 << self.coefficient_bits)
+
+    def _smallest_dt(self) -> float:
+        # More steps as long as the coefficients allow it; they fall with dt in the range that matters.
+        steps = 1
+        while self._smallest_coefficient(self.end / (2 * steps)) >= _SMALLEST_COEFFICIENT:
+            steps *= 2
+        low, high = steps, 2 * steps
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self._smallest_coefficient(self.end / middle) >= _SMALLEST_COEFFICIENT:
+                low = middle
+            else:
+                high = middle
+        return self.end / low
+
+    def _coefficient(self, value: float) -> int:
+        return round(value * (1 << self.coefficient_bits))
+
+    @cached_property
+    def steps(self) -> int:
+        """Steps of a trial, T."""
+        return round(self.end / self.dt)
+
+    @property
+    def period(self) -> int:
+        """Phases of a sample: T forward, T backward, one to begin and one to turn round."""
+        return 2 * self.steps + 2
+
+    @cached_property
+    def theta(self) -> int:
+        """The threshold."""
+        return 1 << self.theta_bits
+
+    @cached_property
+    def floor_units(self) -> int:
+        """Lower bound of a rise, an integer of 1 or more."""
+        return max(1, round(self.floor * self.theta))
+
+    @cached_property
+    def alpha(self) -> int:
+        """Decay of V and lV."""
+        return self._coefficient(math.exp(-self.dt / self.p.tau_m))
+
+    @cached_property
+    def beta(self) -> int:
+        """Decay of I and lI."""
+        return self._coefficient(math.exp(-self.dt / self.p.tau_s))
+
+    @cached_property
+    def gamma(self) -> int:
+        """From I to V."""
+        return self._coefficient(response(self.dt, self.p))
+
+    @cached_property
+    def gamma_back(self) -> int:
+        """From lV to lI."""
+        return self._coefficient(response(self.dt, self.p) * self.p.tau_m / self.p.tau_s)
+
+    @cached_property
+    def slope(self) -> int:
+        """tau_m / dt, with SLOPE_BITS fractional bits."""
+        return round(self.p.tau_m / self.dt * (1 << SLOPE_BITS))
+
+    def steps_of(self, times: Any) -> Int64Array:
+        """Steps at whose beginning spikes at times in ms act: the nearest.
+
+        Raises
+        ------
+        InputError
+            For times that are no numbers, negative, or beyond the window.
+        """
+        t = np.asarray(times, dtype=np.float64)
+        bad = ~((t >= 0) & (t < self.end - self.dt / 2))
+        if bad.any():
+            raise InputError(
+                f"input spike at {t[bad].flat[0]} ms, but the window is 0 .. {self.end} ms, and the last step of "
+                f"{self.dt} ms begins at {self.end - self.dt:g} ms; shift or rescale"
+            )
+        steps: Int64Array = np.floor(t / self.dt + 0.5).astype(np.int64)
+        return steps
+
+    # ------------------------------------------------------------------ weights
+
+    def weight_exponent(self, largest: float) -> int:
+        """Smallest exponent x for which 8-bit weights hold magnitudes up to `largest` thresholds: 254 * 2**x units.
+
+        Raises
+        ------
+        WeightError
+            For a largest weight that is not positive, or that one spike of would overflow the current.
+        """
+        if not (math.isfinite(largest) and 0 < largest * self.theta <= REGISTER_MAX):
+            raise WeightError(
+                f"largest weight is {largest!r} thresholds, but must be positive and at most "
+                f"{REGISTER_MAX / self.theta:g}, what a 24-bit current holds at {self.theta_bits} theta_bits"
+            )
+        return max(0, math.ceil(math.log2(largest * self.theta / PLASTIC_WEIGHT_MAX)))
+
+    def master_limit(self, exponent: int) -> int:
+        """Largest magnitude of a full-precision weight: that of the largest 8-bit one."""
+        return self._to_master(PLASTIC_WEIGHT_MAX << exponent)
+
+    def _to_master(self, units: int) -> int:
+        return units << (MASTER_BITS - self.theta_bits)
+
+    def masters(self, weights: Any, exponent: int) -> Int64Array:
+        """Full-precision weights of real ones (thresholds), saturated to what the exponent allows."""
+        limit = self.master_limit(exponent)
+        masters: Int64Array = np.clip(np.rint(np.asarray(weights) * (1 << MASTER_BITS)), -limit, limit).astype(np.int64)
+        return masters
+
+    def forward_weights(self, masters: Int64Array, exponent: int) -> Int64Array:
+        """Weights that spikes meet, in units: 8-bit mixed-sign mantissas (even, -254 .. 254) times 2**exponent."""
+        lowest = MASTER_BITS - self.theta_bits + exponent + 1  # a mantissa's lowest bit is not used
+        mantissa: Int64Array = np.clip(WEIGHT_STEP * shift(masters, lowest), -PLASTIC_WEIGHT_MAX, PLASTIC_WEIGHT_MAX)
+        return mantissa << exponent
+
+    def check_volley(self, weights: Int64Array, layer: int) -> None:
+        """Check that a volley of one spike of every input does not overflow the current of any neuron of a layer.
+
+        Raises
+        ------
+        WeightError
+            Names the layer, the neuron, and the scale that would fit.
+        """
+        volley = np.maximum(np.maximum(weights, 0).sum(axis=0), np.maximum(-weights, 0).sum(axis=0))
+        if volley.max(initial=0) > REGISTER_MAX:
+            raise WeightError(
+                self.overflow(int(volley.max()), layer, f"neuron {int(volley.argmax())}, one spike of every input")
+            )
+
+    def overflow(self, current: int, layer: int, where: str) -> str:
+        """What to say of a current that does not fit."""
+        return (
+            f"layer {layer + 1}, {where}: the current reaches {current / self.theta:.1f} thresholds, but a 24-bit "
+            f"register holds {REGISTER_MAX / self.theta:.1f} at {self.theta_bits} theta_bits; scale the weights by "
+            f"{REGISTER_MAX / current:.2g} or less, or lower theta_bits"
+        )
+
+
+# ------------------------------------------------------------------ step functions
+
+
+def forward_step(
+    V: Int64Array,
+    I: Int64Array,  # noqa: E741 - the paper's symbol
+    S: Any,
+    c: FixedPoint,
+) -> None:
+    """V and I at the end of a step, in place; spikes and resets are the caller's."""
+    I += S  # noqa: E741
+    V[...] = shift(c.alpha * V + c.gamma * I, c.coefficient_bits)
+    I[...] = shift(c.beta * I, c.coefficient_bits)
+
+
+def backward_step(lV: Int64Array, lI: Int64Array, c: FixedPoint) -> int:
+    """Adjoint variables at the beginning of a step, in place; how many were saturated."""
+    lI[...] = shift(c.beta * lI + c.gamma_back * lV, c.coefficient_bits)
+    lV[...] = shift(c.alpha * lV, c.coefficient_bits)
+    return saturate(lI)
+
+
+def rise(V: Int64Array, before: Int64Array, c: FixedPoint) -> Int64Array:
+    """tau_m dV/dt of a step, from V at its end and at its beginning; saturated."""
+    value: Int64Array = np.clip(shift((V - before) * c.slope, SLOPE_BITS), -REGISTER_MAX, REGISTER_MAX)
+    return value
+
+
+def jump(lV: Int64Array, error: Int64Array, rises: Int64Array, c: FixedPoint) -> tuple[Int64Array, int, int]:
+    """lV before spikes from lV after them; how many denominators were at the floor, and how many results saturated."""
+    before = lV + ((lV + error) << c.theta_bits) // np.maximum(rises, c.floor_units)
+    saturated = saturate(before)
+    return before, int(np.count_nonzero(rises < c.floor_units)), saturated
+
+
+def adjoint(lV: Int64Array, lI: Int64Array) -> Int64Array:
+    """lV - lI, what a neuron sends back through its mirrored connections; saturated."""
+    sent: Int64Array = np.clip(lV - lI, -REGISTER_MAX, REGISTER_MAX)
+    return sent
+
+
+def saturate(x: Int64Array) -> int:
+    """Clip to the register, in place; how many entries were outside."""
+    outside = int(np.count_nonzero(np.abs(x) > REGISTER_MAX))
+    np.clip(x, -REGISTER_MAX, REGISTER_MAX, out=x)
+    return outside

@@ -1,0 +1,113 @@
+"""Learning with integers: full-precision weights, integer gradients, integer moments.
+
+Only two numbers per update come from outside: the rate, and the correction of Adam's start.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava_nbp.errors import InputError, unknown_name
+from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS, FixedPoint, Int64Array, shift
+from lava_nbp.eventprop.policies import OPTIMIZERS
+
+Allocate = Callable[[Any, Any], NDArray[Any]]
+
+#: Adam's means forget 1 / 2**_FIRST and 1 / 2**_SECOND of themselves per update: beta 0.875 and 0.99902.
+_FIRST, _SECOND = 3, 10
+#: Fractional bits of the means, beyond those of the gradient, even; magnitude to which gradients are clipped.
+_EXTRA, _LARGEST = 8, 1 << 26
+#: Fractional bits of SGD's factor.
+_FACTOR = 24
+
+
+class IntegerOptimizer:
+    """Changes one matrix of full-precision weights by summed integer gradients.
+
+    "adam", with g the gradient summed over the batch (Kingma & Ba 2015, in integers)::
+
+        m = m + ((g << 8) - m) >> 3;   v = v + ((g * g << 8) - v) >> 10
+        w = w - rate * m / (16 (sqrt(v) + 1))
+
+    "sgd": w = w - (factor * g) >> 24, whose factor is rate * tau_s / batch in units of w and g.
+
+    Parameters
+    ----------
+    name : {"adam", "sgd"}
+    masters : int64 array
+        Weights with 20 fractional bits; changed in place.
+    limit : int
+        Largest magnitude of a weight.
+    c : FixedPoint
+        For the units of gradients.
+    allocate : callable
+        Makes arrays of zeros.
+
+    Raises
+    ------
+    InputError
+        For an unknown name.
+    """
+
+    def __init__(
+        self, name: str, masters: Int64Array, limit: int, c: FixedPoint, allocate: Allocate = np.zeros
+    ) -> None:
+        if name not in OPTIMIZERS:
+            raise InputError(unknown_name("optimizer", name, OPTIMIZERS))
+        self.name, self.masters, self._limit, self._c = name, masters, limit, c
+        self._steps = allocate(1, np.int64)
+        shape = masters.shape if name == "adam" else (0,)
+        self._m, self._v = allocate(shape, np.int64), allocate(shape, np.int64)
+
+    def step(self, g: Int64Array, batch: int, rate: float) -> None:
+        """Change the weights by the gradient of a batch; `rate` in thresholds."""
+        self._steps[0] += 1
+        if self.name == "sgd":
+            units = 2.0 ** (MASTER_BITS + _FACTOR - self._c.adjoint_bits)
+            factor = round(rate * self._c.p.tau_s / batch * units)
+            change = shift(factor * np.clip(g, -_LARGEST, _LARGEST), _FACTOR)
+        else:
+            t = int(self._steps[0])
+            # Adam's correction of its start, with the betas as they are here.
+            start = math.sqrt(1 - (1 - 2.0**-_SECOND) ** t) / (1 - (1 - 2.0**-_FIRST) ** t)
+            clipped = np.clip(g, -_LARGEST, _LARGEST)
+            self._m += shift((clipped << _EXTRA) - self._m, _FIRST)
+            self._v += shift((clipped * clipped << _EXTRA) - self._v, _SECOND)
+            size = round(rate * start * (1 << MASTER_BITS))
+            magnitude = (size * np.abs(self._m)) // ((_root(self._v) + 1) << (_EXTRA // 2))
+            change = np.sign(self._m) * magnitude
+        self.masters[...] = np.clip(self.masters - change, -self._limit, self._limit)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Copies of all it remembers, by name."""
+        if self.name == "sgd":
+            return {}
+        return {"steps": self._steps.copy(), "m": self._m.copy(), "v": self._v.copy()}
+
+    def load(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from a state.
+
+        Raises
+        ------
+        InputError
+            If it is that of another optimizer, or of another matrix.
+        """
+        shapes = {name: array.shape for name, array in self.state().items()}
+        given = {name: array.shape for name, array in state.items()}
+        if given != shapes:
+            raise InputError(f"optimizer state has arrays {given}, but this matrix needs {shapes}")
+        if state:
+            self._steps[...], self._m[...], self._v[...] = state["steps"], state["m"], state["v"]
+
+
+def _root(x: Int64Array) -> Int64Array:
+    """Integer square root, rounded down."""
+    root = np.sqrt(x.astype(np.float64)).astype(np.int64)
+    root -= root * root > x
+    root += (root + 1) * (root + 1) <= x
+    return root

@@ -1,0 +1,92 @@
+"""All that defines a clocked network but its weights, and what its parts share while it learns."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lava_nbp.base.checks import check_integer
+from lava_nbp.errors import InputError
+from lava_nbp.eventprop.clocked.arithmetic import FixedPoint, Int64Array
+from lava_nbp.eventprop.clocked.optimizers import Allocate
+from lava_nbp.eventprop.losses import Loss
+from lava_nbp.eventprop.policies import OptimizerName, SilentPolicy
+
+
+class Setup(NamedTuple):
+    """All that defines a clocked network but its weights: arithmetic, loss, learning.
+
+    Attributes
+    ----------
+    c : FixedPoint
+    loss : TTFSLoss or MaxVoltageLoss
+        With the latter the output layer only integrates.
+    silent : SilentPolicy
+        "none" or "phantom"; the others need what no synapse and no neuron knows by itself.
+    optimizer : {"adam", "sgd"}
+    """
+
+    c: FixedPoint
+    loss: Loss
+    silent: SilentPolicy = SilentPolicy()
+    optimizer: OptimizerName = "adam"
+
+    def check(self) -> Setup:
+        """Itself.
+
+        Raises
+        ------
+        InputError
+            For a policy that a clocked network does not have.
+        """
+        if self.silent.name not in ("none", "phantom"):
+            raise InputError(
+                f"silent policy is {self.silent.name!r}, but a clocked network has only none and phantom; "
+                f"the others need target continuous"
+            )
+        return self
+
+
+class Control:
+    """Samples per update and rate, in memory that may be shared.
+
+    Without learning (0 samples) a gradient is that of one sample, and an unfinished batch is forgotten.
+
+    Raises
+    ------
+    InputError
+        From `set`, for a batch that is not an integer of 0 or more, or a rate that is not positive and finite.
+    """
+
+    def __init__(self, batch: int = 1, rate: float = 5e-3, allocate: Allocate = np.zeros) -> None:
+        self.batch, self.rate = allocate(1, np.int64), allocate(1, np.float64)
+        self.set(batch, rate)
+
+    def set(self, batch: int, rate: float) -> None:
+        """Change both."""
+        check_integer(batch, 0, None, "samples per update", "0 switches learning off")
+        if not (np.isfinite(rate) and rate > 0):
+            raise InputError(f"rate is {rate!r}, but must be positive and finite")
+        self.batch[0], self.rate[0] = batch, rate
+
+
+class AnswerLog:
+    """The last answers of a network, a row per sample, in memory that may be shared."""
+
+    def __init__(self, n: int, capacity: int, allocate: Allocate = np.zeros) -> None:
+        self.rows = allocate((check_integer(capacity, 0, None, "capacity"), n), np.int64)
+        self._count = allocate(1, np.int64)
+
+    def __len__(self) -> int:
+        return int(self._count[0])
+
+    def keep(self, answer: Int64Array) -> None:
+        """Append an answer if there is room."""
+        if len(self) < len(self.rows):
+            self.rows[len(self)] = answer
+            self._count[0] += 1
+
+    def rewind(self) -> None:
+        """Forget all answers."""
+        self._count[0] = 0

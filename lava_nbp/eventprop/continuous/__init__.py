@@ -1,0 +1,1 @@
+"""EventProp in continuous time, compiled."""

@@ -1,0 +1,143 @@
+"""EventProp on Lava's CPU simulator, with the interface of the engines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava_nbp.base.checks import check_labels
+from lava_nbp.eventprop.clocked.arithmetic import Int64Array
+from lava_nbp.eventprop.clocked.setup import Setup
+from lava_nbp.eventprop.losses import TTFSLoss
+from lava_nbp.eventprop.result import Result
+from lava_nbp.eventprop.trains import SpikeTrains
+from lava_nbp.on_lava.clock import Granularity
+from lava_nbp.on_lava.model_choice import make_run_config
+from lava_nbp.on_lava.runtime import LavaRuntime
+from lava_nbp.processes import EventPropNetwork, LatencySource
+
+#: Samples per run of the Lava runtime; between runs new ones are loaded.
+_CAPACITY = 500
+
+
+class LavaEventProp:
+    """`LatencySource` -> `EventPropNetwork` on Lava's CPU simulator; a context manager.
+
+    Parameters
+    ----------
+    weights, setup, largest
+        As for `EventPropNetwork`.
+    target : {"lava", "lava-primitives"}
+        One Lava process for the network and a sample per Lava step, or a network of parts that exchange every
+        message.
+    granularity : {"sample", "step"}, optional
+        What one Lava step is: that of the target, which has no other.
+    timeout : float, optional
+        Longest time in seconds for one run of up to 500 samples.
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[Any],
+        setup: Setup,
+        *,
+        largest: Sequence[float] | None = None,
+        target: str = "lava",
+        granularity: Granularity | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        default: Granularity = "sample" if target == "lava" else "step"
+        self.target, self.setup = target, setup
+        chosen = granularity or default
+        self.network = EventPropNetwork(weights, setup, largest=largest, granularity=chosen, capacity=_CAPACITY)
+        sizes = self.network.engine.sizes
+        self._source = LatencySource(sizes[0], sizes[-1], setup.c, granularity=chosen, capacity=_CAPACITY)
+        self._source.s_out.connect(self.network.s_in)
+        self._source.label_out.connect(self.network.label_in)
+        # Compiled here, once: children inherit by forking what the parent has compiled.
+        self.network.engine.run_sample(np.zeros(0, np.int64), np.zeros(0, np.int64), 0)
+        self.network.engine.forget()
+        self._steps_per_sample = 1 if chosen == "sample" else setup.c.period
+        self._fresh = chosen == "step"  # the chain's first spike takes a Lava step of its own
+        self.runtime = LavaRuntime(self.network, make_run_config(target), timeout)
+
+    # ---------------------------------------------------------------- weights
+
+    @property
+    def masters(self) -> list[Int64Array]:
+        """Full-precision weights by layer, 20 fractional bits."""
+        return self.network.engine.masters
+
+    @property
+    def exponents(self) -> list[int]:
+        """Of the 8-bit weights."""
+        return self.network.engine.exponents
+
+    def write_masters(self, masters: Sequence[Int64Array]) -> None:
+        """Replace the full-precision weights."""
+        self.network.write_masters(masters)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Copies of what training has to remember beside the weights; as `ClockedEngine.state`."""
+        return self.network.engine.state()
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from a state; as `ClockedEngine.load_state`."""
+        self.network.engine.load_state(state)
+
+    # ---------------------------------------------------------------- running
+
+    def infer(self, trains: SpikeTrains, samples: NDArray[np.int64] | None = None) -> Result:
+        """Run samples without learning; by default all."""
+        self.network.control.batch[0] = 0
+        chosen = np.arange(len(trains)) if samples is None else np.asarray(samples)
+        return self._run(trains, None, chosen)
+
+    def train_batch(self, trains: SpikeTrains, labels: Any, samples: NDArray[np.int64], rate: float) -> Result:
+        """One step of the optimizer along the summed gradient of a batch.
+
+        Raises
+        ------
+        InputError
+            For labels outside the classes, or spikes that are outside the window, or two of one input.
+        RuntimeFailure
+            If a Process failed: a current or a buffer has overflowed.
+        """
+        checked = check_labels(labels, len(trains), self.network.engine.sizes[-1])
+        self.network.control.set(len(samples), rate)
+        return self._run(trains, checked, np.asarray(samples))
+
+    def _run(self, trains: SpikeTrains, labels: NDArray[np.int64] | None, samples: NDArray[np.int64]) -> Result:
+        before, answers, most = self.network.tally, [], 0
+        for start in range(0, len(samples), _CAPACITY):
+            part = samples[start : start + _CAPACITY]
+            spans = [slice(trains.offsets[s], trains.offsets[s + 1]) for s in part]
+            self._source.load(
+                [(self.setup.c.steps_of(trains.times[span]), trains.sources[span]) for span in spans],
+                None if labels is None else labels[part],
+            )
+            self.network.rewind()
+            self.runtime.run(len(part) * self._steps_per_sample + self._fresh)
+            self._fresh = False
+            answers.append(self.network.answers)
+            most = max(most, self.network.tally["most_spikes"])
+        done = self.network.tally
+        said = self.network.engine.said(
+            np.concatenate([np.zeros((0, self.network.engine.sizes[-1]), np.int64), *answers])
+        )
+        counted = {name: number - before[name] for name, number in done.items() if name != "most_spikes"}
+        voltages = not isinstance(self.setup.loss, TTFSLoss)
+        return Result(said, voltages=voltages, most_spikes=most, **counted)
+
+    def close(self) -> None:
+        """Stop the Lava runtime."""
+        self.runtime.stop()
+
+    def __enter__(self) -> LavaEventProp:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,63 @@
+"""Lava run configurations by name, or as an experiment's file names them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lava_nbp.base.targets import CHIP_TARGETS, LAVA_TARGETS, TARGETS
+from lava_nbp.errors import InputError
+
+
+def run_config(name_or_path: str | Path, tag: str = "fixed_pt") -> Any:
+    """Make the Lava run configuration of a target, for any network that Lava's simulator runs.
+
+    It chooses the models of this library's Processes, and for stock Processes those that
+    ``Loihi2SimCfg(select_tag=tag)`` would. `Process.run` of the library's Processes never
+    hangs with it; `lava_nbp.on_lava.runtime.LavaRuntime` takes it, too.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+        "lava": one model per Process. "lava-primitives": Processes with a hierarchical model
+        (`NBPNetwork`) are built from their parts. "lava-stock": from Lava's stock Processes.
+        "loihi1", "loihi2": the same on a chip, with Intel's lava-loihi. Or an experiment, a .toml
+        file like run_configs/digits.toml, whose `target` is meant.
+    tag : {"fixed_pt", "floating_pt", "bit_accurate_loihi"}
+        Arithmetic of the CPU models.
+
+    Raises
+    ------
+    InputError
+        For an unknown target or tag, or a target that does not run on Lava.
+    ConfigError
+        For a file that is no valid experiment.
+    MissingLoihiError
+        For a chip without lava-loihi.
+
+    Examples
+    --------
+    >>> population.run(RunSteps(10), run_cfg=lava_nbp.run_config("lava"))  # doctest: +SKIP
+    """
+    # Imported here: this package is imported by programs that never use Lava.
+    from lava_nbp.on_lava.model_choice import make_run_config
+
+    target = str(name_or_path)
+    if target in CHIP_TARGETS:
+        from lava_nbp.executors.chip_models import make_chip_run_config
+
+        return make_chip_run_config(target, tag)
+    if target not in LAVA_TARGETS and (isinstance(name_or_path, Path) or target.endswith(".toml")):
+        from lava_nbp.training.config import load_config
+
+        target = load_config(name_or_path).target
+        if target in CHIP_TARGETS:
+            return run_config(target, tag)
+        if target not in LAVA_TARGETS:
+            raise InputError(
+                f"{name_or_path} runs on the target {target!r}, which is not one of Lava's; set its `target` to one "
+                f"of {', '.join(LAVA_TARGETS)}, or name one"
+            )
+    elif target in TARGETS and target not in LAVA_TARGETS:
+        raise InputError(f"target {target!r} does not run on Lava; use one of {', '.join(LAVA_TARGETS)}")
+    return make_run_config(target, tag)

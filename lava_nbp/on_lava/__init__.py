@@ -1,0 +1,1 @@
+"""Starting, watching and ending Lava, and what Processes have in common."""

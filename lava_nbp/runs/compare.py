@@ -1,0 +1,55 @@
+"""Runs side by side: what they reach, and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lava_nbp.errors import CheckpointError
+from lava_nbp.runs.train import RESULT, load_result
+
+#: The figure by which an algorithm's runs are compared; every one counts as right what its readout calls the label.
+_ACCURACY = {
+    "nbp": "test_accuracy_spikes",
+    "eventprop": "test_accuracy",
+    "slayer": "test_accuracy",
+}
+
+
+def compare_runs(folders: Sequence[Path]) -> list[dict[str, Any]]:
+    """One row per run, from its result.json.
+
+    Returns
+    -------
+    list of dict
+        ``run``, ``algorithm``, ``target``, ``dataset``, ``network``, ``seed``, ``epochs``; ``accuracy`` of the epoch
+        chosen on validation, else of the last (``epoch`` says which; ties are wrong, but for nBP's readout, which
+        takes the lowest class); ``seconds`` in all and ``microseconds_per_sample`` of training; and of the inference
+        network ``parameters``, ``weight_bits``, ``spikes`` and ``effective_acs`` per sample.
+
+    Raises
+    ------
+    CheckpointError
+        For a folder without a finished run, or one of a version that did not measure this.
+    """
+    return [_row(folder) for folder in folders]
+
+
+def _row(folder: Path) -> dict[str, Any]:
+    result = load_result(folder)
+    try:
+        figures, cost = result["chosen"] or result["last"], result["inference"]
+        return {
+            "run": folder.name,
+            **{key: result[key] for key in ("algorithm", "target", "dataset", "seed", "epochs")},
+            "network": "-".join(map(str, result["layers"])),
+            "accuracy": figures[_ACCURACY[result["algorithm"]]],
+            "epoch": figures["epoch"],
+            **{key: result[key] for key in ("seconds", "microseconds_per_sample")},
+            **{key: cost[key] for key in ("parameters", "weight_bits", "spikes", "effective_acs")},
+        }
+    except KeyError as error:
+        raise CheckpointError(
+            f"{folder / RESULT} has no {error}: it is of an older version; train anew, or --resume with more epochs"
+        ) from error

@@ -1,0 +1,183 @@
+"""Figures of EventProp: adjoint spikes in mirrored time, gradient check, class map, error of fixed steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from lava_nbp.data.yinyang import CLASSES, yinyang_classes
+from lava_nbp.eventprop.reference import AdjointSpike, Spike
+from lava_nbp.seeing.plot import BLUE, GREEN, GREY, ORANGE, save
+
+_CLASS_COLOURS = (BLUE, ORANGE, GREEN)
+
+
+def adjoint_raster(
+    spikes: Sequence[Spike],
+    adjoint: Sequence[AdjointSpike],
+    sizes: Sequence[int],
+    end: float,
+    path: Path,
+    title: str = "",
+) -> Path:
+    """Draw a sample's spikes, and below them the adjoint spikes that answer each, in mirrored time.
+
+    Parameters
+    ----------
+    spikes, adjoint
+        As from `lava_nbp.eventprop.reference`; the backward pass begins at `end`.
+    sizes : sequence of int
+        n_in, hidden layers, n_out.
+    end : float
+        Time in ms at which the backward pass begins; both axes are that long.
+    path : path
+        File to write; its suffix chooses the format.
+    """
+    figure = Figure(figsize=(8, 7), layout="constrained")
+    above, below = figure.subplots(2, 1)
+    _bands(above, sizes)
+    _scatter(above, [(s.time, s.layer, s.neuron) for s in spikes], sizes, "black", 9.0)
+    above.set_xlabel("time (ms)")
+    largest = max((abs(a.error) for a in adjoint), default=0.0) or 1.0
+    _bands(below, sizes)
+    for a in adjoint:
+        size = 4 + 60 * (abs(a.error) / largest) ** 0.5
+        _scatter(below, [(end - a.time, a.layer, a.neuron)], sizes, BLUE if a.error >= 0 else ORANGE, size)
+    below.set_xlabel("time of the backward pass (ms): the adjoint spike answers the spike at the mirrored time")
+    marks = [
+        Line2D([], [], color=colour, marker="|", linestyle="", markersize=9, label=label)
+        for colour, label in ((BLUE, "later would cost"), (ORANGE, "later would pay"))
+    ]
+    below.legend(
+        handles=marks, fontsize=8, loc="upper right", title=f"largest |dL/dt| {largest:.3g} / ms", title_fontsize=8
+    )
+    for axes in (above, below):
+        axes.set_xlim(0, end)
+    above.set_title(title or "spikes", fontsize=10)
+    below.set_title("adjoint spikes", fontsize=10)
+    return save(figure, path)
+
+
+def _names(sizes: Sequence[int]) -> list[str]:
+    hidden = [f"hidden {k + 1}" if len(sizes) > 3 else "hidden" for k in range(len(sizes) - 2)]
+    return [f"{name} ({n})" for name, n in zip(["input", *hidden, "output"], sizes, strict=True)]
+
+
+def _bands(axes: Axes, sizes: Sequence[int]) -> None:
+    for k in range(1, len(sizes)):
+        axes.axhline(k, color=GREY, linewidth=0.5)
+    axes.set_yticks(np.arange(len(sizes)) + 0.5, _names(sizes), fontsize=8)
+    axes.set_ylim(len(sizes), 0)
+
+
+def _scatter(
+    axes: Axes, events: Sequence[tuple[float, int, int]], sizes: Sequence[int], colour: str, size: float
+) -> None:
+    y = [layer + 1 + 0.06 + 0.88 * (neuron + 0.5) / sizes[layer + 1] for _, layer, neuron in events]
+    axes.scatter(np.array([time for time, *_ in events]), np.array(y), marker="|", color=colour, s=size, linewidths=0.9)
+
+
+def gradient_check(found: NDArray[Any], expected: NDArray[Any], path: Path, title: str = "") -> Path:
+    """Draw a gradient against central differences of the loss, entry by entry, and the relative error of each.
+
+    Parameters
+    ----------
+    found, expected : (n,)
+        The gradient, and the differences.
+    """
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    scale = float(np.abs(expected).max()) or 1.0
+    left.plot([expected.min(), expected.max()], [expected.min(), expected.max()], color=GREY, linewidth=0.8)
+    left.scatter(expected, found, s=12, color=BLUE)
+    left.set_xlabel("central difference of the loss")
+    left.set_ylabel("EventProp")
+    errors = np.abs(found - expected) / scale
+    right.semilogy(np.sort(np.maximum(errors, 1e-17)), ".", color=ORANGE)
+    right.set_xlabel("weight, in the order of its error")
+    right.set_ylabel("|difference| / largest gradient")
+    right.grid(alpha=0.3)
+    left.set_title(title, fontsize=10)
+    right.set_title(f"largest relative error {errors.max():.1e}", fontsize=10)
+    return save(figure, path)
+
+
+def class_map(
+    points: NDArray[np.float64],
+    answers: NDArray[np.integer[Any]],
+    path: Path,
+    wrong: NDArray[np.float64] | None = None,
+    title: str = "",
+) -> Path:
+    """Draw the answers of a network over the Yin-Yang plane, with the true borders and the samples it got wrong.
+
+    Parameters
+    ----------
+    points : (n, 2)
+        Points of a regular grid, in the disc.
+    answers : (n,)
+        Class of each; -1: a tie.
+    wrong : (m, 2), optional
+        Samples that are marked.
+    """
+    figure = Figure(figsize=(5.4, 5), layout="constrained")
+    axes = figure.add_subplot()
+    colours = np.array([*(to_rgb(c) for c in _CLASS_COLOURS), to_rgb("black")])
+    axes.scatter(points[:, 0], points[:, 1], c=colours[answers], s=6, marker="s", linewidths=0, alpha=0.55)
+    n = 400
+    grid = np.stack(np.meshgrid(np.linspace(0, 1, n), np.linspace(0, 1, n)), axis=-1).reshape(-1, 2)
+    inside = np.hypot(*(grid - 0.5).T) <= 0.5
+    truth = np.full(len(grid), -1)
+    truth[inside] = yinyang_classes(grid[inside])
+    axes.contour(
+        grid[:, 0].reshape(n, n), grid[:, 1].reshape(n, n), truth.reshape(n, n), levels=[-0.5, 0.5, 1.5],
+        colors="black", linewidths=0.7,
+    )  # fmt: skip
+    if wrong is not None and len(wrong):
+        axes.scatter(wrong[:, 0], wrong[:, 1], s=24, marker="x", color="black", linewidths=1.0)
+    marks = [
+        Line2D([], [], color=c, marker="s", linestyle="", label=f"says {name}")
+        for name, c in zip(CLASSES, _CLASS_COLOURS, strict=True)
+    ]
+    marks.append(Line2D([], [], color="black", marker="x", linestyle="", label="test sample answered wrong"))
+    axes.legend(handles=marks, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.06), ncol=2)
+    axes.set_aspect("equal")
+    axes.set_title(title, fontsize=10)
+    return save(figure, path)
+
+
+def clocked_error(errors: Mapping[str, Sequence[tuple[float, float, float]]], path: Path, title: str = "") -> Path:
+    """Draw the error of the clocked network against the continuous one, over the step.
+
+    Parameters
+    ----------
+    errors : mapping
+        By name of the arithmetic: (dt in ms, mean error of output spike times in ms, median relative
+        error of a sample's gradient) per step.
+    """
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for (name, rows), colour in zip(errors.items(), (BLUE, ORANGE, GREEN), strict=False):
+        dt, spikes, gradient = np.array(sorted(rows)).T
+        left.loglog(dt, spikes, "o-", color=colour, label=name)
+        right.loglog(dt, gradient, "o-", color=colour, label=name)
+        left.loglog(dt, dt / 2, ":", color=GREY, label="dt / 2" if colour == BLUE else None)
+        right.loglog(
+            dt, gradient[-1] * dt / dt[-1], ":", color=GREY, label="proportional to dt" if colour == BLUE else None
+        )
+    left.set_ylabel("error of output spike times (ms)")
+    right.set_ylabel("relative error of a sample's gradient (median)")
+    for axes in (left, right):
+        axes.set_xlabel("dt (ms)")
+        axes.grid(alpha=0.3, which="both")
+        axes.legend(fontsize=8)
+    figure.suptitle(title, fontsize=10)
+    return save(figure, path)

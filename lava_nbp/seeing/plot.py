@@ -1,0 +1,255 @@
+"""Figures, drawn to files without a display: rasters, learning curve, weight histograms, confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from lava_nbp.errors import InputError, OutputError
+from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.training.metrics import best_epoch
+
+#: Okabe and Ito's colours, told apart by the colour-blind.
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#999999"
+#: Neurons whose weights are drawn as images.
+_IMAGES = 40
+_PHASE_SHADES = ("#FFFFFF", "#EFEFEF")
+_GROW, _SHRINK = "#D5E8F5", "#FBE3CB"
+
+
+def raster(circuit: Circuit, spikes: Mapping[str, NDArray[np.uint8]], path: Path, title: str = "") -> Path:
+    """Draw spikes of all populations against steps, phases shaded, populations named.
+
+    Phases in which plastic weights may grow are shaded blue, those in which they may
+    shrink orange.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        What ran.
+    spikes : mapping
+        (steps, size) per population, row 0 being phase 0; as from `lava_nbp.executors.trace.trace`.
+    path : path
+        File to write; its suffix chooses the format.
+    """
+    steps = len(next(iter(spikes.values())))
+    shades = []
+    for step in range(steps):
+        phase = step % circuit.period
+        learns = bool(circuit.learning_pairs(phase)) and (phase != 0 or step > 0)
+        shades.append((_GROW if circuit.reward(phase) else _SHRINK) if learns else _PHASE_SHADES[step % 2])
+    figure, axes = _bands({p.name: spikes[p.name] for p in circuit.populations}, shades)
+    axes.set_xticks(range(steps), [str(s % circuit.period) for s in range(steps)], fontsize=6)
+    axes.set_xlabel("phase (blue: weights may grow, orange: may shrink)")
+    axes.set_title(title or f"{circuit.name} circuit, {'-'.join(map(str, circuit.layers))}", fontsize=10)
+    return save(figure, path)
+
+
+def spike_raster(spikes: Mapping[str, NDArray[np.uint8]], path: Path, period: int = 1, title: str = "") -> Path:
+    """Draw spikes of any populations against Lava steps; as from `lava_nbp.processes.SpikeRaster`.
+
+    Parameters
+    ----------
+    spikes : mapping
+        (steps, *shape) per population; row 0 is Lava step 1.
+    path : path
+        File to write; its suffix chooses the format.
+    period : int
+        Steps of a cycle; every other cycle is shaded.
+
+    Raises
+    ------
+    InputError
+        For no populations, or rows that differ in number.
+    OutputError
+        If the file cannot be written.
+    """
+    steps = {name: len(rows) for name, rows in spikes.items()}
+    if len(set(steps.values())) != 1:
+        raise InputError(f"populations have {steps or 'no'} rows of spikes; give each as many, one per step")
+    n = next(iter(steps.values()))
+    rows = {name: np.reshape(s, (n, -1)) for name, s in spikes.items()}
+    figure, axes = _bands(rows, [_PHASE_SHADES[step // period % 2] for step in range(n)])
+    every = max(1, n // 40)
+    axes.set_xticks(range(0, n, every), [str(step + 1) for step in range(0, n, every)], fontsize=6)
+    axes.set_xlabel("Lava step")
+    axes.set_title(title, fontsize=10)
+    return save(figure, path)
+
+
+def _bands(spikes: Mapping[str, NDArray[np.uint8]], shades: Sequence[str]) -> tuple[Figure, Axes]:
+    """Spikes (steps, size), a band per population, over a background that is shaded step by step."""
+    # Every population gets a band; large ones two to three times that of a single neuron.
+    sizes = {name: rows.shape[1] for name, rows in spikes.items()}
+    heights = [1.0 + 1.6 * (1 - 1 / size) for size in sizes.values()]
+    tops, steps = np.cumsum(heights), len(shades)
+    figure = Figure(figsize=(max(7.0, 0.28 * steps), 0.16 * float(tops[-1]) + 1.2), layout="constrained")
+    axes = figure.add_subplot()
+    for step, shade in enumerate(shades):
+        axes.axvspan(step - 0.5, step + 0.5, color=shade, linewidth=0)
+    for (name, rows), top, height in zip(spikes.items(), tops, heights, strict=True):
+        when, which = np.nonzero(rows)
+        size = sizes[name]
+        y = top - height + height * (0.1 + 0.8 * (which + 0.5) / size)
+        axes.scatter(
+            when, y, s=30.0 if size == 1 else 4.0, marker="|", color="black" if size > 1 else BLUE, linewidths=0.8
+        )
+        axes.axhline(top, color=GREY, linewidth=0.4)
+    axes.set_yticks(tops - np.array(heights) / 2, list(sizes), fontsize=7)
+    axes.set_xlim(-0.5, steps - 0.5)
+    axes.set_ylim(float(tops[-1]), 0)
+    return figure, axes
+
+
+def learning_curve(
+    history: Sequence[Mapping[str, Any]], path: Path, title: str = "", compared_by: str = "accuracy_spikes"
+) -> Path:
+    """Draw accuracies against epochs; the one chosen by `compared_by` is marked if there is a validation split."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot()
+    epochs = [record["epoch"] for record in history]
+    curves = (
+        ("train_accuracy", "training, while learning", GREY, ":"),
+        ("validation_accuracy", "validation", GREEN, "--"),
+        ("test_accuracy", "test, ties wrong", BLUE, "-"),
+        ("test_accuracy_ties_right", "test, ties right", ORANGE, "-"),
+        ("train_accuracy_spikes", "training, while learning (spikes)", GREY, ":"),
+        ("validation_accuracy_spikes", "validation (spikes)", GREEN, "--"),
+        ("test_accuracy_spikes", "test, argmax of output spikes", BLUE, "-"),
+        ("test_accuracy_membrane", "test, argmax of output pre-activation", ORANGE, "-"),
+        ("test_exact", "test, all outputs right", PURPLE, "-."),
+    )
+    for key, label, colour, style in curves:
+        if history[0].get(key) is not None:
+            axes.plot(epochs, [100 * r[key] for r in history], style, color=colour, label=label, linewidth=1.4)
+    chosen = best_epoch(history, f"validation_{compared_by}")
+    if chosen is not None:
+        axes.axvline(chosen["epoch"], color=GREEN, linewidth=0.8)
+        axes.annotate(
+            f" chosen: {chosen['epoch']}", (chosen["epoch"], axes.get_ylim()[0]), fontsize=8, color=GREEN, va="bottom"
+        )
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("right (%)")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, loc="lower right")
+    axes.set_title(title, fontsize=10)
+    return save(figure, path)
+
+
+def weight_histograms(weights: Mapping[str, NDArray[Any]], path: Path, title: str = "") -> Path:
+    """Draw the distribution of each matrix: 8-bit weights over their 255 values, real ones (thresholds) over theirs."""
+    figure = Figure(figsize=(4 * len(weights), 3.2), layout="constrained")
+    for k, (name, matrix) in enumerate(weights.items()):
+        axes = figure.add_subplot(1, len(weights), k + 1)
+        eight_bit = matrix.dtype.kind == "i"
+        axes.hist(matrix.ravel(), bins=np.arange(-261, 263, 12).tolist() if eight_bit else 44, color=BLUE)
+        saturated = f", {100 * float((np.abs(matrix) == 254).mean()):.1f} % saturated" if eight_bit else ""
+        axes.set_title(f"{name} {matrix.shape}{saturated}", fontsize=9)
+        axes.set_xlabel("weight" if eight_bit else "weight (thresholds)")
+        axes.set_ylabel("synapses")
+    figure.suptitle(title, fontsize=10)
+    return save(figure, path)
+
+
+def weight_images(images: NDArray[Any], path: Path, title: str = "") -> Path:
+    """Draw what leads to neurons as images: the first of (neurons, height, width), all on one scale around 0."""
+    shown = images[:_IMAGES]
+    columns = min(8, len(shown))
+    rows = -(-len(shown) // columns)
+    figure = Figure(figsize=(1.05 * columns + 0.8, 1.05 * rows + 0.6), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    top = float(np.abs(shown).max()) or 1.0
+    drawn = None
+    for axes, image in zip(panels, shown, strict=False):
+        drawn = axes.imshow(image, cmap="PuOr_r", vmin=-top, vmax=top)
+    for axes in panels:
+        axes.set_axis_off()
+    assert drawn is not None
+    figure.colorbar(drawn, ax=list(panels), shrink=0.8)
+    figure.suptitle(f"{title}, neurons 0 .. {len(shown) - 1}", fontsize=10)
+    return save(figure, path)
+
+
+def confusion_matrix(
+    answers: NDArray[np.integer[Any]],
+    labels: NDArray[np.integer[Any]],
+    classes: Sequence[str],
+    path: Path,
+    title: str = "",
+) -> Path:
+    """Draw how often each class (rows) was answered as each (columns), with counts."""
+    from sklearn.metrics import confusion_matrix as count
+
+    n = len(classes)
+    counts = count(labels, answers, labels=np.arange(n))
+    figure = Figure(figsize=(1.8 + 0.5 * n, 1.6 + 0.45 * n), layout="constrained")
+    axes: Axes = figure.add_subplot()
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(share, cmap="cividis", vmin=0, vmax=1)
+    for i, j in np.ndindex(n, n):
+        if counts[i, j]:
+            colour = "black" if share[i, j] > 0.5 else "white"
+            axes.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=7, color=colour)
+    slant: dict[str, Any] = {"rotation": 45, "ha": "right"} if max(map(len, classes)) > 2 else {}
+    axes.set_xticks(range(n), classes, fontsize=8, **slant)
+    axes.set_yticks(range(n), classes, fontsize=8)
+    axes.set_xlabel("answer")
+    axes.set_ylabel("class")
+    axes.set_title(title, fontsize=10)
+    return save(figure, path)
+
+
+def fault_curves(report: Mapping[str, Any], path: Path) -> Path:
+    """Draw accuracy against fault rate, a panel per kind of fault: as the faults come, and after learning with them.
+
+    Parameters
+    ----------
+    report : mapping
+        As from `lava_nbp.runs.faults.sweep`.
+    path : path
+        File to write.
+    """
+    kinds = list(dict.fromkeys(row["kind"] for row in report["rows"]))
+    columns = min(4, len(kinds))
+    rows = -(-len(kinds) // columns)
+    figure = Figure(figsize=(3.2 * columns, 2.8 * rows + 0.6), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+    for axes, kind in zip(panels, kinds, strict=False):
+        found = sorted((row for row in report["rows"] if row["kind"] == kind), key=lambda row: row["rate"])
+        rates = [row["rate"] for row in found]
+        axes.axhline(100 * report["without"], color=GREY, linewidth=1, label="without faults")
+        for key, colour, marker, label in (
+            ("before", ORANGE, "s--", "as the faults come"),
+            ("after", BLUE, "o-", f"after {report['epochs']} epoch(s) of learning with them"),
+        ):
+            axes.plot(rates, [100 * row[key] for row in found], marker, color=colour, markersize=4, label=label)
+        axes.set_xscale("log")
+        axes.set_title(kind.replace("_", " "), fontsize=10)
+        axes.set_ylim(0, 100)
+        axes.grid(color="#DDDDDD", linewidth=0.5)
+    for axes in panels[len(kinds) :]:
+        axes.set_visible(False)
+    figure.supxlabel("share or probability")
+    figure.supylabel("test accuracy by spikes, %")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=8)
+    return save(figure, path)
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write a figure; raise OutputError if that fails."""
+    # Figure without pyplot: no display, no global state. Text stays text in SVG.
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        try:
+            figure.savefig(path, dpi=150)
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            raise OutputError(f"figure {path} cannot be written: {error.strerror or error}") from error
+    return path

@@ -1,0 +1,1 @@
+"""EventProp for the training loop."""

@@ -1,0 +1,1 @@
+"""nBP for the training loop."""

@@ -1,0 +1,1 @@
+"""SLAYER for the training loop."""

@@ -1,0 +1,239 @@
+"""SLAYER of lava-dl, surrogate gradients (Shrestha & Orchard, NeurIPS 2018), as a baseline for the training loop."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava_nbp.base.extras import require
+from lava_nbp.base.progress import Count, uncounted
+from lava_nbp.data.latency import step_spikes
+from lava_nbp.data.latency_dataset import Encoding, LatencySplit, load_latency_dataset
+from lava_nbp.errors import ConfigError
+from lava_nbp.training.complexity import Connection, complexity
+from lava_nbp.training.config import SLAYERExperiment
+from lava_nbp.training.learner import Arrays, Learner, Session, parts
+
+#: Samples that are evaluated at once.
+_EVALUATED = 500
+
+
+class SLAYERLearner(Learner):
+    """An experiment with algorithm = "slayer": layers of lava-dl's CUBA neurons, 8-bit weights, classes by spike rate.
+
+    Raises
+    ------
+    InputError
+        If lava-dl is not installed.
+    DataError, InputError
+        See `load_latency_dataset`.
+    ConfigError
+        If the trial is no whole number of steps.
+    """
+
+    compared_by = "accuracy_ties_right"
+    figures = ("accuracy", "accuracy_ties_right")
+
+    def __init__(self, config: SLAYERExperiment) -> None:
+        self.config = config
+        e, dt = config.encoding, config.network.dt
+        self.steps = round(e.end / dt)
+        if not np.isclose(self.steps * dt, e.end) or self.steps < 1:
+            raise ConfigError(
+                f"network.dt is {dt} ms, which does not divide encoding.end = {e.end} ms; change one of them"
+            )
+        self.slayer, self.torch = _slayer(), require("torch", "dl", "algorithm slayer")
+        options = config.data.model_dump()
+        options["margin"] = options.pop("crop")
+        self.dataset = load_latency_dataset(encoding=Encoding(e.early, e.late, e.bias, e.darkest), **options)
+        self.layers = (self.dataset.n_in, *config.network.hidden, len(self.dataset.classes))
+        self.n_train, self.n_validation = len(self.dataset.train), len(self.dataset.validation)
+
+    def initial_weights(self) -> Arrays:
+        """Uniform in +- initial_scale / sqrt(pre), as PyTorch's layers begin."""
+        rng = np.random.default_rng([self.config.seed, 0])
+        weights = {}
+        for k, (pre, post) in enumerate(zip(self.layers[:-1], self.layers[1:], strict=True), 1):
+            bound = self.config.network.initial_scale / np.sqrt(pre)
+            weights[f"W{k}"] = rng.uniform(-bound, bound, (pre, post)).astype(np.float32)
+        return weights
+
+    def open(self, weights: Arrays, memory: Arrays) -> Session:
+        """Blocks of lava-dl."""
+        return _SLAYERSession(self, weights, memory)
+
+    def complexity(self, weights: Arrays, told: Count = uncounted) -> dict[str, Any]:
+        """Of the quantised weights, as inference has them."""
+        with _SLAYERSession(self, weights, {}) as session:
+            spikes = session.spike_counts(told)
+        layers = device_layers(self.config, weights)
+        connections = [Connection(w, s) for (w, _), s in zip(layers, spikes[:-1], strict=True)]
+        return complexity(connections, spikes[1:], len(self.dataset.test), self.steps, weight_bytes=1)
+
+    def answers(self, weights: Arrays) -> NDArray[np.int64]:
+        """Class of every test sample by the number of output spikes; of a tie the lowest."""
+        with _SLAYERSession(self, weights, {}) as session:
+            answers: NDArray[np.int64] = session.counts(self.dataset.test).argmax(axis=1)
+        return answers
+
+    def spikes(self, weights: Arrays, sample: int) -> list[NDArray[np.uint8]]:
+        """Spikes (steps, n) of every layer in a test sample, the input's first."""
+        with _SLAYERSession(self, weights, {}) as session, self.torch.no_grad():
+            layers = session.forward(self.inputs(self.dataset.test, np.array([sample])))
+        return [layer[0].numpy().T.astype(np.uint8) for layer in layers]
+
+    def sums(self, history: list[dict[str, Any]]) -> dict[str, Any]:
+        """Where the samples come from."""
+        return {"samples": self.dataset.source}
+
+    def inputs(self, split: LatencySplit, chosen: Any) -> Any:
+        """Spikes (samples, n_in, steps) of some samples; each input spikes in the step nearest to its time."""
+        spikes = step_spikes(split.times(chosen), self.config.network.dt, self.steps)
+        return self.torch.from_numpy(np.ascontiguousarray(spikes.transpose(1, 2, 0)))
+
+
+class _SLAYERSession(Session):
+    def __init__(self, learner: SLAYERLearner, weights: Arrays, memory: Arrays) -> None:
+        self._learner, self._config = learner, learner.config
+        torch, slayer = learner.torch, learner.slayer
+        self._threads = torch.get_num_threads()
+        torch.set_num_threads(self._config.learning.threads)
+        self.blocks = _blocks(self._config, weights)
+        learning = self._config.learning
+        self._optimizer = torch.optim.Adam(self._parameters(), lr=learning.rate)
+        self._loss = slayer.loss.SpikeRate(learning.true_rate, learning.false_rate, reduction="sum")
+        if memory:
+            self._load_memory(memory)
+
+    def _parameters(self) -> list[Any]:
+        return [block.synapse.weight for block in self.blocks]
+
+    def forward(self, x: Any) -> list[Any]:
+        """Spikes of every layer, the input's first."""
+        found = [x]
+        for block in self.blocks:
+            found.append(block(found[-1]))
+        return found
+
+    def train_epoch(self, epoch: int, advance: Callable[[int], None]) -> dict[str, Any]:
+        """See `Session`."""
+        torch, learner = self._learner.torch, self._learner
+        split, batch = learner.dataset.train, self._config.learning.batch
+        order = np.random.default_rng([self._config.seed, epoch]).permutation(len(split))
+        right, seconds = 0, 0.0
+        for start in range(0, len(order), batch):
+            chosen = order[start : start + batch]
+            begin = time.perf_counter()
+            x, y = learner.inputs(split, chosen), torch.from_numpy(split.y[chosen])
+            spikes = self.forward(x)[-1]
+            loss = self._loss(spikes, y)
+            self._optimizer.zero_grad()
+            loss.backward()
+            self._optimizer.step()
+            seconds += time.perf_counter() - begin
+            right += int((spikes.detach().sum(dim=-1).argmax(dim=1) == y).sum())
+            advance(len(chosen))
+        return {"train_accuracy": right / len(order), "seconds_learning": seconds}
+
+    def evaluate(self, split: str, told: Count = uncounted) -> dict[str, Any]:
+        """See `Session`."""
+        samples: LatencySplit = getattr(self._learner.dataset, split)
+        counts = self.counts(samples, told)
+        best = counts.max(axis=1)
+        label_best = counts[np.arange(len(samples)), samples.y] == best
+        ties = (counts == best[:, None]).sum(axis=1) > 1
+        return {
+            f"{split}_accuracy": float((label_best & ~ties).mean()),
+            f"{split}_accuracy_ties_right": float(label_best.mean()),
+            f"{split}_ties": int(ties.sum()),
+        }
+
+    def _batches(self, samples: LatencySplit, told: Count = uncounted) -> Any:
+        with self._learner.torch.no_grad():
+            for part in parts(len(samples), _EVALUATED, told):
+                chosen = np.arange(part.start, part.stop)
+                yield [layer.numpy() for layer in self.forward(self._learner.inputs(samples, chosen))]
+
+    def counts(self, samples: LatencySplit, told: Count = uncounted) -> Any:
+        """Output spikes (samples, classes)."""
+        return np.concatenate([layers[-1].sum(axis=-1) for layers in self._batches(samples, told)])
+
+    def spike_counts(self, told: Count) -> list[Any]:
+        """Spikes of every neuron of every layer over the test set, the input's first."""
+        totals = [np.zeros(n, dtype=np.int64) for n in self._learner.layers]
+        for layers in self._batches(self._learner.dataset.test, told):
+            for total, spikes in zip(totals, layers, strict=True):
+                total += spikes.sum(axis=(0, 2)).astype(np.int64)
+        return totals
+
+    def read_weights(self) -> Arrays:
+        """See `Session`; in full precision."""
+        return {f"W{k}": w.detach().numpy().reshape(w.shape[:2]).T.copy() for k, w in enumerate(self._parameters(), 1)}
+
+    def write_weights(self, weights: Mapping[str, Any]) -> None:
+        """See `Session`."""
+        for k, own in enumerate(self._parameters(), 1):
+            _set(own, weights[f"W{k}"])
+
+    def read_memory(self) -> Arrays:
+        """See `Session`: Adam's moments and steps."""
+        state = self._optimizer.state_dict()["state"]
+        return {f"{key}{k}": np.array(value) for k, entry in state.items() for key, value in entry.items()}
+
+    def _load_memory(self, memory: Arrays) -> None:
+        torch, content = self._learner.torch, self._optimizer.state_dict()
+        keys = ("step", "exp_avg", "exp_avg_sq")
+        content["state"] = {
+            k: {key: torch.from_numpy(np.array(memory[f"{key}{k}"])) for key in keys} for k in range(len(self.blocks))
+        }
+        self._optimizer.load_state_dict(content)
+
+    def close(self) -> None:
+        """See `Session`."""
+        self._learner.torch.set_num_threads(self._threads)
+
+
+def device_layers(config: SLAYERExperiment, weights: Arrays) -> list[tuple[Any, dict[str, Any]]]:
+    """Integer weights (pre, post) and neuron registers of every layer, as lava-dl would give them to the chip.
+
+    Raises
+    ------
+    InputError
+        If lava-dl is not installed.
+    """
+    found = []
+    for block in _blocks(config, weights):
+        w = block.neuron.quantize_8bit(block.synapse.weight, descale=True).detach().numpy()
+        found.append((w.reshape(w.shape[:2]).T.astype(np.int64), block.neuron.device_params))
+    return found
+
+
+def _blocks(config: SLAYERExperiment, weights: Mapping[str, Any]) -> list[Any]:
+    """Layers of lava-dl with 8-bit weights."""
+    slayer, parameters = _slayer(), dict(config.neuron.model_dump(), requires_grad=False)
+    blocks = []
+    for k in range(1, len(weights) + 1):
+        block = slayer.block.cuba.Dense(parameters, *weights[f"W{k}"].shape, weight_norm=False)
+        block.synapse.pre_hook_fx = block.neuron.quantize_8bit
+        _set(block.synapse.weight, weights[f"W{k}"])
+        blocks.append(block)
+    return blocks
+
+
+def _set(parameter: Any, matrix: Any) -> None:
+    """Give a block's parameter (post, pre, 1, 1, 1) a matrix (pre, post)."""
+    torch = require("torch", "dl", "algorithm slayer")
+    with torch.no_grad():
+        parameter.copy_(torch.from_numpy(np.ascontiguousarray(matrix.T)).reshape(parameter.shape))
+
+
+def _slayer() -> Any:
+    # It prints about missing CUDA and demonstrations that are none of the user's business here.
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        return require("lava.lib.dl.slayer", "dl", "algorithm slayer")

@@ -1,0 +1,69 @@
+"""One line per thing, with the cure where something is missing."""
+
+import os
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+import pytest
+
+from lava_nbp.cli import doctor
+from lava_nbp.cli.doctor import Finding, examine
+
+SLURM = Path(__file__).parents[1] / "chip" / "fake_slurm"
+
+
+def found(name):
+    return next(finding for finding in examine() if finding.name == name)
+
+
+def test_this_machine(monkeypatch):
+    monkeypatch.delenv("LAVA_NBP_DATA", raising=False)
+    extras = ["torchvision", "nir", "tensorboard"]
+    names = ["Python", "lava-nc", "lava-dl", *extras, "lava-loihi", "SLURM", "board", "microcode", "data", "/dev/shm"]
+    findings = examine()
+    assert [finding.name for finding in findings] == names
+    assert found("Python").state == found("lava-nc").state == "ok"
+    assert all(finding.cure for finding in findings if finding.state != "ok")
+    assert all("\n" not in str(finding) for finding in findings)
+
+
+def test_boards(monkeypatch):
+    monkeypatch.setenv("PATH", f"{SLURM}:{os.environ['PATH']}")
+    assert found("SLURM") == Finding("SLURM", "ok", "4 nodes")
+    assert found("board").found == "partitions that are up: kp_stack, nahuku32, oheogulch_20m"
+
+
+def test_data_and_microcode(monkeypatch, tmp_path):
+    monkeypatch.setenv("LAVA_NBP_DATA", str(tmp_path / "no"))
+    assert "no folder" in found("data").found
+    monkeypatch.setenv("LAVA_NBP_DATA", str(tmp_path))
+    assert found("data").state == "wrong"
+    (tmp_path / "MNIST" / "raw").mkdir(parents=True)
+    assert found("data").found.endswith("has MNIST")
+    monkeypatch.setenv("LAVA_NBP_MICROCODE", str(tmp_path / "a.dasm"))
+    assert found("microcode").state == "missing"
+    (tmp_path / "a.dasm").write_text(";")
+    assert found("microcode").state == "ok"
+
+
+def test_what_is_not_right(monkeypatch):
+    def version(name):
+        if name == "lava-dl":
+            raise PackageNotFoundError(name)
+        return "0.9.0"
+
+    monkeypatch.setattr(doctor, "version", version)
+    assert found("lava-nc") == Finding("lava-nc", "wrong", "0.9.0", "pip install lava-nc==0.10.0", needed=True)
+    assert found("lava-dl").state == "missing"
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 2**20}))
+    assert "--shm-size=1g" in found("/dev/shm").cure
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_command(as_json):
+    command = [sys.executable, "-m", "lava_nbp", "doctor", *(["--json"] if as_json else [])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "lava-loihi" in done.stdout
+    assert done.stderr == ""

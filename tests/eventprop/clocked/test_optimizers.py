@@ -1,0 +1,78 @@
+"""Learning with integers: by hand, against Adam with real numbers, and its state."""
+
+import numpy as np
+import pytest
+
+from lava_nbp.errors import InputError
+from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+from lava_nbp.eventprop.clocked.optimizers import IntegerOptimizer, _root
+from lava_nbp.eventprop.equations import NeuronParameters
+
+C = FixedPoint(NeuronParameters(), 0.5, 60.0)
+UNIT = 1 << 20
+
+
+def made(name, shape=(1, 2), limit=1 << 30):
+    masters = np.zeros(shape, dtype=np.int64)
+    return IntegerOptimizer(name, masters, limit, C)
+
+
+def test_sgd_by_hand():
+    """g = 2**14 is a gradient of tau_s = 5: at a rate of 0.01 and a batch of 2 it moves a weight by 0.025."""
+    optimizer = made("sgd")
+    optimizer.step(np.array([[1 << 14, -(1 << 15)]]), 2, 0.01)
+    assert np.abs(optimizer.masters / UNIT - [[-0.025, 0.05]]).max() < 2e-6
+
+
+def test_the_first_step_of_adam_is_the_rate():
+    optimizer = made("adam")
+    optimizer.step(np.array([[100_000, -3_000_000]]), 1, 0.01)
+    assert np.abs(optimizer.masters / UNIT - [[-0.01, 0.01]]).max() < 5e-6
+
+
+def test_adam_with_real_numbers():
+    """beta 7 / 8 and 1023 / 1024; weights that moved by about 2 agree to 1e-3."""
+    optimizer, rng = made("adam", (4, 4)), np.random.default_rng(0)
+    w, m, v = (np.zeros((4, 4)) for _ in range(3))
+    for t in range(1, 1000):
+        g = np.rint(1e5 * (rng.standard_t(2, (4, 4)) + 0.3)).astype(np.int64)
+        optimizer.step(g, 32, 5e-3)
+        m, v = m + (g - m) / 8, v + (g.astype(float) ** 2 - v) / 1024
+        w -= 5e-3 * (m / (1 - 0.875**t)) / np.sqrt(v / (1 - (1023 / 1024) ** t))
+    assert np.abs(w).max() > 0.5
+    assert np.abs(optimizer.masters / UNIT - w).max() < 1e-3
+
+
+def test_weights_and_gradients_are_bounded():
+    optimizer = made("adam", limit=1000)
+    for _ in range(3):
+        optimizer.step(np.array([[2**62, -(2**62)]]), 1, 0.5)
+    assert optimizer.masters.tolist() == [[-1000, 1000]]
+
+
+def test_integer_roots():
+    x = np.array([0, 1, 3, 4, 2**60 - 1, 2**60, (2**30 + 1) ** 2 - 1], dtype=np.int64)
+    assert _root(x).tolist() == [0, 1, 1, 2, 2**30 - 1, 2**30, 2**30]
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd"])
+def test_state_round_trip(name):
+    whole, first = made(name), made(name)
+    g = np.array([[50_000, -20_000]])
+    for _ in range(4):
+        whole.step(g, 1, 0.01)
+    for _ in range(2):
+        first.step(g, 1, 0.01)
+    again = made(name)
+    again.masters[...] = first.masters
+    again.load(first.state())
+    for _ in range(2):
+        again.step(g, 1, 0.01)
+    assert np.array_equal(again.masters, whole.masters)
+
+
+def test_what_is_refused():
+    with pytest.raises(InputError, match="optimizer is 'lion', but must be one of adam, sgd"):
+        made("lion")
+    with pytest.raises(InputError, match="optimizer state has arrays {}, but this matrix needs"):
+        made("adam").load({})

@@ -1,0 +1,155 @@
+"""The parts in their loop do what the compiled engine does: every state in every step, every weight."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from clocked_loop import PartsLoop
+
+from lava_nbp.errors import InputError
+from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+from lava_nbp.eventprop.clocked.engine import ClockedEngine
+from lava_nbp.eventprop.clocked.parts import LIFPart, Phases
+from lava_nbp.eventprop.clocked.setup import Setup
+from lava_nbp.eventprop.equations import NeuronParameters
+from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.policies import SilentPolicy
+from lava_nbp.eventprop.trains import spike_trains
+
+C = FixedPoint(NeuronParameters(), 1.0, 40.0)
+
+
+def network(layers, loss, seed=0, scale=1.0, optimizer="adam", **options):
+    rng = np.random.default_rng(seed)
+    means = [3.0, *[1.4] * (len(layers) - 2)]
+    weights = [scale * rng.normal(m, 0.9, s) for m, s in zip(means, pairwise(layers), strict=True)]
+    setup = Setup(C, loss, SilentPolicy("phantom", 2.0), optimizer)
+    return ClockedEngine(weights, setup, largest=[6.0] * len(weights), **options)
+
+
+def samples(n, n_in, seed, classes):
+    rng = np.random.default_rng([seed, 1])
+    found = []
+    for _ in range(n):
+        times = np.sort(rng.uniform(0, 38, 9))
+        found.append((times, rng.integers(0, n_in, 9)))
+    return found, rng.integers(0, classes, n)
+
+
+def once(steps, sources):
+    """One spike per input and step: a Process's input port cannot carry two."""
+    pairs = sorted(set(zip(steps.tolist(), sources.tolist(), strict=True)))
+    return np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])
+
+
+@pytest.mark.parametrize("loss", [TTFSLoss(), MaxVoltageLoss()])
+@pytest.mark.parametrize("layers", [(4, 3), (4, 6, 3), (4, 5, 5, 2)])
+def test_every_state_in_every_step(layers, loss):
+    engine = network(layers, loss)
+    loop = PartsLoop([m.copy() for m in engine.masters], engine.exponents, engine.setup)
+    found, labels = samples(4, layers[0], 3, layers[-1])
+    spikes = errors = 0
+    for (times, sources), label in zip(found, labels, strict=True):
+        steps, sources = once(C.steps_of(times), sources)
+        seen, gradients = engine.watch(steps, sources, int(label))
+
+        def compare(p, seen=seen):
+            for layer, states in zip(loop.layers, seen, strict=True):
+                if 1 <= p <= C.steps:
+                    assert np.array_equal(layer.V, states.V[p - 1])
+                    assert np.array_equal(layer.I, states.I[p - 1])
+                elif p >= C.steps + 2:
+                    k = 2 * C.steps + 1 - p
+                    assert np.array_equal(layer.lV, states.lV[k])
+                    assert np.array_equal(layer.lI, states.lI[k])
+
+        for dense in loop.dense:
+            dense.gradient[...] = 0
+        loop.sample(steps, sources, int(label), compare)
+        for dense, g in zip(loop.dense, gradients, strict=True):
+            assert np.array_equal(dense.gradient, g)
+            errors += np.abs(g).sum()
+        spikes += (seen[0].V == 0).sum()
+    assert errors > 0
+    assert spikes > 0
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("loss", [TTFSLoss(), MaxVoltageLoss()])
+def test_training_changes_the_same_weights(loss, optimizer):
+    """Batches of 3, 3 and 2 samples; answers, counters and full-precision weights."""
+    engine = network((4, 6, 3), loss, optimizer=optimizer)
+    loop = PartsLoop([m.copy() for m in engine.masters], engine.exponents, engine.setup)
+    found, labels = samples(8, 4, 5, 3)
+    quantised = [once(C.steps_of(t), s) for t, s in found]
+    trains = spike_trains([(k * C.dt, s) for k, s in quantised], 4, C.end)
+    start = [m.copy() for m in engine.masters]
+    clipped = saturated = silent = hidden = 0
+    for batch in (np.arange(3), np.arange(3, 6), np.arange(6, 8)):
+        result = engine.train_batch(trains, labels, batch, 0.02)
+        clipped, saturated = clipped + result.clipped, saturated + result.saturated
+        silent, hidden = silent + result.silent_labels, hidden + result.hidden_spikes
+        loop.set_learning(len(batch), 0.02)
+        for k in batch:
+            loop.sample(*quantised[k], int(labels[k]))
+        said = np.array(loop.said[-len(batch) :])
+        if isinstance(loss, TTFSLoss):
+            assert np.array_equal(np.where(said < C.steps, (said + 1) * C.dt, np.inf), result.said)
+        else:
+            assert np.array_equal(said / C.theta, result.said)
+        for dense, m in zip(loop.dense, engine.masters, strict=True):
+            assert np.array_equal(dense.masters, m)
+    assert not any(np.array_equal(a, b) for a, b in zip(start, engine.masters, strict=True))
+    assert sum(layer.counters[0] for layer in loop.layers) == clipped
+    assert sum(part.counters[1] for part in loop.layers) + sum(d.counters[0] for d in loop.dense) == saturated
+    assert loop.layers[0].counters[2] == hidden > 0
+    if isinstance(loss, TTFSLoss):
+        assert loop.loss.counters[0] == silent
+
+
+def test_a_sample_without_a_label_teaches_nothing_and_leaves_nothing():
+    engine = network((4, 6, 3), TTFSLoss())
+    loop = PartsLoop([m.copy() for m in engine.masters], engine.exponents, engine.setup)
+    found, labels = samples(2, 4, 5, 3)
+    first, second = (once(C.steps_of(t), s) for t, s in found)
+    loop.sample(*first)
+    assert not any(dense.gradient.any() for dense in loop.dense)
+    loop.sample(*second, int(labels[1]))
+    _, gradients = engine.watch(*second, int(labels[1]))
+    assert all(np.array_equal(d.gradient, g) for d, g in zip(loop.dense, gradients, strict=True))
+
+
+def test_phases_by_hand():
+    """T = 2: 6 phases."""
+    phases = Phases(2)
+    rows = []
+    for p in range(6):
+        phases.receive(np.eye(6)[p])
+        rows.append((phases.begins, phases.forward, phases.turns, phases.replayed, phases.backward, phases.ends))
+    assert rows == [
+        (True, -1, False, -1, -1, False),
+        (False, 0, False, -1, -1, False),
+        (False, 1, False, -1, -1, False),
+        (False, -1, True, 1, -1, False),
+        (False, -1, False, 0, 1, False),
+        (False, -1, False, -1, 0, True),
+    ]
+    phases.receive(np.zeros(6))
+    assert phases.phase == -1
+
+
+def test_without_a_phase_nothing_happens():
+    layer = LIFPart(3, C)
+    spikes, back, lI = layer.run(np.full(3, 10**6), np.zeros(3, int))
+    assert not any(array.any() for array in (spikes, back, lI, layer.I))
+
+
+def test_overflow_is_an_error():
+    layer = LIFPart(2, C, max_spikes=1, layer=1)
+    layer.phases.receive(np.eye(C.period)[1])
+    with pytest.raises(
+        InputError, match=r"layer 2, neuron 1: the current reaches 512.1 thresholds, but a 24-bit register"
+    ):
+        layer.run([0, 2**23 + 2000], np.zeros(2, int))
+    with pytest.raises(InputError, match="layer 2 spikes more than 1 times in a sample; raise max_spikes"):
+        layer.run([2**22, 2**22], np.zeros(2, int))

@@ -1,0 +1,329 @@
+"""The compiled engine: spikes and gradients as the oracle's, whatever the batch, the threads and the samples around."""
+
+import numpy as np
+import pytest
+from gradients import END, random_problem
+
+from lava_nbp.data import generate_yinyang, value_latency
+from lava_nbp.errors import InputError, WeightError
+from lava_nbp.eventprop import reference
+from lava_nbp.eventprop.continuous.engine import EventPropEngine
+from lava_nbp.eventprop.continuous.kernels import softmax_by_peaks, ttfs_by_times
+from lava_nbp.eventprop.equations import NeuronParameters
+from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.policies import SilentPolicy
+from lava_nbp.eventprop.trains import latency_trains, spike_trains
+
+#: An integer ratio of 4 and of 2, equal, nearly equal, reversed, and neither.
+REGIMES = [(20.0, 5.0), (20.0, 10.0), (10.0, 10.0), (10.0, 10.01), (5.0, 12.0), (13.0, 6.0)]
+
+
+def batch(layers, seed, n, scale=1.0):
+    weights, *_ = random_problem(layers, seed, scale=scale)
+    rng = np.random.default_rng([seed, 1])
+    samples = [(rng.uniform(0, 30, 10), rng.integers(0, layers[0], 10)) for _ in range(n)]
+    return weights, samples, rng.integers(0, layers[-1], n)
+
+
+@pytest.mark.parametrize("spiking", [True, False])
+@pytest.mark.parametrize("layers", [(3, 4), (3, 5, 3), (3, 4, 4, 2)])
+@pytest.mark.parametrize("taus", REGIMES)
+def test_spikes_and_gradients_as_the_oracle(taus, layers, spiking):
+    """Relative error of 1e-9 or less."""
+    p, loss = NeuronParameters(*taus), TTFSLoss(alpha=0.01) if spiking else MaxVoltageLoss()
+    weights, samples, labels = batch(layers, 3, 5, scale=0.8 if taus[1] == 5 else 0.4)
+    engine = EventPropEngine(weights, p, loss, END, max_spikes=2000)
+    result, gradients = engine.gradient(spike_trains(samples, layers[0], END), labels)
+    total, hidden = [np.zeros_like(w) for w in weights], 0
+    for k, (times, sources) in enumerate(samples):
+        order = np.argsort(times)
+        run = reference.forward(weights, times[order], sources[order], p, END, spiking)
+        assert np.allclose(result.said[k], run.first if spiking else run.peaks, rtol=1e-11, atol=0)
+        by_weights, _ = reference.gradient(weights, run, p, loss, labels[k])
+        for sums, g in zip(total, by_weights, strict=True):
+            sums += g
+        hidden += sum(0 <= s.layer < len(weights) - 1 for s in run.spikes)
+    assert result.hidden_spikes == hidden
+    for found, expected in zip(gradients, total, strict=True):
+        # Where the softmax is saturated the gradient is below the rounding of its parts.
+        assert np.abs(found - expected).max() <= 1e-9 * max(np.abs(expected).max(), 1e-6)
+
+
+@pytest.mark.parametrize("spiking", [True, False])
+@pytest.mark.parametrize("layers", [(3, 5, 3), (3, 4, 4, 2)])
+@pytest.mark.parametrize("taus", [(20.0, 5.0), (10.0, 10.0), (13.0, 6.0)])
+def test_recurrent_layers_as_the_oracle(taus, layers, spiking):
+    """Every spike, every gradient; a spiking output may be recurrent, too."""
+    p, loss = NeuronParameters(*taus), TTFSLoss(alpha=0.01) if spiking else MaxVoltageLoss()
+    weights, samples, labels = batch(layers, 3, 4, scale=0.8 if taus[1] == 5 else 0.4)
+    rng = np.random.default_rng(2)
+    loops = [rng.normal(0, 0.3, (n, n)) for n in layers[1:]]
+    loops[-1] = loops[-1] if spiking else None
+    if len(layers) == 4:
+        loops[0] = None  # one layer with, one without
+    engine = EventPropEngine(weights, p, loss, END, max_spikes=2000, recurrent=loops)
+    result, gradients = engine.gradient(spike_trains(samples, layers[0], END), labels)
+    total = [np.zeros_like(w) for w in engine.matrices]
+    for k, (times, sources) in enumerate(samples):
+        order = np.argsort(times)
+        run = reference.forward(weights, times[order], sources[order], p, END, spiking, loops)
+        assert np.allclose(result.said[k], run.first if spiking else run.peaks, rtol=1e-11, atol=0)
+        by_weights, by_loops = reference.gradient(weights, run, p, loss, labels[k], loops)
+        for sums, g in zip(total, [*by_weights, *(g for g in by_loops if g is not None)], strict=True):
+            sums += g
+    assert result.hidden_spikes > 10
+    assert len(gradients) == len(total) > len(weights)
+    for found, expected in zip(gradients, total, strict=True):
+        assert np.abs(found - expected).max() <= 1e-9 * max(np.abs(expected).max(), 1e-6)
+
+
+def test_recurrent_weights_learn_and_zero_ones_change_nothing():
+    weights, samples, labels = batch((3, 6, 3), 5, 20)
+    trains = spike_trains(samples, 3, END)
+    plain = EventPropEngine(weights, NeuronParameters(), TTFSLoss(), END)
+    zero = EventPropEngine(weights, NeuronParameters(), TTFSLoss(), END, recurrent=[np.zeros((6, 6)), None])
+    assert np.allclose(zero.infer(trains).said, plain.infer(trains).said, rtol=1e-12)
+    zero.train_batch(trains, labels, np.arange(20), 1e-2)
+    assert np.abs(zero.matrices[2]).max() > 0
+
+
+def test_silence_can_wake_by_a_bump():
+    """The second hidden neuron never spikes: its weights grow by the bump, those of the first do not."""
+    weights = [np.array([[9.0, 0.1]]), np.full((2, 2), 9.0)]
+    trains = spike_trains([([1.0], [0])], 1, END)
+    engine = EventPropEngine(
+        weights, NeuronParameters(), TTFSLoss(), END, silent=SilentPolicy("bump", 0.25), optimizer="sgd"
+    )
+    result = engine.train_batch(trains, np.array([0]), np.array([0]), 0.0)
+    assert result.silent_neurons == 1
+    assert np.allclose(engine.weights[0], [[9.0, 0.35]])
+    assert np.array_equal(engine.weights[1], weights[1])
+
+
+@pytest.mark.parametrize(("target", "sign"), [(9.0, 1), (0.0, -1)])
+def test_spike_counts_are_pulled_to_the_target(target, sign):
+    """Fewer spikes than wanted: excitatory weights grow, which pulls spikes ahead; more than wanted: they shrink."""
+    weights = [np.array([[9.0]]), np.array([[2.0, 2.0]])]
+    trains = spike_trains([([1.0, 4.0], [0, 0])], 1, END)
+    engine = EventPropEngine(
+        weights, NeuronParameters(), MaxVoltageLoss(), END, silent=SilentPolicy("spike_count", 0.1, target),
+        optimizer="sgd",
+    )  # fmt: skip
+    one, label = np.array([0]), np.array([0])
+    engine.train_batch(trains, label, one, 0.0)  # counts; both outputs are equal, so the loss pulls nothing
+    assert np.array_equal(engine.weights[0], weights[0])
+    engine.train_batch(trains, label, one, 1e-3)
+    assert np.sign(engine.weights[0] - weights[0]) == sign
+    again = EventPropEngine(
+        weights, NeuronParameters(), MaxVoltageLoss(), END, silent=SilentPolicy("spike_count", 0.1, target),
+        optimizer="sgd",
+    )  # fmt: skip
+    again.train_batch(trains, label, one, 0.0)
+    saved = again.state()
+    resumed = EventPropEngine(
+        weights, NeuronParameters(), MaxVoltageLoss(), END, silent=SilentPolicy("spike_count", 0.1, target),
+        optimizer="sgd",
+    )  # fmt: skip
+    resumed.load_state(saved)
+    resumed.train_batch(trains, label, one, 1e-3)
+    assert np.array_equal(resumed.weights[0], engine.weights[0])
+
+
+def test_compiled_losses_are_the_losses():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        first, by = rng.uniform(0, 60, 4), np.zeros(4)
+        first[rng.random(4) < 0.3] = np.inf
+        label = int(rng.integers(4))
+        ttfs_by_times(first, label, 0.5, 6.4, 0.003, by)
+        assert np.allclose(by, TTFSLoss().by_times(first, label), rtol=1e-13)
+        peaks = rng.normal(size=4)
+        softmax_by_peaks(peaks, label, by)
+        assert np.allclose(by, MaxVoltageLoss().by_peaks(peaks, label), rtol=1e-13)
+
+
+def trained(threads, order, size=33, epochs=2):
+    weights, samples, labels = batch((3, 6, 3), 5, 75)
+    trains = spike_trains(samples, 3, END)
+    engine = EventPropEngine(weights, NeuronParameters(), TTFSLoss(), END, threads=threads)
+    for _ in range(epochs):
+        for k in range(0, len(order), size):
+            engine.train_batch(trains, labels, order[k : k + size], 5e-3)
+    return engine, weights, trains, labels
+
+
+def test_the_number_of_threads_changes_nothing():
+    one, *_ = trained(1, np.arange(75))
+    for threads in (2, 3):
+        other, *_ = trained(threads, np.arange(75))
+        assert all(np.array_equal(a, b) for a, b in zip(one.weights, other.weights, strict=True))
+
+
+def test_the_last_batch_of_an_epoch_learns():
+    """75 samples in batches of 33: the last has 9."""
+    all_samples, start, *_ = trained(1, np.arange(75), epochs=1)
+    without, *_ = trained(1, np.arange(66), epochs=1)
+    assert all_samples.optimizer.steps == without.optimizer.steps + 1
+    assert not np.array_equal(all_samples.weights[0], without.weights[0])
+    assert not np.array_equal(start[0], without.weights[0])
+
+
+def test_samples_do_not_see_each_other():
+    """Alone, in another order, and after another batch: a sample says the same, and has the same gradient."""
+    weights, samples, labels = batch((3, 6, 3), 1, 9)
+    trains = spike_trains(samples, 3, END)
+    engine = EventPropEngine(weights, NeuronParameters(), TTFSLoss(), END)
+    together = engine.infer(trains).said
+    assert np.array_equal(engine.infer(trains, np.arange(9)[::-1]).said, together[::-1])
+    sums = [np.zeros_like(w) for w in weights]
+    for k in range(9):
+        result, gradients = engine.gradient(trains, labels, np.array([k]))
+        assert np.array_equal(result.said[0], together[k])
+        for total, g in zip(sums, gradients, strict=True):
+            total += g
+    _, gradients = engine.gradient(trains, labels)
+    assert all(np.allclose(a, b, rtol=1e-12) for a, b in zip(gradients, sums, strict=True))
+
+
+def test_inference_leaves_weights_and_gradients_alone():
+    weights, samples, labels = batch((3, 6, 3), 1, 5)
+    trains = spike_trains(samples, 3, END)
+    engine = EventPropEngine(weights, NeuronParameters(), TTFSLoss(), END)
+    _, before = engine.gradient(trains, labels)
+    engine.infer(trains)
+    assert all(np.array_equal(a, b) for a, b in zip(engine.weights, weights, strict=True))
+    _, after = engine.gradient(trains, labels)
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("policy", ["phantom", "bump", "spike_count"])
+def test_validation_touches_no_gradient_and_no_count(policy):
+    """Batches with inference in between: the same weights, the same memory."""
+    weights, samples, labels = batch((3, 6, 3), 5, 40)
+    weights[0][:, 5] = 0.01  # never spikes
+    trains = spike_trains(samples, 3, END)
+    engines = [
+        EventPropEngine(weights, NeuronParameters(), TTFSLoss(), END, silent=SilentPolicy(policy, 0.05, 2.0))
+        for _ in range(2)
+    ]
+    for start in (0, 20):
+        for engine in engines:
+            engine.train_batch(trains, labels, np.arange(start, start + 20), 1e-2)
+        engines[0].infer(trains)
+    assert all(np.array_equal(a, b) for a, b in zip(*(e.matrices for e in engines), strict=True))
+    one, other = (e.state() for e in engines)
+    assert one.keys() == other.keys()
+    assert all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_an_empty_sample_and_silence():
+    engine = EventPropEngine([np.full((2, 3), 0.1)], NeuronParameters(), TTFSLoss(), END)
+    trains = spike_trains([([], []), ([1.0], [1])], 2, END)
+    result, gradients = engine.gradient(trains, np.array([0, 2]))
+    assert np.isinf(result.said).all()
+    assert result.silent_labels == 2
+    assert not gradients[0].any()
+    assert result.ties().all()
+    assert not result.right(np.array([0, 2])).any()
+
+
+def test_a_silent_label_is_taught_by_its_largest_voltage_if_asked():
+    """The gradient is that of -silent * max_t V of the label's output, by central differences."""
+    rng = np.random.default_rng(4)
+    weights = [rng.uniform(1.5, 4.0, (3, 4)), rng.normal(0.4, 0.3, (4, 3))]
+    weights[1][:, 0], weights[1][:, 2] = 2.0, [0.3, -0.2, 0.2, 0.3]  # the last is too weak to spike
+    trains = spike_trains([([1.0, 2.0, 4.0], [0, 1, 2])], 3, END)
+    gradients = {}
+    for silent in (0.0, 2.0):
+        engine = EventPropEngine(weights, NeuronParameters(), TTFSLoss(), END, silent=SilentPolicy("phantom", silent))
+        result, gradients[silent] = engine.gradient(trains, np.array([2]))
+        assert np.isinf(result.said[0, 2])
+        assert result.hidden_spikes > 3
+        assert result.silent_labels == 1
+    assert not any(g.any() for g in gradients[0.0])
+
+    def objective():
+        return -2.0 * EventPropEngine(weights, NeuronParameters(), MaxVoltageLoss(), END).infer(trains).said[0, 2]
+
+    for matrix, found in zip(weights, gradients[2.0], strict=True):
+        for at in np.ndindex(*matrix.shape):
+            kept = matrix[at]
+            values = []
+            for step in (1e-6, -1e-6):
+                matrix[at] = kept + step
+                values.append(objective())
+            matrix[at] = kept
+            assert np.isclose(found[at], (values[0] - values[1]) / 2e-6, rtol=1e-5, atol=1e-8)
+    # A label that does spike is taught as ever.
+    spiking = [
+        EventPropEngine(weights, NeuronParameters(), TTFSLoss(), END, silent=SilentPolicy("phantom", s))
+        for s in (0.0, 2.0)
+    ]
+    with_label = [engine.gradient(trains, np.array([0])) for engine in spiking]
+    assert np.isfinite(with_label[0][0].said[0, 0])
+    assert all(np.array_equal(a, b) for a, b in zip(with_label[0][1], with_label[1][1], strict=True))
+
+
+def test_a_voltage_that_only_touches_the_threshold_is_counted():
+    """w = 4 at tau_m = 2 tau_s: the maximum is theta; a hair above it I - theta is nearly 0."""
+    trains = spike_trains([([0.0], [0])], 1, END)
+    for w, floor, clipped in ((4.0 * (1 + 1e-12), 1e-3, 1), (6.0, 1e-3, 0)):
+        engine = EventPropEngine([np.array([[w]])], NeuronParameters(20, 10), TTFSLoss(), END, floor=floor)
+        result, gradients = engine.gradient(trains, np.array([0]))
+        assert result.clipped == clipped
+        assert np.isfinite(gradients[0]).all()
+
+
+def test_spike_buffers_do_not_overflow_silently():
+    engine = EventPropEngine(
+        [np.full((1, 2), 900.0), np.ones((2, 2))], NeuronParameters(), TTFSLoss(), END, max_spikes=5
+    )
+    with pytest.raises(InputError, match="layer 1 spikes more than 5 times in a sample; raise max_spikes"):
+        engine.infer(spike_trains([([0.0], [0])], 1, END))
+
+
+def test_it_learns_yin_yang():
+    """A small network of the paper's kind, a few epochs: far above chance (1/3)."""
+    samples, labels = generate_yinyang(1500, np.random.default_rng(0))
+    times = np.hstack([value_latency(samples, 0, 30), np.zeros((1500, 1))])
+    trains = latency_trains(times, END)
+    rng = np.random.default_rng(1)
+    engine = EventPropEngine(
+        [rng.normal(1.5, 0.78, (5, 60)), rng.normal(0.93, 0.1, (60, 3))], NeuronParameters(), TTFSLoss(), END
+    )
+    before = engine.infer(trains).right(labels).mean()
+    for _ in range(4):
+        order = rng.permutation(1500)
+        for k in range(0, 1500, 32):
+            engine.train_batch(trains, labels, order[k : k + 32], 1e-2)
+    after = engine.infer(trains).right(labels).mean()
+    assert before < 0.6
+    assert after > 0.8
+
+
+def test_arguments_that_are_refused():
+    p, loss = NeuronParameters(), TTFSLoss()
+    for weights, message in (([], "no weights"), ([np.ones((2, 3)), np.ones((2, 3))], "whose pre is the layer before"),
+                             ([np.array([[np.nan]])], "weights of layer 1 hold nan")):  # fmt: skip
+        with pytest.raises(WeightError, match=message):
+            EventPropEngine(weights, p, loss, END)
+    for options, message in (
+        ({"end": 0}, "end of the trial is 0 ms"), ({"floor": 0}, "floor is 0"), ({"threads": 0}, "threads is 0"),
+        ({"optimizer": "sdg"}, "optimizer is 'sdg'"),
+        ({"recurrent": [np.ones((3, 3))], "silent": SilentPolicy("phantom")}, "without recurrent weights"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            EventPropEngine([np.ones((2, 3))], p, loss, **{"end": END, **options})
+    for loops, message in (([None, None], "2 recurrent matrices for 1 layers"),
+                           ([np.ones((2, 3))], r"must be \(3, 3\)"),
+                           ([np.full((3, 3), np.inf)], "and finite")):  # fmt: skip
+        with pytest.raises(WeightError, match=message):
+            EventPropEngine([np.ones((2, 3))], p, loss, END, recurrent=loops)
+    with pytest.raises(WeightError, match="only integrates and has no spikes"):
+        EventPropEngine([np.ones((2, 3))], p, MaxVoltageLoss(), END, recurrent=[np.ones((3, 3))])
+    engine = EventPropEngine([np.ones((2, 3))], p, loss, END)
+    trains = spike_trains([([1.0], [0])], 2, END)
+    for labels, message in (([3], r"labels\[0\] is 3, outside the classes 0 .. 2"), ([0, 1], "must be 1 integers"),
+                            ([0.0], "must be 1 integers")):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            engine.gradient(trains, np.array(labels))

@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+from networks import random_samples, random_weights
+
+from lava_nbp.base.targets import CHIP_ORDER_TARGETS, TARGETS
+from lava_nbp.errors import CircuitError, InputError, OutputError, WeightError
+from lava_nbp.executors.trace import trace, trace_file
+from lava_nbp.nbp.circuit import inference_circuit, training_circuit
+
+LAYERS = (9, 7, 4)
+
+
+def problem(n=6, seed=0):
+    rng = np.random.default_rng(seed)
+    weights = random_weights(LAYERS, rng)
+    x, labels, _ = random_samples(n, LAYERS, rng, density=0.6)
+    return x, labels, weights
+
+
+def test_samples_in_several_runs_of_lava(monkeypatch):
+    x, labels, weights = problem(n=5)
+    monkeypatch.setattr("lava_nbp.executors.trace._AT_ONCE", 2)
+    told = []
+    found = trace("lava", x, labels, weights, stage=lambda *what: told.append(what))
+    assert told == [("lava", 0, 5), ("lava", 2, 5), ("lava", 4, 5)]
+    for key, expected in trace("spiking", x, labels, weights).items():
+        assert np.array_equal(found[key], expected), key
+
+
+@pytest.mark.parametrize("circuit_name", ["nbp", "nbp-guarded", "nbp-chip", "inference"])
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_target_gives_the_same_trace(target, circuit_name):
+    x, labels, weights = problem()
+    if target in CHIP_ORDER_TARGETS and circuit_name in ("nbp", "nbp-guarded"):
+        with pytest.raises(CircuitError, match="deliver first: make the circuit with chip_order=True"):
+            trace(target, x, labels, weights, circuit_name)
+        return
+    expected = trace("spiking", x, labels, weights, circuit_name)
+    found = trace(target, x, labels, weights, circuit_name)
+    assert found.keys() == expected.keys()
+    for key in expected:
+        assert found[key].dtype == expected[key].dtype, key
+        assert np.array_equal(found[key], expected[key]), key
+
+
+@pytest.mark.parametrize(("circuit_name", "make"), [("nbp", training_circuit), ("inference", inference_circuit)])
+def test_names_shapes_and_the_first_row(circuit_name, make):
+    x, labels, weights = problem(n=3)
+    circuit = make(*LAYERS)
+    found = trace("spiking", x, labels, weights, circuit_name)
+    assert {k.removeprefix("spikes/") for k in found if k.startswith("spikes/")} == {
+        p.name for p in circuit.populations
+    }
+    for p in circuit.populations:
+        rows = found[f"spikes/{p.name}"]
+        assert rows.shape == (3 * circuit.period + 1, p.size)
+        assert rows.dtype == np.uint8
+        assert set(np.unique(rows)) <= {0, 1}
+    assert found["spikes/g00"].ravel().nonzero()[0].tolist() == [k * circuit.period for k in range(4)]
+    shapes = {"W1": (9, 7), "W1_lo": (9, 7), "W1_hi": (9, 7), "W2": (7, 4), "W2_lo": (7, 4), "W2_hi": (7, 4)}
+    shapes |= {"W2_T": (4, 7), "W2_T_neg": (4, 7)}
+    names = shapes if circuit_name == "nbp" else ("W1", "W2")
+    assert {k: v.shape for k, v in found.items() if k.startswith("weights/")} == {
+        f"weights/{n}": shapes[n] for n in names
+    }
+    assert np.array_equal(found["spikes/x"][2], x[0])
+
+
+def write(path, **changes):
+    x, labels, weights = problem()
+    arrays = {"x": x, "labels": labels, **weights} | changes
+    np.savez(path, **{k: v for k, v in arrays.items() if v is not None})
+    return path
+
+
+def test_from_file_to_file(tmp_path):
+    x, labels, weights = problem()
+    trace_file(write(tmp_path / "in.npz"), "sample", tmp_path / "out.npz", "nbp")
+    with np.load(tmp_path / "out.npz", allow_pickle=False) as archive:
+        for key, rows in trace("spiking", x, labels, weights).items():
+            assert np.array_equal(archive[key], rows)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"x": None}, InputError, "lacks x; it needs x, labels, W1, W2"),
+        ({"x": np.zeros((6, 8))}, InputError, r"x have shape \(6, 8\), but this network needs \(samples, 9\)"),
+        ({"x": np.zeros((0, 9)), "labels": np.zeros(0, int)}, InputError, "x has no rows"),
+        ({"x": np.full((6, 9), 0.5)}, InputError, r"x\[0, 0\] is 0.5, but spikes are 0 or 1"),
+        ({"x": np.full((6, 9), np.nan)}, InputError, r"x\[0, 0\] is nan"),
+        ({"x": np.full((6, 9), "1")}, InputError, "dtype <U1"),
+        ({"labels": np.arange(6)}, InputError, r"labels\[4\] is 4, outside the classes 0 .. 3"),
+        ({"labels": np.zeros(6)}, InputError, "labels have shape .* dtype float64"),
+        ({"labels": np.zeros(5, int)}, InputError, "6 rows in x but 5 labels"),
+        ({"W1": np.zeros((9, 7))}, WeightError, "W1 has dtype float64"),
+        ({"W1": np.full((9, 7), 3)}, WeightError, r"W1\[0, 0\] is 3"),
+        ({"W2": np.full((7, 4), 256)}, WeightError, r"W2\[0, 0\] is 256"),
+        ({"W2": np.zeros((6, 4), int)}, WeightError, r"W2 has shape \(6, 4\), but this network needs \(7, 4\)"),
+        ({"W1": np.zeros(9, int)}, InputError, "must be matrices"),
+        ({"W1": np.zeros((9, 0), int), "W2": np.zeros((0, 4), int)}, CircuitError, "n_hidden is 0"),
+    ],
+)
+def test_wrong_inputs_write_nothing(tmp_path, changes, error, message):
+    with pytest.raises(error, match=message):
+        trace_file(write(tmp_path / "in.npz", **changes), "spiking", tmp_path / "out.npz", "nbp")
+    assert not (tmp_path / "out.npz").exists()
+
+
+def test_unreadable_and_unwritable_files(tmp_path):
+    with pytest.raises(InputError, match="in.npz cannot be read as .npz: No such file"):
+        trace_file(tmp_path / "in.npz", "spiking", tmp_path / "out.npz", "nbp")
+    (tmp_path / "in.npz").write_bytes(b"text")
+    with pytest.raises(InputError, match="in.npz cannot be read as .npz"):
+        trace_file(tmp_path / "in.npz", "spiking", tmp_path / "out.npz", "nbp")
+    with pytest.raises(OutputError, match="out.npz cannot be written"):
+        trace_file(write(tmp_path / "in.npz"), "spiking", tmp_path / "no" / "out.npz", "nbp")
+
+
+def test_unknown_names():
+    x, labels, weights = problem()
+    with pytest.raises(InputError, match="target is 'gpu'"):
+        trace("gpu", x, labels, weights)
+    with pytest.raises(InputError, match="circuit is 'big'"):
+        trace("spiking", x, labels, weights, "big")

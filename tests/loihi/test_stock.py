@@ -1,0 +1,230 @@
+"""A lowered circuit on Lava's stock processes: every spike and weight as in the spiking engine."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+from lava.proc.dense.models import PyLearningDenseModelBitApproximate
+from lava.proc.dense.process import LearningDense
+from lava.proc.io.sink import RingBuffer as Sink
+from lava.proc.io.source import RingBuffer as Source
+from networks import random_samples, random_weights
+
+from lava_nbp import run_config
+from lava_nbp.errors import CircuitError, ConfigError, InputError
+from lava_nbp.executors.lava_nbp import LavaExecutor, LavaSession
+from lava_nbp.loihi.lowering import CHIP_RULE, SIMULATED_RULE
+from lava_nbp.loihi.stock import learning_rule
+from lava_nbp.nbp.circuit import inference_circuit, training_circuit
+from lava_nbp.nbp.spiking_engine import SpikingEngine, SpikingExecutor
+from lava_nbp.on_lava.runtime import LavaRuntime
+from lava_nbp.runs.train import train
+from lava_nbp.training.config import load_config
+
+
+def compare(circuit, weights, x, targets):
+    """Run a circuit both ways, in two runs with a reset between them; return the engine."""
+    engine = SpikingEngine(circuit, weights)
+    sources = len(circuit.sources)
+    session = LavaSession(circuit, weights, "step", raster=True, capacity=len(x), target="lava-stock", timeout=100)
+    try:
+        found = session.run(x, targets)
+        outcome, raster = engine.run(*(x, targets)[:sources], record=True)
+        for name, rows in engine.split(raster).items():
+            assert np.array_equal(session.network.split(session.sink.raster)[name], rows), name
+        for _ in range(2):
+            assert np.array_equal(found.spikes, outcome.spikes)
+            assert np.array_equal(found.membrane, outcome.membrane)
+            for name, w in session.network.read_projections().items():
+                assert np.array_equal(w, engine.projections[name]), name
+            session.reset()
+            engine.reset()
+            found = session.run(x[:2], targets[:2])
+            outcome, _ = engine.run(*(x[:2], targets[:2])[:sources])
+        return engine
+    finally:
+        session.close()
+
+
+def problem(seed, layers, n=5, low=-150, saturating=False):
+    rng = np.random.default_rng(seed)
+    weights = {k: np.maximum(w, low) for k, w in random_weights(layers, rng, saturating).items()}
+    x, _, targets = random_samples(n, layers, rng, density=0.6)
+    return weights, x, targets
+
+
+@pytest.mark.parametrize(("seed", "layers"), [(0, (9, 7, 4)), (1, (36, 30, 10))])
+def test_training(seed, layers):
+    engine = compare(training_circuit(*layers, chip_order=True), *problem(seed, layers))
+    assert engine.counters[2] > 0
+
+
+def test_saturated_weights_on_both_sides():
+    layers = (20, 15, 4)
+    weights, x, targets = problem(2, layers, low=-254, saturating=True)
+    engine = compare(training_circuit(*layers, chip_order=True, guarded=True), weights, x, targets)
+    W2 = engine.projections["W2"]
+    assert (W2 == 254).any()
+    assert (W2 == -254).any()
+
+
+def test_breaches_too():
+    """Where the circuit leaves its schedule Lava's processes leave it likewise: `PlasticLIF` has refractory periods."""
+    layers = (100, 20, 5)
+    weights, x, targets = problem(1, layers, n=4, low=-100)
+    weights["W1"][:, ::2] = 254
+    engine = compare(training_circuit(*layers, chip_order=True), weights, x, targets)
+    assert engine.counters[3] > 0
+
+
+def test_sums_that_wrap_behind_plastic_synapses():
+    layers = (530, 2, 2)
+    weights = {"W1": np.full((530, 2), 254), "W2": np.full((2, 2), 100)}
+    x, targets = np.ones((1, 530), np.uint8), np.eye(2, dtype=np.uint8)[:1]
+    compare(training_circuit(*layers, chip_order=True), weights, np.repeat(x, 2, 0), np.repeat(targets, 2, 0))
+
+
+def test_lavas_lif_wraps_only_once():
+    """1600 * 254 is more than 3 * 2**17: the 24-bit register wraps to a negative sum, Lava's LIF to a positive one."""
+    circuit, weights = inference_circuit(1600, 1, 1), {"W1": np.full((1600, 1), 254), "W2": np.full((1, 1), 254)}
+    x = np.ones((1, 1600), np.uint8)
+    engine = SpikingEngine(circuit, weights)
+    _, raster = engine.run(x, record=True)
+    session = LavaSession(circuit, weights, "step", raster=True, capacity=1, target="lava-stock", timeout=100)
+    try:
+        session.run(x)
+        assert not engine.split(raster)["h1"].any()
+        assert session.network.split(session.sink.raster)["h1"].ravel().tolist() == [0, 0, 0, 1, 0]
+    finally:
+        session.close()
+
+
+def test_inference():
+    layers = (30, 20, 6)
+    weights, x, targets = problem(3, layers, n=20, low=-254)
+    compare(inference_circuit(*layers), weights, x, targets)
+
+
+def test_executor_trains_and_answers_like_the_spiking_one():
+    layers = (8, 6, 3)
+    weights, x, targets = problem(4, layers, n=3)
+    other, x2, targets2 = problem(5, layers, n=3)
+    answers = []
+    for make in (SpikingExecutor, lambda *a, **o: LavaExecutor(*a, target="lava-stock", timeout=100, **o)):
+        with make(layers, weights, chip_order=True) as executor:
+            got = [executor.train(x, targets), executor.infer(x2)]
+            executor.write_weights(other)
+            executor.reset()
+            got += [executor.train(x2, targets2), executor.infer(x)]
+            answers.append([*(o.membrane for o in got), *(o.spikes for o in got), *executor.read_weights().values()])
+    for one, two in zip(*answers, strict=True):
+        assert np.array_equal(one, two)
+
+
+def test_a_run_says_what_it_does_not_see(tmp_path):
+    """Stock processes count neither updates nor breaches: null in the metrics, not 0."""
+    config = tmp_path / "a.toml"
+    config.write_text(
+        'target = "lava-stock"\nepochs = 1\n[data]\nname = "digits"\nside = 3\ntrain = 4\ntest = 3\n'
+        "[network]\nn_hidden = 4\nchip_order = true\n"
+    )
+    result = train(load_config(config), tmp_path / "run")
+    assert result["gate_breaches"] is None
+    assert result["last"]["test_accuracy_membrane"] is not None
+    (record,) = (json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines())
+    assert record["updates"] is None
+    assert record["gate_breaches"] is None
+
+
+# ------------------------------------------------- Lava's learning engine by itself
+
+
+class _LearningEngine:
+    """Lava's learning phase for one synapse and one step, without the processes around it."""
+
+    def __init__(self, dw):
+        self.model = PyLearningDenseModelBitApproximate(
+            {"learning_rule": learning_rule(dw), "shape": (1, 1), "graded_spike_cfg": 0}
+        )
+        self.model._conn_var_random.advance = lambda: None
+        for name in ("x1", "x2", "y1", "y2"):
+            setattr(self.model, name, np.zeros(1, int))
+        self.model.tag_1 = self.model.tag_2 = np.zeros((1, 1), int)
+
+    def learn(self, weight, pre, post, r, random):
+        """`random`: what stochastic rounding draws."""
+        model = self.model
+        model._conn_var_random._random_stochastic_round = random
+        model.weights, model.tx, model.ty = np.array([[weight]]), np.array([pre]), np.array([post])
+        model.x0, model.y0, model.y3 = np.zeros(1, bool), np.zeros(1, bool), np.array([r])
+        model.run_lrn()
+        return int(model.weights[0, 0])
+
+
+EVEN = range(-254, 255, 2)
+
+
+def test_the_rule_for_the_simulator_is_exact_for_every_weight():
+    engine = _LearningEngine(SIMULATED_RULE)
+    for weight, pre, post, r, random in itertools.product(EVEN, (0, 1), (0, 1), (0, 1), (0.0, 0.999)):
+        expected = min(max(weight + pre * post * (4 * r - 2), -254), 254)
+        assert engine.learn(weight, pre, post, r, random) == expected
+
+
+def test_the_chips_rule_differs_at_saturation_only():
+    """What the longer rule is for: with the authors' own rule Lava lets -254 fall to -256, and 254 is 253 at times."""
+    engine = _LearningEngine(CHIP_RULE)
+    for weight, r, random in itertools.product(EVEN, (0, 1), (0.0, 0.999)):
+        found = engine.learn(weight, 1, 1, r, random)
+        if weight == -254 and r == 0:
+            assert found == -256
+        elif weight >= 252 and r == 1:
+            assert found == (254 if random == 0.0 else 253)
+        else:
+            assert found == weight + 4 * r - 2
+
+
+def test_lavas_learning_dense_delivers_before_it_learns():
+    """Why only circuits in the chip's order are lowered: spikes of a step carry the weight from before its learning.
+
+    Pre and post fire in steps 1, 2 and 3, r = 1: the weight is 102, 104, 106 after them. Spikes of step t arrive in
+    step t + 1, with 100, 102, 104; circuits in the other order need 102, 104, 106.
+    """
+    dense = LearningDense(weights=np.array([[100]]), learning_rule=learning_rule(SIMULATED_RULE))
+    ones, zeros = np.array([[1, 1, 1, 0]]), np.array([[0, 0, 0, 0]])
+    for port in (dense.s_in, dense.s_in_bap, dense.s_in_y3):
+        Source(data=ones).s_out.connect(port)
+    for port in (dense.s_in_y1, dense.s_in_y2):
+        Source(data=zeros).s_out.connect(port)
+    sink = Sink(shape=(1,), buffer=4)
+    dense.a_out.connect(sink.a_in)
+    with LavaRuntime(dense, run_config("lava-stock"), timeout=60) as runtime:
+        runtime.run(4)
+        assert sink.data.get().astype(int).tolist() == [[0, 100, 102, 104]]
+        assert dense.weights.get().tolist() == [[106]]
+
+
+# ------------------------------------------------------------------- bad input
+
+
+def test_circuits_in_the_other_order_are_refused():
+    weights, x, targets = problem(0, (4, 3, 2))
+    with LavaExecutor((4, 3, 2), weights, target="lava-stock") as executor:
+        with pytest.raises(CircuitError, match="network.chip_order = true"):
+            executor.train(x, targets)
+        assert executor.infer(x).spikes.shape == (5, 2)  # inference has no such order
+
+
+def test_a_configuration_is_refused_before_anything_begins(tmp_path):
+    config = tmp_path / "a.toml"
+    config.write_text('target = "lava-stock"\nepochs = 1\n[data]\nname = "digits"\n[network]\nn_hidden = 4\n')
+    with pytest.raises(ConfigError, match="network.chip_order is false; set network.chip_order = true"):
+        load_config(config)
+    assert load_config(config, ["network.chip_order=true"]).target == "lava-stock"
+
+
+def test_granularity_sample_is_refused():
+    weights, _, _ = problem(0, (4, 3, 2))
+    with pytest.raises(InputError, match="one circuit step per Lava step"):
+        LavaSession(inference_circuit(4, 3, 2), weights, "sample", target="lava-stock")

@@ -1,0 +1,436 @@
+"""Every way out of a run ends in time, tells why, and leaves nothing (checked by conftest)."""
+
+import contextlib
+import gc
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from failing_processes import Failing, Listening
+from lava.magma.core.run_conditions import RunContinuous, RunSteps
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.dense.process import Dense
+from lava.proc.io.sink import RingBuffer as Sink
+from lava.proc.io.source import RingBuffer as Source
+from lava.proc.lif.process import LIF
+from lava.proc.monitor.process import Monitor
+
+import lava_nbp
+from lava_nbp.errors import InputError, RuntimeFailure
+from lava_nbp.on_lava.runtime import LavaRuntime
+from lava_nbp.processes import GatedLIF, SynfireChain
+
+pytestmark = pytest.mark.timeout(60)
+SUPPORT = Path(__file__).parents[1] / "support"
+#: Everything has to be over by then.
+LIMIT = 10
+
+
+@pytest.fixture(autouse=True)
+def no_garbage_collection():
+    """Hypothesis counts collections in a callback of the collector; an interrupt that comes just then is swallowed."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def network(how, at=3, name=None):
+    failing, listening = Failing(how, at, name), Listening()
+    failing.s_out.connect(listening.s_in)
+    return failing
+
+
+@contextlib.contextmanager
+def in_time():
+    start = time.monotonic()
+    yield
+    assert time.monotonic() - start < LIMIT
+
+
+# ------------------------------------------------------------- it works
+
+
+def test_run_again_and_again():
+    with LavaRuntime(network("never")) as runtime:
+        for _ in range(3):
+            runtime.run(5)
+        assert runtime.processes == 2
+
+
+def test_a_hundred_networks_in_a_row():
+    for _ in range(100):
+        with LavaRuntime(network("never")) as runtime:
+            runtime.run(1)
+
+
+def test_two_networks_at_once():
+    with LavaRuntime(network("never")) as one, LavaRuntime(network("never")) as two:
+        for _ in range(3):
+            one.run(2)
+            two.run(3)
+
+
+def test_run_read_write_run():
+    """A stock neuron that is read and set between runs; its arithmetic done by hand."""
+    lif = LIF(shape=(2,), bias_mant=3, vth=1000, du=0, dv=0)
+    with LavaRuntime(lif) as runtime:
+        assert lif.v.get().tolist() == [0, 0]  # before the first run
+        runtime.run(4)
+        assert lif.v.get().tolist() == [12, 12]
+        assert lif.v.get().dtype == np.int32
+        lif.v.set(np.array([100, -100]))
+        lif.bias_mant.set(5, idx=1)
+        runtime.run(2)
+        assert lif.v.get().tolist() == [106, -90]
+        assert lif.v.get(idx=1) == -90
+
+
+def test_stock_monitor_with_a_refport():
+    """A model that serves its Vars to others waits for several channels at once: Lava's own channels are used."""
+    lif, monitor = LIF(shape=(1,), bias_mant=3, vth=10, du=0, dv=0), Monitor()
+    monitor.probe(lif.v, 6)
+    with LavaRuntime(lif, timeout=30) as runtime:
+        runtime.run(6)
+        (recorded,) = next(iter(monitor.get_data().values())).values()
+        assert recorded.ravel().tolist() == [3, 6, 9, 12, 15, 18]
+
+
+def test_stock_processes_with_several_senders():
+    sources = [Source(data=np.array([[1, 0, 2, 3]])) for _ in range(2)]
+    denses = [Dense(weights=np.array([[k]])) for k in (1, 10)]
+    sink = Sink(shape=(1,), buffer=5)
+    for source, dense in zip(sources, denses, strict=True):
+        source.s_out.connect(dense.s_in)
+        dense.a_out.connect(sink.a_in)
+    with LavaRuntime(sink, Loihi2SimCfg(select_tag="floating_pt")) as runtime:
+        runtime.run(5)
+        assert sink.data.get().tolist() == [[0, 11, 0, 11, 11]]  # a Dense takes spikes, 0 or 1
+
+
+def test_from_another_thread():
+    errors = []
+
+    def work():
+        try:
+            with LavaRuntime(network("never")) as runtime:
+                runtime.run(3)
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert not errors
+
+
+# ------------------------------------------------- it fails, and says why
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        (
+            "raise",
+            r"Process fragile \(Failing, model PyFailing\) failed in step 3: ValueError.*in run_spk.*one too many",
+        ),
+        ("raise unpicklable", r"Process fragile .* failed in step 3: Unpicklable.*in run_spk.*fish and chips"),
+        ("kill", r"process of fragile \(Failing, model PyFailing\) ended with exit code -9"),
+        ("exit", r"process of fragile .* ended with exit code 3"),
+        ("wrong shape", r"Process fragile .* failed in step 3.*sends an array of shape \(5,\).*has shape \(2,\)"),
+    ],
+)
+def test_failing_model(how, message):
+    with (
+        in_time(),
+        pytest.raises(RuntimeFailure, match=f"(?s){message}"),
+        LavaRuntime(network(how, name="fragile")) as runtime,
+    ):
+        runtime.run(10)
+
+
+def test_the_cause_is_the_models_own_exception():
+    with pytest.raises(RuntimeFailure) as caught, LavaRuntime(network("raise")) as runtime:
+        runtime.run(10)
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"), [("init", "failed while its model was built.*no such luck"), ("die in init", "exit code 7")]
+)
+def test_model_that_cannot_be_built(how, message):
+    with in_time(), pytest.raises(RuntimeFailure, match=message):
+        LavaRuntime(network(how))
+
+
+def test_time_out():
+    with (
+        in_time(),
+        pytest.raises(RuntimeFailure, match="time-out"),
+        LavaRuntime(network("hang"), timeout=0.5) as runtime,
+    ):
+        runtime.run(10)
+
+
+def test_time_out_while_a_model_is_built():
+    with in_time(), pytest.raises(RuntimeFailure, match="time-out passed before .*Failing.* was built"):
+        LavaRuntime(network("hang in init"), timeout=0.5)
+
+
+def test_interrupt_while_a_model_is_built():
+    threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with in_time(), pytest.raises(KeyboardInterrupt):
+        LavaRuntime(network("hang in init"))
+
+
+def test_interrupt_while_children_are_started():
+    """It takes effect when all are known, and then none is left."""
+
+    def interrupted(delay):
+        threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with LavaRuntime(network("hang", at=1)) as runtime:
+            runtime.run(1)
+
+    for delay in (0.0, 0.01, 0.02, 0.04, 0.06, 0.08):
+        with in_time(), pytest.raises(KeyboardInterrupt):
+            interrupted(delay)
+
+
+def test_time_out_of_a_ring_that_waits_for_itself():
+    """Two stock LIFs, each of which receives before it sends."""
+    one, two = LIF(shape=(1,)), LIF(shape=(1,))
+    one.s_out.connect(two.a_in)
+    two.s_out.connect(one.a_in)
+    with (
+        in_time(),
+        pytest.raises(RuntimeFailure, match="receive before they send"),
+        LavaRuntime(one, timeout=1) as runtime,
+    ):
+        runtime.run(1)
+
+
+def test_exception_in_the_block_passes_through():
+    def block():
+        with LavaRuntime(network("never")) as runtime:
+            runtime.run(2)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        block()
+
+
+def test_stopped_runtime_says_so():
+    runtime = LavaRuntime(network("never"))
+    runtime.run(2)
+    runtime.stop()
+    runtime.stop()
+    with pytest.raises(RuntimeFailure, match="is stopped, and Lava compiles a Process only once"):
+        runtime.run(1)
+
+
+def test_stop_without_any_run():
+    LavaRuntime(network("never")).stop()
+
+
+def test_interrupt_while_running():
+    runtime = LavaRuntime(network("hang"))
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with in_time(), pytest.raises(KeyboardInterrupt), runtime:
+        runtime.run(10)
+    with LavaRuntime(network("never")) as again:  # the interpreter is as good as before
+        again.run(1)
+
+
+def test_wrong_arguments_stop_nothing():
+    with pytest.raises(InputError, match="timeout is 0, but must be a positive number"):
+        LavaRuntime(network("never"), timeout=0)
+    with LavaRuntime(network("never")) as runtime:
+        for steps in (0, -1, 2.5, True):
+            with pytest.raises(InputError, match=f"number of steps is {steps!r}, but must be an integer of 1 or more"):
+                runtime.run(steps)
+        runtime.run(1)
+
+
+# ------------------------------------------------------------------ Vars
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.arange(5), r"Failing.state has shape \(3,\), but the value has \(5,\)"),
+        (np.zeros((3, 1)), r"has shape \(3,\), but the value has \(3, 1\)"),
+        (np.array([1, 2, 1024]), r"Failing.state cannot hold 1024: its model keeps integers in -1024 .. 1023"),
+        ([1, 2.5, 3], "cannot hold 2.5"),
+        (np.nan, "cannot hold nan"),
+        (np.array(["a", "b", "c"]), "holds numbers"),
+    ],
+)
+def test_values_that_a_var_cannot_hold(value, message):
+    process = network("never")
+    with LavaRuntime(process) as runtime:
+        runtime.run(1)
+        with pytest.raises(InputError, match=message):
+            process.state.set(value)
+        assert process.state.get().tolist() == [1, 2, 3]  # nothing has changed, nothing has stopped
+        process.state.set([7, 8, -9])
+        process.state.set(1023, idx=0)
+        with pytest.raises(InputError, match="cannot hold 4000"):
+            process.state.set(4000, idx=(1,))
+        process.level.set(0.25)
+        runtime.run(1)
+        assert process.state.get().tolist() == [1023, 8, -9]
+        assert process.level.get().tolist() == [0.25]
+
+
+@pytest.mark.parametrize("use", [lambda var: var.get(), lambda var: var.set([1, 2, 3])])
+def test_var_of_a_model_that_has_died(use):
+    process = network("never", name="gone")
+    runtime = LavaRuntime(process)
+    runtime.run(1)
+    for child in multiprocessing.active_children():
+        if child.name.startswith("gone"):
+            child.kill()
+    with in_time(), pytest.raises(RuntimeFailure, match="process of gone .* ended with exit code -9"):
+        use(process.state)
+
+
+# ------------------------------------- run, pause, wait as in Lava scripts
+
+
+def test_process_run_of_the_library_is_watched():
+    chain = SynfireChain(3, autostart=True)
+    failing = network("raise")
+    chain_sink, listener = Sink(shape=(3,), buffer=20), GatedLIF((2,))
+    chain.s_out.connect(chain_sink.a_in)
+    failing.s_out.connect(listener.s_in)
+    chain.phase(0).connect(listener.gate_in)
+    with in_time(), pytest.raises(RuntimeFailure, match="failed in step 3"):
+        chain.run(RunSteps(10), lava_nbp.run_config("lava"))
+    with pytest.raises(RuntimeFailure, match="is stopped"):
+        chain.run(RunSteps(10), lava_nbp.run_config("lava"))
+
+
+def test_continuous_pause_steps_wait_stop():
+    chain = SynfireChain(4, autostart=True)
+    sink = Sink(shape=(4,), buffer=1)
+    chain.s_out.connect(sink.a_in)
+    config = lava_nbp.run_config("lava")
+    with in_time():
+        chain.run(RunContinuous(), config)
+        for use in (sink.data.get, lambda: chain.run(RunSteps(1), config)):
+            with pytest.raises(RuntimeFailure, match=r"the network is running; call wait\(\) or pause\(\)"):
+                use()
+        chain.pause()
+        before = int(chain.counters[0])
+        assert before >= 1
+        chain.run(RunSteps(5), config)
+        assert chain.counters[0] == before + 5
+        chain.run(RunSteps(7, blocking=False), config)
+        chain.wait()
+        assert chain.counters[0] == before + 12
+        chain.pause()
+        with pytest.raises(InputError, match="must be RunSteps or RunContinuous"):
+            chain.run(5, config)
+        chain.stop()
+
+
+# ----------------------------------------------- whole interpreters, watched
+
+SCENARIOS = [
+    "model_raises",
+    "model_raises_in_init",
+    "child_is_killed",
+    "child_exits",
+    "wrong_send_shape",
+    "exception_in_the_block",
+    "forgotten_stop",
+    "interrupt_caught",
+    "interrupt_of_the_group_caught",
+    "interrupt_not_caught",
+    "var_of_wrong_size",
+    "continuous_pause_steps",
+]
+
+
+def start(scenario, runtime):
+    return subprocess.Popen(
+        [sys.executable, str(SUPPORT / "runtime_scenarios.py"), scenario, runtime],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def members(group):
+    """Living processes of a process group."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError):
+                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+                if int(fields[2]) == group and fields[0] not in "ZX":
+                    found.append(int(entry.name))
+    return found
+
+
+def outcome(process, seconds):
+    """How a scenario ended: "well", or what was wrong. Whatever is left of it is killed."""
+    try:
+        printed, _ = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return "hangs"
+    finally:
+        time.sleep(0.2)  # helper processes end a moment later
+        left = members(process.pid)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+    if left:
+        return f"leaves {len(left)} processes"
+    return "well" if "went well" in printed else printed
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_scenario(scenario):
+    assert outcome(start(scenario, "nbp"), LIMIT + 5) == "well"  # 5 s to import Lava on a busy machine
+
+
+@pytest.mark.timeout(120)
+def test_scenarios_tell_this_runtime_from_plain_lava():
+    """The tests above can fail: of all these, Lava's own runtime survives one. All at once, to wait only once."""
+    before = set(os.listdir("/dev/shm"))
+    processes = {scenario: start(scenario, "plain") for scenario in SCENARIOS}
+    deadline = time.monotonic() + LIMIT + 5
+    try:
+        ends = {s: outcome(p, max(0.1, deadline - time.monotonic())) for s, p in processes.items()}
+        # On a machine busy with all of them an interrupt may come before there is anything to leave behind.
+        for scenario in [s for s, end in ends.items() if end == "well" and s != "interrupt_not_caught"]:
+            ends[scenario] = outcome(start(scenario, "plain"), LIMIT + 5)
+    finally:
+        for name in set(os.listdir("/dev/shm")) - before:
+            Path("/dev/shm", name).unlink(missing_ok=True)
+    assert {scenario for scenario, end in ends.items() if end == "well"} <= {"interrupt_not_caught"}
+
+
+def test_parent_that_is_killed_takes_its_children_along():
+    code = (
+        f"import sys, os, signal; sys.path.insert(0, {str(SUPPORT)!r})\n"
+        "from runtime_scenarios import network, LavaRuntime\n"
+        "LavaRuntime(network()).run(3)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    assert process.wait(20) == -signal.SIGKILL
+    deadline = time.monotonic() + LIMIT
+    while members(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not members(process.pid)

@@ -1,0 +1,248 @@
+import json
+
+import numpy as np
+import pytest
+
+from lava_nbp.errors import CheckpointError, CircuitError, InputError, WeightError
+from lava_nbp.nbp.executor import Outcome
+from lava_nbp.runs.train import evaluate_run, train
+from lava_nbp.training.config import load_config
+from lava_nbp.training.checkpoint import CHECKPOINT, load_checkpoint
+from lava_nbp.runs.train import METRICS, RESULT, Progress
+from lava_nbp.training.metrics import accuracy, best_epoch
+
+CONFIG = """
+seed = 4
+epochs = 4
+[data]
+name = "digits"
+validation = 60
+train = 200
+test = 80
+[network]
+n_hidden = 30
+"""
+TIMES = ("microseconds_per_sample", "seconds", "peak_memory_mb")
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(CONFIG)
+    return lambda *overrides: load_config(path, overrides)
+
+
+def without_times(record):
+    return {k: v for k, v in record.items() if k not in TIMES}
+
+
+def content(folder):
+    """All that a run has written, but for the time it took."""
+    state = load_checkpoint(folder)
+    metrics = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
+    result = json.loads((folder / RESULT).read_text())
+    weights = {name: w.tolist() for name, w in state.weights.items()}
+    chosen = {name: w.tolist() for name, w in state.chosen.items()}
+    return weights, chosen, [without_times(m) for m in metrics], without_times(result)
+
+
+class Stop(Progress):
+    """Interrupts a run: after some samples, in the midst of an epoch."""
+
+    def __init__(self, after):
+        self.left = after
+
+    def advance(self, samples):
+        self.left -= samples
+        if self.left <= 0:
+            raise KeyboardInterrupt
+
+
+def test_result_has_what_it_should(config, tmp_path):
+    result = train(config(), tmp_path / "run")
+    assert result == json.loads((tmp_path / "run" / RESULT).read_text())
+    assert {
+        "algorithm", "target", "dataset", "layers", "seed", "epochs", "test_accuracy_spikes", "test_accuracy_membrane",
+        "test_exact", "microseconds_per_sample", "seconds", "last", "chosen", "best_on_test", "gate_breaches",
+    } <= result.keys()  # fmt: skip
+    assert (result["algorithm"], result["target"], result["dataset"]) == ("nbp", "sample", "digits")
+    assert result["layers"] == [64, 30, 10]
+    assert result["epochs"] == result["last"]["epoch"] == 4
+    assert result["test_accuracy_spikes"] == result["last"]["test_accuracy_spikes"]
+    metrics = [json.loads(line) for line in (tmp_path / "run" / METRICS).read_text().splitlines()]
+    assert [m["epoch"] for m in metrics] == [1, 2, 3, 4]
+    chosen = max(metrics, key=lambda m: m["validation_accuracy_spikes"])
+    assert result["chosen"]["epoch"] == chosen["epoch"]
+    assert result["best_on_test"]["test_accuracy_spikes"] == max(m["test_accuracy_spikes"] for m in metrics)
+    assert metrics[-1]["test_accuracy_spikes"] > 0.3  # it learns: chance is 0.1
+    assert metrics[-1]["train_accuracy_spikes"] > metrics[0]["train_accuracy_spikes"]
+
+
+def test_evaluate_finds_the_same_figures(config, tmp_path):
+    result = train(config(), tmp_path / "run")
+    for target in (None, "reference", "spiking"):
+        report = evaluate_run(tmp_path / "run", target)
+        for which in ("last", "chosen"):
+            assert report[which] == {k: v for k, v in result[which].items() if k != "epoch"}
+
+
+@pytest.mark.parametrize("target", ["reference", "spiking", "lava"])
+def test_every_target_gives_the_same_run(config, tmp_path, target):
+    train(config("epochs=2"), tmp_path / "sample")
+    train(config("epochs=2", f"target={target}"), tmp_path / target)
+    expected, found = content(tmp_path / "sample"), content(tmp_path / target)
+    assert found[:2] == expected[:2]
+    for one, other in zip(found[2], expected[2], strict=True):
+        # Work is counted in each executor's own terms.
+        assert {k: v for k, v in one.items() if k != "updates"} == {k: v for k, v in other.items() if k != "updates"}
+
+
+@pytest.mark.parametrize("after", [1, 250, 799])
+@pytest.mark.parametrize("target", ["sample", "spiking"])
+def test_resume_goes_on_bit_for_bit(config, tmp_path, target, after, monkeypatch):
+    from lava_nbp.training.nbp import learner as nbp_learner
+
+    monkeypatch.setitem(nbp_learner._CHUNK, target, 30)  # several calls an epoch, to stop between them
+    experiment = config(f"target={target}")
+    train(experiment, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(experiment, tmp_path / "parts", progress=Stop(after))
+    assert load_checkpoint(tmp_path / "parts").epoch == (after - 1) // 200
+    assert not (tmp_path / "parts" / RESULT).exists()
+    train(experiment, tmp_path / "parts", resume=True)
+    assert content(tmp_path / "parts") == content(tmp_path / "whole")
+
+
+def test_resume_on_another_target_and_with_more_epochs(config, tmp_path):
+    train(config(), tmp_path / "whole")
+    train(config("epochs=1"), tmp_path / "parts")
+    train(config("epochs=3", "target=spiking"), tmp_path / "parts", resume=True)
+    train(config(), tmp_path / "parts", resume=True)
+    for one, other in zip(content(tmp_path / "parts")[:2], content(tmp_path / "whole")[:2], strict=True):
+        assert one == other
+
+
+def test_resume_without_a_checkpoint_starts(config, tmp_path):
+    train(config("epochs=1"), tmp_path / "one", resume=True)
+    train(config("epochs=1"), tmp_path / "two")
+    assert content(tmp_path / "one") == content(tmp_path / "two")
+
+
+def test_resume_of_a_finished_run_changes_nothing(config, tmp_path):
+    train(config(), tmp_path / "run")
+    before = content(tmp_path / "run")
+    train(config(), tmp_path / "run", resume=True)
+    assert content(tmp_path / "run") == before
+
+
+def test_a_run_is_not_overwritten_by_accident(config, tmp_path):
+    train(config("epochs=1"), tmp_path / "run")
+    with pytest.raises(CheckpointError, match=r"holds a run already; .*--resume.*--overwrite"):
+        train(config("epochs=1"), tmp_path / "run")
+    train(config("epochs=1", "seed=9"), tmp_path / "run", overwrite=True)
+    assert load_checkpoint(tmp_path / "run").config["seed"] == 9
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("seed=5", "belongs to another experiment: there seed = 4, here 5"),
+        ("network.n_hidden=31", "there network.n_hidden = 30, here 31"),
+        ("data.crop=1", "there data.crop = 0, here 1"),
+        ("epochs=1", "has 2 epochs already, but epochs = 1"),
+    ],
+)
+def test_checkpoint_of_another_experiment(config, tmp_path, override, message):
+    train(config("epochs=2"), tmp_path / "run")
+    before = (tmp_path / "run" / CHECKPOINT).read_bytes()
+    with pytest.raises(CheckpointError, match=message):
+        train(config("epochs=2", override), tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / CHECKPOINT).read_bytes() == before
+
+
+def test_checkpoint_of_another_network(config, tmp_path):
+    train(config("epochs=1"), tmp_path / "run")
+    state = load_checkpoint(tmp_path / "run")
+    state.layers = (65, 30, 10)
+    state.weights = {"W1": np.zeros((65, 30), np.int16), "W2": state.weights["W2"]}
+    state.chosen = None
+    state.save(tmp_path / "run")
+    for attempt in (
+        lambda: evaluate_run(tmp_path / "run"),
+        lambda: train(config("epochs=2"), tmp_path / "run", resume=True),
+    ):
+        with pytest.raises(CheckpointError, match=r"holds a network of \(65, 30, 10\), but .* give \(64, 30, 10\)"):
+            attempt()
+
+
+def test_initial_weights_from_a_file(config, tmp_path):
+    W1, W2 = np.zeros((64, 30), int), np.full((30, 10), 2)
+    np.savez(tmp_path / "w.npz", W1=W1, W2=W2)
+    setting = f"network.weights={tmp_path / 'w.npz'}"
+    train(config("epochs=1", setting), tmp_path / "run")
+    assert not load_checkpoint(tmp_path / "run").weights["W1"].any()  # nothing fires, so nothing is learned
+    for bad, message in ((W1 + 1, r"W1\[0, 0\] is 1"), (W1 + 256, r"W1\[0, 0\] is 256"), (W1[1:], "W1 has shape")):
+        np.savez(tmp_path / "w.npz", W1=bad, W2=W2)
+        with pytest.raises(WeightError, match=f"initial weights .*w.npz: {message}"):
+            train(config("epochs=1", setting), tmp_path / "bad")
+    (tmp_path / "w.npz").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="initial weights .* cannot be read"):
+        train(config("epochs=1", setting), tmp_path / "bad")
+    assert not (tmp_path / "bad").exists()
+
+
+def test_impossible_runs_write_nothing(config, tmp_path):
+    with pytest.raises(InputError, match="data.validation is 5000"):
+        train(config("data.validation=5000"), tmp_path / "run")
+    big = np.zeros((20, 150, 150), np.uint8)
+    labels = np.arange(20) % 2
+    np.savez(tmp_path / "own.npz", train_images=big, train_labels=labels, test_images=big, test_labels=labels)
+    own = ("data.name=npz", f"data.path={tmp_path / 'own.npz'}", "data.validation=0")
+    with pytest.raises(CircuitError, match="more than the 120000000 synapses"):
+        train(config(*own, "network.n_hidden=10000", "data.train=20", "data.test=20"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_validation_split_no_chosen_epoch(config, tmp_path):
+    result = train(config("data.validation=0", "epochs=1"), tmp_path / "run")
+    assert result["chosen"] is None
+    assert "chosen" not in evaluate_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "warned"), [(("data.crop=1",), False), ((), True), (("network.guarded=true",), False)]
+)
+def test_possible_breaches_are_announced(config, tmp_path, overrides, warned):
+    class Notes(Progress):
+        def __init__(self):
+            self.notes = []
+
+        def note(self, text):
+            self.notes.append(text)
+
+    progress = Notes()
+    # 64 inputs of weight 254 bring 16256 > 9216; 36 inputs, or the guarded circuit's 41728, leave nothing to fear.
+    train(config("epochs=1", *overrides), tmp_path / "run", progress=progress)
+    assert bool(progress.notes) == warned
+    if warned:
+        assert "h1 in phase 1: fires if W1 delivers more than 9216 (worst case 16256)" in progress.notes[0]
+        assert "network.guarded = true" in progress.notes[0]
+
+
+def test_accuracies_by_hand():
+    outcome = Outcome(
+        spikes=np.array([[0, 1, 0], [0, 0, 0], [1, 1, 0], [0, 0, 1]], np.uint8),
+        membrane=np.array([[0, 9, 1], [1, 5, 2], [4, 8, 0], [3, 2, 9]], np.int32),
+    )
+    labels = np.array([1, 0, 1, 2])
+    assert accuracy(outcome, labels, "test") == {
+        "test_accuracy_spikes": 0.75,  # silent counts as class 0, [1 1 0] too
+        "test_accuracy_membrane": 0.75,
+        "test_exact": 0.5,
+    }
+
+
+def test_the_earliest_of_equal_epochs_is_chosen():
+    history = [{"epoch": 1, "v": 0.5}, {"epoch": 2, "v": 0.7}, {"epoch": 3, "v": 0.7}]
+    assert best_epoch(history, "v")["epoch"] == 2
+    assert best_epoch(history, "w") is None

@@ -1,0 +1,218 @@
+"""EventProp through the training loop: every target, resumption, figures, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from lava_nbp.errors import CheckpointError, ConfigError, InputError, WeightError
+from lava_nbp.runs.train import METRICS, Progress, evaluate_run, make_learner, train
+from lava_nbp.training.checkpoint import load_checkpoint
+from lava_nbp.training.config import load_config
+
+CONFIG = """
+algorithm = "eventprop"
+seed = 3
+epochs = 3
+[data]
+name = "yinyang"
+source = "generated"
+validation = 50
+train = 150
+test = 60
+[encoding]
+late = 30
+bias = 0
+end = 60
+[network]
+hidden = [20]
+initial_mean = [2.0, 1.4]
+initial_deviation = [0.78, 0.1]
+[learning]
+rate = 2e-2
+[clocked]
+dt = 1.0
+largest_weight = [6, 6]
+"""
+TIMES = ("microseconds_per_sample", "seconds", "peak_memory_mb")
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(CONFIG)
+    return lambda *overrides: load_config(path, overrides)
+
+
+def content(folder):
+    """All that a run has written, but for the time it took."""
+    state = load_checkpoint(folder)
+    metrics = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
+    arrays = [state.weights, state.chosen, state.memory]
+    return [{k: v.tolist() for k, v in a.items()} for a in arrays], [
+        {k: v for k, v in record.items() if k not in TIMES} for record in metrics
+    ]
+
+
+class Stop(Progress):
+    """Interrupts a run after the first epoch."""
+
+    def epoch(self, record):
+        raise KeyboardInterrupt
+
+
+def test_result_and_metrics_have_what_they_should(config, tmp_path):
+    result = train(config("epochs=8"), tmp_path / "run")
+    assert (result["algorithm"], result["target"], result["samples"]) == ("eventprop", "continuous", "generated")
+    assert result["layers"] == [5, 20, 3]
+    assert result["test_accuracy"] <= result["test_accuracy_ties_right"]
+    assert result["test_accuracy"] == result["last"]["test_accuracy"] > 0.5  # chance is 1/3
+    metrics = [json.loads(line) for line in (tmp_path / "run" / METRICS).read_text().splitlines()]
+    assert {
+        "train_accuracy", "train_ties", "hidden_spikes", "silent_neurons", "silent_labels", "clipped_denominators",
+        "saturated_adjoints", "most_spikes_of_a_layer", "rate", "validation_accuracy", "test_accuracy",
+        "test_accuracy_ties_right", "test_ties", "test_silent_labels",
+    } <= metrics[0].keys()  # fmt: skip
+    # The first two epochs have the full rate.
+    assert [m["rate"] for m in metrics[:4]] == pytest.approx([2e-2, 2e-2, 2e-2 * 0.95, 2e-2 * 0.95**2])
+    assert result["chosen"]["epoch"] == max(metrics, key=lambda m: (m["validation_accuracy"], -m["epoch"]))["epoch"]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("learning.dropout=0.2",),
+        ("learning.optimizer=sgd", "learning.silent=spike_count"),
+        ("network.recurrent_deviation=[0.1, 0]", "learning.silent=bump"),
+        ("target=clocked", "learning.silent=phantom"),
+        ("target=lava",),
+    ],
+)
+def test_resume_goes_on_bit_for_bit(config, tmp_path, overrides):
+    train(config(*overrides), tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(config(*overrides), tmp_path / "parts", progress=Stop())
+    assert load_checkpoint(tmp_path / "parts").epoch == 1
+    train(config(*overrides), tmp_path / "parts", resume=True)
+    assert content(tmp_path / "parts") == content(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("target", ["lava", "lava-primitives"])
+def test_lava_gives_the_same_run_as_clocked(config, tmp_path, target):
+    fewer = ("epochs=2", "data.train=20", "data.test=6", "data.validation=4", "learning.batch=8")
+    fewer += ("clocked.dt=2", "encoding.end=48")
+    for name in ("clocked", target):
+        train(config(*fewer, f"target={name}"), tmp_path / name)
+    expected, found = content(tmp_path / "clocked"), content(tmp_path / target)
+    assert found[0] == expected[0]
+    for one, other in zip(found[1], expected[1], strict=True):
+        assert one == other
+
+
+def test_ties_may_count_where_epochs_are_compared(config, tmp_path):
+    for ties, key in (("wrong", "validation_accuracy"), ("right", "validation_accuracy_ties_right")):
+        result = train(config("target=clocked", "clocked.dt=2", "epochs=5", f"learning.ties={ties}"), tmp_path / ties)
+        metrics = [json.loads(line) for line in (tmp_path / ties / METRICS).read_text().splitlines()]
+        assert result["chosen"]["epoch"] == max(metrics, key=lambda m: (m[key], -m["epoch"]))["epoch"]
+
+
+def test_threads_change_nothing(config, tmp_path):
+    for threads in (1, 2):
+        train(config(f"learning.threads={threads}", "learning.batch=50", "epochs=2"), tmp_path / str(threads))
+    assert content(tmp_path / "1") == content(tmp_path / "2")
+
+
+def test_evaluate_by_any_target(config, tmp_path):
+    result = train(config(), tmp_path / "run")
+    report = evaluate_run(tmp_path / "run")
+    assert report["last"]["test_accuracy"] == result["test_accuracy"]
+    clocked = evaluate_run(tmp_path / "run", "clocked")
+    assert clocked["target"] == "clocked"
+    assert evaluate_run(tmp_path / "run", "lava")["last"] == clocked["last"]
+    with pytest.raises(
+        InputError, match=r"target of eventprop is 'sample', but must be one of continuous, clocked, lava"
+    ):
+        evaluate_run(tmp_path / "run", "sample")
+    result = train(config("target=clocked"), tmp_path / "clocked")
+    assert load_checkpoint(tmp_path / "clocked").weights["W1"].dtype == np.int64
+    assert evaluate_run(tmp_path / "clocked", "lava")["last"]["test_accuracy"] == result["test_accuracy"]
+    assert 0 < evaluate_run(tmp_path / "clocked", "continuous")["last"]["test_accuracy"] < 1
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_another_threshold_is_another_unit(config, tmp_path, optimizer):
+    """Weights and rates are in thresholds: the same run."""
+    for theta in (1, 2):
+        settings = (f"neuron.theta={theta}", f"learning.optimizer={optimizer}", "epochs=1")
+        train(config(*settings), tmp_path / str(theta))
+    start = config("epochs=1")
+    one, two = (load_checkpoint(tmp_path / name) for name in ("1", "2"))
+    assert np.allclose(one.weights["W1"], two.weights["W1"], atol=1e-6)
+    assert one.history[0]["test_accuracy"] == two.history[0]["test_accuracy"]
+    rng = np.random.default_rng([start.seed, 0])
+    assert np.abs(one.weights["W1"] - rng.normal(2.0, 0.78, (5, 20))).max() > 2e-3  # it has learned
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("target=clocks",), r"target is 'clocks', but must be one of continuous, clocked, lava, lava-primitives"),
+        (("network.hidden=[]",), "network.hidden = "),
+        (("network.initial_mean=[1.0]",), "initial_mean has 1 entries, but there are 2 layers"),
+        (("neuron.tau_m=0",), "neuron.tau_m = 0.0: input should be greater than 0|neuron.tau_m = 0: "),
+        (("neuron.theta=-1",), "neuron.theta = -1"),
+        (("learning.batch=0",), "learning.batch = 0"),
+        (("learning.silent=loud",), "learning.silent is 'loud', but must be one of none, phantom, bump, spike_count"),
+        (("loss.name=mse",), "loss.name is 'mse', but must be one of ttfs, max_voltage"),
+        (("encoding.ends=3",), "unknown key encoding.ends = 3; did you mean end"),
+        (
+            ("algorithm=eventprob",),
+            r"is 'eventprob', but must be one of nbp, eventprop, slayer \(did you mean 'eventprop'",
+        ),
+        (("target=clocked", "network.recurrent_deviation=[0.1, 0]"), "target clocked has no recurrent layers"),
+    ],
+)
+def test_configurations_that_are_refused(config, tmp_path, overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        train(config(*overrides), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("target=clocked", "clocked.dt=0.7"), "dt is 0.7 ms, which does not divide the window"),
+        (("target=clocked", "learning.silent=bump"), "silent policy is 'bump', but a clocked network has only"),
+        (("encoding.late=70",), "input spike at .* ms, but the trial lasts from 0 to 60.0 ms"),
+        (("encoding.early=40",), "spikes from 40.0 to 30.0 ms"),
+    ],
+)
+def test_runs_that_are_refused(config, tmp_path, overrides, message):
+    with pytest.raises(InputError, match=message):
+        train(config(*overrides), tmp_path / "run")
+
+
+def test_checkpoint_of_another_experiment(config, tmp_path):
+    train(config("epochs=1"), tmp_path / "run")
+    with pytest.raises(CheckpointError, match="there target = 'continuous', here 'clocked'"):
+        train(config("target=clocked"), tmp_path / "run", resume=True)
+    train(config("learning.threads=2", "epochs=2"), tmp_path / "run", resume=True)
+    state = load_checkpoint(tmp_path / "run")
+    state.weights["W1"] = state.weights["W1"][:, :-1]
+    state.save(tmp_path / "run")
+    with pytest.raises(CheckpointError, match="does not fit its network: W1 has shape"):
+        load_checkpoint(tmp_path / "run")
+
+
+def test_weights_from_a_file_that_8_bits_do_not_hold(config, tmp_path):
+    path, text = tmp_path / "start.npz", f"network.weights='{tmp_path / 'start.npz'}'"
+    layers = make_learner(config()).layers
+    np.savez(path, W1=np.full(layers[:2], 3.0), W2=np.full(layers[1:], -9.0))
+    assert (make_learner(config(text)).initial_weights()["W2"] == -9).all()
+    tight, wide = "clocked.largest_weight=[6, 6]", "clocked.largest_weight=[6, 12]"
+    learner = make_learner(config(text, "target=clocked", tight))
+    with pytest.raises(
+        WeightError, match=r"start.npz: W2 reaches 9 thresholds, .* reach 7.94 here; raise its entry in"
+    ):
+        learner.initial_weights()
+    assert (make_learner(config(text, "target=clocked", wide)).initial_weights()["W2"] == -9).all()

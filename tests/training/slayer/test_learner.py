@@ -1,0 +1,132 @@
+"""The baseline: lava-dl's SLAYER in the training loop."""
+
+import json
+import sys
+
+import h5py
+import numpy as np
+import pytest
+from exported import run_netx, run_norse
+
+from lava_nbp.errors import ConfigError, InputError
+from lava_nbp.runs.export import export_run
+from lava_nbp.runs.train import METRICS, evaluate_run, load_run, make_learner, train
+from lava_nbp.training.checkpoint import load_checkpoint
+from lava_nbp.training.config import load_config
+
+CONFIG = """
+algorithm = "slayer"
+seed = 3
+epochs = 3
+[data]
+name = "digits"
+validation = 50
+train = 300
+test = 60
+[encoding]
+late = 5
+end = 16
+darkest = 100
+[network]
+hidden = [30]
+dt = 1
+[learning]
+rate = 5e-3
+true_rate = 0.5
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    (tmp_path / "config.toml").write_text(CONFIG)
+    return lambda *settings: load_config(tmp_path / "config.toml", settings)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("slayer")
+    (folder / "config.toml").write_text(CONFIG)
+    result = train(load_config(folder / "config.toml"), folder / "run")
+    return folder / "run", result
+
+
+def test_it_learns_and_says_what_it_costs(finished):
+    _, result = finished
+    assert (result["algorithm"], result["target"], result["layers"]) == ("slayer", "slayer", [64, 30, 10])
+    assert result["test_accuracy_ties_right"] > 0.4  # chance is 0.1
+    assert result["test_accuracy"] <= result["test_accuracy_ties_right"]
+    cost = result["inference"]
+    assert (cost["parameters"], cost["weight_bits"], cost["steps"]) == (64 * 30 + 300, 8, 16)
+    assert 0 < cost["spikes"] < 40 * 16
+
+
+def test_evaluate_gives_the_same_figures(finished):
+    run, _ = finished
+    assert evaluate_run(run)["last"] == {
+        key: value for key, value in json.loads((run / METRICS).read_text().splitlines()[-1]).items() if "test_" in key
+    }
+    with pytest.raises(InputError, match="target of slayer is 'lava', but must be one of slayer"):
+        evaluate_run(run, "lava")
+
+
+def test_resume_goes_on_bit_for_bit(finished, config, tmp_path):
+    run, _ = finished
+    train(config("epochs=1"), tmp_path / "parts")
+    train(config(), tmp_path / "parts", resume=True)
+    whole, parts = load_checkpoint(run), load_checkpoint(tmp_path / "parts")
+    for name, w in whole.weights.items():
+        np.testing.assert_array_equal(w, parts.weights[name])
+    for name, m in whole.memory.items():
+        np.testing.assert_array_equal(m, parts.memory[name])
+    assert [m["test_accuracy"] for m in whole.history] == [m["test_accuracy"] for m in parts.history]
+
+
+def test_exported_to_netx_it_has_the_registers_of_lava_dl_and_its_spikes_on_lava(finished, tmp_path):
+    """Ours beside lava-dl's own export of the same block, and its spikes in PyTorch beside Lava's."""
+    run, _ = finished
+    path, _ = export_run(run, "netx", tmp_path / "ours.net")
+    state, experiment = load_run(run)
+    learner = make_learner(experiment)
+    with learner.open(state.chosen, {}) as session:
+        x = learner.inputs(learner.dataset.test, np.arange(4))
+        hidden, out = session.forward(x)[1:]
+        with h5py.File(tmp_path / "theirs.net", "w") as file:
+            for k, block in enumerate(session.blocks, 1):
+                block.export_hdf5(file.create_group(f"layer/{k}"))
+    with h5py.File(path) as ours, h5py.File(tmp_path / "theirs.net") as theirs:
+        for k in (1, 2):
+            np.testing.assert_array_equal(ours[f"layer/{k}/weight"][()], theirs[f"layer/{k}/weight"][()])
+            for key in ("iDecay", "vDecay", "vThMant"):
+                assert ours[f"layer/{k}/neuron/{key}"][()] == theirs[f"layer/{k}/neuron/{key}"][()]
+    spikes = x.numpy().transpose(0, 2, 1).reshape(-1, 64)
+    found = run_netx(path, spikes.astype(int), reset_interval=16).reshape(4, 16, 10)
+    expected = out.detach().numpy().transpose(0, 2, 1)
+    # In PyTorch a block's spikes leave it a step late; what comes back from Lava is without delays.
+    np.testing.assert_array_equal(found[:, :-2], expected[:, 2:])
+    assert hidden.any()
+    assert expected.any()
+
+
+def test_exported_to_nir_norse_answers_the_same(finished, tmp_path):
+    run, _ = finished
+    path, network = export_run(run, "nir", tmp_path / "ours.nir")
+    state, experiment = load_run(run)
+    learner = make_learner(experiment)
+    x = learner.inputs(learner.dataset.test, np.arange(60)).numpy()
+    counts = run_norse(path, x.transpose(2, 0, 1), network.dt).sum(axis=0)
+    clear = np.diff(np.sort(counts, axis=1)[:, -2:], axis=1)[:, 0] > 1
+    np.testing.assert_array_equal(counts.argmax(axis=1)[clear], learner.answers(state.chosen)[clear])
+    assert clear.mean() > 0.2
+
+
+def test_a_trial_that_is_no_whole_number_of_steps(config, tmp_path):
+    with pytest.raises(ConfigError, match=r"network.dt is 3.0 ms, which does not divide encoding.end = 16.0 ms"):
+        train(config("network.dt=3"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_lava_dl(config, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "lava.lib.dl.slayer", None)
+    with pytest.raises(InputError, match=r"algorithm slayer needs the package lava-dl, .*'lava-nbp\[dl\]'"):
+        train(config(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
