@@ -6,7 +6,7 @@ Processes, the whole circuit and its parts, are in `lava_nbp.processes`; `run_co
 chooses their models. EventProp's engines are in `lava_nbp.eventprop`.
 """
 
-from lava_nbp.base.targets import TARGETS
+from lava_nbp.base.targets import TARGETS_HERE as TARGETS
 from lava_nbp.errors import (
     CheckpointError,
     CircuitError,

@@ -1,25 +1,151 @@
-"""Names of the targets: what can run a circuit, and what can run an EventProp network."""
+"""The table of targets: what can run a network, what it can do, and how to make it.
+
+Nothing else repeats their names: configurations, the command line, its help, and the tests ask this table. A target
+of your own is one more entry::
+
+    from lava_nbp import TARGETS, Target
+    TARGETS.register(Target("mine", "my own simulator", makes={"nbp": MyExecutor}))
+"""
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-#: nBP: all give the same bits.
-Target = Literal["reference", "sample", "spiking", "lava", "lava-primitives", "lava-stock", "loihi1", "loihi2"]
-#: Those that need Intel's lava-loihi and a board.
-CHIP_TARGETS = ("loihi1", "loihi2")
-#: Those that run on every machine.
-TARGETS = tuple(target for target in get_args(Target) if target not in CHIP_TARGETS)
-NBP_TARGETS = (*TARGETS, *CHIP_TARGETS)
-#: Those that can run with faults.
-FAULT_TARGETS = ("sample", "spiking")
-#: EventProp: continuous time, or fixed steps and integers; of the latter all give the same bits.
-EventPropTarget = Literal["continuous", "clocked", "lava", "lava-primitives"]
-EVENTPROP_TARGETS: tuple[str, ...] = get_args(EventPropTarget)
-CLOCKED_TARGETS = ("clocked", "lava", "lava-primitives")
-#: Those that Lava runs.
-LAVA_TARGETS = ("lava", "lava-primitives", "lava-stock")
-#: Those that learn in the chip's order only, see `lava_nbp.nbp.circuit.Circuit`.
-CHIP_ORDER_TARGETS = ("lava-stock", *CHIP_TARGETS)
-#: Those of Lava in which a Lava step is a step of the circuit.
-STEP_TARGETS = ("lava-primitives", "lava-stock", *CHIP_TARGETS)
+from lava_nbp.base.registry import Reference, Registry, resolve
+from lava_nbp.errors import InputError, unknown_name
+
+
+@dataclass(frozen=True)
+class Target:
+    """What runs networks: a row of the table.
+
+    Attributes
+    ----------
+    name : str
+        In configurations and on the command line.
+    summary : str
+        One line for people.
+    makes : mapping
+        By the algorithm whose networks it runs ("nbp", "eventprop", ...): what makes the executor, a callable or
+        "package.module:name". For nBP it is called with (circuit, weights, **options), see
+        `lava_nbp.nbp.executor.Executor`; for EventProp with (weights, setup, **options), see
+        `lava_nbp.training.eventprop.learner`.
+    per_sample : bool
+        It computes whole samples, and needs a circuit with a per-sample form; see `lava_nbp.nbp.form`.
+    on_lava, on_chip : bool
+        Lava's CPU simulator runs it; a chip does, with Intel's lava-loihi.
+    chip_order : bool
+        It delivers the spikes of a step before that step's learning; see `lava_nbp.nbp.circuit.Circuit`.
+    step_only : bool
+        Of Lava's: a Lava step is always a step of the circuit, never a sample.
+    faults, faults_apart : bool
+        It can run broken networks, and those whose copies of a unit break one by one; see `lava_nbp.nbp.faults`.
+    clocked : bool
+        EventProp in fixed steps and integers.
+    counts_work : bool
+        It counts weight updates and gate breaches.
+    chunk : int
+        Samples per call: a call cannot be interrupted, and progress is shown between calls.
+    """
+
+    name: str
+    summary: str
+    makes: Mapping[str, Reference] = field(default_factory=dict)
+    per_sample: bool = False
+    on_lava: bool = False
+    on_chip: bool = False
+    chip_order: bool = False
+    step_only: bool = False
+    faults: bool = False
+    faults_apart: bool = False
+    clocked: bool = False
+    counts_work: bool = True
+    chunk: int = 500
+
+    def maker(self, kind: str) -> Callable[..., Any]:
+        """What makes its executor for an algorithm's networks; imported here."""
+        return resolve(self.makes[kind])
+
+
+#: All targets.
+TARGETS: Registry[Target] = Registry("target")
+
+_LAVA_NBP = "lava_nbp.executors.lava_nbp:LavaExecutor"
+_LAVA_EVENTPROP = "lava_nbp.executors.lava_eventprop:LavaEventProp"
+
+for _target in (
+    Target(
+        "reference", "plain NumPy, a sample at a time: the oracle",
+        {"nbp": "lava_nbp.nbp.reference:ReferenceExecutor"}, per_sample=True, chunk=100,
+    ),
+    Target(
+        "sample", "compiled, a sample at a time: the one to train with",
+        {"nbp": "lava_nbp.nbp.sample_engine:SampleExecutor"}, per_sample=True, faults=True, chunk=5000,
+    ),
+    Target(
+        "spiking", "compiled, spike by spike",
+        {"nbp": "lava_nbp.nbp.spiking_engine:SpikingExecutor"}, faults=True, faults_apart=True,
+    ),
+    Target(
+        "lava", "Lava's CPU simulator, one Process for the network",
+        {"nbp": _LAVA_NBP, "eventprop": _LAVA_EVENTPROP}, on_lava=True, clocked=True,
+    ),
+    Target(
+        "lava-primitives", "Lava's CPU simulator, a network of the library's parts",
+        {"nbp": _LAVA_NBP, "eventprop": _LAVA_EVENTPROP}, on_lava=True, step_only=True, clocked=True, chunk=20,
+    ),
+    Target(
+        "lava-stock", "Lava's CPU simulator, a network of Lava's own Processes, as a chip has them",
+        {"nbp": _LAVA_NBP}, on_lava=True, step_only=True, chip_order=True, counts_work=False, chunk=10,
+    ),
+    Target(
+        "loihi1", "Loihi 1, with Intel's lava-loihi",
+        {"nbp": _LAVA_NBP}, on_chip=True, step_only=True, chip_order=True, counts_work=False,
+    ),
+    Target(
+        "loihi2", "Loihi 2, with Intel's lava-loihi",
+        {"nbp": _LAVA_NBP}, on_chip=True, step_only=True, chip_order=True, counts_work=False,
+    ),
+    Target(
+        "continuous", "continuous time, compiled",
+        {"eventprop": "lava_nbp.eventprop.continuous.engine:EventPropEngine"},
+    ),
+    Target(
+        "clocked", "fixed steps and integers, compiled",
+        {"eventprop": "lava_nbp.eventprop.clocked.engine:ClockedEngine"}, clocked=True,
+    ),
+    Target("slayer", "lava-dl's layers in PyTorch", {"slayer": "lava_nbp.training.slayer.network:blocks"}),
+):  # fmt: skip
+    TARGETS.register(_target)
+
+
+def targets_of(kind: str) -> tuple[str, ...]:
+    """Names of the targets that run the networks of an algorithm."""
+    return tuple(name for name, target in TARGETS.items() if kind in target.makes)
+
+
+def find_target(name: str, kind: str, what: str = "target") -> Target:
+    """The target of a name that runs the networks of an algorithm.
+
+    Raises
+    ------
+    InputError
+        For any other name, with those there are; `what` says where it stood.
+    """
+    if name not in TARGETS or kind not in TARGETS[name].makes:
+        raise InputError(unknown_name(what, name, targets_of(kind)))
+    return TARGETS[name]
+
+
+# Until every module asks the table: names by capability.
+TARGETS_HERE = tuple(name for name in targets_of("nbp") if not TARGETS[name].on_chip)
+CHIP_TARGETS = tuple(name for name in targets_of("nbp") if TARGETS[name].on_chip)
+NBP_TARGETS = targets_of("nbp")
+FAULT_TARGETS = tuple(name for name in NBP_TARGETS if TARGETS[name].faults)
+EVENTPROP_TARGETS = targets_of("eventprop")
+CLOCKED_TARGETS = tuple(name for name in EVENTPROP_TARGETS if TARGETS[name].clocked)
+LAVA_TARGETS = tuple(name for name in NBP_TARGETS if TARGETS[name].on_lava)
+CHIP_ORDER_TARGETS = tuple(name for name in NBP_TARGETS if TARGETS[name].chip_order)
+STEP_TARGETS = tuple(name for name in NBP_TARGETS if TARGETS[name].step_only)

@@ -15,7 +15,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from lava_nbp.base.targets import CHIP_TARGETS, EVENTPROP_TARGETS, NBP_TARGETS, TARGETS
+from lava_nbp.base.targets import CHIP_TARGETS, EVENTPROP_TARGETS, NBP_TARGETS
+from lava_nbp.base.targets import TARGETS_HERE as TARGETS
 from lava_nbp.base.widths import BOARDS
 from lava_nbp.cli.console import ERR as _err
 from lava_nbp.cli.console import FIGURES, ShownProgress, staged

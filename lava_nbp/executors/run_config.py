@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lava_nbp.base.targets import CHIP_TARGETS, LAVA_TARGETS, TARGETS
+from lava_nbp.base.targets import CHIP_TARGETS, LAVA_TARGETS
+from lava_nbp.base.targets import TARGETS_HERE as TARGETS
 from lava_nbp.errors import InputError
 
 

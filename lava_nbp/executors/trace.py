@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from lava_nbp.base.files import read_npz, write_npz
 from lava_nbp.base.integers import Int16Array
 from lava_nbp.base.progress import Stage, untold
-from lava_nbp.base.targets import LAVA_TARGETS, TARGETS
+from lava_nbp.base.targets import LAVA_TARGETS
+from lava_nbp.base.targets import TARGETS_HERE as TARGETS
 from lava_nbp.errors import InputError, unknown_name
 from lava_nbp.executors.make import make_executor
 from lava_nbp.nbp.circuit import CIRCUITS, Circuit

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import tomli
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from lava_nbp.base.targets import CHIP_ORDER_TARGETS, FAULT_TARGETS, EventPropTarget, Target
+from lava_nbp.base.targets import CHIP_ORDER_TARGETS, FAULT_TARGETS
 from lava_nbp.base.widths import BOARDS, NEURONS_PER_CHIP, PLASTIC_WEIGHT_MAX, WEIGHT_STEP
 from lava_nbp.errors import ConfigError, unknown_name
 from lava_nbp.eventprop.clocked.arithmetic import ADJOINT_BITS, COEFFICIENT_BITS, THETA_BITS
@@ -132,7 +132,7 @@ class NBPExperiment(Experiment):
     resumable: ClassVar[tuple[str, ...]] = (*Experiment.resumable, "target")
 
     algorithm: Literal["nbp"] = "nbp"
-    target: Target = "sample"
+    target: str = "sample"
     data: DataConfig
     network: NetworkConfig
     loihi: LoihiConfig = LoihiConfig()
@@ -255,7 +255,7 @@ class EventPropExperiment(Experiment):
     resumable: ClassVar[tuple[str, ...]] = (*Experiment.resumable, "learning.threads")
 
     algorithm: Literal["eventprop"]
-    target: EventPropTarget = "continuous"
+    target: str = "continuous"
     data: LatencyDataConfig
     encoding: EncodingConfig
     network: LayersConfig

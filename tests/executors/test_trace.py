@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from networks import random_samples, random_weights
 
-from lava_nbp.base.targets import CHIP_ORDER_TARGETS, TARGETS
+from lava_nbp.base.targets import CHIP_ORDER_TARGETS
+from lava_nbp.base.targets import TARGETS_HERE as TARGETS
 from lava_nbp.errors import CircuitError, InputError, OutputError, WeightError
 from lava_nbp.executors.trace import trace, trace_file
 from lava_nbp.nbp.circuit import inference_circuit, training_circuit

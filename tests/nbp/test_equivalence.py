@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from networks import random_samples, random_weights
 
 from lava_nbp.base.integers import wrap_input
-from lava_nbp.base.targets import CHIP_ORDER_TARGETS, TARGETS
+from lava_nbp.base.targets import CHIP_ORDER_TARGETS
+from lava_nbp.base.targets import TARGETS_HERE as TARGETS
 from lava_nbp.executors.make import make_executor
 from lava_nbp.executors.trace import trace
 from lava_nbp.nbp.circuit import training_circuit
