@@ -34,7 +34,6 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.errors import RuntimeFailure as RuntimeFailure
     from lava_nbp.errors import WeightError as WeightError
     from lava_nbp.executors.make import make_executor as make_executor
-    from lava_nbp.executors.run_config import run_config as run_config
     from lava_nbp.executors.trace import trace as trace
     from lava_nbp.executors.trace import trace_file as trace_file
     from lava_nbp.loihi.lowering import lower as lower
@@ -65,6 +64,7 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.training.checkpoint import Checkpoint as Checkpoint
     from lava_nbp.training.checkpoint import load_checkpoint as load_checkpoint
     from lava_nbp.training.config import load_config as load_config
+    from lava_nbp.training.run_config import run_config as run_config
 
 __version__ = "0.1.0"
 
@@ -79,7 +79,6 @@ _PUBLIC = {
         "MissingLoihiError", "OutputError", "PortError", "RuleError", "RuntimeFailure", "WeightError",
     ),
     "executors.make": ("make_executor",),
-    "executors.run_config": ("run_config",),
     "executors.trace": ("trace", "trace_file"),
     "loihi.lowering": ("lower",),
     "loihi.plan": ("cures", "make_plan"),
@@ -98,6 +97,7 @@ _PUBLIC = {
     "seeing.plot": ("raster", "spike_raster"),
     "training.checkpoint": ("Checkpoint", "load_checkpoint"),
     "training.config": ("load_config",),
+    "training.run_config": ("run_config",),
 }  # fmt: skip
 _MODULES = {name: f"{__name__}.{module}" for module, names in _PUBLIC.items() for name in names}
 

@@ -27,6 +27,7 @@ from lava_nbp.base.progress import Stage, untold
 from lava_nbp.executors.trace import trace
 from lava_nbp.training.checkpoint import Checkpoint
 from lava_nbp.training.config import EventPropExperiment, Experiment, NBPExperiment, SLAYERExperiment, flatten
+from lava_nbp.training.metrics import best_epoch
 from lava_nbp.runs.train import load_run
 
 #: What draws each figure, by the name of its file.
@@ -87,8 +88,10 @@ def _common(
 ) -> Figures:  # fmt: skip
     """Those that every algorithm has."""
     name = _name(state, config)
+    best = best_epoch(state.history, f"validation_{compared_by}")
+    chosen = None if best is None else int(best["epoch"])
     figures: Figures = {
-        "learning_curve": lambda path: plot.learning_curve(state.history, path, name, compared_by),
+        "learning_curve": lambda path: plot.learning_curve(state.history, path, name, chosen),
         "weights": lambda path: plot.weight_histograms(weights, path, name),
         "confusion_matrix": lambda path: plot.confusion_matrix(answers, labels, classes, path, f"{name}: test set"),
     }

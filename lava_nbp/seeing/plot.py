@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from lava_nbp.errors import InputError, OutputError
 from lava_nbp.nbp.circuit import Circuit
-from lava_nbp.training.metrics import best_epoch
 
 #: Okabe and Ito's colours, told apart by the colour-blind.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#999999"
@@ -109,9 +108,9 @@ def _bands(spikes: Mapping[str, NDArray[np.uint8]], shades: Sequence[str]) -> tu
 
 
 def learning_curve(
-    history: Sequence[Mapping[str, Any]], path: Path, title: str = "", compared_by: str = "accuracy_spikes"
+    history: Sequence[Mapping[str, Any]], path: Path, title: str = "", chosen: int | None = None
 ) -> Path:
-    """Draw accuracies against epochs; the one chosen by `compared_by` is marked if there is a validation split."""
+    """Draw accuracies against epochs, and mark the epoch that was chosen if one was."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     epochs = [record["epoch"] for record in history]
@@ -129,12 +128,9 @@ def learning_curve(
     for key, label, colour, style in curves:
         if history[0].get(key) is not None:
             axes.plot(epochs, [100 * r[key] for r in history], style, color=colour, label=label, linewidth=1.4)
-    chosen = best_epoch(history, f"validation_{compared_by}")
     if chosen is not None:
-        axes.axvline(chosen["epoch"], color=GREEN, linewidth=0.8)
-        axes.annotate(
-            f" chosen: {chosen['epoch']}", (chosen["epoch"], axes.get_ylim()[0]), fontsize=8, color=GREEN, va="bottom"
-        )
+        axes.axvline(chosen, color=GREEN, linewidth=0.8)
+        axes.annotate(f" chosen: {chosen}", (chosen, axes.get_ylim()[0]), fontsize=8, color=GREEN, va="bottom")
     axes.set_xlabel("epoch")
     axes.set_ylabel("right (%)")
     axes.grid(alpha=0.3)

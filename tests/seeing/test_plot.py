@@ -47,7 +47,7 @@ def test_learning_curve_marks_the_chosen_epoch(tmp_path):
          "test_accuracy_membrane": v, "test_exact": v}
         for e, v in ((1, 0.5), (2, 0.8), (3, 0.8))
     ]  # fmt: skip
-    assert "chosen: 2<" in plot.learning_curve(history, tmp_path / "curve.svg").read_text()
+    assert "chosen: 2<" in plot.learning_curve(history, tmp_path / "curve.svg", chosen=2).read_text()
     for record in history:
         del record["validation_accuracy_spikes"]
     assert "chosen" not in plot.learning_curve(history, tmp_path / "curve.svg").read_text()

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lava_nbp.base.targets import CHIP_TARGETS, LAVA_TARGETS
-from lava_nbp.base.targets import TARGETS_HERE as TARGETS
+from lava_nbp.base.targets import TARGETS
 from lava_nbp.errors import InputError
 
 
@@ -15,7 +14,7 @@ def run_config(name_or_path: str | Path, tag: str = "fixed_pt") -> Any:
 
     It chooses the models of this library's Processes, and for stock Processes those that
     ``Loihi2SimCfg(select_tag=tag)`` would. `Process.run` of the library's Processes never
-    hangs with it; `lava_nbp.on_lava.runtime.LavaRuntime` takes it, too.
+    hangs with it; `lava_nbp.LavaRuntime` takes it, too.
 
     Parameters
     ----------
@@ -40,25 +39,27 @@ def run_config(name_or_path: str | Path, tag: str = "fixed_pt") -> Any:
     --------
     >>> population.run(RunSteps(10), run_cfg=lava_nbp.run_config("lava"))  # doctest: +SKIP
     """
-    # Imported here: this package is imported by programs that never use Lava.
-    from lava_nbp.on_lava.model_choice import make_run_config
-
-    target = str(name_or_path)
-    if target in CHIP_TARGETS:
-        from lava_nbp.executors.chip_models import make_chip_run_config
-
-        return make_chip_run_config(target, tag)
-    if target not in LAVA_TARGETS and (isinstance(name_or_path, Path) or target.endswith(".toml")):
+    name = str(name_or_path)
+    if name not in TARGETS and (isinstance(name_or_path, Path) or name.endswith(".toml")):
         from lava_nbp.training.config import load_config
 
-        target = load_config(name_or_path).target
-        if target in CHIP_TARGETS:
-            return run_config(target, tag)
-        if target not in LAVA_TARGETS:
-            raise InputError(
-                f"{name_or_path} runs on the target {target!r}, which is not one of Lava's; set its `target` to one "
-                f"of {', '.join(LAVA_TARGETS)}, or name one"
-            )
-    elif target in TARGETS and target not in LAVA_TARGETS:
-        raise InputError(f"target {target!r} does not run on Lava; use one of {', '.join(LAVA_TARGETS)}")
-    return make_run_config(target, tag)
+        name = load_config(name_or_path).target
+        refused = (
+            f"{name_or_path} runs on the target {name!r}, which is not one of Lava's; set its `target` to one of "
+            f"{', '.join(_lava_targets())}, or name one"
+        )
+    else:
+        refused = f"target {name!r} does not run on Lava; use one of {', '.join(_lava_targets())}"
+    if name in TARGETS and TARGETS[name].on_chip:
+        from lava_nbp.executors.chip_models import make_chip_run_config
+
+        return make_chip_run_config(name, tag)
+    if name in TARGETS and not TARGETS[name].on_lava:
+        raise InputError(refused)
+    from lava_nbp.on_lava.model_choice import make_run_config
+
+    return make_run_config(name, tag)
+
+
+def _lava_targets() -> list[str]:
+    return [name for name, target in TARGETS.items() if target.on_lava]
