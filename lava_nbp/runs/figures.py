@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.seeing import eventprop_plot, plot
-from lava_nbp.data.latency_dataset import LatencySplit
+from lava_nbp.data import LatencySplit
 from lava_nbp.errors import CheckpointError, InputError
 from lava_nbp.eventprop import reference
 from lava_nbp.eventprop.clocked.engine import ClockedEngine
@@ -108,7 +108,7 @@ def _slayer(state: Checkpoint, config: SLAYERExperiment) -> Figures:
 
     learner = SLAYERLearner(config)
     weights, data = state.chosen or state.weights, learner.dataset
-    answers = learner.answers(weights)
+    answers = learner.infer(weights).classes
     right = answers == data.test.y
 
     def raster(path: Path, shown: int, title: str) -> Path:

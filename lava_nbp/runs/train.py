@@ -107,7 +107,7 @@ def train(
             _write_history(folder, state)
             progress.epoch(record)
     told = partial(progress.evaluating, state.epoch, "cost of inference")
-    result = summarise(config, learner, state, learner.complexity(state.chosen or state.weights, told))
+    result = summarise(config, learner, state, learner.infer(state.chosen or state.weights, told).cost)
     write_atomically(folder / RESULT, (json.dumps(result, indent=2) + "\n").encode())
     return result
 

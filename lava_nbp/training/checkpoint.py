@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lava_nbp.base.files import read_npz, write_npz
 from lava_nbp.errors import CheckpointError, WeightError
-from lava_nbp.nbp.circuit import training_circuit
+from lava_nbp.nbp.circuit import Circuit, training_circuit
 from lava_nbp.nbp.executor import check_network_weights
 
 #: File name inside a run's folder.
@@ -44,6 +44,8 @@ class Checkpoint:
         What learning has to remember beside the weights: an optimizer's moments.
     history : list of dict
         Metrics of every epoch so far.
+    circuit : Circuit or None
+        The circuit that is trained; None if the network is none.
     """
 
     config: dict[str, Any]
@@ -52,6 +54,7 @@ class Checkpoint:
     chosen: Arrays | None = None
     memory: Arrays = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
+    circuit: Circuit | None = None
 
     @property
     def epoch(self) -> int:

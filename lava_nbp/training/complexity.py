@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Connection:
+class CountedSynapses:
     """Synapses, and the spikes that came to them.
 
     Attributes
@@ -31,13 +31,17 @@ class Connection:
 
 
 def complexity(
-    connections: Sequence[Connection], spikes: Sequence[NDArray[np.int64]], samples: int, steps: int, weight_bytes: int
+    synapses: Sequence[CountedSynapses],
+    spikes: Sequence[NDArray[np.int64]],
+    samples: int,
+    steps: int,
+    weight_bytes: int,
 ) -> dict[str, Any]:
     """Measures of an inference network.
 
     Parameters
     ----------
-    connections : sequence of Connection
+    synapses : sequence of CountedSynapses
         All of it.
     spikes : sequence of (neurons,) int64
         Spikes of every neuron of every layer behind the input, over all samples.
@@ -55,10 +59,10 @@ def complexity(
         ``effective_macs`` (0: a spike is 0 or 1, and needs no multiplication), ``dense_operations`` (every
         synapse in every step).
     """
-    weights = sum(c.weights.size for c in connections)
-    zeros = sum(int(np.count_nonzero(c.weights == 0)) for c in connections)
+    weights = sum(c.weights.size for c in synapses)
+    zeros = sum(int(np.count_nonzero(c.weights == 0)) for c in synapses)
     neurons, fired = sum(len(s) for s in spikes), sum(int(s.sum()) for s in spikes)
-    accumulates = sum(int(c.spikes @ np.count_nonzero(c.weights, axis=1)) for c in connections)
+    accumulates = sum(int(c.spikes @ np.count_nonzero(c.weights, axis=1)) for c in synapses)
     return {
         "parameters": weights,
         "weight_bits": 8 * weight_bytes,

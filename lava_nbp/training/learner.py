@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.progress import Count, uncounted
+from lava_nbp.data import Dataset
+from lava_nbp.data.latency_dataset import LatencyDataset
+from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.training.complexity import CountedSynapses, complexity
 
 Arrays = dict[str, NDArray[Any]]
 S = TypeVar("S", bound="Session")
@@ -20,6 +26,40 @@ def parts(samples: int, size: int, told: Count) -> Iterator[slice]:
         told(start, samples)
         yield slice(start, min(start + size, samples))
     told(samples, samples)
+
+
+@dataclass(frozen=True)
+class Inference:
+    """One forward pass of the test set: what the network answered, and what that took.
+
+    Attributes
+    ----------
+    classes : (n,) int64
+        Class that each sample is answered with.
+    right : (n,) bool
+        Which samples figures and reports call right.
+    synapses : sequence of CountedSynapses
+        All of the inference network, with the spikes that came to them.
+    spikes : sequence of (neurons,) int64
+        Spikes of every neuron of every layer behind the input, over all samples.
+    steps, weight_bytes : int
+        Time steps of a sample, and width of a stored weight.
+    said
+        The algorithm's own answers, from which the classes follow.
+    """
+
+    classes: NDArray[np.int64]
+    right: NDArray[np.bool_]
+    synapses: Sequence[CountedSynapses] = ()
+    spikes: Sequence[NDArray[np.int64]] = ()
+    steps: int = 1
+    weight_bytes: int = 1
+    said: Any = field(default=None, repr=False)
+
+    @property
+    def cost(self) -> dict[str, Any]:
+        """What the inference network costs, see `lava_nbp.training.complexity`."""
+        return complexity(self.synapses, self.spikes, len(self.classes), self.steps, self.weight_bytes)
 
 
 class Session(ABC):
@@ -66,21 +106,33 @@ class Learner(ABC):
 
     Attributes
     ----------
+    dataset : Dataset or LatencyDataset
+        Samples, in splits with labels `y`, and the names of the classes.
     layers : tuple of int
         Sizes, from the input to the output.
-    n_train, n_validation : int
-        Samples.
     compared_by : str
         Accuracy by which epochs are compared: without the name of a split in front.
     figures : tuple of str
         Figures of the test set that a result has.
+    circuit : Circuit or None
+        The circuit that its network is; None if it is none.
     """
 
+    dataset: Dataset | LatencyDataset
     layers: tuple[int, ...]
-    n_train: int
-    n_validation: int
-    compared_by: str
-    figures: tuple[str, ...]
+    compared_by: str = "accuracy"
+    figures: tuple[str, ...] = ("accuracy",)
+    circuit: Circuit | None = None
+
+    @property
+    def n_train(self) -> int:
+        """Training samples."""
+        return len(self.dataset.train.y)
+
+    @property
+    def n_validation(self) -> int:
+        """Samples of the validation split."""
+        return len(self.dataset.validation.y)
 
     def notes(self) -> list[str]:
         """What a user should know before training begins."""
@@ -95,12 +147,16 @@ class Learner(ABC):
         """Set up the network."""
 
     @abstractmethod
-    def complexity(self, weights: Arrays, told: Count = uncounted) -> dict[str, Any]:
-        """What the inference network of these weights costs on the test set; see `lava_nbp.training.complexity`.
+    def infer(self, weights: Arrays, told: Count = uncounted) -> Inference:
+        """Answer the test set with these weights: without faults, and on this machine whatever the target.
 
         `told` as in `Session.evaluate`.
         """
 
-    @abstractmethod
+    def shown(self, weights: Arrays) -> Arrays:
+        """Weights in the unit in which figures show them."""
+        return weights
+
     def sums(self, history: list[dict[str, Any]]) -> dict[str, Any]:
         """What a result says of all epochs together, and of the data."""
+        return {}

@@ -6,14 +6,14 @@ from experiments import YINYANG
 
 from lava_nbp.nbp import reference
 from lava_nbp.runs.train import load_run, make_learner, train
-from lava_nbp.training.complexity import Connection, complexity
+from lava_nbp.training.complexity import CountedSynapses, complexity
 from lava_nbp.training.config import load_config
 
 
 def test_by_hand():
     """Two inputs, three hidden neurons, one output; two samples of five steps."""
-    first = Connection(np.array([[1, 0, -3], [2, 2, 2]]), np.array([3, 1]))
-    second = Connection(np.array([[1], [0], [1]]), np.array([2, 1, 1]))
+    first = CountedSynapses(np.array([[1, 0, -3], [2, 2, 2]]), np.array([3, 1]))
+    second = CountedSynapses(np.array([[1], [0], [1]]), np.array([2, 1, 1]))
     found = complexity([first, second], [np.array([2, 1, 1]), np.array([2])], samples=2, steps=5, weight_bytes=1)
     assert found == {
         "parameters": 9,
@@ -95,7 +95,7 @@ def test_nbp_counts_the_spikes_of_the_reference(tmp_path):
 )
 def test_eventprop_counts_spikes(settings, tmp_path):
     ours, weights, learner = finished(tmp_path, YINYANG, *FEW, *settings)
-    inference = learner.complexity(weights)
+    inference = learner.infer(weights).cost
     assert inference == ours
     recurrent = 144 if "R1" in weights else 0
     assert ours["parameters"] == 5 * 12 + 12 * 3 + recurrent

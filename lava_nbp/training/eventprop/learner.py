@@ -13,7 +13,7 @@ import numpy as np
 
 from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.base.targets import CLOCKED_TARGETS
-from lava_nbp.data.latency_dataset import Encoding, LatencyDataset, LatencySplit, load_latency_dataset
+from lava_nbp.data import Encoding, LatencyDataset, LatencySplit, load_latency_dataset
 from lava_nbp.errors import ConfigError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS, FixedPoint
 from lava_nbp.eventprop.clocked.engine import ClockedEngine
@@ -24,9 +24,9 @@ from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import SilentPolicy
 from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.trains import SpikeTrains, join_trains, latency_trains
-from lava_nbp.training.complexity import Connection, complexity
+from lava_nbp.training.complexity import CountedSynapses
 from lava_nbp.training.config import EventPropExperiment
-from lava_nbp.training.learner import Arrays, Learner, Session, parts
+from lava_nbp.training.learner import Arrays, Inference, Learner, Session, parts
 from lava_nbp.training.start import eventprop_start
 
 #: Samples that are encoded at once, and that are run between two reports of progress.
@@ -64,7 +64,6 @@ class EventPropLearner(Learner):
             )
         self.dataset = load_run_latencies(config)
         self.layers = (self.dataset.n_in, *config.network.hidden, len(self.dataset.classes))
-        self.n_train, self.n_validation = len(self.dataset.train), len(self.dataset.validation)
 
     def initial_weights(self) -> Arrays:
         """Normal distributions, or what network.weights names, in thresholds."""
@@ -94,7 +93,7 @@ class EventPropLearner(Learner):
             raise
         return session
 
-    def complexity(self, weights: Arrays, told: Count = uncounted) -> dict[str, Any]:
+    def infer(self, weights: Arrays, told: Count = uncounted) -> Inference:
         """Steps are those of [clocked] dt, in continuous time too, where no step is ever computed."""
         # One engine per arithmetic: the Lava targets' spikes are those of "clocked".
         clocked = self.config.target in CLOCKED_TARGETS
@@ -103,6 +102,7 @@ class EventPropLearner(Learner):
             learner.config = self.config.model_copy(update={"target": "clocked"})
         with EventPropSession(learner, weights) as session:
             trains = session.trains("test")
+            said = session.answers("test")
             counted = [
                 session.engine.spike_counts(trains, np.arange(part.start, part.stop))
                 for part in parts(len(trains), _REPORTED, told)
@@ -111,10 +111,16 @@ class EventPropLearner(Learner):
             loops = () if clocked else session.engine.loops
         spikes = [np.sum(layer, axis=0) for layer in zip(*counted, strict=True)]
         before = [np.bincount(trains.sources, minlength=self.layers[0]), *spikes[:-1]]
-        connections = [Connection(w, s) for w, s in zip(matrices, before, strict=True)]
-        connections += [Connection(loop, s) for loop, s in zip(loops, spikes, strict=False) if loop.size]
+        synapses = [CountedSynapses(w, s) for w, s in zip(matrices, before, strict=True)]
+        synapses += [CountedSynapses(loop, s) for loop, s in zip(loops, spikes, strict=False) if loop.size]
         steps = round(self.config.encoding.end / self.config.clocked.dt)
-        return complexity(connections, spikes, len(trains), steps, weight_bytes=1 if clocked else 8)
+        right = said.right(self.dataset.test.y)
+        return Inference(said.answers(), right, synapses, spikes, steps, 1 if clocked else 8, said)
+
+    def shown(self, weights: Arrays) -> Arrays:
+        """In thresholds."""
+        unit = 1 / (1 << MASTER_BITS) if _are_integers(weights) else 1.0
+        return {name: w * unit for name, w in weights.items()}
 
     def sums(self, history: list[dict[str, Any]]) -> dict[str, Any]:
         """Where the samples come from, and counters of all epochs."""
@@ -289,9 +295,8 @@ def load_run_latencies(config: EventPropExperiment) -> LatencyDataset:
     DataError, InputError
         See `load_latency_dataset`.
     """
-    options, e = config.data.model_dump(), config.encoding
-    options["margin"] = options.pop("crop")
-    return load_latency_dataset(encoding=Encoding(e.early, e.late, e.bias, e.darkest), **options)
+    e = config.encoding
+    return load_latency_dataset(encoding=Encoding(e.early, e.late, e.bias, e.darkest), **config.data.model_dump())
 
 
 def parameters(config: EventPropExperiment) -> NeuronParameters:

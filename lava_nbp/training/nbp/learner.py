@@ -12,17 +12,16 @@ import numpy as np
 
 from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.base.targets import CHIP_TARGETS, LAVA_TARGETS, STEP_TARGETS
-from lava_nbp.data import Dataset, load_dataset
-from lava_nbp.data.dataset import input_and_classes
+from lava_nbp.data import DataOptions, Dataset, input_and_classes, load_dataset
 from lava_nbp.executors.make import make_executor
 from lava_nbp.loihi.host import default_connection, require_lava_loihi
 from lava_nbp.nbp.circuit import FIRE, training_circuit
 from lava_nbp.nbp.executor import Executor, Outcome, one_hot
 from lava_nbp.nbp.faults import Faults
 from lava_nbp.nbp.rule import initial_weights
-from lava_nbp.training.complexity import Connection, complexity
+from lava_nbp.training.complexity import CountedSynapses
 from lava_nbp.training.config import NBPExperiment
-from lava_nbp.training.learner import Arrays, Learner, Session, parts
+from lava_nbp.training.learner import Arrays, Inference, Learner, Session, parts
 from lava_nbp.training.metrics import accuracy
 from lava_nbp.training.start import nbp_start
 
@@ -55,7 +54,6 @@ class NBPLearner(Learner):
         self._variant = {"guarded": config.network.guarded, "chip_order": config.network.chip_order}
         self.circuit = training_circuit(*self._sizes, **self._variant)
         self._faults = Faults(**config.faults.model_dump())
-        self.n_train, self.n_validation = len(self.dataset.train), len(self.dataset.validation)
 
     def notes(self) -> list[str]:
         """Gate breaches that are possible."""
@@ -92,15 +90,16 @@ class NBPLearner(Learner):
         chunk = said.pop("chunk")
         return {"connection": replace(default_connection(self.config.target), **said), "chunk": chunk}
 
-    def complexity(self, weights: Arrays, told: Count = uncounted) -> dict[str, Any]:
-        """One step per sample: the spikes of x, h and o. Of the network without faults, in a fraction of a second."""
-        x = self.dataset.test.x
+    def infer(self, weights: Arrays, told: Count = uncounted) -> Inference:
+        """One step per sample: the spikes of x, h and o; in a fraction of a second."""
+        x, y = self.dataset.test.x, self.dataset.test.y
         # float32 holds these sums exactly: 8-bit weights, and far fewer than 2^16 inputs.
         hidden = x.astype(np.float32) @ weights["W1"].astype(np.float32) > FIRE
         output = hidden.astype(np.float32) @ weights["W2"].astype(np.float32) > FIRE
         seen, fired, said = (np.count_nonzero(spikes, axis=0) for spikes in (x, hidden, output))
-        connections = [Connection(weights["W1"], seen), Connection(weights["W2"], fired)]
-        return complexity(connections, [fired, said], len(x), steps=1, weight_bytes=1)
+        synapses = [CountedSynapses(weights["W1"], seen), CountedSynapses(weights["W2"], fired)]
+        right = (output == one_hot(y, output.shape[1])).all(axis=1)
+        return Inference(output.argmax(axis=1), right, synapses, [fired, said])
 
     def sums(self, history: list[dict[str, Any]]) -> dict[str, Any]:
         """Gate breaches of all epochs; None if an executor did not see them."""
@@ -160,8 +159,8 @@ def layers_of(config: NBPExperiment) -> tuple[int, int, int]:
     DataError, InputError
         See `load_dataset`.
     """
-    d = config.data
-    n_in, n_out = input_and_classes(d.name, path=d.path, margin=d.crop, side=d.side)
+    options = DataOptions(**config.data.model_dump(exclude={"name", "threshold"}))
+    n_in, n_out = input_and_classes(config.data.name, options)
     return n_in, config.network.n_hidden, n_out
 
 
@@ -173,6 +172,4 @@ def load_run_data(config: NBPExperiment) -> Dataset:
     DataError, InputError
         See `load_dataset`.
     """
-    options = config.data.model_dump()
-    options["margin"] = options.pop("crop")
-    return load_dataset(**options)
+    return load_dataset(**config.data.model_dump())

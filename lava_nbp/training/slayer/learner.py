@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from lava_nbp.base.extras import require
 from lava_nbp.base.progress import Count, uncounted
-from lava_nbp.data.latency import step_spikes
-from lava_nbp.data.latency_dataset import Encoding, LatencySplit, load_latency_dataset
+from lava_nbp.data import Encoding, LatencySplit, load_latency_dataset, step_spikes
 from lava_nbp.errors import ConfigError
-from lava_nbp.training.complexity import Connection, complexity
+from lava_nbp.training.complexity import CountedSynapses
 from lava_nbp.training.config import SLAYERExperiment
-from lava_nbp.training.learner import Arrays, Learner, Session, parts
+from lava_nbp.training.learner import Arrays, Inference, Learner, Session, parts
 
 #: Samples that are evaluated at once.
 _EVALUATED = 500
@@ -49,11 +48,9 @@ class SLAYERLearner(Learner):
                 f"network.dt is {dt} ms, which does not divide encoding.end = {e.end} ms; change one of them"
             )
         self.slayer, self.torch = _slayer(), require("torch", "dl", "algorithm slayer")
-        options = config.data.model_dump()
-        options["margin"] = options.pop("crop")
-        self.dataset = load_latency_dataset(encoding=Encoding(e.early, e.late, e.bias, e.darkest), **options)
+        coding = Encoding(e.early, e.late, e.bias, e.darkest)
+        self.dataset = load_latency_dataset(encoding=coding, **config.data.model_dump())
         self.layers = (self.dataset.n_in, *config.network.hidden, len(self.dataset.classes))
-        self.n_train, self.n_validation = len(self.dataset.train), len(self.dataset.validation)
 
     def initial_weights(self) -> Arrays:
         """Uniform in +- initial_scale / sqrt(pre), as PyTorch's layers begin."""
@@ -68,19 +65,19 @@ class SLAYERLearner(Learner):
         """Blocks of lava-dl."""
         return _SLAYERSession(self, weights, memory)
 
-    def complexity(self, weights: Arrays, told: Count = uncounted) -> dict[str, Any]:
-        """Of the quantised weights, as inference has them."""
+    def infer(self, weights: Arrays, told: Count = uncounted) -> Inference:
+        """Of the quantised weights; classes by the number of output spikes, of a tie the lowest."""
         with _SLAYERSession(self, weights, {}) as session:
-            spikes = session.spike_counts(told)
-        layers = device_layers(self.config, weights)
-        connections = [Connection(w, s) for (w, _), s in zip(layers, spikes[:-1], strict=True)]
-        return complexity(connections, spikes[1:], len(self.dataset.test), self.steps, weight_bytes=1)
+            said, spikes = session.answers(self.dataset.test, told)
+        synapses = [
+            CountedSynapses(w, s) for (w, _), s in zip(device_layers(self.config, weights), spikes[:-1], strict=True)
+        ]
+        classes = said.argmax(axis=1)
+        return Inference(classes, classes == self.dataset.test.y, synapses, spikes[1:], self.steps, said=said)
 
-    def answers(self, weights: Arrays) -> NDArray[np.int64]:
-        """Class of every test sample by the number of output spikes; of a tie the lowest."""
-        with _SLAYERSession(self, weights, {}) as session:
-            answers: NDArray[np.int64] = session.counts(self.dataset.test).argmax(axis=1)
-        return answers
+    def shown(self, weights: Arrays) -> Arrays:
+        """In thresholds."""
+        return {name: w / self.config.neuron.threshold for name, w in weights.items()}
 
     def spikes(self, weights: Arrays, sample: int) -> list[NDArray[np.uint8]]:
         """Spikes (steps, n) of every layer in a test sample, the input's first."""
@@ -144,7 +141,7 @@ class _SLAYERSession(Session):
     def evaluate(self, split: str, told: Count = uncounted) -> dict[str, Any]:
         """See `Session`."""
         samples: LatencySplit = getattr(self._learner.dataset, split)
-        counts = self.counts(samples, told)
+        counts, _ = self.answers(samples, told)
         best = counts.max(axis=1)
         label_best = counts[np.arange(len(samples)), samples.y] == best
         ties = (counts == best[:, None]).sum(axis=1) > 1
@@ -154,23 +151,17 @@ class _SLAYERSession(Session):
             f"{split}_ties": int(ties.sum()),
         }
 
-    def _batches(self, samples: LatencySplit, told: Count = uncounted) -> Any:
+    def answers(self, samples: LatencySplit, told: Count = uncounted) -> tuple[NDArray[Any], list[NDArray[np.int64]]]:
+        """Output spikes (samples, classes), and spikes of every neuron of every layer, the input's first."""
+        said, totals = [], [np.zeros(n, dtype=np.int64) for n in self._learner.layers]
         with self._learner.torch.no_grad():
             for part in parts(len(samples), _EVALUATED, told):
                 chosen = np.arange(part.start, part.stop)
-                yield [layer.numpy() for layer in self.forward(self._learner.inputs(samples, chosen))]
-
-    def counts(self, samples: LatencySplit, told: Count = uncounted) -> Any:
-        """Output spikes (samples, classes)."""
-        return np.concatenate([layers[-1].sum(axis=-1) for layers in self._batches(samples, told)])
-
-    def spike_counts(self, told: Count) -> list[Any]:
-        """Spikes of every neuron of every layer over the test set, the input's first."""
-        totals = [np.zeros(n, dtype=np.int64) for n in self._learner.layers]
-        for layers in self._batches(self._learner.dataset.test, told):
-            for total, spikes in zip(totals, layers, strict=True):
-                total += spikes.sum(axis=(0, 2)).astype(np.int64)
-        return totals
+                layers = [layer.numpy() for layer in self.forward(self._learner.inputs(samples, chosen))]
+                said.append(layers[-1].sum(axis=-1))
+                for total, spikes in zip(totals, layers, strict=True):
+                    total += spikes.sum(axis=(0, 2)).astype(np.int64)
+        return np.concatenate(said), totals
 
     def read_weights(self) -> Arrays:
         """See `Session`; in full precision."""

@@ -1,0 +1,135 @@
+"""The table of algorithms: what an experiment of each has, how it learns, and what is shown of its runs.
+
+Nothing else asks which algorithm a run has: it asks the run's entry here. An algorithm of your own is one more entry::
+
+    from lava_nbp import ALGORITHMS, TARGETS, Algorithm, Target
+    TARGETS.register(Target("mine", "my own simulator", makes={"constant": make_network}))
+    ALGORITHMS.register(Algorithm("constant", "answers one class", ConstantExperiment, ConstantLearner))
+
+after which `load_config`, `train`, `evaluate`, `compare`, `report` and `plot` know it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lava_nbp.base.registry import Reference, Registry, resolve
+from lava_nbp.errors import InputError
+
+if TYPE_CHECKING:  # the table itself must not import what it refers to
+    from lava_nbp.nbp.circuit import Circuit
+    from lava_nbp.training.config import Experiment
+    from lava_nbp.training.learner import Learner
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """How networks learn: a row of the table.
+
+    What it refers to is a callable, or "package.module:name", imported when it is first needed.
+
+    Attributes
+    ----------
+    name : str
+        In configurations.
+    summary : str
+        One line for people.
+    config
+        Class of its experiments, a subclass of `lava_nbp.training.config.Experiment`.
+    learner
+        Class of its learners: learner(config) -> `lava_nbp.training.learner.Learner`; for networks that are circuits
+        learner(config, circuit), where a circuit of None means the configuration's.
+    circuit
+        Of networks that are circuits: circuit(config, n_in, n_out) -> `Circuit`, the one that a configuration means.
+        None: its networks are no circuits.
+    checks
+        How to check the matrices of a run: checks(weights, layers, circuit) -> weights, or WeightError. None: finite
+        numbers are all that is asked for.
+    figures
+        What is drawn of a run beside what every run has: figures(run) -> {file name without suffix: draw(path)}, `run`
+        being a `lava_nbp.training.run.Run`.
+    sections
+        What its reports have beside what every report has: sections(run, stage) -> list of `Section`.
+    network
+        The inference network for export: network(run, dt) -> `lava_nbp.exchange.dense.DenseNetwork`. None: it cannot
+        be exported.
+    accuracy : str
+        Figure of the test set by which runs are compared, without "test_" in front.
+    """
+
+    name: str
+    summary: str
+    config: Reference
+    learner: Reference
+    circuit: Reference | None = None
+    checks: Reference | None = None
+    figures: Reference | None = None
+    sections: Reference | None = None
+    network: Reference | None = None
+    accuracy: str = "accuracy"
+
+    @property
+    def experiment(self) -> type[Experiment]:
+        """The class of its experiments."""
+        found: type[Experiment] = resolve(self.config)  # type: ignore[assignment]
+        return found
+
+    def make_learner(self, config: Experiment, circuit: Circuit | None = None) -> Learner:
+        """Load the data of an experiment, and set up its network.
+
+        Raises
+        ------
+        InputError
+            For a circuit where networks are none.
+        LavaNBPError
+            For data or a network that cannot be.
+        """
+        make = resolve(self.learner)
+        if self.circuit is None:
+            if circuit is not None:
+                raise InputError(f"circuit {circuit.name!r} is given, but networks of {self.name} are no circuits")
+            learner: Learner = make(config)
+        else:
+            learner = make(config, circuit)
+        return learner
+
+
+#: All algorithms.
+ALGORITHMS: Registry[Algorithm] = Registry("algorithm")
+
+_HERE = "lava_nbp.training"
+
+for _algorithm in (
+    Algorithm(
+        "nbp",
+        "the paper's circuit, or one of your own: backpropagation on the chip, by spikes",
+        f"{_HERE}.nbp.config:NBPExperiment",
+        f"{_HERE}.nbp.learner:NBPLearner",
+        circuit=f"{_HERE}.nbp.network:circuit_of",
+        checks=f"{_HERE}.nbp.network:check_matrices",
+        figures=f"{_HERE}.nbp.figures:figures",
+        sections=f"{_HERE}.nbp.sections:sections",
+        network=f"{_HERE}.nbp.network:exported",
+        accuracy="accuracy_spikes",
+    ),
+    Algorithm(
+        "eventprop",
+        "exact gradients of spike times, in continuous time or in steps and integers",
+        f"{_HERE}.eventprop.config:EventPropExperiment",
+        f"{_HERE}.eventprop.learner:EventPropLearner",
+        checks=f"{_HERE}.checkpoint:check_layered",
+        figures=f"{_HERE}.eventprop.figures:figures",
+        network=f"{_HERE}.eventprop.network:exported",
+    ),
+    Algorithm(
+        "slayer",
+        "lava-dl's surrogate gradients, to compare with",
+        f"{_HERE}.slayer.config:SLAYERExperiment",
+        f"{_HERE}.slayer.learner:SLAYERLearner",
+        checks=f"{_HERE}.checkpoint:check_layered",
+        figures=f"{_HERE}.slayer.figures:figures",
+        network=f"{_HERE}.slayer.network:exported",
+    ),
+):
+    ALGORITHMS.register(_algorithm)
