@@ -1,1 +1,72 @@
-"""EventProp: exact gradients of spiking networks, event by event (Wunderlich & Pehle 2021), without Lava."""
+"""EventProp: exact gradients of spiking networks, event by event (Wunderlich & Pehle 2021), without Lava.
+
+Every public name is here, and imported when it is first used: this package alone costs nothing.
+
+- Neurons, losses, policies: `NeuronParameters`, `TTFSLoss`, `MaxVoltageLoss`, `SilentPolicy`.
+- What goes in and comes out: `SpikeTrains` (made by `spike_trains`, `latency_trains`, `join_trains`), `Result`.
+- In continuous time: `EventPropEngine`, its optimizers `Adam` and `SGD`, and `EventPropLayer` for PyTorch.
+- In fixed steps and integers: `ClockedEngine`, whose `Setup` holds a `FixedPoint`; `Control` and `AnswerLog` are
+  what its Lava Processes share.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what the table below says, for type checkers and editors
+    from lava_nbp.eventprop.clocked.arithmetic import FixedPoint as FixedPoint
+    from lava_nbp.eventprop.clocked.engine import ClockedEngine as ClockedEngine
+    from lava_nbp.eventprop.clocked.engine import LayerSeen as LayerSeen
+    from lava_nbp.eventprop.clocked.optimizers import IntegerOptimizer as IntegerOptimizer
+    from lava_nbp.eventprop.clocked.setup import AnswerLog as AnswerLog
+    from lava_nbp.eventprop.clocked.setup import Control as Control
+    from lava_nbp.eventprop.clocked.setup import Setup as Setup
+    from lava_nbp.eventprop.continuous.engine import EventPropEngine as EventPropEngine
+    from lava_nbp.eventprop.continuous.optimizers import SGD as SGD
+    from lava_nbp.eventprop.continuous.optimizers import Adam as Adam
+    from lava_nbp.eventprop.continuous.optimizers import Optimizer as Optimizer
+    from lava_nbp.eventprop.equations import NeuronParameters as NeuronParameters
+    from lava_nbp.eventprop.losses import Loss as Loss
+    from lava_nbp.eventprop.losses import MaxVoltageLoss as MaxVoltageLoss
+    from lava_nbp.eventprop.losses import TTFSLoss as TTFSLoss
+    from lava_nbp.eventprop.policies import OPTIMIZERS as OPTIMIZERS
+    from lava_nbp.eventprop.policies import SILENT_POLICIES as SILENT_POLICIES
+    from lava_nbp.eventprop.policies import SilentPolicy as SilentPolicy
+    from lava_nbp.eventprop.result import Result as Result
+    from lava_nbp.eventprop.torch_layer import EventPropLayer as EventPropLayer
+    from lava_nbp.eventprop.trains import SpikeTrains as SpikeTrains
+    from lava_nbp.eventprop.trains import join_trains as join_trains
+    from lava_nbp.eventprop.trains import latency_trains as latency_trains
+    from lava_nbp.eventprop.trains import spike_trains as spike_trains
+
+#: Where every public name is, by module.
+_PUBLIC = {
+    "clocked.arithmetic": ("FixedPoint",),
+    "clocked.engine": ("ClockedEngine", "LayerSeen"),
+    "clocked.optimizers": ("IntegerOptimizer",),
+    "clocked.setup": ("AnswerLog", "Control", "Setup"),
+    "continuous.engine": ("EventPropEngine",),
+    "continuous.optimizers": ("SGD", "Adam", "Optimizer"),
+    "equations": ("NeuronParameters",),
+    "losses": ("Loss", "MaxVoltageLoss", "TTFSLoss"),
+    "policies": ("OPTIMIZERS", "SILENT_POLICIES", "SilentPolicy"),
+    "result": ("Result",),
+    "torch_layer": ("EventPropLayer",),
+    "trains": ("SpikeTrains", "join_trains", "latency_trains", "spike_trains"),
+}
+_MODULES = {name: f"{__name__}.{module}" for module, names in _PUBLIC.items() for name in names}
+
+__all__ = sorted(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})
