@@ -1,20 +1,31 @@
 """Data sets and how they become spikes."""
 
-from lava_nbp.data.dataset import Dataset, Split, load_dataset
-from lava_nbp.data.encoding import binarise, crop, down_sample
-from lava_nbp.data.latency import pixel_latency, step_spikes, value_latency
+from lava_nbp.data.dataset import Dataset, Split, input_and_classes, load_dataset
+from lava_nbp.data.encodings import Encoding, binarise, crop, down_sample, pixel_latency, step_spikes, value_latency
 from lava_nbp.data.latency_dataset import LatencyDataset, LatencySplit, load_latency_dataset
+from lava_nbp.data.options import DataOptions
+from lava_nbp.data.samples import Labelled, Samples
+from lava_nbp.data.sets import DATA_SETS, DataSet, data_sets_of, find_data_set
 from lava_nbp.data.yinyang import generate_yinyang, load_yinyang, yinyang_classes
 
 __all__ = [
+    "DATA_SETS",
+    "DataOptions",
+    "DataSet",
     "Dataset",
+    "Encoding",
+    "Labelled",
     "LatencyDataset",
     "LatencySplit",
+    "Samples",
     "Split",
     "binarise",
     "crop",
+    "data_sets_of",
     "down_sample",
+    "find_data_set",
     "generate_yinyang",
+    "input_and_classes",
     "load_dataset",
     "load_latency_dataset",
     "load_yinyang",

@@ -14,16 +14,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.checks import check_integer
+from lava_nbp.data.options import ROOT_VARIABLE, DataOptions
+from lava_nbp.data.samples import Labelled, Samples
 from lava_nbp.errors import DataError, InputError
 
 CLASSES = ("yin", "yang", "dot")
 _R_BIG, _R_SMALL = 0.5, 0.1
 
-Samples = NDArray[np.float64]
+#: Seed and sizes where the published samples are not there: the same for every run and seed.
+_SEED, _SIZES = 2021, {"train": 5000, "validation": 1000, "test": 1000}
+
+Points = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 
-def yinyang_classes(points: Samples) -> Labels:
+def yinyang_samples(options: DataOptions) -> Samples:
+    """The data set: the published samples or generated ones, as `source` of the options asks for.
+
+    Raises
+    ------
+    DataError
+        As `load_yinyang`.
+    """
+    published = options.source == "published" or (options.source == "auto" and has_yinyang(options.root))
+    if published:
+        parts = load_yinyang(options.root)
+    else:
+        rng = np.random.default_rng(_SEED)
+        parts = {part: generate_yinyang(n, rng) for part, n in _SIZES.items()}
+    train, validation, test = (Labelled(*parts[part]) for part in ("train", "validation", "test"))
+    return Samples(train, test, CLASSES, validation=validation, source="published" if published else "generated")
+
+
+def yinyang_classes(points: Points) -> Labels:
     """Class of points (n, 2) in the disc: 0 yin, 1 yang, 2 dot.
 
     A point within 0.1 of a dot's centre is a dot. Of the others yang is what lies within 0.25 of the
@@ -46,7 +69,7 @@ def yinyang_classes(points: Samples) -> Labels:
     return np.where(dot, 2, yang).astype(np.int64)
 
 
-def generate_yinyang(n: int, rng: np.random.Generator) -> tuple[Samples, Labels]:
+def generate_yinyang(n: int, rng: np.random.Generator) -> tuple[Points, Labels]:
     """Draw n samples: a class at random, then points in the disc until one is of that class.
 
     Returns
@@ -73,7 +96,7 @@ def generate_yinyang(n: int, rng: np.random.Generator) -> tuple[Samples, Labels]
     return np.hstack([points, 1 - points]), labels
 
 
-def load_yinyang(root: str | None = None) -> dict[str, tuple[Samples, Labels]]:
+def load_yinyang(root: str | None = None) -> dict[str, tuple[Points, Labels]]:
     """Read the published samples: "train" (5000), "validation" (1000) and "test" (1000).
 
     Parameters
@@ -96,10 +119,10 @@ def has_yinyang(root: str | None = None) -> bool:
 
 
 def _folder(root: str | None) -> Path:
-    return Path(root or os.environ.get("LAVA_NBP_DATA", "")) / "YinYang"
+    return Path(root or os.environ.get(ROOT_VARIABLE, "")) / "YinYang"
 
 
-def _read(folder: Path, part: str) -> tuple[Samples, Labels]:
+def _read(folder: Path, part: str) -> tuple[Points, Labels]:
     try:
         samples, labels = (np.load(folder / f"{part}_{what}.npy", allow_pickle=False) for what in ("samples", "labels"))
     except FileNotFoundError as error:

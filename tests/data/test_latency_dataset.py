@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lava_nbp.data.latency_dataset import Encoding, LatencySplit, load_latency_dataset
+from lava_nbp.data import Encoding, LatencySplit, load_latency_dataset
 from lava_nbp.errors import DataError, InputError
 
 YINYANG = Encoding(0.0, 30.0, bias=0.0)
@@ -64,8 +64,8 @@ def test_a_bias_is_the_last_input():
     [
         ({"train": 6000}, "data.train is 6000, but yinyang has 5000 such samples"),
         ({"validation": 1001}, "data.validation is 1001, but yinyang has 1000"),
-        ({"margin": 2}, "data.crop is 2, but Yin-Yang has no images|data.margin is 2"),
-        ({"side": 2}, "data.side is 2, but Yin-Yang has no images"),
+        ({"crop": 2}, "data.crop is 2, but means nothing for the data set yinyang, which has root, source, validation"),
+        ({"side": 2}, "data.side is 2, but means nothing for the data set yinyang"),
     ],
 )
 def test_what_is_refused(options, message):

@@ -1,0 +1,168 @@
+"""From samples to spikes: crop, down-sample, binarise (Renner et al. 2024, Methods), or a time per value or pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava_nbp.base.checks import check_integer
+from lava_nbp.errors import InputError
+
+Times = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How values become times: window in ms, time of a bias spike (None: there is none), darkest pixel that spikes.
+
+    Values in 0 .. 1 spike at early + value (late - early); pixels, of 0 .. 255, the earlier the
+    brighter, and not at all up to `darkest`.
+
+    Raises
+    ------
+    InputError
+        For times that are not 0 <= early < late, a bias before 0, or a darkest pixel outside 0 .. 254.
+    """
+
+    early: float
+    late: float
+    bias: float | None = None
+    darkest: int = 1
+
+    def __post_init__(self) -> None:
+        _check_window(self.early, self.late)
+        _check_darkest(self.darkest)
+        if self.bias is not None and not 0 <= self.bias < np.inf:
+            raise InputError(f"bias is {self.bias} ms, but must be 0 or more")
+
+
+def crop(images: NDArray[Any], pixels: int) -> NDArray[Any]:
+    """Cut so many pixels from each side of (n, height, width) images.
+
+    Raises
+    ------
+    InputError
+        If nothing would be left.
+    """
+    smallest = _smallest_side(images)
+    if pixels < 0 or 2 * pixels >= smallest:
+        raise InputError(
+            f"crop is {pixels}, but images of {images.shape[1]} x {images.shape[2]} pixels "
+            f"allow 0 .. {(smallest - 1) // 2}"
+        )
+    return images[:, pixels : images.shape[1] - pixels, pixels : images.shape[2] - pixels]
+
+
+def down_sample(images: NDArray[Any], side: int) -> NDArray[np.float64]:
+    """Shrink (n, height, width) images to (n, side, side), each new pixel the mean of the area it covers.
+
+    Raises
+    ------
+    InputError
+        If `side` is not in 1 .. the smaller side of the images.
+    """
+    smallest = _smallest_side(images)
+    if not 1 <= side <= smallest:
+        raise InputError(
+            f"side is {side}, but images of {images.shape[1]} x {images.shape[2]} pixels allow 1 .. {smallest}"
+        )
+    rows, columns = (_area_means(n, side) for n in images.shape[1:])
+    # In parts, so that the float copy of a large data set never exists as a whole.
+    parts: list[NDArray[np.float64]] = [
+        rows @ part.astype(np.float64) @ columns.T for part in np.array_split(images, len(images) // 2000 + 1)
+    ]
+    return np.concatenate(parts)
+
+
+def _smallest_side(images: NDArray[Any]) -> int:
+    if images.ndim != 3:
+        raise InputError(f"images to crop or down-sample have shape {images.shape}, but must be (n, height, width)")
+    return min(images.shape[1:])
+
+
+def _area_means(n: int, side: int) -> NDArray[np.float64]:
+    """(side, n) weights: how much of each old pixel lies in each new one, normalised."""
+    edges = np.linspace(0, n, side + 1)
+    pixels = np.arange(n)
+    covered = np.minimum(pixels + 1, edges[1:, None]) - np.maximum(pixels, edges[:-1, None])
+    shares: NDArray[np.float64] = np.clip(covered, 0, None) * side / n
+    return shares
+
+
+def binarise(images: NDArray[Any], threshold: float, full_scale: float) -> NDArray[np.uint8]:
+    """One spike per pixel brighter than `threshold` (of `full_scale`); (n, ...) becomes (n, pixels) uint8.
+
+    Raises
+    ------
+    InputError
+        For a threshold that is not in 0 .. 1, or is 1, which no pixel exceeds.
+    """
+    if not 0 <= threshold < 1:
+        raise InputError(f"threshold is {threshold}, but must be a part of full scale, 0 or more and below 1")
+    return (flat_pixels(images) > threshold * full_scale).astype(np.uint8)
+
+
+def flat_pixels(images: NDArray[Any]) -> NDArray[Any]:
+    """(n, ...) as (n, pixels), empty ones too."""
+    return images.reshape(len(images), int(np.prod(images.shape[1:])))
+
+
+def value_latency(values: Any, early: float, late: float) -> Times:
+    """Times in ms of one spike per value in 0 .. 1: early + value (late - early).
+
+    Raises
+    ------
+    InputError
+        For a value outside 0 .. 1, or times that are not 0 <= early < late.
+    """
+    v = np.asarray(values, dtype=np.float64)
+    _check_window(early, late)
+    bad = ~((v >= 0) & (v <= 1))
+    if bad.any():
+        raise InputError(f"value {v[bad].flat[0]} is outside 0 .. 1; rescale the values first")
+    return early + v * (late - early)
+
+
+def pixel_latency(images: NDArray[np.uint8], early: float, late: float, darkest: int = 1) -> Times:
+    """Times in ms (n, pixels) of a spike per pixel brighter than `darkest`, brighter ones earlier; inf for the others.
+
+    A pixel of 255 spikes at `early`, one of `darkest` would at `late`.
+
+    Raises
+    ------
+    InputError
+        For images that are not uint8, times that are not 0 <= early < late, or a darkest pixel outside 0 .. 254.
+    """
+    _check_window(early, late)
+    if images.dtype != np.uint8:
+        raise InputError(f"images have dtype {images.dtype}, but must be uint8, 0 .. 255")
+    _check_darkest(darkest)
+    pixels = flat_pixels(images)
+    times = early + (255.0 - pixels) * ((late - early) / (255 - darkest))
+    return np.where(pixels > darkest, times, np.inf)
+
+
+def step_spikes(times: Any, dt: float, steps: int) -> NDArray[np.float32]:
+    """Spike times (samples, n_in) in ms (inf: none) as spikes (steps, samples, n_in) of 0 and 1.
+
+    Each is in the step nearest to it, the first being step 0; those whose step lies beyond the last are left out.
+    """
+    t = np.asarray(times, dtype=np.float64)
+    spikes = np.zeros((steps, *t.shape), dtype=np.float32)
+    rows, inputs = np.nonzero(np.isfinite(t))
+    at = np.floor(t[rows, inputs] / dt + 0.5).astype(np.int64)
+    inside = at < steps
+    spikes[at[inside], rows[inside], inputs[inside]] = 1
+    return spikes
+
+
+def _check_window(early: float, late: float) -> None:
+    if not (0 <= early < late < np.inf):
+        raise InputError(f"spikes from {early} to {late} ms: the first must be 0 or more and before the last")
+
+
+def _check_darkest(darkest: int) -> None:
+    check_integer(darkest, 0, 254, "darkest", "it is a grey level")

@@ -1,0 +1,89 @@
+"""Which samples of a data set, and from where: one value, checked where it is made."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from typing import Any
+
+from lava_nbp.base.checks import check_integer
+from lava_nbp.errors import InputError, unknown_name
+
+#: Environment variable that names the folder of the data sets.
+ROOT_VARIABLE = "LAVA_NBP_DATA"
+
+#: What a data set's samples can be asked to be.
+SOURCES = ("auto", "published", "generated")
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """What is asked of a data set beside its name; which keys mean something for one says `DataSet.keys`.
+
+    Attributes
+    ----------
+    root : str, optional
+        Folder of the data sets' files; default: what the environment variable LAVA_NBP_DATA says.
+    path : str, optional
+        The file of data of one's own.
+    source : {"auto", "published", "generated"}
+        Of Yin-Yang: the published samples if their files are there, else 5000, 1000 and 1000 generated ones; or
+        one of the two in any case.
+    crop : int
+        Pixels to cut from each side of an image.
+    side : int, optional
+        Down-sample images to side x side pixels.
+    validation : int
+        Samples of the validation split: held back from the training set, the same ones in every run; or, of a set
+        that has validation samples of its own, the first ones of these.
+    train, test : int, optional
+        Use only so many training (after the validation split) and test samples.
+    download : bool
+        Let torchvision fetch files that are missing into the root folder.
+    verify : bool
+        Compare files of the published size with the published SHA-256.
+
+    Raises
+    ------
+    InputError
+        For a value of the wrong type, or one that no data set allows.
+
+    Examples
+    --------
+    >>> DataOptions(crop=4, validation=5000).given
+    {'crop': 4, 'validation': 5000}
+    """
+
+    root: str | None = None
+    path: str | None = None
+    source: str = "auto"
+    crop: int = 0
+    side: int | None = None
+    validation: int = 0
+    train: int | None = None
+    test: int | None = None
+    download: bool = False
+    verify: bool = True
+
+    def __post_init__(self) -> None:
+        for key in ("root", "path"):
+            value = getattr(self, key)
+            if isinstance(value, os.PathLike):
+                object.__setattr__(self, key, os.fspath(value))
+            elif not (value is None or isinstance(value, str)):
+                raise InputError(f"data.{key} is {value!r}, but must be the name of a folder or file")
+        if self.source not in SOURCES:
+            raise InputError(unknown_name("data.source", self.source, SOURCES))
+        for key, low in (("crop", 0), ("side", 1), ("validation", 0), ("train", 1), ("test", 1)):
+            value = getattr(self, key)
+            if value is not None or key in ("crop", "validation"):
+                check_integer(value, low, None, f"data.{key}")
+        for key in ("download", "verify"):
+            value = getattr(self, key)
+            if not isinstance(value, bool):
+                raise InputError(f"data.{key} is {value!r}, but must be true or false")
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The keys whose values are not the defaults."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}

@@ -1,0 +1,132 @@
+"""What a data set holds, as its loader gives it, and how it becomes three splits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava_nbp.data.encodings import crop, down_sample
+from lava_nbp.data.options import DataOptions
+from lava_nbp.errors import InputError
+
+#: Seed of the permutation that picks the validation samples: the same for every run and seed.
+_SPLIT_SEED = 2024
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images x (n, height, width) or values x (n, features), and their labels y (n,)."""
+
+    x: NDArray[Any]
+    y: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def __getitem__(self, chosen: Any) -> Labelled:
+        return Labelled(self.x[chosen], self.y[chosen])
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What the loader of a data set returns.
+
+    Attributes
+    ----------
+    train, test : Labelled
+        Images (n, height, width), of which the brighter pixels spike earlier, or values (n, features), of
+        which the larger spike later; from 0 to `full_scale`.
+    classes : tuple of str
+        Their names; labels are 0 .. len(classes) - 1.
+    full_scale : float
+        The brightest pixel, the largest value.
+    validation : Labelled, optional
+        Validation samples that the set itself has; None: some of the training set are held back.
+    source : str
+        Where the samples come from: "published", "generated", or "file", which is the user's own.
+
+    Raises
+    ------
+    InputError
+        For arrays that do not fit each other, or that are outside of what they should be.
+    """
+
+    train: Labelled
+    test: Labelled
+    classes: tuple[str, ...]
+    full_scale: float = 1.0
+    validation: Labelled | None = None
+    source: str = "published"
+
+    def __post_init__(self) -> None:
+        for part in ("train", "validation", "test"):
+            found = getattr(self, part)
+            if found is not None:
+                self._check(part, found.x, found.y)
+
+    def _check(self, part: str, x: NDArray[Any], y: NDArray[Any]) -> None:
+        if x.ndim not in (2, 3) or x.shape[1:] != self.train.x.shape[1:] or len(x) == 0:
+            raise InputError(
+                f"{part} samples have shape {x.shape}, but must be (n, height, width) or (n, features), the same in "
+                f"every split"
+            )
+        if y.shape != (len(x),) or not np.issubdtype(y.dtype, np.integer):
+            raise InputError(
+                f"{part} labels have shape {y.shape} and dtype {y.dtype}, but must be {len(x)} integers, one per sample"
+            )
+        if y.min() < 0 or y.max() >= len(self.classes):
+            raise InputError(f"{part} labels are {y.min()} .. {y.max()}, but there are {len(self.classes)} classes")
+        if not (x.min() >= 0 and x.max() <= self.full_scale):
+            raise InputError(f"{part} samples are {x.min()} .. {x.max()}, but must be in 0 .. {self.full_scale:g}")
+
+
+def shown(x: NDArray[Any], options: DataOptions) -> NDArray[Any]:
+    """Images (n, height, width) cropped and down-sampled as asked for; else, images or values, as they are.
+
+    Raises
+    ------
+    InputError
+        For a crop or side that the images do not allow.
+    """
+    if options.crop:
+        x = crop(x, options.crop)
+    return x if options.side is None else down_sample(x, options.side)
+
+
+def split(name: str, samples: Samples, options: DataOptions) -> tuple[Labelled, Labelled, Labelled]:
+    """Training, validation and test samples, disjoint, cropped and down-sampled.
+
+    Raises
+    ------
+    InputError
+        For more samples than the set has, or what `shown` refuses.
+    """
+    train, test = (Labelled(shown(part.x, options), part.y) for part in (samples.train, samples.test))
+    if samples.validation is None:
+        train, validation = _hold_back(train, options.validation, name)
+    else:
+        own = Labelled(shown(samples.validation.x, options), samples.validation.y)
+        validation = own[: _limit("validation", options.validation, len(own), name) if options.validation else 0]
+    n_train = _limit("train", options.train, len(train), name)
+    n_test = _limit("test", options.test, len(test), name)
+    return train[:n_train], validation, test[:n_test]
+
+
+def _hold_back(train: Labelled, n: int, name: str) -> tuple[Labelled, Labelled]:
+    """The training samples without n of them, and these n; both in their old order."""
+    if n >= len(train):
+        raise InputError(f"data.validation is {n}, but {name} has {len(train)} training samples; hold back fewer")
+    if n == 0:
+        return train, train[:0]
+    order = np.random.default_rng(_SPLIT_SEED).permutation(len(train))
+    return train[np.sort(order[n:])], train[np.sort(order[:n])]
+
+
+def _limit(what: str, wanted: int | None, there: int, name: str) -> int:
+    """How many samples of a split to use."""
+    if wanted is not None and wanted > there:
+        raise InputError(f"data.{what} is {wanted}, but {name} has {there} such samples; use 1 .. {there}")
+    return there if wanted is None else wanted

@@ -1,0 +1,157 @@
+"""The table of data sets: what there is to learn, how to load it, and what can be asked of it.
+
+Nothing else repeats their names: configurations, the command line and its help ask this table. A data set of your
+own is a function that returns `Samples`, and one more entry::
+
+    from lava_nbp.data import DATA_SETS, DataSet, Labelled, Samples
+
+    def stripes(options):
+        rng = np.random.default_rng(0)
+        y = rng.integers(0, 2, 300)
+        x = np.where(y[:, None, None] == 0, np.eye(6), np.fliplr(np.eye(6)))
+        return Samples(Labelled(x[:200], y[:200]), Labelled(x[200:], y[200:]), ("down", "up"), source="generated")
+
+    DATA_SETS.register(DataSet("stripes", stripes, shape=(6, 6), classes=2))
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from lava_nbp.base.registry import Reference, Registry, resolve
+from lava_nbp.data.options import DataOptions
+from lava_nbp.data.samples import Samples
+from lava_nbp.errors import InputError, unknown_name
+
+#: What samples can become: spikes or none, as nBP learns from (`load_dataset`), or times of spikes, as EventProp and
+#: SLAYER do (`load_latency_dataset`).
+Form = Literal["bits", "times"]
+_FORM_NAMES: dict[Form, str] = {"bits": "bits (a spike or none per input)", "times": "spike times"}
+
+#: Keys that mean something for every data set, and those that do for images.
+_SPLITS, _IMAGES = frozenset({"validation", "train", "test"}), frozenset({"crop", "side"})
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set: a row of the table.
+
+    Attributes
+    ----------
+    name : str
+        In configurations.
+    load : callable or str
+        Returns `Samples` for `DataOptions`; or "package.module:name" of it, imported when it is first needed.
+        Cropping, down-sampling and splitting are done with what it returns.
+    options : set of str
+        Keys of `DataOptions` that mean something for it, beside validation, train and test, which always do. Any other
+        is refused. The default is what images have.
+    shape : (int, int), optional
+        Height and width of its images before cropping (of values: 1 and their number); None: not known before reading.
+    classes : int, optional
+        How many there are; None: not known before reading.
+    forms : tuple of {"bits", "times"}
+        What its samples can become.
+    plane : bool
+        Its first two values are a point in the disc of Yin-Yang, and can be drawn there.
+
+    Raises
+    ------
+    InputError
+        For options that `DataOptions` does not have.
+    """
+
+    name: str
+    load: Reference
+    options: frozenset[str] = _IMAGES
+    shape: tuple[int, int] | None = None
+    classes: int | None = None
+    forms: tuple[Form, ...] = ("bits", "times")
+    plane: bool = False
+
+    def __post_init__(self) -> None:
+        known = [f.name for f in fields(DataOptions)]
+        for key in self.options:
+            if key not in known:
+                raise InputError(unknown_name(f"data set {self.name!r}: option", key, known))
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of `DataOptions` that mean something for it, in their order there."""
+        return tuple(f.name for f in fields(DataOptions) if f.name in self.options | _SPLITS)
+
+    def check(self, options: DataOptions) -> None:
+        """Check that what is given, that is, not the default, means something for this set.
+
+        Raises
+        ------
+        InputError
+            Names the key, its value, the data set, and the keys it has.
+        """
+        for key, value in options.given.items():
+            if key not in self.keys:
+                raise InputError(
+                    f"data.{key} is {value!r}, but means nothing for the data set {self.name}, which has "
+                    f"{', '.join(self.keys)}; leave it out"
+                )
+
+    def read(self, options: DataOptions) -> Samples:
+        """Check the options, and load the samples, all of them and as they are.
+
+        Raises
+        ------
+        DataError
+            A missing, truncated or corrupt file.
+        InputError
+            What `check` refuses, or a loader that returns something else than `Samples`.
+        """
+        self.check(options)
+        samples = resolve(self.load)(options)
+        if not isinstance(samples, Samples):
+            raise InputError(f"data set {self.name!r}: its loader returns {type(samples).__name__}, not Samples")
+        return samples
+
+
+#: All data sets.
+DATA_SETS: Registry[DataSet] = Registry("data set")
+
+_PUBLISHED = _IMAGES | {"root", "download", "verify"}
+
+for _entry in (
+    DataSet("digits", "lava_nbp.data.digits:digits_samples", shape=(8, 8), classes=10),
+    DataSet("mnist", "lava_nbp.data.mnist:mnist_samples", _PUBLISHED, (28, 28), 10),
+    DataSet("fashion_mnist", "lava_nbp.data.mnist:fashion_mnist_samples", _PUBLISHED, (28, 28), 10),
+    DataSet("npz", "lava_nbp.data.npz:npz_samples", _IMAGES | {"path"}),
+    DataSet(
+        "yinyang", "lava_nbp.data.yinyang:yinyang_samples", frozenset({"root", "source"}), (1, 4), 3,
+        forms=("times",), plane=True,
+    ),
+):  # fmt: skip
+    DATA_SETS.register(_entry)
+
+
+def data_sets_of(form: Form | None = None) -> tuple[str, ...]:
+    """Names of the data sets whose samples can have a form ("bits" or "times"); None: of all."""
+    return tuple(name for name, entry in DATA_SETS.items() if form is None or form in entry.forms)
+
+
+def find_data_set(name: str, form: Form | None = None) -> DataSet:
+    """The entry of a name, if its samples can have the form.
+
+    Raises
+    ------
+    InputError
+        For an unknown name, or a data set that does not have the form; with the names that could be meant.
+    """
+    allowed = data_sets_of(form)
+    if name not in DATA_SETS:
+        raise InputError(unknown_name("data.name", name, allowed))
+    entry = DATA_SETS[name]
+    if form is not None and form not in entry.forms:
+        others = " or ".join(_FORM_NAMES[other] for other in entry.forms)
+        raise InputError(
+            f"data.name is {name!r}, whose samples become {others}, not {_FORM_NAMES[form]}; use one of "
+            f"{', '.join(allowed)}"
+        )
+    return entry
