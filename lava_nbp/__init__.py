@@ -10,16 +10,20 @@ Every other public name is here, and imported when it is first used: this packag
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lava_nbp.base.lazy import attach
 
 if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.base.progress import Stage as Stage
     from lava_nbp.base.registry import Registry as Registry
     from lava_nbp.base.targets import TARGETS as TARGETS
     from lava_nbp.base.targets import Target as Target
+    from lava_nbp.base.targets import targets_of as targets_of
     from lava_nbp.cli.doctor import Finding as Finding
     from lava_nbp.cli.doctor import examine as examine
+    from lava_nbp.data.sets import DATA_SETS as DATA_SETS
+    from lava_nbp.data.sets import DataSet as DataSet
     from lava_nbp.errors import CheckpointError as CheckpointError
     from lava_nbp.errors import CircuitError as CircuitError
     from lava_nbp.errors import ConfigError as ConfigError
@@ -36,22 +40,41 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.executors.make import make_executor as make_executor
     from lava_nbp.executors.trace import trace as trace
     from lava_nbp.executors.trace import trace_file as trace_file
+    from lava_nbp.loihi.boards import BOARDS as BOARDS
+    from lava_nbp.loihi.boards import Board as Board
+    from lava_nbp.loihi.boards import Capacity as Capacity
+    from lava_nbp.loihi.boards import Chip as Chip
+    from lava_nbp.loihi.lowering import Lowered as Lowered
     from lava_nbp.loihi.lowering import lower as lower
+    from lava_nbp.loihi.plan import Plan as Plan
     from lava_nbp.loihi.plan import cures as cures
     from lava_nbp.loihi.plan import make_plan as make_plan
     from lava_nbp.nbp.circuit import Circuit as Circuit
-    from lava_nbp.nbp.circuit import inference_circuit as inference_circuit
-    from lava_nbp.nbp.circuit import training_circuit as training_circuit
+    from lava_nbp.nbp.circuit import Connection as Connection
+    from lava_nbp.nbp.circuit import DenseProjection as DenseProjection
+    from lava_nbp.nbp.circuit import Matrix as Matrix
+    from lava_nbp.nbp.circuit import Population as Population
+    from lava_nbp.nbp.circuit import Source as Source
+    from lava_nbp.nbp.circuit_file import load_circuit as load_circuit
+    from lava_nbp.nbp.circuit_file import save_circuit as save_circuit
+    from lava_nbp.nbp.circuits import CIRCUITS as CIRCUITS
+    from lava_nbp.nbp.circuits import CircuitKind as CircuitKind
+    from lava_nbp.nbp.circuits import make_circuit as make_circuit
     from lava_nbp.nbp.executor import Executor as Executor
     from lava_nbp.nbp.executor import Outcome as Outcome
-    from lava_nbp.nbp.executor import Work as Work
     from lava_nbp.nbp.executor import one_hot as one_hot
     from lava_nbp.nbp.faults import Faults as Faults
+    from lava_nbp.nbp.form import SampleForm as SampleForm
+    from lava_nbp.nbp.form import sample_form as sample_form
+    from lava_nbp.nbp.paper import inference_circuit as inference_circuit
+    from lava_nbp.nbp.paper import training_circuit as training_circuit
     from lava_nbp.nbp.rule import ThreeFactorRule as ThreeFactorRule
     from lava_nbp.nbp.weights import initial_weights as initial_weights
+    from lava_nbp.nbp.work import Work as Work
     from lava_nbp.on_lava.runtime import LavaRuntime as LavaRuntime
     from lava_nbp.runs.compare import compare_runs as compare_runs
     from lava_nbp.runs.export import export_run as export_run
+    from lava_nbp.runs.faults import sweep_run as sweep_run
     from lava_nbp.runs.figures import plot_run as plot_run
     from lava_nbp.runs.report.page import write_report as write_report
     from lava_nbp.runs.train import Progress as Progress
@@ -61,9 +84,17 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.seeing.plan import core_map as core_map
     from lava_nbp.seeing.plot import raster as raster
     from lava_nbp.seeing.plot import spike_raster as spike_raster
+    from lava_nbp.training.algorithms import ALGORITHMS as ALGORITHMS
+    from lava_nbp.training.algorithms import Algorithm as Algorithm
     from lava_nbp.training.checkpoint import Checkpoint as Checkpoint
     from lava_nbp.training.checkpoint import load_checkpoint as load_checkpoint
+    from lava_nbp.training.config import Experiment as Experiment
     from lava_nbp.training.config import load_config as load_config
+    from lava_nbp.training.learner import Inference as Inference
+    from lava_nbp.training.learner import Learner as Learner
+    from lava_nbp.training.learner import Session as Session
+    from lava_nbp.training.run import Run as Run
+    from lava_nbp.training.run import load_run as load_run
     from lava_nbp.training.run_config import run_config as run_config
 
 __version__ = "0.1.0"
@@ -72,45 +103,54 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "base.progress": ("Stage",),
     "base.registry": ("Registry",),
-    "base.targets": ("TARGETS", "Target"),
+    "base.targets": ("TARGETS", "Target", "targets_of"),
     "cli.doctor": ("Finding", "examine"),
+    "data.sets": ("DATA_SETS", "DataSet"),
     "errors": (
-        "CheckpointError", "CircuitError", "ConfigError", "DataError", "InputError", "LavaNBPError", "MirrorError",
-        "MissingLoihiError", "OutputError", "PortError", "RuleError", "RuntimeFailure", "WeightError",
+        "CheckpointError",
+        "CircuitError",
+        "ConfigError",
+        "DataError",
+        "InputError",
+        "LavaNBPError",
+        "MirrorError",
+        "MissingLoihiError",
+        "OutputError",
+        "PortError",
+        "RuleError",
+        "RuntimeFailure",
+        "WeightError",
     ),
     "executors.make": ("make_executor",),
     "executors.trace": ("trace", "trace_file"),
-    "loihi.lowering": ("lower",),
-    "loihi.plan": ("cures", "make_plan"),
-    "nbp.circuit": ("Circuit", "inference_circuit", "training_circuit"),
-    "nbp.executor": ("Executor", "Outcome", "Work", "one_hot"),
+    "loihi.boards": ("BOARDS", "Board", "Capacity", "Chip"),
+    "loihi.lowering": ("Lowered", "lower"),
+    "loihi.plan": ("Plan", "cures", "make_plan"),
+    "nbp.circuit": ("Circuit", "Connection", "DenseProjection", "Matrix", "Population", "Source"),
+    "nbp.circuit_file": ("load_circuit", "save_circuit"),
+    "nbp.circuits": ("CIRCUITS", "CircuitKind", "make_circuit"),
+    "nbp.executor": ("Executor", "Outcome", "one_hot"),
     "nbp.faults": ("Faults",),
+    "nbp.form": ("SampleForm", "sample_form"),
+    "nbp.paper": ("inference_circuit", "training_circuit"),
     "nbp.rule": ("ThreeFactorRule",),
     "nbp.weights": ("initial_weights",),
+    "nbp.work": ("Work",),
     "on_lava.runtime": ("LavaRuntime",),
     "runs.compare": ("compare_runs",),
     "runs.export": ("export_run",),
+    "runs.faults": ("sweep_run",),
     "runs.figures": ("plot_run",),
     "runs.report.page": ("write_report",),
     "runs.train": ("Progress", "evaluate_run", "make_learner", "train"),
     "seeing.plan": ("core_map",),
     "seeing.plot": ("raster", "spike_raster"),
+    "training.algorithms": ("ALGORITHMS", "Algorithm"),
     "training.checkpoint": ("Checkpoint", "load_checkpoint"),
-    "training.config": ("load_config",),
+    "training.config": ("Experiment", "load_config"),
+    "training.learner": ("Inference", "Learner", "Session"),
+    "training.run": ("Run", "load_run"),
     "training.run_config": ("run_config",),
-}  # fmt: skip
-_MODULES = {name: f"{__name__}.{module}" for module, names in _PUBLIC.items() for name in names}
+}
 
-__all__ = sorted(_MODULES)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_MODULES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES})
+__getattr__, __dir__, __all__ = attach(__name__, _PUBLIC)

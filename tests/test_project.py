@@ -1,5 +1,8 @@
 """The project's own files: what the README shows is true, and the set-up script helps."""
 
+import ast
+import importlib
+import json
 import os
 import re
 import subprocess
@@ -8,10 +11,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import tomli
 
-from lava_nbp.nbp.circuit import training_circuit
+import lava_nbp
+import lava_nbp.eventprop
+from lava_nbp import training_circuit
 
 ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "lava_nbp"
+SOURCES = {path.relative_to(PACKAGE).as_posix(): path.read_text() for path in sorted(PACKAGE.rglob("*.py"))}
 README = (ROOT / "README.md").read_text()
 PAGES = {"README.md": README, **{path.name: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}}
 
@@ -72,6 +80,116 @@ def test_citation_names_the_papers():
     papers = {paper["authors"][0]["family-names"]: paper for paper in citation["references"]}
     assert (papers["Renner"]["journal"], papers["Renner"]["start"]) == ("Nature Communications", "9691")
     assert (papers["Wunderlich"]["journal"], papers["Wunderlich"]["start"]) == ("Scientific Reports", "12829")
+
+
+# ------------------------------------------------------------ the public face
+
+
+FACES = [lava_nbp, lava_nbp.eventprop]
+
+
+def imports(code):
+    """What a module or cell imports, by name: `from a import b` is ("a", "b"), `import a.b` is ("a.b", "")."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            yield from ((node.module, alias.name) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+
+
+@pytest.mark.parametrize("face", FACES, ids=lambda face: face.__name__)
+def test_table_all_and_what_type_checkers_see_agree(face):
+    table = {name: f"{face.__name__}.{module}" for module, names in face._PUBLIC.items() for name in names}
+    body = ast.parse(Path(face.__file__).read_text()).body
+    checked = next(node for node in body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    assert {(name, module) for module, name in imports(ast.unparse(checked))} == set(table.items())
+    assert all(alias.asname == alias.name for node in checked.body for alias in node.names)  # exported again, for mypy
+    assert face.__all__ == sorted(table)
+    assert set(face.__all__) <= set(dir(face))
+
+
+@pytest.mark.parametrize("face", FACES, ids=lambda face: face.__name__)
+def test_every_public_name_is_there(face):
+    for module, names in face._PUBLIC.items():
+        for name in names:
+            value = getattr(face, name)
+            assert value is getattr(importlib.import_module(f"{face.__name__}.{module}"), name)
+    with pytest.raises(AttributeError, match=f"module '{face.__name__}' has no attribute 'nobody'"):
+        _ = face.nobody
+
+
+def test_importing_the_package_imports_nothing():
+    script = (
+        "import sys\n"
+        "before = set(sys.modules)\n"
+        "import lava_nbp\n"
+        "print(*sorted(name for name in set(sys.modules) - before if '.' not in name or name.startswith('lava')))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) & {"numpy", "numba", "lava", "pydantic", "matplotlib", "typer", "rich"} == set()
+    assert {name for name in done.stdout.split() if name.startswith("lava")} == {
+        "lava_nbp", "lava_nbp.base", "lava_nbp.base.lazy",
+    }  # fmt: skip
+
+
+def shown_code():
+    """What users copy: python blocks of the pages, cells of the tutorials, the examples."""
+    for name, text in PAGES.items():
+        for k, code in enumerate(re.findall(r"```python\n(.*?)```", text, re.DOTALL)):
+            yield pytest.param(code, id=f"{name}-{k}")
+    for path in sorted((ROOT / "tutorials").glob("*.ipynb")):
+        cells = json.loads(path.read_text())["cells"]
+        code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+        yield pytest.param(code, id=path.name)
+    for path in sorted((ROOT / "examples").glob("*.py")):
+        yield pytest.param(path.read_text(), id=path.name)
+
+
+@pytest.mark.parametrize("code", shown_code())
+def test_what_users_copy_imports_from_the_public_face(code):
+    ours = {module for module, _ in imports(code) if module.partition(".")[0] == "lava_nbp"}
+    assert ours <= {"lava_nbp", "lava_nbp.processes", "lava_nbp.data", "lava_nbp.eventprop"}
+
+
+# ------------------------------------------------------------ the rooms
+
+
+RULES = tomli.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+LAYERS = [re.split(r"\s*\|\s*", layer) for layer in RULES[0]["layers"]]
+
+
+def floor(module):
+    """How far down the layer of a module is."""
+    room = module.split(".")[1]
+    return next(k for k, rooms in enumerate(LAYERS) if room in rooms)
+
+
+def test_few_files_stand_outside_of_rooms():
+    assert sorted(path.name for path in PACKAGE.glob("*.py")) == ["__init__.py", "__main__.py", "errors.py"]
+    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert {room for rooms in LAYERS for room in rooms} == rooms | {"errors"}
+    assert len(LAYERS) <= 9
+
+
+def test_modules_are_imported_by_name_in_the_tables_only():
+    """What is imported when it is needed, by a name in a string: who does so, and whether it is there."""
+    importers = {
+        name for name, code in SOURCES.items() if re.search(r"\b(import_module|__import__|exec|eval)\(", code)
+    }  # fmt: skip
+    assert importers == {"base/extras.py", "base/lazy.py", "base/registry.py", "on_lava/model_choice.py"}
+    for name, code in SOURCES.items():
+        here = "lava_nbp." + name.removesuffix(".py").replace("/", ".")
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.Constant) and re.fullmatch(r"lava_nbp(\.\w+)+(:\w+)?", str(node.value)):
+                module, _, what = node.value.partition(":")
+                assert importlib.util.find_spec(module) is not None, f"{name}: {node.value}"
+                assert not what or hasattr(importlib.import_module(module), what), f"{name}: {node.value}"
+                # The table of targets says who makes their executors; every other name points down.
+                assert here == "lava_nbp.base.targets" or floor(module) >= floor(here), f"{name}: {node.value}"
+
+
+# ------------------------------------------------------------ set-up
 
 
 def find_python(**variables):

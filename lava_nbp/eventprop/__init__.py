@@ -11,8 +11,9 @@ Every public name is here, and imported when it is first used: this package alon
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lava_nbp.base.lazy import attach
 
 if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.eventprop.clocked.arithmetic import FixedPoint as FixedPoint
@@ -55,18 +56,5 @@ _PUBLIC = {
     "torch_layer": ("EventPropLayer",),
     "trains": ("SpikeTrains", "join_trains", "latency_trains", "spike_trains"),
 }
-_MODULES = {name: f"{__name__}.{module}" for module, names in _PUBLIC.items() for name in names}
 
-__all__ = sorted(_MODULES)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_MODULES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES})
+__getattr__, __dir__, __all__ = attach(__name__, _PUBLIC)

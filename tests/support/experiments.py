@@ -21,3 +21,16 @@ initial_deviation = [0.78, 0.1]
 [clocked]
 largest_weight = [6, 6]
 """
+
+#: nBP on a part of the digits: a second or less.
+DIGITS = """
+seed = 2
+epochs = 3
+[data]
+name = "digits"
+validation = 50
+train = 200
+test = 60
+[network]
+n_hidden = 20
+"""
