@@ -3,6 +3,7 @@
 Nothing else repeats their names: configurations, the command line and its help ask this table. A data set of your
 own is a function that returns `Samples`, and one more entry::
 
+    import numpy as np
     from lava_nbp.data import DATA_SETS, DataSet, Labelled, Samples
 
     def stripes(options):

@@ -12,8 +12,15 @@ from numpy.typing import NDArray
 
 from lava_nbp.base.progress import Stage, untold
 from lava_nbp.base.targets import CHIP_ORDER_TARGETS
-from lava_nbp.data import generate_yinyang, load_dataset, load_yinyang, pixel_latency, value_latency
-from lava_nbp.data.images import load_torchvision
+from lava_nbp.data import (
+    DATA_SETS,
+    DataOptions,
+    generate_yinyang,
+    load_dataset,
+    load_yinyang,
+    pixel_latency,
+    value_latency,
+)
 from lava_nbp.errors import DataError, LavaNBPError
 from lava_nbp.eventprop import reference as oracle
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
@@ -140,14 +147,14 @@ def _eventprop(seed: int) -> dict[str, Any]:
     report["yinyang_seconds_per_epoch"] = [_epoch(engine, trains, labels, 32, rng) for _ in range(_EPOCHS)][-1]
     report["times_faster_than_oracle"] = per_sample * len(trains) / report["yinyang_seconds_per_epoch"]
     try:
-        images = load_torchvision("mnist", None, download=False, verify=False)
+        images = DATA_SETS["mnist"].read(DataOptions(verify=False)).train
     except DataError:
         return report
     n = _MNIST_SAMPLES
-    trains = latency_trains(pixel_latency(images.train_images[:n], 0, 20), 40.0).without_some(0.2, rng)
+    trains = latency_trains(pixel_latency(images.x[:n], 0, 20), 40.0).without_some(0.2, rng)
     weights = [rng.normal(0.078, 0.045, (784, 350)), rng.normal(0.2, 0.37, (350, 10))]
     engine = EventPropEngine(weights, p, MaxVoltageLoss(), 40.0)
-    seconds = [_epoch(engine, trains, images.train_labels[:n], 5, rng) for _ in range(2)][-1]
+    seconds = [_epoch(engine, trains, images.y[:n], 5, rng) for _ in range(2)][-1]
     return report | {"mnist_ms_per_sample": 1000 * seconds / n}
 
 
@@ -249,10 +256,10 @@ def _primitives(seed: int) -> dict[str, Any]:
 
 def _samples(layers: tuple[int, int, int], seed: int) -> tuple[UInt8Array, UInt8Array, str]:
     n_in, _, n_out = layers
-    margin = {400: 4, 784: 0}.get(n_in)
-    if margin is not None and n_out == 10:
+    crop = {400: 4, 784: 0}.get(n_in)
+    if crop is not None and n_out == 10:
         try:
-            dataset = load_dataset("mnist", margin=margin)
+            dataset = load_dataset("mnist", crop=crop)
         except DataError:
             pass
         else:

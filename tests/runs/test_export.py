@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from exported import first_steps, lif_in_integers, run_netx, run_norse
 
-from lava_nbp.data.latency import step_spikes
+from lava_nbp.data import step_spikes
 from lava_nbp.errors import CheckpointError, InputError
 from lava_nbp.exchange.netx_file import netx_layers
 from lava_nbp.runs.export import export_run
