@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from lava_nbp.base.lazy import attach
 
 if TYPE_CHECKING:  # what the table below says, for type checkers and editors
+    from lava_nbp.base.progress import Progress as Progress
     from lava_nbp.base.progress import Stage as Stage
     from lava_nbp.base.registry import Registry as Registry
     from lava_nbp.base.targets import TARGETS as TARGETS
@@ -77,7 +78,6 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.runs.faults import sweep_run as sweep_run
     from lava_nbp.runs.figures import plot_run as plot_run
     from lava_nbp.runs.report.page import write_report as write_report
-    from lava_nbp.runs.train import Progress as Progress
     from lava_nbp.runs.train import evaluate_run as evaluate_run
     from lava_nbp.runs.train import make_learner as make_learner
     from lava_nbp.runs.train import train as train
@@ -101,7 +101,7 @@ __version__ = "0.1.0"
 
 #: Where every public name is, by module.
 _PUBLIC = {
-    "base.progress": ("Stage",),
+    "base.progress": ("Progress", "Stage"),
     "base.registry": ("Registry",),
     "base.targets": ("TARGETS", "Target", "targets_of"),
     "cli.doctor": ("Finding", "examine"),
@@ -142,7 +142,7 @@ _PUBLIC = {
     "runs.faults": ("sweep_run",),
     "runs.figures": ("plot_run",),
     "runs.report.page": ("write_report",),
-    "runs.train": ("Progress", "evaluate_run", "make_learner", "train"),
+    "runs.train": ("evaluate_run", "make_learner", "train"),
     "seeing.plan": ("core_map",),
     "seeing.plot": ("raster", "spike_raster"),
     "training.algorithms": ("ALGORITHMS", "Algorithm"),

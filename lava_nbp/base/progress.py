@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 #: Called with what is going on, how much of it is done, and how much there is.
 Stage = Callable[[str, int, int], None]
@@ -16,3 +17,22 @@ def untold(what: str, done: int, total: int) -> None:
 
 def uncounted(done: int, total: int) -> None:
     """A `Count` that nobody listens to."""
+
+
+class Progress:
+    """What a training run tells while it goes; override to show it."""
+
+    def start(self, epochs: int, samples: int, done: int) -> None:
+        """Training begins: epochs in all, samples per epoch, epochs already done."""
+
+    def note(self, text: str) -> None:
+        """Something the user should know before training begins."""
+
+    def advance(self, samples: int) -> None:
+        """So many more training samples are done."""
+
+    def evaluating(self, epoch: int, split: str, done: int, total: int) -> None:
+        """So many samples of a split have been answered after an epoch."""
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        """An epoch is done and saved."""

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any
 
 from lava_nbp.base.extras import require
-from lava_nbp.runs.train import Progress
+from lava_nbp.base.progress import Progress
 
 #: Folder inside a run's.
 FOLDER = "tensorboard"

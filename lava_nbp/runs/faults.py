@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from lava_nbp.errors import InputError, unknown_name
 from lava_nbp.base.files import write_atomically
+from lava_nbp.base.progress import Progress
+from lava_nbp.base.targets import FAULT_TARGETS
+from lava_nbp.errors import InputError, unknown_name
+from lava_nbp.executors.make import make_executor
 from lava_nbp.nbp.executor import Executor, one_hot
 from lava_nbp.nbp.faults import KINDS, Faults
+from lava_nbp.runs.train import load_run
 from lava_nbp.seeing.plot import fault_curves
-from lava_nbp.base.targets import FAULT_TARGETS
-from lava_nbp.executors.make import make_executor
 from lava_nbp.training.config import NBPExperiment
-from lava_nbp.runs.train import Progress, load_run
 from lava_nbp.training.nbp.learner import load_run_data
 
 #: Samples per call of an executor.

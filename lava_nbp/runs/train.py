@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from lava_nbp.errors import CheckpointError, InputError, unknown_name
 from lava_nbp.base.files import make_folder, write_atomically
-from lava_nbp.base.progress import Stage, untold
+from lava_nbp.base.progress import Progress, Stage, untold
 from lava_nbp.base.targets import EVENTPROP_TARGETS, NBP_TARGETS
+from lava_nbp.errors import CheckpointError, InputError, unknown_name
 from lava_nbp.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
 from lava_nbp.training.config import (
     EventPropExperiment,
@@ -31,25 +31,6 @@ from lava_nbp.training.metrics import best_epoch
 _TARGETS = {"nbp": NBP_TARGETS, "eventprop": EVENTPROP_TARGETS, "slayer": ("slayer",)}
 
 METRICS, RESULT = "metrics.jsonl", "result.json"
-
-
-class Progress:
-    """What a training run tells while it goes; override to show it."""
-
-    def start(self, epochs: int, samples: int, done: int) -> None:
-        """Training begins: epochs in all, samples per epoch, epochs already done."""
-
-    def note(self, text: str) -> None:
-        """Something the user should know before training begins."""
-
-    def advance(self, samples: int) -> None:
-        """So many more training samples are done."""
-
-    def evaluating(self, epoch: int, split: str, done: int, total: int) -> None:
-        """So many samples of a split have been answered after an epoch."""
-
-    def epoch(self, record: dict[str, Any]) -> None:
-        """An epoch is done and saved."""
 
 
 def train(

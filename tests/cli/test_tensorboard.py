@@ -5,9 +5,10 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
+from lava_nbp.base.progress import Progress
 from lava_nbp.cli.tensorboard import FOLDER, TensorBoardLog
 from lava_nbp.errors import InputError
-from lava_nbp.runs.train import METRICS, Progress, train
+from lava_nbp.runs.train import METRICS, train
 from lava_nbp.training.config import load_config
 
 CONFIG = 'epochs = 3\n[data]\nname = "digits"\ntrain = 100\ntest = 40\n[network]\nn_hidden = 15\n'

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from lava_nbp.base.progress import Progress
 from lava_nbp.errors import ConfigError, InputError
 from lava_nbp.runs.faults import sweep_run
-from lava_nbp.runs.train import train
+from lava_nbp.runs.train import load_run, train
 from lava_nbp.training.config import load_config
-from lava_nbp.runs.train import Progress, load_run
 
 DIGITS = Path(__file__).parents[2] / "run_configs" / "digits.toml"
 

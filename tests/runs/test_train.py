@@ -3,12 +3,12 @@ import json
 import numpy as np
 import pytest
 
+from lava_nbp.base.progress import Progress
 from lava_nbp.errors import CheckpointError, CircuitError, InputError, WeightError
 from lava_nbp.nbp.executor import Outcome
-from lava_nbp.runs.train import evaluate_run, train
-from lava_nbp.training.config import load_config
+from lava_nbp.runs.train import METRICS, RESULT, evaluate_run, train
 from lava_nbp.training.checkpoint import CHECKPOINT, load_checkpoint
-from lava_nbp.runs.train import METRICS, RESULT, Progress
+from lava_nbp.training.config import load_config
 from lava_nbp.training.metrics import accuracy, best_epoch
 
 CONFIG = """

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from lava_nbp.base.progress import Progress
 from lava_nbp.errors import CheckpointError, ConfigError, InputError, WeightError
-from lava_nbp.runs.train import METRICS, Progress, evaluate_run, make_learner, train
+from lava_nbp.runs.train import METRICS, evaluate_run, make_learner, train
 from lava_nbp.training.checkpoint import load_checkpoint
 from lava_nbp.training.config import load_config
 
