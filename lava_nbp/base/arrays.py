@@ -8,10 +8,14 @@ and vanishes with its last user, however that user ends.
 from __future__ import annotations
 
 import mmap
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+#: Makes an array of zeros from a shape and a type: numpy.zeros, or one in memory shared with child processes.
+Allocate = Callable[[Any, Any], NDArray[Any]]
 
 
 def shared_zeros(shape: int | tuple[int, ...], dtype: Any) -> NDArray[Any]:

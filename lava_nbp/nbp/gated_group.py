@@ -29,12 +29,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.base.arrays import Allocate
 from lava_nbp.base.checks import check_integer, is_integer
 from lava_nbp.base.integers import bias_mantissa_exponent, mantissa_exponent, saturate_state, wrap_state
 from lava_nbp.base.widths import ALIGNMENT_BITS, DELAY_MAX, REFRACTORY_MAX, THRESHOLD_BITS
 from lava_nbp.errors import InputError, WeightError, unknown_name
-from lava_nbp.nbp.circuit import GATE, GATED_BIAS, RELAY, THRESHOLD
-from lava_nbp.nbp.executor import BREACHES, EVENTS, SPIKES, Allocate
+from lava_nbp.nbp.levels import GATE, GATED_BIAS, RELAY, THRESHOLD
+from lava_nbp.nbp.work import Counters
 
 _UNIT = 1 << ALIGNMENT_BITS
 
@@ -196,7 +197,7 @@ class GatedGroup:
         self._u = allocate((populations, n), np.int64)
         self._v = allocate((populations, n), np.int64)
         self._floating = allocate(1, np.uint8)
-        self.counters = allocate(4, np.int64)
+        self.counters = Counters.make(allocate)
         self._pre = np.zeros(n, dtype=np.int64)
         self.reset()
 
@@ -286,18 +287,18 @@ class GatedGroup:
         u[...] = total * _UNIT
         if not floating:
             wrapped = wrap_state(u)
-            self.counters[BREACHES] += np.count_nonzero(wrapped != u)
+            self.counters.gate_breaches[0] += np.count_nonzero(wrapped != u)
             u[...] = wrapped
         v[...] = u + self._bias if floating else saturate_state(u + self._bias)
         over: NDArray[np.bool_] = v > self._vth
         return over
 
     def _count(self, fired: NDArray[np.bool_], slot: int) -> None:
-        self.counters[SPIKES] += np.count_nonzero(fired)
+        self.counters.spikes[0] += np.count_nonzero(fired)
         opened = self._gate_open[:, None].astype(bool) | (
             self._opened[slot].astype(bool) & ~self._schedule_given[:, None]
         )
-        self.counters[BREACHES] += np.count_nonzero(fired & ~opened)
+        self.counters.gate_breaches[0] += np.count_nonzero(fired & ~opened)
 
     def receive(self, pre: str, spikes: NDArray[Any]) -> None:
         """Take spikes (counts) of this step from a spike port or a population of the group."""
@@ -312,7 +313,7 @@ class GatedGroup:
             self._touched[slot] = 1
             if opens:
                 self._opened[slot, k][counts != 0] = 1
-            self.counters[EVENTS] += n
+            self.counters.synaptic_events[0] += n
 
     def receive_gates(self, spikes: NDArray[Any]) -> None:
         """Take the gate vector of this step, (n_gates,)."""
@@ -323,7 +324,7 @@ class GatedGroup:
         for entry, k, weight in self._gates:
             if on[entry]:
                 self._gate_weight[k] += weight
-                self.counters[EVENTS] += self._u.shape[1]
+                self.counters.synaptic_events[0] += self._u.shape[1]
         self._gate_open[...] = self._scheduled[on].any(axis=0)
         self._touched[int(self._step[0]) % len(self._touched)] = 1
 

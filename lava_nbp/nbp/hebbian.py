@@ -16,148 +16,20 @@ form of the chip's rules.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.base.arrays import Allocate
 from lava_nbp.base.integers import Int16Array, check_plastic_weights, saturate
-from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX, WEIGHT_STEP
-from lava_nbp.errors import InputError, MirrorError, RuleError, unknown_name
+from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
+from lava_nbp.errors import InputError, MirrorError
 from lava_nbp.nbp.circuit import DenseProjection
-from lava_nbp.nbp.executor import EVENTS, UPDATES, Allocate
-
-#: The rule of the paper: +2 where both fire while r = 1, -2 while r = 0.
-PAPER_RULE = "4*r*x0*y0 - 2*x0*y0"
-_FACTORS = ("x0", "y0", "r")
-#: A polynomial: integer coefficients by the powers of x0, y0 and r. Spikes are 0 or 1: their powers are 0 or 1.
-Polynomial = dict[tuple[int, int, int], int]
-
-
-@dataclass(frozen=True)
-class ThreeFactorRule:
-    """A learning rule as text: an integer polynomial in x0, y0 and r.
-
-    Parameters
-    ----------
-    dw : str
-        Sums, differences, products and whole powers of integers and of ``x0`` (presynaptic
-        spike), ``y0`` (postsynaptic spike) and ``r`` (third factor), with parentheses. Once
-        multiplied out, every term must contain x0 or y0, and its coefficient must be even.
-
-    Raises
-    ------
-    RuleError
-        For text that cannot be read, an unknown factor, or a term that synapses cannot follow.
-
-    Examples
-    --------
-    >>> ThreeFactorRule("2*x0*(2*r - 1)*y0").change(x0=1, y0=1, r=1)
-    2
-    >>> ThreeFactorRule("2*r*x0*y0 - 4*x0").change(x0=1, y0=0, r=1)
-    -4
-    """
-
-    dw: str = PAPER_RULE
-
-    def __post_init__(self) -> None:
-        for powers, coefficient in self._terms.items():
-            term = _term_text(powers, coefficient)
-            if not powers[0] and not powers[1]:
-                raise RuleError(
-                    f"rule {self.dw!r}: the term {term} has neither x0 nor y0, so it would change every weight in "
-                    f"every step; multiply it by a spike"
-                )
-            if coefficient % WEIGHT_STEP:
-                raise RuleError(
-                    f"rule {self.dw!r}: the coefficient of {term} is odd, but plastic weights are even and move in "
-                    f"steps of {WEIGHT_STEP}; use even coefficients"
-                )
-
-    @cached_property
-    def _terms(self) -> Polynomial:
-        return _parse(self.dw)
-
-    @property
-    def needs_third_factor(self) -> bool:
-        """Whether r occurs."""
-        return any(powers[2] for powers in self._terms)
-
-    def coefficients(self, r: int) -> tuple[int, int, int]:
-        """What is added for x0, for y0, and for both: dw = a * x0 + b * y0 + c * x0 * y0 at this r."""
-        sums = {(1, 0): 0, (0, 1): 0, (1, 1): 0}
-        for (x, y, power), coefficient in self._terms.items():
-            sums[x, y] += coefficient * r**power
-        return sums[1, 0], sums[0, 1], sums[1, 1]
-
-    def change(self, x0: int, y0: int, r: int = 0) -> int:
-        """The change of one weight, before saturation."""
-        a, b, c = self.coefficients(r)
-        return a * x0 + b * y0 + c * x0 * y0
-
-
-def _parse(text: str) -> Polynomial:
-    try:
-        tree = ast.parse(text, mode="eval").body
-    except (SyntaxError, TypeError, ValueError):
-        raise RuleError(f"rule {text!r} cannot be read; write for instance {PAPER_RULE!r}") from None
-    polynomial = {powers: c for powers, c in _expand(tree, text).items() if c}
-    if not polynomial:
-        raise RuleError(f"rule {text!r} never changes a weight; use a fixed connection, that is rule=None")
-    return polynomial
-
-
-def _expand(node: ast.expr, text: str) -> Polynomial:
-    if isinstance(node, ast.Constant) and type(node.value) is int:
-        return {(0, 0, 0): node.value}
-    if isinstance(node, ast.Constant):
-        raise RuleError(f"rule {text!r}: {node.value!r} is not an integer, but weights change by integers; scale it")
-    if isinstance(node, ast.Name):
-        if node.id not in _FACTORS:
-            raise RuleError(f"rule {text!r}: {unknown_name('factor', node.id, _FACTORS)}; r is the third factor")
-        x, y, r = (int(node.id == name) for name in _FACTORS)
-        return {(x, y, r): 1}
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
-        sign = -1 if isinstance(node.op, ast.USub) else 1
-        return {powers: sign * c for powers, c in _expand(node.operand, text).items()}
-    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
-        sign = -1 if isinstance(node.op, ast.Sub) else 1
-        total = dict(_expand(node.left, text))
-        for powers, c in _expand(node.right, text).items():
-            total[powers] = total.get(powers, 0) + sign * c
-        return total
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-        return _product(_expand(node.left, text), _expand(node.right, text))
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
-        exponent = node.right
-        if isinstance(exponent, ast.Constant) and type(exponent.value) is int and 1 <= exponent.value <= 8:
-            power = base = _expand(node.left, text)
-            for _ in range(exponent.value - 1):
-                power = _product(power, base)
-            return power
-        raise RuleError(f"rule {text!r}: powers are whole numbers in 1 .. 8")
-    raise RuleError(
-        f"rule {text!r}: {ast.unparse(node)!r} is not allowed; use integers, {', '.join(_FACTORS)}, +, -, *, ** and "
-        f"parentheses"
-    )
-
-
-def _product(left: Polynomial, right: Polynomial) -> Polynomial:
-    total: Polynomial = {}
-    for (x, y, r), c in left.items():
-        for (x2, y2, r2), c2 in right.items():
-            powers = (max(x, x2), max(y, y2), r + r2)  # a spike is 0 or 1: x0 * x0 = x0
-            total[powers] = total.get(powers, 0) + c * c2
-    return total
-
-
-def _term_text(powers: tuple[int, int, int], coefficient: int) -> str:
-    factors = [name for name, power in zip(_FACTORS, powers, strict=True) for _ in range(power)]
-    return "*".join([str(coefficient), *factors])
+from lava_nbp.nbp.rule import ThreeFactorRule
+from lava_nbp.nbp.work import Counters
 
 
 @dataclass(frozen=True)
@@ -241,7 +113,7 @@ class HebbianSynapses:
             for m in self.mirrors
         }
         self._sums = {post: allocate(self.sizes[post], np.int32) for post in self.posts}
-        self.counters = allocate(4, np.int64)
+        self.counters = Counters.make(allocate)
         if storage is None:
             self._write(checked)
 
@@ -315,12 +187,12 @@ class HebbianSynapses:
         for m in self.mirrors:
             W, rows = self.projections[m.name], active[m.pre]
             if coefficients is not None and not self.chip_order:
-                self.counters[UPDATES] += _learn(W, rows, active[m.post], coefficients)
+                self.counters.updates[0] += _learn(W, rows, active[m.post], coefficients)
             if len(rows):
                 self._sums[m.post] += np.add.reduce(W[rows], axis=0, dtype=np.int32)
-                self.counters[EVENTS] += len(rows) * W.shape[1]
+                self.counters.synaptic_events[0] += len(rows) * W.shape[1]
             if coefficients is not None and self.chip_order:
-                self.counters[UPDATES] += _learn(W, rows, active[m.post], coefficients)
+                self.counters.updates[0] += _learn(W, rows, active[m.post], coefficients)
 
 
 def _learn(

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lava_nbp.errors import CircuitError
-from lava_nbp.nbp.circuit import (
+from lava_nbp.nbp.circuit import Circuit, Connection, DenseProjection
+from lava_nbp.nbp.gated_group import Gate, Neurons, Synapses
+from lava_nbp.nbp.hebbian import Mirror
+from lava_nbp.nbp.levels import (
     ANTI_RELAY,
     FIRE,
     FIRE_HIGH,
@@ -22,12 +25,7 @@ from lava_nbp.nbp.circuit import (
     GATED_BIAS,
     RELAY,
     THRESHOLD,
-    Circuit,
-    Connection,
-    DenseProjection,
 )
-from lava_nbp.nbp.gated_group import Gate, Neurons, Synapses
-from lava_nbp.nbp.hebbian import Mirror
 
 Kind = Literal["lif", "memory", "surrogate", "error"]
 

@@ -1,6 +1,6 @@
 """A synfire chain of gating neurons: one pulse that travels, watched.
 
-Gating neurons have no bias. Link k -> k + 1 has the weight CHAIN = 9280 > threshold,
+Gating neurons have no bias. Link k -> k + 1 has the weight LINK = 9280 > threshold,
 so in weight units::
 
     v_k[t] = 9280 * (s_{k-1}[t - 1] + start[t - 1] if k = 0),   s_k[t] = v_k[t] > 1024
@@ -15,10 +15,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.base.arrays import Allocate
 from lava_nbp.base.checks import check_integer
 from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.errors import InputError
-from lava_nbp.nbp.executor import EVENTS, SPIKES, Allocate
+from lava_nbp.nbp.work import Counters
 
 #: Faults that are kept with step and phase; all are counted.
 _KEPT = 256
@@ -82,7 +83,7 @@ class PulseChain:
         self.lost = allocate(1, np.int64)
         self.doubled = allocate(1, np.int64)
         self._log = allocate((_KEPT, 3), np.int64)
-        self.counters = allocate(4, np.int64)
+        self.counters = Counters.make(allocate)
         self.reset()
 
     def reset(self) -> None:
@@ -121,8 +122,8 @@ class PulseChain:
             again = self.ring and (self.repeats is None or self._laps[0] < self.repeats)
             self._arriving[0] = again
             links -= not again
-        self.counters[SPIKES] += pulses
-        self.counters[EVENTS] += links
+        self.counters.spikes[0] += pulses
+        self.counters.synaptic_events[0] += links
         return fired
 
     def _report(self, kind: int, phase: int) -> None:

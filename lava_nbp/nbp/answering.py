@@ -1,0 +1,122 @@
+"""The circuit that only answers, cut out of one that learns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from lava_nbp.errors import CircuitError
+from lava_nbp.nbp.circuit import Circuit, Connection, DenseProjection, Population, Source
+
+#: A population in one of its phases.
+_Event = tuple[str, int]
+
+
+def answering_circuit(circuit: Circuit) -> Circuit:
+    """Cut out of a circuit what the output's answer depends on: the same neurons, gates and weights in fewer phases.
+
+    Starting from the output in its phase, everything whose spikes arrive there is kept, with what those need, and so
+    on to the sources. The period becomes as short as the schedule allows, and the weights are fixed.
+
+    Raises
+    ------
+    CircuitError
+        If the answer depends on spikes of the sample before.
+    """
+    needed = _needed(circuit)
+    for period in range(circuit.output_phase, circuit.period + 1):
+        if _undisturbed(circuit, needed, period):
+            return _cut(circuit, needed, period)
+    raise CircuitError(
+        f"circuit {circuit.name!r}: no period up to {circuit.period} keeps its answers apart; leave more phases "
+        f"between samples"
+    )
+
+
+def _needed(circuit: Circuit) -> frozenset[_Event]:
+    found: set[_Event] = set()
+    open_: list[_Event] = [(circuit.output, circuit.output_phase)]
+    while open_:
+        event = open_.pop()
+        if event in found:
+            continue
+        found.add(event)
+        if event[0] not in circuit.chain:
+            open_ += _causes(circuit, *event)
+    return frozenset(found)
+
+
+def _causes(circuit: Circuit, post: str, phase: int) -> Iterator[_Event]:
+    """What sends spikes that arrive at a population in a phase."""
+    for pre, delay in _inputs(circuit, post):
+        for sent in circuit[pre].phases:
+            if pre in circuit.chain:
+                if (sent + 1 + delay - phase) % circuit.period == 0:
+                    yield pre, sent
+            elif sent + 1 + delay == phase:
+                yield pre, sent
+            elif (sent + 1 + delay - phase) % circuit.period == 0:
+                raise CircuitError(
+                    f"circuit {circuit.name!r}: its answer depends on the spikes of {pre!r} in phase {sent} of the "
+                    f"sample before, which reach {post!r} in phase {phase}; train with it, but it cannot infer alone"
+                )
+
+
+def _inputs(circuit: Circuit, post: str) -> Iterator[tuple[str, int]]:
+    for c in circuit.connections:
+        if c.post == post and c.role != "inhibit":
+            yield c.pre, c.delay
+    for p in circuit.projections:
+        if p.post == post:
+            yield p.pre, 0
+
+
+def _undisturbed(circuit: Circuit, needed: frozenset[_Event], period: int) -> bool:
+    """Whether in this period nothing but what is needed arrives in a phase in which a kept population may fire."""
+    names = {name for name, _ in needed}
+    for post in names - set(circuit.chain):
+        due = {phase for name, phase in needed if name == post}
+        if len({phase % period for phase in due}) < len(due) or max(due) > period:
+            return False
+        for pre, delay in _inputs(circuit, post):
+            sent = {phase for name, phase in needed if name == pre}
+            stray = {phase + 1 + delay for phase in sent} - due
+            if pre not in circuit.chain and {k % period for k in stray} & {k % period for k in due}:
+                return False
+    return all(phase < period for name, phase in needed if name in circuit.chain)
+
+
+def _cut(circuit: Circuit, needed: frozenset[_Event], period: int) -> Circuit:
+    phases = {name: tuple(sorted(phase for n, phase in needed if n == name)) for name, _ in needed}
+    chain = circuit.chain[:period]
+    populations = [
+        replace(p, phases=phases[p.name]) for p in circuit.populations if p.name in phases and p.name not in chain
+    ]
+    gating: list[Population] = [circuit[name] for name in chain]
+    links = {c.pre: c for c in circuit.connections if c.role == "chain"}
+    ring = [replace(links[name], post=chain[(k + 1) % period]) for k, name in enumerate(chain)]
+
+    def reaches(c: Connection | DenseProjection, delay: int) -> bool:
+        return any((c.post, phase + 1 + delay) in needed for phase in phases.get(c.pre, ()))
+
+    kept = [
+        c
+        for c in circuit.connections
+        if c.role not in ("chain", "inhibit") and c.post in phases and reaches(c, c.delay)
+    ]
+    projections = tuple(p for p in circuit.projections if p.post in phases and reaches(p, 0))
+    sources: tuple[Source, ...] = tuple(s for s in circuit.sources if (s.population, s.phase) in needed)
+    return replace(
+        circuit,
+        name=f"{circuit.name}-inference",
+        period=period,
+        populations=(*populations, *gating),
+        connections=(*ring, *kept),
+        matrices=tuple(m for m in circuit.matrices if m.name in {p.matrix for p in projections}),
+        projections=projections,
+        sources=sources,
+        rule=None,
+        reward_phases=frozenset(),
+        meanings=tuple((phase, text) for phase, text in circuit.meanings if 0 < phase < period),
+        chip_order=False,
+    )

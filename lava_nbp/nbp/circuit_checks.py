@@ -1,0 +1,244 @@
+"""What a circuit must be to work: every check names the object, the value and the cure."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING
+
+from lava_nbp.base.checks import check_integer
+from lava_nbp.base.integers import mantissa_exponent
+from lava_nbp.base.widths import DELAY_MAX, NEURONS_PER_CHIP, REFRACTORY_MAX, SYNAPSES_PER_CHIP
+from lava_nbp.errors import CircuitError, WeightError
+from lava_nbp.nbp.levels import GATED_BIAS, THRESHOLD
+
+if TYPE_CHECKING:
+    from lava_nbp.nbp.circuit import Circuit
+
+#: Names of populations, sources and matrices: ports, Vars and arrays in files are named after them.
+_NAME = r"[A-Za-z][A-Za-z0-9_]*"
+_check_int = partial(check_integer, error=CircuitError)
+
+
+def check(circuit: Circuit) -> None:
+    """Check a circuit.
+
+    Raises
+    ------
+    CircuitError
+        If it cannot work.
+    """
+    _check_populations(circuit)
+    _check_layers(circuit)
+    _check_connections(circuit)
+    _check_sources(circuit)
+    _check_chain(circuit)
+    _check_schedule(circuit)
+    _check_drive(circuit)
+    _check_projections(circuit)
+
+
+def _check_populations(circuit: Circuit) -> None:
+    _check_int(circuit.period, 1, None, f"circuit {circuit.name!r}: period")
+    seen: set[str] = set()
+    for p in circuit.populations:
+        if not re.fullmatch(_NAME, p.name):
+            raise CircuitError(f"population name {p.name!r}: use a letter, then letters, digits or underscores")
+        if p.name in seen:
+            raise CircuitError(f"population {p.name!r} is defined twice; rename one of them")
+        seen.add(p.name)
+        _check_int(p.size, 1, NEURONS_PER_CHIP, f"population {p.name!r}: size")
+        _check_int(p.refractory, 1, REFRACTORY_MAX, f"population {p.name!r}: refractory")
+        if p.bias > THRESHOLD:
+            raise CircuitError(
+                f"population {p.name!r}: its bias {p.bias} is over the threshold {THRESHOLD}, so it fires in "
+                f"every step; use {GATED_BIAS} for a gated population"
+            )
+        for phase in p.phases:
+            _check_int(phase, 0, circuit.period, f"population {p.name!r}: phase")
+        if not p.phases:
+            raise CircuitError(f"population {p.name!r} never fires; give it a phase or remove it")
+        if len({phase % circuit.period for phase in p.phases}) < len(p.phases):
+            raise CircuitError(f"population {p.name!r}: phases {p.phases} name one phase twice; remove it")
+
+
+def _check_layers(circuit: Circuit) -> None:
+    if len(circuit.forward) < 2 or len(set(circuit.forward)) < len(circuit.forward):
+        raise CircuitError(
+            f"circuit {circuit.name!r}: its layers are {circuit.forward}; name two or more populations, from the input "
+            f"to the output, each once"
+        )
+    for p in circuit.populations:
+        if p.name in circuit.chain:
+            if p.layer:
+                raise CircuitError(f"gating neuron {p.name!r} belongs to no layer, but says {p.layer!r}; leave it out")
+        elif circuit.layer_of(p.name) not in circuit.forward:
+            raise CircuitError(
+                f"population {p.name!r} has layer={p.layer!r}, but the layers are {', '.join(circuit.forward)}; name "
+                f"the one whose units it belongs to"
+            )
+        elif p.name in circuit.forward and circuit.layer_of(p.name) != p.name:
+            raise CircuitError(f"population {p.name!r} is a layer itself, but says {p.layer!r}; leave its layer out")
+
+
+def _check_connections(circuit: Circuit) -> None:
+    for c in circuit.connections:
+        what = f"connection {c.pre} -> {c.post}"
+        pre, post = circuit[c.pre], circuit[c.post]
+        if pre.size not in (1, post.size):
+            raise CircuitError(
+                f"{what}: sizes {pre.size} and {post.size}; fixed connections are one-to-one or from one neuron to all"
+            )
+        _check_int(c.delay, 0, DELAY_MAX, f"{what}: delay")
+        try:
+            mantissa_exponent(c.weight, f"{what}: weight")
+        except WeightError as error:
+            raise CircuitError(str(error)) from None
+        if (c.role in ("gate", "chain") and c.weight <= 0) or (c.role == "inhibit" and c.weight >= 0):
+            raise CircuitError(f"{what}: a connection of role {c.role!r} cannot have weight {c.weight}; flip its sign")
+
+
+def _check_sources(circuit: Circuit) -> None:
+    seen: set[str] = set()
+    for s in circuit.sources:
+        if not re.fullmatch(_NAME, s.name) or s.name in seen:
+            raise CircuitError(
+                f"source name {s.name!r}: use a letter, then letters, digits or underscores, once: ports are named "
+                f"after it"
+            )
+        seen.add(s.name)
+        if s.phase not in circuit[s.population].phases:
+            raise CircuitError(
+                f"source {s.name!r} reaches population {s.population!r} in phase {s.phase}, in which it is not "
+                f"scheduled; use one of {circuit[s.population].phases}"
+            )
+        if s.phase < 2:
+            raise CircuitError(
+                f"source {s.name!r}: spikes for phase {s.phase} would leave before the sample begins (phase 1); "
+                f"use phase 2 or a later one"
+            )
+    if circuit.output_phase not in circuit[circuit.output].phases or circuit.output_phase == 0:
+        raise CircuitError(
+            f"output population {circuit.output!r} is not scheduled in phase {circuit.output_phase}; "
+            f"use one of {circuit[circuit.output].phases}"
+        )
+
+
+def _check_chain(circuit: Circuit) -> None:
+    links = [c for c in circuit.connections if c.role == "chain"]
+    chain = circuit.chain
+    if len(chain) != circuit.period:
+        raise CircuitError(
+            f"circuit {circuit.name!r}: {len(chain)} gating neurons for a period of {circuit.period}; "
+            f"the chain needs one per phase"
+        )
+    expected = {(name, chain[(k + 1) % len(chain)]) for k, name in enumerate(chain)}
+    for k, name in enumerate(chain):
+        if circuit[name].size != 1 or circuit[name].phases != (k,) or circuit[name].gated:
+            raise CircuitError(
+                f"gating neuron {name!r}: link {k} of the chain is one neuron without bias that fires in phase {k} only"
+            )
+    for c in links:
+        expected.discard((c.pre, c.post))
+        if (
+            c.delay != 0
+            or c.weight <= THRESHOLD
+            or circuit[c.post].name != chain[(chain.index(c.pre) + 1) % len(chain)]
+        ):
+            raise CircuitError(
+                f"chain link {c.pre} -> {c.post}: a link leads to the next gating neuron without delay and "
+                f"with a weight over {THRESHOLD}"
+            )
+    if expected:
+        pre, post = sorted(expected)[0]
+        raise CircuitError(f"the chain is broken between {pre!r} and {post!r}; connect them with role 'chain'")
+
+
+def _check_schedule(circuit: Circuit) -> None:
+    for p in circuit.populations:
+        if not p.gated:
+            if p.name not in circuit.chain:
+                raise CircuitError(
+                    f"population {p.name!r} is neither gated nor a gating neuron; give it the bias {GATED_BIAS}"
+                )
+            continue
+        gates = circuit.arrivals(p.name, "gate")
+        silent = circuit.arrivals(p.name, "inhibit")
+        scheduled = circuit.reduced(p.name)
+        for phase in sorted(scheduled - gates.keys()):
+            raise CircuitError(
+                f"population {p.name!r} is scheduled in phase {phase} but no gate reaches it then; gate it "
+                f"from {circuit.chain[(phase - 1) % circuit.period]!r} or take phase {phase} from its schedule"
+            )
+        for phase in sorted(gates.keys() & silent.keys()):
+            raise CircuitError(
+                f"population {p.name!r} is gated by {gates[phase][0].pre!r} and inhibited by "
+                f"{silent[phase][0].pre!r} in phase {phase}; remove one of the two"
+            )
+        for phase, by in sorted(gates.items()):
+            opening = [c.pre for c in by if c.pre in circuit.chain]
+            if opening and phase not in scheduled:
+                raise CircuitError(
+                    f"gating neuron {opening[0]!r} opens population {p.name!r} in phase {phase}, which is not in "
+                    f"its schedule {p.phases}; add the phase or remove the gate"
+                )
+
+
+def _check_drive(circuit: Circuit) -> None:
+    """No population may fire without input in an open phase, nor from fixed input in a closed one."""
+    for p in circuit.populations:
+        if p.name in circuit.chain:
+            continue
+        arrivals = circuit.arrivals(p.name, "gate", "relay")
+        sourced = {s.phase % circuit.period: s.weight for s in circuit.sources if s.population == p.name}
+        for phase, connections in sorted(arrivals.items()):
+            if phase in circuit.reduced(p.name):
+                always = sum(c.weight for c in connections if c.pre in circuit.chain)
+                if p.bias + always > THRESHOLD:
+                    raise CircuitError(
+                        f"population {p.name!r} fires in phase {phase} without input: its gates add up to {always}, "
+                        f"over {THRESHOLD - p.bias}; weaken one"
+                    )
+            elif not any(c.role == "gate" for c in connections):
+                total = sourced.get(phase, 0) + sum(max(c.weight, 0) for c in connections)
+                limit = circuit.closed_limit(p.name, phase)
+                if total > limit:
+                    raise CircuitError(
+                        f"population {p.name!r} can fire in phase {phase} without a gate: its fixed input adds up "
+                        f"to {total}, over {limit}; weaken it or inhibit the population then"
+                    )
+
+
+def _check_projections(circuit: Circuit) -> None:
+    for matrix in circuit.matrices:
+        if not re.fullmatch(_NAME, matrix.name):
+            raise CircuitError(f"matrix name {matrix.name!r}: use a letter, then letters, digits or underscores")
+        if matrix.shape[0] * matrix.shape[1] > SYNAPSES_PER_CHIP:
+            raise CircuitError(
+                f"matrix {matrix.name!r} of shape {matrix.shape} has more than the {SYNAPSES_PER_CHIP} synapses "
+                f"of a chip; make a layer smaller"
+            )
+    seen: set[str] = set()
+    for p in circuit.projections:
+        what = f"projection {p.name!r} ({p.pre} -> {p.post})"
+        if p.name in seen:
+            raise CircuitError(f"{what} is defined twice; rename one of them")
+        seen.add(p.name)
+        if p.matrix not in circuit.matrix_shapes:
+            raise CircuitError(f"{what}: no matrix {p.matrix!r}; define it in `matrices`")
+        shape = circuit.matrix_shapes[p.matrix]
+        wanted = shape[::-1] if p.transposed else shape
+        sizes = circuit.shape_of(p)
+        if sizes != wanted:
+            raise CircuitError(f"{what}: sizes {sizes} do not fit {p.matrix!r} of shape {shape}, that is {wanted} here")
+        if circuit.rule is None:
+            continue
+        changes = {circuit.change(k) for k in circuit.reduced(p.pre) & circuit.reduced(p.post)}
+        pairless = any(any(circuit.rule.coefficients(r)[:2]) for r in (0, 1))
+        for sign, verb in ((1, "potentiates"), (-1, "depresses")):
+            if not pairless and not any(sign * change > 0 for change in changes):
+                raise CircuitError(
+                    f"{what} is plastic but no phase {verb} it: {p.pre!r} fires in {sorted(circuit.reduced(p.pre))}, "
+                    f"{p.post!r} in {sorted(circuit.reduced(p.post))}, reward in {sorted(circuit.reward_phases)}; "
+                    f"schedule both in one phase with r = {int(sign > 0)}"
+                )

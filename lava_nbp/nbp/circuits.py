@@ -1,0 +1,102 @@
+"""The table of circuits by name, and how a name, or a file, becomes a circuit of given layers."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from lava_nbp.base.registry import Registry
+from lava_nbp.errors import CircuitError, InputError
+from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.circuit_file import SUFFIX, load_circuit
+from lava_nbp.nbp.paper import inference_circuit, training_circuit
+
+
+@dataclass(frozen=True)
+class CircuitKind:
+    """A circuit that can be made for layers of any size: a row of the table.
+
+    Attributes
+    ----------
+    name : str
+        In configurations and on the command line.
+    make : callable
+        Called with a size per layer, from the input to the output, and with options by keyword; returns a `Circuit`.
+    options : tuple of str
+        Names of its options, each True or False.
+    """
+
+    name: str
+    make: Callable[..., Circuit]
+    options: tuple[str, ...] = ()
+
+
+#: All circuits.
+CIRCUITS: Registry[CircuitKind] = Registry("circuit")
+
+for _kind in (
+    CircuitKind("nbp", training_circuit, ("guarded", "chip_order")),
+    CircuitKind("nbp-guarded", partial(training_circuit, guarded=True), ("chip_order",)),
+    CircuitKind("nbp-chip", partial(training_circuit, chip_order=True), ("guarded",)),
+    CircuitKind("nbp-chip-guarded", partial(training_circuit, guarded=True, chip_order=True)),
+    CircuitKind("inference", inference_circuit),
+):
+    CIRCUITS.register(_kind)
+
+
+def make_circuit(name: str | Path, layers: tuple[int, ...], **options: bool) -> Circuit:
+    """Make a circuit of the table, or read one from a file.
+
+    Parameters
+    ----------
+    name : str or path
+        One of `CIRCUITS`, or a file that `save_circuit` has written, which ends in .json.
+    layers : tuple of int
+        Sizes, from the input to the output. A circuit of a file has its own, which must be these.
+    **options
+        Options of the circuit; those that are False are as left out.
+
+    Raises
+    ------
+    InputError
+        For an unknown name, an option that the circuit does not have, or a file that cannot be read.
+    CircuitError
+        For layers that the circuit cannot have.
+    """
+    asked = {option: True for option, value in options.items() if value}
+    if str(name).endswith(SUFFIX):
+        circuit = load_circuit(Path(name))
+        if asked:
+            raise InputError(f"circuit {name} is a file, which has no option {next(iter(asked))}; leave it out")
+        if circuit.layers != tuple(layers):
+            raise CircuitError(
+                f"circuit {name} has the layers {_dashed(circuit.layers)}, but {_dashed(layers)} are asked for; change "
+                f"one of them"
+            )
+        return circuit
+    kind = CIRCUITS[str(name)]
+    for option in asked:
+        if option not in kind.options:
+            there = f"it has {', '.join(kind.options)}" if kind.options else "it has none"
+            raise InputError(f"circuit {kind.name!r} has no option {option}; {there}")
+    _check_number_of_layers(kind, layers)
+    return kind.make(*layers, **asked)
+
+
+def _check_number_of_layers(kind: CircuitKind, layers: tuple[int, ...]) -> None:
+    try:
+        inspect.signature(kind.make).bind(*layers)
+    except TypeError:
+        needed = [p.name for p in inspect.signature(kind.make).parameters.values() if p.kind is not p.KEYWORD_ONLY]
+        raise CircuitError(
+            f"circuit {kind.name!r} has {len(needed)} layers ({', '.join(needed)}), but {_dashed(layers)} are "
+            f"{len(layers)}; give as many sizes, or choose another circuit"
+        ) from None
+
+
+def _dashed(layers: Any) -> str:
+    return "-".join(map(str, layers))

@@ -1,0 +1,387 @@
+"""What a circuit computes per sample, without spikes and phases: derived from the circuit by running it on symbols.
+
+In a circuit that keeps its samples apart every spike of a sample is a function of its inputs and of the weights. A
+*signal* is such a vector of spikes; populations that relay one fire the same signal again. There are three kinds::
+
+    given      what a source brings
+    above      sum of W * s > above       over one or several matrices, each as learning has left it by then
+    logic      a truth table of signals   what relays, anti-relays and gates make of them
+
+Learning is a list of *updates* ``W = saturate(W + change * outer(pre, post))``. Matrices that several projections hold,
+transposed or negative, must come out the same in all of them. `lava_nbp.nbp.reference` computes exactly this;
+`lava_nbp.nbp.sample_engine` compiles one shape of it. Where it holds, see `sample_form`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from lava_nbp.errors import CircuitError
+from lava_nbp.nbp.circuit import Circuit, DenseProjection
+from lava_nbp.nbp.levels import THRESHOLD
+
+#: More signals in one truth table than any sensible circuit adds up.
+_MOST_INPUTS = 12
+
+
+@dataclass(frozen=True)
+class Given:
+    """The spikes of a source."""
+
+    source: str
+
+
+@dataclass(frozen=True)
+class Term:
+    """Part of a sum: a matrix, as some updates have left it, times a signal.
+
+    Attributes
+    ----------
+    matrix : str
+        Which.
+    transposed, sign
+        As of `DenseProjection`.
+    signal : int
+        The presynaptic spikes.
+    updates : tuple of int
+        Updates of this sample that the weights have behind them.
+    """
+
+    matrix: str
+    transposed: bool
+    sign: int
+    signal: int
+    updates: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Above:
+    """Fires where the sum of the terms is larger than `above`, in weight units."""
+
+    terms: tuple[Term, ...]
+    above: int
+
+
+@dataclass(frozen=True)
+class Logic:
+    """Fires as a table says: entry sum of 2**k * signals[k]."""
+
+    signals: tuple[int, ...]
+    table: tuple[bool, ...]
+
+
+Signal = Given | Above | Logic
+
+
+@dataclass(frozen=True)
+class Update:
+    """W = saturate(W + change * outer(pre, post)), in a phase."""
+
+    matrix: str
+    pre: int
+    post: int
+    change: int
+    phase: int
+
+
+@dataclass(frozen=True)
+class ClosedSum:
+    """Dense input that reaches a population while it is closed: a gate breach where it exceeds `limit`.
+
+    `phase` counts from the start of the sample: those over the period belong to the next.
+    """
+
+    population: str
+    phase: int
+    terms: tuple[Term, ...]
+    limit: int
+
+
+@dataclass(frozen=True)
+class SampleForm:
+    """What a circuit computes per sample.
+
+    Attributes
+    ----------
+    circuit : Circuit
+        Whose form it is.
+    signals : tuple
+        In an order in which each needs earlier ones only.
+    sizes : tuple of int
+        Neurons of every signal.
+    fires : dict
+        The signal by (population, phase), for every phase of the schedule.
+    updates : tuple of Update
+        In the order in which they are applied.
+    closed : tuple of ClosedSum
+        Where dense input could breach a gate.
+    """
+
+    circuit: Circuit
+    signals: tuple[Signal, ...]
+    sizes: tuple[int, ...]
+    fires: dict[tuple[str, int], int]
+    updates: tuple[Update, ...]
+    closed: tuple[ClosedSum, ...]
+
+    @property
+    def answer(self) -> int:
+        """The signal that is the network's answer."""
+        return self.fires[self.circuit.output, self.circuit.output_phase]
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The signal of every layer: what its population fires first."""
+        return tuple(self.fires[name, min(self.circuit[name].phases)] for name in self.circuit.forward)
+
+    def above(self, signal: int) -> Above | None:
+        """The sum behind a signal, if it is one."""
+        found = self.signals[signal]
+        return found if isinstance(found, Above) else None
+
+    def leaves(self, signal: int) -> tuple[int, ...]:
+        """The signals, none of them logic, that a signal is a function of, in order; of a leaf itself."""
+        found = self.signals[signal]
+        if not isinstance(found, Logic):
+            return (signal,)
+        return tuple(sorted({leaf for s in found.signals for leaf in self.leaves(s)}))
+
+    def value(self, signal: int, leaves: dict[int, bool]) -> bool:
+        """A signal for given values of its leaves."""
+        found = self.signals[signal]
+        if not isinstance(found, Logic):
+            return leaves[signal]
+        return found.table[sum(self.value(s, leaves) << k for k, s in enumerate(found.signals))]
+
+    def disjoint(self, one: int, other: int) -> bool:
+        """Whether two signals can never both fire, whatever their leaves are."""
+        leaves = tuple(sorted({*self.leaves(one), *self.leaves(other)}))
+        if len(leaves) > _MOST_INPUTS:
+            return False
+        for values in itertools.product((False, True), repeat=len(leaves)):
+            known = dict(zip(leaves, values, strict=True))
+            if self.value(one, known) and self.value(other, known):
+                return False
+        return True
+
+
+@lru_cache(maxsize=64)
+def sample_form(circuit: Circuit) -> SampleForm:
+    """Derive what a circuit computes per sample.
+
+    Raises
+    ------
+    CircuitError
+        With the reason, for a circuit that has no such form: if spikes of a sample reach the next, dense and one-to-one
+        input meet in one phase, a refractory period swallows scheduled spikes, the rule acts on single spikes, or
+        the copies of a matrix learn differently. It runs spike by spike all the same.
+    """
+    return _Derivation(circuit).form()
+
+
+class _Derivation:
+    """Runs a circuit on symbols, population by population in the order of phases."""
+
+    def __init__(self, circuit: Circuit) -> None:
+        self.circuit = circuit
+        self.signals: list[Signal] = []
+        self.sizes: list[int] = []
+        self.fires: dict[tuple[str, int], int] = {}
+        self.updates: list[Update] = []
+        #: Updates of every projection so far, in its own order.
+        self.learned: dict[str, list[int]] = {p.name: [] for p in circuit.projections}
+        #: The same, as spikes delivered in the phase to come meet them.
+        self.delivered: dict[str, tuple[int, ...]] = {p.name: () for p in circuit.projections}
+        self.closed: list[ClosedSum] = []
+
+    def refuse(self, reason: str) -> CircuitError:
+        return CircuitError(
+            f"circuit {self.circuit.name!r} has no per-sample form: {reason}; run it spike by spike (target spiking or "
+            f"one of Lava's)"
+        )
+
+    def form(self) -> SampleForm:
+        circuit = self.circuit
+        if circuit.rule is not None and any(any(circuit.rule.coefficients(r)[:2]) for r in (0, 1)):
+            raise self.refuse(f"its rule {circuit.rule.dw!r} changes weights where only one end fires")
+        self._check_refractory()
+        last = circuit.period + 1 + max(c.delay for c in circuit.connections)
+        for phase in range(1, last + 1):
+            self._close(phase)
+            for p in circuit.populations:
+                if p.name not in circuit.chain and phase in p.phases:
+                    self.fires[p.name, phase] = self._signal(p.name, phase)
+            if not circuit.chip_order:
+                self._learn(phase)
+            self.delivered = {name: tuple(done) for name, done in self.learned.items()}
+            if circuit.chip_order:
+                self._learn(phase)
+        form = SampleForm(
+            circuit, tuple(self.signals), tuple(self.sizes), self.fires, tuple(self.updates), tuple(self.closed)
+        )
+        self._check_copies(form)
+        return form
+
+    def _check_refractory(self) -> None:
+        for p in self.circuit.populations:
+            phases = sorted(self.circuit.reduced(p.name))
+            for phase, following in zip(phases, [*phases[1:], phases[0] + self.circuit.period], strict=True):
+                if p.name not in self.circuit.chain and following - phase < p.refractory:
+                    raise self.refuse(
+                        f"{p.name!r} may fire in phases {phase} and {following}, nearer than its refractory period of "
+                        f"{p.refractory} steps"
+                    )
+
+    # ----------------------------------------------------------- what arrives
+
+    def _sent(self, pre: str, delay: int, post: str, phase: int) -> Iterator[int]:
+        """Phases in which spikes of this sample leave to arrive at a population in a phase; refuses those of others."""
+        for sent in self.circuit[pre].phases:
+            if sent + 1 + delay == phase:
+                yield sent
+            elif (sent + 1 + delay - phase) % self.circuit.period == 0 and phase in self.circuit[post].phases:
+                raise self.refuse(
+                    f"spikes of {pre!r} in phase {sent} reach {post!r} in phase {phase} of another sample, in which it "
+                    f"may fire"
+                )
+
+    def _fixed(self, post: str, phase: int) -> tuple[int, dict[int, int]]:
+        """What gates add for certain, and the weight of every signal that arrives one-to-one."""
+        circuit, certain = self.circuit, 0
+        weights: dict[int, int] = {}
+        for c in circuit.connections:
+            if c.post != post:
+                continue
+            if c.pre in circuit.chain:
+                if any((k + 1 + c.delay - phase) % circuit.period == 0 for k in circuit[c.pre].phases):
+                    certain += c.weight
+                continue
+            for sent in self._sent(c.pre, c.delay, post, phase):
+                signal = self.fires[c.pre, sent]
+                weights[signal] = weights.get(signal, 0) + c.weight
+        return certain, {signal: weight for signal, weight in weights.items() if weight}
+
+    def _terms(self, post: str, phase: int) -> tuple[Term, ...]:
+        return tuple(
+            Term(p.matrix, p.transposed, p.sign, self.fires[p.pre, sent], self.delivered[p.name])
+            for p in self.circuit.projections
+            if p.post == post
+            for sent in self._sent(p.pre, 0, post, phase)
+        )
+
+    # ---------------------------------------------------------------- signals
+
+    def _signal(self, population: str, phase: int) -> int:
+        bias = self.circuit[population].bias
+        certain, weights = self._fixed(population, phase)
+        terms = self._terms(population, phase)
+        for s in self.circuit.sources:
+            if s.population == population and s.phase == phase:
+                given = self._add(Given(s.name), self.circuit[population].size)
+                weights[given] = weights.get(given, 0) + s.weight
+        needed = THRESHOLD - bias - certain
+        if terms and weights:
+            raise self.refuse(f"dense and one-to-one input reach {population!r} together in phase {phase}")
+        if terms:
+            return self._add(Above(terms, needed), self.circuit[population].size)
+        return self._logic(weights, needed, self.circuit[population].size, population, phase)
+
+    def _logic(self, weights: dict[int, int], needed: int, size: int, population: str, phase: int) -> int:
+        """The signal of weighted spikes against a threshold; a relay is the signal that it relays."""
+        if len(weights) > _MOST_INPUTS:
+            raise self.refuse(f"{population!r} adds up {len(weights)} signals in phase {phase}")
+        signals = tuple(sorted(weights))
+        table = tuple(
+            sum(weights[s] for k, s in enumerate(signals) if entry >> k & 1) > needed
+            for entry in range(1 << len(signals))
+        )
+        signals, table = _without_idle(signals, table)
+        if table == (False, True) and self.sizes[signals[0]] == size:
+            return signals[0]
+        return self._add(Logic(signals, table), size)
+
+    def _add(self, signal: Signal, size: int) -> int:
+        for k, there in enumerate(self.signals):
+            if there == signal and self.sizes[k] == size:
+                return k
+        self.signals.append(signal)
+        self.sizes.append(size)
+        return len(self.signals) - 1
+
+    # --------------------------------------------------- closed gates, learning
+
+    def _close(self, phase: int) -> None:
+        """Dense input to populations that have no open gate in a phase."""
+        circuit = self.circuit
+        for p in circuit.populations:
+            if p.name in circuit.chain or phase % circuit.period in circuit.reduced(p.name):
+                continue
+            terms = self._terms(p.name, phase)
+            if not terms:
+                continue
+            _, weights = self._fixed(p.name, phase)
+            reduced = {c.phase % circuit.period for c in self.closed if c.population == p.name}
+            if weights or phase % circuit.period in reduced:
+                raise self.refuse(f"several inputs reach {p.name!r} together in phase {phase}, in which it is closed")
+            self.closed.append(ClosedSum(p.name, phase, terms, circuit.closed_limit(p.name, phase)))
+
+    def _learn(self, phase: int) -> None:
+        """What the rule does in a phase, to every projection whose two ends fire."""
+        circuit = self.circuit
+        if circuit.rule is None:
+            return
+        for p in circuit.projections:
+            ends = [[k for k in circuit[end].phases if (k - phase) % circuit.period == 0] for end in (p.pre, p.post)]
+            if not all(ends) or phase not in (*ends[0], *ends[1]):
+                continue
+            if ends[0] != ends[1]:
+                raise self.refuse(
+                    f"{p.name!r} learns from {p.pre!r} in phase {ends[0][0]} and {p.post!r} in phase {ends[1][0]}, of "
+                    f"different samples"
+                )
+            self._update(p, phase)
+
+    def _update(self, p: DenseProjection, phase: int) -> None:
+        pre, post = self.fires[p.pre, phase], self.fires[p.post, phase]
+        change = p.sign * self.circuit.change(phase)
+        if p.transposed:
+            pre, post = post, pre
+        if not change:
+            return
+        for k, there in enumerate(self.updates):
+            same = (there.matrix, there.pre, there.post, there.change) == (p.matrix, pre, post, change)
+            if same and k not in self.learned[p.name]:
+                self.learned[p.name].append(k)
+                return
+        self.updates.append(Update(p.matrix, pre, post, change, phase))
+        self.learned[p.name].append(len(self.updates) - 1)
+
+    def _check_copies(self, form: SampleForm) -> None:
+        """All projections of a matrix must have the same updates; another order must not matter."""
+        for matrix in self.circuit.matrices:
+            holders = [p for p in self.circuit.projections if p.matrix == matrix.name]
+            for p in holders[1:]:
+                mine, first = self.learned[p.name], self.learned[holders[0].name]
+                both = f"projections {holders[0].name!r} and {p.name!r} of {matrix.name!r}"
+                if sorted(mine) != sorted(first):
+                    raise self.refuse(f"{both} learn differently")
+                for a, b in itertools.combinations(first, 2):
+                    if mine.index(a) > mine.index(b) and not _commute(form, self.updates[a], self.updates[b]):
+                        raise self.refuse(f"{both} learn the same in another order, which differs at saturation")
+
+
+def _commute(form: SampleForm, a: Update, b: Update) -> bool:
+    """Whether two updates never change one weight, or both go the same way."""
+    return a.change * b.change > 0 or form.disjoint(a.pre, b.pre) or form.disjoint(a.post, b.post)
+
+
+def _without_idle(signals: Sequence[int], table: tuple[bool, ...]) -> tuple[tuple[int, ...], tuple[bool, ...]]:
+    """Leave out signals that make no difference."""
+    for k in reversed(range(len(signals))):
+        low = [entry for entry in range(len(table)) if not entry >> k & 1]
+        if all(table[entry] == table[entry | 1 << k] for entry in low):
+            return _without_idle([*signals[:k], *signals[k + 1 :]], tuple(table[entry] for entry in low))
+    return tuple(signals), table

@@ -1,0 +1,116 @@
+"""The weights of a circuit: one store, of which engines, Lava models and their Vars hold views."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava_nbp.base.arrays import Allocate
+from lava_nbp.base.integers import Int16Array, check_plastic_weights
+from lava_nbp.errors import WeightError
+from lava_nbp.nbp.circuit import Circuit, DenseProjection
+from lava_nbp.nbp.faults import Faults
+
+
+def check_network_weights(circuit: Circuit, weights: Mapping[str, Any]) -> dict[str, Int16Array]:
+    """Return checked int16 copies of every matrix of a circuit.
+
+    Raises
+    ------
+    WeightError
+        For a missing or unknown matrix, a wrong shape, or values a synapse cannot hold.
+    """
+    shapes = circuit.matrix_shapes
+    if set(weights) != set(shapes):
+        raise WeightError(f"weights named {sorted(weights)}, but this network has {sorted(shapes)}; give exactly those")
+    return {name: check_plastic_weights(weights[name], shape, name) for name, shape in shapes.items()}
+
+
+class Projections:
+    """Every dense projection of a circuit with weights of its own, one after the other in one array.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        What has them.
+    weights : mapping
+        A matrix (pre, post) per name in `circuit.matrices`: even integers in -254 .. 254. Every projection gets its
+        copy, transposed or negated as it says.
+    allocate : callable
+        Makes the array; with shared memory, parent and child processes see the same weights.
+    faults : Faults, optional
+        Synapses that are gone stay 0 whatever is written.
+
+    Attributes
+    ----------
+    flat : (synapses,) int16
+        All of them, ordered by presynaptic population.
+    offsets : dict
+        Where each begins, by name, in that order.
+    arrays : dict
+        Views (pre, post) of each, by name, in the circuit's order.
+
+    Raises
+    ------
+    WeightError
+        For weights that do not belong to the circuit or that synapses cannot hold.
+    """
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        weights: Mapping[str, Any],
+        allocate: Allocate = np.zeros,
+        faults: Faults | None = None,
+    ) -> None:
+        self.circuit, self._faults = circuit, faults
+        place = {p.name: k for k, p in enumerate(circuit.populations)}
+        self.flat: Int16Array = allocate(circuit.n_dense_synapses, np.int16)
+        self.offsets: dict[str, int] = {}
+        offset, views = 0, {}
+        for p in sorted(circuit.projections, key=lambda p: place[p.pre]):
+            shape = circuit.shape_of(p)
+            self.offsets[p.name] = offset
+            views[p.name] = self.flat[offset : offset + math.prod(shape)].reshape(shape)
+            offset += math.prod(shape)
+        self.arrays: dict[str, Int16Array] = {p.name: views[p.name] for p in circuit.projections}
+        self.write_weights(weights)
+
+    def write_weights(self, weights: Mapping[str, Any]) -> None:
+        """Set every projection from the matrices: mirrored and negated copies follow.
+
+        Raises
+        ------
+        WeightError
+            As for the constructor; nothing is changed then.
+        """
+        checked = check_network_weights(self.circuit, weights)
+        for p in self.circuit.projections:
+            self.arrays[p.name][...] = p.copy_of(checked[p.matrix])
+            if self._faults is not None:
+                self.arrays[p.name][broken_synapses(self.circuit, p, self._faults, "lost")] = 0
+
+    def read_weights(self) -> dict[str, Int16Array]:
+        """Copies of the matrices, from the projections that hold them as they are."""
+        return {name: self.arrays[p.name].copy() for name, p in self.plain.items()}
+
+    @property
+    def plain(self) -> dict[str, DenseProjection]:
+        """By matrix: the first projection that holds it as it is, neither transposed nor negative."""
+        found = {p.matrix: p for p in reversed(self.circuit.projections) if not p.transposed and p.sign == 1}
+        return {m.name: found[m.name] for m in self.circuit.matrices}
+
+
+def broken_synapses(circuit: Circuit, p: DenseProjection, faults: Faults, kind: str) -> NDArray[np.bool_]:
+    """Which synapses of a projection, (pre, post), are "lost" or "stuck": by its own name, or those of its matrix."""
+    which: Callable[[str, tuple[int, int]], NDArray[np.bool_]] = (
+        faults.lost_synapses if kind == "lost" else faults.stuck_synapses
+    )
+    shape = circuit.shape_of(p)
+    if faults.apart:
+        return which(p.name, shape)
+    return which(p.matrix, (shape[1], shape[0])).T if p.transposed else which(p.matrix, shape)
