@@ -11,7 +11,7 @@ from lava_nbp.base.integers import Int16Array
 from lava_nbp.base.targets import CHIP_ORDER_TARGETS, CHIP_TARGETS, STEP_TARGETS
 from lava_nbp.errors import InputError
 from lava_nbp.executors.chip import ChipRuntime
-from lava_nbp.loihi.host import Connection, connect, default_connection, microcode, require_lava_loihi
+from lava_nbp.loihi.host import BoardAddress, connect, default_address, microcode, require_lava_loihi
 from lava_nbp.nbp.circuit import Circuit, inference_circuit
 from lava_nbp.nbp.executor import Executor, Outcome, UInt8Array
 from lava_nbp.nbp.faults import Faults
@@ -135,7 +135,7 @@ class LavaExecutor(Executor):
         What one Lava step is. Default: "sample", and "step" for the targets that have no other.
     timeout : float, optional
         Longest time in seconds for one run of up to 500 samples; not on a chip.
-    connection : Connection, optional
+    address : BoardAddress, optional
         For chips: which board; see `lava_nbp.loihi.host`.
     chunk : int
         For chips: samples that are loaded and run at once.
@@ -157,7 +157,7 @@ class LavaExecutor(Executor):
         target: str = "lava",
         granularity: Granularity | None = None,
         timeout: float | None = None,
-        connection: Connection | None = None,
+        address: BoardAddress | None = None,
         chunk: int = _CAPACITY,
     ) -> None:
         self.target = target
@@ -170,7 +170,7 @@ class LavaExecutor(Executor):
         self.counts_updates = self.counts_breaches = target not in CHIP_ORDER_TARGETS  # stock processes count nothing
         if self._one_at_a_time:
             require_lava_loihi(target)
-            connect(connection or default_connection(target))
+            connect(address or default_address(target))
         default: Granularity = "step" if target in STEP_TARGETS else "sample"
         self._options: dict[str, Any] = {
             "granularity": granularity or default,

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from lava_nbp.errors import MissingLoihiError
+from lava_nbp.errors import InputError, MissingLoihiError
+from lava_nbp.loihi.boards import BOARDS, LOIHI2
 
 #: Modules of lava-loihi that a run imports, and what they are for.
 MODULES = {
@@ -18,14 +19,10 @@ MODULES = {
     "lava.proc.embedded_io": "spike input and output",
     "lava.utils.loihi2_profiler": "what lava.utils.loihi asks for",
 }
-#: Board that a target means if the configuration names none.
-DEFAULT_BOARDS = {"loihi1": "nahuku32", "loihi2": "oheogulch"}
-#: Generation of its chip, as `lava.utils.loihi.ChipGeneration` names it: most Loihi 2 boards of the NRC have N3B3.
-DEFAULT_GENERATIONS = {"loihi1": "N2A2", "loihi2": "N3B3"}
 
 
 @dataclass(frozen=True)
-class Connection:
+class BoardAddress:
     """How to reach a board.
 
     Attributes
@@ -43,13 +40,24 @@ class Connection:
     board: str
     partition: str | None = None
     node: str | None = None
-    generation: str = DEFAULT_GENERATIONS["loihi2"]
+    generation: str = LOIHI2.generation
     host: str | None = None
 
 
-def default_connection(target: str) -> Connection:
-    """The board that a target means if nothing else is said."""
-    return Connection(DEFAULT_BOARDS[target], generation=DEFAULT_GENERATIONS[target])
+def default_address(target: str) -> BoardAddress:
+    """The board that a target means if nothing else is said.
+
+    Raises
+    ------
+    InputError
+        If no board of the table says that it is the target's.
+    """
+    for board in BOARDS.values():
+        if board.target == target:
+            return BoardAddress(board.name, generation=board.chip.generation)
+    raise InputError(
+        f"target {target!r} means no board; give one an entry in BOARDS with target={target!r}, or say where to run"
+    )
 
 
 def missing_modules() -> dict[str, str]:
@@ -93,7 +101,7 @@ def microcode() -> str:
     return path
 
 
-def connect(connection: Connection) -> str:
+def connect(address: BoardAddress) -> str:
     """Choose the board that Lava's next run uses; says which.
 
     Raises
@@ -103,13 +111,13 @@ def connect(connection: Connection) -> str:
     """
     from lava.utils import loihi
 
-    generation = _generation(loihi, connection.generation)
-    if connection.host is not None:
+    generation = _generation(loihi, address.generation)
+    if address.host is not None:
         try:
-            loihi.use_ethernet_host(host_address=connection.host, loihi_gen=generation)
+            loihi.use_ethernet_host(host_address=address.host, loihi_gen=generation)
         except (ValueError, OSError) as error:
-            raise MissingLoihiError(f"host {connection.host!r} does not answer: {error}; check loihi.host") from error
-        return f"host {connection.host}"
+            raise MissingLoihiError(f"host {address.host!r} does not answer: {error}; check loihi.host") from error
+        return f"host {address.host}"
     if not slurm_available():
         raise MissingLoihiError(
             "no SLURM controller answers here (sinfo), and no host is named; run on a machine of the NRC cloud, or set "
@@ -118,15 +126,15 @@ def connect(connection: Connection) -> str:
     nodes = slurm_nodes()
     loihi.use_slurm_host(loihi_gen=generation)
     # Lava 0.10.0 cannot read the last, empty line of sinfo, so that its own partition and board arguments always fail.
-    if connection.node is not None:
-        _choose(connection.node, {n.name for n in nodes if n.up}, "node")
-        os.environ["BOARD"] = connection.node
-        return f"node {connection.node}"
+    if address.node is not None:
+        _choose(address.node, {n.name for n in nodes if n.up}, "node")
+        os.environ["BOARD"] = address.node
+        return f"node {address.node}"
     up = {n.partition for n in nodes if n.up}
-    partition = connection.partition or next((name for name in sorted(up) if name.startswith(connection.board)), None)
+    partition = address.partition or next((name for name in sorted(up) if name.startswith(address.board)), None)
     if partition is None:
         raise MissingLoihiError(
-            f"SLURM has no partition for {connection.board!r} that is up; it has {', '.join(sorted(up)) or 'none'}: "
+            f"SLURM has no partition for {address.board!r} that is up; it has {', '.join(sorted(up)) or 'none'}: "
             f"set loihi.partition"
         )
     _choose(partition, up, "partition")

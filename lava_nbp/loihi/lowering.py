@@ -1,13 +1,8 @@
-"""A circuit as what the chip has: neuron groups with registers, synapses as mantissa times 2**exponent, one rule.
+"""A circuit as what the chip has: neurons with registers, synapses as mantissa times 2**exponent, one rule.
 
-The result is data. The Lava network of stock processes (`lava_nbp.processes.NBPNetwork` with the
-target "lava-stock"), the plan of cores and the models for the chip are made from it.
-
-Registers, and what they mean in weight units (register / 64)::
-
-    u = wrap24(64 * sum of mantissa * 2**exponent * spike)       du = 4095: all of u decays in a step
-    v = saturate24(u + bias_mant * 2**bias_exp)                  dv = 4096: all of v decays in a step
-    spike if v > 64 * vth
+The result is data, in the vocabulary of `lava_nbp.loihi.registers`. The Lava network of stock processes
+(`lava_nbp.processes.NBPNetwork` with the target "lava-stock"), the plan of cores and the models for the chip are made
+from it.
 
 Lava's LIF takes 2**24 off a current once, where a 24-bit register wraps as often as it must; sums beyond 3 * 2**17 in
 weight units, which more than 1548 saturated synapses can bring, therefore differ in a network that only infers (behind
@@ -19,120 +14,26 @@ the first one above its threshold: so the pulse starts by itself in the first st
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
-
-import numpy as np
 
 from lava_nbp.base.integers import bias_mantissa_exponent, mantissa_exponent
-from lava_nbp.base.widths import ALIGNMENT_BITS, CURRENT_DECAY_ALL, VOLTAGE_DECAY_ALL, WEIGHT_BITS
+from lava_nbp.base.widths import WEIGHT_BITS
 from lava_nbp.errors import CircuitError
-from lava_nbp.nbp.circuit import THRESHOLD, Circuit, DenseProjection
+from lava_nbp.loihi.registers import (
+    NeuronRegisters,
+    Pattern,
+    SynapseRegisters,
+    gating_neurons,
+    ring_links,
+    synapse_name,
+)
+from lava_nbp.loihi.rules import chip_rule
+from lava_nbp.nbp.circuit import Circuit, DenseProjection
+from lava_nbp.nbp.levels import THRESHOLD
 
-#: Name of the group of gating neurons.
-CHAIN = "chain"
-#: The learning rule in the chip's symbols, as the authors ran it on Loihi; y3 is the third factor r.
-CHIP_RULE = "4*y3*x0*y0 - 2*x0*y0"
-#: The same rule with saturation at +-254 for Lava's learning engine, which otherwise lets weights reach -256 and
-#: rounds at random near +255. The engine keeps 7 bits below a weight and cuts its sum to -(2**15 + 1) .. 2**15 - 1
-#: after every product, so w - 1/128 + 4, cut, and then - 2 + 1/128 is w + 2 up to 252 and 254 for 254; with
-#: y3 - 1 = -1 the same happens on the other side. Seen to be exact for every even weight (tests/test_lava_stock.py).
-SIMULATED_RULE = "-2^-7*x0*y0 + 4*x0*y0*y3 + 4*x0*y0*(y3-1) - 2*x0*y0*y3 - 2*x0*y0*(y3-1) + 2^-7*x0*y0"
-
-Pattern = Literal["one-to-one", "from-each"]
-
-
-@dataclass(frozen=True)
-class NeuronGroup:
-    """Neurons with common registers.
-
-    Attributes
-    ----------
-    name, size
-        Name of the population, or "chain".
-    vth : int
-        Threshold, 17 bits; the register is 64 times it.
-    bias_mant, bias_exp : int
-        Bias in register units: bias_mant * 2**bias_exp, 13 and 3 bits.
-    du, dv : int
-        Decays, 12 bits: 4095 and 4096 forget all, 0 keeps all.
-    v : tuple of int
-        Initial voltage of every neuron, register units, 24 bits.
-    refractory : int
-        Steps from a spike to the next possible one. Lava's LIF has none and ignores it; the
-        lowering makes sure that it does not matter there.
-    feeds_learning : bool
-        Whether it is a `PlasticLIF`, which tells plastic synapses of its spikes and the third factor.
-    """
-
-    name: str
-    size: int
-    vth: int
-    bias_mant: int
-    bias_exp: int
-    du: int
-    dv: int
-    v: tuple[int, ...]
-    refractory: int
-    feeds_learning: bool
-
-
-@dataclass(frozen=True)
-class FixedSynapses:
-    """Fixed synapses of one sign, one exponent and one delay between two groups.
-
-    Attributes
-    ----------
-    name, pre, post
-        Names of the synapses and of the groups at their ends.
-    mantissas : tuple of int
-        Pattern "one-to-one": a single one, for every pair. Pattern "from-each": one per neuron of
-        `pre`, to every neuron of `post`; 0 is no synapse.
-    exponent, delay : int
-        Weight = mantissa * 2**exponent; spikes arrive `delay` steps later than the step transport takes.
-    third_factor : bool
-        Whether they lead to the third factor of `post` instead of its input.
-    """
-
-    name: str
-    pre: str
-    post: str
-    pattern: Pattern
-    mantissas: tuple[int, ...]
-    exponent: int
-    delay: int
-    third_factor: bool = False
-
-    @property
-    def inhibitory(self) -> bool:
-        """Whether the mantissas are negative."""
-        return min(self.mantissas) < 0
-
-    def matrix(self, n_post: int) -> Any:
-        """Mantissas as Lava's (post, pre) matrix."""
-        if self.pattern == "one-to-one":
-            return self.mantissas[0] * np.eye(n_post, dtype=np.int32)
-        return np.tile(np.array(self.mantissas, dtype=np.int32), (n_post, 1))
-
-    def n_synapses(self, n_post: int) -> int:
-        """Synapses: entries of the matrix that are not 0."""
-        return n_post if self.pattern == "one-to-one" else n_post * sum(m != 0 for m in self.mantissas)
-
-
-@dataclass(frozen=True)
-class RingSynapses:
-    """The links of the chain: neuron k to neuron k + 1, the last to the first."""
-
-    name: str
-    mantissa: int
-    exponent: int
-    size: int
-
-    def matrix(self) -> Any:
-        """Mantissas as Lava's (post, pre) matrix."""
-        return self.mantissa * np.roll(np.eye(self.size, dtype=np.int32), 1, axis=0)
+#: Name of the group of gating neurons; with underscores behind it in a circuit that has a population of that name.
+CHAIN_GROUP = "chain"
 
 
 @dataclass(frozen=True)
@@ -147,31 +48,41 @@ class DenseSynapses:
 
 
 @dataclass(frozen=True)
-class InputSynapses:
-    """One-to-one synapses from outside."""
-
-    name: str
-    source: str
-    post: str
-    mantissa: int
-    exponent: int
-
-
-@dataclass(frozen=True)
 class Lowered:
-    """A circuit as the chip holds it; see the module."""
+    """A circuit as the chip holds it; see the module.
+
+    Attributes
+    ----------
+    circuit : Circuit
+        What was lowered; its rule is that of all plastic synapses, see `lava_nbp.loihi.rules`.
+    groups : tuple of NeuronRegisters
+        The gating neurons, then the circuit's other populations.
+    ring : SynapseRegisters
+        The links of the gating neurons.
+    fixed : tuple of SynapseRegisters
+        All other fixed synapses, those of the third factor included.
+    inputs : tuple of SynapseRegisters
+        From outside: `pre` is a source of the circuit.
+    dense : tuple of DenseSynapses
+        Those that hold matrices.
+    """
 
     circuit: Circuit
-    groups: tuple[NeuronGroup, ...]
-    ring: RingSynapses
-    fixed: tuple[FixedSynapses, ...]
+    groups: tuple[NeuronRegisters, ...]
+    ring: SynapseRegisters
+    fixed: tuple[SynapseRegisters, ...]
+    inputs: tuple[SynapseRegisters, ...]
     dense: tuple[DenseSynapses, ...]
-    inputs: tuple[InputSynapses, ...]
 
     @cached_property
-    def by_name(self) -> dict[str, NeuronGroup]:
+    def by_name(self) -> dict[str, NeuronRegisters]:
         """Groups by name."""
         return {g.name: g for g in self.groups}
+
+    @property
+    def chain(self) -> str:
+        """Name of the group of gating neurons."""
+        return self.ring.pre
 
     @property
     def n_neurons(self) -> int:
@@ -181,18 +92,16 @@ class Lowered:
     @property
     def n_plastic(self) -> int:
         """Synapses that learn."""
-        return sum(_size(self, d) for d in self.dense if d.plastic)
+        return sum(self._size(d) for d in self.dense if d.plastic)
 
     @property
     def n_synapses(self) -> int:
         """All synapses of the circuit, those from outside included; those of the third factor are not the circuit's."""
-        fixed = sum(f.n_synapses(self.by_name[f.post].size) for f in self.fixed if not f.third_factor)
-        inputs = sum(self.by_name[i.post].size for i in self.inputs)
-        return fixed + self.ring.size + inputs + sum(_size(self, d) for d in self.dense)
+        fixed = sum(s.n_synapses for s in (self.ring, *self.fixed, *self.inputs) if not s.third_factor)
+        return fixed + sum(self._size(d) for d in self.dense)
 
-
-def _size(lowered: Lowered, dense: DenseSynapses) -> int:
-    return lowered.by_name[dense.pre].size * lowered.by_name[dense.post].size
+    def _size(self, dense: DenseSynapses) -> int:
+        return self.by_name[dense.pre].size * self.by_name[dense.post].size
 
 
 def lower(circuit: Circuit) -> Lowered:
@@ -203,48 +112,51 @@ def lower(circuit: Circuit) -> Lowered:
     CircuitError
         For a learning circuit that is not in the chip's order, populations whose refractory period matters
         but that Lava's LIF would not keep, or a chain that something else than its links reaches.
+    RuleError
+        For a learning rule that the chip's learning engine does not have.
     WeightError, InputError
         For a weight or bias that no mantissa and exponent give.
     """
-    if circuit.learning and not circuit.chip_order:
-        raise CircuitError(
-            f"circuit {circuit.name!r} delivers spikes with the weights that the same step's learning has changed; "
-            f"the chip and Lava's LearningDense deliver first: make the circuit with chip_order=True "
-            f"(configuration: network.chip_order = true; lava-nbp trace: --circuit nbp-chip)"
-        )
-    groups = _groups(circuit)
-    chain = circuit.chain
-    links = [c for c in circuit.connections if c.role == "chain"]
+    if circuit.rule is not None:
+        if not circuit.chip_order:
+            raise CircuitError(
+                f"circuit {circuit.name!r} delivers spikes with the weights that the same step's learning has changed; "
+                f"the chip and Lava's LearningDense deliver first: make the circuit with chip_order=True "
+                f"(configuration: network.chip_order = true; lava-nbp trace: --circuit nbp-chip)"
+            )
+        chip_rule(circuit.rule)  # refused here, if it is
+    name = CHAIN_GROUP
+    while name in {p.name for p in circuit.populations}:
+        name += "_"
+    groups = _groups(circuit, name)
+    return Lowered(
+        circuit=circuit,
+        groups=groups,
+        ring=ring_links(name, len(circuit.chain), _link(circuit)),
+        fixed=(*_gates(circuit, name), *_one_to_one(circuit), *_third_factors(circuit, name, groups)),
+        inputs=_inputs(circuit),
+        dense=tuple(DenseSynapses(p.name, p.pre, p.post, p, circuit.learning) for p in circuit.projections),
+    )
+
+
+def _link(circuit: Circuit) -> int:
+    """The weight of the chain's links, which must be one, and alone in reaching it."""
     for c in circuit.connections:
-        if c.post in chain and c.role != "chain":
+        if c.post in circuit.chain and c.role != "chain":
             raise CircuitError(
                 f"connection {c.pre} -> {c.post}: gating neurons keep their voltage on the chip, so nothing but the "
                 f"links of the chain may reach them; remove it"
             )
-    if len({c.weight for c in links}) > 1:
+    weights = {c.weight for c in circuit.connections if c.role == "chain"}
+    if len(weights) > 1:
         raise CircuitError(
             f"circuit {circuit.name!r}: the links of the chain have different weights; give them the same"
         )
-    mantissa, exponent = mantissa_exponent(links[0].weight, "link of the chain")
-    by_name = {g.name: g for g in groups}
-    return Lowered(
-        circuit=circuit,
-        groups=groups,
-        ring=RingSynapses("ring", mantissa, exponent, len(chain)),
-        fixed=(*_gates(circuit), *_one_to_one(circuit), *_third_factors(circuit, by_name)),
-        dense=tuple(DenseSynapses(p.name, p.pre, p.post, p, circuit.learning) for p in circuit.projections),
-        inputs=tuple(
-            InputSynapses(f"{s.name}-{s.population}", s.name, s.population, *mantissa_exponent(s.weight, s.name))
-            for s in circuit.sources
-        ),
-    )
+    return weights.pop()
 
 
-def _groups(circuit: Circuit) -> tuple[NeuronGroup, ...]:
-    start = (THRESHOLD + 1) << ALIGNMENT_BITS
-    n = circuit.period
-    initial = (start, *[0] * (n - 1))
-    groups = [NeuronGroup(CHAIN, n, THRESHOLD, 0, 0, CURRENT_DECAY_ALL, 0, initial, 1, False)]
+def _groups(circuit: Circuit, chain: str) -> tuple[NeuronRegisters, ...]:
+    groups = [gating_neurons(chain, circuit.period)]
     plastic = {p.post for p in circuit.projections} if circuit.learning else set()
     for p in circuit.populations:
         if p.name in circuit.chain:
@@ -252,13 +164,8 @@ def _groups(circuit: Circuit) -> tuple[NeuronGroup, ...]:
         feeds = p.name in plastic
         if not feeds:
             _check_refractory(circuit, p.name)
-        mant, exp = bias_mantissa_exponent(p.bias, p.name)
-        groups.append(
-            NeuronGroup(
-                p.name, p.size, THRESHOLD, mant, exp, CURRENT_DECAY_ALL, VOLTAGE_DECAY_ALL,
-                (0,) * p.size, p.refractory, feeds,
-            )
-        )  # fmt: skip
+        bias = bias_mantissa_exponent(p.bias, p.name)
+        groups.append(NeuronRegisters(p.name, p.size, THRESHOLD, *bias, p.refractory, feeds_learning=feeds))
     return tuple(groups)
 
 
@@ -274,7 +181,7 @@ def _check_refractory(circuit: Circuit, name: str) -> None:
             )
 
 
-def _gates(circuit: Circuit) -> list[FixedSynapses]:
+def _gates(circuit: Circuit, chain: str) -> list[SynapseRegisters]:
     """What the chain sends, per population, sign, exponent and delay."""
     rows: dict[tuple[str, int, int, bool], list[int]] = {}
     for c in circuit.connections:
@@ -290,35 +197,48 @@ def _gates(circuit: Circuit) -> list[FixedSynapses]:
                 f"synapse of exponent {exponent} holds; use one connection of another weight"
             )
     return [
-        FixedSynapses(_name(CHAIN, *key), CHAIN, key[0], "from-each", tuple(row), exponent=key[1], delay=key[2])
-        for key, row in rows.items()
-    ]
+        SynapseRegisters(
+            synapse_name(chain, post, min(row), exponent, delay), chain, post, circuit.period, circuit[post].size,
+            "from-each", tuple(row), exponent, delay,
+        )
+        for (post, exponent, delay, _), row in rows.items()
+    ]  # fmt: skip
 
 
-def _one_to_one(circuit: Circuit) -> list[FixedSynapses]:
-    found: list[FixedSynapses] = []
+def _one_to_one(circuit: Circuit) -> list[SynapseRegisters]:
+    found: list[SynapseRegisters] = []
     for c in circuit.connections:
         if c.pre in circuit.chain:
             continue
         mantissa, exponent = mantissa_exponent(c.weight, f"connection {c.pre} -> {c.post}: weight")
-        same = circuit[c.pre].size == circuit[c.post].size
-        pattern: Pattern = "one-to-one" if same else "from-each"
-        name = _name(c.pre, c.post, exponent, c.delay, mantissa < 0)
-        taken = sum(f.name == name or f.name.startswith(f"{name}#") for f in found)
+        n_pre, n_post = circuit[c.pre].size, circuit[c.post].size
+        pattern: Pattern = "one-to-one" if n_pre == n_post else "from-each"
+        name = synapse_name(c.pre, c.post, mantissa, exponent, c.delay)
+        taken = sum(s.name == name or s.name.startswith(f"{name}#") for s in found)
         name += f"#{taken + 1}" if taken else ""
-        found.append(FixedSynapses(name, c.pre, c.post, pattern, (mantissa,), exponent, c.delay))
+        found.append(SynapseRegisters(name, c.pre, c.post, n_pre, n_post, pattern, (mantissa,), exponent, c.delay))
     return found
 
 
-def _third_factors(circuit: Circuit, groups: Mapping[str, NeuronGroup]) -> list[FixedSynapses]:
+def _third_factors(circuit: Circuit, chain: str, groups: tuple[NeuronRegisters, ...]) -> list[SynapseRegisters]:
     """r of a phase comes from the gating neuron that fired a step before."""
     row = tuple(circuit.reward(k + 1) for k in range(circuit.period))
+    if not any(row):
+        return []
     return [
-        FixedSynapses(f"{CHAIN}-{g.name}-r", CHAIN, g.name, "from-each", row, 0, 0, third_factor=True)
-        for g in groups.values()
+        SynapseRegisters(
+            f"{chain}-{g.name}-r", chain, g.name, circuit.period, g.size, "from-each", row, 0, third_factor=True
+        )
+        for g in groups
         if g.feeds_learning
     ]
 
 
-def _name(pre: str, post: str, exponent: int, delay: int, inhibits: bool) -> str:
-    return f"{pre}-{post}-{'inh' if inhibits else 'exc'}{exponent}" + (f"-d{delay}" if delay else "")
+def _inputs(circuit: Circuit) -> tuple[SynapseRegisters, ...]:
+    found = []
+    for s in circuit.sources:
+        mantissa, exponent = mantissa_exponent(s.weight, f"source {s.name}: weight")
+        n = circuit[s.population].size
+        name = f"input-{s.name}"
+        found.append(SynapseRegisters(name, s.name, s.population, n, n, "one-to-one", (mantissa,), exponent))
+    return tuple(found)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lava_nbp.base.widths import Chip
-from lava_nbp.loihi.lowering import CHAIN, Lowered
+from lava_nbp.loihi.boards import Chip
+from lava_nbp.loihi.lowering import Lowered
 from lava_nbp.loihi.resources import (
     Bundle,
     Int64Array,
@@ -32,7 +32,7 @@ def paper_placement(lowered: Lowered) -> Placement:
     """
     found: dict[str, tuple[Slice, ...]] = {}
     for g in lowered.groups:
-        if g.name == CHAIN:
+        if g.name == lowered.chain:
             found[g.name] = (Slice(_CHAIN_CORE, 0, g.size),)
             continue
         first, n_cores = _PLASTIC_RANGE if g.feeds_learning else _OTHER_RANGE
@@ -76,12 +76,12 @@ def _need(name: str, n: int, found: list[Bundle], parts: Mapping[str, int], chip
         if b.post == name:
             lists = len(b.senders) if b.to_all else n
             inputs += lists
-            memory += lists * list_bits(n if b.to_all else 1, b.delayed)
+            memory += lists * list_bits(chip, n if b.to_all else 1, b.delayed)
         if b.pre == name:
             outputs += min(n, len(b.senders)) * (parts[b.post] if b.to_all else 1)
     need = {"neurons": n, "input_axons": inputs, "output_axons": outputs, "synapse_memory": memory}
     if chip.core_memory is not None:
-        need["core_memory"] = core_memory(need)
+        need["core_memory"] = core_memory(need, chip)
     return need
 
 

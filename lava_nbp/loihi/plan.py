@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from lava_nbp.base.widths import BOARDS, NEURONS_PER_CHIP, Board
 from lava_nbp.errors import CircuitError, InputError, unknown_name
+from lava_nbp.loihi.boards import BOARDS, Board
 from lava_nbp.loihi.estimate import Estimate, estimate
 from lava_nbp.loihi.lowering import Lowered, lower
 from lava_nbp.loihi.placement import cores_of, packed_placement, paper_placement
@@ -19,7 +19,7 @@ from lava_nbp.loihi.resources import (
     list_bits,
     usage,
 )
-from lava_nbp.nbp.circuit import CIRCUITS, Circuit
+from lava_nbp.nbp.circuit import Circuit, Matrix
 
 PlacementName = Literal["auto", "paper", "packed"]
 PLACEMENTS: tuple[PlacementName, ...] = ("auto", "paper", "packed")
@@ -86,7 +86,7 @@ class Plan:
     @cached_property
     def estimate(self) -> Estimate:
         """Time and energy per sample, estimated."""
-        return estimate(self.lowered, self.placement)
+        return estimate(self.lowered, self.placement, self.board.chip.costs)
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON holds it."""
@@ -138,7 +138,8 @@ class Plan:
             n_post = sum(s.size for s in posts)
             lists = sum(len(b.senders) if b.to_all else s.size for s in posts)
             bits = sum(
-                (len(b.senders) if b.to_all else s.size) * list_bits(s.size if b.to_all else 1, b.delayed)
+                (len(b.senders) if b.to_all else s.size)
+                * list_bits(self.board.chip, s.size if b.to_all else 1, b.delayed)
                 for s in posts
             )
             rows.append(
@@ -159,7 +160,7 @@ def make_plan(circuit: Circuit, board: str, placement: str = "auto") -> Plan:
     circuit : Circuit
         A learning circuit is planned in the chip's order (`Circuit.chip_order`), which needs the same resources.
     board : str
-        One of `limits.BOARDS`.
+        A name in `BOARDS`.
     placement : {"auto", "paper", "packed"}
         "paper": as the authors spread it. "packed": on few cores. "auto": the first of them that fits.
 
@@ -170,12 +171,15 @@ def make_plan(circuit: Circuit, board: str, placement: str = "auto") -> Plan:
     CircuitError, WeightError
         For a circuit that cannot be lowered, see `lava_nbp.loihi.lowering.lower`.
     """
-    if board not in BOARDS:
-        raise InputError(unknown_name("chip", board, BOARDS))
+    found = BOARDS[board]
     if placement not in PLACEMENTS:
         raise InputError(unknown_name("placement", placement, PLACEMENTS))
-    lowered = lower(replace(circuit, chip_order=True) if circuit.learning else circuit)
-    return place(lowered, BOARDS[board], placement)
+    return place(_lowered(circuit), found, placement)
+
+
+def _lowered(circuit: Circuit) -> Lowered:
+    """A circuit as the chip runs it: in its order, which needs the same resources."""
+    return lower(circuit.in_chip_order() if circuit.learning else circuit)
 
 
 def place(lowered: Lowered, board: Board, placement: str = "auto") -> Plan:
@@ -204,25 +208,62 @@ def cures(plan: Plan) -> list[str]:
                 found.append(f"--chip {other.name}: {moved.n_cores} of {other.cores} neurocores")
     hidden = largest_hidden(circuit, board)
     if hidden:
-        found.append(f"network.n_hidden = {hidden} is the largest that fits {board.name}")
+        found.append(_hidden_that_fits(with_hidden(circuit, hidden), board))
     return found or ["no hidden layer of any size fits: use fewer inputs (data.crop, data.side) or classes"]
 
 
+def _hidden_that_fits(circuit: Circuit, board: Board) -> str:
+    sizes = circuit.layers[1:-1]
+    if len(sizes) == 1:
+        return f"network.n_hidden = {sizes[0]} is the largest that fits {board.name}"
+    return f"hidden layers of {', '.join(map(str, sizes))} neurons are the largest in proportion that fit {board.name}"
+
+
 def largest_hidden(circuit: Circuit, board: Board) -> int:
-    """Largest hidden layer, up to the circuit's, that fits a board; 0 if none does, or the circuit is not ours."""
-    if circuit.name not in CIRCUITS:
-        return 0
-    n_in, n_hidden, n_out = circuit.layers
+    """Size of the largest hidden layer with which a circuit, otherwise as it is, fits a board; 0 if none does.
 
-    def fit(n: int) -> bool:
-        try:
-            made = CIRCUITS[circuit.name](n_in, n, n_out)
-            return place(lower(replace(made, chip_order=True) if made.learning else made), board).fits
-        except CircuitError:
-            return False
-
-    low, high = 0, min(n_hidden, NEURONS_PER_CHIP)
+    No larger than the circuit's own. Several hidden layers keep their proportions, see `with_hidden`.
+    """
+    low, high = 0, max(circuit.layers[1:-1], default=0)
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if fit(middle) else (low, middle - 1)
+        low, high = (middle, high) if _fits(circuit, middle, board) else (low, middle - 1)
     return low
+
+
+def _fits(circuit: Circuit, n: int, board: Board) -> bool:
+    try:
+        return place(_lowered(with_hidden(circuit, n)), board).fits
+    except CircuitError:
+        return False
+
+
+def with_hidden(circuit: Circuit, n: int) -> Circuit:
+    """The same circuit with n neurons in its largest hidden layer, and as many in proportion in the others.
+
+    Populations that belong to a layer and have its size get the new one.
+
+    Raises
+    ------
+    CircuitError
+        For a size that the circuit cannot have.
+    """
+    largest = max(circuit.layers[1:-1])
+    new = {name: max(1, round(circuit[name].size * n / largest)) for name in circuit.forward[1:-1]}
+
+    def resized(population: str) -> int:
+        layer, size = circuit.layer_of(population), circuit[population].size
+        return new[layer] if layer in new and size == circuit[layer].size else size
+
+    def shape(matrix: Matrix) -> tuple[int, int]:
+        for p in circuit.projections:
+            if p.matrix == matrix.name:
+                pre, post = resized(p.pre), resized(p.post)
+                return (post, pre) if p.transposed else (pre, post)
+        return matrix.shape
+
+    return replace(
+        circuit,
+        populations=tuple(replace(p, size=resized(p.name)) for p in circuit.populations),
+        matrices=tuple(replace(m, shape=shape(m)) for m in circuit.matrices),
+    )

@@ -1,4 +1,4 @@
-"""What a lowered circuit needs of every core, for a given placement; see `limits` for the formats and their sources."""
+"""What a lowered circuit needs of every core, for a given placement; formats are data of the chip."""
 
 from __future__ import annotations
 
@@ -9,16 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.widths import (
-    AXON_ENTRY_BITS,
-    BLOCK_HEADER_BITS,
-    DELAY_BITS,
-    MEMORY_WORD_BITS,
-    NEURON_STATE_BITS,
-    SYNAPSES_PER_BLOCK,
-    WEIGHT_BITS,
-    Chip,
-)
+from lava_nbp.loihi.boards import Chip
 from lava_nbp.loihi.lowering import Lowered
 
 Int64Array = NDArray[np.int64]
@@ -71,30 +62,24 @@ class Bundle:
 def bundles(lowered: Lowered) -> Iterator[Bundle]:
     """All synapses of a lowered circuit."""
     size = {g.name: g.size for g in lowered.groups}
-    for f in lowered.fixed:
-        every = f.pattern == "from-each"
-        senders = tuple(i for i, m in enumerate(f.mantissas) if m) if every else tuple(range(size[f.pre]))
-        yield Bundle(f.name, f.pre, f.post, senders, every, False, f.delay > 0)
-    ring = tuple(range(lowered.ring.size))
-    yield Bundle(lowered.ring.name, "chain", "chain", ring, False, False, False)
-    for i in lowered.inputs:
-        yield Bundle(i.name, "", i.post, tuple(range(size[i.post])), False, False, False)
+    for s in (*lowered.fixed, lowered.ring):
+        yield Bundle(s.name, s.pre, s.post, s.senders, s.to_all, False, s.delay > 0)
+    for s in lowered.inputs:
+        yield Bundle(s.name, "", s.post, s.senders, s.to_all, False, s.delay > 0)
     for d in lowered.dense:
         yield Bundle(d.name, d.pre, d.post, tuple(range(size[d.pre])), True, d.plastic, False)
 
 
-def list_bits(n: int, delayed: bool) -> int:
-    """Synaptic memory, in bits, of a list of n synapses.
-
-    Blocks of up to 64 synapses, each rounded up to words of 64 bits.
-    """
-    per_synapse = WEIGHT_BITS + (DELAY_BITS if delayed else 0)
+def list_bits(chip: Chip, n: int, delayed: bool) -> int:
+    """Synaptic memory of a chip, in bits, of a list of n synapses: in blocks, each rounded up to words."""
+    memory = chip.memory
+    per_synapse = chip.weight_bits.value + (memory.delay_bits if delayed else 0)
 
     def block(k: int) -> int:
-        return -(-(k * per_synapse + BLOCK_HEADER_BITS) // MEMORY_WORD_BITS) * MEMORY_WORD_BITS
+        return -(-(k * per_synapse + memory.block_header_bits) // memory.word_bits) * memory.word_bits
 
-    full, rest = divmod(n, SYNAPSES_PER_BLOCK)
-    return full * block(SYNAPSES_PER_BLOCK) + (block(rest) if rest else 0)
+    full, rest = divmod(n, memory.synapses_per_block)
+    return full * block(memory.synapses_per_block) + (block(rest) if rest else 0)
 
 
 def usage(lowered: Lowered, placement: Placement, chip: Chip, n_cores: int) -> dict[str, Int64Array]:
@@ -104,18 +89,18 @@ def usage(lowered: Lowered, placement: Placement, chip: Chip, n_cores: int) -> d
         for s in slices:
             used["neurons"][s.core] += s.size
     for b in bundles(lowered):
-        _add(used, b, placement)
+        _add(used, b, placement, chip)
     if chip.core_memory is None:
         del used["core_memory"]
     else:
-        used["core_memory"] = core_memory(used)
+        used["core_memory"] = core_memory(used, chip)
     return used
 
 
-def core_memory(used: Mapping[str, Any]) -> Any:
+def core_memory(used: Mapping[str, Any], chip: Chip) -> Any:
     """Shared memory of a core in bits: synapses, neurons' state, axons; of what is used of the other resources."""
-    axons = (used["input_axons"] + used["output_axons"]) * AXON_ENTRY_BITS
-    return used["synapse_memory"] + used["neurons"] * NEURON_STATE_BITS + axons
+    axons = (used["input_axons"] + used["output_axons"]) * chip.memory.axon_entry_bits
+    return used["synapse_memory"] + used["neurons"] * chip.memory.neuron_state_bits + axons
 
 
 def limits_of(chip: Chip) -> dict[str, int]:
@@ -124,12 +109,12 @@ def limits_of(chip: Chip) -> dict[str, int]:
     return {name: capacity.value for name, capacity in found.items() if capacity is not None}
 
 
-def _add(used: dict[str, Int64Array], b: Bundle, placement: Placement) -> None:
+def _add(used: dict[str, Int64Array], b: Bundle, placement: Placement, chip: Chip) -> None:
     posts = placement[b.post]
     for s in posts:
         lists = len(b.senders) if b.to_all else s.size
         used["input_axons"][s.core] += lists
-        used["synapse_memory"][s.core] += lists * list_bits(s.size if b.to_all else 1, b.delayed)
+        used["synapse_memory"][s.core] += lists * list_bits(chip, s.size if b.to_all else 1, b.delayed)
     if not b.pre:
         return
     # A neuron sends one message to every slice that it reaches.

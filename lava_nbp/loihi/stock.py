@@ -6,7 +6,7 @@ the CPU simulator and on the chip.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,38 +17,35 @@ from lava.proc.lif.process import LIF
 from lava.utils.weightutils import SignMode
 
 from lava_nbp.base.integers import Int16Array
-from lava_nbp.loihi.lowering import (
-    DenseSynapses,
-    FixedSynapses,
-    InputSynapses,
-    Lowered,
-    NeuronGroup,
-    RingSynapses,
-)
+from lava_nbp.loihi.lowering import DenseSynapses, lower
+from lava_nbp.loihi.registers import NeuronRegisters, SynapseRegisters
+from lava_nbp.loihi.rules import simulated_rule
+from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.rule import ThreeFactorRule
 
 #: Time constant of traces that must not decay: exp(-1 / tau) is 1 in double precision. With Lava's 2**32 a held trace
 #: of the bit-approximate engine decays once in 65 000 steps.
 _NEVER = 10**18
 
 
-def make_lif(group: NeuronGroup) -> LIF:
-    """Lava's LIF for a group that no plastic synapse reaches."""
+def make_lif(neurons: NeuronRegisters) -> LIF:
+    """Lava's LIF for neurons that no plastic synapse reaches."""
     return LIF(
-        shape=(group.size,),
-        v=np.array(group.v),
-        vth=group.vth,
-        du=group.du,
-        dv=group.dv,
-        bias_mant=group.bias_mant,
-        bias_exp=group.bias_exp,
-        name=group.name,
+        shape=(neurons.size,),
+        v=np.array(neurons.v),
+        vth=neurons.vth,
+        du=neurons.du,
+        dv=neurons.dv,
+        bias_mant=neurons.bias_mant,
+        bias_exp=neurons.bias_exp,
+        name=neurons.name,
     )
 
 
-def make_fixed(synapses: FixedSynapses, n_post: int) -> Dense:
+def make_fixed(synapses: SynapseRegisters) -> Dense:
     """Dense, or DelayDense if the synapses have a delay."""
     options: dict[str, Any] = {
-        "weights": synapses.matrix(n_post),
+        "weights": synapses.matrix(),
         "weight_exp": synapses.exponent,
         "sign_mode": SignMode.INHIBITORY if synapses.inhibitory else SignMode.EXCITATORY,
         "name": synapses.name,
@@ -56,19 +53,8 @@ def make_fixed(synapses: FixedSynapses, n_post: int) -> Dense:
     return DelayDense(**options, delays=synapses.delay) if synapses.delay else Dense(**options)
 
 
-def make_ring(ring: RingSynapses) -> Dense:
-    """The links of the chain."""
-    return Dense(weights=ring.matrix(), weight_exp=ring.exponent, sign_mode=SignMode.EXCITATORY, name=ring.name)
-
-
-def make_input(synapses: InputSynapses, n_post: int) -> Dense:
-    """Synapses for spikes from outside."""
-    weights = synapses.mantissa * np.eye(n_post, dtype=np.int32)
-    return Dense(weights=weights, weight_exp=synapses.exponent, sign_mode=SignMode.EXCITATORY, name=synapses.name)
-
-
 def make_dense(synapses: DenseSynapses, held: Int16Array, rule: str) -> Dense:
-    """Dense or LearningDense that holds (pre, post) weights."""
+    """Dense or LearningDense that begins with (pre, post) weights."""
     weights = np.ascontiguousarray(held.T, dtype=np.int32)
     if not synapses.plastic:
         return Dense(weights=weights, sign_mode=SignMode.MIXED, name=synapses.name)
@@ -78,55 +64,70 @@ def make_dense(synapses: DenseSynapses, held: Int16Array, rule: str) -> Dense:
 
 
 def learning_rule(dw: str) -> Loihi3FLearningRule:
-    """The nBP rule for Lava's learning engine: `CHIP_RULE` or `SIMULATED_RULE` (y3: the third factor)."""
+    """A rule of `lava_nbp.loihi.rules` for Lava's learning engine."""
     rule = Loihi3FLearningRule(dw=dw, t_epoch=1, rng_seed=0)
     rule.y1_tau = rule.y2_tau = rule.y3_tau = _NEVER
     return rule
 
 
 class StockNetwork:
-    """The Processes of a lowered circuit, connected.
+    """The Processes of a circuit, lowered and connected.
+
+    The weights' place is the store of projections that the network shares with everything else. The running models
+    work on copies of their own, which `pull` and `push` bring together with the store between runs: a chip's memory
+    is not ours, and the same Processes run there; Lava's CPU models replace their array in every learning step, so
+    that a view of the store would not last either.
 
     Parameters
     ----------
-    lowered : Lowered
+    circuit : Circuit
         What to make.
     held : mapping
-        Weights (pre, post) of every dense projection.
+        The store's array (pre, post) of every dense projection, `lava_nbp.nbp.projections.Projections.arrays`.
     make_plastic : callable
-        Makes the Process of a group that feeds learning.
-    rule : str
-        Learning rule, in Lava's symbols.
+        Makes the Process of neurons behind plastic synapses from their registers.
+    write_rule : callable
+        How the circuit's rule is written for the learning engine: `simulated_rule` or `chip_rule`.
 
     Attributes
     ----------
+    lowered : Lowered
+        The circuit, lowered.
     groups, dense, inputs : dict
-        Processes by the names of the lowered circuit.
+        Processes by the names of the lowered circuit; inputs by source.
     synapses : dict
         All others: fixed synapses and the ring.
+
+    Raises
+    ------
+    CircuitError, RuleError, WeightError, InputError
+        As `lava_nbp.loihi.lowering.lower`.
     """
 
-    def __init__(self, lowered: Lowered, held: Any, make_plastic: Any, rule: str) -> None:
-        self.lowered = lowered
-        sizes = {g.name: g.size for g in lowered.groups}
+    def __init__(
+        self,
+        circuit: Circuit,
+        held: Mapping[str, Int16Array],
+        make_plastic: Callable[[NeuronRegisters], AbstractProcess],
+        write_rule: Callable[[ThreeFactorRule], str] = simulated_rule,
+    ) -> None:
+        self.lowered = lowered = lower(circuit)
+        self._held = held
+        rule = "" if circuit.rule is None else write_rule(circuit.rule)
         self.groups: dict[str, AbstractProcess] = {
             g.name: make_plastic(g) if g.feeds_learning else make_lif(g) for g in lowered.groups
         }
         self.dense = {d.name: make_dense(d, held[d.name], rule) for d in lowered.dense}
-        self.inputs = {i.source: make_input(i, sizes[i.post]) for i in lowered.inputs}
-        self.synapses = {f.name: make_fixed(f, sizes[f.post]) for f in lowered.fixed}
-        self.synapses[lowered.ring.name] = make_ring(lowered.ring)
+        self.inputs = {i.pre: make_fixed(i) for i in lowered.inputs}
+        self.synapses = {s.name: make_fixed(s) for s in (*lowered.fixed, lowered.ring)}
         self._connect()
 
     def _connect(self) -> None:
-        lowered, chain = self.lowered, self.groups["chain"]
-        ring = self.synapses[lowered.ring.name]
-        chain.s_out.connect(ring.s_in)
-        ring.a_out.connect(chain.a_in)
-        for f in lowered.fixed:
-            post = self.groups[f.post]
-            self.groups[f.pre].s_out.connect(self.synapses[f.name].s_in)
-            self.synapses[f.name].a_out.connect(post.a_third_factor_in if f.third_factor else post.a_in)
+        lowered = self.lowered
+        for s in (*lowered.fixed, lowered.ring):
+            post = self.groups[s.post]
+            self.groups[s.pre].s_out.connect(self.synapses[s.name].s_in)
+            self.synapses[s.name].a_out.connect(post.a_third_factor_in if s.third_factor else post.a_in)
         for d in lowered.dense:
             dense, post = self.dense[d.name], self.groups[d.post]
             self.groups[d.pre].s_out.connect(dense.s_in)
@@ -136,30 +137,35 @@ class StockNetwork:
                 for trace in ("y1", "y2", "y3"):
                     getattr(post, f"s_out_{trace}").connect(getattr(dense, f"s_in_{trace}"))
         for i in lowered.inputs:
-            self.inputs[i.source].a_out.connect(self.groups[i.post].a_in)
+            self.inputs[i.pre].a_out.connect(self.groups[i.post].a_in)
 
     @property
     def processes(self) -> dict[str, AbstractProcess]:
-        """All Processes by name."""
-        return {**self.groups, **self.synapses, **{f"{k}-input": v for k, v in self.inputs.items()}, **self.dense}
+        """All Processes, by kind and name."""
+        kinds = {"group": self.groups, "synapses": self.synapses, "input": self.inputs, "dense": self.dense}
+        return {f"{kind}_{name}": process for kind, found in kinds.items() for name, process in found.items()}
 
     @property
     def running(self) -> bool:
         """Whether the models run, so that they hold the weights."""
-        return self.groups["chain"].runtime is not None
+        return self.groups[self.lowered.chain].runtime is not None
 
-    def read(self, names: Iterable[str] | None = None) -> dict[str, Int16Array]:
-        """Weights (pre, post) of dense projections, default all, from the running models: one Var each."""
-        wanted = self.dense if names is None else {name: self.dense[name] for name in names}
-        return {name: np.asarray(process.weights.get()).T.astype(np.int16) for name, process in wanted.items()}
+    def pull(self, names: Iterable[str] | None = None) -> None:
+        """Bring the models' weights into the store: of these projections, or of all. Nothing if they do not run."""
+        if self.running:
+            for name in self.dense if names is None else names:
+                self._held[name][...] = np.asarray(self.dense[name].weights.get()).T
 
-    def write(self, held: Any) -> None:
-        """Set the weights of every dense projection, (pre, post), in the running models."""
-        for name, process in self.dense.items():
-            process.weights.set(np.ascontiguousarray(held[name].T, dtype=np.int32))
+    def push(self) -> None:
+        """Bring the store's weights into the models. Nothing if they do not run."""
+        if self.running:
+            for name, process in self.dense.items():
+                process.weights.set(np.ascontiguousarray(self._held[name].T, dtype=np.int32))
 
     def reset(self) -> None:
-        """Forget every spike under way, and start the pulse anew; the weights stay. Needs a running network."""
+        """Forget every spike under way, and start the pulse anew; the weights stay. Nothing if they do not run."""
+        if not self.running:
+            return
         for name, process in self.groups.items():
             if hasattr(process, "reset"):
                 process.reset()

@@ -16,7 +16,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.errors import InputError
-from lava_nbp.loihi.lowering import CHIP_RULE, SIMULATED_RULE, NeuronGroup, lower
+from lava_nbp.loihi.rules import chip_rule, simulated_rule
 from lava_nbp.loihi.stock import StockNetwork
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.executor import BREACHES
@@ -189,9 +189,8 @@ class NBPNetwork(LibraryProcess):
 
     def _fetch(self, names: Iterable[str] | None = None) -> None:
         """Take over the weights that stock processes hold in memory of their own, whole matrices at once."""
-        if self.stock is not None and self.stock.running:
-            for name, held in self.stock.read(names).items():
-                self.engine.projections[name][...] = held
+        if self.stock is not None:
+            self.stock.pull(names)
 
     def write_weights(self, weights: Mapping[str, Any]) -> None:
         """Set W1, W2 and all their copies in the running model; call it between runs.
@@ -202,15 +201,14 @@ class NBPNetwork(LibraryProcess):
             As for the constructor; nothing is changed then.
         """
         self.engine.write_weights(weights)
-        if self.stock is not None and self.stock.running:
-            self.stock.write(self.engine.projections)
+        if self.stock is not None:
+            self.stock.push()
 
     def reset(self) -> None:
         """Forget spikes under way: the next step is phase 0 again. Call it between runs; the weights stay."""
         self.engine.reset()
         if self.stock is not None:
-            if self.stock.running:
-                self.stock.reset()
+            self.stock.reset()
             return
         for part in self.parts:
             part.reset()
@@ -346,11 +344,11 @@ class SubNBPNetworkStock(AbstractSubProcessModel):  # type: ignore[misc]
     """Hierarchical model: the lowered circuit as Lava's stock processes, and `PlasticLIF` behind plastic synapses."""
 
     targets: tuple[str, ...] = ("lava-stock",)
-    rule = SIMULATED_RULE
+    write_rule = staticmethod(simulated_rule)
 
     def __init__(self, proc: NBPNetwork) -> None:
         _check_steps(proc, self.targets[-1])
-        proc.stock = stock = StockNetwork(lower(proc.circuit), proc.engine.projections, _make_plastic, self.rule)
+        proc.stock = stock = StockNetwork(proc.circuit, proc.engine.projections, PlasticLIF.of, self.write_rule)
         for name, process in stock.processes.items():
             setattr(self, f"part_{name}", process)
         self._connect(proc, stock)
@@ -369,7 +367,7 @@ class SubNBPNetworkStock(AbstractSubProcessModel):  # type: ignore[misc]
     def _connect_raster(self, proc: NBPNetwork, stock: StockNetwork) -> None:
         shapes: dict[str, tuple[int, ...]] = {}
         for p in proc.circuit.populations:
-            name = "chain" if p.name in proc.circuit.chain else p.name
+            name = stock.lowered.chain if p.name in proc.circuit.chain else p.name
             if name in shapes and next(reversed(shapes)) != name:
                 raise InputError(
                     f"circuit {proc.circuit.name!r}: population {p.name!r} is a gating neuron apart from the others; "
@@ -388,7 +386,7 @@ class SubNBPNetworkChip(SubNBPNetworkStock):
     """Hierarchical model for a chip: the same Processes, lava-loihi's adapters at their ends, and the authors' rule."""
 
     targets = ("loihi1", "loihi2")
-    rule = CHIP_RULE
+    write_rule = staticmethod(chip_rule)
 
     def _connect(self, proc: NBPNetwork, stock: StockNetwork) -> None:
         from lava.proc.embedded_io.spike import NxToPyAdapter, PyToNxAdapter
@@ -414,17 +412,6 @@ def _check_steps(proc: NBPNetwork, target: str) -> None:
             f"target {target} runs one circuit step per Lava step, but granularity is "
             f"{proc.granularity!r}; make the NBPNetwork with granularity='step'"
         )
-
-
-def _make_plastic(group: NeuronGroup) -> PlasticLIF:
-    return PlasticLIF(
-        (group.size,),
-        vth=group.vth,
-        bias_mant=group.bias_mant,
-        bias_exp=group.bias_exp,
-        refractory=group.refractory,
-        name=group.name,
-    )
 
 
 def _make(circuit: Circuit, part: Part) -> GatedProcess:

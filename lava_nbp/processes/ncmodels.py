@@ -22,15 +22,9 @@ if find_spec("lava.magma.core.model.nc") is not None:
     from lava.magma.core.resources import NeuroCore
     from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-    from lava_nbp.base.widths import STATE_BITS, TRACE_BITS
+    from lava_nbp.base.widths import DELAY_MAX, STATE_BITS, TRACE_BITS, WEIGHT_BITS
     from lava_nbp.loihi.host import microcode
-    from lava_nbp.loihi.registers import (
-        NeuronRegisters,
-        SynapseRegisters,
-        chain_registers,
-        group_registers,
-        plastic_registers,
-    )
+    from lava_nbp.loihi.registers import NeuronRegisters, SynapseRegisters, chain_registers, group_registers
     from lava_nbp.processes.error_neurons import ErrorNeurons
     from lava_nbp.processes.gated_lif import GatedLIF
     from lava_nbp.processes.plastic_lif import PlasticLIF
@@ -60,13 +54,12 @@ if find_spec("lava.magma.core.model.nc") is not None:
                 config = net.neurons_cfg.allocate_ucode(
                     shape=(1,),
                     ucode=microcode(),
-                    vth=p.vth,
+                    vth=p.threshold,
                     du=p.keep_u,
                     dv=p.keep_v,
                     refractory=p.refractory,
                 )
-                v = np.zeros(p.size, dtype=np.int32)
-                v[0] = p.v_first
+                v = np.array(p.v, dtype=np.int32)
                 neurons[p.name] = net.neurons.allocate_ucode(shape=(p.size,), u=0, v=v, bias=p.bias)
                 axons[p.name] = net.ax_out.allocate(shape=(p.size,), num_message_bits=0)
                 neurons[p.name].connect(config)
@@ -78,14 +71,17 @@ if find_spec("lava.magma.core.model.nc") is not None:
             return neurons
 
         def _synapses(self, net: Any, s: SynapseRegisters, inside: Any, post: Any) -> None:
-            bits = 6 if s.delay else 0
+            bits = DELAY_MAX.bit_length() if s.delay else 0
             ax_in = net.ax_in.allocate(shape=(s.n_pre,))
             ax_in.connect(net.ax_in_cfg.allocate(shape=1, num_message_bits=0))
-            syn = net.syn.allocate(shape=(len(s.mantissa),), weights=np.array(s.mantissa), delays=s.delay)
-            signed = int(min(s.mantissa) < 0)
+            syn = net.syn.allocate(shape=(s.n_synapses,), weights=np.array(s.mantissa), delays=s.delay)
             syn.connect(
                 net.syn_cfg.allocate(
-                    shape=1, is_signed=signed, num_weight_bits=8, num_delay_bits=bits, weights_exp=s.exponent
+                    shape=1,
+                    is_signed=int(s.inhibitory),
+                    num_weight_bits=WEIGHT_BITS,
+                    num_delay_bits=bits,
+                    weights_exp=s.exponent,
                 )
             )
             dend_acc = net.dend_acc.allocate(shape=post.shape)
@@ -154,8 +150,8 @@ if find_spec("lava.magma.core.model.nc") is not None:
 
         def allocate(self, net: Any) -> None:
             """Transcribe the registers of one population."""
-            size = int(np.prod(self.proc_params["shape"]))
-            neurons = self.transcribe(net, *plastic_registers(self.proc_params["registers"], size))["s"]
+            registers: NeuronRegisters = self.proc_params["registers"]
+            neurons = self.transcribe(net, (registers,), ())[registers.name]
             self.a_in.connect(neurons)
             self.a_third_factor_in.connect(neurons)
             # On the chip the learning engine sees spikes and traces of its own core's neurons.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,9 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.base.arrays import shared_zeros
-from lava_nbp.base.checks import check_integer
 from lava_nbp.base.integers import saturate_state, wrap_state
-from lava_nbp.base.widths import (
-    ALIGNMENT_BITS,
-    BIAS_EXPONENT_MAX,
-    BIAS_MANTISSA_BITS,
-    REFRACTORY_MAX,
-    STATE_BITS,
-    THRESHOLD_BITS,
-    TRACE_BITS,
-)
+from lava_nbp.base.widths import ALIGNMENT_BITS, STATE_BITS, TRACE_BITS
+from lava_nbp.loihi.registers import NeuronRegisters
 from lava_nbp.on_lava.ports import InPort, OutPort, SharedVar
 from lava_nbp.on_lava.process import LibraryProcess
 
@@ -101,13 +94,8 @@ class PlasticLIF(LibraryProcess):
         refractory: int = 1,
         name: str | None = None,
     ) -> None:
-        what, half = f"PlasticLIF {name!r}" if name else "PlasticLIF", 1 << (BIAS_MANTISSA_BITS - 1)
-        self.registers = {
-            "vth": check_integer(vth, 0, (1 << THRESHOLD_BITS) - 1, f"{what}: vth"),
-            "bias_mant": check_integer(bias_mant, -half, half - 1, f"{what}: bias_mant"),
-            "bias_exp": check_integer(bias_exp, 0, BIAS_EXPONENT_MAX, f"{what}: bias_exp"),
-            "refractory": check_integer(refractory, 1, REFRACTORY_MAX, f"{what}: refractory"),
-        }
+        neurons = NeuronRegisters("s", math.prod(shape), vth, bias_mant, bias_exp, refractory, feeds_learning=True)
+        self.registers = neurons.check(f"PlasticLIF {name!r}" if name else "PlasticLIF")
         #: u, v, and steps until the neuron may fire again.
         self.state = shared_zeros((3, *shape), np.int64)
         super().__init__(shape=tuple(shape), registers=self.registers, state=self.state, name=name)
@@ -120,6 +108,18 @@ class PlasticLIF(LibraryProcess):
         self.s_out_y3 = OutPort(shape=shape)
         self.u = SharedVar(lambda: self.state[0])
         self.v = SharedVar(lambda: self.state[1])
+
+    @classmethod
+    def of(cls, neurons: NeuronRegisters) -> PlasticLIF:
+        """Make the neurons that a lowered circuit has behind plastic synapses."""
+        return cls(
+            (neurons.size,),
+            vth=neurons.vth,
+            bias_mant=neurons.bias_mant,
+            bias_exp=neurons.bias_exp,
+            refractory=neurons.refractory,
+            name=neurons.name,
+        )
 
     def reset(self) -> None:
         """Forget the last spikes. Call it between runs."""
@@ -144,7 +144,7 @@ class PyPlasticLIF(PyLoihiProcessModel):  # type: ignore[misc]
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.registers: dict[str, int] = proc_params["registers"]
+        self.registers: NeuronRegisters = proc_params["registers"]
         self.state = proc_params["state"]
 
     def start(self) -> None:
@@ -157,9 +157,9 @@ class PyPlasticLIF(PyLoihiProcessModel):  # type: ignore[misc]
         r, (u, v, silent) = self.registers, self.state
         u[...] = wrap_state(self.a_in.recv().astype(np.int64) << ALIGNMENT_BITS)
         third = np.clip(self.a_third_factor_in.recv(), 0, (1 << TRACE_BITS) - 1)
-        v[...] = saturate_state(u + (r["bias_mant"] << r["bias_exp"]))
-        fired = (v > (r["vth"] << ALIGNMENT_BITS)) & (silent == 0)
-        silent[...] = np.where(fired, r["refractory"] - 1, np.maximum(silent - 1, 0))
+        v[...] = saturate_state(u + r.bias)
+        fired = (v > r.threshold) & (silent == 0)
+        silent[...] = np.where(fired, r.refractory - 1, np.maximum(silent - 1, 0))
         v[fired] = 0
         spikes, none = fired.astype(np.int32), np.zeros(v.shape, np.int32)
         for port, value in (

@@ -43,8 +43,8 @@ def print_plan(console: Console, plan: Plan, cures: list[str]) -> None:
     e = plan.estimate
     console.print(
         f"estimate, not a measurement: {e.milliseconds:.2f} ms and {e.millijoules:.4f} mJ per sample, of which "
-        f"learning {100 * e.learning_share_of_time:.0f} % and {100 * e.learning_share_of_energy:.0f} % (operations "
-        f"of Davies et al. 2018, calibrated on Renner et al. 2024: Loihi 1, 400-400-10)"
+        f"learning {100 * e.learning_share_of_time:.0f} % and {100 * e.learning_share_of_energy:.0f} % "
+        f"({escape(board.chip.costs.source)})"
     )
     for name, c in board.chip.capacities().items():
         if not c.published:

@@ -42,12 +42,12 @@ def problem(seed, n=4, layers=LAYERS):
 def executor(target="loihi2"):
     """Train, infer, train: networks take turns on the board; the same bits as the spiking executor."""
     from lava_nbp.executors.make import make_executor
-    from lava_nbp.loihi.host import Connection
+    from lava_nbp.loihi.host import BoardAddress
 
     weights, x, _, targets = problem(0)
     results = []
-    connection = {"connection": Connection("oheogulch"), "chunk": 2}
-    for name, options in (("spiking", {}), (target, connection)):
+    there = {"address": BoardAddress("oheogulch"), "chunk": 2}
+    for name, options in (("spiking", {}), (target, there)):
         with make_executor(name, LAYERS, weights, chip_order=True, **options) as made:
             answers = [made.train(x, targets).spikes, made.infer(x).spikes, made.train(x[:1], targets[:1]).spikes]
             made.reset()

@@ -13,7 +13,7 @@ import lava_nbp
 from lava_nbp.errors import ConfigError, MissingLoihiError
 from lava_nbp.executors.make import make_executor
 from lava_nbp.loihi import host
-from lava_nbp.loihi.host import Connection
+from lava_nbp.loihi.host import BoardAddress
 from lava_nbp.loihi.lowering import CHIP_RULE, lower
 from lava_nbp.nbp.circuit import training_circuit
 from lava_nbp.runs.train import train
@@ -82,45 +82,45 @@ def slurm(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("connection", "chosen"),
+    ("address", "chosen"),
     [
-        (Connection("oheogulch"), "partition oheogulch_20m"),  # the first is down
-        (Connection("nahuku32"), "partition nahuku32"),
-        (Connection("x", partition="kp_stack"), "partition kp_stack"),
-        (Connection("x", node="ncl-kp-01"), "node ncl-kp-01"),
+        (BoardAddress("oheogulch"), "partition oheogulch_20m"),  # the first is down
+        (BoardAddress("nahuku32"), "partition nahuku32"),
+        (BoardAddress("x", partition="kp_stack"), "partition kp_stack"),
+        (BoardAddress("x", node="ncl-kp-01"), "node ncl-kp-01"),
     ],
 )
-def test_slurm_gives_a_board_that_is_up(slurm, connection, chosen):
-    assert host.connect(connection) == chosen
+def test_slurm_gives_a_board_that_is_up(slurm, address, chosen):
+    assert host.connect(address) == chosen
     assert os.environ["SLURM"] == "1"
     assert os.environ["LOIHI_GEN"] == "N3B3"
     assert chosen.split()[1] in (os.environ.get("PARTITION"), os.environ.get("BOARD"))
 
 
 @pytest.mark.parametrize(
-    ("connection", "message"),
+    ("address", "message"),
     [
-        (Connection("pohoiki"), "no partition for 'pohoiki' that is up; it has kp_stack, nahuku32, oheogulch_20m"),
-        (Connection("x", partition="oheogulch"), "loihi.partition is 'oheogulch', but SLURM"),
-        (Connection("x", node="ncl-og-01"), "loihi.node is 'ncl-og-01', but SLURM"),
-        (Connection("oheogulch", generation="N9"), "loihi.generation is 'N9', but Lava knows N2A2"),
+        (BoardAddress("pohoiki"), "no partition for 'pohoiki' that is up; it has kp_stack, nahuku32, oheogulch_20m"),
+        (BoardAddress("x", partition="oheogulch"), "loihi.partition is 'oheogulch', but SLURM"),
+        (BoardAddress("x", node="ncl-og-01"), "loihi.node is 'ncl-og-01', but SLURM"),
+        (BoardAddress("oheogulch", generation="N9"), "loihi.generation is 'N9', but Lava knows N2A2"),
     ],
 )
-def test_boards_that_are_not_there(slurm, connection, message):
+def test_boards_that_are_not_there(slurm, address, message):
     with pytest.raises(MissingLoihiError, match=message):
-        host.connect(connection)
+        host.connect(address)
 
 
 def test_each_chip_has_its_board_and_generation():
-    assert host.default_connection("loihi1") == Connection("nahuku32", generation="N2A2")
-    assert host.default_connection("loihi2") == Connection("oheogulch", generation="N3B3")
+    assert host.default_address("loihi1") == BoardAddress("nahuku32", generation="N2A2")
+    assert host.default_address("loihi2") == BoardAddress("oheogulch", generation="N3B3")
 
 
 def test_without_slurm(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     assert not host.slurm_available()
     with pytest.raises(MissingLoihiError, match="no SLURM controller answers here"):
-        host.connect(Connection("oheogulch"))
+        host.connect(BoardAddress("oheogulch"))
 
 
 # ------------------------------------------------------------------ the stand-in

@@ -7,7 +7,8 @@ import pytest
 
 from lava_nbp.errors import CircuitError
 from lava_nbp.loihi.lowering import lower
-from lava_nbp.nbp.circuit import Connection, inference_circuit, training_circuit
+from lava_nbp.nbp.circuit import Connection
+from lava_nbp.nbp.paper import inference_circuit, training_circuit
 
 LAYERS = (5, 4, 3)
 
@@ -36,12 +37,12 @@ def total(circuit, lowered):
     for f in lowered.fixed:
         if f.third_factor:
             continue
-        for j, i in np.argwhere(f.matrix(lowered.by_name[f.post].size)):
-            weight = int(f.matrix(lowered.by_name[f.post].size)[j, i]) << f.exponent
+        for j, i in np.argwhere(f.matrix()):
+            weight = int(f.matrix()[j, i]) << f.exponent
             pre, i = (circuit.chain[i], 0) if f.pre == "chain" else (f.pre, int(i))
             add(found, pre, f.post, i, int(j), f.delay, weight)
     for j, i in np.argwhere(lowered.ring.matrix()):
-        add(found, circuit.chain[i], circuit.chain[j], 0, 0, 0, lowered.ring.mantissa << lowered.ring.exponent)
+        add(found, circuit.chain[i], circuit.chain[j], 0, 0, 0, lowered.ring.mantissas[0] << lowered.ring.exponent)
     return wanted, found
 
 

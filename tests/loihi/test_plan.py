@@ -6,11 +6,11 @@ import json
 import pytest
 from rich.console import Console
 
-from lava_nbp.base.widths import BOARDS
 from lava_nbp.errors import InputError, OutputError
-from lava_nbp.loihi.estimate import _calibration
+from lava_nbp.loihi.boards import BOARDS, LOIHI1
+from lava_nbp.loihi.estimate import calibrate
 from lava_nbp.loihi.plan import cures, largest_hidden, make_plan
-from lava_nbp.nbp.circuit import inference_circuit, training_circuit
+from lava_nbp.nbp.paper import inference_circuit, training_circuit
 from lava_nbp.seeing.plan import core_map, print_plan
 
 
@@ -34,7 +34,7 @@ def test_inference_and_the_calibration():
     assert plan.estimate.milliseconds == pytest.approx(0.17)
     assert plan.estimate.millijoules == pytest.approx(0.0025)
     # What the paper measured is explained by published figures within a factor of about two: no fit to anything.
-    c = _calibration()
+    c = calibrate(LOIHI1.costs)
     assert all(1 / 2.2 < factor < 2.2 for factor in (c.kt, c.ke, c.kl))
 
 

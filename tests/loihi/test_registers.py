@@ -11,7 +11,7 @@ from lava_nbp.nbp.pulse_chain import PulseChain
 def test_a_gated_population_by_hand():
     neurons = Neurons("s", (Gate(0), Gate(2), Gate(2, 512), Gate(1, -8128)), refractory=2)
     (p,), synapses = group_registers(GatedGroup((2,), [neurons], [Synapses("s_in", "s", 520, 3)], n_gates=3))
-    assert (p.size, p.vth, p.bias, p.refractory) == (2, 1024 * 64, -8192 * 64, 2)
+    assert (p.size, p.threshold, p.bias, p.refractory) == (2, 1024 * 64, -8192 * 64, 2)
     assert (p.keep_u, p.keep_v, p.v_first) == (0, 0, 0)
     found = {(s.pre, s.exponent): s for s in synapses}
     relay, gates = found["s_in", 2], found["gate_in", 6]

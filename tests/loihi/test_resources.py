@@ -8,21 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lava_nbp.base.widths import BOARDS, LOIHI1, LOIHI2, Board, Capacity
+from lava_nbp.loihi.boards import BOARDS, LOIHI1, LOIHI2, Board, Capacity
 from lava_nbp.loihi.lowering import lower
 from lava_nbp.loihi.placement import paper_placement
 from lava_nbp.loihi.plan import place
 from lava_nbp.loihi.resources import Slice, list_bits, usage
-from lava_nbp.nbp.circuit import inference_circuit, training_circuit
+from lava_nbp.nbp.paper import inference_circuit, training_circuit
 
 
 def test_list_bits_by_hand():
-    assert list_bits(1, False) == 64  # 8 + 10 bits, a word
-    assert list_bits(6, False) == 64  # 48 + 10
-    assert list_bits(7, False) == 128  # 56 + 10
-    assert list_bits(64, False) == 576  # 512 + 10
-    assert list_bits(65, False) == 640  # a block more
-    assert list_bits(4, True) == 128  # 4 * 14 + 10 = 66
+    assert list_bits(LOIHI1, 1, False) == 64  # 8 + 10 bits, a word
+    assert list_bits(LOIHI1, 6, False) == 64  # 48 + 10
+    assert list_bits(LOIHI1, 7, False) == 128  # 56 + 10
+    assert list_bits(LOIHI1, 64, False) == 576  # 512 + 10
+    assert list_bits(LOIHI1, 65, False) == 640  # a block more
+    assert list_bits(LOIHI1, 4, True) == 128  # 4 * 14 + 10 = 66
 
 
 def test_a_small_inference_network_by_hand():
@@ -57,7 +57,7 @@ def count(lowered, placement, n_cores):
     }
     sizes = {g.name: g.size for g in lowered.groups}
     assert len(core_of) == sum(sizes.values())  # every neuron has one place
-    matrices = [(f.name, f.pre, f.post, f.matrix(sizes[f.post]), 6 * (f.delay > 0)) for f in lowered.fixed]
+    matrices = [(f.name, f.pre, f.post, f.matrix(), 6 * (f.delay > 0)) for f in lowered.fixed]
     matrices += [("ring", "chain", "chain", lowered.ring.matrix(), 0)]
     matrices += [(i.name, None, i.post, np.eye(sizes[i.post]), 0) for i in lowered.inputs]
     matrices += [(d.name, d.pre, d.post, np.ones((sizes[d.post], sizes[d.pre])), 0) for d in lowered.dense]
