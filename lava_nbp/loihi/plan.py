@@ -209,7 +209,8 @@ def cures(plan: Plan) -> list[str]:
     hidden = largest_hidden(circuit, board)
     if hidden:
         found.append(_hidden_that_fits(with_hidden(circuit, hidden), board))
-    return found or ["no hidden layer of any size fits: use fewer inputs (data.crop, data.side) or classes"]
+    smaller = "use fewer inputs (data.crop, data.side) or classes"
+    return found or [f"no hidden layer of any size fits: {smaller}" if len(circuit.layers) > 2 else smaller]
 
 
 def _hidden_that_fits(circuit: Circuit, board: Board) -> str:

@@ -14,8 +14,9 @@ from lava_nbp.errors import ConfigError, MissingLoihiError
 from lava_nbp.executors.make import make_executor
 from lava_nbp.loihi import host
 from lava_nbp.loihi.host import BoardAddress
-from lava_nbp.loihi.lowering import CHIP_RULE, lower
-from lava_nbp.nbp.circuit import training_circuit
+from lava_nbp.loihi.lowering import lower
+from lava_nbp.loihi.rules import chip_rule
+from lava_nbp.nbp.paper import training_circuit
 from lava_nbp.runs.train import train
 from lava_nbp.training.config import load_config
 
@@ -155,7 +156,7 @@ def test_the_executor_call_by_call(tmp_path):
     assert plastic.keys() == {d.name for d in lowered.dense}
     for d in lowered.dense:
         pre, post = (lowered.by_name[name].size for name in (d.pre, d.post))
-        assert (plastic[d.name]["dw"], plastic[d.name]["shape"]) == (CHIP_RULE, [post, pre])
+        assert (plastic[d.name]["dw"], plastic[d.name]["shape"]) == (chip_rule(lowered.circuit.rule), [post, pre])
         assert plastic[d.name]["sign_mode"] == "MIXED"
     for f in lowered.fixed:
         found = synapses[f.name]

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from own_circuits import delta_circuit, feedforward_circuit, renamed
 
-from lava_nbp.errors import CircuitError
+from lava_nbp.errors import CircuitError, RuleError
 from lava_nbp.loihi.lowering import lower
 from lava_nbp.nbp.circuit import Connection
 from lava_nbp.nbp.paper import inference_circuit, training_circuit
@@ -20,6 +21,9 @@ def circuits():
         training_circuit(1, 1, 1, chip_order=True),
         training_circuit(1, 6, 1, chip_order=True),
         inference_circuit(*LAYERS),
+        delta_circuit(5, 3),
+        feedforward_circuit(5, 1, 7, 4, 3),
+        renamed(training_circuit(*LAYERS, chip_order=True), lambda name: f"my_{name}"),
     ]
 
 
@@ -39,7 +43,7 @@ def total(circuit, lowered):
             continue
         for j, i in np.argwhere(f.matrix()):
             weight = int(f.matrix()[j, i]) << f.exponent
-            pre, i = (circuit.chain[i], 0) if f.pre == "chain" else (f.pre, int(i))
+            pre, i = (circuit.chain[i], 0) if f.pre == lowered.chain else (f.pre, int(i))
             add(found, pre, f.post, i, int(j), f.delay, weight)
     for j, i in np.argwhere(lowered.ring.matrix()):
         add(found, circuit.chain[i], circuit.chain[j], 0, 0, 0, lowered.ring.mantissas[0] << lowered.ring.exponent)
@@ -81,7 +85,26 @@ def test_the_third_factor_comes_a_step_before_its_phase():
     assert not any(f.third_factor for f in lower(inference_circuit(*LAYERS)).fixed)
 
 
+def test_inputs_are_the_circuits_sources():
+    lowered = lower(delta_circuit(5, 3))
+    assert [(i.pre, i.post, i.n_synapses) for i in lowered.inputs] == [("see", "see", 5), ("want", "want", 3)]
+    assert [i.mantissas[0] << i.exponent for i in lowered.inputs] == [520, 520]
+    assert [f.mantissas for f in lowered.fixed if f.third_factor] == [(0, 0, 0, 0, 1, 0, 0, 0, 0, 0)]
+    # No phase with r = 1, no synapses for it.
+    never = replace(delta_circuit(5, 3, "2*x0*y0 - 4*x0"), reward_phases=frozenset())
+    assert not any(f.third_factor for f in lower(never).fixed)
+
+
+def test_the_group_of_gating_neurons_has_a_name_of_its_own():
+    assert lower(delta_circuit(5, 3)).chain == "chain"
+    lowered = lower(renamed(delta_circuit(5, 3), lambda name: {"see": "chain", "say": "chain_"}.get(name, name)))
+    assert lowered.chain == "chain__"
+    assert (lowered.by_name["chain"].size, lowered.by_name["chain__"].size) == (5, 10)
+
+
 def test_what_the_chip_cannot_do_is_refused():
+    with pytest.raises(RuleError, match="changes a weight by 600"):
+        lower(delta_circuit(5, 3, "602*r*x0*y0 - 2*x0*y0"))
     with pytest.raises(CircuitError, match="chip_order=True"):
         lower(training_circuit(*LAYERS))
     circuit = training_circuit(*LAYERS, chip_order=True)

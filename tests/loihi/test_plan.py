@@ -4,12 +4,13 @@ import io
 import json
 
 import pytest
+from own_circuits import delta_circuit, feedforward_circuit, renamed
 from rich.console import Console
 
 from lava_nbp.errors import InputError, OutputError
 from lava_nbp.loihi.boards import BOARDS, LOIHI1
 from lava_nbp.loihi.estimate import calibrate
-from lava_nbp.loihi.plan import cures, largest_hidden, make_plan
+from lava_nbp.loihi.plan import cures, largest_hidden, make_plan, with_hidden
 from lava_nbp.nbp.paper import inference_circuit, training_circuit
 from lava_nbp.seeing.plan import core_map, print_plan
 
@@ -73,6 +74,46 @@ def test_cures_name_placements_and_boards_that_fit():
         "no hidden layer of any size fits: use fewer inputs (data.crop, data.side) or classes"
     ]
     assert cures(make_plan(training_circuit(4, 4, 2), "loihi1")) == []
+
+
+def test_figures_do_not_depend_on_names():
+    """The paper's circuit with other names for everything: the same cores, estimate and cure."""
+    circuit = renamed(training_circuit(784, 6000, 10), lambda name: f"my_{name}")
+    plan, same = make_plan(circuit, "loihi1"), make_plan(training_circuit(784, 6000, 10), "loihi1")
+    found, wanted = plan.as_dict(), same.as_dict()
+    assert found["estimate"] == wanted["estimate"]
+    assert found["resources"] == wanted["resources"]
+    assert cures(plan) == cures(same)
+
+
+def test_a_circuit_of_ones_own_is_planned():
+    plan = make_plan(delta_circuit(300, 20), "loihi2", "packed")
+    assert plan.fits
+    assert plan.as_dict()["plastic_synapses"] == 6000
+    assert plan.as_dict()["layers"] == [300, 20]
+    # The output spends its phases with a tenth of its neurons, the input with a quarter.
+    assert plan.estimate.milliseconds > 0
+    large = make_plan(delta_circuit(5000, 10), "loihi1")
+    assert largest_hidden(large.lowered.circuit, large.board) == 0
+    assert cures(large) == ["use fewer inputs (data.crop, data.side) or classes"]
+
+
+@pytest.mark.parametrize("options", [{}, {"guarded": True}, {"chip_order": True}])
+def test_the_same_circuit_with_another_hidden_layer(options):
+    assert with_hidden(training_circuit(9, 8, 3, **options), 5) == training_circuit(9, 5, 3, **options)
+    assert with_hidden(inference_circuit(8, 8, 8), 2) == inference_circuit(8, 2, 8)
+
+
+def test_several_hidden_layers_keep_their_proportions():
+    circuit = feedforward_circuit(400, 12_000, 6_000, 10)
+    assert with_hidden(circuit, 9) == feedforward_circuit(400, 9, 4, 10)
+    plan = make_plan(circuit, "loihi1")
+    hidden = largest_hidden(circuit, plan.board)
+    assert cures(plan)[-1] == (
+        f"hidden layers of {hidden}, {round(hidden / 2)} neurons are the largest in proportion that fit loihi1"
+    )
+    assert make_plan(with_hidden(circuit, hidden), "loihi1").fits
+    assert not make_plan(with_hidden(circuit, hidden + 1), "loihi1").fits
 
 
 def test_unknown_names():

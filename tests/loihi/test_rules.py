@@ -62,6 +62,19 @@ def test_the_chips_rule_is_the_same_away_from_the_limits(dw):
         assert np.array_equal(found[inside], (EVEN + rule.change(pre, post, r))[inside]), (pre, post, r)
 
 
+def test_the_chips_rule_differs_at_saturation_only():
+    """What the longer rule is for: with the authors' own rule Lava lets -254 fall to -256, and 254 is 253 at times."""
+    engine = LearningEngine(chip_rule(ThreeFactorRule(PAPER_RULE)))
+    for r, random in itertools.product((0, 1), (0.0, 0.999)):
+        for weight, found in zip(EVEN, engine.learn(EVEN, 1, 1, r, random), strict=True):
+            if weight == -254 and r == 0:
+                assert found == -256
+            elif weight >= 252 and r == 1:
+                assert found == (254 if random == 0.0 else 253)
+            else:
+                assert found == weight + 4 * r - 2
+
+
 @pytest.mark.parametrize("dw", RULES)
 @pytest.mark.parametrize("write", [chip_rule, simulated_rule])
 def test_lava_reads_them(dw, write):

@@ -1,11 +1,9 @@
 """A lowered circuit on Lava's stock processes: every spike and weight as in the spiking engine."""
 
-import itertools
 import json
 
 import numpy as np
 import pytest
-from lava.proc.dense.models import PyLearningDenseModelBitApproximate
 from lava.proc.dense.process import LearningDense
 from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
@@ -14,9 +12,10 @@ from networks import random_samples, random_weights
 from lava_nbp import run_config
 from lava_nbp.errors import CircuitError, ConfigError, InputError
 from lava_nbp.executors.lava_nbp import LavaExecutor, LavaSession
-from lava_nbp.loihi.lowering import CHIP_RULE, SIMULATED_RULE
+from lava_nbp.loihi.rules import simulated_rule
 from lava_nbp.loihi.stock import learning_rule
-from lava_nbp.nbp.circuit import inference_circuit, training_circuit
+from lava_nbp.nbp.paper import inference_circuit, training_circuit
+from lava_nbp.nbp.rule import ThreeFactorRule
 from lava_nbp.nbp.spiking_engine import SpikingEngine, SpikingExecutor
 from lava_nbp.on_lava.runtime import LavaRuntime
 from lava_nbp.runs.train import train
@@ -137,52 +136,7 @@ def test_a_run_says_what_it_does_not_see(tmp_path):
     assert record["gate_breaches"] is None
 
 
-# ------------------------------------------------- Lava's learning engine by itself
-
-
-class _LearningEngine:
-    """Lava's learning phase for one synapse and one step, without the processes around it."""
-
-    def __init__(self, dw):
-        self.model = PyLearningDenseModelBitApproximate(
-            {"learning_rule": learning_rule(dw), "shape": (1, 1), "graded_spike_cfg": 0}
-        )
-        self.model._conn_var_random.advance = lambda: None
-        for name in ("x1", "x2", "y1", "y2"):
-            setattr(self.model, name, np.zeros(1, int))
-        self.model.tag_1 = self.model.tag_2 = np.zeros((1, 1), int)
-
-    def learn(self, weight, pre, post, r, random):
-        """`random`: what stochastic rounding draws."""
-        model = self.model
-        model._conn_var_random._random_stochastic_round = random
-        model.weights, model.tx, model.ty = np.array([[weight]]), np.array([pre]), np.array([post])
-        model.x0, model.y0, model.y3 = np.zeros(1, bool), np.zeros(1, bool), np.array([r])
-        model.run_lrn()
-        return int(model.weights[0, 0])
-
-
-EVEN = range(-254, 255, 2)
-
-
-def test_the_rule_for_the_simulator_is_exact_for_every_weight():
-    engine = _LearningEngine(SIMULATED_RULE)
-    for weight, pre, post, r, random in itertools.product(EVEN, (0, 1), (0, 1), (0, 1), (0.0, 0.999)):
-        expected = min(max(weight + pre * post * (4 * r - 2), -254), 254)
-        assert engine.learn(weight, pre, post, r, random) == expected
-
-
-def test_the_chips_rule_differs_at_saturation_only():
-    """What the longer rule is for: with the authors' own rule Lava lets -254 fall to -256, and 254 is 253 at times."""
-    engine = _LearningEngine(CHIP_RULE)
-    for weight, r, random in itertools.product(EVEN, (0, 1), (0.0, 0.999)):
-        found = engine.learn(weight, 1, 1, r, random)
-        if weight == -254 and r == 0:
-            assert found == -256
-        elif weight >= 252 and r == 1:
-            assert found == (254 if random == 0.0 else 253)
-        else:
-            assert found == weight + 4 * r - 2
+# ------------------------------------------------- Lava's LearningDense by itself
 
 
 def test_lavas_learning_dense_delivers_before_it_learns():
@@ -191,7 +145,7 @@ def test_lavas_learning_dense_delivers_before_it_learns():
     Pre and post fire in steps 1, 2 and 3, r = 1: the weight is 102, 104, 106 after them. Spikes of step t arrive in
     step t + 1, with 100, 102, 104; circuits in the other order need 102, 104, 106.
     """
-    dense = LearningDense(weights=np.array([[100]]), learning_rule=learning_rule(SIMULATED_RULE))
+    dense = LearningDense(weights=np.array([[100]]), learning_rule=learning_rule(simulated_rule(ThreeFactorRule())))
     ones, zeros = np.array([[1, 1, 1, 0]]), np.array([[0, 0, 0, 0]])
     for port in (dense.s_in, dense.s_in_bap, dense.s_in_y3):
         Source(data=ones).s_out.connect(port)
