@@ -78,7 +78,8 @@ class SampleRun:
         if isinstance(signal, Given):
             return self._given[signal.source]
         if isinstance(signal, Above):
-            return np.asarray(self._sum(signal.terms) > signal.above)
+            fires: Bits = self._sum(signal.terms) > signal.above
+            return fires
         entry: Any = sum(self.signals[s].astype(np.int64) << k for k, s in enumerate(signal.signals))
         return np.asarray(signal.table)[entry]
 

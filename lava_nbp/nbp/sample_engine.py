@@ -50,8 +50,7 @@ class SampleExecutor(Executor):
         self._counters = Counters.make()
         self.counts_breaches = faults is None
         self._epoch = self._chunk = 0
-        self._sizes = n_in, n_hidden, n_out = circuit.layers
-        self._scratch = kernels.scratch(n_in, n_hidden, n_out)
+        self._sizes = circuit.layers
         self._broken = None if faults is None else self._break(circuit, faults)
         super().__init__(circuit, weights)
 
@@ -118,7 +117,7 @@ class SampleExecutor(Executor):
         x, t = spikes[self._shape.input], spikes[self._shape.target]
         answers = kernels.Answers(*empty_answers(len(x), self.layers[-1]))
         x, faults = self._disturb(x, training=True)
-        kernels.train(x, t, self._net, answers, self._counters, self._scratch, faults)
+        kernels.train(x, t, self._net, answers, self._counters, faults)
         self.work.take(self._counters)
         return Outcome(*answers)
 
@@ -126,5 +125,5 @@ class SampleExecutor(Executor):
         (x,) = spikes
         answers = kernels.Answers(*empty_answers(len(x), self.layers[-1]))
         x, faults = self._disturb(x, training=False)
-        kernels.infer(x, self._net, answers, self._scratch, faults)
+        kernels.infer(x, self._net, answers, faults)
         return Outcome(*answers)

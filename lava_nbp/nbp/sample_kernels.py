@@ -85,19 +85,20 @@ class Scratch(NamedTuple):
     versions: NDArray[np.int16]  #: (3, n_hidden) a row of W2 as it is, potentiated, and depressed, too
 
 
-def scratch(n_in: int, n_hidden: int, n_out: int) -> Scratch:
-    """Make the memory of a call."""
+@njit(cache=True, nogil=True, forceinline=True)
+def _scratch(n_in, n_hidden, n_out):  # type: ignore[no-untyped-def]
+    """The memory of a call: made by the kernel, so that the compiler knows that nothing else points there."""
     return Scratch(
-        rows=np.empty(n_in + 1, np.uint32),
-        block=np.empty(n_hidden, np.int16),
-        a1=np.empty(n_hidden, np.int32),
-        h=np.empty(n_hidden, np.int16),
-        back=np.empty(n_hidden, np.int32),
-        d=np.empty(n_out, np.int8),
-        e=np.empty(n_hidden, np.int8),
-        change=np.empty(n_hidden, np.int16),
-        masks=np.empty((3, n_hidden), np.int16),
-        versions=np.empty((3, n_hidden), np.int16),
+        np.empty(n_in + 1, np.uint32),
+        np.empty(n_hidden, np.int16),
+        np.empty(n_hidden, np.int32),
+        np.empty(n_hidden, np.int16),
+        np.empty(n_hidden, np.int32),
+        np.empty(n_out, np.int8),
+        np.empty(n_hidden, np.int8),
+        np.empty(n_hidden, np.int16),
+        np.empty((3, n_hidden), np.int16),
+        np.empty((3, n_hidden), np.int16),
     )
 
 
@@ -151,16 +152,16 @@ def _output(W2T, h, membrane):  # type: ignore[no-untyped-def]
         membrane[k] = total
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _forward(x, i, net, s, membrane, faults):  # type: ignore[no-untyped-def]
-    """Pre-activations and hidden spikes of a sample; returns how many inputs and hidden units fire."""
+    """Pre-activations and hidden spikes of a sample; returns how many inputs fire."""
     n_hidden = net.W1.shape[1]
     n = _active(x, s.rows)
     s.a1[:] = 0
     add_rows(net.W1, s.rows, n, s.block, s.a1)
     if faults is not None:
         _silence(s.a1, faults.dead_h)
-    fire = net.numbers.fire_h
+    fire = np.int32(net.numbers.fire_h)  # as narrow as what it is compared with, so that the loop is
     for j in range(n_hidden):
         s.h[j] = np.int16(-1) if s.a1[j] > fire else np.int16(0)
     if faults is not None:
@@ -168,13 +169,10 @@ def _forward(x, i, net, s, membrane, faults):  # type: ignore[no-untyped-def]
     _output(net.W2T, s.h, membrane)
     if faults is not None:
         _silence(membrane, faults.dead_o)
-    n_h = 0
-    for j in range(n_hidden):
-        n_h -= s.h[j]
-    return n, n_h
+    return n
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _output_spike(a2, k, i, fire, faults):  # type: ignore[no-untyped-def]
     o = a2[k] > fire
     if faults is not None:  # noqa: SIM102 - numba prunes branches that ask for None only
@@ -184,12 +182,14 @@ def _output_spike(a2, k, i, fire, faults):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def infer(x, net, answers, s, faults):  # type: ignore[no-untyped-def]
+def infer(x, net, answers, faults):  # type: ignore[no-untyped-def]
     """Answer samples x (samples, n_in)."""
+    s = _scratch(net.W1.shape[0], net.W1.shape[1], net.W2T.shape[0])
     for i in range(x.shape[0]):
-        _forward(x[i], i, net, s, answers.membrane[i], faults)
+        a2 = answers.membrane[i]
+        _forward(x[i], i, net, s, a2, faults)
         for k in range(net.W2T.shape[0]):
-            answers.spikes[i, k] = _output_spike(answers.membrane[i], k, i, net.numbers.fire_o, faults)
+            answers.spikes[i, k] = _output_spike(a2, k, i, net.numbers.fire_o, faults)
 
 
 @njit(cache=True, nogil=True)
@@ -204,12 +204,12 @@ def _output_breaches(net, s):  # type: ignore[no-untyped-def]
         s.masks[2, j] = np.int16(-1) if s.e[j] == -1 else np.int16(0)
     for k in range(net.W2T.shape[0]):
         row = net.W2T[k]
-        grown = p.grow2 * (s.d[k] == 1)
-        new = p.shrink2 * (s.d[k] == -1)
+        grown = np.int16(p.grow2 * (s.d[k] == 1))
+        new = np.int16(p.shrink2 * (s.d[k] == -1))
         for j in range(n_hidden):
             s.versions[0, j] = row[j]
-            s.versions[1, j] = np.int16(changed(row[j], -s.h[j] * grown))
-            s.versions[2, j] = np.int16(changed(s.versions[1, j], -s.h[j] * new))
+            s.versions[1, j] = np.int16(changed(row[j], s.h[j] & grown))
+            s.versions[2, j] = np.int16(changed(s.versions[1, j], s.h[j] & new))
         for c in range(closed.kind.shape[0]):
             version, mask = s.versions[closed.version[c]], s.masks[closed.kind[c]]
             total = np.int32(0)
@@ -263,10 +263,10 @@ def _out_of_range(total):  # type: ignore[no-untyped-def]
     return count
 
 
-@njit(cache=True, nogil=True)
-def _output_errors(t, i, net, s, answers, faults):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True, forceinline=True)
+def _output_errors(t, i, net, s, a2, spikes, faults):  # type: ignore[no-untyped-def]
     """Answer and output error of a sample; returns how many outputs fire and how many err."""
-    p, a2 = net.numbers, answers.membrane[i]
+    p = net.numbers
     n_o = n_d = 0
     for k in range(a2.shape[0]):
         o = _output_spike(a2, k, i, p.fire_o, faults)
@@ -274,13 +274,13 @@ def _output_errors(t, i, net, s, answers, faults):  # type: ignore[no-untyped-de
         if faults is not None:  # noqa: SIM102 - numba prunes branches that ask for None only
             if not faults.learns[i]:
                 s.d[k] = 0
-        answers.spikes[i, k] = o
+        spikes[k] = o
         n_o += o
         n_d += s.d[k] != 0
     return n_o, n_d
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _hidden_errors(net, s, faults):  # type: ignore[no-untyped-def]
     """Sign of the error that comes back, inside the box; returns how many hidden units err."""
     p = net.numbers
@@ -290,35 +290,37 @@ def _hidden_errors(net, s, faults):  # type: ignore[no-untyped-def]
         d = s.d[k]
         if d:
             row = net.W2T[k]
-            step = 0 if not p.updated else p.grow2 if d > 0 else p.shrink2
+            step = np.int16(0 if not p.updated else p.grow2 if d > 0 else p.shrink2)
             for j in range(n_hidden):
                 if faults is not None:
                     s.back[j] += d * changed(row[j], -s.h[j] * step * faults.plastic2[k, j])
                 else:
-                    s.back[j] += d * changed(row[j], -s.h[j] * step)
+                    s.back[j] += d * changed(row[j], s.h[j] & step)
     n_e = 0
+    low, high = np.int32(p.box_low), np.int32(p.box_high)
     for j in range(n_hidden):
-        if p.box_low < s.a1[j] <= p.box_high:
+        if low < s.a1[j] <= high:
             s.e[j] = np.int8(s.back[j] > 0) - np.int8(s.back[j] < 0)
             n_e += s.e[j] != 0
     return n_e
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _update(net, s, n, n_e, faults):  # type: ignore[no-untyped-def]
     p, n_hidden = net.numbers, net.W1.shape[1]
     for k in range(net.W2T.shape[0]):
         if s.d[k]:
             row = net.W2T[k]
-            step = p.grow2 if s.d[k] > 0 else p.shrink2
+            step = np.int16(p.grow2 if s.d[k] > 0 else p.shrink2)
             for j in range(n_hidden):
                 if faults is not None:
                     row[j] = np.int16(changed(row[j], -s.h[j] * step * faults.plastic2[k, j]))
                 else:
-                    row[j] = np.int16(changed(row[j], -s.h[j] * step))
+                    row[j] = np.int16(changed(row[j], s.h[j] & step))
     if n_e:
+        up, down = np.int16(p.grow1), np.int16(p.shrink1)
         for j in range(n_hidden):
-            s.change[j] = np.int16(p.grow1 * (s.e[j] > 0) + p.shrink1 * (s.e[j] < 0))
+            s.change[j] = up if s.e[j] > 0 else down if s.e[j] < 0 else np.int16(0)
         for k in range(n):
             row = net.W1[s.rows[k]]
             for j in range(n_hidden):
@@ -328,43 +330,65 @@ def _update(net, s, n, n_e, faults):  # type: ignore[no-untyped-def]
                     row[j] = np.int16(changed(row[j], s.change[j]))
 
 
+@njit(cache=True, nogil=True, forceinline=True)
+def _hidden_spikes(s):  # type: ignore[no-untyped-def]
+    """How many hidden units fire, and their largest pre-activation."""
+    n_h = a1_max = np.int32(0)
+    for j in range(s.h.shape[0]):
+        n_h -= s.h[j]
+        a1_max = max(a1_max, s.a1[j])
+    return n_h, a1_max
+
+
+class Fired(NamedTuple):
+    """What bounds a sample's gate breaches: how many fire, how many hidden units err, and the largest sum."""
+
+    inputs: int
+    hidden: int
+    outputs: int
+    errors: int
+    a1_max: int
+
+
 @njit(cache=True, nogil=True)
-def _breaches(net, s, n, n_h, n_e, n_o, a2, o):  # type: ignore[no-untyped-def]
+def _breaches(net, s, fired, a2, o):  # type: ignore[no-untyped-def]
     """Gate breaches of a sample: cheap bounds first, the exact count where one is passed."""
     closed, p = net.closed, net.numbers
     outside = p.copies_h * _out_of_range(s.a1) + p.copies_o * _out_of_range(a2)
     if outside:
         return outside
-    a1_max = a2_max = np.int32(0)
-    for j in range(s.a1.shape[0]):
-        a1_max = max(a1_max, s.a1[j])
+    a2_max = np.int32(0)
     for k in range(a2.shape[0]):
         a2_max = max(a2_max, a2[k])
     count = 0
     largest1, largest2 = max(abs(p.grow1), abs(p.shrink1)), max(abs(p.grow2), abs(p.shrink2))
-    if a2_max + n_h * largest2 > closed.least[0] or n_e * _WMAX > closed.least[1]:
+    if a2_max + fired.hidden * largest2 > closed.least[0] or fired.errors * _WMAX > closed.least[1]:
         count += _output_breaches(net, s)
-    if a1_max + n * largest1 > closed.least[2]:
-        count += _hidden_breaches(net, s, n)
-    if n_o * _WMAX > closed.least[3]:
+    if fired.a1_max + fired.inputs * largest1 > closed.least[2]:
+        count += _hidden_breaches(net, s, fired.inputs)
+    if fired.outputs * _WMAX > closed.least[3]:
         count += _backward_breaches(net, o)
     return count
 
 
 @njit(cache=True, nogil=True)
-def train(x, t, net, answers, counters, s, faults):  # type: ignore[no-untyped-def]
+def train(x, t, net, answers, counters, faults):  # type: ignore[no-untyped-def]
     """Learn from samples x (samples, n_in) with targets t (samples, n_out), one after the other."""
     n_hidden, n_out = net.W1.shape[1], net.W2T.shape[0]
+    s = _scratch(net.W1.shape[0], n_hidden, n_out)
     for i in range(x.shape[0]):
-        n, n_h = _forward(x[i], i, net, s, answers.membrane[i], faults)
-        n_o, n_d = _output_errors(t[i], i, net, s, answers, faults)
+        a2, o = answers.membrane[i], answers.spikes[i]
+        n = _forward(x[i], i, net, s, a2, faults)
+        n_o, n_d = _output_errors(t[i], i, net, s, a2, o, faults)
+        n_h, a1_max = _hidden_spikes(s)
         n_e = 0
         s.e[:] = 0
         if n_d:
             n_e = _hidden_errors(net, s, faults)
         # With faults breaches are not counted: the bounds and sums are those of whole synapses.
         if faults is None:
-            counters.gate_breaches[0] += _breaches(net, s, n, n_h, n_e, n_o, answers.membrane[i], answers.spikes[i])
+            fired = Fired(n, n_h, n_o, n_e, a1_max)
+            counters.gate_breaches[0] += _breaches(net, s, fired, a2, o)
         _update(net, s, n, n_e, faults)
         counters.spikes[0] += n + n_h + n_o
         counters.synaptic_events[0] += n * n_hidden + n_h * n_out + n_d * n_hidden

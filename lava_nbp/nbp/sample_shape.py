@@ -21,7 +21,8 @@ from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.form import Above, Given, SampleForm, Term, sample_form
 from lava_nbp.nbp.sample_kernels import Closed, Numbers
 
-_NEVER = 2**40
+#: No sum reaches it.
+_NEVER = 2**31 - 1
 
 
 @dataclass(frozen=True)

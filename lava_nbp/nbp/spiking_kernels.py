@@ -115,7 +115,7 @@ def _start_anew(c, s, f):  # type: ignore[no-untyped-def]
         s.touched[slot, f.second_gate] = 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _send(c, s, arrival, pre):  # type: ignore[no-untyped-def]
     """Deliver the spikes of population `pre` by its connections; `arrival` is the earliest slot."""
     slots = s.arriving.shape[0]
@@ -148,7 +148,7 @@ def _send(c, s, arrival, pre):  # type: ignore[no-untyped-def]
         s.counters.synaptic_events[0] += n * target.shape[0]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _learn(c, s, f, phase):  # type: ignore[no-untyped-def]
     """dw = both * x0 * y0 of every plastic synapse, for rules that ask for both spikes."""
     change = np.int16(c.change[phase, 2])
@@ -203,7 +203,7 @@ def _learn_singly(c, s, f, phase):  # type: ignore[no-untyped-def]
                     s.weights[w] = np.int16(changed(s.weights[w], change))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _fire(c, s, f, slot, phase):  # type: ignore[no-untyped-def]
     now = s.step[0]
     for p in range(c.first.shape[0] - 1):
@@ -245,7 +245,7 @@ def _fire(c, s, f, slot, phase):  # type: ignore[no-untyped-def]
             s.counters.gate_breaches[0] += n
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _follow_rule(c, s, f, phase):  # type: ignore[no-untyped-def]
     if c.pairs_only:
         _learn(c, s, f, phase)
