@@ -74,18 +74,18 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.nbp.work import Work as Work
     from lava_nbp.on_lava.runtime import LavaRuntime as LavaRuntime
     from lava_nbp.runs.compare import compare_runs as compare_runs
+    from lava_nbp.runs.evaluate import evaluate_run as evaluate_run
     from lava_nbp.runs.export import export_run as export_run
     from lava_nbp.runs.faults import sweep_run as sweep_run
     from lava_nbp.runs.figures import plot_run as plot_run
     from lava_nbp.runs.report.page import write_report as write_report
-    from lava_nbp.runs.train import evaluate_run as evaluate_run
-    from lava_nbp.runs.train import make_learner as make_learner
     from lava_nbp.runs.train import train as train
     from lava_nbp.seeing.plan import core_map as core_map
     from lava_nbp.seeing.plot import raster as raster
     from lava_nbp.seeing.plot import spike_raster as spike_raster
     from lava_nbp.training.algorithms import ALGORITHMS as ALGORITHMS
     from lava_nbp.training.algorithms import Algorithm as Algorithm
+    from lava_nbp.training.algorithms import make_learner as make_learner
     from lava_nbp.training.checkpoint import Checkpoint as Checkpoint
     from lava_nbp.training.checkpoint import load_checkpoint as load_checkpoint
     from lava_nbp.training.config import Experiment as Experiment
@@ -138,14 +138,15 @@ _PUBLIC = {
     "nbp.work": ("Work",),
     "on_lava.runtime": ("LavaRuntime",),
     "runs.compare": ("compare_runs",),
+    "runs.evaluate": ("evaluate_run",),
     "runs.export": ("export_run",),
     "runs.faults": ("sweep_run",),
     "runs.figures": ("plot_run",),
     "runs.report.page": ("write_report",),
-    "runs.train": ("evaluate_run", "make_learner", "train"),
+    "runs.train": ("train",),
     "seeing.plan": ("core_map",),
     "seeing.plot": ("raster", "spike_raster"),
-    "training.algorithms": ("ALGORITHMS", "Algorithm"),
+    "training.algorithms": ("ALGORITHMS", "Algorithm", "make_learner"),
     "training.checkpoint": ("Checkpoint", "load_checkpoint"),
     "training.config": ("Experiment", "load_config"),
     "training.learner": ("Inference", "Learner", "Session"),

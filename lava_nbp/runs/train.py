@@ -12,30 +12,21 @@ from typing import Any
 import numpy as np
 
 from lava_nbp.base.files import make_folder, write_atomically
-from lava_nbp.base.progress import Progress, Stage, untold
-from lava_nbp.base.targets import EVENTPROP_TARGETS, NBP_TARGETS
-from lava_nbp.errors import CheckpointError, InputError, unknown_name
+from lava_nbp.base.progress import Progress
+from lava_nbp.errors import CheckpointError
+from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.training.algorithms import make_learner
 from lava_nbp.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
-from lava_nbp.training.config import (
-    EventPropExperiment,
-    Experiment,
-    NBPExperiment,
-    SLAYERExperiment,
-    flatten,
-    parse_config,
-)
+from lava_nbp.training.config import Experiment, flatten, parse_config
 from lava_nbp.training.learner import Learner, Session
 from lava_nbp.training.metrics import best_epoch
-
-#: What can run the networks of an algorithm.
-_TARGETS = {"nbp": NBP_TARGETS, "eventprop": EVENTPROP_TARGETS, "slayer": ("slayer",)}
-
-METRICS, RESULT = "metrics.jsonl", "result.json"
+from lava_nbp.training.run import METRICS, RESULT, check_layers
 
 
 def train(
     config: Experiment,
     folder: Path,
+    circuit: Circuit | None = None,
     *,
     resume: bool = False,
     overwrite: bool = False,
@@ -49,6 +40,8 @@ def train(
         What to do.
     folder : path
         Where the run's files go.
+    circuit : Circuit, optional
+        What to train, instead of the circuit that the configuration means.
     resume : bool
         Go on from the folder's checkpoint; start if there is none.
     overwrite : bool
@@ -67,14 +60,13 @@ def train(
         For anything wrong with the configuration, the data, the folder or its checkpoint.
     """
     progress = progress or Progress()
-    learner = make_learner(config)
+    learner = make_learner(config, circuit)
     state = _starting_state(config, learner, folder, resume=resume, overwrite=overwrite)
     with learner.open(state.weights, state.memory) as session:
         make_folder(folder)
         if state.epoch == 0:
             (folder / RESULT).unlink(missing_ok=True)
-        state.save(folder)
-        _write_history(folder, state)
+        _save(folder, state)
         for text in learner.notes():
             progress.note(text)
         progress.start(config.epochs, learner.n_train, state.epoch)
@@ -84,102 +76,12 @@ def train(
             state.history.append(record)
             if best_epoch(state.history, f"validation_{learner.compared_by}") is record:
                 state.chosen = state.weights
-            state.save(folder)
-            _write_history(folder, state)
+            _save(folder, state)
             progress.epoch(record)
     told = partial(progress.evaluating, state.epoch, "cost of inference")
     result = summarise(config, learner, state, learner.infer(state.chosen or state.weights, told).cost)
     write_atomically(folder / RESULT, (json.dumps(result, indent=2) + "\n").encode())
     return result
-
-
-def evaluate_run(folder: Path, target: str | None = None, stage: Stage = untold) -> dict[str, Any]:
-    """Evaluate a run's weights on the test set: after the last epoch, and after the chosen one.
-
-    Parameters
-    ----------
-    folder : path
-        The run.
-    target : str, optional
-        What runs it; default: what did in training.
-    stage : Stage
-        Is told of the samples.
-
-    Raises
-    ------
-    LavaNBPError
-        If the run's checkpoint or data cannot be used.
-    """
-    state, config = load_run(folder)
-    if target is not None:
-        known = _TARGETS[config.algorithm]
-        if target not in known:
-            raise InputError(unknown_name(f"target of {config.algorithm}", target, known))
-        config = config.model_copy(update={"target": target})
-    learner = make_learner(config)
-    _check_layers(state, learner.layers, folder)
-    report: dict[str, Any] = {"target": config.target, "layers": list(state.layers), "epochs": state.epoch}
-    with learner.open(state.weights, {}) as session:
-        for name, weights in (("last", state.weights), ("chosen", state.chosen)):
-            if weights is not None:
-                session.write_weights(weights)
-                report[name] = session.evaluate("test", partial(stage, f"test set, {name} epoch"))
-    return report
-
-
-def load_run(folder: Path) -> tuple[Checkpoint, Experiment]:
-    """The state of a run, and the experiment it belongs to.
-
-    Raises
-    ------
-    CheckpointError
-        If the checkpoint cannot be used.
-    ConfigError
-        If this version does not accept its configuration any more.
-    """
-    state = load_checkpoint(folder)
-    return state, parse_config(state.config, str(folder / CHECKPOINT))
-
-
-def load_result(folder: Path) -> dict[str, Any]:
-    """The result.json of a finished run.
-
-    Raises
-    ------
-    CheckpointError
-        If it cannot be read.
-    """
-    path = folder / RESULT
-    try:
-        result: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{path} cannot be read ({error}), so the run is not finished; go on with lava-nbp train --resume"
-        ) from error
-    return result
-
-
-def make_learner(config: Experiment) -> Learner:
-    """Load the data of an experiment, and set up its algorithm.
-
-    Raises
-    ------
-    LavaNBPError
-        For data or a network that cannot be.
-    """
-    # Imported one by one: each brings engines that the other does not need.
-    if isinstance(config, EventPropExperiment):
-        from lava_nbp.training.eventprop.learner import EventPropLearner
-
-        return EventPropLearner(config)
-    if isinstance(config, SLAYERExperiment):
-        from lava_nbp.training.slayer.learner import SLAYERLearner
-
-        return SLAYERLearner(config)
-    from lava_nbp.training.nbp.learner import NBPLearner
-
-    assert isinstance(config, NBPExperiment)
-    return NBPLearner(config)
 
 
 def _starting_state(config: Experiment, learner: Learner, folder: Path, *, resume: bool, overwrite: bool) -> Checkpoint:
@@ -188,13 +90,19 @@ def _starting_state(config: Experiment, learner: Learner, folder: Path, *, resum
         raise CheckpointError(
             f"{folder} holds a run already; go on with it (--resume), replace it (--overwrite), or choose another --out"
         )
+    said = config.model_dump(mode="json", exclude_none=True)
     if there and resume:
         state = load_checkpoint(folder)
         _check_same(config, state, folder)
-        _check_layers(state, learner.layers, folder)
-        state.config = config.model_dump(mode="json", exclude_none=True)
+        check_layers(state, learner.layers, folder)
+        if state.circuit != learner.circuit:
+            raise CheckpointError(
+                f"{folder / CHECKPOINT} holds another circuit than this configuration, or its file, gives; resume with "
+                f"the circuit that it was begun with, or choose another --out"
+            )
+        state.config = said
         return state
-    return Checkpoint(config.model_dump(mode="json", exclude_none=True), learner.layers, learner.initial_weights())
+    return Checkpoint(said, learner.layers, learner.initial_weights(), circuit=learner.circuit)
 
 
 def _check_same(config: Experiment, state: Checkpoint, folder: Path) -> None:
@@ -216,14 +124,6 @@ def _check_same(config: Experiment, state: Checkpoint, folder: Path) -> None:
         )
 
 
-def _check_layers(state: Checkpoint, layers: tuple[int, ...], folder: Path) -> None:
-    if state.layers != layers:
-        raise CheckpointError(
-            f"{folder / CHECKPOINT} holds a network of {state.layers}, but this data and configuration give {layers}; "
-            f"it is the checkpoint of another network"
-        )
-
-
 def _epoch(learner: Learner, session: Session, epoch: int, progress: Progress) -> dict[str, Any]:
     start = time.perf_counter()
     learned = session.train_epoch(epoch, progress.advance)
@@ -237,7 +137,8 @@ def _epoch(learner: Learner, session: Session, epoch: int, progress: Progress) -
     }
 
 
-def _write_history(folder: Path, state: Checkpoint) -> None:
+def _save(folder: Path, state: Checkpoint) -> None:
+    state.save(folder)
     write_atomically(folder / METRICS, "".join(json.dumps(record) + "\n" for record in state.history).encode())
 
 
@@ -252,7 +153,7 @@ def summarise(config: Experiment, learner: Learner, state: Checkpoint, inference
     return {
         "algorithm": config.algorithm,
         "target": config.target,
-        "dataset": flatten(config.model_dump())["data.name"],
+        "dataset": learner.dataset.name,
         "layers": list(learner.layers),
         "seed": config.seed,
         "epochs": state.epoch,

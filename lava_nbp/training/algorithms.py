@@ -41,11 +41,11 @@ class Algorithm:
         Class of its learners: learner(config) -> `lava_nbp.training.learner.Learner`; for networks that are circuits
         learner(config, circuit), where a circuit of None means the configuration's.
     circuit
-        Of networks that are circuits: circuit(config, n_in, n_out) -> `Circuit`, the one that a configuration means.
-        None: its networks are no circuits.
+        Of networks that are circuits: circuit(config, sizes=None) -> `Circuit`, the one that a configuration means for
+        (inputs, classes), by default those of its data set. None: its networks are no circuits.
     checks
-        How to check the matrices of a run: checks(weights, layers, circuit) -> weights, or WeightError. None: finite
-        numbers are all that is asked for.
+        What the matrices of a run must be: checks(weights, layers, circuit) raises WeightError. None: finite numbers
+        are all that is asked for.
     figures
         What is drawn of a run beside what every run has: figures(run) -> {file name without suffix: draw(path)}, `run`
         being a `lava_nbp.training.run.Run`.
@@ -74,25 +74,6 @@ class Algorithm:
         """The class of its experiments."""
         found: type[Experiment] = resolve(self.config)  # type: ignore[assignment]
         return found
-
-    def make_learner(self, config: Experiment, circuit: Circuit | None = None) -> Learner:
-        """Load the data of an experiment, and set up its network.
-
-        Raises
-        ------
-        InputError
-            For a circuit where networks are none.
-        LavaNBPError
-            For data or a network that cannot be.
-        """
-        make = resolve(self.learner)
-        if self.circuit is None:
-            if circuit is not None:
-                raise InputError(f"circuit {circuit.name!r} is given, but networks of {self.name} are no circuits")
-            learner: Learner = make(config)
-        else:
-            learner = make(config, circuit)
-        return learner
 
 
 #: All algorithms.
@@ -133,3 +114,27 @@ for _algorithm in (
     ),
 ):
     ALGORITHMS.register(_algorithm)
+
+
+def make_learner(config: Experiment, circuit: Circuit | None = None) -> Learner:
+    """Load the data of an experiment, and set up its network.
+
+    Parameters
+    ----------
+    config : Experiment
+        What to do.
+    circuit : Circuit, optional
+        What to train, instead of the configuration's circuit.
+
+    Raises
+    ------
+    InputError
+        For a circuit where networks are none.
+    LavaNBPError
+        For data or a network that cannot be.
+    """
+    algorithm = ALGORITHMS[config.algorithm]
+    if algorithm.circuit is None and circuit is not None:
+        raise InputError(f"circuit {circuit.name!r} is given, but networks of {algorithm.name} are no circuits")
+    learner: Learner = resolve(algorithm.learner)(*((config,) if algorithm.circuit is None else (config, circuit)))
+    return learner

@@ -10,7 +10,7 @@ from typing import Any
 from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.errors import CheckpointError
 from lava_nbp.nbp.circuit import Circuit
-from lava_nbp.training.algorithms import ALGORITHMS, Algorithm
+from lava_nbp.training.algorithms import ALGORITHMS, Algorithm, make_learner
 from lava_nbp.training.checkpoint import CHECKPOINT, Arrays, Checkpoint, load_checkpoint
 from lava_nbp.training.config import Experiment, parse_config
 from lava_nbp.training.learner import Inference, Learner
@@ -53,6 +53,17 @@ class Run:
         """For titles: data set, layers, target and seed."""
         network = "-".join(map(str, self.state.layers))
         return f"{self.learner.dataset.name} {network}, {self.config.target}, seed {self.config.seed}"
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What an exported network says of where it comes from."""
+        return {
+            "algorithm": self.config.algorithm,
+            "target": self.config.target,
+            "seed": str(self.config.seed),
+            "epochs": str(self.state.epoch),
+            "layers": "-".join(map(str, self.state.layers)),
+        }
 
     @cached_property
     def learner(self) -> Learner:
@@ -119,7 +130,7 @@ def fitting_learner(config: Experiment, state: Checkpoint, folder: Path) -> Lear
     LavaNBPError
         For data that cannot be.
     """
-    learner = ALGORITHMS[config.algorithm].make_learner(config, state.circuit)
+    learner = make_learner(config, state.circuit)
     check_layers(state, learner.layers, folder)
     return learner
 

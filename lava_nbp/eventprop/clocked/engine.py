@@ -181,15 +181,13 @@ class ClockedEngine:
         chosen = np.arange(len(trains)) if samples is None else np.asarray(samples)
         return self._run(trains, None, chosen)
 
-    def spike_counts(self, trains: SpikeTrains, samples: NDArray[np.int64] | None = None) -> list[Int64Array]:
-        """Spikes of every neuron of every layer over samples (default: all); of an output that only integrates none."""
+    def infer_counted(
+        self, trains: SpikeTrains, samples: NDArray[np.int64] | None = None
+    ) -> tuple[Result, list[Int64Array]]:
+        """As `infer`, with the spikes of every neuron of every layer; of an output that only integrates none."""
+        chosen = np.arange(len(trains)) if samples is None else np.asarray(samples)
         counts = [np.zeros(n, dtype=np.int64) for n in self.sizes[1:]]
-        for k in range(len(trains)) if samples is None else samples:
-            mine = slice(trains.offsets[k], trains.offsets[k + 1])
-            self.run_sample(self.c.steps_of(trains.times[mine]), trains.sources[mine], None)
-            for count, tr, n in zip(counts, self.traces, self._spikes, strict=True):
-                count += np.bincount(tr.neuron[:n], minlength=len(count))
-        return counts
+        return self._run(trains, None, chosen, counts), counts
 
     def gradient(
         self, trains: SpikeTrains, labels: Any, samples: NDArray[np.int64] | None = None
@@ -264,7 +262,13 @@ class ClockedEngine:
 
     # -------------------------------------------------------------- internals
 
-    def _run(self, trains: SpikeTrains, labels: NDArray[np.int64] | None, samples: NDArray[np.int64]) -> Result:
+    def _run(
+        self,
+        trains: SpikeTrains,
+        labels: NDArray[np.int64] | None,
+        samples: NDArray[np.int64],
+        counts: Sequence[Int64Array] = (),
+    ) -> Result:
         if labels is not None:
             self.forget()
         answers = np.zeros((len(samples), self.sizes[-1]), dtype=np.int64)
@@ -273,6 +277,8 @@ class ClockedEngine:
             mine = slice(trains.offsets[sample], trains.offsets[sample + 1])
             label = None if labels is None else int(labels[sample])
             answers[row] = self._sample(self.c.steps_of(trains.times[mine]), trains.sources[mine], label, tally)
+            for count, tr, n in zip(counts, self.traces, self._spikes, strict=False):
+                count += np.bincount(tr.neuron[:n], minlength=len(count))
         clipped, saturated, hidden, silent, most = (int(n) for n in tally)
         said, silent_labels = self.said(answers), 0
         if labels is not None:

@@ -128,13 +128,15 @@ class EventPropEngine:
         chosen = np.arange(len(trains)) if samples is None else samples
         return self._run(trains, chosen, learn=False)[0]
 
-    def spike_counts(self, trains: SpikeTrains, samples: NDArray[np.int64] | None = None) -> list[NDArray[np.int64]]:
-        """Spikes of every neuron of every layer over samples (default: all); of an output that only integrates none."""
+    def infer_counted(
+        self, trains: SpikeTrains, samples: NDArray[np.int64] | None = None
+    ) -> tuple[Result, list[NDArray[np.int64]]]:
+        """As `infer`, with the spikes of every neuron of every layer; of an output that only integrates none."""
         for part in self._parts:
             for counts in part.counts:
                 counts[...] = 0
-        self.infer(trains, samples)
-        return [np.sum([part.counts[k] for part in self._parts], axis=0) for k in range(len(self.weights))]
+        result = self.infer(trains, samples)
+        return result, [np.sum([part.counts[k] for part in self._parts], axis=0) for k in range(len(self.weights))]
 
     def gradient(
         self, trains: SpikeTrains, labels: NDArray[np.int64], samples: NDArray[np.int64] | None = None

@@ -1,37 +1,47 @@
-"""nBP for the training loop: the executors of the paper's circuit."""
+"""nBP for the training loop: a circuit, and the executors that run it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lava_nbp.base.progress import Count, uncounted
-from lava_nbp.base.targets import CHIP_TARGETS, LAVA_TARGETS, STEP_TARGETS
-from lava_nbp.data import DataOptions, Dataset, input_and_classes, load_dataset
+from lava_nbp.base.targets import Target, find_target
+from lava_nbp.data import Dataset, load_dataset
+from lava_nbp.data.dataset import Split
+from lava_nbp.errors import InputError
 from lava_nbp.executors.make import make_executor
-from lava_nbp.loihi.host import default_connection, require_lava_loihi
-from lava_nbp.nbp.circuit import FIRE, training_circuit
-from lava_nbp.nbp.executor import Executor, Outcome, one_hot
-from lava_nbp.nbp.faults import Faults
-from lava_nbp.nbp.rule import initial_weights
+from lava_nbp.loihi.host import default_address
+from lava_nbp.nbp.circuit import Circuit, Source
+from lava_nbp.nbp.executor import Executor, Outcome, UInt8Array, one_hot
+from lava_nbp.nbp.projections import Projections
+from lava_nbp.nbp.spiking_engine import SpikingEngine
+from lava_nbp.nbp.weights import initial_weights
 from lava_nbp.training.complexity import CountedSynapses
-from lava_nbp.training.config import NBPExperiment
 from lava_nbp.training.learner import Arrays, Inference, Learner, Session, parts
 from lava_nbp.training.metrics import accuracy
-from lava_nbp.training.start import nbp_start
+from lava_nbp.training.nbp.config import NBPExperiment, check_order
+from lava_nbp.training.nbp.network import circuit_of
+from lava_nbp.training.nbp.start import nbp_start
 
-#: Samples per call of an executor: a call cannot be interrupted, and progress is shown between calls.
-_CHUNK = {"reference": 100, "sample": 5000, "lava-primitives": 20, "lava-stock": 10}
-_USUAL_CHUNK = 500
+#: Samples whose spikes are kept at once while they are counted.
+_COUNTED = 500
 
 
 class NBPLearner(Learner):
     """An experiment with algorithm = "nbp".
+
+    Parameters
+    ----------
+    config : NBPExperiment
+        What to do.
+    circuit : Circuit, optional
+        What to train, instead of the configuration's circuit.
 
     Raises
     ------
@@ -44,16 +54,13 @@ class NBPLearner(Learner):
     compared_by = "accuracy_spikes"
     figures = ("accuracy_spikes", "accuracy_membrane", "exact")
 
-    def __init__(self, config: NBPExperiment) -> None:
+    def __init__(self, config: NBPExperiment, circuit: Circuit | None = None) -> None:
         self.config = config
-        if config.target in CHIP_TARGETS:
-            require_lava_loihi(config.target)
-        self.dataset = load_run_data(config)
-        self._sizes = (self.dataset.n_in, config.network.n_hidden, len(self.dataset.classes))
-        self.layers = self._sizes
-        self._variant = {"guarded": config.network.guarded, "chip_order": config.network.chip_order}
-        self.circuit = training_circuit(*self._sizes, **self._variant)
-        self._faults = Faults(**config.faults.model_dump())
+        self.target: Target = find_target(config.target, "nbp")
+        self.dataset: Dataset = load_dataset(**asdict(config.data))
+        ends = self.dataset.n_in, len(self.dataset.classes)
+        self.circuit: Circuit = circuit_of(config, ends) if circuit is None else circuit
+        self.layers = (ends[0], *self.circuit.layers[1:-1], ends[1])
 
     def notes(self) -> list[str]:
         """Gate breaches that are possible."""
@@ -64,42 +71,78 @@ class NBPLearner(Learner):
         return [f"large weights could breach gates here (first of {len(bounds)}: {bounds[0]}); they are counted{cure}"]
 
     def initial_weights(self) -> Arrays:
-        """Drawn from the seed, or read from network.weights."""
-        n = self.config.network
+        """Drawn from the seed, or read from network.weights; bits are flipped in either."""
+        n, faults = self.config.network, self.config.faults
+        self._check()
         if n.weights is not None:
-            weights = nbp_start(Path(n.weights), self._sizes)
+            weights = nbp_start(Path(n.weights), self.circuit)
         else:
             rng = np.random.default_rng([self.config.seed, 0])
-            drawn = initial_weights(self._sizes, rng, n.initial_clip, n.initial_input_scale, n.initial_output_mean)
+            drawn = initial_weights(self.circuit, rng, n.initial_clip, n.initial_input_scale, n.initial_output_mean)
             weights = {**drawn}
-        return {name: self._faults.flipped(name, w) if self._faults.flips else w for name, w in weights.items()}
+        return {name: faults.flipped(name, w) if faults.flips else w for name, w in weights.items()}
 
     def open(self, weights: Arrays, memory: Arrays) -> Session:
         """Make the executor of the target; nBP remembers nothing beside the weights."""
-        options: dict[str, Any] = self.config.lava.model_dump() if self.config.target in LAVA_TARGETS else {}
-        if self.config.target in STEP_TARGETS:
-            options.pop("granularity", None)
-        if self.config.target in CHIP_TARGETS:
+        options: dict[str, Any] = {}
+        if self.target.on_lava:
+            options = self.config.lava.model_dump(exclude={"granularity"} if self.target.step_only else None)
+        if self.target.on_chip:
             options |= self._board()
-        if self._faults.any:
-            options["faults"] = self._faults
-        return _NBPSession(self, make_executor(self.config.target, self._sizes, weights, **self._variant, **options))
+        if self.config.faults.any:
+            options["faults"] = self.config.faults
+        return _NBPSession(self, make_executor(self.target.name, self.circuit, weights, **options))
 
     def _board(self) -> dict[str, Any]:
-        said = {key: value for key, value in self.config.loihi.model_dump().items() if value is not None}
+        said = self.config.loihi.model_dump(exclude_none=True)
         chunk = said.pop("chunk")
-        return {"connection": replace(default_connection(self.config.target), **said), "chunk": chunk}
+        return {"address": replace(default_address(self.target.name), **said), "chunk": chunk}
+
+    def _check(self) -> None:
+        """Check that the circuit can be trained with these data, and on this target.
+
+        Raises
+        ------
+        InputError, ConfigError
+            Says what does not fit.
+        """
+        circuit = self.circuit
+        if not circuit.learning:
+            raise InputError(f"circuit {circuit.name!r} does not learn; train one with a rule, like nbp")
+        if circuit.layers != self.layers:
+            raise InputError(
+                f"circuit {circuit.name!r} has the layers {'-'.join(map(str, circuit.layers))}, but data set "
+                f"{self.dataset.name} gives {self.layers[0]} inputs and {self.layers[-1]} classes; change one of them"
+            )
+        check_order(self.target, circuit)
+        for source in circuit.sources:
+            brings_targets(circuit, source)
+
+    def spikes(self, circuit: Circuit, samples: Split, chosen: Any = slice(None)) -> list[UInt8Array]:
+        """Spikes of some samples, (n, size) for each source of a circuit: their inputs, or their one-hot targets."""
+        return [
+            one_hot(samples.y[chosen], circuit.layers[-1]) if brings_targets(circuit, source) else samples.x[chosen]
+            for source in circuit.sources
+        ]
 
     def infer(self, weights: Arrays, told: Count = uncounted) -> Inference:
-        """One step per sample: the spikes of x, h and o; in a fraction of a second."""
-        x, y = self.dataset.test.x, self.dataset.test.y
-        # float32 holds these sums exactly: 8-bit weights, and far fewer than 2^16 inputs.
-        hidden = x.astype(np.float32) @ weights["W1"].astype(np.float32) > FIRE
-        output = hidden.astype(np.float32) @ weights["W2"].astype(np.float32) > FIRE
-        seen, fired, said = (np.count_nonzero(spikes, axis=0) for spikes in (x, hidden, output))
-        synapses = [CountedSynapses(weights["W1"], seen), CountedSynapses(weights["W2"], fired)]
-        right = (output == one_hot(y, output.shape[1])).all(axis=1)
-        return Inference(output.argmax(axis=1), right, synapses, [fired, said])
+        """By the circuit that only answers, spike by spike; all of a sample counts as one step."""
+        circuit, samples = self.circuit.answering, self.dataset.test
+        engine = SpikingEngine(Projections(circuit, {name: weights[name] for name in circuit.matrix_shapes}))
+        fired = {p.name: np.zeros(p.size, np.int64) for p in circuit.populations}
+        answers = []
+        for part in parts(len(samples), _COUNTED, told):
+            outcome, raster = engine.run(*self.spikes(circuit, samples, part), record=True)
+            assert raster is not None
+            answers.append(outcome.spikes)
+            for name, rows in engine.split(raster).items():
+                fired[name] += rows.sum(axis=0, dtype=np.int64)
+        spikes = np.concatenate(answers)
+        right = (spikes == one_hot(samples.y, spikes.shape[1])).all(axis=1)
+        synapses = [CountedSynapses(p.copy_of(weights[p.matrix]), fired[p.pre]) for p in circuit.projections]
+        return Inference(
+            spikes.argmax(axis=1), right, synapses, [fired[name] for name in circuit.forward[1:]], said=spikes
+        )
 
     def sums(self, history: list[dict[str, Any]]) -> dict[str, Any]:
         """Gate breaches of all epochs; None if an executor did not see them."""
@@ -107,22 +150,39 @@ class NBPLearner(Learner):
         return {"gate_breaches": None if None in found else sum(found)}
 
 
+def brings_targets(circuit: Circuit, source: Source) -> bool:
+    """Whether a source brings the one-hot targets, to the output's layer, or else the inputs, to the first.
+
+    Raises
+    ------
+    InputError
+        If it reaches another layer: nobody knows what it should bring.
+    """
+    layer = circuit.layer_of(source.population)
+    if layer not in (circuit.forward[0], circuit.output):
+        raise InputError(
+            f"circuit {circuit.name!r}: source {source.name!r} reaches layer {layer!r}, but samples have inputs, for "
+            f"{circuit.forward[0]!r}, and targets, for {circuit.output!r}"
+        )
+    return layer == circuit.output
+
+
 class _NBPSession(Session):
     def __init__(self, learner: NBPLearner, executor: Executor) -> None:
-        self._config, self._dataset, self._executor = learner.config, learner.dataset, executor
+        self._learner, self._executor = learner, executor
 
     def train_epoch(self, epoch: int, advance: Callable[[int], None]) -> dict[str, Any]:
-        split, executor = self._dataset.train, self._executor
-        order = np.random.default_rng([self._config.seed, epoch]).permutation(len(split))
+        """See `Session`. Every epoch starts from a silent network, so that a resumed run finds the same."""
+        learner, executor = self._learner, self._executor
+        circuit, split = learner.circuit, learner.dataset.train
+        order = np.random.default_rng([learner.config.seed, epoch]).permutation(len(split))
         before = (executor.work.updates, executor.work.gate_breaches)
-        # Every epoch starts from a silent network, so that a resumed run finds the same.
-        executor.epoch = epoch
-        executor.reset()
-        executor.train(split.x[:0], one_hot(split.y[:0], executor.n_out))  # compiles, before time is taken
+        executor.begin_epoch(epoch)
+        executor.train(*learner.spikes(circuit, split, slice(0)))  # compiles, before time is taken
         right, seconds = 0, 0.0
-        for part in np.array_split(order, -(-len(order) // _CHUNK.get(self._config.target, _USUAL_CHUNK))):
+        for part in np.array_split(order, -(-len(order) // learner.target.chunk)):
             begin = time.perf_counter()
-            outcome = executor.train(split.x[part], one_hot(split.y[part], executor.n_out))
+            outcome = executor.train(*learner.spikes(circuit, split, part))
             seconds += time.perf_counter() - begin
             right += int((outcome.spikes.argmax(axis=1) == split.y[part]).sum())
             advance(len(part))
@@ -134,42 +194,31 @@ class _NBPSession(Session):
         }
 
     def evaluate(self, split: str, told: Count = uncounted) -> dict[str, Any]:
-        samples = self._dataset.test if split == "test" else self._dataset.validation
-        size = _CHUNK.get(self._config.target, _USUAL_CHUNK)
-        found = [self._executor.infer(samples.x[part]) for part in parts(len(samples), size, told)]
-        seen = [outcome.membrane for outcome in found if outcome.membrane is not None]
-        membrane = np.concatenate(seen) if len(seen) == len(found) else None
-        return {**accuracy(Outcome(np.concatenate([o.spikes for o in found]), membrane), samples.y, split)}
+        """See `Session`."""
+        learner = self._learner
+        samples: Split = getattr(learner.dataset, split)
+        circuit = learner.circuit.answering
+        found = [
+            self._executor.infer(*learner.spikes(circuit, samples, part))
+            for part in parts(len(samples), learner.target.chunk, told)
+        ]
+        return {**accuracy(_joined(found), samples.y, split)}
 
     def read_weights(self) -> Arrays:
+        """See `Session`."""
         return {**self._executor.read_weights()}
 
     def write_weights(self, weights: Mapping[str, Any]) -> None:
+        """See `Session`."""
         self._executor.write_weights(weights)
 
     def close(self) -> None:
+        """See `Session`."""
         self._executor.close()
 
 
-def layers_of(config: NBPExperiment) -> tuple[int, int, int]:
-    """Layer sizes of an experiment's network, without its data where that can be known.
-
-    Raises
-    ------
-    DataError, InputError
-        See `load_dataset`.
-    """
-    options = DataOptions(**config.data.model_dump(exclude={"name", "threshold"}))
-    n_in, n_out = input_and_classes(config.data.name, options)
-    return n_in, config.network.n_hidden, n_out
-
-
-def load_run_data(config: NBPExperiment) -> Dataset:
-    """The data set of an experiment.
-
-    Raises
-    ------
-    DataError, InputError
-        See `load_dataset`.
-    """
-    return load_dataset(**config.data.model_dump())
+def _joined(found: Sequence[Outcome]) -> Outcome:
+    """Answers of all samples; the membrane only if all of it was seen."""
+    seen = [outcome.membrane for outcome in found if outcome.membrane is not None]
+    membrane = np.concatenate(seen) if len(seen) == len(found) else None
+    return Outcome(np.concatenate([outcome.spikes for outcome in found]), membrane)

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.extras import require
 from lava_nbp.base.progress import Count, uncounted
-from lava_nbp.data import Encoding, LatencySplit, load_latency_dataset, step_spikes
+from lava_nbp.base.targets import Target, find_target
+from lava_nbp.data import load_latency_dataset
+from lava_nbp.data.encodings import step_spikes
+from lava_nbp.data.latency_dataset import LatencyDataset, LatencySplit
 from lava_nbp.errors import ConfigError
 from lava_nbp.training.complexity import CountedSynapses
-from lava_nbp.training.config import SLAYERExperiment
 from lava_nbp.training.learner import Arrays, Inference, Learner, Session, parts
-
-#: Samples that are evaluated at once.
-_EVALUATED = 500
+from lava_nbp.training.slayer.config import SLAYERExperiment
+from lava_nbp.training.slayer.network import device_layers, load_slayer, load_torch, set_weights
 
 
 class SLAYERLearner(Learner):
@@ -47,9 +46,9 @@ class SLAYERLearner(Learner):
             raise ConfigError(
                 f"network.dt is {dt} ms, which does not divide encoding.end = {e.end} ms; change one of them"
             )
-        self.slayer, self.torch = _slayer(), require("torch", "dl", "algorithm slayer")
-        coding = Encoding(e.early, e.late, e.bias, e.darkest)
-        self.dataset = load_latency_dataset(encoding=coding, **config.data.model_dump())
+        self.slayer, self.torch = load_slayer(), load_torch()
+        self.target: Target = find_target(config.target, "slayer")
+        self.dataset: LatencyDataset = load_latency_dataset(encoding=e, **asdict(config.data))
         self.layers = (self.dataset.n_in, *config.network.hidden, len(self.dataset.classes))
 
     def initial_weights(self) -> Arrays:
@@ -101,7 +100,7 @@ class _SLAYERSession(Session):
         torch, slayer = learner.torch, learner.slayer
         self._threads = torch.get_num_threads()
         torch.set_num_threads(self._config.learning.threads)
-        self.blocks = _blocks(self._config, weights)
+        self.blocks = learner.target.maker("slayer")(self._config, weights)
         learning = self._config.learning
         self._optimizer = torch.optim.Adam(self._parameters(), lr=learning.rate)
         self._loss = slayer.loss.SpikeRate(learning.true_rate, learning.false_rate, reduction="sum")
@@ -155,7 +154,7 @@ class _SLAYERSession(Session):
         """Output spikes (samples, classes), and spikes of every neuron of every layer, the input's first."""
         said, totals = [], [np.zeros(n, dtype=np.int64) for n in self._learner.layers]
         with self._learner.torch.no_grad():
-            for part in parts(len(samples), _EVALUATED, told):
+            for part in parts(len(samples), self._learner.target.chunk, told):
                 chosen = np.arange(part.start, part.stop)
                 layers = [layer.numpy() for layer in self.forward(self._learner.inputs(samples, chosen))]
                 said.append(layers[-1].sum(axis=-1))
@@ -170,7 +169,7 @@ class _SLAYERSession(Session):
     def write_weights(self, weights: Mapping[str, Any]) -> None:
         """See `Session`."""
         for k, own in enumerate(self._parameters(), 1):
-            _set(own, weights[f"W{k}"])
+            set_weights(own, weights[f"W{k}"])
 
     def read_memory(self) -> Arrays:
         """See `Session`: Adam's moments and steps."""
@@ -188,43 +187,3 @@ class _SLAYERSession(Session):
     def close(self) -> None:
         """See `Session`."""
         self._learner.torch.set_num_threads(self._threads)
-
-
-def device_layers(config: SLAYERExperiment, weights: Arrays) -> list[tuple[Any, dict[str, Any]]]:
-    """Integer weights (pre, post) and neuron registers of every layer, as lava-dl would give them to the chip.
-
-    Raises
-    ------
-    InputError
-        If lava-dl is not installed.
-    """
-    found = []
-    for block in _blocks(config, weights):
-        w = block.neuron.quantize_8bit(block.synapse.weight, descale=True).detach().numpy()
-        found.append((w.reshape(w.shape[:2]).T.astype(np.int64), block.neuron.device_params))
-    return found
-
-
-def _blocks(config: SLAYERExperiment, weights: Mapping[str, Any]) -> list[Any]:
-    """Layers of lava-dl with 8-bit weights."""
-    slayer, parameters = _slayer(), dict(config.neuron.model_dump(), requires_grad=False)
-    blocks = []
-    for k in range(1, len(weights) + 1):
-        block = slayer.block.cuba.Dense(parameters, *weights[f"W{k}"].shape, weight_norm=False)
-        block.synapse.pre_hook_fx = block.neuron.quantize_8bit
-        _set(block.synapse.weight, weights[f"W{k}"])
-        blocks.append(block)
-    return blocks
-
-
-def _set(parameter: Any, matrix: Any) -> None:
-    """Give a block's parameter (post, pre, 1, 1, 1) a matrix (pre, post)."""
-    torch = require("torch", "dl", "algorithm slayer")
-    with torch.no_grad():
-        parameter.copy_(torch.from_numpy(np.ascontiguousarray(matrix.T)).reshape(parameter.shape))
-
-
-def _slayer() -> Any:
-    # It prints about missing CUDA and demonstrations that are none of the user's business here.
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        return require("lava.lib.dl.slayer", "dl", "algorithm slayer")

@@ -1,0 +1,1 @@
+"""Runs: training and evaluating them, and what is made of them."""

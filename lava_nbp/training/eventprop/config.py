@@ -1,0 +1,157 @@
+"""Configurations of EventProp: neurons, loss, learning, and the arithmetic of its clocked targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+from lava_nbp.eventprop.clocked.setup import Setup
+from lava_nbp.eventprop.equations import NeuronParameters
+from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.policies import OptimizerName, SilentName, SilentPolicy
+from lava_nbp.training.config import (
+    AsSection,
+    ConfigSection,
+    EncodingConfig,
+    Experiment,
+    LatencyDataConfig,
+    Real,
+    Size,
+)
+
+
+class LayersConfig(ConfigSection):
+    """[network] of EventProp: hidden layers, and normal distributions of the initial weights, in thresholds."""
+
+    hidden: list[Size] = Field(min_length=1)
+    initial_mean: list[Real]
+    initial_deviation: list[Annotated[Real, Field(ge=0)]]
+    #: Recurrent weights within a layer, of the mean 0; 0: the layer has none. Target "continuous" only.
+    recurrent_deviation: list[Annotated[Real, Field(ge=0)]] | None = None
+    #: File to start from, instead of drawing W1 .. Wn: .npz (in thresholds), NIR or netx; see
+    #: `lava_nbp.training.eventprop.start`.
+    weights: str | None = None
+
+    @property
+    def n_layers(self) -> int:
+        """Layers behind the input."""
+        return len(self.hidden) + 1
+
+    @model_validator(mode="after")
+    def _one_per_layer(self) -> LayersConfig:
+        for key in ("initial_mean", "initial_deviation", "recurrent_deviation"):
+            _check_length(f"network.{key}", getattr(self, key), self.n_layers)
+        return self
+
+
+@dataclass(frozen=True)
+class LossConfig(TTFSLoss):
+    """[loss]: "ttfs" with its time constants in ms, or "max_voltage", which has none."""
+
+    name: Literal["ttfs", "max_voltage"] = "ttfs"
+
+    @property
+    def loss(self) -> Loss:
+        """The one that is named."""
+        return TTFSLoss(self.tau0, self.tau1, self.alpha) if self.name == "ttfs" else MaxVoltageLoss()
+
+
+class LearningConfig(ConfigSection):
+    """[learning]: optimizer, batches, and policies."""
+
+    optimizer: OptimizerName = "adam"
+    rate: Real = Field(default=5e-3, gt=0)
+    #: Factor on the rate per epoch; the first two epochs have the full rate, as the authors' code has it.
+    decay: Real = Field(default=0.95, gt=0, le=1)
+    batch: int = Field(default=32, ge=1)
+    #: Share of the input spikes that are left out, drawn anew for every epoch.
+    dropout: Real = Field(default=0.0, ge=0, lt=1)
+    silent: SilentName = SilentPolicy.name
+    #: What a tie between outputs counts as where epochs are compared; results have both figures.
+    ties: Literal["wrong", "right"] = "wrong"
+    silent_strength: Real = SilentPolicy.strength
+    silent_target: Real = SilentPolicy.target
+    #: Lower bound of I - theta in the adjoint jump of the target "continuous", in thresholds.
+    floor: Real = Field(default=1e-9, gt=0)
+    threads: int = Field(default=1, ge=1, le=1024)
+
+    @property
+    def policy(self) -> SilentPolicy:
+        """What is done about silent neurons."""
+        return SilentPolicy(self.silent, self.silent_strength, self.silent_target)
+
+    @model_validator(mode="after")
+    def _possible_policy(self) -> LearningConfig:
+        _ = self.policy
+        return self
+
+
+class ClockedConfig(ConfigSection):
+    """[clocked]: step and widths of the clocked targets; see `lava_nbp.eventprop.clocked.arithmetic.FixedPoint`."""
+
+    #: In ms; of the target "continuous" it is the step in which the cost of inference is counted.
+    dt: Real = Field(default=0.5, gt=0)
+    theta_bits: int = FixedPoint.theta_bits
+    coefficient_bits: int = FixedPoint.coefficient_bits
+    adjoint_bits: int = FixedPoint.adjoint_bits
+    floor: Real = FixedPoint.floor
+    #: Largest weight of each layer that 8 bits shall hold, in thresholds.
+    largest_weight: list[Annotated[Real, Field(gt=0)]] | None = None
+
+
+class EventPropExperiment(Experiment):
+    """A configuration file with algorithm = "eventprop"."""
+
+    resumable: ClassVar[tuple[str, ...]] = (*Experiment.resumable, "learning.threads")
+
+    algorithm: Literal["eventprop"]
+    target: str = "continuous"
+    data: Annotated[LatencyDataConfig, AsSection()]
+    encoding: Annotated[EncodingConfig, AsSection()]
+    network: LayersConfig
+    neuron: Annotated[NeuronParameters, AsSection()] = NeuronParameters()
+    loss: Annotated[LossConfig, AsSection()] = LossConfig()
+    learning: LearningConfig = LearningConfig()
+    clocked: ClockedConfig = ClockedConfig()
+
+    @property
+    def largest_weights(self) -> list[float]:
+        """What the 8-bit weights of each layer shall hold at most, in thresholds.
+
+        Where the file does not say: four deviations from the mean of the initial weights, the same at every
+        resumption.
+        """
+        n = self.network
+        pairs = zip(n.initial_mean, n.initial_deviation, strict=True)
+        return self.clocked.largest_weight or [abs(mean) + 4 * deviation or 1.0 for mean, deviation in pairs]
+
+    @property
+    def setup(self) -> Setup:
+        """Arithmetic, loss and learning of the clocked targets.
+
+        Raises
+        ------
+        InputError
+            For a step, widths or a policy that they cannot have.
+        """
+        clocked = self.clocked
+        arithmetic = FixedPoint(
+            self.neuron, clocked.dt, self.encoding.end, clocked.theta_bits, clocked.coefficient_bits,
+            clocked.adjoint_bits, clocked.floor,
+        )  # fmt: skip
+        return Setup(arithmetic, self.loss.loss, self.learning.policy, self.learning.optimizer)
+
+    @model_validator(mode="after")
+    def _one_largest_per_layer(self) -> EventPropExperiment:
+        _check_length("clocked.largest_weight", self.clocked.largest_weight, self.network.n_layers)
+        return self
+
+
+def _check_length(key: str, given: list[float] | None, layers: int) -> None:
+    if given is not None and len(given) != layers:
+        raise ValueError(
+            f"{key} has {len(given)} entries, but there are {layers} layers behind the input; give one for each"
+        )

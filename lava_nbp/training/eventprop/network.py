@@ -1,0 +1,89 @@
+"""The network of an EventProp experiment: names and units of its matrices, and what of it is exported."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lava_nbp.base.targets import TARGETS
+from lava_nbp.errors import InputError
+from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS
+from lava_nbp.eventprop.equations import response
+from lava_nbp.eventprop.losses import TTFSLoss
+from lava_nbp.exchange.dense import DenseNetwork
+from lava_nbp.training.eventprop.config import EventPropExperiment
+from lava_nbp.training.learner import Arrays
+
+if TYPE_CHECKING:
+    from lava_nbp.training.run import Run
+
+
+def forward_names(n_layers: int) -> list[str]:
+    """W1 .. Wn, of so many layers behind the input."""
+    return [f"W{k}" for k in range(1, n_layers + 1)]
+
+
+def loop_names(names: Iterable[str]) -> list[str]:
+    """Those of recurrent matrices, R1 .. Rn, in the order of their layers: R2 before R10."""
+    return sorted((name for name in names if re.fullmatch(r"R\d+", name)), key=lambda name: int(name[1:]))
+
+
+def are_masters(weights: Mapping[str, Any]) -> bool:
+    """Whether weights are the integers (20 fractional bits) that a clocked network learns with."""
+    return np.asarray(weights["W1"]).dtype.kind == "i"
+
+
+def in_thresholds(weights: Mapping[str, Any]) -> Arrays:
+    """Weights of either kind as real numbers in thresholds."""
+    unit = 1 / (1 << MASTER_BITS) if are_masters(weights) else 1.0
+    return {name: np.asarray(w) * unit for name, w in weights.items()}
+
+
+def exported(run: Run, dt: float | None = None) -> DenseNetwork:
+    """The inference network of a run.
+
+    Raises
+    ------
+    InputError
+        For recurrent layers, or a dt that this network cannot have.
+    """
+    config = run.config
+    assert isinstance(config, EventPropExperiment)
+    loops = loop_names(run.weights)
+    if loops:
+        raise InputError(
+            f"the run has recurrent weights {', '.join(loops)}; only feed-forward networks can be exported"
+        )
+    return (_clocked if TARGETS[config.target].clocked else _continuous)(run, config, dt)
+
+
+def _clocked(run: Run, config: EventPropExperiment, dt: float | None) -> DenseNetwork:
+    if dt is not None and dt != config.clocked.dt:
+        raise InputError(
+            f"dt is {dt:g} ms, but the run learned with steps of {config.clocked.dt:g} ms (clocked.dt); leave --dt out"
+        )
+    setup = config.setup
+    c = setup.c
+    exponents = [c.weight_exponent(top) for top in config.largest_weights]
+    matrices = tuple(
+        c.forward_weights(run.weights[name], exponent).astype(float)
+        for name, exponent in zip(forward_names(len(exponents)), exponents, strict=True)
+    )
+    unit, spiking = 1 << c.coefficient_bits, isinstance(setup.loss, TTFSLoss)
+    return DenseNetwork(
+        matrices, float(c.theta), c.alpha / unit, c.beta / unit, c.gamma / unit, c.dt, spiking, run.about
+    )
+
+
+def _continuous(run: Run, config: EventPropExperiment, dt: float | None) -> DenseNetwork:
+    p, step = config.neuron, config.clocked.dt if dt is None else dt
+    if not (math.isfinite(step) and 0 < step <= config.encoding.end):
+        raise InputError(f"dt is {step!r} ms, but must be positive and at most the trial's {config.encoding.end:g} ms")
+    matrices = tuple(run.weights[name].astype(float) for name in forward_names(len(run.weights)))
+    alpha, beta = math.exp(-step / p.tau_m), math.exp(-step / p.tau_s)
+    spiking = isinstance(config.loss.loss, TTFSLoss)
+    return DenseNetwork(matrices, 1.0, alpha, beta, response(step, p), step, spiking, run.about)

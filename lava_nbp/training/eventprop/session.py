@@ -1,0 +1,236 @@
+"""A network of EventProp that is set up: the engine of its target, its samples encoded, its weights in and out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava_nbp.base.progress import Count, uncounted
+from lava_nbp.data.latency_dataset import LatencySplit
+from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS
+from lava_nbp.eventprop.result import Result
+from lava_nbp.eventprop.trains import SpikeTrains, join_trains, latency_trains
+from lava_nbp.training.eventprop.network import are_masters, forward_names
+from lava_nbp.training.learner import Arrays, Session, parts
+
+if TYPE_CHECKING:
+    from lava_nbp.training.eventprop.learner import EventPropLearner
+
+#: Samples that are encoded at once.
+_ENCODED = 5000
+#: Counters of a `Result` that are summed over an epoch, and what metrics call them.
+COUNTED = {
+    "hidden_spikes": "hidden_spikes",
+    "silent_neurons": "silent_neurons",
+    "silent_labels": "silent_labels",
+    "clipped": "clipped_denominators",
+    "saturated": "saturated_adjoints",
+}
+
+
+class EventPropSession(Session):
+    """A network of the target's engine (`EventPropEngine`, `ClockedEngine` or `LavaEventProp`), with its data encoded.
+
+    Weights are real numbers in thresholds, or the integers (20 fractional bits) of a clocked network; either
+    engine takes both.
+    """
+
+    def __init__(self, learner: EventPropLearner, weights: Arrays) -> None:
+        self._learner, self._config, self._target = learner, learner.config, learner.target
+        self._trains: dict[str, SpikeTrains] = {}
+        self.engine: Any = self._clocked_engine(weights) if self._target.clocked else self._continuous_engine(weights)
+
+    @property
+    def _layers(self) -> int:
+        """Layers behind the input."""
+        return len(self._learner.layers) - 1
+
+    def _continuous_engine(self, weights: Arrays) -> Any:
+        config, learning, matrices = self._config, self._config.learning, self._real(weights)
+        return self._target.maker("eventprop")(
+            [matrices[name] for name in forward_names(self._layers)],
+            config.neuron,
+            config.loss.loss,
+            config.encoding.end,
+            floor=learning.floor * config.neuron.theta,
+            threads=learning.threads,
+            recurrent=[matrices.get(f"R{k}") for k in range(1, self._layers + 1)],
+            silent=learning.policy,
+            optimizer=learning.optimizer,
+        )
+
+    def _clocked_engine(self, weights: Arrays) -> Any:
+        config, matrices = self._config, self._real(weights)
+        options: dict[str, Any] = {}
+        if self._target.on_lava:
+            options = {"target": self._target.name, **config.lava.model_dump(exclude_unset=True)}
+        engine = self._target.maker("eventprop")(
+            [matrices[name] for name in forward_names(self._layers)],
+            config.setup,
+            largest=config.largest_weights,
+            **options,
+        )
+        self._write_masters(engine, weights)
+        return engine
+
+    def _real(self, weights: Mapping[str, Any]) -> Arrays:
+        """Weights in units of the potential, as the continuous engine has them, or in thresholds for a clocked one."""
+        unit = 1.0 if self._target.clocked else self._config.neuron.theta
+        scale = 1 / (1 << MASTER_BITS) if are_masters(weights) else 1.0
+        return {name: np.asarray(w) * (scale * unit) for name, w in weights.items()}
+
+    def trains(self, split: str) -> SpikeTrains:
+        """The encoded samples of a split."""
+        if split not in self._trains:
+            samples: LatencySplit = getattr(self._learner.dataset, split)
+            starts = range(0, len(samples), _ENCODED)
+            end = self._config.encoding.end
+            self._trains[split] = join_trains(
+                [latency_trains(samples.times(slice(k, k + _ENCODED)), end) for k in starts]
+            )
+        return self._trains[split]
+
+    # --------------------------------------------------------------- learning
+
+    def train_epoch(self, epoch: int, advance: Callable[[int], None]) -> dict[str, Any]:
+        """See `Session`."""
+        learning, labels = self._config.learning, self._learner.dataset.train.y
+        order = np.random.default_rng([self._config.seed, epoch]).permutation(len(labels))
+        trains, rate = self._trains_of(epoch), self._rate(epoch)
+        if not self._target.on_lava:
+            self.engine.gradient(trains, labels, order[:1])  # compiles, before time is taken
+        done, unreported = _Epoch(), 0
+        for start in range(0, len(order), learning.batch):
+            chosen = order[start : start + learning.batch]
+            begin = time.perf_counter()
+            result = self.engine.train_batch(trains, labels, chosen, rate * self._unit)
+            done.add(result, labels[chosen], time.perf_counter() - begin)
+            unreported += len(chosen)
+            if unreported >= self._target.chunk or start + learning.batch >= len(order):
+                advance(unreported)
+                unreported = 0
+        return {**done.metrics(len(order)), "rate": rate, "seconds_learning": done.seconds}
+
+    def _trains_of(self, epoch: int) -> SpikeTrains:
+        """The training samples, without the spikes that are left out in an epoch."""
+        trains, share = self.trains("train"), self._config.learning.dropout
+        if share == 0:
+            return trains
+        return trains.without_some(share, np.random.default_rng([self._config.seed, epoch, 1]))
+
+    def _rate(self, epoch: int) -> float:
+        """In thresholds, as weights are."""
+        return self._config.learning.rate * self._config.learning.decay ** max(epoch - 2, 0)
+
+    @property
+    def _unit(self) -> float:
+        """What a rate in thresholds is for the engine: a plain gradient has the unit of 1 / weight beside."""
+        theta = 1.0 if self._target.clocked else self._config.neuron.theta
+        return theta if self._config.learning.optimizer == "adam" else theta**2
+
+    # -------------------------------------------------------------- answering
+
+    def answers(self, split: str, told: Count = uncounted) -> Result:
+        """What the network says to the samples of a split; nothing is counted."""
+        trains = self.trains(split)
+        found = [self.engine.infer(trains, chosen) for chosen in self._chunks(len(trains), told)]
+        return Result(np.concatenate([result.said for result in found]), voltages=found[0].voltages)
+
+    def counted_answers(self, split: str, told: Count = uncounted) -> tuple[Result, list[NDArray[np.int64]]]:
+        """As `answers`, with the spikes of every neuron of every layer behind the input; not on Lava."""
+        trains = self.trains(split)
+        found = [self.engine.infer_counted(trains, chosen) for chosen in self._chunks(len(trains), told)]
+        said = Result(np.concatenate([result.said for result, _ in found]), voltages=found[0][0].voltages)
+        return said, [np.sum(layer, axis=0) for layer in zip(*(counts for _, counts in found), strict=True)]
+
+    def _chunks(self, samples: int, told: Count) -> list[NDArray[np.int64]]:
+        return [np.arange(part.start, part.stop) for part in parts(samples, self._target.chunk, told)]
+
+    def evaluate(self, split: str, told: Count = uncounted) -> dict[str, Any]:
+        """See `Session`."""
+        result, labels = self.answers(split, told), getattr(self._learner.dataset, split).y
+        return {
+            f"{split}_accuracy": float(result.right(labels).mean()),
+            f"{split}_accuracy_ties_right": float(result.right(labels, ties_right=True).mean()),
+            f"{split}_ties": int(result.ties().sum()),
+            f"{split}_silent_labels": int(np.isinf(result.said[np.arange(len(labels)), labels]).sum()),
+        }
+
+    # ---------------------------------------------------------------- weights
+
+    def read_weights(self) -> Arrays:
+        """See `Session`; integers of a clocked network."""
+        names = forward_names(self._layers)
+        if self._target.clocked:
+            return {name: masters.copy() for name, masters in zip(names, self.engine.masters, strict=True)}
+        theta = self._config.neuron.theta
+        return {name: w / theta for name, w in zip(self._names, self.engine.matrices, strict=True)}
+
+    @property
+    def _names(self) -> list[str]:
+        """Of the matrices of the continuous engine, in its order."""
+        loops = [f"R{k}" for k, loop in enumerate(self.engine.loops, 1) if loop.size]
+        return [*forward_names(self._layers), *loops]
+
+    def read_synapses(self) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+        """Weights as spikes meet them, forward and recurrent ones (empty where a layer has none)."""
+        if self._target.clocked:
+            return [w.copy() for w in self.engine.forward_weights], []
+        return [w.copy() for w in self.engine.weights], list(self.engine.loops)
+
+    def write_weights(self, weights: Mapping[str, Any]) -> None:
+        """See `Session`; either kind."""
+        if self._target.clocked:
+            self._write_masters(self.engine, weights)
+            return
+        real = self._real(weights)
+        for own, name in zip(self.engine.matrices, self._names, strict=True):
+            own[...] = real[name]
+
+    def _write_masters(self, engine: Any, weights: Mapping[str, Any]) -> None:
+        names = forward_names(self._layers)
+        if are_masters(weights):
+            masters = [weights[name] for name in names]
+        else:
+            c = self._config.setup.c
+            masters = [c.masters(weights[n], x) for n, x in zip(names, engine.exponents, strict=True)]
+        engine.write_masters(masters)
+
+    def read_memory(self) -> Arrays:
+        """See `Session`."""
+        memory: Arrays = self.engine.state()
+        return memory
+
+    def close(self) -> None:
+        """See `Session`."""
+        if hasattr(self.engine, "close"):
+            self.engine.close()
+
+
+class _Epoch:
+    """What is summed over the batches of an epoch."""
+
+    def __init__(self) -> None:
+        self.counted = dict.fromkeys(COUNTED, 0)
+        self.right = self.ties = self.most = 0
+        self.seconds = 0.0
+
+    def add(self, result: Result, labels: NDArray[np.int64], seconds: float) -> None:
+        self.right += int(result.right(labels).sum())
+        self.ties += int(result.ties().sum())
+        self.most = max(self.most, result.most_spikes)
+        self.seconds += seconds
+        for name in self.counted:
+            self.counted[name] += getattr(result, name)
+
+    def metrics(self, samples: int) -> dict[str, Any]:
+        return {
+            "train_accuracy": self.right / samples,
+            "train_ties": self.ties,
+            **{COUNTED[name]: number for name, number in self.counted.items()},
+            "most_spikes_of_a_layer": self.most,
+        }

@@ -1,0 +1,58 @@
+"""Weights of an EventProp network to start from, out of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava_nbp.errors import InputError, WeightError
+from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS
+from lava_nbp.eventprop.equations import NeuronParameters
+from lava_nbp.exchange.dense import check_sizes
+from lava_nbp.training.eventprop.config import EventPropExperiment
+from lava_nbp.training.eventprop.network import forward_names
+from lava_nbp.training.learner import Arrays
+from lava_nbp.training.start import is_npz, read_arrays, read_layers
+
+
+def eventprop_start(path: Path, layers: tuple[int, ...], p: NeuronParameters) -> dict[str, NDArray[Any]]:
+    """W1 .. Wn in thresholds for an EventProp network.
+
+    Raises
+    ------
+    InputError
+        For a file that cannot be read, or another network.
+    """
+    names = forward_names(len(layers) - 1)
+    if is_npz(path):
+        arrays = read_arrays(path, f"{names[0]} .. {names[-1]}")
+        if arrays.keys() != set(names):
+            raise InputError(f"{path} holds {', '.join(sorted(arrays))}, but this network has {', '.join(names)}")
+        matrices = [np.asarray(arrays[name], dtype=np.float64) for name in names]
+        if any(w.ndim != 2 or not np.isfinite(w).all() for w in matrices):
+            raise InputError(f"{path}: weights must be matrices (pre, post) of finite numbers, in thresholds")
+    else:
+        matrices = read_layers(path, p)
+    check_sizes(matrices, layers, str(path))
+    return dict(zip(names, matrices, strict=True))
+
+
+def check_range(weights: Arrays, config: EventPropExperiment) -> None:
+    """Check that 8 bits hold weights (thresholds) from a file: they would be cut off.
+
+    Raises
+    ------
+    WeightError
+        Names the file, the matrix, the limit and the key that raises it.
+    """
+    c = config.setup.c
+    for (name, w), top in zip(weights.items(), config.largest_weights, strict=True):
+        limit = c.master_limit(c.weight_exponent(top)) / (1 << MASTER_BITS)
+        if np.abs(w).max() > limit:
+            raise WeightError(
+                f"{config.network.weights}: {name} reaches {np.abs(w).max():.3g} thresholds, but the 8-bit weights of "
+                f"target {config.target} reach {limit:.3g} here; raise its entry in clocked.largest_weight"
+            )

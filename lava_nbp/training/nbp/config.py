@@ -1,0 +1,161 @@
+"""Configurations of nBP: a circuit, where it runs, and what is broken there."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+
+from lava_nbp.base.targets import TARGETS, Target, targets_of
+from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX, WEIGHT_STEP
+from lava_nbp.errors import ConfigError, unknown_name
+from lava_nbp.loihi.boards import BOARDS
+from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.circuit_file import SUFFIX
+from lava_nbp.nbp.circuits import CIRCUITS, make_circuit
+from lava_nbp.nbp.faults import Faults
+from lava_nbp.nbp.weights import INITIAL_WEIGHT_MAX
+from lava_nbp.training.config import AsSection, ConfigSection, DataConfig, Experiment, Real, Size
+
+
+def _one_or_several(value: Any) -> str:
+    return "several" if isinstance(value, (list, tuple)) else "one"
+
+
+class NetworkConfig(ConfigSection):
+    """[network]: the circuit, its hidden layers, and the initial weights."""
+
+    #: A name of `lava_nbp.CIRCUITS`, or a file that `save_circuit` has written, which ends in .json.
+    circuit: str = "nbp"
+    #: Size of the hidden layer, or of the hidden layers; not needed for a file, which says its own.
+    n_hidden: (
+        Annotated[
+            Annotated[Size, Tag("one")] | Annotated[list[Size], Tag("several")],
+            Discriminator(_one_or_several),
+        ]
+        | None
+    ) = None
+    initial_clip: int = Field(
+        default=INITIAL_WEIGHT_MAX, ge=WEIGHT_STEP, le=PLASTIC_WEIGHT_MAX, multiple_of=WEIGHT_STEP
+    )
+    #: Factor on the spread of the first initial matrix, and mean of the last in weight units; 1 and 0 are the
+    #: paper's, see `lava_nbp.nbp.weights.initial_weights`.
+    initial_input_scale: Real = Field(default=1.0, gt=0, le=100)
+    initial_output_mean: Real = Field(default=0.0, ge=-PLASTIC_WEIGHT_MAX, le=PLASTIC_WEIGHT_MAX)
+    #: Stronger and further inhibition than the paper's, see `lava_nbp.nbp.paper.training_circuit`.
+    guarded: bool = False
+    #: Spikes are delivered before that step's learning, as the chip does it; see `lava_nbp.nbp.circuit.Circuit`.
+    chip_order: bool = False
+    #: File to start from, instead of drawing weights: .npz with the matrices, NIR or netx; see
+    #: `lava_nbp.training.nbp.start`.
+    weights: str | None = None
+
+    @property
+    def from_file(self) -> bool:
+        """Whether the circuit is a file."""
+        return self.circuit.endswith(SUFFIX)
+
+    @property
+    def hidden(self) -> tuple[int, ...] | None:
+        """Sizes of the hidden layers; None: those of the file."""
+        if self.n_hidden is None:
+            return None
+        return (self.n_hidden,) if isinstance(self.n_hidden, int) else tuple(self.n_hidden)
+
+    @property
+    def options(self) -> dict[str, bool]:
+        """Options of the circuit."""
+        return {"guarded": self.guarded, "chip_order": self.chip_order}
+
+    @field_validator("circuit")
+    @classmethod
+    def _known_circuit(cls, name: str) -> str:
+        if not name.endswith(SUFFIX) and name not in CIRCUITS:
+            raise ValueError(f"{unknown_name('network.circuit', name, CIRCUITS)}, or a file, which ends in {SUFFIX}")
+        return name
+
+    @model_validator(mode="after")
+    def _what_the_circuit_has(self) -> NetworkConfig:
+        if self.hidden is None and not self.from_file:
+            raise ValueError(f"network.n_hidden is missing, but circuit {self.circuit!r} is made for any sizes; add it")
+        there = () if self.from_file else CIRCUITS[self.circuit].options
+        for option, asked in self.options.items():
+            if asked and option not in there:
+                has = f"which has {', '.join(there)}" if there else "which has no options"
+                raise ValueError(f"network.{option} is true, but means nothing for circuit {self.circuit!r}, {has}")
+        return self
+
+
+class LoihiConfig(ConfigSection):
+    """[loihi]: for targets that are chips; see `lava_nbp.loihi.host.BoardAddress` and docs/loihi.md."""
+
+    board: str | None = None
+    partition: str | None = None
+    node: str | None = None
+    generation: str | None = None
+    host: str | None = None
+    #: Samples that are loaded and run at once.
+    chunk: int = Field(default=500, ge=1)
+
+    @model_validator(mode="after")
+    def _one_place(self) -> LoihiConfig:
+        if sum(value is not None for value in (self.partition, self.node, self.host)) > 1:
+            raise ValueError("partition, node and host each say where to run; give one of them")
+        if self.board is not None and self.board not in BOARDS:
+            raise ValueError(unknown_name("board", self.board, BOARDS))
+        return self
+
+
+class NBPExperiment(Experiment):
+    """A configuration file with algorithm = "nbp"."""
+
+    #: All executors give the same bits.
+    resumable: ClassVar[tuple[str, ...]] = (*Experiment.resumable, "target")
+
+    algorithm: Literal["nbp"] = "nbp"
+    target: str = "sample"
+    data: Annotated[DataConfig, AsSection()]
+    network: NetworkConfig
+    loihi: LoihiConfig = LoihiConfig()
+    faults: Annotated[Faults, AsSection()] = Faults()
+
+    @model_validator(mode="after")
+    def _faults_somewhere(self) -> NBPExperiment:
+        target = TARGETS[self.target]
+        if self.faults.any and not target.faults:
+            kind = next(f.name for f in fields(Faults) if getattr(self.faults, f.name))
+            raise ValueError(f"target {target.name!r} cannot run with faults.{kind}; use one of {_that('faults')}")
+        if self.faults.any and self.faults.apart and not target.faults_apart:
+            raise ValueError(
+                f"faults.apart breaks copies one by one, but target {target.name!r} has none; use target "
+                f"{_that('faults_apart')}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _chip_order(self) -> NBPExperiment:
+        n = self.network
+        if TARGETS[self.target].chip_order and n.hidden is not None and not n.from_file:
+            check_order(TARGETS[self.target], make_circuit(n.circuit, (1, *n.hidden, 1), **n.options))
+        return self
+
+
+def check_order(target: Target, circuit: Circuit) -> None:
+    """Check that a target delivers and learns in the order in which a circuit says it does.
+
+    Raises
+    ------
+    ConfigError
+        Says what to set.
+    """
+    if target.chip_order and not circuit.chip_order:
+        raise ConfigError(
+            f"target {target.name!r} delivers spikes before it learns, as the chip does, but network.chip_order is "
+            f"false; set network.chip_order = true, or give a circuit in that order"
+        )
+
+
+def _that(can: str) -> str:
+    """Names of the targets of nBP that can do something."""
+    return ", ".join(name for name in targets_of("nbp") if getattr(TARGETS[name], can))

@@ -1,0 +1,111 @@
+"""The network of an nBP experiment: its circuit, its matrices, and what of it is exported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lava_nbp.data import input_and_classes
+from lava_nbp.errors import CircuitError, InputError, WeightError
+from lava_nbp.exchange.dense import DenseNetwork
+from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.circuit_file import load_circuit
+from lava_nbp.nbp.circuits import make_circuit
+from lava_nbp.nbp.form import Term, sample_form
+from lava_nbp.nbp.projections import check_network_weights
+from lava_nbp.training.nbp.config import NBPExperiment
+
+if TYPE_CHECKING:
+    from lava_nbp.training.learner import Arrays
+    from lava_nbp.training.run import Run
+
+#: Step of an exported nBP network in ms, by name only: nothing outlasts a step.
+_DT = 1.0
+
+
+def circuit_of(config: NBPExperiment, sizes: tuple[int, int] | None = None) -> Circuit:
+    """The circuit that a configuration means.
+
+    Parameters
+    ----------
+    config : NBPExperiment
+        The experiment.
+    sizes : (int, int), optional
+        Inputs and classes; by default those of its data set, which is not read if they can be known.
+
+    Raises
+    ------
+    InputError
+        For a file that cannot be read.
+    CircuitError
+        For layers that the circuit cannot have.
+    DataError
+        For data that cannot be read.
+    """
+    n = config.network
+    n_in, n_out = sizes or input_and_classes(config.data.name, config.data.options)
+    hidden = load_circuit(n.circuit).layers[1:-1] if n.hidden is None else n.hidden
+    return make_circuit(n.circuit, (n_in, *hidden, n_out), **n.options)
+
+
+def check_matrices(weights: Arrays, layers: tuple[int, ...], circuit: Circuit | None) -> None:
+    """Check that a circuit has these layers and matrices.
+
+    Raises
+    ------
+    WeightError
+        For no circuit, one of other layers, a missing or unknown matrix, a wrong shape, or values that synapses cannot
+        hold.
+    """
+    if circuit is None or circuit.layers != layers:
+        raise WeightError(f"layers are {layers}, but those of the circuit {circuit and circuit.layers}")
+    check_network_weights(circuit, weights)
+
+
+def feed_forward(circuit: Circuit) -> tuple[Term, ...]:
+    """The matrix behind each layer but the first, for a circuit that answers layer after layer.
+
+    Raises
+    ------
+    CircuitError
+        If it has no per-sample form.
+    InputError
+        If a layer's input is anything else than the layer before, or thresholds differ.
+    """
+    form = sample_form(circuit.answering)
+    found = []
+    for before, layer, name in zip(form.layers, form.layers[1:], circuit.forward[1:], strict=False):
+        above = form.above(layer)
+        if above is None or len(above.terms) != 1 or above.terms[0].signal != before:
+            raise InputError(
+                f"circuit {circuit.name!r}: the input of layer {name!r} is not a matrix times the layer before, so it "
+                f"is no feed-forward network of other tools"
+            )
+        found.append((above.terms[0], above.above))
+    if len({above for _, above in found}) > 1:
+        raise InputError(f"circuit {circuit.name!r}: its layers have different thresholds, which cannot be exported")
+    return tuple(term for term, _ in found)
+
+
+def exported(run: Run, dt: float | None = None) -> DenseNetwork:
+    """The inference network of a run.
+
+    Raises
+    ------
+    InputError
+        For a dt, or a circuit that is not layer after layer.
+    """
+    if dt is not None:
+        raise InputError("dt is for EventProp networks; nothing in an nBP network outlasts a step")
+    circuit = run.circuit
+    assert circuit is not None
+    try:
+        terms = feed_forward(circuit)
+    except CircuitError as error:
+        raise InputError(f"{error}; only networks with such a form can be exported") from None
+    weights = [term.sign * run.weights[term.matrix] for term in terms]
+    matrices = tuple((w.T if term.transposed else w).astype(float) for w, term in zip(weights, terms, strict=True))
+    # Sums are even: those that fire are theirs + 2 and more, and neither rounding to float32 nor >= for > changes them.
+    form = sample_form(circuit.answering)
+    above = form.above(form.answer)
+    assert above is not None
+    return DenseNetwork(matrices, float(above.above + 1), 0.0, 0.0, 1.0, _DT, about=run.about)

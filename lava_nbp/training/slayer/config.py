@@ -1,0 +1,60 @@
+"""Configurations of SLAYER, the baseline."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from lava_nbp.training.config import (
+    AsSection,
+    ConfigSection,
+    EncodingConfig,
+    Experiment,
+    LatencyDataConfig,
+    Real,
+    Size,
+)
+
+
+class SLAYERNetworkConfig(ConfigSection):
+    """[network] of SLAYER: hidden layers, the step in ms, and the initial weights' width, in 1 / sqrt(pre)."""
+
+    hidden: list[Size] = Field(min_length=1)
+    dt: Real = Field(gt=0)
+    initial_scale: Real = Field(default=1.0, gt=0)
+
+
+class SLAYERNeuronConfig(ConfigSection):
+    """[neuron] of SLAYER: threshold, decays per step, surrogate gradient; see `lava.lib.dl.slayer.neuron.cuba`."""
+
+    threshold: Real = Field(default=1.25, gt=0)
+    current_decay: Real = Field(default=0.25, gt=0, le=1)
+    voltage_decay: Real = Field(default=0.03, ge=0, le=1)
+    #: Smaller than lava-dl's examples have it: their trials are longer, and 0.03 learned worse here.
+    tau_grad: Real = Field(default=0.005, gt=0)
+    scale_grad: Real = Field(default=3.0, gt=0)
+
+
+class SLAYERLearningConfig(ConfigSection):
+    """[learning] of SLAYER: Adam, and the spike rates that label and other outputs shall have, in spikes per step."""
+
+    rate: Real = Field(default=1e-3, gt=0)
+    batch: int = Field(default=32, ge=1)
+    true_rate: Real = Field(default=0.2, gt=0, le=1)
+    false_rate: Real = Field(default=0.02, ge=0, lt=1)
+    threads: int = Field(default=1, ge=1, le=1024)
+
+
+class SLAYERExperiment(Experiment):
+    """A configuration file with algorithm = "slayer": lava-dl's surrogate gradients, to compare with."""
+
+    resumable: ClassVar[tuple[str, ...]] = (*Experiment.resumable, "learning.threads")
+
+    algorithm: Literal["slayer"]
+    target: str = "slayer"
+    data: Annotated[LatencyDataConfig, AsSection()]
+    encoding: Annotated[EncodingConfig, AsSection()]
+    network: SLAYERNetworkConfig
+    neuron: SLAYERNeuronConfig = SLAYERNeuronConfig()
+    learning: SLAYERLearningConfig = SLAYERLearningConfig()
