@@ -1,9 +1,10 @@
 """The library's own neurons as registers; that they are complete is shown by running them (test_chip_targets)."""
 
+import numpy as np
 import pytest
 
 from lava_nbp.errors import InputError
-from lava_nbp.loihi.registers import chain_registers, group_registers
+from lava_nbp.loihi.registers import NeuronRegisters, SynapseRegisters, chain_registers, group_registers
 from lava_nbp.nbp.gated_group import Gate, GatedGroup, Neurons, Synapses
 from lava_nbp.nbp.pulse_chain import PulseChain
 
@@ -26,6 +27,36 @@ def test_a_chain_by_hand(ring, started):
     assert (p.keep_v, p.v_first, p.bias) == (4096, 1025 * 64 if started else 0, 0)
     assert (start.pre, start.src, start.dst, start.mantissa[0] << start.exponent) == ("start_in", (0,), (0,), 9280)
     assert list(zip(links.src, links.dst, strict=True)) == [(0, 1), (1, 2), (2, 0)][: 3 if ring else 2]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "sizes", "mantissas", "matrix"),
+    [
+        ("one-to-one", (3, 3), (7,), [[7, 0, 0], [0, 7, 0], [0, 0, 7]]),
+        ("one-to-one", (1, 3), (7,), [[7], [0], [0]]),
+        ("from-each", (3, 2), (7, 0, 5), [[7, 0, 5], [7, 0, 5]]),
+        ("from-each", (1, 2), (-7,), [[-7], [-7]]),
+        ("ring", (3, 3), (7,), [[0, 0, 7], [7, 0, 0], [0, 7, 0]]),
+        ("ring", (3, 3), (7, 7, 0), [[0, 0, 0], [7, 0, 0], [0, 7, 0]]),
+    ],
+)
+def test_the_same_synapses_as_a_list_and_as_a_matrix(pattern, sizes, mantissas, matrix):
+    synapses = SynapseRegisters("s", "a", "b", *sizes, pattern, mantissas, exponent=2)
+    assert synapses.matrix().tolist() == matrix
+    found = np.zeros_like(synapses.matrix())
+    found[synapses.dst, synapses.src] = synapses.mantissa
+    assert found.tolist() == matrix
+    assert synapses.n_synapses == len(synapses.src) == np.count_nonzero(matrix)
+    assert synapses.inhibitory == (np.min(matrix) < 0)
+
+
+def test_neurons_in_register_units():
+    neurons = NeuronRegisters("n", 3, vth=1024, bias_mant=-5, bias_exp=3, v_first=9)
+    assert (neurons.threshold, neurons.bias, neurons.v) == (1024 * 64, -40, (9, 0, 0))
+    assert (neurons.keep_u, neurons.keep_v) == (0, 0)
+    assert neurons.check("n") is neurons
+    with pytest.raises(InputError, match="mine: bias_exp is 8"):
+        NeuronRegisters("n", 3, vth=1024, bias_exp=8).check("mine")
 
 
 def test_laps_cannot_be_counted():
