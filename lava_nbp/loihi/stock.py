@@ -74,9 +74,9 @@ class StockNetwork:
     """The Processes of a circuit, lowered and connected.
 
     The weights' place is the store of projections that the network shares with everything else. The running models
-    work on copies of their own, which `pull` and `push` bring together with the store between runs: a chip's memory
-    is not ours, and the same Processes run there; Lava's CPU models replace their array in every learning step, so
-    that a view of the store would not last either.
+    work on copies of their own, which `pull` and `push` bring together with the store between runs. A chip's memory is
+    not ours, and the same Processes run there; and Lava's CPU models make a new array in every learning step, so that a
+    view of the store would last for models of our own only, and this is the rehearsal with Lava's.
 
     Parameters
     ----------
