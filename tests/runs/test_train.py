@@ -1,49 +1,27 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from experiments import DIGITS, content, experiment
 
 from lava_nbp.base.progress import Progress
+from lava_nbp.base.targets import TARGETS
 from lava_nbp.errors import CheckpointError, CircuitError, InputError, WeightError
 from lava_nbp.nbp.executor import Outcome
-from lava_nbp.runs.train import METRICS, RESULT, evaluate_run, train
+from lava_nbp.nbp.paper import training_circuit
+from lava_nbp.runs.evaluate import evaluate_run
+from lava_nbp.runs.train import train
 from lava_nbp.training.checkpoint import CHECKPOINT, load_checkpoint
-from lava_nbp.training.config import load_config
 from lava_nbp.training.metrics import accuracy, best_epoch
+from lava_nbp.training.run import METRICS, RESULT
 
-CONFIG = """
-seed = 4
-epochs = 4
-[data]
-name = "digits"
-validation = 60
-train = 200
-test = 80
-[network]
-n_hidden = 30
-"""
-TIMES = ("microseconds_per_sample", "seconds", "peak_memory_mb")
+SETTINGS = ("seed=4", "epochs=4", "data.validation=60", "data.train=200", "data.test=80", "network.n_hidden=30")
 
 
 @pytest.fixture
 def config(tmp_path):
-    path = tmp_path / "config.toml"
-    path.write_text(CONFIG)
-    return lambda *overrides: load_config(path, overrides)
-
-
-def without_times(record):
-    return {k: v for k, v in record.items() if k not in TIMES}
-
-
-def content(folder):
-    """All that a run has written, but for the time it took."""
-    state = load_checkpoint(folder)
-    metrics = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
-    result = json.loads((folder / RESULT).read_text())
-    weights = {name: w.tolist() for name, w in state.weights.items()}
-    chosen = {name: w.tolist() for name, w in state.chosen.items()}
-    return weights, chosen, [without_times(m) for m in metrics], without_times(result)
+    return lambda *overrides: experiment(tmp_path, DIGITS, *SETTINGS, *overrides)
 
 
 class Stop(Progress):
@@ -92,7 +70,7 @@ def test_every_target_gives_the_same_run(config, tmp_path, target):
     train(config("epochs=2", f"target={target}"), tmp_path / target)
     expected, found = content(tmp_path / "sample"), content(tmp_path / target)
     assert found[:2] == expected[:2]
-    for one, other in zip(found[2], expected[2], strict=True):
+    for one, other in zip(found[3], expected[3], strict=True):
         # Work is counted in each executor's own terms.
         assert {k: v for k, v in one.items() if k != "updates"} == {k: v for k, v in other.items() if k != "updates"}
 
@@ -100,9 +78,8 @@ def test_every_target_gives_the_same_run(config, tmp_path, target):
 @pytest.mark.parametrize("after", [1, 250, 799])
 @pytest.mark.parametrize("target", ["sample", "spiking"])
 def test_resume_goes_on_bit_for_bit(config, tmp_path, target, after, monkeypatch):
-    from lava_nbp.training.nbp import learner as nbp_learner
-
-    monkeypatch.setitem(nbp_learner._CHUNK, target, 30)  # several calls an epoch, to stop between them
+    # Several calls an epoch, to stop between them.
+    monkeypatch.setitem(TARGETS._entries, target, replace(TARGETS[target], chunk=30))
     experiment = config(f"target={target}")
     train(experiment, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
@@ -163,7 +140,7 @@ def test_checkpoint_of_another_experiment(config, tmp_path, override, message):
 def test_checkpoint_of_another_network(config, tmp_path):
     train(config("epochs=1"), tmp_path / "run")
     state = load_checkpoint(tmp_path / "run")
-    state.layers = (65, 30, 10)
+    state.layers, state.circuit = (65, 30, 10), training_circuit(65, 30, 10)
     state.weights = {"W1": np.zeros((65, 30), np.int16), "W2": state.weights["W2"]}
     state.chosen = None
     state.save(tmp_path / "run")

@@ -1,4 +1,15 @@
-"""Small experiments that several tests train."""
+"""Small experiments that several tests train, and what they have written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lava_nbp.runs.train import train
+from lava_nbp.training.checkpoint import load_checkpoint
+from lava_nbp.training.config import Experiment, load_config
+from lava_nbp.training.run import METRICS, RESULT, Run, load_run
 
 #: EventProp on generated samples of Yin-Yang: a second or less.
 YINYANG = """
@@ -34,3 +45,70 @@ test = 60
 [network]
 n_hidden = 20
 """
+
+#: Largest voltages of EventProp on the pixels of the digits.
+MAX_VOLTAGE = """
+algorithm = "eventprop"
+epochs = 1
+[data]
+name = "digits"
+validation = 40
+train = 100
+test = 60
+[encoding]
+late = 20
+end = 40
+[network]
+hidden = [15]
+initial_mean = [0.3, 0.2]
+initial_deviation = [0.2, 0.3]
+[loss]
+name = "max_voltage"
+"""
+
+#: The baseline on a part of the digits: a few seconds, most of them for PyTorch's import.
+SLAYER = """
+algorithm = "slayer"
+epochs = 1
+[data]
+name = "digits"
+train = 50
+test = 30
+[encoding]
+late = 5
+end = 10
+[network]
+hidden = [10]
+dt = 1
+"""
+
+#: What differs from run to run of the same experiment.
+TIMES = ("microseconds_per_sample", "seconds", "peak_memory_mb")
+
+
+def experiment(folder: Path, text: str, *settings: str) -> Experiment:
+    """The experiment of a configuration, written into a folder, with settings as of --set."""
+    (folder / "config.toml").write_text(text)
+    return load_config(folder / "config.toml", settings)
+
+
+def trained(folder: Path, text: str, *settings: str) -> Run:
+    """The finished run of a configuration, in a folder."""
+    train(experiment(folder, text, *settings), folder / "run")
+    return load_run(folder / "run")
+
+
+def without_times(record: dict[str, Any]) -> dict[str, Any]:
+    """A record of metrics.jsonl, or a result, without what it took."""
+    return {key: value for key, value in record.items() if key not in TIMES}
+
+
+def content(folder: Path) -> tuple[Any, ...]:
+    """All that a run has written, but for the time it took: weights, chosen weights, memory, metrics, result."""
+    state = load_checkpoint(folder)
+    arrays = [
+        {name: w.tolist() for name, w in (part or {}).items()} for part in (state.weights, state.chosen, state.memory)
+    ]
+    metrics = [without_times(json.loads(line)) for line in (folder / METRICS).read_text().splitlines()]
+    result = without_times(json.loads((folder / RESULT).read_text())) if (folder / RESULT).exists() else None
+    return (*arrays, metrics, result)

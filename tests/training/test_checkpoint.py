@@ -5,17 +5,18 @@ import numpy as np
 import pytest
 
 from lava_nbp.errors import CheckpointError, OutputError
-from lava_nbp.nbp.rule import initial_weights
+from lava_nbp.nbp.paper import training_circuit
+from lava_nbp.nbp.weights import initial_weights
 from lava_nbp.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
 
 LAYERS = (40, 30, 4)
+CIRCUIT = training_circuit(*LAYERS)
 
 
 def checkpoint(seed=0):
-    weights = initial_weights(LAYERS, np.random.default_rng(seed))
-    return Checkpoint(
-        {"seed": seed}, LAYERS, weights, chosen=weights, history=[{"epoch": 1, "test_accuracy_spikes": 0.25}]
-    )
+    weights = initial_weights(CIRCUIT, np.random.default_rng(seed))
+    history = [{"epoch": 1, "test_accuracy_spikes": 0.25}]
+    return Checkpoint({"seed": seed}, LAYERS, weights, chosen=weights, history=history, circuit=CIRCUIT)
 
 
 def test_round_trip_without_pickle(tmp_path):

@@ -1,13 +1,14 @@
+import json
 import warnings
 
 import numpy as np
 import pytest
-from experiments import YINYANG
+from experiments import DIGITS, YINYANG, trained
 
-from lava_nbp.nbp import reference
-from lava_nbp.runs.train import load_run, make_learner, train
+from lava_nbp.nbp.form import sample_form
+from lava_nbp.nbp.reference import SampleRun
 from lava_nbp.training.complexity import CountedSynapses, complexity
-from lava_nbp.training.config import load_config
+from lava_nbp.training.run import RESULT
 
 
 def test_by_hand():
@@ -29,15 +30,14 @@ def test_by_hand():
     }
 
 
-CONFIG = 'epochs = 1\n[data]\nname = "digits"\ntrain = 200\ntest = 60\n[network]\nn_hidden = 20\n'
+NBP = ("seed=0", "epochs=1", "data.validation=0")
 FEW = ("epochs=1", "data.train=100", "data.test=30", "network.hidden=[12]", "clocked.dt=0.5")
 
 
 def finished(tmp_path, text, *settings):
-    (tmp_path / "config.toml").write_text(text)
-    result = train(load_config(tmp_path / "config.toml", settings), tmp_path / "run")
-    state, config = load_run(tmp_path / "run")
-    return result["inference"], state.weights, make_learner(config)
+    run = trained(tmp_path, text, *settings)
+    result = json.loads((run.folder / RESULT).read_text())
+    return result["inference"], run.state.weights, run.learner
 
 
 def test_nbp_agrees_with_neurobench(tmp_path):
@@ -53,7 +53,7 @@ def test_nbp_agrees_with_neurobench(tmp_path):
 
         import lava_nbp.on_lava.runtime  # noqa: F401 - Lava cannot be imported after torch's DataLoader has run
 
-        ours, weights, learner = finished(tmp_path, CONFIG)
+        ours, weights, learner = finished(tmp_path, DIGITS, *NBP)
 
         class Fires(torch.nn.Module):
             def forward(self, a):
@@ -81,11 +81,11 @@ def test_nbp_agrees_with_neurobench(tmp_path):
 
 
 def test_nbp_counts_the_spikes_of_the_reference(tmp_path):
-    ours, weights, learner = finished(tmp_path, CONFIG)
-    fired = 0
+    ours, weights, learner = finished(tmp_path, DIGITS, *NBP)
+    fired, form = 0, sample_form(learner.circuit.answering)
     for x in learner.dataset.test.x:
-        hidden, a2 = reference.infer_sample(weights["W1"], weights["W2"], x)
-        fired += int(np.sum(hidden)) + int(np.sum(a2 > 512))
+        found = SampleRun(form, weights, [x])
+        fired += sum(int(found.signals[layer].sum()) for layer in form.layers[1:])
     assert ours["spikes"] == fired / len(learner.dataset.test)
 
 

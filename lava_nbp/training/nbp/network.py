@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lava_nbp.data import input_and_classes
 from lava_nbp.errors import CircuitError, InputError, WeightError
@@ -61,17 +61,33 @@ def check_matrices(weights: Arrays, layers: tuple[int, ...], circuit: Circuit | 
     check_network_weights(circuit, weights)
 
 
-def feed_forward(circuit: Circuit) -> tuple[Term, ...]:
-    """The matrix behind each layer but the first, for a circuit that answers layer after layer.
+class FeedForward(NamedTuple):
+    """A network of layers, each the layer before it times a matrix.
+
+    Attributes
+    ----------
+    terms : tuple of Term
+        The matrix behind each layer but the first, as it is used there.
+    fires_above : int
+        Sum above which a neuron of any layer fires, in weight units.
+    """
+
+    terms: tuple[Term, ...]
+    fires_above: int
+
+
+def feed_forward(circuit: Circuit) -> FeedForward:
+    """What a circuit answers by, as a network of other tools.
 
     Raises
     ------
-    CircuitError
-        If it has no per-sample form.
     InputError
-        If a layer's input is anything else than the layer before, or thresholds differ.
+        If it has no per-sample form, a layer's input is anything else than the layer before, or thresholds differ.
     """
-    form = sample_form(circuit.answering)
+    try:
+        form = sample_form(circuit.answering)
+    except CircuitError as error:
+        raise InputError(f"{error}; only what has such a form can be exchanged with other tools") from None
     found = []
     for before, layer, name in zip(form.layers, form.layers[1:], circuit.forward[1:], strict=False):
         above = form.above(layer)
@@ -80,10 +96,10 @@ def feed_forward(circuit: Circuit) -> tuple[Term, ...]:
                 f"circuit {circuit.name!r}: the input of layer {name!r} is not a matrix times the layer before, so it "
                 f"is no feed-forward network of other tools"
             )
-        found.append((above.terms[0], above.above))
-    if len({above for _, above in found}) > 1:
-        raise InputError(f"circuit {circuit.name!r}: its layers have different thresholds, which cannot be exported")
-    return tuple(term for term, _ in found)
+        found.append(above)
+    if len({above.above for above in found}) > 1:
+        raise InputError(f"circuit {circuit.name!r}: its layers have different thresholds, which no other tool's have")
+    return FeedForward(tuple(above.terms[0] for above in found), found[0].above)
 
 
 def exported(run: Run, dt: float | None = None) -> DenseNetwork:
@@ -98,14 +114,10 @@ def exported(run: Run, dt: float | None = None) -> DenseNetwork:
         raise InputError("dt is for EventProp networks; nothing in an nBP network outlasts a step")
     circuit = run.circuit
     assert circuit is not None
-    try:
-        terms = feed_forward(circuit)
-    except CircuitError as error:
-        raise InputError(f"{error}; only networks with such a form can be exported") from None
-    weights = [term.sign * run.weights[term.matrix] for term in terms]
-    matrices = tuple((w.T if term.transposed else w).astype(float) for w, term in zip(weights, terms, strict=True))
+    network = feed_forward(circuit)
+    weights = [term.sign * run.weights[term.matrix] for term in network.terms]
+    matrices = tuple(
+        (w.T if term.transposed else w).astype(float) for w, term in zip(weights, network.terms, strict=True)
+    )
     # Sums are even: those that fire are theirs + 2 and more, and neither rounding to float32 nor >= for > changes them.
-    form = sample_form(circuit.answering)
-    above = form.above(form.answer)
-    assert above is not None
-    return DenseNetwork(matrices, float(above.above + 1), 0.0, 0.0, 1.0, _DT, about=run.about)
+    return DenseNetwork(matrices, float(network.fires_above + 1), 0.0, 0.0, 1.0, _DT, about=run.about)

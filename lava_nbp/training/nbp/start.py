@@ -12,7 +12,6 @@ from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX, WEIGHT_STEP
 from lava_nbp.errors import WeightError
 from lava_nbp.exchange.dense import check_sizes
 from lava_nbp.nbp.circuit import Circuit
-from lava_nbp.nbp.levels import THRESHOLD
 from lava_nbp.nbp.projections import check_network_weights
 from lava_nbp.training.nbp.network import feed_forward
 from lava_nbp.training.start import is_npz, read_arrays, read_layers
@@ -22,7 +21,8 @@ def nbp_start(path: Path, circuit: Circuit) -> dict[str, NDArray[Any]]:
     """The matrices of a circuit, by name.
 
     Those of an .npz file must be what 8-bit synapses hold. Those of a NIR graph or netx file are the ones between the
-    layers, in thresholds, of which one is 512 here; they are rounded to even numbers.
+    layers, in thresholds, of which one is what the circuit's neurons fire above (512 in the paper's); they are rounded
+    to even numbers.
 
     Raises
     ------
@@ -40,22 +40,22 @@ def nbp_start(path: Path, circuit: Circuit) -> dict[str, NDArray[Any]]:
             raise WeightError(f"initial weights {path}: {error}") from None
     matrices = read_layers(path)
     check_sizes(matrices, circuit.layers, str(path))
-    terms = feed_forward(circuit)
+    network = feed_forward(circuit)
     weights = {}
-    for term, w in zip(terms, matrices, strict=True):
-        held = _rounded(w, f"{path}: {term.matrix}")
+    for term, w in zip(network.terms, matrices, strict=True):
+        held = _rounded(w, network.fires_above, f"{path}: {term.matrix}")
         weights[term.matrix] = term.sign * (held.T if term.transposed else held)
     return {**check_network_weights(circuit, weights)}
 
 
-def _rounded(w: NDArray[np.float64], what: str) -> NDArray[np.int16]:
+def _rounded(w: NDArray[np.float64], threshold: int, what: str) -> NDArray[np.int16]:
     """Thresholds as even numbers."""
-    rounded = WEIGHT_STEP * np.rint(w * THRESHOLD / WEIGHT_STEP)
+    rounded = WEIGHT_STEP * np.rint(w * threshold / WEIGHT_STEP)
     largest = float(np.abs(rounded).max())
     if largest > PLASTIC_WEIGHT_MAX:
         raise WeightError(
             f"{what} reaches {np.abs(w).max():.3g} thresholds, but nBP's 8-bit weights reach "
-            f"{PLASTIC_WEIGHT_MAX / THRESHOLD:.3g} ({PLASTIC_WEIGHT_MAX} of {THRESHOLD}); scale its weights by "
+            f"{PLASTIC_WEIGHT_MAX / threshold:.3g} ({PLASTIC_WEIGHT_MAX} of {threshold}); scale its weights by "
             f"{PLASTIC_WEIGHT_MAX / largest:.2g} or less, or raise its thresholds"
         )
     held: NDArray[np.int16] = rounded.astype(np.int16)

@@ -4,55 +4,30 @@ import json
 
 import numpy as np
 import pytest
+from experiments import YINYANG, content, experiment
 
 from lava_nbp.base.progress import Progress
 from lava_nbp.errors import CheckpointError, ConfigError, InputError, WeightError
-from lava_nbp.runs.train import METRICS, evaluate_run, make_learner, train
+from lava_nbp.runs.evaluate import evaluate_run
+from lava_nbp.runs.train import train
+from lava_nbp.training.algorithms import make_learner
 from lava_nbp.training.checkpoint import load_checkpoint
-from lava_nbp.training.config import load_config
+from lava_nbp.training.run import METRICS
 
-CONFIG = """
-algorithm = "eventprop"
-seed = 3
-epochs = 3
-[data]
-name = "yinyang"
-source = "generated"
-validation = 50
-train = 150
-test = 60
-[encoding]
-late = 30
-bias = 0
-end = 60
-[network]
-hidden = [20]
-initial_mean = [2.0, 1.4]
-initial_deviation = [0.78, 0.1]
-[learning]
-rate = 2e-2
-[clocked]
-dt = 1.0
-largest_weight = [6, 6]
-"""
-TIMES = ("microseconds_per_sample", "seconds", "peak_memory_mb")
+SETTINGS = (
+    "seed=3", "epochs=3", "data.validation=50", "data.train=150", "learning.rate=2e-2", "clocked.dt=1.0",
+)  # fmt: skip
 
 
 @pytest.fixture
 def config(tmp_path):
-    path = tmp_path / "config.toml"
-    path.write_text(CONFIG)
-    return lambda *overrides: load_config(path, overrides)
+    return lambda *overrides: experiment(tmp_path, YINYANG, *SETTINGS, *overrides)
 
 
-def content(folder):
-    """All that a run has written, but for the time it took."""
-    state = load_checkpoint(folder)
-    metrics = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
-    arrays = [state.weights, state.chosen, state.memory]
-    return [{k: v.tolist() for k, v in a.items()} for a in arrays], [
-        {k: v for k, v in record.items() if k not in TIMES} for record in metrics
-    ]
+def kept(folder):
+    """Arrays and metrics of a run, finished or not."""
+    *arrays, metrics, _ = content(folder)
+    return arrays, metrics
 
 
 class Stop(Progress):
@@ -95,7 +70,7 @@ def test_resume_goes_on_bit_for_bit(config, tmp_path, overrides):
         train(config(*overrides), tmp_path / "parts", progress=Stop())
     assert load_checkpoint(tmp_path / "parts").epoch == 1
     train(config(*overrides), tmp_path / "parts", resume=True)
-    assert content(tmp_path / "parts") == content(tmp_path / "whole")
+    assert kept(tmp_path / "parts") == kept(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("target", ["lava", "lava-primitives"])
@@ -104,7 +79,7 @@ def test_lava_gives_the_same_run_as_clocked(config, tmp_path, target):
     fewer += ("clocked.dt=2", "encoding.end=48")
     for name in ("clocked", target):
         train(config(*fewer, f"target={name}"), tmp_path / name)
-    expected, found = content(tmp_path / "clocked"), content(tmp_path / target)
+    expected, found = kept(tmp_path / "clocked"), kept(tmp_path / target)
     assert found[0] == expected[0]
     for one, other in zip(found[1], expected[1], strict=True):
         assert one == other
@@ -120,7 +95,7 @@ def test_ties_may_count_where_epochs_are_compared(config, tmp_path):
 def test_threads_change_nothing(config, tmp_path):
     for threads in (1, 2):
         train(config(f"learning.threads={threads}", "learning.batch=50", "epochs=2"), tmp_path / str(threads))
-    assert content(tmp_path / "1") == content(tmp_path / "2")
+    assert kept(tmp_path / "1") == kept(tmp_path / "2")
 
 
 def test_evaluate_by_any_target(config, tmp_path):
@@ -165,6 +140,7 @@ def test_another_threshold_is_another_unit(config, tmp_path, optimizer):
         (("learning.batch=0",), "learning.batch = 0"),
         (("learning.silent=loud",), "learning.silent is 'loud', but must be one of none, phantom, bump, spike_count"),
         (("loss.name=mse",), "loss.name is 'mse', but must be one of ttfs, max_voltage"),
+        (("encoding.early=40",), "spikes from 40.0 to 30.0 ms"),
         (("encoding.ends=3",), "unknown key encoding.ends = 3; did you mean end"),
         (
             ("algorithm=eventprob",),
@@ -185,7 +161,6 @@ def test_configurations_that_are_refused(config, tmp_path, overrides, message):
         (("target=clocked", "clocked.dt=0.7"), "dt is 0.7 ms, which does not divide the window"),
         (("target=clocked", "learning.silent=bump"), "silent policy is 'bump', but a clocked network has only"),
         (("encoding.late=70",), "input spike at .* ms, but the trial lasts from 0 to 60.0 ms"),
-        (("encoding.early=40",), "spikes from 40.0 to 30.0 ms"),
     ],
 )
 def test_runs_that_are_refused(config, tmp_path, overrides, message):

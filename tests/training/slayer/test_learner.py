@@ -6,48 +6,31 @@ import sys
 import h5py
 import numpy as np
 import pytest
+from experiments import SLAYER, experiment, trained
 from exported import run_netx, run_norse
 
 from lava_nbp.errors import ConfigError, InputError
+from lava_nbp.runs.evaluate import evaluate_run
 from lava_nbp.runs.export import export_run
-from lava_nbp.runs.train import METRICS, evaluate_run, load_run, make_learner, train
+from lava_nbp.runs.train import train
 from lava_nbp.training.checkpoint import load_checkpoint
-from lava_nbp.training.config import load_config
+from lava_nbp.training.run import METRICS, load_result, load_run
 
-CONFIG = """
-algorithm = "slayer"
-seed = 3
-epochs = 3
-[data]
-name = "digits"
-validation = 50
-train = 300
-test = 60
-[encoding]
-late = 5
-end = 16
-darkest = 100
-[network]
-hidden = [30]
-dt = 1
-[learning]
-rate = 5e-3
-true_rate = 0.5
-"""
+SETTINGS = (
+    "seed=3", "epochs=3", "data.validation=50", "data.train=300", "data.test=60", "encoding.end=16",
+    "encoding.darkest=100", "network.hidden=[30]", "learning.rate=5e-3", "learning.true_rate=0.5",
+)  # fmt: skip
 
 
 @pytest.fixture
 def config(tmp_path):
-    (tmp_path / "config.toml").write_text(CONFIG)
-    return lambda *settings: load_config(tmp_path / "config.toml", settings)
+    return lambda *settings: experiment(tmp_path, SLAYER, *SETTINGS, *settings)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("slayer")
-    (folder / "config.toml").write_text(CONFIG)
-    result = train(load_config(folder / "config.toml"), folder / "run")
-    return folder / "run", result
+    run = trained(tmp_path_factory.mktemp("slayer"), SLAYER, *SETTINGS)
+    return run.folder, load_result(run.folder)
 
 
 def test_it_learns_and_says_what_it_costs(finished):
@@ -85,8 +68,8 @@ def test_exported_to_netx_it_has_the_registers_of_lava_dl_and_its_spikes_on_lava
     """Ours beside lava-dl's own export of the same block, and its spikes in PyTorch beside Lava's."""
     run, _ = finished
     path, _ = export_run(run, "netx", tmp_path / "ours.net")
-    state, experiment = load_run(run)
-    learner = make_learner(experiment)
+    found = load_run(run)
+    state, learner = found.state, found.learner
     with learner.open(state.chosen, {}) as session:
         x = learner.inputs(learner.dataset.test, np.arange(4))
         hidden, out = session.forward(x)[1:]
@@ -110,8 +93,8 @@ def test_exported_to_netx_it_has_the_registers_of_lava_dl_and_its_spikes_on_lava
 def test_exported_to_nir_norse_answers_the_same(finished, tmp_path):
     run, _ = finished
     path, network = export_run(run, "nir", tmp_path / "ours.nir")
-    state, experiment = load_run(run)
-    learner = make_learner(experiment)
+    found = load_run(run)
+    state, learner = found.state, found.learner
     x = learner.inputs(learner.dataset.test, np.arange(60)).numpy()
     counts = run_norse(path, x.transpose(2, 0, 1), network.dt).sum(axis=0)
     clear = np.diff(np.sort(counts, axis=1)[:, -2:], axis=1)[:, 0] > 1

@@ -2,16 +2,15 @@ import numpy as np
 import pytest
 
 from lava_nbp.errors import InputError, WeightError
-from lava_nbp.eventprop.equations import NeuronParameters, response
 from lava_nbp.exchange.dense import DenseNetwork
 from lava_nbp.exchange.netx_file import write_netx
 from lava_nbp.exchange.nir_graph import write_nir
-from lava_nbp.training.start import eventprop_start, nbp_start
+from lava_nbp.nbp.paper import training_circuit
+from lava_nbp.training.nbp.start import nbp_start
 
 RNG = np.random.default_rng(7)
-LAYERS = (7, 6, 4)
+CIRCUIT = training_circuit(7, 6, 4)
 W1, W2 = 2 * RNG.integers(-127, 128, (7, 6)), 2 * RNG.integers(-127, 128, (6, 4))
-P = NeuronParameters(20.0, 5.0, 1.0)
 
 
 def nbp_network(theta=513.0, scale=1.0):
@@ -21,7 +20,7 @@ def nbp_network(theta=513.0, scale=1.0):
 @pytest.mark.parametrize(("write", "name"), [(write_nir, "a.nir"), (write_netx, "a.net"), (write_netx, "a.h5")])
 def test_weights_of_an_nbp_network_come_back_exactly(write, name, tmp_path):
     write(nbp_network(), tmp_path / name)
-    found = nbp_start(tmp_path / name, LAYERS)
+    found = nbp_start(tmp_path / name, CIRCUIT)
     assert found["W1"].dtype == np.int16
     np.testing.assert_array_equal(found["W1"], W1)
     np.testing.assert_array_equal(found["W2"], W2)
@@ -30,7 +29,7 @@ def test_weights_of_an_nbp_network_come_back_exactly(write, name, tmp_path):
 def test_weights_count_in_thresholds(tmp_path):
     """1 of a threshold of 4 is 128 of 512."""
     write_nir(DenseNetwork((np.ones((7, 6)), -np.ones((6, 4))), 4.0, 0.0, 0.0, 1.0, 1.0), tmp_path / "a.nir")
-    found = nbp_start(tmp_path / "a.nir", LAYERS)
+    found = nbp_start(tmp_path / "a.nir", CIRCUIT)
     assert (found["W1"] == 128).all()
     assert (found["W2"] == -128).all()
 
@@ -38,29 +37,7 @@ def test_weights_count_in_thresholds(tmp_path):
 def test_weights_that_8_bits_do_not_hold(tmp_path):
     write_nir(nbp_network(theta=128.0), tmp_path / "a.nir")
     with pytest.raises(WeightError, match=r"a.nir: W1 reaches .* thresholds, but nBP's 8-bit weights reach 0.496"):
-        nbp_start(tmp_path / "a.nir", LAYERS)
-
-
-@pytest.mark.parametrize("name", ["a.nir", "a.net"])
-def test_eventprop_weights_come_back(name, tmp_path):
-    weights = (RNG.normal(1.5, 0.7, (7, 6)), RNG.normal(0.9, 0.5, (6, 4)))
-    dt = 0.5
-    network = DenseNetwork(weights, 1.0, np.exp(-dt / 20), np.exp(-dt / 5), response(dt, P), dt)
-    (write_nir if name == "a.nir" else write_netx)(network, tmp_path / name)
-    found = eventprop_start(tmp_path / name, LAYERS, P)
-    for k, own in enumerate(weights):  # netx rounds to 8 bits, and decays to 12
-        tolerance = {"rtol": 1e-6} if name == "a.nir" else {"rtol": 0.02, "atol": np.abs(own).max() / 127}
-        np.testing.assert_allclose(found[f"W{k + 1}"], own, **tolerance)
-
-
-def test_eventprop_from_npz(tmp_path):
-    np.savez(tmp_path / "a.npz", W1=W1, W2=W2)
-    np.testing.assert_array_equal(eventprop_start(tmp_path / "a.npz", LAYERS, P)["W2"], W2)
-    with pytest.raises(InputError, match=r"a.npz holds W1, W2, but this network has W1, W2, W3"):
-        eventprop_start(tmp_path / "a.npz", (*LAYERS, 2), P)
-    np.savez(tmp_path / "b.npz", W1=W1 * np.nan, W2=W2)
-    with pytest.raises(InputError, match="finite numbers, in thresholds"):
-        eventprop_start(tmp_path / "b.npz", LAYERS, P)
+        nbp_start(tmp_path / "a.nir", CIRCUIT)
 
 
 @pytest.mark.parametrize("layers", [(7, 5, 4), (8, 6, 4)])
@@ -69,7 +46,7 @@ def test_another_network(layers, tmp_path):
     with pytest.raises(
         InputError, match=rf"holds a network of 7-6-4, but this experiment's is {'-'.join(map(str, layers))}"
     ):
-        nbp_start(tmp_path / "a.nir", layers)
+        nbp_start(tmp_path / "a.nir", training_circuit(*layers))
 
 
 @pytest.mark.parametrize(
@@ -83,4 +60,4 @@ def test_another_network(layers, tmp_path):
 def test_files_that_cannot_be_read(name, message, tmp_path):
     (tmp_path / "some.onnx").write_text("")
     with pytest.raises(InputError, match=message):
-        nbp_start(tmp_path / name, LAYERS)
+        nbp_start(tmp_path / name, CIRCUIT)

@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+
+from lava_nbp.errors import InputError
+from lava_nbp.eventprop.equations import NeuronParameters, response
+from lava_nbp.exchange.dense import DenseNetwork
+from lava_nbp.exchange.netx_file import write_netx
+from lava_nbp.exchange.nir_graph import write_nir
+from lava_nbp.training.eventprop.start import eventprop_start
+
+RNG = np.random.default_rng(7)
+LAYERS = (7, 6, 4)
+W1, W2 = 2 * RNG.integers(-127, 128, (7, 6)), 2 * RNG.integers(-127, 128, (6, 4))
+P = NeuronParameters(20.0, 5.0, 1.0)
+
+
+@pytest.mark.parametrize("name", ["a.nir", "a.net"])
+def test_eventprop_weights_come_back(name, tmp_path):
+    weights = (RNG.normal(1.5, 0.7, (7, 6)), RNG.normal(0.9, 0.5, (6, 4)))
+    dt = 0.5
+    network = DenseNetwork(weights, 1.0, np.exp(-dt / 20), np.exp(-dt / 5), response(dt, P), dt)
+    (write_nir if name == "a.nir" else write_netx)(network, tmp_path / name)
+    found = eventprop_start(tmp_path / name, LAYERS, P)
+    for k, own in enumerate(weights):  # netx rounds to 8 bits, and decays to 12
+        tolerance = {"rtol": 1e-6} if name == "a.nir" else {"rtol": 0.02, "atol": np.abs(own).max() / 127}
+        np.testing.assert_allclose(found[f"W{k + 1}"], own, **tolerance)
+
+
+def test_eventprop_from_npz(tmp_path):
+    np.savez(tmp_path / "a.npz", W1=W1, W2=W2)
+    np.testing.assert_array_equal(eventprop_start(tmp_path / "a.npz", LAYERS, P)["W2"], W2)
+    with pytest.raises(InputError, match=r"a.npz holds W1, W2, but this network has W1, W2, W3"):
+        eventprop_start(tmp_path / "a.npz", (*LAYERS, 2), P)
+    np.savez(tmp_path / "b.npz", W1=W1 * np.nan, W2=W2)
+    with pytest.raises(InputError, match="finite numbers, in thresholds"):
+        eventprop_start(tmp_path / "b.npz", LAYERS, P)
