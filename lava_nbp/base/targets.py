@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from lava_nbp.base.registry import Reference, Registry, resolve
@@ -31,7 +32,8 @@ class Target:
         By the algorithm whose networks it runs ("nbp", "eventprop", ...): what makes the executor, a callable or
         "package.module:name". For nBP it is called with (circuit, weights, **options), see
         `lava_nbp.nbp.executor.Executor`; for EventProp with (weights, setup, **options), see
-        `lava_nbp.training.eventprop.learner`.
+        `lava_nbp.training.eventprop.learner`. One maker serves all of Lava's targets and all chips: on those it is
+        told which, by target=name.
     per_sample : bool
         It computes whole samples, and needs a circuit with a per-sample form; see `lava_nbp.nbp.form`.
     on_lava, on_chip : bool
@@ -66,7 +68,8 @@ class Target:
 
     def maker(self, kind: str) -> Callable[..., Any]:
         """What makes its executor for an algorithm's networks; imported here."""
-        return resolve(self.makes[kind])
+        made = resolve(self.makes[kind])
+        return partial(made, target=self.name) if self.on_lava or self.on_chip else made
 
 
 #: All targets.
@@ -89,6 +92,14 @@ for _target in (
         {"nbp": "lava_nbp.nbp.spiking_engine:SpikingExecutor"}, faults=True, faults_apart=True,
     ),
     Target(
+        "continuous", "continuous time, compiled",
+        {"eventprop": "lava_nbp.eventprop.continuous.engine:EventPropEngine"},
+    ),
+    Target(
+        "clocked", "fixed steps and integers, compiled",
+        {"eventprop": "lava_nbp.eventprop.clocked.engine:ClockedEngine"}, clocked=True,
+    ),
+    Target(
         "lava", "Lava's CPU simulator, one Process for the network",
         {"nbp": _LAVA_NBP, "eventprop": _LAVA_EVENTPROP}, on_lava=True, clocked=True,
     ),
@@ -107,14 +118,6 @@ for _target in (
     Target(
         "loihi2", "Loihi 2, with Intel's lava-loihi",
         {"nbp": _LAVA_NBP}, on_chip=True, step_only=True, chip_order=True, counts_work=False,
-    ),
-    Target(
-        "continuous", "continuous time, compiled",
-        {"eventprop": "lava_nbp.eventprop.continuous.engine:EventPropEngine"},
-    ),
-    Target(
-        "clocked", "fixed steps and integers, compiled",
-        {"eventprop": "lava_nbp.eventprop.clocked.engine:ClockedEngine"}, clocked=True,
     ),
     Target("slayer", "lava-dl's layers in PyTorch", {"slayer": "lava_nbp.training.slayer.network:blocks"}),
 ):  # fmt: skip

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Iterator
 from dataclasses import astuple
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.progress import Stage, untold
-from lava_nbp.base.targets import CHIP_ORDER_TARGETS
+from lava_nbp.base.targets import TARGETS, targets_of
 from lava_nbp.data import (
     DATA_SETS,
     DataOptions,
@@ -30,21 +31,14 @@ from lava_nbp.eventprop.continuous.engine import EventPropEngine
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.trains import SpikeTrains, latency_trains
-from lava_nbp.executors.lava_eventprop import LavaEventProp
 from lava_nbp.executors.lava_nbp import LavaExecutor
 from lava_nbp.executors.make import make_executor
 from lava_nbp.nbp.executor import Executor, UInt8Array, one_hot
-from lava_nbp.nbp.rule import initial_weights
+from lava_nbp.nbp.paper import training_circuit
+from lava_nbp.nbp.weights import initial_weights
 
-#: What is measured: label, target, options, samples.
-_CASES: tuple[tuple[str, str, dict[str, Any], int], ...] = (
-    ("NumPy loop (reference)", "reference", {}, 300),
-    ("sample", "sample", {}, 20_000),
-    ("spiking", "spiking", {}, 2_000),
-    ("lava, a sample per step", "lava", {"granularity": "sample"}, 1_000),
-    ("lava, a step per step", "lava", {"granularity": "step"}, 100),
-    ("lava-primitives", "lava-primitives", {}, 30),
-)
+#: Calls of a target's usual size that are timed; samples where a Lava step is a circuit step, though it could be more.
+_CALLS, _BY_STEP = 4, 100
 #: Layers of the network of primitives that is timed by itself, and samples.
 _PRIMITIVES: tuple[tuple[int, int, int], int] = ((100, 100, 10), 50)
 #: The network of stock processes is slower: samples that are timed there.
@@ -57,8 +51,36 @@ _FUSED, _MESSAGES = 500, 10
 _CHECKED = 100
 
 
+class _Case(NamedTuple):
+    """What is measured: an executor of a target."""
+
+    label: str
+    target: str
+    options: dict[str, Any]
+    samples: int
+
+
+def _cases() -> Iterator[_Case]:
+    """The targets that are here and run the circuit in the usual order; Lava's in both granularities."""
+    for name in targets_of("nbp"):
+        target = TARGETS[name]
+        if target.on_chip or target.chip_order:
+            continue
+        n = _CALLS * target.chunk
+        if target.on_lava and not target.step_only:
+            yield _Case(f"{name}, a sample per step", name, {"granularity": "sample"}, n)
+            yield _Case(f"{name}, a step per step", name, {"granularity": "step"}, _BY_STEP)
+        else:
+            yield _Case(name, name, {}, n)
+
+
 def bench(
-    layers: tuple[int, int, int], *, seed: int = 0, pre_train: int = 20_000, stage: Stage = untold
+    layers: tuple[int, ...],
+    *,
+    seed: int = 0,
+    pre_train: int = 20_000,
+    samples: int | None = None,
+    stage: Stage = untold,
 ) -> dict[str, Any]:
     """Time the executors, after checking that they agree.
 
@@ -67,37 +89,47 @@ def bench(
     weights are those after `pre_train` samples, so that about as many updates are
     made as in a training run, and every executor starts from the same.
 
+    Parameters
+    ----------
+    layers : tuple of int
+        Of the paper's training circuit.
+    seed : int
+        Of weights and random samples.
+    pre_train : int
+        Samples that the weights have learned from.
+    samples : int, optional
+        How many each executor is timed on; default: as many as take it some seconds.
+    stage : Stage
+        Is told of the executors.
+
     Raises
     ------
     LavaNBPError
         If two executors disagree.
     """
     x, t, data = _samples(layers, seed)
-    start = initial_weights(layers, np.random.default_rng([seed, 0]), output_mean=10.0)
-    with make_executor("sample", layers, start) as executor:
+    circuit, cases = training_circuit(*layers), list(_cases())
+    start = initial_weights(circuit, np.random.default_rng([seed, 0]), output_mean=10.0)
+    with make_executor("sample", circuit, start) as executor:
         executor.train(x[:pre_train], t[:pre_train])
         weights = executor.read_weights()
     rows: list[dict[str, Any]] = []
     agreed: dict[str, NDArray[Any]] = {}
-    stages = len(_CASES) + 2
-    for k, (label, target, options, n) in enumerate(_CASES):
-        stage(label, k, stages)
-        with make_executor(target, layers, weights, **options) as executor:
+    stages = len(cases) + 2
+    for k, case in enumerate(cases):
+        stage(case.label, k, stages)
+        with make_executor(case.target, circuit, weights, **case.options) as executor:
             outcome = executor.train(x[:_CHECKED], t[:_CHECKED])  # compiles, and warms up
             found: dict[str, NDArray[Any]] = {"spikes": outcome.spikes, **executor.read_weights()}
             agreed = agreed or found
-            breaches = executor.work.gate_breaches
-            differing = [key for key in found if not np.array_equal(found[key], agreed[key])]
-            if differing:
-                raise LavaNBPError(
-                    f"{label} disagrees with the reference in {', '.join(differing)} after {_CHECKED} samples, "
-                    f"with {breaches} gate breaches; do not trust either"
-                )
+            _check_same(case.label, found, agreed, executor.work.gate_breaches)
             begin = time.perf_counter()
             executor.write_weights(weights)
             executor.read_weights()
             transfer = {"weights_in_and_out_ms": 1000 * (time.perf_counter() - begin)}
-            rows.append({"executor": label, "target": target, **options, **_time(executor, x[:n], t[:n]), **transfer})
+            n = samples or case.samples
+            timed = _time(executor, x[:n], t[:n])
+            rows.append({"executor": case.label, "target": case.target, **case.options, **timed, **transfer})
     loop = rows[0]["microseconds_per_sample"]
     for row in rows:
         row["times_faster_than_numpy_loop"] = loop / row["microseconds_per_sample"]
@@ -113,6 +145,15 @@ def bench(
         "primitives": primitives,
         "eventprop": _eventprop(seed),
     }
+
+
+def _check_same(label: str, found: dict[str, Any], agreed: dict[str, Any], breaches: int) -> None:
+    differing = [key for key in found if not np.array_equal(found[key], agreed[key])]
+    if differing:
+        raise LavaNBPError(
+            f"{label} disagrees with the reference in {', '.join(differing)} after {_CHECKED} samples, "
+            f"with {breaches} gate breaches; do not trust either"
+        )
 
 
 def _eventprop(seed: int) -> dict[str, Any]:
@@ -192,23 +233,27 @@ def _eventprop_on_lava(samples: Any, labels: Any, rng: np.random.Generator) -> d
     times = np.hstack([value_latency(samples[:_FUSED], 0, 30), np.zeros((_FUSED, 1))])
     trains, labels = latency_trains(times, 60.0), labels[:_FUSED]
     setup = Setup(FixedPoint(NeuronParameters(), 0.5, 60.0), TTFSLoss())
-    for key, hidden, n in (("clocked", 200, _FUSED), ("lava", 200, _FUSED), ("lava-primitives", 30, _MESSAGES)):
+    for name in targets_of("eventprop"):
+        target = TARGETS[name]
+        if not target.clocked:
+            continue
+        hidden, n = (30, _MESSAGES) if target.step_only else (200, _FUSED)
         weights = [rng.normal(1.5, 0.78, (5, hidden)), rng.normal(0.93, 0.1, (hidden, 3))]
         options: dict[str, Any] = {"weights": weights, "setup": setup, "largest": [3.9, 3.9]}
-        engine = ClockedEngine(**options) if key == "clocked" else LavaEventProp(**options, target=key)
+        engine = target.maker("eventprop")(**options)
         try:
             few = np.arange(2)
             said = engine.train_batch(trains, labels, few, 5e-3).said
             reference = ClockedEngine(**options)
             same = np.array_equal(said, reference.train_batch(trains, labels, few, 5e-3).said)
             if not same or not all(map(np.array_equal, reference.masters, engine.masters)):
-                raise LavaNBPError(f"EventProp: {key} disagrees with the clocked engine; do not trust either")
+                raise LavaNBPError(f"EventProp: {name} disagrees with the clocked engine; do not trust either")
             begin = time.perf_counter()
             for start in range(0, n, 32):
                 engine.train_batch(trains, labels, np.arange(start, min(n, start + 32)), 5e-3)
-            report[f"{key.replace('-', '_')}_ms_per_sample"] = 1000 * (time.perf_counter() - begin) / n
+            report[f"{name.replace('-', '_')}_ms_per_sample"] = 1000 * (time.perf_counter() - begin) / n
         finally:
-            if isinstance(engine, LavaEventProp):
+            if target.on_lava:
                 engine.close()
     return report
 
@@ -226,23 +271,25 @@ def _primitives(seed: int) -> dict[str, Any]:
     """What networks of primitives and of stock processes cost, beside the same network as one Lava process."""
     layers, n = _PRIMITIVES
     x, t, _ = _samples(layers, seed)
-    weights = initial_weights(layers, np.random.default_rng([seed, 0]), output_mean=10.0)
+    circuit = training_circuit(*layers)
+    weights = initial_weights(circuit, np.random.default_rng([seed, 0]), output_mean=10.0)
     report: dict[str, Any] = {"layers": list(layers)}
-    for key, target, samples in (
-        ("one_process", "lava", n),
-        ("primitives", "lava-primitives", n),
-        ("stock", "lava-stock", _STOCK_SAMPLES),
-    ):
+    for name in targets_of("nbp"):
+        target = TARGETS[name]
+        if not target.on_lava:
+            continue
+        key = name.removeprefix("lava-") if target.step_only or "one_process" in report else "one_process"
+        samples = _STOCK_SAMPLES if target.chip_order else n
         begin = time.perf_counter()
-        chip_order = target in CHIP_ORDER_TARGETS
-        executor = LavaExecutor(layers, weights, target=target, granularity="step", chip_order=chip_order)
+        ordered = circuit.in_chip_order() if target.chip_order else circuit
+        executor = LavaExecutor(ordered, weights, target=name, granularity="step")
         with executor:
             processes = executor.processes  # starts them
             start = time.perf_counter() - begin
             executor.train(x[:1], t[:1])
             begin = time.perf_counter()
             executor.train(x[1 : 1 + samples], t[1 : 1 + samples])
-            ms = 1000 * (time.perf_counter() - begin) / (samples * executor.circuit.period)
+            ms = 1000 * (time.perf_counter() - begin) / (samples * circuit.period)
             begin = time.perf_counter()
         report[key] = {
             "processes": processes,
@@ -254,8 +301,8 @@ def _primitives(seed: int) -> dict[str, Any]:
     return report
 
 
-def _samples(layers: tuple[int, int, int], seed: int) -> tuple[UInt8Array, UInt8Array, str]:
-    n_in, _, n_out = layers
+def _samples(layers: tuple[int, ...], seed: int) -> tuple[UInt8Array, UInt8Array, str]:
+    n_in, n_out = layers[0], layers[-1]
     crop = {400: 4, 784: 0}.get(n_in)
     if crop is not None and n_out == 10:
         try:

@@ -1,18 +1,84 @@
-"""Running a network on a chip with Lava's own runtime, which lava-loihi extends, without waiting for the dead."""
+"""A chip: which model runs a Process there, and Lava's own runtime, watched, so that nobody waits for the dead.
+
+A Process gets a model for neurocores, or an error; never one of the CPU, unasked. Lava's runtime is extended by
+lava-loihi.
+"""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 
+from lava.magma.core import run_configs
+from lava.magma.core.model.model import AbstractProcessModel
+from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunSteps
+from lava.magma.core.run_configs import Loihi1HwCfg, Loihi2HwCfg
 
-from lava_nbp.executors.chip_models import make_chip_run_config
+from lava_nbp.errors import MissingLoihiError
+from lava_nbp.loihi.host import require_lava_loihi
+from lava_nbp.on_lava.model_choice import OwnModels, is_own
 from lava_nbp.on_lava.runtime import check_children, kill_children
 
+#: Stock Processes that belong on the host: sources, sinks, monitors, and the adapters to the chip.
+_HOST_MODULES = ("lava.proc.io.", "lava.proc.monitor.", "lava.proc.embedded_io.")
 #: How often a wait looks at the children, in seconds.
 _POLL = 0.002
+
+
+def make_chip_run_config(target: str, tag: str = "fixed_pt") -> Any:
+    """Make the run configuration of a chip.
+
+    Raises
+    ------
+    MissingLoihiError
+        Without lava-loihi.
+    """
+    require_lava_loihi(target)
+    return (_Loihi1RunConfig if target == "loihi1" else _Loihi2RunConfig)(target, tag)
+
+
+class _ChipSelection:
+    """Selection of models that the configurations of both chips share."""
+
+    #: `Process.run` uses Lava's own runtime: the watched one knows CPU models only.
+    watched = False
+    target: str
+
+    def __init__(self, target: str, tag: str) -> None:
+        super().__init__(select_tag=tag)  # type: ignore[call-arg]
+        self.target = target
+        self.exception_proc_model_map = OwnModels(self, with_chip=True)
+
+    def select(self, process: AbstractProcess, proc_models: list[type[AbstractProcessModel]]) -> Any:
+        """Choose a model for neurocores; Processes that belong on the host get their CPU model."""
+        whole = [m for m in proc_models if issubclass(m, AbstractSubProcessModel)]
+        leaves = [m for m in proc_models if m not in whole]
+        if is_own(process):
+            built = [m for m in whole if self.target in m.targets]
+            if built:
+                return built[0]
+        on_chip = [m for m in leaves if issubclass(m, run_configs.AbstractNcProcessModel)]
+        if on_chip:
+            return on_chip[0]
+        if getattr(process, "on_host", False) or type(process).__module__.startswith(_HOST_MODULES):
+            return super().select(process, leaves)  # type: ignore[misc]
+        what = type(process).__name__
+        cure = "use NBPNetwork, which is lowered to what the chip has"
+        if not is_own(process):
+            cure = "give it one, or, if it belongs on the host, set the attribute on_host = True of its class"
+        raise MissingLoihiError(
+            f"{what} has no model for target {self.target!r}, and would run on the CPU instead; {cure}"
+        )
+
+
+class _Loihi1RunConfig(_ChipSelection, Loihi1HwCfg):  # type: ignore[misc]
+    """Loihi 1."""
+
+
+class _Loihi2RunConfig(_ChipSelection, Loihi2HwCfg):  # type: ignore[misc]
+    """Loihi 2."""
 
 
 class ChipRuntime:

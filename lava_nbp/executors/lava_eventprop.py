@@ -9,30 +9,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.checks import check_labels
+from lava_nbp.base.targets import find_target
 from lava_nbp.eventprop.clocked.arithmetic import Int64Array
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.trains import SpikeTrains
+from lava_nbp.executors.lava_session import CAPACITY, LavaSession, granularity_of
 from lava_nbp.on_lava.clock import Granularity
-from lava_nbp.on_lava.model_choice import make_run_config
-from lava_nbp.on_lava.runtime import LavaRuntime
 from lava_nbp.processes import EventPropNetwork, LatencySource
 
-#: Samples per run of the Lava runtime; between runs new ones are loaded.
-_CAPACITY = 500
 
-
-class LavaEventProp:
+class LavaEventProp(LavaSession):
     """`LatencySource` -> `EventPropNetwork` on Lava's CPU simulator; a context manager.
 
     Parameters
     ----------
     weights, setup, largest
         As for `EventPropNetwork`.
-    target : {"lava", "lava-primitives"}
-        One Lava process for the network and a sample per Lava step, or a network of parts that exchange every
-        message.
+    target : str
+        One of Lava's targets: one Lava process for the network and a sample per Lava step, or a network of parts that
+        exchange every message.
     granularity : {"sample", "step"}, optional
         What one Lava step is: that of the target, which has no other.
     timeout : float, optional
@@ -49,20 +46,21 @@ class LavaEventProp:
         granularity: Granularity | None = None,
         timeout: float | None = None,
     ) -> None:
-        default: Granularity = "sample" if target == "lava" else "step"
-        self.target, self.setup = target, setup
-        chosen = granularity or default
-        self.network = EventPropNetwork(weights, setup, largest=largest, granularity=chosen, capacity=_CAPACITY)
-        sizes = self.network.engine.sizes
-        self._source = LatencySource(sizes[0], sizes[-1], setup.c, granularity=chosen, capacity=_CAPACITY)
+        entry = find_target(target, "eventprop")
+        chosen = granularity_of(entry, granularity)
+        self.setup = setup
+        self.network = EventPropNetwork(weights, setup, largest=largest, granularity=chosen, capacity=CAPACITY)
+        self._n_classes = self.network.engine.sizes[-1]
+        self._source = LatencySource(
+            self.network.engine.sizes[0], self._n_classes, setup.c, granularity=chosen, capacity=CAPACITY
+        )
         self._source.s_out.connect(self.network.s_in)
         self._source.label_out.connect(self.network.label_in)
-        # Compiled here, once: children inherit by forking what the parent has compiled.
+        super().__init__(entry, self.network, setup.c.period, chosen, CAPACITY, timeout, self._compile_kernels)
+
+    def _compile_kernels(self) -> None:
         self.network.engine.run_sample(np.zeros(0, np.int64), np.zeros(0, np.int64), 0)
         self.network.engine.forget()
-        self._steps_per_sample = 1 if chosen == "sample" else setup.c.period
-        self._fresh = chosen == "step"  # the chain's first spike takes a Lava step of its own
-        self.runtime = LavaRuntime(self.network, make_run_config(target), timeout)
 
     # ---------------------------------------------------------------- weights
 
@@ -106,38 +104,29 @@ class LavaEventProp:
         RuntimeFailure
             If a Process failed: a current or a buffer has overflowed.
         """
-        checked = check_labels(labels, len(trains), self.network.engine.sizes[-1])
+        checked = check_labels(labels, len(trains), self._n_classes)
         self.network.control.set(len(samples), rate)
         return self._run(trains, checked, np.asarray(samples))
 
     def _run(self, trains: SpikeTrains, labels: NDArray[np.int64] | None, samples: NDArray[np.int64]) -> Result:
-        before, answers, most = self.network.tally, [], 0
-        for start in range(0, len(samples), _CAPACITY):
-            part = samples[start : start + _CAPACITY]
-            spans = [slice(trains.offsets[s], trains.offsets[s + 1]) for s in part]
+        def load(part: slice) -> None:
+            chosen = samples[part]
+            spans = [slice(trains.offsets[s], trains.offsets[s + 1]) for s in chosen]
             self._source.load(
                 [(self.setup.c.steps_of(trains.times[span]), trains.sources[span]) for span in spans],
-                None if labels is None else labels[part],
+                None if labels is None else labels[chosen],
             )
             self.network.rewind()
-            self.runtime.run(len(part) * self._steps_per_sample + self._fresh)
-            self._fresh = False
-            answers.append(self.network.answers)
-            most = max(most, self.network.tally["most_spikes"])
+
+        def read(_: int) -> tuple[Any, int]:
+            return self.network.answers, self.network.tally["most_spikes"]
+
+        before, found = self.network.tally, self.run_parts(len(samples), load, read)
         done = self.network.tally
-        said = self.network.engine.said(
-            np.concatenate([np.zeros((0, self.network.engine.sizes[-1]), np.int64), *answers])
+        answers = np.concatenate([np.zeros((0, self._n_classes), np.int64), *(answer for answer, _ in found)])
+        return Result(
+            self.network.engine.said(answers),
+            voltages=not isinstance(self.setup.loss, TTFSLoss),
+            most_spikes=max((most for _, most in found), default=0),
+            **{name: number - before[name] for name, number in done.items() if name != "most_spikes"},
         )
-        counted = {name: number - before[name] for name, number in done.items() if name != "most_spikes"}
-        voltages = not isinstance(self.setup.loss, TTFSLoss)
-        return Result(said, voltages=voltages, most_spikes=most, **counted)
-
-    def close(self) -> None:
-        """Stop the Lava runtime."""
-        self.runtime.stop()
-
-    def __enter__(self) -> LavaEventProp:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

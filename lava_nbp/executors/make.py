@@ -5,48 +5,62 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lava_nbp.base.targets import CHIP_TARGETS, LAVA_TARGETS, NBP_TARGETS
-from lava_nbp.errors import InputError, unknown_name
+from lava_nbp.base.targets import TARGETS, find_target, targets_of
+from lava_nbp.errors import InputError
+from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.executor import Executor
+from lava_nbp.nbp.faults import Faults
 
 
-def make_executor(target: str, layers: tuple[int, int, int], weights: Mapping[str, Any], **options: Any) -> Executor:
+def make_executor(
+    target: str, circuit: Circuit, weights: Mapping[str, Any], *, faults: Faults | None = None, **options: Any
+) -> Executor:
     """Make the executor of a target.
 
     Parameters
     ----------
-    target : {"reference", "sample", "spiking", "lava", "lava-primitives", "lava-stock", "loihi1", "loihi2"}
-        Plain NumPy oracle; compiled per-sample form; compiled spikes; Lava's CPU simulator
-        with one process for the network; the same with a network of the library's parts; the
-        same with Lava's stock processes; a chip, with Intel's lava-loihi.
-    layers, weights
-        As for `Executor`.
+    target : str
+        One of `lava_nbp.TARGETS` that runs nBP.
+    circuit : Circuit
+        What to run: `training_circuit`, `inference_circuit`, or one of your own.
+    weights : mapping
+        Initial matrices (pre, post) by name, see `lava_nbp.initial_weights`.
+    faults : Faults, optional
+        What is broken; for targets that can run broken networks.
     **options
-        `guarded` and `chip_order`, as for `Executor`. For "lava" `granularity` and `timeout`, for the
-        others that Lava runs `timeout`, for chips `connection` and `chunk`; see `LavaExecutor`.
+        For Lava's targets `timeout` and `granularity`, for chips `address` and `chunk`; see
+        `lava_nbp.executors.lava_nbp.LavaExecutor`.
 
     Raises
     ------
     InputError
-        For an unknown target.
+        For an unknown target, or faults that it cannot have.
+    CircuitError
+        For a circuit that the target cannot run: with the reason.
+    WeightError
+        For weights that do not belong to the circuit or that synapses cannot hold.
     MissingLoihiError
         For a chip without lava-loihi, or without a board.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lava_nbp import initial_weights, make_executor, training_circuit
+    >>> circuit = training_circuit(4, 3, 2)
+    >>> executor = make_executor("spiking", circuit, initial_weights(circuit, np.random.default_rng(0)))
+    >>> executor.train([[1, 0, 1, 1]], [[0, 1]]).spikes.shape
+    (1, 2)
     """
-    # Imported one by one: the oracle needs no compiler, and only one target needs Lava.
-    if target == "reference":
-        from lava_nbp.nbp.reference import ReferenceExecutor
-
-        return ReferenceExecutor(layers, weights, **options)
-    if target == "sample":
-        from lava_nbp.nbp.sample_engine import SampleExecutor
-
-        return SampleExecutor(layers, weights, **options)
-    if target == "spiking":
-        from lava_nbp.nbp.spiking_engine import SpikingExecutor
-
-        return SpikingExecutor(layers, weights, **options)
-    if target in (*LAVA_TARGETS, *CHIP_TARGETS):
-        from lava_nbp.executors.lava_nbp import LavaExecutor
-
-        return LavaExecutor(layers, weights, target=target, **options)
-    raise InputError(unknown_name("target", target, NBP_TARGETS))
+    found = find_target(target, "nbp")
+    if faults is not None and faults.any:
+        if not found.faults:
+            those = " or ".join(name for name in targets_of("nbp") if TARGETS[name].faults)
+            raise InputError(f"executor {target!r} cannot run with faults; use target {those}, or set them to 0")
+        if faults.apart and not found.faults_apart:
+            those = " or ".join(name for name in targets_of("nbp") if TARGETS[name].faults_apart)
+            raise InputError(
+                f"faults.apart breaks copies of a unit one by one, but executor {target!r} has none; use target {those}"
+            )
+        options["faults"] = faults
+    executor: Executor = found.maker("nbp")(circuit, weights, **options)
+    return executor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,89 +13,134 @@ from numpy.typing import NDArray
 from lava_nbp.base.files import read_npz, write_npz
 from lava_nbp.base.integers import Int16Array
 from lava_nbp.base.progress import Stage, untold
-from lava_nbp.base.targets import LAVA_TARGETS
-from lava_nbp.base.targets import TARGETS_HERE as TARGETS
-from lava_nbp.errors import InputError, unknown_name
+from lava_nbp.base.targets import find_target
+from lava_nbp.errors import InputError
 from lava_nbp.executors.make import make_executor
-from lava_nbp.nbp.circuit import CIRCUITS, Circuit
-from lava_nbp.nbp.executor import ClosedLimits, UInt8Array, check_network_weights, check_spikes, one_hot
+from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.circuit_file import SUFFIX, load_circuit
+from lava_nbp.nbp.circuits import CIRCUITS
+from lava_nbp.nbp.executor import UInt8Array, check_samples, one_hot
+from lava_nbp.nbp.projections import Projections, check_network_weights
 
 #: Samples that a network of Lava processes runs at once.
 _AT_ONCE = 20
-_ARRAYS = ("x", "labels", "W1", "W2")
+#: Array of a file that may stand for the spikes of the last source, one-hot.
+_LABELS = "labels"
+Traced = tuple[dict[str, UInt8Array], dict[str, Int16Array]]
 
 
 def trace(
-    target: str,
-    inputs: Any,
-    labels: Any,
-    weights: Mapping[str, Any],
-    circuit_name: str = "nbp",
-    stage: Stage = untold,
+    target: str, circuit: Circuit, weights: Mapping[str, Any], *spikes: Any, stage: Stage = untold
 ) -> dict[str, NDArray[Any]]:
     """Run a circuit from its very first step and record everything.
 
     Parameters
     ----------
-    target : {"reference", "sample", "spiking", "lava", "lava-primitives", "lava-stock"}
-        Executor. The first two compute whole samples; their spikes are those that the
-        phase table assigns to what they compute.
-    inputs : (n, n_in)
-        0 or 1.
-    labels : (n,)
-        Integers in 0 .. n_out - 1.
+    target : str
+        One of `lava_nbp.TARGETS` that runs nBP, but no chip, which shows the output's spikes only. Those that compute
+        whole samples show the spikes that the phase table assigns to what they compute.
+    circuit : Circuit
+        What to run; whether it learns or not.
     weights : mapping
-        W1 (n_in, n_hidden), W2 (n_hidden, n_out).
-    circuit_name : {"nbp", "nbp-guarded", "nbp-chip", "nbp-chip-guarded", "inference"}
-        Training (12 phases), or inference alone (4 phases; labels are not used); see
-        `lava_nbp.nbp.circuit.CIRCUITS`.
+        Matrices (pre, post), one per name in `circuit.matrices`.
+    *spikes : (n, size) each
+        0 or 1, an array per source, in the order of `circuit.sources`; see `one_hot` for targets.
     stage : Stage
         Is told of the samples.
 
     Returns
     -------
     dict
-        ``spikes/<population>`` (n * period + 1, size) uint8: row 0 is the step in which
-        g00 first fires, the last row is phase `period` of the last sample.
-        ``weights/<name>`` for every dense projection, (pre, post) int16, after the last row.
+        ``spikes/<population>`` (n * period + 1, size) uint8: row 0 is the step in which the first gating neuron fires
+        for the first time, the last row is phase `period` of the last sample.
+        ``weights/<projection>`` for every dense projection, (pre, post) int16, after the last row.
 
     Raises
     ------
     InputError, WeightError
-        For wrong shapes, types or values.
+        For an unknown target, or wrong shapes, types or values.
+    CircuitError
+        For a circuit that the target cannot run: with the reason.
     """
-    W1, W2 = (np.asarray(weights[name]) for name in ("W1", "W2"))
-    if W1.ndim != 2 or W2.ndim != 2:
-        raise InputError(f"W1 and W2 have shapes {W1.shape} and {W2.shape}, but must be matrices (pre, post)")
-    if circuit_name not in CIRCUITS:
-        raise InputError(unknown_name("circuit", circuit_name, CIRCUITS))
-    circuit = CIRCUITS[circuit_name](W1.shape[0], W1.shape[1], W2.shape[1])
-    checked = check_network_weights(circuit, {"W1": W1, "W2": W2})
-    x = check_spikes(inputs, circuit.layers[0], "x")
-    t = one_hot(labels, circuit.layers[-1])
-    if len(t) != len(x):
-        raise InputError(f"{len(x)} rows in x but {len(t)} labels; give one label per row")
-    if len(x) == 0:
-        raise InputError("x has no rows; give at least one sample")
-    if target in ("reference", "sample"):
-        spikes, projections = _per_sample(target, circuit, x, t, checked, stage)
-    elif target == "spiking":
-        spikes, projections = _spiking(circuit, x, t, checked)
-    elif target in LAVA_TARGETS:
-        spikes, projections = _lava(target, circuit, x, t, checked, stage)
+    found = find_target(target, "nbp")
+    if found.on_chip:
+        raise InputError(f"target {target!r}: a chip sends the output's spikes only; trace with lava-stock")
+    checked = check_network_weights(circuit, weights)
+    samples = check_samples(circuit, spikes)
+    if len(samples[0]) == 0:
+        raise InputError(f"{circuit.sources[0].name} has no rows; give at least one sample")
+    if found.per_sample:
+        fired, held = _per_sample(target, circuit, samples, checked, stage)
+    elif found.on_lava:
+        fired, held = _lava(target, circuit, samples, checked, stage)
     else:
-        raise InputError(unknown_name("target", target, TARGETS))
-    return {f"spikes/{k}": v for k, v in spikes.items()} | {f"weights/{k}": v for k, v in projections.items()}
+        with make_executor(target, circuit, checked) as executor:
+            fired, held = executor.record(*samples)
+    return {f"spikes/{k}": v for k, v in fired.items()} | {f"weights/{k}": v for k, v in held.items()}
 
 
-def trace_file(
-    inputs: Path, target: str, out: Path, circuit_name: str, stage: Stage = untold
-) -> dict[str, NDArray[Any]]:
-    """Trace what an .npz file holds (x, labels, W1, W2) into another .npz file; `stage` is told of the samples.
+def _per_sample(
+    target: str, circuit: Circuit, samples: tuple[UInt8Array, ...], weights: dict[str, Int16Array], stage: Stage
+) -> Traced:
+    from lava_nbp.nbp.form import sample_form
+    from lava_nbp.nbp.reference import SampleRun
+
+    form, n = sample_form(circuit), len(samples[0])
+    spikes = {p.name: np.zeros((n * circuit.period + 1, p.size), np.uint8) for p in circuit.populations}
+    with make_executor(target, circuit, weights) as executor:
+        run = executor.train if circuit.learning else executor.infer
+        for i in range(n):
+            stage(target, i, n)
+            rows = SampleRun(form, executor.read_weights(), [array[i] for array in samples]).raster()
+            rows[circuit.output][circuit.output_phase] = run(*(array[i : i + 1] for array in samples)).spikes[0]
+            start = i * circuit.period
+            for name, raster in rows.items():
+                spikes[name][start : start + circuit.period + 1] |= raster
+        held = Projections(circuit, executor.read_weights()).arrays
+    return spikes, held
+
+
+def _lava(
+    target: str, circuit: Circuit, samples: tuple[UInt8Array, ...], weights: dict[str, Int16Array], stage: Stage
+) -> Traced:
+    from lava_nbp.executors.lava_nbp import CircuitSession
+
+    rows, n = [], len(samples[0])
+    # One circuit step per Lava step, so that row 0 comes from Lava too.
+    session = CircuitSession(circuit, weights, target, granularity="step", raster=True, capacity=_AT_ONCE)
+    with session:
+        for start in range(0, n, _AT_ONCE):
+            stage(target, start, n)
+            part = [array[start : start + _AT_ONCE] for array in samples]
+            session.run(*part)
+            assert session.sink.raster is not None
+            rows.append(session.sink.raster[: len(part[0]) * circuit.period + (start == 0)].copy())
+        return session.network.split(np.concatenate(rows)), session.network.read_projections()
+
+
+# --------------------------------------------------------------------- files
+
+
+def trace_file(inputs: Path, target: str, out: Path, circuit: str, stage: Stage = untold) -> dict[str, NDArray[Any]]:
+    """Trace what an .npz file holds into another .npz file.
+
+    Parameters
+    ----------
+    inputs : path
+        An array (n, size) per source of the circuit, and a matrix (pre, post) per matrix, by their names. The last
+        of several sources may be given as ``labels`` (n,), one-hot.
+    target : str
+        As for `trace`.
+    out : path
+        What `trace` returns.
+    circuit : str
+        One of `lava_nbp.CIRCUITS`, its layers being those of the matrices; or a .json file that `save_circuit` wrote.
+    stage : Stage
+        Is told of the samples.
 
     Raises
     ------
-    InputError, WeightError
+    InputError, WeightError, CircuitError
         For an unreadable file, missing arrays, wrong shapes, types or values; nothing is written then.
     OutputError
         If the output cannot be written.
@@ -103,70 +149,53 @@ def trace_file(
         arrays = read_npz(inputs)
     except ValueError as error:
         raise InputError(f"{inputs} cannot be read as .npz: {error}; write it with numpy.savez") from error
-    missing = [name for name in _ARRAYS if name not in arrays]
-    if missing:
-        raise InputError(f"{inputs} lacks {', '.join(missing)}; it needs {', '.join(_ARRAYS)}")
-    weights = {k: arrays[k] for k in ("W1", "W2")}
-    result = trace(target, arrays["x"], arrays["labels"], weights, circuit_name, stage)
+    made = load_circuit(circuit) if circuit.endswith(SUFFIX) else _made_for(circuit, arrays, inputs)
+    _check_present(made, arrays, inputs)
+    spikes = [arrays[s.name] for s in made.sources if s.name in arrays]
+    if len(spikes) < len(made.sources):
+        targets = one_hot(arrays[_LABELS], made[made.sources[-1].population].size)
+        if len(targets) != len(spikes[0]):
+            raise InputError(
+                f"{len(spikes[0])} rows in {made.sources[0].name} but {len(targets)} labels; give one label per row"
+            )
+        spikes.append(targets)
+    result = trace(target, made, {name: arrays[name] for name in made.matrix_shapes}, *spikes, stage=stage)
     write_npz(out, result)
     return result
 
 
-Traced = tuple[dict[str, UInt8Array], dict[str, Int16Array]]
+def _check_present(circuit: Circuit, arrays: Mapping[str, Any], inputs: Path) -> None:
+    """Raise InputError unless a file has what a circuit needs."""
+    sources = [s.name for s in circuit.sources]
+    if len(sources) > 1 and sources[-1] not in arrays:
+        sources[-1] = _LABELS
+    needed = [*sources, *circuit.matrix_shapes]
+    missing = [name for name in needed if name not in arrays]
+    if missing:
+        raise InputError(f"{inputs} lacks {', '.join(missing)}; it needs {', '.join(needed)}")
 
 
-def _per_sample(
-    target: str, circuit: Circuit, x: UInt8Array, t: UInt8Array, weights: dict[str, Int16Array], stage: Stage
-) -> Traced:
-    from lava_nbp.nbp import reference
-
-    n_in, n_hidden, n_out = circuit.layers
-    executor = make_executor(target, (n_in, n_hidden, n_out), weights, chip_order=circuit.chip_order)
-    closed = ClosedLimits.of(executor.circuit)
-    spikes = {p.name: np.zeros((len(x) * circuit.period + 1, p.size), np.uint8) for p in circuit.populations}
-    for i in range(len(x)):
-        stage(target, i, len(x))
-        w = executor.read_weights()
-        if circuit.learning:
-            values = reference.train_sample(w["W1"], w["W2"], x[i], t[i], closed, circuit.chip_order)
-            rows = reference.training_raster(circuit, values)
-            executor.train(x[i : i + 1], t[i : i + 1])
-        else:
-            hidden, _ = reference.infer_sample(w["W1"], w["W2"], x[i])
-            output = executor.infer(x[i : i + 1]).spikes[0].astype(bool)
-            rows = reference.inference_raster(circuit, x[i], hidden, output)
-        for name, raster in rows.items():
-            start = i * circuit.period
-            spikes[name][start : start + circuit.period + 1] |= raster
-    w = executor.read_weights()
-    projections = {p.name: p.copy_of(w[p.matrix]) for p in circuit.projections}
-    return spikes, projections
+def _made_for(name: str, arrays: Mapping[str, NDArray[Any]], inputs: Path) -> Circuit:
+    """The circuit of a name with the layers of a file's matrices: as many as there are matrices for."""
+    kind = CIRCUITS[name]
+    depths = [n for n in range(2, len(arrays) + 3) if _takes(kind.make, n)]
+    smallest = [kind.make(*[1] * n) for n in depths]
+    known = [c for c in smallest if c.matrix_shapes.keys() <= arrays.keys()]
+    probe = known[-1] if known else smallest[0]
+    _check_present(probe, arrays, inputs)
+    sizes: dict[str, int] = {}
+    for p in probe.projections:
+        matrix = arrays[p.matrix]
+        if matrix.ndim != 2:
+            raise InputError(f"{p.matrix} has shape {matrix.shape}, but all weights must be matrices (pre, post)")
+        for end, size in zip((p.pre, p.post), matrix.shape[::-1] if p.transposed else matrix.shape, strict=True):
+            sizes.setdefault(probe.layer_of(end), size)
+    return kind.make(*(sizes[layer] for layer in probe.forward))
 
 
-def _spiking(circuit: Circuit, x: UInt8Array, t: UInt8Array, weights: dict[str, Int16Array]) -> Traced:
-    from lava_nbp.nbp.spiking_engine import SpikingEngine
-
-    engine = SpikingEngine(circuit, weights)
-    _, raster = engine.run(*(x, t)[: len(circuit.sources)], record=True)
-    assert raster is not None
-    return engine.split(raster), engine.projections
-
-
-def _lava(
-    target: str, circuit: Circuit, x: UInt8Array, t: UInt8Array, weights: dict[str, Int16Array], stage: Stage
-) -> Traced:
-    from lava_nbp.executors.lava_nbp import LavaSession
-
-    # One circuit step per Lava step, so that row 0 comes from Lava too.
-    session = LavaSession(circuit, weights, granularity="step", raster=True, capacity=_AT_ONCE, target=target)
-    rows = []
+def _takes(make: Any, n: int) -> bool:
     try:
-        for start in range(0, len(x), _AT_ONCE):
-            stage(target, start, len(x))
-            part = slice(start, start + _AT_ONCE)
-            session.run(x[part], t[part])
-            assert session.sink.raster is not None
-            rows.append(session.sink.raster[: len(x[part]) * circuit.period + (start == 0)].copy())
-        return session.network.split(np.concatenate(rows)), session.network.read_projections()
-    finally:
-        session.close()
+        inspect.signature(make).bind(*[1] * n)
+    except TypeError:
+        return False
+    return True

@@ -110,6 +110,26 @@ class Executor(ABC):
         """Answer without learning; an array per source of `circuit.answering`: the papers' circuits take inputs."""
         return self._infer(*check_samples(self.circuit.answering, spikes))
 
+    def record(self, *spikes: Any) -> tuple[dict[str, UInt8Array], dict[str, Int16Array]]:
+        """Run samples from the very first step, and record everything; for executors that run spike by spike.
+
+        Parameters
+        ----------
+        *spikes : (n, size) each
+            As for `train`.
+
+        Returns
+        -------
+        tuple of dict
+            Spikes (n * period + 1, size) by population, and weights (pre, post) by projection, after the last step.
+
+        Raises
+        ------
+        InputError
+            As `train`, or if this executor cannot see every spike.
+        """
+        return self._record(*check_samples(self.circuit, spikes))
+
     @abstractmethod
     def read_weights(self) -> dict[str, Int16Array]:
         """Copies of the matrices (pre, post), int16, by name."""
@@ -147,6 +167,11 @@ class Executor(ABC):
 
     @abstractmethod
     def _write_weights(self, weights: dict[str, Int16Array]) -> None: ...
+
+    def _record(self, *_: UInt8Array) -> tuple[dict[str, UInt8Array], dict[str, Int16Array]]:
+        raise InputError(
+            f"{type(self).__name__} does not show every spike; trace with target spiking, or give it a method _record"
+        )
 
 
 def check_spikes(array: Any, size: int, what: str) -> UInt8Array:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lava_nbp.errors import CircuitError
-from lava_nbp.nbp.circuit import Circuit, Connection, DenseProjection
+from lava_nbp.nbp.circuit import Circuit, Connection, DenseProjection, Source
 from lava_nbp.nbp.gated_group import Gate, Neurons, Synapses
 from lava_nbp.nbp.hebbian import Mirror
 from lava_nbp.nbp.levels import (
@@ -88,8 +88,9 @@ def plastic_parts(circuit: Circuit) -> tuple[Plastic, ...]:
         members = {"s": base.pre, "post": base.post}
         names = {base.post: "post", base.pre: "s"}
         for end in (end for p in projections for end in (p.pre, p.post)):
-            name = names.setdefault(end, f"{end}_" if end in members else end)
-            members.setdefault(name, end)
+            if end not in names:
+                names[end] = _free(end, {*members, "third"})
+                members[names[end]] = end
         mirrors = tuple(
             Mirror(p.name, names[p.pre], names[p.post], p.transposed, p.sign) for p in projections if p is not base
         )
@@ -113,12 +114,12 @@ def neurons_of(circuit: Circuit, part: Part) -> dict[str, Neurons]:
 
 
 def inputs_of(circuit: Circuit, part: Part) -> dict[str, str]:
-    """The population or source that every spike port of a part listens to."""
+    """The population that every spike port of a part listens to; those of sources are in `source_port`."""
     if part.kind == "error":
         lo, t, s, hi = _error_inputs(circuit, part.members["pos"], part.members["neg"])
         return {"lo_in": lo, "t_in": t, "s_in": s, "hi_in": hi}
-    ports = (s.pre for s in synapses_of(circuit, part) if s.pre not in part.members)
-    return {port: port.removesuffix("_in") for port in ports}
+    reaching = (c.pre for name in part.members.values() for c in _one_to_one(circuit, name))
+    return {_port(part, pre): pre for pre in reaching if pre not in part.members.values()}
 
 
 def synapses_of(circuit: Circuit, part: Part) -> tuple[Synapses, ...]:
@@ -128,11 +129,39 @@ def synapses_of(circuit: Circuit, part: Part) -> tuple[Synapses, ...]:
     for name, population in part.members.items():
         for c in _one_to_one(circuit, population):
             role: Literal["relay", "gate"] = "gate" if c.role == "gate" else "relay"
-            found.append(Synapses(inside.get(c.pre, f"{c.pre}_in"), name, c.weight, c.delay, role))
+            found.append(Synapses(inside.get(c.pre) or _port(part, c.pre), name, c.weight, c.delay, role))
         for s in circuit.sources:
             if s.population == population:
-                found.append(Synapses(f"{s.name}_in", name, s.weight))
+                found.append(Synapses(source_port(s), name, s.weight))
     return tuple(found)
+
+
+def source_port(source: Source) -> str:
+    """Spike port of a part that a source's spikes come by; no population has such a name."""
+    return f"source-{source.name}_in"
+
+
+def _port(part: Part, population: str) -> str:
+    """Spike port of a part for spikes of a population: those for gates and weighted input are taken."""
+    taken = {"gate_in", "a_in", *(f"{name}_a_in" for name in part.members)}
+    return f"{population}_in" if f"{population}_in" not in taken else f"from-{population}_in"
+
+
+def _free(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
+
+
+def check_parts(circuit: Circuit) -> None:
+    """Raise CircuitError for connections that no part has: gates with a delay, and one neuron, not gating, to many."""
+    check_chain_delays(circuit)
+    for c in circuit.connections:
+        if c.pre not in circuit.chain and circuit[c.pre].size < circuit[c.post].size:
+            raise CircuitError(
+                f"connection {c.pre} -> {c.post}: one neuron reaches {circuit[c.post].size}, but the synapses of the "
+                f"parts are one-to-one; make {c.pre!r} as large, or run the circuit in another way"
+            )
 
 
 def check_chain_delays(circuit: Circuit) -> None:

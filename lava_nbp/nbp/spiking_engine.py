@@ -288,6 +288,13 @@ class SpikingExecutor(Executor):
         self.work.take(self._training.counters)
         return outcome
 
+    def _record(self, *spikes: UInt8Array) -> tuple[dict[str, UInt8Array], dict[str, Int16Array]]:
+        self._training.reset()
+        _, raster = self._training.run(*spikes, record=True)
+        assert raster is not None
+        held = self._training.projections.arrays
+        return self._training.split(raster), {name: w.copy() for name, w in held.items()}
+
     def _infer(self, *spikes: UInt8Array) -> Outcome:
         engine, weights = self._inference, self._training.projections.read_weights()
         engine.projections.write_weights({name: weights[name] for name in engine.circuit.matrix_shapes})

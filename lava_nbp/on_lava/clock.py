@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from lava_nbp.base.arrays import Allocate
 from lava_nbp.errors import InputError
 from lava_nbp.nbp.circuit import Circuit
-from lava_nbp.nbp.executor import Allocate
 
 #: What one Lava step is: one circuit step, or one sample, that is a period of circuit steps.
 Granularity = Literal["step", "sample"]

@@ -23,8 +23,8 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.base.widths import STATE_BITS
 from lava_nbp.errors import InputError
-from lava_nbp.nbp.executor import BREACHES
 from lava_nbp.nbp.gated_group import GatedGroup, Neurons, Readout, Synapses
+from lava_nbp.nbp.work import Counters
 from lava_nbp.on_lava.ports import InPort, OutPort, SharedVar
 from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
 
@@ -70,12 +70,12 @@ class GatedProcess(LibraryProcess):
             self.a_out = OutPort(shape=group.shape)
         self.u = SharedVar(lambda: _state(group, group.u))
         self.v = SharedVar(lambda: _state(group, group.v))
-        self.breaches = SharedVar(lambda: group.counters[BREACHES : BREACHES + 1])
+        self.breaches = SharedVar(lambda: group.counters.gate_breaches)
 
     @property
-    def counters(self) -> Any:
-        """Work done so far: spikes, synaptic events, weight updates, gate breaches, (4,) int64."""
-        return self.group.counters.copy()
+    def counters(self) -> Counters:
+        """Work done so far: views that stay current."""
+        return self.group.counters
 
     def reset(self) -> None:
         """Forget every spike under way. Call it between runs."""
@@ -109,7 +109,7 @@ class GatedModel(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignore[mis
     def start(self) -> None:
         """Let the Vars be the group's own memory, then serve the runtime."""
         self.u, self.v = _state(self.group, self.group.u), _state(self.group, self.group.v)
-        self.breaches = self.group.counters[BREACHES : BREACHES + 1]
+        self.breaches = self.group.counters.gate_breaches
         super().start()
 
     def run_spk(self) -> None:

@@ -12,7 +12,7 @@ from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_configs import Loihi2SimCfg
 
-from lava_nbp.base.targets import LAVA_TARGETS
+from lava_nbp.base.targets import TARGETS
 from lava_nbp.errors import InputError, unknown_name
 
 #: Arithmetics that CPU models are tagged with.
@@ -27,11 +27,15 @@ def make_run_config(target: str, tag: str = "fixed_pt") -> TargetRunConfig:
     InputError
         For an unknown target or tag.
     """
-    if target not in LAVA_TARGETS:
-        raise InputError(unknown_name("Lava target", target, LAVA_TARGETS))
+    if target not in _lava_targets():
+        raise InputError(unknown_name("Lava target", target, _lava_targets()))
     if tag not in TAGS:
         raise InputError(unknown_name("tag of the models", tag, TAGS))
     return TargetRunConfig(target, tag)
+
+
+def _lava_targets() -> list[str]:
+    return [name for name, target in TARGETS.items() if target.on_lava]
 
 
 class TargetRunConfig(Loihi2SimCfg):  # type: ignore[misc]
@@ -63,10 +67,12 @@ class TargetRunConfig(Loihi2SimCfg):  # type: ignore[misc]
             built = [model for model in whole if self.target in model.targets]
             if built:
                 return built[0]
-            if whole and self.target not in ("lava", "lava-primitives"):
+            if whole and TARGETS[self.target].step_only:
+                built_by = {name for model in whole for name in model.targets}
+                there = [name for name in _lava_targets() if name in built_by or not TARGETS[name].step_only]
                 raise InputError(
                     f"{type(process).__name__} has no model for the target {self.target!r}; "
-                    f"use one of {', '.join(LAVA_TARGETS[:2])}"
+                    f"use one of {', '.join(there)}"
                 )
             return super().select(process, leaves)
         return super().select(process, proc_models)

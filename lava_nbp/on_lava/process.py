@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from abc import ABCMeta
+from functools import cache
 from typing import Any
 
 import numpy as np
+from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.process.process import AbstractProcess
 
 from lava_nbp.base.widths import STATE_BITS
+from lava_nbp.errors import InputError
+from lava_nbp.nbp.work import Counters
 from lava_nbp.on_lava.runtime import watch
 
 
@@ -20,9 +24,24 @@ class LibraryProcess(AbstractProcess):  # type: ignore[misc]
     _runtime = None  # Lava's destructor reads it, even if a constructor refuses its arguments
 
     @property
-    def counters(self) -> Any:
-        """Work done so far: spikes, synaptic events, weight updates, gate breaches, (4,) int64."""
-        return np.zeros(4, dtype=np.int64)
+    def counters(self) -> Counters:
+        """Work done so far: views that stay current, of a Process that counts."""
+        return Counters.make()
+
+    def add_member(self, name: str, member: Any, what: str) -> None:
+        """Give the Process a port or Var whose name its parameters decide.
+
+        Raises
+        ------
+        InputError
+            If the Process, or the models that Lava runs, have something else of that name; `what` says whose it is.
+        """
+        if hasattr(self, name) or name in _names_of_models():
+            raise InputError(
+                f"{what}: {type(self).__name__} would have a port or Var {name!r}, but that name is taken; choose "
+                f"another"
+            )
+        setattr(self, name, member)
 
     def create_runtime(self, run_cfg: Any = None, executable: Any = None, compile_config: Any = None) -> None:
         """As Lava's, under watch if the run configuration asks for it."""
@@ -32,17 +51,25 @@ class LibraryProcess(AbstractProcess):  # type: ignore[misc]
             super().create_runtime(run_cfg, executable, compile_config)
 
 
+@cache
+def _names_of_models() -> frozenset[str]:
+    """What Lava's models have already: a model gets every port and Var as an attribute of the same name."""
+    model = PyLoihiProcessModel({})
+    return frozenset({*dir(model), *vars(model)})
+
+
 class NamedPorts(ABCMeta):
     """Lets a model have the ports that its Process has: a name that ends in _in or _out is a port.
 
     Lava takes the type of every port from an attribute of the model's class; here the
-    parameters of a Process decide which ports there are. Outputs in `_graded` send more than 0 and 1.
+    parameters of a Process decide which ports there are. Outputs in `_graded` send more than 0 and 1; a model that
+    says `_weighted`, a type, sends weighted sums of it by those that end in a_out.
     """
 
     def __getattr__(cls, name: str) -> LavaPyType:
         if name.endswith("_in"):
             return LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=STATE_BITS)
-        if name.endswith("a_out"):
+        if name.endswith("a_out") and hasattr(cls, "_weighted"):
             return LavaPyType(PyOutPort.VEC_DENSE, cls._weighted, precision=STATE_BITS)
         if name.endswith("_out"):
             graded = name in getattr(cls, "_graded", ())

@@ -15,7 +15,8 @@ EventProp: `EventPropInput`, `EventPropLIF`, `MirroredDense`, and `TTFSLoss` or
 """
 
 from lava_nbp.nbp.gated_group import Gate, Neurons, Synapses
-from lava_nbp.nbp.hebbian import PAPER_RULE, Mirror, ThreeFactorRule
+from lava_nbp.nbp.hebbian import Mirror
+from lava_nbp.nbp.rule import PAPER_RULE, ThreeFactorRule
 from lava_nbp.processes.error_neurons import ErrorNeurons
 from lava_nbp.processes.eventprop_input import EventPropInput
 from lava_nbp.processes.eventprop_lif import EventPropLIF

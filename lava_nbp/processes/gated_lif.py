@@ -9,8 +9,8 @@ from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_nbp.nbp.circuit import GATED_BIAS, THRESHOLD
 from lava_nbp.nbp.gated_group import Gate, Neurons, Readout, Synapses
+from lava_nbp.nbp.levels import GATED_BIAS, THRESHOLD
 from lava_nbp.on_lava.gated_process import GatedFloatModel, GatedModel, GatedProcess
 
 

@@ -15,7 +15,9 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.base.checks import is_integer
 from lava_nbp.errors import InputError
-from lava_nbp.nbp.hebbian import PAPER_RULE, HebbianSynapses, Mirror, ThreeFactorRule
+from lava_nbp.nbp.hebbian import HebbianSynapses, Mirror
+from lava_nbp.nbp.rule import PAPER_RULE, ThreeFactorRule
+from lava_nbp.nbp.work import Counters
 from lava_nbp.on_lava.ports import InPort, OutPort, SharedVar
 from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
 
@@ -118,12 +120,14 @@ class HebbianDense(LibraryProcess):
             weights, mirrors, parsed, name or "W", shared_zeros, storage, chip_order
         )
         super().__init__(synapses=synapses, third=factors, name=name)
-        for population in synapses.populations:
-            setattr(self, f"{population}_in", InPort(shape=(synapses.sizes[population],)))
-        for population in synapses.posts:
-            setattr(self, _sums_port(population), OutPort(shape=(synapses.sizes[population],)))
         if factors:
             self.third_in = InPort(shape=(len(factors),))
+        for population in synapses.populations:
+            self.add_member(
+                f"{population}_in", InPort(shape=(synapses.sizes[population],)), f"population {population!r}"
+            )
+        for population in synapses.posts:
+            setattr(self, _sums_port(population), OutPort(shape=(synapses.sizes[population],)))
         self.weights = SharedVar(lambda: synapses.projections[synapses.name], synapses.write_weights)
 
     def read_weights(self) -> Any:
@@ -143,9 +147,9 @@ class HebbianDense(LibraryProcess):
         self.synapses.check_mirrors()
 
     @property
-    def counters(self) -> Any:
-        """Work done so far: spikes, synaptic events, weight updates, gate breaches, (4,) int64."""
-        return self.synapses.counters.copy()
+    def counters(self) -> Counters:
+        """Work done so far: views that stay current."""
+        return self.synapses.counters
 
     def reset(self) -> None:
         """Forget spikes under way; the weights stay. Call it between runs."""

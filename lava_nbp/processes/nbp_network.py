@@ -8,32 +8,34 @@ from typing import Any
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
-from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.ports import PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.base.arrays import shared_zeros
+from lava_nbp.base.widths import WEIGHT_BITS
 from lava_nbp.errors import InputError
 from lava_nbp.loihi.rules import chip_rule, simulated_rule
 from lava_nbp.loihi.stock import StockNetwork
 from lava_nbp.nbp.circuit import Circuit
-from lava_nbp.nbp.executor import BREACHES
-from lava_nbp.nbp.hebbian import PAPER_RULE
 from lava_nbp.nbp.partition import (
     Part,
-    check_chain_delays,
+    check_parts,
     inputs_of,
     neurons_of,
     partition,
     plastic_parts,
+    source_port,
     synapses_of,
 )
+from lava_nbp.nbp.projections import Projections
+from lava_nbp.nbp.work import Counters
 from lava_nbp.on_lava.clock import Granularity, check_granularity
 from lava_nbp.on_lava.gated_process import GatedProcess
 from lava_nbp.on_lava.ports import InPort, OutPort, SharedVar
-from lava_nbp.on_lava.process import LibraryProcess
+from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
 from lava_nbp.processes.error_neurons import ErrorNeurons
 from lava_nbp.processes.gated_lif import GatedLIF
 from lava_nbp.processes.hebbian_dense import HebbianDense
@@ -45,11 +47,11 @@ from lava_nbp.processes.synfire_chain import SynfireChain
 
 
 class NBPNetwork(LibraryProcess):
-    """A whole nBP circuit (`training_circuit` or `inference_circuit`), run spike by spike.
+    """A whole circuit (`training_circuit`, `inference_circuit`, or one of your own), run spike by spike.
 
     One Lava step is either one circuit step (``granularity="step"``) or one sample,
     that is `circuit.period` steps (``granularity="sample"``); spikes and weights are
-    the same. Lava step 1 of granularity "step" is the one in which g00 fires (phase
+    the same. Lava step 1 of granularity "step" is the one in which the first gating neuron fires (phase
     0), so n samples take 1 + n * period Lava steps; in granularity "sample" phase 0
     is run before the first sample, and every Lava step ends with phase `period`, in
     which the last weights of its sample change.
@@ -70,23 +72,22 @@ class NBPNetwork(LibraryProcess):
     circuit : Circuit
         What to run.
     weights : mapping
-        "W1" (n_in, n_hidden), "W2" (n_hidden, n_out): even integers in -254 .. 254.
+        A matrix (pre, post) per name in `circuit.matrices`: even integers in -254 .. 254.
     granularity : {"step", "sample"}
         What one Lava step is.
 
     Ports
     -----
-    x_in : (n_in,) spikes
-        Input, relayed one-to-one to x: what arrives in phase 1 makes x fire in phase 2.
-        Any nonzero entry is one spike. Granularity "sample": the sample's input.
-    t_in : (n_out,) spikes
-        Target, relayed to t likewise: it must arrive in phase 3. Unused, and best left
-        unconnected, by a circuit without targets.
+    <source>_in : (its size,) spikes
+        One per source of the circuit, relayed one-to-one to its population: what arrives in the phase before the
+        source's makes the population fire in it. Any nonzero entry is one spike. Granularity "sample": the sample's
+        spikes. The papers' circuits have x_in (n_in,), to arrive in phase 1, and, if they learn, t_in (n_out,), to
+        arrive in phase 3.
     s_out : (n_out,) spikes
-        Granularity "step": spikes of o in this step, in every phase. Granularity
-        "sample": spikes of o in phase 4, the network's answer.
+        Granularity "step": spikes of the output in this step, in every phase. Granularity
+        "sample": spikes of the output in its output phase, the network's answer.
     a_out : (n_out,) int32, weight units
-        Pre-activation of o in phase 4 (its summed input without the gate); in
+        Pre-activation of the output in its output phase (its summed input without the gate); in
         granularity "step" zero in all other phases (target "lava-stock": whatever dense
         input there is).
     raster_out : (rows, neurons) 0 or 1
@@ -96,9 +97,9 @@ class NBPNetwork(LibraryProcess):
 
     Vars
     ----
-    W1, W2 : int16, 8-bit mixed-sign values
-        `get` and `set` work at any time between runs, move the whole matrix at once and
-        set every copy of it; `read_weights` and `write_weights` do so for both.
+    <matrix> : int16, 8-bit mixed-sign values
+        One per matrix of the circuit, W1 and W2 in the papers'. `get` and `set` work at any time between runs, move
+        the whole matrix at once and set every copy of it; `read_weights` and `write_weights` do so for all.
     gate_breaches : (1,) int64
         Spikes outside the schedule so far; see `Circuit.breach_bounds`. Read-only; stock processes count nothing.
 
@@ -107,7 +108,7 @@ class NBPNetwork(LibraryProcess):
     WeightError
         For weights that do not fit the circuit or the chip's synapses.
     InputError
-        For an unknown granularity.
+        For an unknown granularity, or a source or matrix whose name the Process or its models have already.
 
     Examples
     --------
@@ -136,24 +137,27 @@ class NBPNetwork(LibraryProcess):
         name: str | None = None,
     ) -> None:
         check_granularity(granularity)
-        # Imported here because Lava executes this file at every compilation.
-        from lava_nbp.nbp.spiking_engine import SpikingEngine
-
-        self.engine = SpikingEngine(circuit, weights, allocate=shared_zeros)
-        self.granularity = granularity
+        self.circuit, self.granularity = circuit, granularity
+        #: The weights; every model works on this memory, or copies it between runs.
+        self.projections = Projections(circuit, weights, shared_zeros)
         #: The lowered network, once it is built for the target "lava-stock".
         self.stock: StockNetwork | None = None
-        super().__init__(engine=self.engine, granularity=granularity, name=name)
-        n_in, n_out = circuit.layers[0], circuit.layers[-1]
-        rows = 1 if granularity == "step" else circuit.period
-        self.x_in = InPort(shape=(n_in,))
-        self.t_in = InPort(shape=(n_out,))
+        self._counters = Counters.make(shared_zeros)
+        self._resets = shared_zeros(1, np.int64)
+        super().__init__(
+            projections=self.projections, counters=self._counters, resets=self._resets, granularity=granularity,
+            name=name,
+        )  # fmt: skip
+        n_out, rows = circuit.layers[-1], 1 if granularity == "step" else circuit.period
         self.s_out = OutPort(shape=(n_out,))
         self.a_out = OutPort(shape=(n_out,))
         self.raster_out = OutPort(shape=(rows, circuit.n_neurons))
-        self.W1 = self._matrix_var("W1")
-        self.W2 = self._matrix_var("W2")
-        self.gate_breaches = SharedVar(lambda: self.counters[BREACHES : BREACHES + 1])
+        self.gate_breaches = SharedVar(lambda: self.counters.gate_breaches)
+        for source in circuit.sources:
+            size = circuit[source.population].size
+            self.add_member(f"{source.name}_in", InPort(shape=(size,)), f"source {source.name!r}")
+        for matrix in circuit.matrices:
+            self.add_member(matrix.name, self._matrix_var(matrix.name), f"matrix {matrix.name!r}")
 
     def _matrix_var(self, matrix: str) -> SharedVar:
         def write(value: Any) -> None:
@@ -167,25 +171,25 @@ class NBPNetwork(LibraryProcess):
         return tuple(self.procs)
 
     @property
-    def counters(self) -> Any:
+    def counters(self) -> Counters:
         """Spikes, synaptic events, updates and gate breaches so far."""
-        parts = [part for part in self.parts if isinstance(part, LibraryProcess)]
-        return np.sum([np.array(self.engine.counters), *(part.counters for part in parts)], axis=0)
+        parts = [part.counters for part in self.parts if isinstance(part, LibraryProcess)]
+        return Counters(*(np.sum(counted, axis=0) for counted in zip(self._counters, *parts, strict=True)))
 
-    @property
-    def circuit(self) -> Circuit:
-        """The circuit that runs."""
-        return self.engine.circuit
+    def source_in(self, source: str) -> InPort:
+        """The port of a source."""
+        port: InPort = getattr(self, f"{source}_in")
+        return port
 
     def read_weights(self) -> dict[str, Any]:
-        """Copies of W1 and W2 as the running model holds them; call it between runs."""
-        self._fetch([p.name for p in self.circuit.projections if not p.transposed and p.sign == 1])
-        return self.engine.read_weights()
+        """Copies of the matrices as the running model holds them; call it between runs."""
+        self._fetch([p.name for p in self.projections.plain.values()])
+        return self.projections.read_weights()
 
     def read_projections(self) -> dict[str, Any]:
         """Copies of every dense projection's own weights, (pre, post), by name; call it between runs."""
         self._fetch()
-        return {name: w.copy() for name, w in self.engine.projections.items()}
+        return {name: w.copy() for name, w in self.projections.arrays.items()}
 
     def _fetch(self, names: Iterable[str] | None = None) -> None:
         """Take over the weights that stock processes hold in memory of their own, whole matrices at once."""
@@ -193,20 +197,20 @@ class NBPNetwork(LibraryProcess):
             self.stock.pull(names)
 
     def write_weights(self, weights: Mapping[str, Any]) -> None:
-        """Set W1, W2 and all their copies in the running model; call it between runs.
+        """Set the matrices and all their copies in the running model; call it between runs.
 
         Raises
         ------
         WeightError
             As for the constructor; nothing is changed then.
         """
-        self.engine.write_weights(weights)
+        self.projections.write_weights(weights)
         if self.stock is not None:
             self.stock.push()
 
     def reset(self) -> None:
         """Forget spikes under way: the next step is phase 0 again. Call it between runs; the weights stay."""
-        self.engine.reset()
+        self._resets[0] += 1
         if self.stock is not None:
             self.stock.reset()
             return
@@ -215,56 +219,70 @@ class NBPNetwork(LibraryProcess):
 
     def split(self, raster: Any) -> dict[str, Any]:
         """Cut spikes of shape (..., neurons) into one array per population."""
-        return self.engine.split(raster)
+        ends = np.cumsum([p.size for p in self.circuit.populations])
+        parts = np.split(raster, ends[:-1], axis=-1)
+        return {p.name: part for p, part in zip(self.circuit.populations, parts, strict=True)}
+
+
+class MatrixVars(NamedPorts):
+    """Lets a model have a Var for every matrix of its circuit: a name that is no port's."""
+
+    def __getattr__(cls, name: str) -> LavaPyType:
+        if name.startswith("_") or name.endswith(("_in", "_out")):
+            return super().__getattr__(name)
+        return LavaPyType(np.ndarray, np.int16, precision=WEIGHT_BITS)
 
 
 @implements(proc=NBPNetwork, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt", "bit_accurate_loihi")
-class PyNBPNetworkFixed(PyLoihiProcessModel):  # type: ignore[misc]
-    """Fixed-point CPU model: a shell around `SpikingEngine`, whose memory it shares with the parent."""
+class PyNBPNetworkFixed(PyLoihiProcessModel, metaclass=MatrixVars):  # type: ignore[misc]
+    """Fixed-point CPU model: a `SpikingEngine` on the weights and counters that it shares with the parent."""
 
-    x_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=1)
-    t_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=1)
-    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=1)
     a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=18)
-    raster_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=1)
-    W1: Any = LavaPyType(np.ndarray, np.int16, precision=8)
-    W2: Any = LavaPyType(np.ndarray, np.int16, precision=8)
     gate_breaches: Any = LavaPyType(np.ndarray, np.int64)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.engine = proc_params["engine"]
-        self.whole_samples = proc_params["granularity"] == "sample"
-        self.circuit: Circuit = self.engine.circuit
+        # Imported here because Lava executes this file at every compilation.
+        from lava_nbp.nbp.spiking_engine import SpikingEngine
+
+        self._projections: Projections = proc_params["projections"]
+        self._engine = SpikingEngine(self._projections, counters=proc_params["counters"])
+        self._whole_samples = proc_params["granularity"] == "sample"
+        self._resets: Any = proc_params["resets"]
+        self._resets_done = int(self._resets[0])
 
     def start(self) -> None:
-        """Let the Vars be the engine's own memory, then serve the runtime."""
-        self.W1, self.W2 = self.engine.projections["W1"], self.engine.projections["W2"]
-        self.gate_breaches = self.engine.breach_counter
+        """Let the Vars be the shared memory, then serve the runtime."""
+        for matrix, projection in self._projections.plain.items():
+            setattr(self, matrix, self._projections.arrays[projection.name])
+        self.gate_breaches = self._engine.counters.gate_breaches
+        self._inputs = [getattr(self, f"{source.name}_in") for source in self._projections.circuit.sources]
         super().start()
 
     def run_spk(self) -> None:
         """One circuit step, or one sample."""
-        external = [(port.recv() != 0).astype(np.uint8) for port in (self.x_in, self.t_in)]
-        external = external[: len(self.circuit.sources)]
-        if self.whole_samples:
-            outcome, raster = self.engine.run(*(spikes[None] for spikes in external), record=self._recorded())
+        engine, circuit = self._engine, self._projections.circuit
+        if self._resets_done != self._resets[0]:
+            self._resets_done = int(self._resets[0])
+            engine.reset()
+        external = [(port.recv() != 0).astype(np.uint8) for port in self._inputs]
+        recorded = bool(self.raster_out.csp_ports)
+        if self._whole_samples:
+            outcome, raster = engine.run(*(spikes[None] for spikes in external), record=recorded)
+            assert outcome.membrane is not None
             self.s_out.send(outcome.spikes[0])
             self.a_out.send(outcome.membrane[0])
             if raster is not None:
-                self.raster_out.send(raster[-self.circuit.period :])
+                self.raster_out.send(raster[-circuit.period :])
             return
-        membrane = self.engine.membrane()
-        self.engine.step(*external)
-        self.s_out.send(self.engine.spikes_of(self.circuit.output))
+        membrane = engine.membrane()
+        engine.step(*external)
+        self.s_out.send(engine.spikes_of(circuit.output))
         self.a_out.send(membrane)
-        if self._recorded():
-            self.raster_out.send(self.engine.all_spikes()[None])
-
-    def _recorded(self) -> bool:
-        return bool(self.raster_out.csp_ports)
+        if recorded:
+            self.raster_out.send(engine.all_spikes()[None])
 
 
 @implements(proc=NBPNetwork, protocol=LoihiProtocol)
@@ -272,8 +290,7 @@ class PyNBPNetworkFixed(PyLoihiProcessModel):  # type: ignore[misc]
 class SubNBPNetworkFixed(AbstractSubProcessModel):  # type: ignore[misc]
     """Hierarchical model: a `SynfireChain`, a Process per part of the circuit, a `HebbianDense` per matrix.
 
-    The weights live in the memory of the network's engine, so that they are read and
-    written as with the other model.
+    The weights live in the memory of the network, so that they are read and written as with the other model.
     """
 
     targets = ("lava-primitives",)
@@ -281,26 +298,26 @@ class SubNBPNetworkFixed(AbstractSubProcessModel):  # type: ignore[misc]
     def __init__(self, proc: NBPNetwork) -> None:
         circuit = proc.circuit
         _check_steps(proc, "lava-primitives")
-        check_chain_delays(circuit)
-        self.part_chain = SynfireChain(circuit.period, autostart=True, name="chain")
+        check_parts(circuit)
+        self.chain = SynfireChain(circuit.period, autostart=True, name="chain")
         #: Spike output of every population.
-        self.spikes: dict[str, OutPort] = {name: self.part_chain.phase(k) for k, name in enumerate(circuit.chain)}
+        self.spikes: dict[str, OutPort] = {name: self.chain.phase(k) for k, name in enumerate(circuit.chain)}
         self.cells: dict[str, tuple[Any, str]] = {}
         parts = partition(circuit)
         for part in parts:
             cell = _make(circuit, part)
             setattr(self, f"part_{cell.name}", cell)
-            self.part_chain.s_out.connect(cell.gate_in)
+            self.chain.s_out.connect(cell.gate_in)
             for name, population in part.members.items():
                 self.spikes[population] = getattr(cell, f"{name}_out")
                 self.cells[population] = (cell, name)
         for part in parts:
             cell, _ = self.cells[next(iter(part.members.values()))]
             for port, sender in inputs_of(circuit, part).items():
-                if sender in self.spikes:
-                    self.spikes[sender].connect(getattr(cell, port))
-        for port, source in zip((proc.x_in, proc.t_in), circuit.sources, strict=False):
-            port.connect(getattr(self.cells[source.population][0], f"{source.name}_in"))
+                self.spikes[sender].connect(getattr(cell, port))
+        for source in circuit.sources:
+            cell, _ = self.cells[source.population]
+            proc.source_in(source.name).connect(getattr(cell, source_port(source)))
         self._connect_dense(proc)
         self.spikes[circuit.output].connect(proc.s_out)
         self.cells[circuit.output][0].a_out.connect(proc.a_out)
@@ -313,29 +330,29 @@ class SubNBPNetworkFixed(AbstractSubProcessModel):  # type: ignore[misc]
         for plastic in plastic_parts(circuit):
             name = plastic.matrix.name
             dense = HebbianDense(
-                proc.engine.projections[name],
-                rule=PAPER_RULE if circuit.learning else None,
+                proc.projections.arrays[name],
+                rule=circuit.rule,
                 third=reward,
                 mirrors=plastic.mirrors,
                 name=name,
-                storage=proc.engine.projections,
+                storage=proc.projections.arrays,
                 chip_order=circuit.chip_order,
             )
-            setattr(self, f"part_{name}", dense)
+            setattr(self, f"dense_{name}", dense)
             for end in dense.synapses.populations:
                 self.spikes[plastic.members[end]].connect(getattr(dense, f"{end}_in"))
             for end in dense.synapses.posts:
                 cell, role = self.cells[plastic.members[end]]
                 sums = dense.a_out if end == "post" else getattr(dense, f"{end}_a_out")
                 sums.connect(cell.a_in if role == "s" else getattr(cell, f"{role}_a_in"))
-            if circuit.learning:
-                self.part_chain.s_out.connect(dense.third_in)
+            if circuit.rule is not None and circuit.rule.needs_third_factor:
+                self.chain.s_out.connect(dense.third_in)
 
     def _connect_raster(self, proc: NBPNetwork) -> None:
-        self.part_raster = SpikeRaster({p.name: (p.size,) for p in proc.circuit.populations}, name="raster")
+        self.raster = SpikeRaster({p.name: (p.size,) for p in proc.circuit.populations}, name="raster")
         for name, port in self.spikes.items():
-            port.connect(getattr(self.part_raster, f"{name}_in"))
-        self.part_raster.raster_out.connect(proc.raster_out)
+            port.connect(getattr(self.raster, f"{name}_in"))
+        self.raster.raster_out.connect(proc.raster_out)
 
 
 @implements(proc=NBPNetwork, protocol=LoihiProtocol)
@@ -348,14 +365,14 @@ class SubNBPNetworkStock(AbstractSubProcessModel):  # type: ignore[misc]
 
     def __init__(self, proc: NBPNetwork) -> None:
         _check_steps(proc, self.targets[-1])
-        proc.stock = stock = StockNetwork(proc.circuit, proc.engine.projections, PlasticLIF.of, self.write_rule)
+        proc.stock = stock = StockNetwork(proc.circuit, proc.projections.arrays, PlasticLIF.of, self.write_rule)
         for name, process in stock.processes.items():
             setattr(self, f"part_{name}", process)
         self._connect(proc, stock)
 
     def _connect(self, proc: NBPNetwork, stock: StockNetwork) -> None:
-        for port, source in zip((proc.x_in, proc.t_in), proc.circuit.sources, strict=False):
-            port.connect(stock.inputs[source.name].s_in)
+        for source in proc.circuit.sources:
+            proc.source_in(source.name).connect(stock.inputs[source.name].s_in)
         output = proc.circuit.output
         stock.groups[output].s_out.connect(proc.s_out)
         for d in stock.lowered.dense:
@@ -365,19 +382,16 @@ class SubNBPNetworkStock(AbstractSubProcessModel):  # type: ignore[misc]
             self._connect_raster(proc, stock)
 
     def _connect_raster(self, proc: NBPNetwork, stock: StockNetwork) -> None:
-        shapes: dict[str, tuple[int, ...]] = {}
+        groups, gating = stock.lowered.groups, proc.circuit.chain
+        first = dict(zip((g.name for g in groups), np.cumsum([0, *(g.size for g in groups)]), strict=False))
+        order: list[int] = []
         for p in proc.circuit.populations:
-            name = stock.lowered.chain if p.name in proc.circuit.chain else p.name
-            if name in shapes and next(reversed(shapes)) != name:
-                raise InputError(
-                    f"circuit {proc.circuit.name!r}: population {p.name!r} is a gating neuron apart from the others; "
-                    f"list them one after the other to record a raster"
-                )
-            shapes[name] = (stock.lowered.by_name[name].size,)
-        self.part_raster = SpikeRaster(shapes, name="raster")
-        for name in shapes:
-            stock.groups[name].s_out.connect(getattr(self.part_raster, f"{name}_in"))
-        self.part_raster.raster_out.connect(proc.raster_out)
+            row = first[stock.lowered.chain] + gating.index(p.name) if p.name in gating else first[p.name]
+            order += range(row, row + p.size)
+        self.raster = SpikeRaster({g.name: (g.size,) for g in groups}, order=order, name="raster")
+        for g in groups:
+            stock.groups[g.name].s_out.connect(getattr(self.raster, f"{g.name}_in"))
+        self.raster.raster_out.connect(proc.raster_out)
 
 
 @implements(proc=NBPNetwork, protocol=LoihiProtocol)
@@ -396,14 +410,15 @@ class SubNBPNetworkChip(SubNBPNetworkStock):
                 "NBPNetwork: raster_out and a_out show what a chip does not send; leave them unconnected, or use the "
                 "target 'lava-stock'"
             )
-        for port, source in zip((proc.x_in, proc.t_in), proc.circuit.sources, strict=False):
+        for source in proc.circuit.sources:
+            port = proc.source_in(source.name)
             adapter = PyToNxAdapter(shape=port.shape)
-            setattr(self, f"part_{source.name}-adapter", adapter)
+            setattr(self, f"adapter_{source.name}", adapter)
             port.connect(adapter.inp)
             adapter.out.connect(stock.inputs[source.name].s_in)
-        self.part_output = NxToPyAdapter(shape=proc.s_out.shape)
-        stock.groups[proc.circuit.output].s_out.connect(self.part_output.inp)
-        self.part_output.out.connect(proc.s_out)
+        self.output = NxToPyAdapter(shape=proc.s_out.shape)
+        stock.groups[proc.circuit.output].s_out.connect(self.output.inp)
+        self.output.out.connect(proc.s_out)
 
 
 def _check_steps(proc: NBPNetwork, target: str) -> None:

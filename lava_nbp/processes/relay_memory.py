@@ -10,8 +10,8 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.errors import InputError
-from lava_nbp.nbp.circuit import GATED_BIAS, RELAY, THRESHOLD
 from lava_nbp.nbp.gated_group import Gate, Neurons, Synapses
+from lava_nbp.nbp.levels import GATED_BIAS, RELAY, THRESHOLD
 from lava_nbp.on_lava.gated_process import GatedModel, GatedProcess
 
 

@@ -21,7 +21,7 @@ from lava_nbp.on_lava.process import LibraryProcess
 
 
 class SampleSink(LibraryProcess):
-    """Keeps output spikes and pre-activation of phase 4, a row per sample.
+    """Keeps the output's spikes and pre-activation of its output phase, a row per sample.
 
     Parameters
     ----------
@@ -50,8 +50,8 @@ class SampleSink(LibraryProcess):
     membrane : (capacity, n_out) int32
         Pre-activations likewise.
     raster : (steps, neurons) uint8 or None
-        Row k is the k-th circuit step since `rewind`. In granularity "sample" row 0, in which only g00
-        fires, happens before the first sample and is not seen: the row is filled in as 0.
+        Row k is the k-th circuit step since `rewind`. In granularity "sample" row 0, in which only the first
+        gating neuron fires, happens before the first sample and is not seen: the row is filled in as 0.
 
     Raises
     ------

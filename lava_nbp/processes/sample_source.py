@@ -1,4 +1,4 @@
-"""Feeds images and targets to an `NBPNetwork`, each at its phase."""
+"""Feeds samples to an `NBPNetwork`, every source's spikes at their phase."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
-from lava.magma.core.model.py.ports import PyOutPort
-from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
@@ -19,11 +17,11 @@ from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.executor import check_samples
 from lava_nbp.on_lava.clock import Granularity, SampleClock
 from lava_nbp.on_lava.ports import OutPort
-from lava_nbp.on_lava.process import LibraryProcess
+from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
 
 
 class SampleSource(LibraryProcess):
-    """Spikes of a list of samples: input and target leave so that they arrive in the circuit's phases.
+    """Spikes of a list of samples: those of every source leave so that they arrive in its phase.
 
     When all samples are sent it stays silent. New ones are loaded between runs.
 
@@ -38,11 +36,10 @@ class SampleSource(LibraryProcess):
 
     Ports
     -----
-    x_out : (n_in,) spikes
-        Granularity "step": the input in phase 1, zeros in the other phases.
-        Granularity "sample": the input of the sample.
-    t_out : (n_out,) spikes
-        The target, likewise, in phase 3.
+    <source>_out : (its size,) spikes
+        One per source of the circuit; the papers' circuits have x_out (n_in,) and, if they learn, t_out (n_out,).
+        Granularity "step": its spikes in the phase before the one in which its population fires, zeros in the others.
+        Granularity "sample": its spikes of the sample.
 
     Raises
     ------
@@ -71,36 +68,38 @@ class SampleSource(LibraryProcess):
         self, *, circuit: Circuit, granularity: Granularity = "sample", capacity: int, name: str | None = None
     ) -> None:
         check_integer(capacity, 1, None, "capacity", "it is a number of samples")
-        n_in, n_out = circuit.layers[0], circuit.layers[-1]
         self.circuit = circuit
         self.clock = SampleClock(circuit, granularity, shared_zeros)
         self.loaded = shared_zeros(1, np.int64)
-        self.inputs = shared_zeros((capacity, n_in), np.uint8)
-        self.targets = shared_zeros((capacity, n_out), np.uint8)
+        #: Spikes by source, (capacity, size) uint8 each.
+        self.samples = {s.name: shared_zeros((capacity, circuit[s.population].size), np.uint8) for s in circuit.sources}
         super().__init__(
-            clock=self.clock, loaded=self.loaded, inputs=self.inputs, targets=self.targets,
-            phases=tuple(s.phase - 1 for s in circuit.sources), name=name,
+            clock=self.clock, loaded=self.loaded, samples=self.samples,
+            phases={s.name: s.phase - 1 for s in circuit.sources}, name=name,
         )  # fmt: skip
-        self.x_out = OutPort(shape=(n_in,))
-        self.t_out = OutPort(shape=(n_out,))
+        for source, held in self.samples.items():
+            self.add_member(f"{source}_out", OutPort(shape=held.shape[1:]), f"source {source!r}")
 
-    def load(self, inputs: Any, targets: Any = None) -> None:
+    def load(self, *spikes: Any) -> None:
         """Replace the samples; the next period sends the first. Call it between runs, at the end of a sample.
+
+        Parameters
+        ----------
+        *spikes : (n, size) each
+            0 or 1, an array per source, in the order of `circuit.sources`.
 
         Raises
         ------
         InputError
             For wrong shapes or values, or more samples than fit.
         """
-        if targets is None:
-            targets = np.zeros((*np.shape(inputs)[:1], self.targets.shape[1]), np.uint8)
-        x, t = check_samples(inputs, targets, self.circuit)
-        if len(x) > len(self.inputs):
-            raise InputError(
-                f"{len(x)} samples, but the source holds {len(self.inputs)}; raise its capacity or load parts"
-            )
-        self.inputs[: len(x)], self.targets[: len(x)] = x, t
-        self.loaded[0] = len(x)
+        checked = check_samples(self.circuit, spikes)
+        n = len(checked[0])
+        for held, array in zip(self.samples.values(), checked, strict=True):
+            if n > len(held):
+                raise InputError(f"{n} samples, but the source holds {len(held)}; raise its capacity or load parts")
+            held[:n] = array
+        self.loaded[0] = n
         self.clock.rewind()
 
     def reset(self) -> None:
@@ -111,24 +110,19 @@ class SampleSource(LibraryProcess):
 @implements(proc=SampleSource, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt", "bit_accurate_loihi")
-class PySampleSource(PyLoihiProcessModel):  # type: ignore[misc]
+class PySampleSource(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignore[misc]
     """CPU model; spikes are the same whatever the arithmetic."""
-
-    x_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=1)
-    t_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=1)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.clock = proc_params["clock"]
-        self.loaded = proc_params["loaded"]
-        self.samples = (proc_params["inputs"], proc_params["targets"])
-        self.phases = proc_params["phases"]
+        self._clock: SampleClock = proc_params["clock"]
+        self._loaded, self._samples, self._phases = (proc_params[key] for key in ("loaded", "samples", "phases"))
 
     def run_spk(self) -> None:
         """Send what leaves in this step."""
-        sample = self.clock.sample
-        pending = sample < self.loaded[0]
-        for k, (port, held) in enumerate(zip((self.x_out, self.t_out), self.samples, strict=True)):
-            due = pending and k < len(self.phases) and self.clock.due(self.phases[k])
-            port.send(held[sample] if due else np.zeros(held.shape[1], np.uint8))
-        self.clock.tick()
+        sample = self._clock.sample
+        pending = sample < self._loaded[0]
+        for source, held in self._samples.items():
+            due = pending and self._clock.due(self._phases[source])
+            getattr(self, f"{source}_out").send(held[sample] if due else np.zeros(held.shape[1], np.uint8))
+        self._clock.tick()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,13 +32,15 @@ class SpikeRaster(LibraryProcess):
         Shape of every population by name.
     steps : int
         Rows that fit; later steps are not kept. 0: nothing is kept, only `raster_out` is sent.
+    order : sequence of int, optional
+        The neurons that `raster_out` shows, by their place; default: population after population.
 
     Ports
     -----
     <population>_in : its shape, int32
         Connect a spike output. Any nonzero entry is one spike.
     raster_out : (1, neurons) int32 0 or 1
-        Spikes of this step, population after population in the order given.
+        Spikes of this step, population after population in the order given, or as `order` says.
 
     Attributes
     ----------
@@ -48,7 +50,7 @@ class SpikeRaster(LibraryProcess):
     Raises
     ------
     InputError
-        For no populations, an impossible shape, or a negative number of steps.
+        For no populations, an impossible shape, a negative number of steps, or an order of other neurons.
 
     Examples
     --------
@@ -62,7 +64,14 @@ class SpikeRaster(LibraryProcess):
     [[1, 0], [0, 1], [1, 0]]
     """
 
-    def __init__(self, populations: Mapping[str, Any], *, steps: int = 0, name: str | None = None) -> None:
+    def __init__(
+        self,
+        populations: Mapping[str, Any],
+        *,
+        steps: int = 0,
+        order: Sequence[int] | None = None,
+        name: str | None = None,
+    ) -> None:
         if not populations:
             raise InputError("SpikeRaster without populations; name at least one, with its shape")
         check_integer(steps, 0, None, "steps")
@@ -70,10 +79,13 @@ class SpikeRaster(LibraryProcess):
         sizes = [int(np.prod(shape)) for shape in self._shapes.values()]
         self._rows = shared_zeros((steps, sum(sizes)), np.uint8)
         self._done = shared_zeros(1, np.int64)
-        super().__init__(populations=tuple(self._shapes), rows=self._rows, done=self._done, name=name)
+        shown = np.arange(sum(sizes)) if order is None else np.asarray(order)
+        if sorted(shown.tolist()) != list(range(sum(sizes))):
+            raise InputError(f"SpikeRaster: order must name each of the {sum(sizes)} neurons once, counted from 0")
+        super().__init__(populations=tuple(self._shapes), rows=self._rows, done=self._done, order=shown, name=name)
         self._ends = np.cumsum(sizes)
         for population, shape in self._shapes.items():
-            setattr(self, f"{population}_in", InPort(shape=shape))
+            self.add_member(f"{population}_in", InPort(shape=shape), f"population {population!r}")
         self.raster_out = OutPort(shape=(1, sum(sizes)))
 
     @property
@@ -99,6 +111,7 @@ class PySpikeRaster(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignore[
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.populations, self.rows, self.done = (proc_params[key] for key in ("populations", "rows", "done"))
+        self.order: Any = proc_params["order"]
 
     def run_spk(self) -> None:
         """Keep this step's spikes."""
@@ -107,4 +120,4 @@ class PySpikeRaster(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignore[
         if step < len(self.rows):
             self.rows[step] = row
         self.done[0] = step + 1
-        self.raster_out.send(row[None].astype(np.int32))
+        self.raster_out.send(row[None, self.order].astype(np.int32))

@@ -10,8 +10,8 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.errors import InputError, unknown_name
-from lava_nbp.nbp.circuit import ANTI_RELAY, GATE, GATE_HIGH, GATE_LOW, RELAY
 from lava_nbp.nbp.gated_group import Gate, Neurons, Readout, Synapses
+from lava_nbp.nbp.levels import ANTI_RELAY, GATE, GATE_HIGH, GATE_LOW, RELAY
 from lava_nbp.on_lava.gated_process import GatedFloatModel, GatedModel, GatedProcess
 
 #: Gates by default: entry 0 evaluates the pre-activation, entry 1 (if there is one) reads the box.

@@ -15,6 +15,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.errors import InputError, RuntimeFailure
 from lava_nbp.nbp.pulse_chain import ChainFault, PulseChain
+from lava_nbp.nbp.work import Counters
 from lava_nbp.on_lava.ports import InPort, OutPort, SharedVar, integers_into
 from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
 
@@ -124,9 +125,9 @@ class SynfireChain(LibraryProcess):
         return self.pulses.faults
 
     @property
-    def counters(self) -> Any:
-        """Work done so far: spikes, synaptic events, weight updates, gate breaches, (4,) int64."""
-        return self.pulses.counters.copy()
+    def counters(self) -> Counters:
+        """Work done so far: views that stay current."""
+        return self.pulses.counters
 
     def reset(self) -> None:
         """Forget the pulse and all faults; with `autostart` the next step is phase 0. Call it between runs."""

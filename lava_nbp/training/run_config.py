@@ -51,7 +51,7 @@ def run_config(name_or_path: str | Path, tag: str = "fixed_pt") -> Any:
     else:
         refused = f"target {name!r} does not run on Lava; use one of {', '.join(_lava_targets())}"
     if name in TARGETS and TARGETS[name].on_chip:
-        from lava_nbp.executors.chip_models import make_chip_run_config
+        from lava_nbp.executors.chip import make_chip_run_config
 
         return make_chip_run_config(name, tag)
     if name in TARGETS and not TARGETS[name].on_lava:
