@@ -7,14 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lava_nbp.errors import CheckpointError
-from lava_nbp.runs.train import RESULT, load_result
-
-#: The figure by which an algorithm's runs are compared; every one counts as right what its readout calls the label.
-_ACCURACY = {
-    "nbp": "test_accuracy_spikes",
-    "eventprop": "test_accuracy",
-    "slayer": "test_accuracy",
-}
+from lava_nbp.training.algorithms import ALGORITHMS
+from lava_nbp.training.run import RESULT, load_result
 
 
 def compare_runs(folders: Sequence[Path]) -> list[dict[str, Any]]:
@@ -32,6 +26,8 @@ def compare_runs(folders: Sequence[Path]) -> list[dict[str, Any]]:
     ------
     CheckpointError
         For a folder without a finished run, or one of a version that did not measure this.
+    InputError
+        For a run of an algorithm that is not registered.
     """
     return [_row(folder) for folder in folders]
 
@@ -44,7 +40,7 @@ def _row(folder: Path) -> dict[str, Any]:
             "run": folder.name,
             **{key: result[key] for key in ("algorithm", "target", "dataset", "seed", "epochs")},
             "network": "-".join(map(str, result["layers"])),
-            "accuracy": figures[_ACCURACY[result["algorithm"]]],
+            "accuracy": figures[f"test_{ALGORITHMS[result['algorithm']].accuracy}"],
             "epoch": figures["epoch"],
             **{key: result[key] for key in ("seconds", "microseconds_per_sample")},
             **{key: cost[key] for key in ("parameters", "weight_bits", "spikes", "effective_acs")},

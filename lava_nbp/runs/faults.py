@@ -11,18 +11,14 @@ import numpy as np
 
 from lava_nbp.base.files import write_atomically
 from lava_nbp.base.progress import Progress
-from lava_nbp.base.targets import FAULT_TARGETS
+from lava_nbp.base.targets import TARGETS, targets_of
 from lava_nbp.errors import InputError, unknown_name
 from lava_nbp.executors.make import make_executor
-from lava_nbp.nbp.executor import Executor, one_hot
+from lava_nbp.nbp.executor import Executor
 from lava_nbp.nbp.faults import KINDS, Faults
-from lava_nbp.runs.train import load_run
 from lava_nbp.seeing.plot import fault_curves
-from lava_nbp.training.config import NBPExperiment
-from lava_nbp.training.nbp.learner import load_run_data
-
-#: Samples per call of an executor.
-_CHUNK = 5000
+from lava_nbp.training.nbp.learner import NBPLearner
+from lava_nbp.training.run import Run, load_run
 
 
 def sweep_run(
@@ -33,13 +29,13 @@ def sweep_run(
     Parameters
     ----------
     folder : path
-        A run of algorithm "nbp"; the weights chosen on validation are used, else the last.
+        A run of algorithm "nbp", with any circuit; the weights chosen on validation are used, else the last.
     kinds, rates
         Names of `lava_nbp.nbp.faults.Faults`, and values for them.
     epochs : int
         Epochs of on-line learning with the faults, before the second evaluation.
-    target : {"sample", "spiking"}
-        What runs it.
+    target : str
+        What runs it: one of `lava_nbp.TARGETS` that runs broken networks.
     progress : Progress
         Told of every network and sample.
 
@@ -49,41 +45,28 @@ def sweep_run(
         If the run or its data cannot be used.
     InputError
         For an unknown kind or target, a rate outside 0 .. 1, or a run of another algorithm.
+    CircuitError
+        For a circuit that the target cannot run.
     """
-    state, config = load_run(folder)
-    if not isinstance(config, NBPExperiment):
-        raise InputError(f"{folder} is a run of {config.algorithm}, but faults are those of nbp's circuit")
-    if target not in FAULT_TARGETS:
-        raise InputError(unknown_name("target of a sweep of faults", target, FAULT_TARGETS))
+    run = load_run(folder)
+    learner = run.learner
+    if not isinstance(learner, NBPLearner):
+        raise InputError(
+            f"{folder} is a run of {run.algorithm.name}, but faults are those of circuits, which nbp trains"
+        )
+    breakable = [name for name in targets_of(run.algorithm.name) if TARGETS[name].faults]
+    if target not in breakable:
+        raise InputError(unknown_name("target of a sweep of faults", target, breakable))
     for kind in kinds:
         if kind not in KINDS:
             raise InputError(unknown_name("kind of fault", kind, KINDS))
     points = [(kind, rate, Faults(**{kind: rate})) for kind in kinds for rate in rates]  # type: ignore[arg-type]
-    data = load_run_data(config)
-    weights = state.chosen or state.weights
-    n_in, n_hidden, n_out = state.layers
-    variant = {"guarded": config.network.guarded, "chip_order": config.network.chip_order}
-
-    def right(executor: Executor) -> float:
-        spikes = executor.infer(data.test.x).spikes
-        return float((spikes.argmax(axis=1) == data.test.y).mean())
-
+    network = _Network(run, learner, target)
+    without = network.without()
+    progress.start(len(points), epochs * learner.n_train, 0)
     rows = []
-    with make_executor(target, (n_in, n_hidden, n_out), weights, **variant) as whole:
-        without = right(whole)
-    progress.start(len(points), epochs * len(data.train), 0)
     for k, (kind, rate, faults) in enumerate(points):
-        broken = {name: faults.flipped(name, w) if faults.flips else w for name, w in weights.items()}
-        with make_executor(target, (n_in, n_hidden, n_out), broken, **variant, faults=faults) as executor:
-            before = right(executor)
-            for epoch in range(1, epochs + 1):
-                executor.epoch = epoch
-                executor.reset()
-                order = np.random.default_rng([config.seed, epoch]).permutation(len(data.train))
-                for part in np.array_split(order, -(-len(order) // _CHUNK)):
-                    executor.train(data.train.x[part], one_hot(data.train.y[part], n_out))
-                    progress.advance(len(part))
-            after = right(executor)
+        before, after = network.broken(faults, epochs, progress)
         rows.append({"kind": kind, "rate": rate, "before": before, "after": after})
         progress.note(f"{k + 1} of {len(points)}: {kind} {rate:g}")
     report = {
@@ -93,3 +76,37 @@ def sweep_run(
     json_path = folder / "faults.json"
     write_atomically(json_path, (json.dumps(report, indent=2) + "\n").encode())
     return report, [json_path, fault_curves(report, folder / "faults.png")]
+
+
+class _Network:
+    """The network of a run, broken anew for every point of a sweep."""
+
+    def __init__(self, run: Run, learner: NBPLearner, target: str) -> None:
+        self.run, self.learner, self.target = run, learner, target
+
+    def without(self) -> float:
+        """Accuracy without faults."""
+        with make_executor(self.target, self.learner.circuit, self.run.weights) as executor:
+            return self._accuracy(executor)
+
+    def broken(self, faults: Faults, epochs: int, progress: Progress) -> tuple[float, float]:
+        """Accuracy with faults, and after some epochs of learning with them."""
+        weights = {name: faults.flipped(name, w) if faults.flips else w for name, w in self.run.weights.items()}
+        with make_executor(self.target, self.learner.circuit, weights, faults=faults) as executor:
+            before = self._accuracy(executor)
+            for epoch in range(1, epochs + 1):
+                self._learn(executor, epoch, progress)
+            return before, self._accuracy(executor)
+
+    def _learn(self, executor: Executor, epoch: int, progress: Progress) -> None:
+        learner, split = self.learner, self.learner.dataset.train
+        executor.begin_epoch(epoch)
+        order = np.random.default_rng([self.run.config.seed, epoch]).permutation(len(split))
+        for part in np.array_split(order, -(-len(order) // TARGETS[self.target].chunk)):
+            executor.train(*learner.spikes(learner.circuit, split, part))
+            progress.advance(len(part))
+
+    def _accuracy(self, executor: Executor) -> float:
+        test = self.learner.dataset.test
+        said = executor.infer(*self.learner.spikes(self.learner.circuit.answering, test))
+        return float((said.spikes.argmax(axis=1) == test.y).mean())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
 from lava_nbp.errors import InputError, OutputError
 from lava_nbp.nbp.circuit import Circuit
 
@@ -21,6 +23,9 @@ BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", 
 _IMAGES = 40
 _PHASE_SHADES = ("#FFFFFF", "#EFEFEF")
 _GROW, _SHRINK = "#D5E8F5", "#FBE3CB"
+#: Line and colour of a learning curve, by its split; those of the test set in turn.
+_SPLIT_STYLES = {"train": (":", GREY), "validation": ("--", GREEN)}
+_TEST_STYLES = (("-", BLUE), ("-", ORANGE), ("-.", PURPLE))
 
 
 def raster(circuit: Circuit, spikes: Mapping[str, NDArray[np.uint8]], path: Path, title: str = "") -> Path:
@@ -39,16 +44,19 @@ def raster(circuit: Circuit, spikes: Mapping[str, NDArray[np.uint8]], path: Path
         File to write; its suffix chooses the format.
     """
     steps = len(next(iter(spikes.values())))
-    shades = []
-    for step in range(steps):
-        phase = step % circuit.period
-        learns = bool(circuit.learning_pairs(phase)) and (phase != 0 or step > 0)
-        shades.append((_GROW if circuit.reward(phase) else _SHRINK) if learns else _PHASE_SHADES[step % 2])
+    shades = [_shade(circuit, step) for step in range(steps)]
     figure, axes = _bands({p.name: spikes[p.name] for p in circuit.populations}, shades)
     axes.set_xticks(range(steps), [str(s % circuit.period) for s in range(steps)], fontsize=6)
     axes.set_xlabel("phase (blue: weights may grow, orange: may shrink)")
     axes.set_title(title or f"{circuit.name} circuit, {'-'.join(map(str, circuit.layers))}", fontsize=10)
     return save(figure, path)
+
+
+def _shade(circuit: Circuit, step: int) -> str:
+    """Of a step of the first sample or a later one: phase 0 of the first has nothing to learn from."""
+    phase = step % circuit.period
+    change = circuit.change(phase) if step and circuit.learning_pairs(phase) else 0
+    return (_GROW if change > 0 else _SHRINK) if change else _PHASE_SHADES[step % 2]
 
 
 def spike_raster(spikes: Mapping[str, NDArray[np.uint8]], path: Path, period: int = 1, title: str = "") -> Path:
@@ -108,24 +116,33 @@ def _bands(spikes: Mapping[str, NDArray[np.uint8]], shades: Sequence[str]) -> tu
 
 
 def learning_curve(
-    history: Sequence[Mapping[str, Any]], path: Path, title: str = "", chosen: int | None = None
+    history: Sequence[Mapping[str, Any]],
+    curves: Mapping[str, str],
+    path: Path,
+    title: str = "",
+    chosen: int | None = None,
 ) -> Path:
-    """Draw accuracies against epochs, and mark the epoch that was chosen if one was."""
+    """Draw shares of samples against epochs, and mark the epoch that was chosen if one was.
+
+    Parameters
+    ----------
+    history : sequence of mapping
+        Metrics of every epoch, with `epoch`.
+    curves : mapping
+        Which metrics, each in 0 .. 1, and what to call them; those that were not measured are left out. The names of
+        metrics begin with their split: train_, validation_ or test_.
+    path : path
+        File to write; its suffix chooses the format.
+    chosen : int, optional
+        The epoch.
+    """
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     epochs = [record["epoch"] for record in history]
-    curves = (
-        ("train_accuracy", "training, while learning", GREY, ":"),
-        ("validation_accuracy", "validation", GREEN, "--"),
-        ("test_accuracy", "test, ties wrong", BLUE, "-"),
-        ("test_accuracy_ties_right", "test, ties right", ORANGE, "-"),
-        ("train_accuracy_spikes", "training, while learning (spikes)", GREY, ":"),
-        ("validation_accuracy_spikes", "validation (spikes)", GREEN, "--"),
-        ("test_accuracy_spikes", "test, argmax of output spikes", BLUE, "-"),
-        ("test_accuracy_membrane", "test, argmax of output pre-activation", ORANGE, "-"),
-        ("test_exact", "test, all outputs right", PURPLE, "-."),
-    )
-    for key, label, colour, style in curves:
+    of_test = itertools.cycle(_TEST_STYLES)
+    for key, label in curves.items():
+        split = key.split("_")[0]
+        style, colour = next(of_test) if split == "test" else _SPLIT_STYLES[split]
         if history[0].get(key) is not None:
             axes.plot(epochs, [100 * r[key] for r in history], style, color=colour, label=label, linewidth=1.4)
     if chosen is not None:
@@ -144,9 +161,11 @@ def weight_histograms(weights: Mapping[str, NDArray[Any]], path: Path, title: st
     figure = Figure(figsize=(4 * len(weights), 3.2), layout="constrained")
     for k, (name, matrix) in enumerate(weights.items()):
         axes = figure.add_subplot(1, len(weights), k + 1)
-        eight_bit = matrix.dtype.kind == "i"
+        eight_bit = matrix.dtype.kind == "i" and bool((np.abs(matrix) <= PLASTIC_WEIGHT_MAX).all())
         axes.hist(matrix.ravel(), bins=np.arange(-261, 263, 12).tolist() if eight_bit else 44, color=BLUE)
-        saturated = f", {100 * float((np.abs(matrix) == 254).mean()):.1f} % saturated" if eight_bit else ""
+        saturated = (
+            f", {100 * float((np.abs(matrix) == PLASTIC_WEIGHT_MAX).mean()):.1f} % saturated" if eight_bit else ""
+        )
         axes.set_title(f"{name} {matrix.shape}{saturated}", fontsize=9)
         axes.set_xlabel("weight" if eight_bit else "weight (thresholds)")
         axes.set_ylabel("synapses")
@@ -208,7 +227,7 @@ def fault_curves(report: Mapping[str, Any], path: Path) -> Path:
     Parameters
     ----------
     report : mapping
-        As from `lava_nbp.runs.faults.sweep`.
+        As from `lava_nbp.runs.faults.sweep_run`.
     path : path
         File to write.
     """

@@ -47,8 +47,8 @@ class Algorithm:
         What the matrices of a run must be: checks(weights, layers, circuit) raises WeightError. None: finite numbers
         are all that is asked for.
     figures
-        What is drawn of a run beside what every run has: figures(run) -> {file name without suffix: draw(path)}, `run`
-        being a `lava_nbp.training.run.Run`.
+        What is drawn of a run beside what every run has: figures(run) -> {file name without suffix: `Drawing`}, `run`
+        being a `lava_nbp.training.run.Run`; see `lava_nbp.training.sections`.
     sections
         What its reports have beside what every report has: sections(run, stage) -> list of `Section`.
     network

@@ -112,8 +112,8 @@ class Learner(ABC):
         Sizes, from the input to the output.
     compared_by : str
         Accuracy by which epochs are compared: without the name of a split in front.
-    figures : tuple of str
-        Figures of the test set that a result has.
+    figures : mapping
+        Figures of the test set that a result has, and what each counts as right.
     circuit : Circuit or None
         The circuit that its network is; None if it is none.
     """
@@ -121,7 +121,7 @@ class Learner(ABC):
     dataset: Dataset | LatencyDataset
     layers: tuple[int, ...]
     compared_by: str = "accuracy"
-    figures: tuple[str, ...] = ("accuracy",)
+    figures: Mapping[str, str] = {"accuracy": "answered right"}
     circuit: Circuit | None = None
 
     @property

@@ -1,9 +1,32 @@
-"""Parts of a report's page, as values: what an algorithm has to show beside what every run has."""
+"""Drawings of a run and parts of a report's page, as values: what an algorithm shows beside what every run has."""
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure that is not drawn yet.
+
+    Attributes
+    ----------
+    draw : callable
+        Draws it into the file of a path, and returns that.
+    caption : str
+        What a report says of it.
+    """
+
+    draw: Callable[[Path], Path]
+    caption: str
 
 
 @dataclass
@@ -40,3 +63,45 @@ class Section:
     figures: list[dict[str, str]] = field(default_factory=list)
     code: str = ""
     player: dict[str, Any] | None = None
+
+
+def embedded(path: Path, caption: str) -> dict[str, str]:
+    """A PNG file as `Section.figures` has it: with everything inside."""
+    return {"source": "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode(), "caption": caption}
+
+
+def one_of_each(right: NDArray[np.bool_]) -> dict[bool, int]:
+    """The first sample that is answered right and the first that is not, by whether it is; what is missing is left out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one_of_each(np.array([False, False, True]))
+    {True: 2, False: 0}
+    >>> one_of_each(np.array([False, False]))
+    {False: 0}
+    """
+    return {kind: int(np.argmax(right == kind)) for kind in (True, False) if (right == kind).any()}
+
+
+def rasters(right: NDArray[np.bool_], name: str, draw: Callable[[int, Path, str], Path]) -> dict[str, Drawing]:
+    """Drawings of a test sample that is answered right, and of one that is not: of each if there is one.
+
+    Parameters
+    ----------
+    right : (n,) bool
+        Which samples are answered right.
+    name : str
+        Of the run, for titles.
+    draw : callable
+        draw(sample, path, title) draws one.
+    """
+
+    def one(kind: bool, path: Path) -> Path:
+        sample = shown[kind]
+        return draw(sample, path, f"{name}: test sample {sample} ({'right' if kind else 'wrong'})")
+
+    shown = one_of_each(right)
+    texts = {True: "Spikes; the title names the samples.", False: "Spikes of a sample that is answered wrong."}
+    files = {True: "raster", False: "raster_wrong"}
+    return {files[kind]: Drawing(partial(one, kind), texts[kind]) for kind in shown}

@@ -2,78 +2,39 @@
 
 from __future__ import annotations
 
-import base64
 import importlib.metadata
 import json
 import platform
 import tempfile
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import numpy as np
 from markupsafe import Markup
 
-from lava_nbp.runs.figures import plot_run
 from lava_nbp.base.files import write_atomically
-from lava_nbp.loihi.plan import cures, make_plan
-from lava_nbp.loihi.resources import limits_of
-from lava_nbp.nbp.circuit import training_circuit
-from lava_nbp.nbp.executor import one_hot
-from lava_nbp.seeing.plan import core_map
-from lava_nbp.runs.report.player import Shown, player_data
 from lava_nbp.base.progress import Stage, untold
-from lava_nbp.training.checkpoint import Checkpoint
-from lava_nbp.training.config import NBPExperiment
-from lava_nbp.runs.train import load_result, load_run
+from lava_nbp.base.registry import resolve
+from lava_nbp.runs.figures import draw_all, drawings_of
+from lava_nbp.training.run import Run, load_result, load_run
+from lava_nbp.training.sections import Section, Table, embedded
 
 #: File name inside a run's folder.
 REPORT = "report.html"
-#: Samples of each kind, right and wrong, for the phase player.
-_OF_EACH = 3
-_CHIP = "loihi1"
 _VERSIONS = ("lava-nbp", "lava-nc", "lava-dl", "numpy", "numba", "scipy", "torch", "matplotlib")
-#: Figures by the name of their file: what the page says of them.
-_CAPTIONS = {
-    "learning_curve": "Accuracy against epochs.",
-    "confusion_matrix": "How often each class (rows) was answered as each (columns).",
-    "weights": "Distribution of the weights.",
-    "weight_images": "First-layer weights of some neurons, as images: purple is negative, orange positive.",
-    "raster": "Spikes; the title names the samples.",
-    "raster_wrong": "Spikes of a sample that is answered wrong.",
-    "gradient_check": "Gradient against central differences of the loss.",
-    "class_map": "What the network says over the plane.",
-    "clocked_error": "Error of fixed steps.",
-    "plan": "Cores of the plan, coloured by their scarcest resource.",
-}
-_RASTERS = ("raster", "raster_wrong", "gradient_check", "class_map", "clocked_error")
+#: Where on the page the figures of every run are; those that its algorithm adds are under "Spikes".
+_CURVES, _WEIGHTS = ("learning_curve", "confusion_matrix"), ("weight_images", "weights")
 
-
-@dataclass
-class Table:
-    """Rows, and their headings."""
-
-    rows: list[tuple[Any, ...]]
-    head: tuple[str, ...] = ()
-
-
-@dataclass
-class Section:
-    """A part of the page."""
-
-    id: str
-    title: str
-    texts: list[str] = field(default_factory=list)
-    tables: list[Table] = field(default_factory=list)
-    figures: list[dict[str, str]] = field(default_factory=list)
-    code: str = ""
-    player: dict[str, Any] | None = None
+#: Figures as `Section.figures` has them, by name.
+_Figures = Mapping[str, dict[str, str]]
 
 
 def write_report(folder: Path, out: Path | None = None, stage: Stage = untold) -> Path:
     """Write the report of a finished run: one HTML file without links to anything outside.
+
+    The test set is inferred once for all of it.
 
     Parameters
     ----------
@@ -89,30 +50,16 @@ def write_report(folder: Path, out: Path | None = None, stage: Stage = untold) -
     LavaNBPError
         For a run that is not finished or cannot be read, data that are missing, or a file that cannot be written.
     """
-    state, config = load_run(folder)
+    run = load_run(folder)
     result = load_result(folder)
-    with tempfile.TemporaryDirectory() as made:
-        figures = {path.stem: _embedded(path) for path in plot_run(folder, Path(made), stage)}
-        sections = [
-            Section("result", "Result", tables=_result(result)),
-            Section("curves", "Learning", figures=_of(figures, "learning_curve", "confusion_matrix")),
-            Section("weights", "Weights", figures=_of(figures, "weight_images", "weights")),
-            Section("spikes", "Spikes", figures=_of(figures, *_RASTERS)),
-        ]
-        if isinstance(config, NBPExperiment):
-            stage("phase player", 0, 2)
-            sections += _phases(state, config)
-            stage("plan", 1, 2)
-            sections.append(_plan(state, config, Path(made)))
-        else:
-            sections.append(
-                Section("plan", "On a chip", [f"{config.algorithm} has no lowering to the chip, so there is no plan."])
-            )
-        sections += [
-            Section("configuration", "Configuration", code=json.dumps(state.config, indent=2)),
-            Section("versions", "Versions", tables=[_versions()]),
-        ]
-        page = _render(_title(result), _summary(result), sections)
+    sections = [
+        Section("result", "Result", tables=_result(run, result)),
+        *_drawn(_figures(run, stage)),
+        *_added(run, stage),
+        Section("configuration", "Configuration", code=json.dumps(run.state.config, indent=2)),
+        Section("versions", "Versions", tables=[_versions()]),
+    ]
+    page = _render(_title(result), _summary(result), sections)
     path = out or folder / REPORT
     write_atomically(path, page.encode())
     return path
@@ -126,15 +73,36 @@ def _render(title: str, summary: str, sections: list[Section]) -> str:
     return template.render(title=title, summary=summary, sections=sections, script=script)
 
 
-def _embedded(path: Path) -> dict[str, str]:
-    return {
-        "source": "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode(),
-        "caption": _CAPTIONS[path.stem],
-    }
+def _figures(run: Run, stage: Stage) -> _Figures:
+    drawings = drawings_of(run)
+    with tempfile.TemporaryDirectory() as made:
+        paths = draw_all(drawings, Path(made), stage)
+        return {path.stem: embedded(path, drawings[path.stem].caption) for path in paths}
 
 
-def _of(figures: dict[str, dict[str, str]], *names: str) -> list[dict[str, str]]:
-    return [figures[name] for name in names if name in figures]
+def _drawn(figures: _Figures) -> list[Section]:
+    """The sections that are figures; without any, a section is left out."""
+    added = tuple(name for name in figures if name not in (*_CURVES, *_WEIGHTS))
+    parts = (
+        ("curves", "Learning", _CURVES),
+        ("weights", "Weights", _WEIGHTS),
+        ("spikes", "Spikes", added),
+    )
+    return [
+        Section(id_, title, figures=[figures[name] for name in names if name in figures])
+        for id_, title, names in parts
+        if any(name in figures for name in names)
+    ]
+
+
+def _added(run: Run, stage: Stage) -> list[Section]:
+    """What the run's algorithm has to show, and something on chips in any case."""
+    algorithm = run.algorithm
+    sections: list[Section] = resolve(algorithm.sections)(run, stage) if algorithm.sections is not None else []
+    if all(section.id != "plan" for section in sections):
+        text = f"{algorithm.name} has no lowering to the chip, so there is no plan."
+        sections = [*sections, Section("plan", "On a chip", [text])]
+    return sections
 
 
 def _title(result: dict[str, Any]) -> str:
@@ -150,8 +118,8 @@ def _summary(result: dict[str, Any]) -> str:
     )
 
 
-def _result(result: dict[str, Any]) -> list[Table]:
-    """Accuracies of the three epochs, what NeuroBench measures of inference, and the rest of result.json."""
+def _result(run: Run, result: dict[str, Any]) -> list[Table]:
+    """Accuracies of the three epochs, what NeuroBench measures of inference, and what the algorithm sums up."""
     epochs = {
         "last": "last epoch",
         "chosen": "epoch chosen on validation",
@@ -168,8 +136,8 @@ def _result(result: dict[str, Any]) -> list[Table]:
         [(key.replace("_", " "), _number(value)) for key, value in result["inference"].items()],
         ("inference network (NeuroBench's definitions; operations and spikes per sample)", ""),
     )
-    shown = ("samples", "gate_breaches", "hidden_spikes", "silent_neurons", "silent_labels", "clipped_denominators")
-    others = [(key.replace("_", " "), result[key]) for key in shown if result.get(key) is not None]
+    sums = run.learner.sums(run.state.history)
+    others = [(key.replace("_", " "), value) for key, value in sums.items() if value is not None]
     return [accuracies, inference, *([Table(others, ("all epochs", ""))] if others else [])]
 
 
@@ -179,65 +147,6 @@ def _percent(value: float | None) -> str:
 
 def _number(value: float) -> float:
     return value if isinstance(value, int) else float(f"{value:.6g}")
-
-
-def _phases(state: Checkpoint, config: NBPExperiment) -> list[Section]:
-    from lava_nbp.executors.make import make_executor
-    from lava_nbp.training.nbp.learner import load_run_data
-
-    dataset = load_run_data(config)
-    weights = state.chosen or state.weights
-    n_in, n_hidden, n_out = state.layers
-    variant = {"guarded": config.network.guarded, "chip_order": config.network.chip_order}
-    circuit = training_circuit(n_in, n_hidden, n_out, **variant)
-    with make_executor("sample", (n_in, n_hidden, n_out), weights) as executor:
-        spikes = executor.infer(dataset.test.x).spikes
-    right = (spikes == one_hot(dataset.test.y, n_out)).all(axis=1)
-    chosen = [*np.flatnonzero(~right)[:_OF_EACH], *np.flatnonzero(right)[:_OF_EACH]]
-    samples = [
-        Shown(int(k), int(dataset.test.y[k]), int(spikes[k].argmax()), dataset.test.x[k], bool(right[k]))
-        for k in chosen
-    ]
-    cells = [line.strip("| ").split(" | ") for line in circuit.table("markdown").splitlines()]
-    rows = [tuple(cell.strip() for cell in line) for line in cells[2:]]
-    legend = [
-        "Every square is a neuron; those that fire in this step are lit, and their number stands above. Lines carry "
-        "the spikes of the step before (or of an earlier one, where they have a delay): blue are the dense weights, "
-        "green copies, orange dashes cancel, pink opens gates, black inhibits. Connections on a broad grey rail are "
-        "plastic; the rail turns red, with +2 or -2, in the phases in which both ends are scheduled. Arrow keys step, "
-        "too.",
-        "Each sample is run as a training sample, from silence and the weights of this run.",
-    ]
-    return [
-        Section(
-            "player-section",
-            "Phase player",
-            legend,
-            player=player_data(circuit.name, weights, samples, dataset.classes),
-        ),
-        Section(
-            "phases", "Phases", tables=[Table(rows, ("phase", "chain", "fires", "inhibited", "learns", "meaning"))]
-        ),
-    ]
-
-
-def _plan(state: Checkpoint, config: NBPExperiment, made: Path) -> Section:
-    n_in, n_hidden, n_out = state.layers
-    plan = make_plan(training_circuit(n_in, n_hidden, n_out, guarded=config.network.guarded), _CHIP, "auto")
-    e = plan.estimate
-    texts = [
-        f"On {plan.board.name}: {plan.n_cores} of {plan.board.cores} neurocores, {plan.lowered.n_neurons} neurons, "
-        f"{plan.lowered.circuit.n_synapses} synapses; placement {plan.placement_name}. "
-        + ("It fits." if plan.fits else "It does not fit: " + "; ".join([*plan.problems, *cures(plan)])),
-        f"Estimate, not a measurement: {e.milliseconds:.2f} ms and {e.millijoules:.4f} mJ per training sample.",
-    ]
-    rows = [
-        (name.replace("_", " "), int(plan.used[name].max()), limit, int(plan.used[name].sum()))
-        for name, limit in limits_of(plan.board.chip).items()
-    ]
-    table = Table(rows, ("resource of a core", "fullest core", "limit", "all cores"))
-    figure = _embedded(core_map(plan, made / "plan.png"))
-    return Section("plan", "On a chip", texts, [table], [figure])
 
 
 def _versions() -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -34,7 +35,7 @@ class EventPropLearner(Learner):
         For settings that the target does not have.
     """
 
-    figures = ("accuracy", "accuracy_ties_right")
+    figures: Mapping[str, str] = {"accuracy": "ties wrong", "accuracy_ties_right": "ties right"}
 
     def __init__(self, config: EventPropExperiment) -> None:
         self.config = config

@@ -52,7 +52,11 @@ class NBPLearner(Learner):
     """
 
     compared_by = "accuracy_spikes"
-    figures = ("accuracy_spikes", "accuracy_membrane", "exact")
+    figures: Mapping[str, str] = {
+        "accuracy_spikes": "argmax of output spikes",
+        "accuracy_membrane": "argmax of output pre-activation",
+        "exact": "all outputs right",
+    }
 
     def __init__(self, config: NBPExperiment, circuit: Circuit | None = None) -> None:
         self.config = config

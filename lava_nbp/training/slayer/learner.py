@@ -36,7 +36,7 @@ class SLAYERLearner(Learner):
     """
 
     compared_by = "accuracy_ties_right"
-    figures = ("accuracy", "accuracy_ties_right")
+    figures: Mapping[str, str] = {"accuracy": "ties wrong", "accuracy_ties_right": "ties right"}
 
     def __init__(self, config: SLAYERExperiment) -> None:
         self.config = config

@@ -1,4 +1,4 @@
-"""What the phase player shows: the circuit as boxes and lines, and every spike of some samples; player.js draws it."""
+"""What the phase player shows: a circuit as boxes and lines, and every spike of some samples; player.js draws it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lava_nbp.nbp.circuit import CIRCUITS, Circuit, layer_of
 from lava_nbp.executors.trace import trace
-
-#: Populations beside each other: those of a layer stand in a column.
-_LAYERS = ("x", "h1", "o")
+from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.executor import UInt8Array
 
 
 @dataclass(frozen=True)
@@ -23,41 +20,52 @@ class Shown:
     Attributes
     ----------
     index, label, answer : int
-        Place in the test set, class, and what the network says: the argmax of its output spikes.
-    x : (n_in,) uint8
-        Input spikes.
+        Place in the test set, class, and what the network says.
+    spikes : tuple of (size,) uint8
+        What each source of the circuit brings, in their order.
     right : bool
-        Every output spikes as the target says.
+        Whether the network answers as the target says.
     """
 
     index: int
     label: int
     answer: int
-    x: NDArray[np.uint8]
+    spikes: tuple[UInt8Array, ...]
     right: bool
 
 
 def player_data(
-    circuit_name: str, weights: Mapping[str, NDArray[Any]], samples: Sequence[Shown], classes: Sequence[str]
+    circuit: Circuit, weights: Mapping[str, Any], samples: Sequence[Shown], classes: Sequence[str]
 ) -> dict[str, Any]:
     """Everything player.js needs, as plain values.
 
-    Every sample is run by itself, from silence and the same weights, by the spiking engine.
+    Every sample is run by itself, from silence and the same weights, spike by spike.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Of any number of layers, with any names and any rule.
+    weights : mapping
+        Its matrices (pre, post).
+    samples : sequence of Shown
+        What can be chosen.
+    classes : sequence of str
+        Names of the labels.
 
     Returns
     -------
     dict
-        ``populations`` (name, size, column), ``chain`` (names), ``fixed`` (pre, post, role, weight, delay), ``dense``
-        (name, pre, post, plastic), ``phases`` (what is scheduled) and ``samples`` with, per step, the indices of the
-        neurons of each population that fire.
+        ``circuit`` (its name) and ``period``; ``layers``, a column each; ``populations`` (name, size, column);
+        ``chain`` (names); ``fixed`` (pre, post, role, weight, delay); ``dense`` (name, pre, post, plastic);
+        ``phases`` (what is scheduled, and what weights change by); and ``samples`` with, per step, the indices of
+        the neurons of each population that fire.
     """
-    n_in, n_hidden, n_out = weights["W1"].shape[0], weights["W1"].shape[1], weights["W2"].shape[1]
-    circuit = CIRCUITS[circuit_name](n_in, n_hidden, n_out)
     return {
         "circuit": circuit.name,
         "period": circuit.period,
+        "layers": list(circuit.forward),
         "populations": [
-            {"name": p.name, "size": p.size, "column": _LAYERS.index(layer_of(p.name))}
+            {"name": p.name, "size": p.size, "column": circuit.forward.index(circuit.layer_of(p.name))}
             for p in circuit.populations
             if p.name not in circuit.chain
         ],
@@ -80,16 +88,14 @@ def _phase(circuit: Circuit, step: int) -> dict[str, Any]:
     return {
         "phase": phase,
         "learns": [p.name for p in circuit.learning_pairs(phase)] if step else [],
-        "sign": "+2" if circuit.reward(phase) else "-2",
+        "change": circuit.change_text(phase),
         "meaning": dict(circuit.meanings).get(phase, ""),
         "inhibited": [p.name for p in circuit.populations if phase in circuit.arrivals(p.name, "inhibit")],
     }
 
 
-def _sample(
-    circuit: Circuit, weights: Mapping[str, NDArray[Any]], shown: Shown, classes: Sequence[str]
-) -> dict[str, Any]:
-    found = trace("spiking", shown.x[None], np.array([shown.label]), weights, circuit.name)
+def _sample(circuit: Circuit, weights: Mapping[str, Any], shown: Shown, classes: Sequence[str]) -> dict[str, Any]:
+    found = trace("spiking", circuit, weights, *(spikes[None] for spikes in shown.spikes))
     rows = {name.removeprefix("spikes/"): spikes for name, spikes in found.items() if name.startswith("spikes/")}
     return {
         "title": f"test sample {shown.index}: {classes[shown.label]}, answered {classes[shown.answer]}"

@@ -1,0 +1,170 @@
+"""What is drawn of an EventProp run beside what every run has: rasters both ways, gradients, classes, fixed steps.
+
+All of it by the continuous engine, which takes the weights of a clocked network, too.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava_nbp.data.latency_dataset import LatencySplit
+from lava_nbp.errors import InputError
+from lava_nbp.eventprop import reference
+from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+from lava_nbp.eventprop.clocked.engine import ClockedEngine
+from lava_nbp.eventprop.clocked.setup import Setup
+from lava_nbp.eventprop.continuous.engine import EventPropEngine
+from lava_nbp.eventprop.losses import TTFSLoss
+from lava_nbp.eventprop.trains import SpikeTrains, latency_trains
+from lava_nbp.seeing import eventprop_plot
+from lava_nbp.training.eventprop.learner import EventPropLearner
+from lava_nbp.training.eventprop.session import EventPropSession
+from lava_nbp.training.sections import Drawing, rasters
+
+if TYPE_CHECKING:
+    from lava_nbp.training.run import Run
+
+Float64Array = NDArray[np.float64]
+#: By name of an arithmetic: (dt in ms, mean error of output spike times in ms, median relative error of a gradient).
+ClockedErrors = dict[str, list[tuple[float, float, float]]]
+
+#: Weights per layer whose gradient is checked, and the step of the differences.
+_CHECKED, _STEP = 40, 1e-6
+#: Points per side of the class map's grid.
+_GRID = 81
+#: Arithmetic of the figure of fixed steps: name, theta_bits, coefficient_bits, adjoint_bits; and how many samples.
+_ARITHMETIC = (("12-bit coefficients", 14, 12, 14), ("24-bit coefficients", 14, 24, 14))
+_COMPARED = 20
+#: Steps of that figure, in ms.
+_STEPS = (2.0, 1.0, 0.5, 0.25, 0.1)
+
+
+def figures(run: Run) -> dict[str, Drawing]:
+    """Rasters of a feed-forward network, a check of its gradient; on Yin-Yang also its classes, and fixed steps."""
+    learner = run.learner
+    assert isinstance(learner, EventPropLearner)
+    session = EventPropSession(learner.on("continuous"), run.weights)
+    engine, trains, labels = session.engine, session.trains("test"), learner.dataset.test.y
+    right = run.inference.right
+    found: dict[str, Drawing] = {}
+    if not any(loop.size for loop in engine.loops):
+        found |= rasters(right, run.name, partial(_adjoint_raster, engine, trains, labels))
+    sample = int(np.argmax(right))
+    found["gradient_check"] = Drawing(
+        lambda path: eventprop_plot.gradient_check(
+            *_differences(engine, trains, labels, sample), path, f"{run.name}: sample {sample}"
+        ),
+        "Gradient against central differences of the loss.",
+    )
+    if learner.dataset.plane:
+        wrong = learner.dataset.test.values[~right][:, :2]
+        found["class_map"] = Drawing(
+            lambda path: eventprop_plot.class_map(
+                *_answers_on_the_plane(engine, learner.dataset.test), path, wrong, run.name
+            ),
+            "What the network says over the plane.",
+        )
+        if isinstance(engine.loss, TTFSLoss):
+            found["clocked_error"] = Drawing(
+                lambda path: eventprop_plot.clocked_error(
+                    clocked_errors(engine, trains, labels), path, f"{run.name}: {_COMPARED} test samples"
+                ),
+                "Error of fixed steps.",
+            )
+    return found
+
+
+def _answers_on_the_plane(engine: EventPropEngine, test: LatencySplit) -> tuple[Float64Array, NDArray[np.int64]]:
+    """Points of a grid in the disc, and the class of each; -1: a tie."""
+    side = np.linspace(0, 1, _GRID)
+    points = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+    points = points[np.hypot(*(points - 0.5).T) <= 0.5]
+    grid = LatencySplit(np.hstack([points, 1 - points]), np.zeros(len(points), np.int64), test.encoding)
+    mapped = engine.infer(latency_trains(grid.times(), engine.end))
+    return points, np.where(mapped.ties(), -1, mapped.answers())
+
+
+def _differences(
+    engine: EventPropEngine, trains: SpikeTrains, labels: NDArray[np.int64], sample: int
+) -> tuple[Float64Array, Float64Array]:
+    """Some of a sample's gradient, and central differences of its loss."""
+    one = np.array([sample])
+    _, gradients = engine.gradient(trains, labels, one)
+
+    def loss() -> float:
+        said, label = engine.infer(trains, one).said[0], int(labels[sample])
+        if isinstance(engine.loss, TTFSLoss):
+            return engine.loss.value(said, label, engine.end)
+        return engine.loss.value(said, label)
+
+    found, expected = [], []
+    for matrix, g in zip(engine.matrices, gradients, strict=True):
+        # Those with the largest gradients: most others are zero, and prove nothing.
+        for at in np.argsort(-np.abs(g.ravel()), kind="stable")[:_CHECKED]:
+            index = np.unravel_index(int(at), g.shape)
+            kept = matrix[index]
+            values = []
+            for step in (_STEP, -_STEP):
+                matrix[index] = kept + step
+                values.append(loss())
+            matrix[index] = kept
+            found.append(g[index])
+            expected.append((values[0] - values[1]) / (2 * _STEP))
+    return np.array(found), np.array(expected)
+
+
+def _adjoint_raster(
+    engine: EventPropEngine, trains: SpikeTrains, labels: NDArray[np.int64], sample: int, path: Path, title: str
+) -> Path:
+    mine = slice(trains.offsets[sample], trains.offsets[sample + 1])
+    spiking = isinstance(engine.loss, TTFSLoss)
+    run = reference.forward(engine.weights, trains.times[mine], trains.sources[mine], engine.p, engine.end, spiking)
+    sent: list[reference.AdjointSpike] = []
+    reference.gradient(engine.weights, run, engine.p, engine.loss, int(labels[sample]), sent=sent)
+    end = max(spike.time for spike in run.spikes) + 1.0
+    return eventprop_plot.adjoint_raster(run.spikes, sent, engine.sizes, end, path, title)
+
+
+def clocked_errors(
+    engine: EventPropEngine, trains: SpikeTrains, labels: NDArray[np.int64], steps: tuple[float, ...] = _STEPS
+) -> ClockedErrors:
+    """Error of the clocked network, by arithmetic: rows as for `eventprop_plot.clocked_error`.
+
+    Steps that an arithmetic does not allow are left out.
+    """
+    errors: ClockedErrors = {}
+    for name, theta_bits, coefficient_bits, adjoint_bits in _ARITHMETIC:
+        errors[name] = []
+        for dt in steps:
+            try:
+                c = FixedPoint(engine.p, dt, engine.end, theta_bits, coefficient_bits, adjoint_bits)
+            except InputError:
+                continue
+            errors[name].append((dt, *_error(engine, c, trains, labels)))
+    return errors
+
+
+def _error(
+    engine: EventPropEngine, c: FixedPoint, trains: SpikeTrains, labels: NDArray[np.int64]
+) -> tuple[float, float]:
+    """Mean error of output spike times in ms, and median relative error of a sample's gradient."""
+    clocked = ClockedEngine([w / engine.p.theta for w in engine.weights], Setup(c, engine.loss))
+    # Both with the same 8-bit weights: what is left is the error of the steps and of the integers.
+    rounded = EventPropEngine([w * engine.p.theta for w in clocked.weights], engine.p, engine.loss, engine.end)
+    late, wrong = [], []
+    for sample in np.arange(min(_COMPARED, len(trains)))[:, None]:
+        exact, gradients = rounded.gradient(trains, labels, sample)
+        result, approximate = clocked.gradient(trains, labels, sample)
+        both = np.isfinite(result.said) & np.isfinite(exact.said)
+        late.extend(np.abs(result.said[both] - exact.said[both]))
+        distance, norm = (
+            np.sqrt(sum(float((d**2).sum()) for d in of))
+            for of in ([a - b for a, b in zip(approximate, gradients, strict=True)], gradients)
+        )
+        wrong.append(distance / norm if norm > 0 else 0.0)
+    return float(np.mean(late)), float(np.median(wrong))
