@@ -43,14 +43,16 @@ def executor(target="loihi2"):
     """Train, infer, train: networks take turns on the board; the same bits as the spiking executor."""
     from lava_nbp.executors.make import make_executor
     from lava_nbp.loihi.host import BoardAddress
+    from lava_nbp.nbp.paper import training_circuit
 
     weights, x, _, targets = problem(0)
+    circuit = training_circuit(*LAYERS, chip_order=True)
     results = []
     there = {"address": BoardAddress("oheogulch"), "chunk": 2}
     for name, options in (("spiking", {}), (target, there)):
-        with make_executor(name, LAYERS, weights, chip_order=True, **options) as made:
+        with make_executor(name, circuit, weights, **options) as made:
             answers = [made.train(x, targets).spikes, made.infer(x).spikes, made.train(x[:1], targets[:1]).spikes]
-            made.reset()
+            made.begin_epoch()
             answers += [made.train(x[3:], targets[3:]).spikes, *made.read_weights().values()]
             results.append(answers)
             if name == target:
@@ -113,6 +115,7 @@ def fails():
 
     from lava_nbp.errors import LavaNBPError
     from lava_nbp.executors.make import make_executor
+    from lava_nbp.nbp.paper import training_circuit
 
     def fail(self):
         raise ValueError("out of cores")
@@ -120,7 +123,7 @@ def fails():
     stock.NcModelLif.run_spk = fail
     weights, x, _, targets = problem(0)
     for _ in range(2):
-        with make_executor("loihi2", LAYERS, weights, chip_order=True) as made:
+        with make_executor("loihi2", training_circuit(*LAYERS, chip_order=True), weights) as made:
             try:
                 made.train(x, targets)
             except LavaNBPError as error:
@@ -131,8 +134,8 @@ def fails():
 def refused():
     """Nothing runs on the CPU unasked."""
     from lava_nbp.errors import InputError, MissingLoihiError
-    from lava_nbp.executors.lava_nbp import LavaSession
-    from lava_nbp.nbp.circuit import inference_circuit
+    from lava_nbp.executors.lava_nbp import CircuitSession
+    from lava_nbp.nbp.paper import inference_circuit
     from lava_nbp.processes import HebbianDense, NBPNetwork
 
     def message(make):
@@ -147,12 +150,14 @@ def refused():
     print(message(lambda: HebbianDense(np.zeros((2, 2), int)).run(RunSteps(1), run_config("loihi2"))))
     weights, _, _, _ = problem(0)
     circuit = inference_circuit(*LAYERS)
-    print(
-        message(
-            lambda: LavaSession(circuit, weights, "step", target="loihi2", raster=True).run(np.zeros((1, 9), np.uint8))
+    for options in ({"raster": True}, {"granularity": "sample"}):
+        print(
+            message(
+                lambda options=options: CircuitSession(circuit, weights, "loihi2", **options).run(
+                    np.zeros((1, 9), np.uint8)
+                )
+            )
         )
-    )
-    print(message(lambda: LavaSession(circuit, weights, "sample", target="loihi2").run(np.zeros((1, 9), np.uint8))))
     assert NBPNetwork(circuit=circuit, weights=weights).stock is None
     # A stock Process without a model for the chip: the stand-in has none for Sparse.
     from lava.proc.sparse.process import Sparse

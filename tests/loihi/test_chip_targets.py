@@ -34,7 +34,7 @@ def test_without_lava_loihi_one_clear_error(target, tmp_path):
         rf"target '{target}' needs Intel's lava-loihi, .*lava.proc.embedded_io.*'lava-stock' runs the same network"
     )
     with pytest.raises(MissingLoihiError, match=message):
-        make_executor(target, (4, 3, 2), WEIGHTS, chip_order=True)
+        make_executor(target, training_circuit(4, 3, 2, chip_order=True), WEIGHTS)
     with pytest.raises(MissingLoihiError, match=message):
         lava_nbp.run_config(target)
     config = load_config(CONFIGS / "digits_loihi2.toml", [f"target={target}"])

@@ -11,10 +11,11 @@ from networks import random_samples, random_weights
 
 from lava_nbp import run_config
 from lava_nbp.errors import CircuitError, ConfigError, InputError
-from lava_nbp.executors.lava_nbp import LavaExecutor, LavaSession
+from lava_nbp.executors.lava_nbp import CircuitSession, LavaExecutor
 from lava_nbp.loihi.rules import simulated_rule
 from lava_nbp.loihi.stock import learning_rule
 from lava_nbp.nbp.paper import inference_circuit, training_circuit
+from lava_nbp.nbp.projections import Projections
 from lava_nbp.nbp.rule import ThreeFactorRule
 from lava_nbp.nbp.spiking_engine import SpikingEngine, SpikingExecutor
 from lava_nbp.on_lava.runtime import LavaRuntime
@@ -24,23 +25,23 @@ from lava_nbp.training.config import load_config
 
 def compare(circuit, weights, x, targets):
     """Run a circuit both ways, in two runs with a reset between them; return the engine."""
-    engine = SpikingEngine(circuit, weights)
-    sources = len(circuit.sources)
-    session = LavaSession(circuit, weights, "step", raster=True, capacity=len(x), target="lava-stock", timeout=100)
+    engine = SpikingEngine(Projections(circuit, weights))
+    samples = (x, targets)[: len(circuit.sources)]
+    session = CircuitSession(circuit, weights, "lava-stock", raster=True, capacity=len(x), timeout=100)
     try:
-        found = session.run(x, targets)
-        outcome, raster = engine.run(*(x, targets)[:sources], record=True)
+        found = session.run(*samples)
+        outcome, raster = engine.run(*samples, record=True)
         for name, rows in engine.split(raster).items():
             assert np.array_equal(session.network.split(session.sink.raster)[name], rows), name
         for _ in range(2):
             assert np.array_equal(found.spikes, outcome.spikes)
             assert np.array_equal(found.membrane, outcome.membrane)
             for name, w in session.network.read_projections().items():
-                assert np.array_equal(w, engine.projections[name]), name
+                assert np.array_equal(w, engine.projections.arrays[name]), name
             session.reset()
             engine.reset()
-            found = session.run(x[:2], targets[:2])
-            outcome, _ = engine.run(*(x[:2], targets[:2])[:sources])
+            found = session.run(*(rows[:2] for rows in samples))
+            outcome, _ = engine.run(*(rows[:2] for rows in samples))
         return engine
     finally:
         session.close()
@@ -56,14 +57,14 @@ def problem(seed, layers, n=5, low=-150, saturating=False):
 @pytest.mark.parametrize(("seed", "layers"), [(0, (9, 7, 4)), (1, (36, 30, 10))])
 def test_training(seed, layers):
     engine = compare(training_circuit(*layers, chip_order=True), *problem(seed, layers))
-    assert engine.counters[2] > 0
+    assert engine.counters.updates[0] > 0
 
 
 def test_saturated_weights_on_both_sides():
     layers = (20, 15, 4)
     weights, x, targets = problem(2, layers, low=-254, saturating=True)
     engine = compare(training_circuit(*layers, chip_order=True, guarded=True), weights, x, targets)
-    W2 = engine.projections["W2"]
+    W2 = engine.projections.arrays["W2"]
     assert (W2 == 254).any()
     assert (W2 == -254).any()
 
@@ -74,7 +75,7 @@ def test_breaches_too():
     weights, x, targets = problem(1, layers, n=4, low=-100)
     weights["W1"][:, ::2] = 254
     engine = compare(training_circuit(*layers, chip_order=True), weights, x, targets)
-    assert engine.counters[3] > 0
+    assert engine.counters.gate_breaches[0] > 0
 
 
 def test_sums_that_wrap_behind_plastic_synapses():
@@ -88,9 +89,9 @@ def test_lavas_lif_wraps_only_once():
     """1600 * 254 is more than 3 * 2**17: the 24-bit register wraps to a negative sum, Lava's LIF to a positive one."""
     circuit, weights = inference_circuit(1600, 1, 1), {"W1": np.full((1600, 1), 254), "W2": np.full((1, 1), 254)}
     x = np.ones((1, 1600), np.uint8)
-    engine = SpikingEngine(circuit, weights)
+    engine = SpikingEngine(Projections(circuit, weights))
     _, raster = engine.run(x, record=True)
-    session = LavaSession(circuit, weights, "step", raster=True, capacity=1, target="lava-stock", timeout=100)
+    session = CircuitSession(circuit, weights, "lava-stock", raster=True, capacity=1, timeout=100)
     try:
         session.run(x)
         assert not engine.split(raster)["h1"].any()
@@ -111,10 +112,10 @@ def test_executor_trains_and_answers_like_the_spiking_one():
     other, x2, targets2 = problem(5, layers, n=3)
     answers = []
     for make in (SpikingExecutor, lambda *a, **o: LavaExecutor(*a, target="lava-stock", timeout=100, **o)):
-        with make(layers, weights, chip_order=True) as executor:
+        with make(training_circuit(*layers, chip_order=True), weights) as executor:
             got = [executor.train(x, targets), executor.infer(x2)]
             executor.write_weights(other)
-            executor.reset()
+            executor.begin_epoch()
             got += [executor.train(x2, targets2), executor.infer(x)]
             answers.append([*(o.membrane for o in got), *(o.spikes for o in got), *executor.read_weights().values()])
     for one, two in zip(*answers, strict=True):
@@ -164,7 +165,7 @@ def test_lavas_learning_dense_delivers_before_it_learns():
 
 def test_circuits_in_the_other_order_are_refused():
     weights, x, targets = problem(0, (4, 3, 2))
-    with LavaExecutor((4, 3, 2), weights, target="lava-stock") as executor:
+    with LavaExecutor(training_circuit(4, 3, 2), weights, target="lava-stock") as executor:
         with pytest.raises(CircuitError, match="network.chip_order = true"):
             executor.train(x, targets)
         assert executor.infer(x).spikes.shape == (5, 2)  # inference has no such order
@@ -181,4 +182,4 @@ def test_a_configuration_is_refused_before_anything_begins(tmp_path):
 def test_granularity_sample_is_refused():
     weights, _, _ = problem(0, (4, 3, 2))
     with pytest.raises(InputError, match="one circuit step per Lava step"):
-        LavaSession(inference_circuit(4, 3, 2), weights, "sample", target="lava-stock")
+        CircuitSession(inference_circuit(4, 3, 2), weights, "lava-stock", granularity="sample")
