@@ -32,16 +32,6 @@ Int64Array = NDArray[np.int64]
 Int16Array = NDArray[np.int16]
 
 
-def wrap_input(total: ArrayLike) -> Int64Array:
-    """Wrap a summed synaptic input, in weight units, as the 24-bit current register does.
-
-    u = 64 * total is kept modulo 2**24 in (-2**23, 2**23], the range of Lava's
-    fixed-point LIF; in weight units that is (-2**17, 2**17].
-    """
-    wrapped: Int64Array = wrap_state(np.asarray(total, dtype=np.int64) << ALIGNMENT_BITS) >> ALIGNMENT_BITS
-    return wrapped
-
-
 def wrap_state(u: ArrayLike) -> Int64Array:
     """Wrap a synaptic current, in register units, modulo 2**24 into (-2**23, 2**23]."""
     half = 1 << (STATE_BITS - 1)

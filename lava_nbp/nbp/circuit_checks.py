@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 from lava_nbp.base.checks import check_integer
 from lava_nbp.base.integers import mantissa_exponent
-from lava_nbp.base.widths import DELAY_MAX, NEURONS_PER_CHIP, REFRACTORY_MAX, SYNAPSES_PER_CHIP
+from lava_nbp.base.widths import (
+    DELAY_MAX,
+    NEURONS_PER_CHIP,
+    PLASTIC_WEIGHT_MAX,
+    REFRACTORY_MAX,
+    SYNAPSES_PER_CHIP,
+)
 from lava_nbp.errors import CircuitError, WeightError
 from lava_nbp.nbp.levels import GATED_BIAS, THRESHOLD
 
@@ -29,12 +35,14 @@ def check(circuit: Circuit) -> None:
         If it cannot work.
     """
     _check_populations(circuit)
-    _check_layers(circuit)
+    _check_forward(circuit)
     _check_connections(circuit)
     _check_sources(circuit)
     _check_chain(circuit)
+    _check_layers(circuit)
     _check_schedule(circuit)
     _check_drive(circuit)
+    _check_rule(circuit)
     _check_projections(circuit)
 
 
@@ -62,12 +70,17 @@ def _check_populations(circuit: Circuit) -> None:
             raise CircuitError(f"population {p.name!r}: phases {p.phases} name one phase twice; remove it")
 
 
-def _check_layers(circuit: Circuit) -> None:
+def _check_forward(circuit: Circuit) -> None:
     if len(circuit.forward) < 2 or len(set(circuit.forward)) < len(circuit.forward):
         raise CircuitError(
             f"circuit {circuit.name!r}: its layers are {circuit.forward}; name two or more populations, from the input "
             f"to the output, each once"
         )
+    for name in circuit.forward:
+        circuit[name]  # names the populations there are
+
+
+def _check_layers(circuit: Circuit) -> None:
     for p in circuit.populations:
         if p.name in circuit.chain:
             if p.layer:
@@ -207,6 +220,18 @@ def _check_drive(circuit: Circuit) -> None:
                         f"population {p.name!r} can fire in phase {phase} without a gate: its fixed input adds up "
                         f"to {total}, over {limit}; weaken it or inhibit the population then"
                     )
+
+
+def _check_rule(circuit: Circuit) -> None:
+    """A change larger than the whole range of a weight says no more than one of that size."""
+    if circuit.rule is None:
+        return
+    for change in (*circuit.rule.coefficients(0), *circuit.rule.coefficients(1)):
+        if abs(change) > 2 * PLASTIC_WEIGHT_MAX:
+            raise CircuitError(
+                f"circuit {circuit.name!r}: its rule {circuit.rule.dw!r} changes weights by {change}, but they go from "
+                f"{-PLASTIC_WEIGHT_MAX} to {PLASTIC_WEIGHT_MAX}; use changes of at most {2 * PLASTIC_WEIGHT_MAX}"
+            )
 
 
 def _check_projections(circuit: Circuit) -> None:

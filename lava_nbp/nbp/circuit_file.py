@@ -41,6 +41,9 @@ def circuit_from_dict(content: Any, where: str = "circuit") -> Circuit:
         circuit: Circuit = _ADAPTER.validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
         problem = error.errors()[0]
+        reason = problem.get("ctx", {}).get("error")
+        if reason is not None:  # what a value's own constructor says
+            raise CircuitError(f"{where}: {reason}") from None
         at = ".".join(map(str, problem["loc"]))
         raise CircuitError(f"{where}: {at} = {_short(problem['input'])}: {problem['msg']}") from None
     unknown = next(_unknown(content, circuit_to_dict(circuit)), None)

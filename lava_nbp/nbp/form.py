@@ -262,6 +262,8 @@ class _Derivation:
             for sent in self._sent(c.pre, c.delay, post, phase):
                 signal = self.fires[c.pre, sent]
                 weights[signal] = weights.get(signal, 0) + c.weight
+        if len(weights) > _MOST_INPUTS:
+            raise self.refuse(f"{post!r} adds up {len(weights)} signals in phase {phase}")
         return certain, {signal: weight for signal, weight in weights.items() if weight}
 
     def _terms(self, post: str, phase: int) -> tuple[Term, ...]:
@@ -291,13 +293,8 @@ class _Derivation:
 
     def _logic(self, weights: dict[int, int], needed: int, size: int, population: str, phase: int) -> int:
         """The signal of weighted spikes against a threshold; a relay is the signal that it relays."""
-        if len(weights) > _MOST_INPUTS:
-            raise self.refuse(f"{population!r} adds up {len(weights)} signals in phase {phase}")
         signals = tuple(sorted(weights))
-        table = tuple(
-            sum(weights[s] for k, s in enumerate(signals) if entry >> k & 1) > needed
-            for entry in range(1 << len(signals))
-        )
+        table = _table(tuple(weights[s] for s in signals), needed)
         signals, table = _without_idle(signals, table)
         if table == (False, True) and self.sizes[signals[0]] == size:
             return signals[0]
@@ -314,15 +311,17 @@ class _Derivation:
     # --------------------------------------------------- closed gates, learning
 
     def _close(self, phase: int) -> None:
-        """Dense input to populations that have no open gate in a phase."""
+        """Input to populations that are not scheduled in a phase."""
         circuit = self.circuit
         for p in circuit.populations:
             if p.name in circuit.chain or phase % circuit.period in circuit.reduced(p.name):
                 continue
             terms = self._terms(p.name, phase)
+            certain, weights = self._fixed(p.name, phase)
             if not terms:
+                if any(_table(tuple(weights.values()), THRESHOLD - p.bias - certain)):
+                    raise self.refuse(f"{p.name!r} can fire in phase {phase}, which is not in its schedule")
                 continue
-            _, weights = self._fixed(p.name, phase)
             reduced = {c.phase % circuit.period for c in self.closed if c.population == p.name}
             if weights or phase % circuit.period in reduced:
                 raise self.refuse(f"several inputs reach {p.name!r} together in phase {phase}, in which it is closed")
@@ -371,6 +370,11 @@ class _Derivation:
                 for a, b in itertools.combinations(first, 2):
                     if mine.index(a) > mine.index(b) and not _commute(form, self.updates[a], self.updates[b]):
                         raise self.refuse(f"{both} learn the same in another order, which differs at saturation")
+
+
+def _table(weights: Sequence[int], needed: int) -> tuple[bool, ...]:
+    """Whether the sum of the weights whose bits are set is more than what is needed, for every entry."""
+    return tuple(sum(w for k, w in enumerate(weights) if entry >> k & 1) > needed for entry in range(1 << len(weights)))
 
 
 def _commute(form: SampleForm, a: Update, b: Update) -> bool:

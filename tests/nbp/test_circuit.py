@@ -1,22 +1,14 @@
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lava_nbp.errors import CircuitError
-from lava_nbp.nbp.circuit import (
-    GATE,
-    INHIBIT,
-    RELAY,
-    Connection,
-    DenseProjection,
-    Matrix,
-    Population,
-    Source,
-    inference_circuit,
-    training_circuit,
-)
+from lava_nbp.nbp.circuit import Connection, DenseProjection, Matrix, Population, Source
+from lava_nbp.nbp.levels import GATE, INHIBIT, RELAY
+from lava_nbp.nbp.paper import inference_circuit, training_circuit
+from lava_nbp.nbp.rule import ThreeFactorRule
 
 SMALL = training_circuit(4, 3, 2)
 
@@ -71,6 +63,7 @@ def test_what_learns_when():
 
 
 @given(st.integers(1, 500), st.integers(1, 500), st.integers(1, 50))
+@settings(deadline=None)
 def test_any_size_is_a_valid_circuit(n_in, n_hidden, n_out):
     circuit = training_circuit(n_in, n_hidden, n_out)
     assert circuit.n_dense_synapses == 3 * n_in * n_hidden + 5 * n_hidden * n_out
@@ -164,15 +157,15 @@ def test_relays_that_fire_a_closed_population():
     [
         ({"period": 0}, "period is 0"),
         ({"period": 11}, "phase is 12, but must be an integer in 0 .. 11"),
-        ({"output": "nobody"}, "no population 'nobody'"),
+        ({"forward": ("x", "h1", "nobody")}, "no population 'nobody'"),
         ({"output_phase": 5}, "'o' is not scheduled in phase 5"),
         ({"sources": (Source("input", "x", 3),)}, "source 'input' reaches population 'x' in phase 3"),
         ({"matrices": (Matrix("W1", (4, 3)),)}, "no matrix 'W2'"),
         ({"matrices": (Matrix("W1", (4, 3)), Matrix("W2", (2, 3)))}, r"sizes \(3, 2\) do not fit 'W2'"),
         ({"projections": (*SMALL.projections, DenseProjection("W1", "x", "h1", "W1"))}, "'W1' .* defined twice"),
-        ({"populations": (*SMALL.populations, Population("x", 4, (2,)))}, "population 'x' is defined twice"),
-        ({"populations": (*SMALL.populations, Population("no name", 4, (2,)))}, "population name 'no name'"),
-        ({"populations": (*SMALL.populations, Population("idle", 4, ()))}, "'idle' never fires"),
+        ({"populations": (*SMALL.populations, Population("x", 4, (2,), layer="x"))}, "population 'x' is defined twice"),
+        ({"populations": (*SMALL.populations, Population("no name", 4, (2,), layer="x"))}, "population name 'no name'"),
+        ({"populations": (*SMALL.populations, Population("idle", 4, (), layer="x"))}, "'idle' never fires"),
         ({"connections": (*SMALL.connections, Connection("x", "h1", "relay", RELAY))}, "sizes 4 and 3"),
         ({"connections": (*SMALL.connections, Connection("x", "m_x", "relay", RELAY, 63))}, "delay is 63"),
         ({"connections": (*SMALL.connections, Connection("x", "m_x", "relay", 521))}, "weight 521 does not fit"),
@@ -220,3 +213,53 @@ def test_inhibition_can_keep_a_driven_population_closed():
     circuit = changed(connections=(*SMALL.connections, drive, hold))
     assert circuit.closed_limit("d_pos", 4) == 9216 - INHIBIT
     assert circuit.closed_limit("d_pos", 5) == 9216
+
+
+# ------------------------------------------------------------- layers and rule
+
+
+def test_populations_know_their_layer():
+    layers = {p.name: SMALL.layer_of(p.name) for p in SMALL.populations}
+    assert SMALL.layers == (4, 3, 2)
+    assert {name for name, layer in layers.items() if layer == "x"} == {"x", "m_x"}
+    assert {name for name, layer in layers.items() if layer == "h1"} == {
+        "h1", "h1_lo", "h1_hi", "h1_T", "m_h1", "c_h1"
+    }  # fmt: skip
+    assert {name for name, layer in layers.items() if not layer} == set(SMALL.chain)
+
+
+def test_the_rule_says_what_learns_and_by_how_much():
+    assert [SMALL.change(phase) for phase in (6, 8, 10, 12)] == [2, 2, -2, -2]
+    stronger = changed(rule=ThreeFactorRule("10*r*x0*y0 - 4*x0*y0"))
+    assert "W2_T_neg (+6)" in stronger.table().splitlines()[2 + 6]
+    assert "(-4)" in stronger.table().splitlines()[2 + 10]
+    single = changed(rule=ThreeFactorRule("4*r*x0*y0 - 2*x0"))
+    assert "W1, W1_lo, W1_hi (-2 x0)" in single.table().splitlines()[2 + 2]
+    fixed = changed(rule=None, reward_phases=frozenset())
+    assert not fixed.learning
+    assert not any(fixed.learning_pairs(phase) for phase in range(12))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"forward": ("x",)}, "its layers are .* name two or more"),
+        ({"forward": ("x", "x", "o")}, "its layers are .* each once"),
+        ({"forward": ("x", "o")}, "population 'h1' has layer='', but the layers are x, o"),
+        ({"rule": ThreeFactorRule("2*x0*y0")}, "no phase depresses it"),
+        ({"rule": ThreeFactorRule("600*r*x0*y0 - 2*x0*y0")}, "changes weights by 598, .* at most 508"),
+        ({"sources": (Source("x", "x", 2), Source("x", "t", 4))}, "source name 'x'"),
+        ({"sources": (Source("no name", "x", 2),)}, "source name 'no name'"),
+        ({"matrices": (Matrix("W 1", (4, 3)), Matrix("W2", (3, 2)))}, "matrix name 'W 1'"),
+    ],
+)
+def test_wrong_layers_rules_and_names(change, message):
+    with pytest.raises(CircuitError, match=message):
+        changed(**change)
+
+
+def test_gating_neurons_belong_to_no_layer():
+    with pytest.raises(CircuitError, match="gating neuron 'g03' belongs to no layer, but says 'x'"):
+        with_population(SMALL, "g03", layer="x")
+    with pytest.raises(CircuitError, match="population 'h1' is a layer itself, but says 'o'"):
+        with_population(SMALL, "h1", layer="o")

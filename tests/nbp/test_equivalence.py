@@ -9,15 +9,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from networks import random_samples, random_weights
 
-from lava_nbp.base.integers import wrap_input
-from lava_nbp.base.targets import CHIP_ORDER_TARGETS
-from lava_nbp.base.targets import TARGETS_HERE as TARGETS
+from lava_nbp.base.integers import wrap_state
+from lava_nbp.base.targets import TARGETS, targets_of
 from lava_nbp.executors.make import make_executor
 from lava_nbp.executors.trace import trace
-from lava_nbp.nbp.circuit import training_circuit
+from lava_nbp.nbp.executor import one_hot
+from lava_nbp.nbp.paper import training_circuit
+from lava_nbp.nbp.projections import Projections
 from lava_nbp.nbp.spiking_engine import SpikingEngine
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "trace_7-6-3.npz"
+#: Targets that run here.
+HERE = [name for name in targets_of("nbp") if not TARGETS[name].on_chip]
 
 
 @st.composite
@@ -34,8 +37,8 @@ def problems(draw, largest=40):
     return layers, weights, x, labels, targets
 
 
-def run(target, layers, weights, x, targets, **options):
-    with make_executor(target, layers, weights, **options) as executor:
+def run(target, layers, weights, x, targets, **variant):
+    with make_executor(target, training_circuit(*layers, **variant), weights) as executor:
         half = len(x) // 2
         parts = [executor.train(x[:half], targets[:half]), executor.train(x[half:], targets[half:])]
         learned = executor.read_weights()
@@ -84,7 +87,8 @@ def test_where_no_breach_is_possible_none_happens(problem):
 def test_every_spike_and_every_matrix_agree_with_the_independent_simulator(problem, chip_order):
     _, weights, x, labels, _ = problem
     spikes, matrices = simulate(x[:8], labels[:8], weights["W1"], weights["W2"], chip_order)
-    found = trace("spiking", x[:8], labels[:8], weights, "nbp-chip" if chip_order else "nbp")
+    circuit = training_circuit(*weights["W1"].shape, weights["W2"].shape[1], chip_order=chip_order)
+    found = trace("spiking", circuit, weights, x[:8], one_hot(labels[:8], circuit.layers[-1]))
     # Breaches included: the engine is a simulator of the circuit, not of what it is meant to do.
     for name, rows in spikes.items():
         assert np.array_equal(found[f"spikes/{name}"], rows), name
@@ -111,22 +115,23 @@ def test_breaches_that_change_the_result_are_seen():
     assert_same(reference, spiking)
 
 
-@pytest.mark.parametrize("target", [t for t in TARGETS if t not in ("lava", *CHIP_ORDER_TARGETS)])
+@pytest.mark.parametrize("target", [t for t in HERE if t != "lava" and not TARGETS[t].chip_order])
 def test_golden_trace(target):
     """A small trace, made by tests/support/circuit_oracle.py; see `python tests/golden/make.py`."""
     with np.load(GOLDEN) as golden:
         inputs = {key: golden[key] for key in ("x", "labels", "W1", "W2")}
-        found = trace(target, inputs["x"], inputs["labels"], {k: inputs[k] for k in ("W1", "W2")})
+        weights = {k: inputs[k] for k in ("W1", "W2")}
+        found = trace(target, training_circuit(7, 6, 3), weights, inputs["x"], one_hot(inputs["labels"], 3))
         assert found.keys() | inputs.keys() == set(golden.files)
         for key, rows in found.items():
             assert np.array_equal(rows, golden[key]), key
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", HERE)
 def test_the_chips_order_agrees_with_the_independent_simulator(target):
     with np.load(GOLDEN) as golden:
         x, labels, weights = golden["x"], golden["labels"], {k: golden[k] for k in ("W1", "W2")}
-    found = trace(target, x, labels, weights, "nbp-chip")
+    found = trace(target, training_circuit(7, 6, 3, chip_order=True), weights, x, one_hot(labels, 3))
     spikes, matrices = simulate(x, labels, weights["W1"], weights["W2"], chip_order=True)
     for name, rows in spikes.items():
         assert np.array_equal(found[f"spikes/{name}"], rows), name
@@ -138,16 +143,16 @@ def test_sums_that_leave_the_register_wrap():
     # 600 * 254 = 152400 > 2**17: wraps to a negative input, so h1 stays silent.
     layers = (600, 2, 1)
     weights = {"W1": np.full((600, 2), 254), "W2": np.full((2, 1), 254)}
-    engine = SpikingEngine(training_circuit(*layers), weights)
+    engine = SpikingEngine(Projections(training_circuit(*layers), weights))
     _, raster = engine.run(np.ones((1, 600), np.uint8), np.ones((1, 1), np.uint8), record=True)
-    assert engine.counters[3] > 0
+    assert engine.counters.gate_breaches > 0
     assert engine.split(raster)["h1"][3].tolist() == [0, 0]
     for target in ("reference", "sample"):
         _, work = run(target, layers, weights, np.ones((2, 600), np.uint8), np.ones((2, 1), np.uint8))
         assert work.gate_breaches > 0
     # With its gate, 481 * 254 + 8704 = 130878 still fits: h1 fires.
     fits = {"W1": np.full((481, 2), 254), "W2": np.full((2, 1), 254)}
-    engine = SpikingEngine(training_circuit(481, 2, 1), fits)
+    engine = SpikingEngine(Projections(training_circuit(481, 2, 1), fits))
     _, raster = engine.run(np.ones((1, 481), np.uint8), np.ones((1, 1), np.uint8), record=True)
     assert engine.split(raster)["h1"][3].tolist() == [1, 1]
 
@@ -156,9 +161,9 @@ def test_sums_that_leave_the_register_wrap():
 @pytest.mark.parametrize("weight", [254, -254])
 def test_the_kernel_wraps_as_fixed_point_says(n_in, weight):
     weights = {"W1": np.full((n_in, 1), weight), "W2": np.zeros((1, 1), int)}
-    engine = SpikingEngine(training_circuit(n_in, 1, 1), weights)
+    engine = SpikingEngine(Projections(training_circuit(n_in, 1, 1), weights))
     _, raster = engine.run(np.ones((1, n_in), np.uint8), np.ones((1, 1), np.uint8), record=True)
     spikes = engine.split(raster)
     for population, gate in (("h1", 8704), ("h1_lo", 8704 + 512), ("h1_hi", 8192)):
-        expected = wrap_input(n_in * weight + gate) - 8192 > 1024
+        expected = (wrap_state(64 * (n_in * weight + gate)) >> 6) - 8192 > 1024
         assert spikes[population][3].item() == expected, population

@@ -10,8 +10,9 @@ from networks import random_samples, random_weights
 
 from lava_nbp.errors import InputError
 from lava_nbp.executors.make import make_executor
-from lava_nbp.nbp.circuit import training_circuit
 from lava_nbp.nbp.faults import KINDS, Faults
+from lava_nbp.nbp.paper import training_circuit
+from lava_nbp.nbp.projections import Projections
 from lava_nbp.nbp.sample_engine import SampleExecutor
 from lava_nbp.nbp.spiking_engine import SpikingEngine, SpikingExecutor
 
@@ -27,7 +28,7 @@ def problem(seed, n=12, layers=LAYERS):
 
 def run(target, faults, seed=0, **variant):
     weights, x, targets = problem(seed)
-    with make_executor(target, LAYERS, weights, faults=faults, **variant) as executor:
+    with make_executor(target, training_circuit(*LAYERS, **variant), weights, faults=faults) as executor:
         trained, answers = executor.train(x, targets), executor.infer(x)
         return [trained.spikes, answers.spikes, *executor.read_weights().values()]
 
@@ -80,7 +81,10 @@ def test_a_dead_hidden_unit_by_hand():
     weights, x, _ = problem(0)
     x = x * ~faults.dead_units("x", LAYERS[0])
     cut = {"W1": weights["W1"].copy(), "W2": np.where(dead[:, None], 0, weights["W2"])}
-    with SampleExecutor(LAYERS, weights, faults=faults) as broken, SampleExecutor(LAYERS, cut) as whole:
+    with (
+        SampleExecutor(training_circuit(*LAYERS), weights, faults=faults) as broken,
+        SampleExecutor(training_circuit(*LAYERS), cut) as whole,
+    ):
         alive = ~faults.dead_units("o", LAYERS[2])
         assert np.array_equal(broken.infer(x).spikes, whole.infer(x).spikes * alive)
 
@@ -88,12 +92,12 @@ def test_a_dead_hidden_unit_by_hand():
 def test_copies_break_one_by_one_if_apart():
     faults = Faults(dead=0.5, lost=0.2, apart=True)
     weights, _, _ = problem(0)
-    engine = SpikingEngine(training_circuit(*LAYERS), weights, faults=faults)
-    lost = [engine.projections[name] == 0 for name in ("W1", "W1_lo", "W1_hi")]
+    engine = SpikingEngine(Projections(training_circuit(*LAYERS), weights, faults=faults), faults=faults)
+    lost = [engine.projections.arrays[name] == 0 for name in ("W1", "W1_lo", "W1_hi")]
     assert not np.array_equal(lost[0], lost[1])
     assert not np.array_equal(faults.dead_units("h1", 15), faults.dead_units("h1_lo", 15))
     with pytest.raises(InputError, match="faults.apart .* use target spiking"):
-        SampleExecutor(LAYERS, weights, faults=faults)
+        SampleExecutor(training_circuit(*LAYERS), weights, faults=faults)
 
 
 def test_flipped_bits_by_hand():
@@ -115,7 +119,7 @@ def test_rates_of_what_goes_wrong_in_passing():
     rasters = {}
     for name, faults in {"dropped": Faults(dropped=0.1), "spurious": Faults(spurious=0.01)}.items():
         for epoch in (1, 2):
-            engine = SpikingEngine(circuit, weights, faults=faults)
+            engine = SpikingEngine(Projections(circuit, weights), faults=faults)
             engine.disturb(epoch)
             _, raster = engine.run(x, t, record=True)
             rasters[name, epoch] = engine.split(raster)
@@ -129,7 +133,7 @@ def test_rates_of_what_goes_wrong_in_passing():
 
 def test_a_lost_pulse_costs_the_rest_of_a_sample():
     weights, x, targets = problem(3, n=200)
-    engine = SpikingEngine(training_circuit(*LAYERS), weights, faults=Faults(pulse_loss=0.05))
+    engine = SpikingEngine(Projections(training_circuit(*LAYERS), weights), faults=Faults(pulse_loss=0.05))
     _, raster = engine.run(x, targets, record=True)
     spikes = engine.split(raster)
     gates = np.hstack([spikes[name] for name in engine.circuit.chain])[1:].reshape(200, 12, 12)
@@ -147,7 +151,7 @@ def test_executors_that_cannot_have_faults_say_so():
     weights, _, _ = problem(0)
     for target in ("reference", "lava"):
         with pytest.raises(InputError, match=f"executor '{target}' cannot run with faults; use target sample or spik"):
-            make_executor(target, LAYERS, weights, faults=Faults(dead=0.1))
+            make_executor(target, training_circuit(*LAYERS), weights, faults=Faults(dead=0.1))
     with pytest.raises(InputError, match="faults.dead is 1.5"):
         Faults(dead=1.5)
     assert {"dead", "lost", "stuck", "flips", "dropped", "spurious", "pulse_loss"} == set(KINDS)
@@ -159,8 +163,7 @@ def test_the_same_faults_after_a_restart():
     faults = Faults(dead=0.2, dropped=0.1, spurious=0.01, seed=5)
     results = []
     for _ in range(2):
-        with SpikingExecutor(LAYERS, weights, faults=faults) as executor:
-            executor.epoch = 3
-            executor.reset()
+        with SpikingExecutor(training_circuit(*LAYERS), weights, faults=faults) as executor:
+            executor.begin_epoch(3)
             results.append(executor.train(x, targets).spikes)
     assert np.array_equal(*results)

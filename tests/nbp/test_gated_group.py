@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from neuron_oracle import OracleGroup
 
 from lava_nbp.errors import InputError, WeightError
-from lava_nbp.nbp.executor import BREACHES, EVENTS, SPIKES
 from lava_nbp.nbp.gated_group import Gate, GatedGroup, Neurons, Readout, Synapses
 
 RELAY_IN = (Synapses("s_in", "s"),)
@@ -33,7 +32,7 @@ def test_by_hand_input_alone_gate_alone_and_both():
     assert group.u.tolist() == [[64 * 8704, 64 * 8704, 64 * 9224]]
     assert group.v.tolist() == [[64 * (8704 - 8192)] * 2 + [0]]  # 0 after the spike
     # Spikes: one. Events: two relays, then one relay and a gate to three neurons. No breach.
-    assert group.counters.tolist() == [1, 6, 0, 0]
+    assert [int(c[0]) for c in group.counters] == [1, 6, 0, 0]
 
 
 @pytest.mark.parametrize(("a", "fires"), [(512, 0), (513, 1), (9216, 1)])
@@ -41,13 +40,13 @@ def test_by_hand_weighted_input_acts_at_once_and_strictly_above(a, fires):
     group = GatedGroup((1,), [Neurons("s")])
     run(group, [({}, {}, [1])])
     assert run(group, [({"s": [a]}, {}, [0])]) == [[fires]]
-    assert group.counters[BREACHES] == 0
+    assert group.counters.gate_breaches[0] == 0
 
 
 def test_by_hand_without_a_gate_9216_is_not_enough_and_9217_is_a_breach():
     group = GatedGroup((2,), [Neurons("s")])
     assert run(group, [({"s": [9216, 9217]}, {}, [0])]) == [[0, 1]]
-    assert group.counters[BREACHES] == 1
+    assert group.counters.gate_breaches[0] == 1
 
 
 def test_by_hand_the_24_bit_registers():
@@ -57,7 +56,7 @@ def test_by_hand_the_24_bit_registers():
     assert group.u[0].tolist() == [2**23, -(2**23) + 64, 2**23, 6_400_000]
     # 2**23 + bias is no overflow; -2**23 + 64 + bias saturates; where a neuron fired v is 0.
     assert group.v[0].tolist() == [0, -(2**23) + 1, 0, 0]
-    assert group.counters[BREACHES] == 2 + 3  # two wraps, three spikes without a gate
+    assert group.counters.gate_breaches[0] == 2 + 3  # two wraps, three spikes without a gate
 
 
 def test_by_hand_refractory_period_of_three():
@@ -72,7 +71,7 @@ def test_by_hand_delays_and_a_gate_from_synapses():
     group = GatedGroup((2,), [Neurons("s", ())], synapses, n_gates=0)
     steps = [({}, {"g_in": [1, 0]}, []), ({}, {}, []), ({}, {"r_in": [1, 1]}, []), ({}, {}, [])]
     assert run(group, steps) == [[0, 0], [0, 0], [0, 0], [1, 0]]
-    assert group.counters[BREACHES] == 0
+    assert group.counters.gate_breaches[0] == 0
 
 
 def test_by_hand_readout_shows_the_input_without_gates():
@@ -107,7 +106,7 @@ def test_floating_point_neither_wraps_nor_saturates_nor_rounds():
     run(group, [({}, {}, [1])])
     assert run(group, [({"s": [512.0, 512.01, 1e9]}, {}, [0])]) == [[0, 1, 1]]
     assert group.u[0].tolist() == [64 * (8704 + a) for a in (512.0, 512.01, 1e9)]
-    assert group.counters[BREACHES] == 0
+    assert group.counters.gate_breaches[0] == 0
     assert run(group, [({"s": [600.5, 0.0, 0.0]}, {}, [0])]) == [[0, 0, 0]]
     assert group.v[0].tolist() == [64 * (600.5 - 8192)] + [-64.0 * 8192] * 2
 
@@ -166,7 +165,8 @@ def test_every_state_in_every_step_against_the_oracle(seed):
             assert group.u[k].tolist() == expected[1][name]
             assert group.v[k].tolist() == expected[2][name]
             fired += sum(expected[0][name])
-        assert group.counters[[SPIKES, EVENTS, BREACHES]].tolist() == [fired, oracle.events, oracle.breaches]
+        c = group.counters
+        assert (c.spikes[0], c.synaptic_events[0], c.gate_breaches[0]) == (fired, oracle.events, oracle.breaches)
 
 
 @pytest.mark.parametrize(

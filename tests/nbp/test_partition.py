@@ -11,11 +11,10 @@ from lava_nbp.nbp.circuit import (
     DenseProjection,
     Population,
     Source,
-    inference_circuit,
-    training_circuit,
 )
 from lava_nbp.nbp.gated_group import Gate, Synapses
 from lava_nbp.nbp.hebbian import Mirror
+from lava_nbp.nbp.paper import inference_circuit, training_circuit
 from lava_nbp.nbp.partition import (
     check_chain_delays,
     inputs_of,
@@ -53,7 +52,7 @@ def test_parts_of_the_training_circuit(guarded):
     assert neurons_of(circuit, memory)["s"].schedule == (6,)
     x = parts[("x",)]
     assert set(synapses_of(circuit, x)) == {
-        Synapses("m_x_in", "s", 520), Synapses("m_x_in", "s", 520, 4), Synapses("input_in", "s", 520)
+        Synapses("m_x_in", "s", 520), Synapses("m_x_in", "s", 520, 4), Synapses("source-x_in", "s", 520)
     }  # fmt: skip
     assert neurons_of(circuit, x)["s"].schedule == (1, 7, 11)
 
@@ -133,7 +132,7 @@ def test_populations_called_like_the_ends_of_a_process():
     circuit = inference_circuit(4, 3, 2)
     more = replace(
         circuit,
-        populations=(*circuit.populations, Population("s", 2, (4,))),
+        populations=(*circuit.populations, Population("s", 2, (4,), layer="o")),
         connections=(*circuit.connections, Connection("g03", "s", "gate", 8704)),
         projections=(*circuit.projections, DenseProjection("W2_b", "h1", "s", "W2")),
     )

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from lava_nbp.errors import InputError
-from lava_nbp.nbp.executor import EVENTS, SPIKES
 from lava_nbp.nbp.pulse_chain import PulseChain
 
 
@@ -21,7 +20,7 @@ def test_a_ring_goes_round_for_ever():
     chain = PulseChain(3, started=True)
     assert phases(chain, 7) == [[0], [1], [2], [0], [1], [2], [0]]
     assert chain.faults == []
-    assert chain.counters[[SPIKES, EVENTS]].tolist() == [7, 7]
+    assert (chain.counters.spikes[0], chain.counters.synaptic_events[0]) == (7, 7)
 
 
 def test_a_start_spike_takes_a_step():
@@ -32,7 +31,7 @@ def test_a_line_runs_once_per_start():
     chain = PulseChain(2, ring=False)
     assert phases(chain, 8, starts={1, 5}) == [[], [0], [1], [], [], [0], [1], []]
     assert chain.faults == []
-    assert chain.counters[[SPIKES, EVENTS]].tolist() == [4, 2]
+    assert (chain.counters.spikes[0], chain.counters.synaptic_events[0]) == (4, 2)
 
 
 def test_repeats():

@@ -1,52 +1,62 @@
-import numpy as np
+"""Learning rules as text: what they mean, and which are refused."""
+
+import itertools
+
 import pytest
 
-from lava_nbp.errors import InputError, WeightError
-from lava_nbp.nbp.executor import one_hot
-from lava_nbp.nbp.rule import initial_weights
-
-
-def test_initial_weights_are_the_papers():
-    w = initial_weights((400, 400, 10), np.random.default_rng(0))
-    for name, (n_pre, n_post) in {"W1": (400, 400), "W2": (400, 10)}.items():
-        sd = 1024 * np.sqrt(2 / (n_pre + n_post))
-        assert w[name].shape == (n_pre, n_post)
-        assert w[name].dtype == np.int16
-        assert (w[name] % 2 == 0).all()
-        assert np.abs(w[name]).max() <= 240
-        assert abs(w[name].mean()) < 5 * sd / np.sqrt(n_pre * n_post)
-        assert abs(w[name].std() / sd - 1) < 0.05
-    assert (w["W2"] == 240).any() or np.abs(w["W2"]).max() > 200
-
-
-def test_same_seed_same_weights_and_the_mean_moves_only_w2():
-    plain = initial_weights((30, 400, 5), np.random.default_rng(3))
-    again = initial_weights((30, 400, 5), np.random.default_rng(3))
-    moved = initial_weights((30, 400, 5), np.random.default_rng(3), output_mean=40)
-    assert all(np.array_equal(plain[k], again[k]) for k in plain)
-    assert np.array_equal(plain["W1"], moved["W1"])
-    assert 30 < (moved["W2"] - plain["W2"]).mean() < 42
-
-
-@pytest.mark.parametrize("clip", [0, -2, 241, 256, 1000])
-def test_odd_or_out_of_range_clip(clip):
-    with pytest.raises(WeightError, match=f"clipped to {clip}, but the limit is an even number in 2 .. 254"):
-        initial_weights((2, 2, 2), np.random.default_rng(0), clip)
+from lava_nbp.errors import RuleError
+from lava_nbp.nbp.rule import PAPER_RULE, ThreeFactorRule
 
 
 @pytest.mark.parametrize(
-    ("labels", "message"),
+    "text",
     [
-        ([0, 3], r"labels\[1\] is 3, outside the classes 0 .. 2"),
-        ([-1], r"labels\[0\] is -1"),
-        ([0.5], "dtype float64"),
-        ([[1]], "shape"),
+        PAPER_RULE,
+        "2*x0*y0*(2*r - 1)",
+        "x0*(2*y0 - 2)",
+        "-2*x0 + 4*x0*y0",
+        "(x0 + y0)**2 * 2",
+        "2*x0*x0*y0",
+        "2 * r**2 * x0 - 6*y0",
+        "+(-(2*x0*y0))",
     ],
 )
-def test_labels_outside_the_classes(labels, message):
-    with pytest.raises(InputError, match=message):
-        one_hot(labels, 3)
+def test_rules_mean_what_python_means(text):
+    rule = ThreeFactorRule(text)
+    for x0, y0, r in itertools.product((0, 1), (0, 1), (-2, 0, 1, 3)):
+        assert rule.change(x0, y0, r) == eval(text, {"x0": x0, "y0": y0, "r": r})
 
 
-def test_one_hot():
-    assert one_hot([2, 0], 3).tolist() == [[0, 0, 1], [1, 0, 0]]
+def test_the_papers_rule():
+    rule = ThreeFactorRule()
+    assert rule.change(1, 1, r=1) == 2
+    assert rule.change(1, 1, r=0) == -2
+    assert rule.change(1, 0, r=1) == rule.change(0, 1, r=1) == rule.change(0, 0, r=1) == 0
+    assert rule.needs_third_factor
+    assert not ThreeFactorRule("2*x0*y0").needs_third_factor
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("4*y3*x0*y0", r"factor is 'y3', but must be one of x0, y0, r; r is the third factor"),
+        ("2*x1*y0", "factor is 'x1'"),
+        ("2*w*x0", "factor is 'w'"),
+        ("2*x0*y0 +", "cannot be read; write for instance"),
+        ("", "cannot be read"),
+        ("3*x0*y0", r"the coefficient of 3\*x0\*y0 is odd"),
+        ("x0*y0*r", "is odd"),
+        ("2*x0 + 2*r", r"the term 2\*r has neither x0 nor y0"),
+        ("2", "neither x0 nor y0"),
+        ("0.5*x0*y0", "0.5 is not an integer"),
+        ("x0 / 2", "'x0 / 2' is not allowed"),
+        ("2**-1 * x0", r"powers are whole numbers in 1 .. 8"),
+        ("abs(x0)", "is not allowed"),
+        ("2*x0*y0 - 2*y0*x0", "never changes a weight"),
+        ("__import__('os')", "is not allowed"),
+        ("True*x0", "True is not an integer"),
+    ],
+)
+def test_rules_that_are_refused(text, message):
+    with pytest.raises(RuleError, match=message):
+        ThreeFactorRule(text)

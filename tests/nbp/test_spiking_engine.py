@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from lava_nbp.errors import InputError, WeightError
-from lava_nbp.nbp.circuit import inference_circuit, training_circuit
+from lava_nbp.nbp.paper import inference_circuit, training_circuit
+from lava_nbp.nbp.projections import Projections
 from lava_nbp.nbp.spiking_engine import SpikingEngine, SpikingExecutor
 
 LAYERS = (5, 4, 2)
@@ -32,7 +33,7 @@ BY_HAND = {
 
 
 def engine():
-    return SpikingEngine(training_circuit(*LAYERS), {"W1": W1, "W2": W2})
+    return SpikingEngine(Projections(training_circuit(*LAYERS), {"W1": W1, "W2": W2}))
 
 
 def test_one_sample_phase_by_phase():
@@ -46,16 +47,16 @@ def test_one_sample_phase_by_phase():
         for p in e.circuit.populations:
             expected = BY_HAND[phase].get(p.name, [0] * p.size)
             assert e.spikes_of(p.name).tolist() == expected, (phase, p.name)
-    assert e.counters[3] == 0
+    assert e.counters.gate_breaches == 0
 
 
 def test_weights_phase_by_phase():
     e = engine()
-    before = {name: w.copy() for name, w in e.projections.items()}
+    before = {name: w.copy() for name, w in e.projections.arrays.items()}
     changes = {}
     for phase in range(13):
         e.step(X[0] if phase == 1 else 0 * X[0], T[0] if phase == 3 else 0 * T[0])
-        for name, w in e.projections.items():
+        for name, w in e.projections.arrays.items():
             if not np.array_equal(w, before[name]):
                 changes[phase, name] = (w - before[name]).tolist()
                 before[name] = w.copy()
@@ -87,13 +88,11 @@ def test_run_is_the_same_as_steps():
 
 def test_copies_stay_exact_over_many_samples():
     rng = np.random.default_rng(0)
-    e = SpikingEngine(
-        training_circuit(30, 20, 6),
-        {"W1": 2 * rng.integers(-60, 128, (30, 20)), "W2": 2 * rng.integers(-127, 128, (20, 6))},
-    )
-    start = e.read_weights()
+    weights = {"W1": 2 * rng.integers(-60, 128, (30, 20)), "W2": 2 * rng.integers(-127, 128, (20, 6))}
+    e = SpikingEngine(Projections(training_circuit(30, 20, 6), weights))
+    start = e.projections.read_weights()
     e.run((rng.random((300, 30)) < 0.5).astype(np.uint8), (rng.random((300, 6)) < 0.3).astype(np.uint8))
-    w, p = e.read_weights(), e.projections
+    w, p = e.projections.read_weights(), e.projections.arrays
     assert not np.array_equal(w["W1"], start["W1"])
     assert not np.array_equal(w["W2"], start["W2"])
     for name, copy in p.items():
@@ -105,17 +104,17 @@ def test_copies_stay_exact_over_many_samples():
 def test_reset_forgets_spikes_but_not_weights():
     e = engine()
     _, first = e.run(X, T, record=True)
-    w = e.read_weights()
+    w = e.projections.read_weights()
     e.reset()
     assert e.steps == 0
-    assert {k: v.tolist() for k, v in e.read_weights().items()} == {k: v.tolist() for k, v in w.items()}
-    e.write_weights({"W1": W1, "W2": W2})
+    assert {k: v.tolist() for k, v in e.projections.read_weights().items()} == {k: v.tolist() for k, v in w.items()}
+    e.projections.write_weights({"W1": W1, "W2": W2})
     _, second = e.run(X, T, record=True)
     assert np.array_equal(first, second)
 
 
 def test_inference_circuit_by_hand():
-    e = SpikingEngine(inference_circuit(*LAYERS), {"W1": W1, "W2": W2})
+    e = SpikingEngine(Projections(inference_circuit(*LAYERS), {"W1": W1, "W2": W2}))
     outcome, raster = e.run(np.vstack([X, 0 * X, X]), record=True)
     spikes = e.split(raster)
     assert raster.shape == (13, 15)
@@ -127,34 +126,23 @@ def test_inference_circuit_by_hand():
     }
     assert outcome.spikes.tolist() == [[0, 1], [0, 0], [0, 1]]
     assert outcome.membrane.tolist() == [[292, 762], [0, 0], [292, 762]]
-    assert (e.projections["W1"] == 200).all()
-
-
-def test_single_projections_can_be_written():
-    e = engine()
-    e.write_projection("W2_T", np.zeros((2, 4), int))
-    assert not e.projections["W2_T"].any()
-    assert np.array_equal(e.projections["W2"], W2)
-    with pytest.raises(WeightError, match="no projection 'W9'"):
-        e.write_projection("W9", W1)
-    with pytest.raises(WeightError, match="W2_T has shape"):
-        e.write_projection("W2_T", np.zeros((4, 2), int))
+    assert (e.projections.arrays["W1"] == 200).all()
 
 
 @pytest.mark.parametrize(
     ("x", "t", "message"),
     [
-        (np.zeros((3, 4)), np.zeros((3, 2)), r"inputs have shape \(3, 4\)"),
-        (np.zeros((3, 5)), np.zeros((2, 2)), "3 inputs but 2 targets"),
-        (np.full((3, 5), 2), np.zeros((3, 2)), r"inputs\[0, 0\] is 2"),
-        (np.full((3, 5), np.nan), np.zeros((3, 2)), r"inputs\[0, 0\] is nan"),
+        (np.zeros((3, 4)), np.zeros((3, 2)), r"x have shape \(3, 4\)"),
+        (np.zeros((3, 5)), np.zeros((2, 2)), "3 samples of x, but 2 of t; give as many"),
+        (np.full((3, 5), 2), np.zeros((3, 2)), r"x\[0, 0\] is 2"),
+        (np.full((3, 5), np.nan), np.zeros((3, 2)), r"x\[0, 0\] is nan"),
         (np.full((3, 5), "a"), np.zeros((3, 2)), "dtype <U1"),
-        (np.zeros((3, 5)), np.full((3, 2), -1), r"targets\[0, 0\] is -1"),
+        (np.zeros((3, 5)), np.full((3, 2), -1), r"t\[0, 0\] is -1"),
     ],
 )
 def test_wrong_samples(x, t, message):
     with pytest.raises(InputError, match=message):
-        SpikingExecutor(LAYERS, {"W1": W1, "W2": W2}).train(x, t)
+        SpikingExecutor(training_circuit(*LAYERS), {"W1": W1, "W2": W2}).train(x, t)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +155,7 @@ def test_wrong_samples(x, t, message):
     ],
 )
 def test_wrong_weights_change_nothing(weights, message):
-    executor = SpikingExecutor(LAYERS, {"W1": W1, "W2": W2})
+    executor = SpikingExecutor(training_circuit(*LAYERS), {"W1": W1, "W2": W2})
     with pytest.raises(WeightError, match=message):
         executor.write_weights(weights)
     assert np.array_equal(executor.read_weights()["W1"], W1)
@@ -179,8 +167,8 @@ def test_the_chips_order_takes_the_hidden_error_from_the_weights_before_their_up
     x, t = np.ones((1, 5), np.uint8), np.ones((1, 1), np.uint8)
     changes = {}
     for chip_order in (False, True):
-        e = SpikingEngine(training_circuit(5, 2, 1, chip_order=chip_order), weights)
+        e = SpikingEngine(Projections(training_circuit(5, 2, 1, chip_order=chip_order), weights))
         e.run(x, t)
-        changes[chip_order] = (e.read_weights()["W1"] - 200)[0].tolist()
-        assert e.read_weights()["W2"].tolist() == [[0], [254]]
+        changes[chip_order] = (e.projections.read_weights()["W1"] - 200)[0].tolist()
+        assert e.projections.read_weights()["W2"].tolist() == [[0], [254]]
     assert changes == {False: [0, 2], True: [-2, 2]}

@@ -1,0 +1,58 @@
+"""What is cut out of a circuit to answer alone."""
+
+from dataclasses import replace
+
+import pytest
+
+from lava_nbp.errors import CircuitError
+from lava_nbp.nbp.circuit import Circuit, Connection, DenseProjection, Matrix, Population, Source
+from lava_nbp.nbp.levels import GATE, LINK, RELAY
+from lava_nbp.nbp.paper import inference_circuit, training_circuit
+
+
+def ring(n):
+    gates = [Population(f"g{k}", 1, (k,), bias=0, refractory=1) for k in range(n)]
+    return gates, [Connection(f"g{k}", f"g{(k + 1) % n}", "chain", LINK) for k in range(n)]
+
+
+@pytest.mark.parametrize("variant", [{}, {"guarded": True}, {"chip_order": True}])
+def test_of_the_papers_circuit_four_phases_are_left(variant):
+    whole = training_circuit(5, 4, 3, **variant)
+    cut = whole.answering
+    assert (cut.period, cut.output_phase, cut.layers) == (4, 4, (5, 4, 3))
+    assert [(p.name, p.phases) for p in cut.populations] == [
+        ("x", (2,)), ("h1", (3,)), ("o", (4,)), ("g00", (0,)), ("g01", (1,)), ("g02", (2,)), ("g03", (3,))
+    ]  # fmt: skip
+    assert {(c.pre, c.post, c.role, c.weight) for c in cut.connections} == {
+        ("g00", "g01", "chain", 9280), ("g01", "g02", "chain", 9280), ("g02", "g03", "chain", 9280),
+        ("g03", "g00", "chain", 9280), ("g01", "x", "gate", 8704), ("g02", "h1", "gate", 8704),
+        ("g03", "o", "gate", 8704),
+    }  # fmt: skip
+    assert [p.name for p in cut.projections] == ["W1", "W2"]
+    assert not cut.learning
+    assert cut.answering is cut
+    assert replace(inference_circuit(5, 4, 3), name=cut.name, meanings=cut.meanings) == cut
+
+
+def test_a_fixed_circuit_is_its_own_answer():
+    gates, links = ring(4)
+    circuit = Circuit(
+        name="two layers",
+        forward=("x", "o"),
+        period=4,
+        populations=(Population("x", 3, (2,)), Population("o", 2, (3,)), *gates),
+        connections=(*links, Connection("g1", "x", "gate", GATE), Connection("g2", "o", "gate", GATE)),
+        matrices=(Matrix("V", (3, 2)),),
+        projections=(DenseProjection("V", "x", "o", "V"),),
+        sources=(Source("x", "x", 2),),
+        output_phase=3,
+    )
+    assert circuit.answering is circuit
+
+
+def test_an_answer_that_needs_the_sample_before_cannot_be_cut_out():
+    """o hears a copy of x that arrives a period later: the answer is that of the sample before."""
+    whole = training_circuit(5, 4, 3)
+    late = Connection("t", "o", "relay", RELAY, 11)  # t fires in phase 4, so this arrives in phase 16 = 4
+    with pytest.raises(CircuitError, match="depends on the spikes of 't' in phase 4 of the sample before"):
+        _ = replace(whole, connections=(*whole.connections, late)).answering

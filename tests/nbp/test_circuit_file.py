@@ -1,0 +1,96 @@
+"""Circuits as files, and circuits by name."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from lava_nbp.errors import CircuitError, InputError
+from lava_nbp.nbp.circuit_file import circuit_from_dict, circuit_to_dict, load_circuit, save_circuit
+from lava_nbp.nbp.circuits import CIRCUITS, CircuitKind, make_circuit
+from lava_nbp.nbp.paper import inference_circuit, training_circuit
+from lava_nbp.nbp.rule import ThreeFactorRule
+
+CIRCUIT = training_circuit(4, 3, 2, guarded=True)
+
+
+@pytest.mark.parametrize(
+    "circuit",
+    [CIRCUIT, inference_circuit(4, 3, 2), replace(CIRCUIT, rule=ThreeFactorRule("6*r*x0*y0 - 4*x0*y0"), name="mine")],
+)
+def test_a_circuit_comes_back_as_it_was(circuit, tmp_path):
+    path = tmp_path / "mine.json"
+    save_circuit(circuit, path)
+    assert load_circuit(path) == circuit
+    assert make_circuit(path, (4, 3, 2)) == circuit
+    assert circuit_from_dict(json.loads(json.dumps(circuit_to_dict(circuit)))) == circuit
+
+
+def content(**changes):
+    return {**json.loads(json.dumps(circuit_to_dict(CIRCUIT))), **changes}
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([], "is no circuit of format 1"),
+        ({"format": 2}, "is no circuit of format 1"),
+        (content(period="12"), "period = '12'"),
+        (content(period=12.5), "period = 12.5"),
+        (content(colour="red"), "unknown key colour; remove it"),
+        (
+            content(populations=[{"name": "x", "size": 4, "phases": [2], "colour": 1}]),
+            "has no population 'h1'; it has x",
+        ),
+        (content(rule={"dw": "3*x0*y0"}), "is odd"),
+        (content(output_phase=5), "'o' is not scheduled in phase 5"),
+        ({k: v for k, v in content().items() if k != "sources"}, "sources"),
+    ],
+)
+def test_what_is_no_circuit(value, message):
+    with pytest.raises(CircuitError, match=f"^circuit.*{message}"):
+        circuit_from_dict(value)
+
+
+def test_files_that_are_none(tmp_path):
+    with pytest.raises(InputError, match=r"missing.json cannot be read: No such file"):
+        load_circuit(tmp_path / "missing.json")
+    path = tmp_path / "broken.json"
+    path.write_text("{")
+    with pytest.raises(InputError, match="is not valid JSON"):
+        load_circuit(path)
+    path.write_text("[" * 100_000)
+    with pytest.raises(InputError, match="is not valid JSON"):
+        load_circuit(path)
+    with pytest.raises(InputError, match=r"must end in .json"):
+        save_circuit(CIRCUIT, tmp_path / "circuit.txt")
+
+
+def test_circuits_by_name():
+    assert make_circuit("nbp", (4, 3, 2), guarded=True, chip_order=False) == training_circuit(4, 3, 2, guarded=True)
+    assert make_circuit("nbp-chip-guarded", (4, 3, 2)) == training_circuit(4, 3, 2, guarded=True, chip_order=True)
+    with pytest.raises(InputError, match=r"circuit is 'nbb', but must be one of nbp.*did you mean 'nbp'"):
+        make_circuit("nbb", (4, 3, 2))
+    with pytest.raises(InputError, match="circuit 'inference' has no option guarded; it has none"):
+        make_circuit("inference", (4, 3, 2), guarded=True)
+    with pytest.raises(CircuitError, match=r"circuit 'nbp' has 3 layers \(n_in, n_hidden, n_out\), but 4-3-3-2 are 4"):
+        make_circuit("nbp", (4, 3, 3, 2))
+
+
+def test_a_file_says_its_own_layers_and_options(tmp_path):
+    path = tmp_path / "mine.json"
+    save_circuit(CIRCUIT, path)
+    with pytest.raises(CircuitError, match="has the layers 4-3-2, but 4-5-2 are asked for"):
+        make_circuit(path, (4, 5, 2))
+    with pytest.raises(InputError, match="is a file, which has no option guarded"):
+        make_circuit(path, (4, 3, 2), guarded=True)
+
+
+def test_a_circuit_of_ones_own_is_one_entry():
+    def mine(n_in, n_hidden, n_out, *, loud=False):
+        return replace(training_circuit(n_in, n_hidden, n_out), name="loud" if loud else "mine")
+
+    with CIRCUITS.registered(CircuitKind("mine", mine, ("loud",))):
+        assert make_circuit("mine", (4, 3, 2), loud=True).name == "loud"
+    with pytest.raises(InputError, match="circuit is 'mine'"):
+        make_circuit("mine", (4, 3, 2))

@@ -1,0 +1,295 @@
+"""What circuits compute per sample: the paper's by hand, circuits of one's own, and those that have no such form."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lava_nbp.errors import CircuitError
+from lava_nbp.nbp.circuit import Circuit, Connection, DenseProjection, Matrix, Population, Source
+from lava_nbp.nbp.form import Above, Given, Logic, Term, sample_form
+from lava_nbp.nbp.levels import ANTI_RELAY, GATE, GATE_LOW, LINK, RELAY
+from lava_nbp.nbp.paper import inference_circuit, training_circuit
+from lava_nbp.nbp.projections import Projections
+from lava_nbp.nbp.reference import ReferenceExecutor, SampleRun
+from lava_nbp.nbp.rule import ThreeFactorRule
+from lava_nbp.nbp.sample_engine import SampleExecutor
+from lava_nbp.nbp.sample_shape import sample_shape
+from lava_nbp.nbp.spiking_engine import SpikingEngine, SpikingExecutor
+
+
+def ring(n):
+    gates = [Population(f"g{k:02d}", 1, (k,), bias=0, refractory=1) for k in range(n)]
+    return gates, [Connection(f"g{k:02d}", f"g{(k + 1) % n:02d}", "chain", LINK) for k in range(n)]
+
+
+def delta_rule(n_in, n_out, rule="6*r*x0*y0 - 2*x0*y0", chip_order=False):
+    """Two layers that learn by W += 4 where the target is missing and W -= 2 where a spike is wrong; ten phases."""
+    gates, links = ring(10)
+
+    def gate(k, names, weight=GATE):
+        return [Connection(f"g{k - 1:02d}", name, "gate", weight) for name in names.split()]
+
+    return Circuit(
+        name="delta",
+        forward=("a", "z"),
+        period=10,
+        populations=(
+            Population("a", n_in, (2, 6, 9)),
+            Population("z", n_out, (3, 6, 9)),
+            Population("label", n_out, (3,), layer="z"),
+            Population("up", n_out, (4,), layer="z"),
+            Population("down", n_out, (4,), layer="z"),
+            Population("kept", n_in, (4,), layer="a"),
+            *gates,
+        ),
+        connections=(
+            *links, *gate(2, "a"), *gate(3, "z label"), *gate(4, "up down kept"), *gate(6, "a z"), *gate(9, "a z"),
+            Connection("label", "up", "relay", RELAY), Connection("z", "up", "relay", ANTI_RELAY),
+            Connection("z", "down", "relay", RELAY), Connection("label", "down", "relay", ANTI_RELAY),
+            Connection("a", "kept", "relay", RELAY, 1),
+            Connection("kept", "a", "relay", RELAY, 1), Connection("kept", "a", "relay", RELAY, 4),
+            Connection("up", "z", "relay", RELAY, 1), Connection("down", "z", "relay", RELAY, 4),
+        ),
+        matrices=(Matrix("V", (n_in, n_out)),),
+        projections=(DenseProjection("V", "a", "z", "V"),),
+        sources=(Source("picture", "a", 2), Source("answer", "label", 3)),
+        output_phase=3,
+        rule=ThreeFactorRule(rule),
+        reward_phases=frozenset({6}),
+        chip_order=chip_order,
+    )  # fmt: skip
+
+
+def moved(circuit, steps, longer):
+    """The same circuit, all of it `steps` phases later in a longer period, under other names."""
+
+    def other(name):
+        return f"{name}_b"
+
+    gates, links = ring(circuit.period + longer)
+    names = dict(zip(circuit.chain, [f"g{k + steps:02d}" for k in range(circuit.period)], strict=True))
+    last = f"g{(circuit.period + steps) % (circuit.period + longer):02d}"
+
+    def sender(c):
+        # The last phase of a sample is gated by the last link, that of phase 0 of the next by the first.
+        return names.get(c.pre, other(c.pre))
+
+    populations = tuple(
+        replace(p, name=other(p.name), phases=tuple(k + steps for k in p.phases), layer=other(circuit.layer_of(p.name)))
+        for p in circuit.populations
+        if p.name not in circuit.chain
+    )
+    populations = tuple(replace(p, layer="" if p.layer == p.name else p.layer) for p in populations)
+    fixed = [
+        replace(c, pre=last if c.pre == circuit.chain[0] else sender(c), post=other(c.post))
+        for c in circuit.connections
+        if c.role != "chain"
+    ]
+    return Circuit(
+        name="moved",
+        forward=tuple(other(name) for name in circuit.forward),
+        period=circuit.period + longer,
+        populations=(*populations, *gates),
+        connections=(*links, *fixed),
+        matrices=tuple(replace(m, name=f"M{m.name}") for m in circuit.matrices),
+        projections=tuple(
+            replace(p, name=f"P{p.name}", pre=other(p.pre), post=other(p.post), matrix=f"M{p.matrix}")
+            for p in circuit.projections
+        ),
+        sources=tuple(
+            replace(s, name=f"s{s.name}", population=other(s.population), phase=s.phase + steps)
+            for s in circuit.sources
+        ),
+        output_phase=circuit.output_phase + steps,
+        rule=circuit.rule,
+        reward_phases=frozenset(k + steps for k in circuit.reward_phases),
+        chip_order=circuit.chip_order,
+    )
+
+
+def test_the_papers_form_by_hand():
+    form = sample_form(training_circuit(5, 4, 3))
+    named = {form.fires[event]: event for event in reversed(form.fires)}
+    x, h, o, t = (form.fires[event] for event in (("x", 2), ("h1", 3), ("o", 4), ("t", 4)))
+    assert form.layers == (x, h, o)
+    assert (form.signals[x], form.signals[t]) == (Given("x"), Given("t"))
+    assert form.signals[h] == Above((Term("W1", False, 1, x),), 512)
+    assert [form.signals[form.fires[name, 4]].above for name in ("o", "o_lo", "o_hi")] == [512, 0, 1024]
+    d_pos, d_neg = form.fires["d_pos", 5], form.fires["d_neg", 5]
+    for entry in range(16):  # t & !o & o_lo, and o & !t & o_lo & !o_hi
+        lo, hi = form.fires["o_lo", 4], form.fires["o_hi", 4]
+        known = {t: bool(entry & 1), o: bool(entry & 2), lo: bool(entry & 4), hi: bool(entry & 8)}
+        assert form.value(d_pos, known) == (known[t] and not known[o] and known[lo])
+        assert form.value(d_neg, known) == (known[o] and not known[t] and known[lo] and not known[hi])
+    assert form.disjoint(d_pos, d_neg)
+    assert not form.disjoint(d_pos, t)
+    e_pos, e_neg = form.fires["h1", 8], form.fires["h1", 12]
+    assert [(u.matrix, u.pre, u.post, u.change) for u in form.updates] == [
+        ("W2", h, d_pos, 2), ("W2", h, d_neg, -2), ("W1", x, e_pos, 2), ("W1", x, e_neg, -2)
+    ]  # fmt: skip
+    back = form.signals[form.fires["h1_T", 7]]
+    assert back == Above((Term("W2", True, 1, d_pos, (0,)), Term("W2", True, -1, d_neg, (1,))), 0)
+    assert isinstance(form.signals[form.fires["c_h1", 7]], Logic)
+    assert named[e_pos] == ("h1", 8)
+    closed = {(c.population, c.phase): c.limit for c in form.closed}
+    assert closed["h1", 9] == closed["o", 7] == closed["o_hi", 11] == closed["h1_T", 5] == 17_344
+    assert closed["h1_lo", 13] == closed["o", 9] == 9216
+    assert len(closed) == 1 + 3 * 2 + 3 * 4
+
+
+def test_the_chips_order_sends_back_through_the_weights_before_their_update():
+    form = sample_form(training_circuit(5, 4, 3, chip_order=True))
+    assert all(term.updates == () for term in form.signals[form.fires["h1_T", 7]].terms)
+    assert not sample_shape(training_circuit(5, 4, 3, chip_order=True)).numbers.updated
+    assert sample_shape(training_circuit(5, 4, 3)).numbers.updated
+
+
+def answers(executor, x, t):
+    trained, inferred = executor.train(x, t), executor.infer(x)
+    return [trained.spikes, trained.membrane, inferred.spikes, inferred.membrane, *executor.read_weights().values()]
+
+
+@given(
+    layers=st.tuples(st.integers(1, 36), st.integers(1, 20), st.integers(1, 6)),
+    seed=st.integers(0, 2**32),
+    chip_order=st.booleans(),
+    longer=st.integers(1, 4),
+)
+@settings(max_examples=25, deadline=None)
+def test_other_names_and_phases_compute_the_same(layers, seed, chip_order, longer):
+    """The paper's circuit, renamed and moved, in all engines: the same answers and weights as under its own names."""
+    rng = np.random.default_rng(seed)
+    own = training_circuit(*layers, guarded=True, chip_order=chip_order)
+    circuit = moved(own, int(rng.integers(1, longer + 1)), longer)
+    n_in, n_hidden, n_out = layers
+    weights = {
+        "W1": 2 * rng.integers(-127, 128, (n_in, n_hidden)),
+        "W2": 2 * rng.integers(-127, 128, (n_hidden, n_out)),
+    }
+    other = {f"M{name}": w for name, w in weights.items()}
+    x, t = ((rng.random((15, n)) < 0.5).astype(np.uint8) for n in (n_in, n_out))
+    expected = answers(ReferenceExecutor(own, weights), x, t)
+    for kind in (ReferenceExecutor, SampleExecutor, SpikingExecutor):
+        for one, two in zip(answers(kind(circuit, other), x, t), expected, strict=True):
+            assert np.array_equal(one, two), kind.__name__
+
+
+@given(
+    sizes=st.tuples(st.integers(1, 30), st.integers(1, 8)),
+    seed=st.integers(0, 2**32),
+    chip_order=st.booleans(),
+    rule=st.sampled_from(["6*r*x0*y0 - 2*x0*y0", "30*r*x0*y0 - 20*x0*y0", "4*r*x0*y0 - 2*x0*y0"]),
+)
+@settings(max_examples=25, deadline=None)
+def test_a_circuit_that_is_no_backpropagation(sizes, seed, chip_order, rule):
+    circuit = delta_rule(*sizes, rule=rule, chip_order=chip_order)
+    rng = np.random.default_rng(seed)
+    V = 2 * rng.integers(-127, 128, sizes)
+    x, t = ((rng.random((15, n)) < 0.5).astype(np.uint8) for n in sizes)
+    found = answers(ReferenceExecutor(circuit, {"V": V}), x, t)
+    for one, two in zip(answers(SpikingExecutor(circuit, {"V": V}), x, t), found, strict=True):
+        assert np.array_equal(one, two)
+    # The delta rule itself, in three lines.
+    up, down = circuit.change(6), circuit.change(9)
+    for i in range(len(x)):
+        z = x[i] @ V > 512
+        V = np.clip(V + up * np.outer(x[i], t[i] & ~z), -254, 254)
+        V = np.clip(V + down * np.outer(x[i], z & (t[i] == 0)), -254, 254)
+    assert np.array_equal(found[-1], V)
+
+
+def test_every_spike_of_a_sample():
+    """The raster of the per-sample form is that of the spiking engine, population by population."""
+    circuit = delta_rule(20, 5)
+    rng = np.random.default_rng(3)
+    V = 2 * rng.integers(-127, 128, (20, 5))
+    x, t = (rng.random((1, 20)) < 0.5).astype(np.uint8), np.eye(5, dtype=np.uint8)[:1]
+    engine = SpikingEngine(Projections(circuit, {"V": V}))
+    _, raster = engine.run(x, t, record=True)
+    rows = SampleRun(sample_form(circuit), {"V": V.astype(np.int16)}, (x[0], t[0])).raster()
+    for name, spikes in engine.split(raster).items():
+        assert np.array_equal(rows[name], spikes), name
+
+
+def test_sample_says_why_it_does_not_compile_a_circuit():
+    with pytest.raises(CircuitError, match="compiles backpropagation through three layers, but this circuit has 2"):
+        SampleExecutor(delta_rule(4, 2), {"V": np.zeros((4, 2), int)})
+    own = training_circuit(4, 3, 2)
+    # Without the lower gate the output error does not come in a box: still what the engine compiles.
+    wide = replace(own, connections=tuple(c for c in own.connections if c.weight != GATE_LOW or c.post != "o_lo"))
+    assert sample_shape(wide).numbers.low_o == 1024
+    layer = {"h1": "h1_lo", **dict.fromkeys(("h1_hi", "h1_T", "m_h1", "c_h1"), "h1_lo"), "h1_lo": ""}
+    through = tuple(replace(p, layer=layer.get(p.name, p.layer)) for p in own.populations)
+    with pytest.raises(CircuitError, match="a layer is not the layer before it times one matrix"):
+        sample_shape(replace(own, populations=through, forward=("x", "h1_lo", "o")))
+
+
+SMALL = training_circuit(4, 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("circuit", "reason"),
+    [
+        (replace(SMALL, rule=ThreeFactorRule("4*r*x0*y0 - 2*x0")), "changes weights where only one end fires"),
+        (
+            replace(SMALL, connections=(*SMALL.connections, Connection("t", "o", "relay", RELAY, 11))),
+            "spikes of 't' in phase 4 reach 'o' in phase 4 of another sample",
+        ),
+        (  # o fires in phase 6, too: without the anti-relay of its upper copy nothing holds d_neg then
+            replace(
+                SMALL,
+                connections=tuple(c for c in SMALL.connections if (c.pre, c.post) != ("o_hi", "d_neg")),
+            ),
+            "'d_neg' can fire in phase 7, which is not in its schedule",
+        ),
+        (
+            replace(
+                SMALL,
+                populations=tuple(replace(p, refractory=3) if p.name == "o" else p for p in SMALL.populations),
+            ),
+            "'o' may fire in phases 4 and 6, nearer than its refractory period of 3",
+        ),
+        (
+            replace(
+                SMALL,
+                connections=(*SMALL.connections, Connection("m_h1", "h1_T", "relay", RELAY, 2)),
+            ),
+            "dense and one-to-one input reach 'h1_T' together in phase 7",
+        ),
+    ],
+)  # fmt: skip
+def test_circuits_without_a_per_sample_form(circuit, reason):
+    weights = {"W1": np.zeros((4, 3), int), "W2": np.zeros((3, 2), int)}
+    for kind in (ReferenceExecutor, SampleExecutor):
+        with pytest.raises(CircuitError, match=f"has no per-sample form: .*{re.escape(reason)}.*spike by spike"):
+            kind(circuit, weights)
+    SpikingExecutor(circuit, weights) if "another sample" not in reason else SpikingEngine(
+        Projections(circuit, weights)
+    )
+
+
+def test_copies_that_learn_differently_are_refused():
+    """A further copy of W2 onto a population that fires the positive error twice, in the phases of both signs."""
+    more = replace(
+        SMALL,
+        populations=(*SMALL.populations, Population("spy", 2, (6, 10), layer="o")),
+        connections=(
+            *SMALL.connections,
+            *(Connection(gate, "spy", "gate", GATE) for gate in ("g05", "g09")),
+            *(Connection("d_pos", "spy", "relay", RELAY, delay) for delay in (0, 4)),
+        ),
+        projections=(*SMALL.projections, DenseProjection("W2_spy", "h1", "spy", "W2")),
+    )
+    with pytest.raises(CircuitError, match="projections 'W2' and 'W2_spy' of 'W2' learn differently"):
+        sample_form(more)
+
+
+def test_inference_circuits_have_a_form():
+    form = sample_form(inference_circuit(5, 4, 3))
+    assert form.updates == ()
+    assert form.closed == ()
+    assert [type(s) for s in form.signals] == [Given, Above, Above]
