@@ -11,21 +11,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
-from lava_nbp.base.progress import Stage
-from lava_nbp.runs.train import Progress
+from lava_nbp.base.progress import Progress, Stage
+from lava_nbp.cli.tables import figures_of
 
 # Tables in a pipe or file need not fit the 80 columns that rich assumes there.
 OUT = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 120)
 ERR = Console(stderr=True, soft_wrap=True)
-
-#: Figures by which an epoch is shown, the first that a record has, and their headings.
-FIGURES = {
-    "test_accuracy_spikes": "argmax of spikes",
-    "test_accuracy_membrane": "argmax of membrane",
-    "test_exact": "all outputs right",
-    "test_accuracy": "ties wrong",
-    "test_accuracy_ties_right": "ties right",
-}
 
 
 def _bar(console: Console, unit: str) -> RichProgress:
@@ -97,8 +88,10 @@ class ShownProgress(Progress):
     def epoch(self, record: dict[str, Any]) -> None:
         """See `Progress`."""
         epoch = record["epoch"]
-        right = 100 * next(record[key] for key in FIGURES if key in record)
-        rate = f"{record['microseconds_per_sample']:.1f} us each, test {right:.1f} %"
+        rate = f"{record['microseconds_per_sample']:.1f} us each"
+        shown = next((key for key in figures_of(record) if record[key] is not None), None)
+        if shown is not None:
+            rate += f", test {100 * record[shown]:.1f} %"
         if self._task is not None:
             self._bar.update(self._task, description=f"epoch {min(epoch + 1, self._epochs)}/{self._epochs}", rate=rate)
         if not self._console.is_terminal:

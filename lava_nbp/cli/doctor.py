@@ -13,13 +13,13 @@ from typing import Any, Literal
 
 State = Literal["ok", "missing", "wrong"]
 
-#: Versions that were tested together.
 #: Packages of extras, the extra, and what needs them.
 _EXTRAS = (
     ("torchvision", "vision", "MNIST and Fashion-MNIST"),
     ("nir", "exchange", "the format nir"),
     ("tensorboard", "tensorboard", "train --tensorboard"),
 )
+#: Versions that were tested together.
 _LAVA_NC, _LAVA_DL = "0.10.0", "0.6.0"
 #: Shared memory that a network of a hundred Processes takes, in MB, and more to be safe.
 _SHARED_MB = 256

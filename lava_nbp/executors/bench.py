@@ -33,6 +33,7 @@ from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.trains import SpikeTrains, latency_trains
 from lava_nbp.executors.lava_nbp import LavaExecutor
 from lava_nbp.executors.make import make_executor
+from lava_nbp.nbp.circuits import make_circuit
 from lava_nbp.nbp.executor import Executor, UInt8Array, one_hot
 from lava_nbp.nbp.paper import training_circuit
 from lava_nbp.nbp.weights import initial_weights
@@ -106,9 +107,11 @@ def bench(
     ------
     LavaNBPError
         If two executors disagree.
+    CircuitError
+        For layers that the circuit cannot have.
     """
+    circuit, cases = make_circuit("nbp", layers), list(_cases())
     x, t, data = _samples(layers, seed)
-    circuit, cases = training_circuit(*layers), list(_cases())
     start = initial_weights(circuit, np.random.default_rng([seed, 0]), output_mean=10.0)
     with make_executor("sample", circuit, start) as executor:
         executor.train(x[:pre_train], t[:pre_train])

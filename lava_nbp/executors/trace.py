@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lava_nbp.base.files import read_npz, write_npz
 from lava_nbp.base.integers import Int16Array
 from lava_nbp.base.progress import Stage, untold
-from lava_nbp.base.targets import find_target
+from lava_nbp.base.targets import Target, find_target
 from lava_nbp.errors import InputError
 from lava_nbp.executors.make import make_executor
 from lava_nbp.nbp.circuit import Circuit
@@ -62,9 +62,7 @@ def trace(
     CircuitError
         For a circuit that the target cannot run: with the reason.
     """
-    found = find_target(target, "nbp")
-    if found.on_chip:
-        raise InputError(f"target {target!r}: a chip sends the output's spikes only; trace with lava-stock")
+    found = _traceable(target)
     checked = check_network_weights(circuit, weights)
     samples = check_samples(circuit, spikes)
     if len(samples[0]) == 0:
@@ -77,6 +75,13 @@ def trace(
         with make_executor(target, circuit, checked) as executor:
             fired, held = executor.record(*samples)
     return {f"spikes/{k}": v for k, v in fired.items()} | {f"weights/{k}": v for k, v in held.items()}
+
+
+def _traceable(name: str) -> Target:
+    target = find_target(name, "nbp")
+    if target.on_chip:
+        raise InputError(f"target is {name!r}, but a chip sends the output's spikes only; trace with lava-stock")
+    return target
 
 
 def _per_sample(
@@ -145,6 +150,7 @@ def trace_file(inputs: Path, target: str, out: Path, circuit: str, stage: Stage 
     OutputError
         If the output cannot be written.
     """
+    _traceable(target)
     try:
         arrays = read_npz(inputs)
     except ValueError as error:

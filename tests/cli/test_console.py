@@ -18,13 +18,13 @@ def text(shown):
     return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.file.getvalue())
 
 
-def work(shown):
+def work(shown, record=RECORD):
     with ShownProgress(shown) as progress:
         progress.start(2, 100, 0)
         progress.advance(60)
         progress.evaluating(1, "test", 20, 40)
         progress.advance(40)
-        progress.epoch(RECORD)
+        progress.epoch(record)
 
 
 def test_training_on_a_terminal():
@@ -40,6 +40,13 @@ def test_training_in_a_pipe():
     shown = console(False)
     work(shown)
     assert text(shown) == "epoch 1/2: 3.2 us each, test 50.0 %\n"
+
+
+def test_an_algorithm_whose_figures_nobody_knows():
+    for figures, shown_as in (({"test_right": 0.25}, ", test 25.0 %"), ({}, "")):
+        shown = console(False)
+        work(shown, {"epoch": 1, "microseconds_per_sample": 3.25, **figures})
+        assert text(shown) == f"epoch 1/2: 3.2 us each{shown_as}\n"
 
 
 def test_stages():

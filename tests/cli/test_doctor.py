@@ -1,12 +1,8 @@
 """One line per thing, with the cure where something is missing."""
 
 import os
-import subprocess
-import sys
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
-
-import pytest
 
 from lava_nbp.cli import doctor
 from lava_nbp.cli.doctor import Finding, examine
@@ -59,11 +55,3 @@ def test_what_is_not_right(monkeypatch):
     assert found("lava-dl").state == "missing"
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 2**20}))
     assert "--shm-size=1g" in found("/dev/shm").cure
-
-
-@pytest.mark.parametrize("as_json", [False, True])
-def test_command(as_json):
-    command = [sys.executable, "-m", "lava_nbp", "doctor", *(["--json"] if as_json else [])]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "lava-loihi" in done.stdout
-    assert done.stderr == ""

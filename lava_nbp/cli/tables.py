@@ -1,0 +1,76 @@
+"""How rows are printed: as a table on a terminal, or in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+#: Headings of the figures that are known; those of another algorithm are shown as they are called.
+_HEADINGS = {
+    "test_accuracy_spikes": "argmax of spikes",
+    "test_accuracy_membrane": "argmax of membrane",
+    "test_exact": "all outputs right",
+    "test_accuracy": "ties wrong",
+    "test_accuracy_ties_right": "ties right",
+}
+_TEST = "test_"
+
+
+class TableStyle(str, Enum):
+    """Ways to print a table."""
+
+    text = "text"
+    markdown = "markdown"
+
+
+def table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    left: int = 1,
+    title: str | None = None,
+    texts_wrap: bool = False,
+) -> Table:
+    """Rows under headings: the first `left` columns are texts, the others numbers.
+
+    Where the terminal is too narrow the texts wrap if `texts_wrap`, else the headings of the numbers do.
+    """
+    made = Table(title=title)
+    for k, heading in enumerate(head):
+        text = k < left
+        made.add_column(heading, overflow="fold", justify="left" if text else "right", no_wrap=text is not texts_wrap)
+    for row in rows:
+        made.add_row(*map(escape, row))
+    return made
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> str:
+    """The same in Markdown."""
+    rule = ("---",) * left + ("--:",) * (len(head) - left)
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *rows))
+
+
+def figures_of(record: Mapping[str, Any]) -> dict[str, str]:
+    """Headings of the test figures of an epoch, the one by which it is shown first."""
+    known = {key: heading for key, heading in _HEADINGS.items() if key in record}
+    others = [key for key in record if key.startswith(_TEST) and key not in known]
+    return known | {key: key.removeprefix(_TEST).replace("_", " ") for key in others}
+
+
+def percent(share: float | None) -> str:
+    """A share in percent; None is one that cannot be seen."""
+    return "not seen" if share is None else f"{100 * share:.2f} %"
+
+
+def accuracies(rows: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Test figures in percent, a row per epoch."""
+    headings = figures_of(next(iter(rows.values())))
+    cells = [
+        (f"{name} ({row['epoch']})" if "epoch" in row else name, *(percent(row[key]) for key in headings))
+        for name, row in rows.items()
+    ]
+    return table(("test set", *headings.values()), cells)
