@@ -179,9 +179,9 @@ def train():
     assert first["last"]["test_accuracy_membrane"] is None
     run(load_config(config, [*small, "epochs=2"]), folder / "chip", resume=True)
     run(load_config(config, [*small, "epochs=2", "target=spiking"]), folder / "spiking")
-    from lava_nbp.runs.train import load_run
+    from lava_nbp.training.run import load_run
 
-    chip, spiking = (load_run(folder / name)[0].weights for name in ("chip", "spiking"))
+    chip, spiking = (load_run(folder / name).state.weights for name in ("chip", "spiking"))
     for name, w in spiking.items():
         assert np.array_equal(chip[name], w)
 
