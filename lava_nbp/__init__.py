@@ -88,7 +88,12 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.training.algorithms import make_learner as make_learner
     from lava_nbp.training.checkpoint import Checkpoint as Checkpoint
     from lava_nbp.training.checkpoint import load_checkpoint as load_checkpoint
+    from lava_nbp.training.config import AsSection as AsSection
+    from lava_nbp.training.config import ConfigSection as ConfigSection
+    from lava_nbp.training.config import DataConfig as DataConfig
+    from lava_nbp.training.config import EncodingConfig as EncodingConfig
     from lava_nbp.training.config import Experiment as Experiment
+    from lava_nbp.training.config import LatencyDataConfig as LatencyDataConfig
     from lava_nbp.training.config import load_config as load_config
     from lava_nbp.training.learner import Inference as Inference
     from lava_nbp.training.learner import Learner as Learner
@@ -148,7 +153,15 @@ _PUBLIC = {
     "seeing.plot": ("raster", "spike_raster"),
     "training.algorithms": ("ALGORITHMS", "Algorithm", "make_learner"),
     "training.checkpoint": ("Checkpoint", "load_checkpoint"),
-    "training.config": ("Experiment", "load_config"),
+    "training.config": (
+        "AsSection",
+        "ConfigSection",
+        "DataConfig",
+        "EncodingConfig",
+        "Experiment",
+        "LatencyDataConfig",
+        "load_config",
+    ),
     "training.learner": ("Inference", "Learner", "Session"),
     "training.run": ("Run", "load_run"),
     "training.run_config": ("run_config",),

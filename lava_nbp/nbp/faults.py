@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.base.checks import check_integer
 from lava_nbp.base.integers import Int16Array
 from lava_nbp.base.widths import WEIGHT_BITS, WEIGHT_STEP
 from lava_nbp.errors import InputError
@@ -62,6 +63,7 @@ class Faults:
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise InputError(f"faults.{name} is {value!r}, but must be a share or probability in 0 .. 1")
+        check_integer(self.seed, 0, 2**63 - 1, "faults.seed")
 
     @property
     def any(self) -> bool:

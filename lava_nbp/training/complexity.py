@@ -67,8 +67,9 @@ def complexity(
         "parameters": weights,
         "weight_bits": 8 * weight_bytes,
         "footprint_bytes": weights * weight_bytes,
-        "connection_sparsity": zeros / weights,
-        "activation_sparsity": 1 - fired / (neurons * steps * samples),
+        # Of nothing (no synapses, no neurons) nothing is sparse.
+        "connection_sparsity": zeros / weights if weights else 0.0,
+        "activation_sparsity": 1 - fired / (neurons * steps * samples) if neurons else 0.0,
         "steps": steps,
         "spikes": fired / samples,
         "effective_acs": accumulates / samples,

@@ -1,14 +1,24 @@
+import json
 import os
 import resource
+import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from experiments import DIGITS, trained
 
 from lava_nbp.errors import CheckpointError, OutputError
 from lava_nbp.nbp.paper import training_circuit
 from lava_nbp.nbp.weights import initial_weights
+from lava_nbp.runs.evaluate import evaluate_run
+from lava_nbp.runs.train import train
 from lava_nbp.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
+from lava_nbp.training.run import load_result, load_run
 
+#: Folders of runs as the version before wrote them, in format 2.
+FORMAT_2 = Path(__file__).parents[1] / "golden" / "format2"
 LAYERS = (40, 30, 4)
 CIRCUIT = training_circuit(*LAYERS)
 
@@ -24,6 +34,7 @@ def test_round_trip_without_pickle(tmp_path):
     saved.save(tmp_path)
     loaded = load_checkpoint(tmp_path)
     assert (loaded.config, loaded.layers, loaded.history, loaded.epoch) == (saved.config, LAYERS, saved.history, 1)
+    assert loaded.circuit == CIRCUIT
     for name in ("W1", "W2"):
         assert np.array_equal(loaded.weights[name], saved.weights[name])
         assert np.array_equal(loaded.chosen[name], saved.chosen[name])
@@ -85,3 +96,68 @@ def test_full_disk_keeps_the_older_checkpoint(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert os.listdir(tmp_path) == [CHECKPOINT]
     assert load_checkpoint(tmp_path).config == {"seed": 0}
+
+
+def test_any_names_of_matrices_are_kept_apart(tmp_path):
+    """Those of a circuit, those chosen, and the memory: whatever they are called."""
+    names = ("meta", "chosen_W1", "memory_W1", "weights/W1")
+    own = replace(
+        CIRCUIT,
+        matrices=tuple(replace(m, name=name) for m, name in zip(CIRCUIT.matrices, names, strict=False)),
+        projections=tuple(replace(p, matrix=names[int(p.matrix[1]) - 1]) for p in CIRCUIT.projections),
+    )
+    weights = initial_weights(own, np.random.default_rng(0))
+    memory = {name: np.arange(k) for k, name in enumerate(names)}
+    Checkpoint({}, LAYERS, weights, chosen=weights, memory=memory, circuit=own).save(tmp_path)
+    loaded = load_checkpoint(tmp_path)
+    assert (list(loaded.weights), list(loaded.chosen), list(loaded.memory)) == ([*names[:2]], [*names[:2]], [*names])
+    assert [len(array) for array in loaded.memory.values()] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("name", ["nbp", "eventprop"])
+def test_a_folder_of_the_format_before_is_read(tmp_path, name):
+    """Evaluated it gives the figures of then, and it goes on."""
+    run = tmp_path / name
+    shutil.copytree(FORMAT_2 / name, run)
+    before, result = load_checkpoint(run), load_result(run)
+    found = evaluate_run(run)
+    for which in ("last", "chosen"):
+        expected = {key: value for key, value in result[which].items() if key != "epoch"}
+        assert {key: found[which][key] for key in expected} == expected
+    config = load_run(run).config
+    train(config.model_copy(update={"epochs": 3}), run, resume=True)
+    after = load_checkpoint(run)
+    assert after.history[:2] == before.history
+    assert after.epoch == 3
+    with np.load(run / CHECKPOINT) as archive:
+        assert json.loads(str(archive["meta"]))["format"] == 3
+
+
+def test_the_circuit_of_the_format_before_follows_from_its_configuration():
+    expected = training_circuit(36, 12, 10, guarded=True, chip_order=True)
+    assert load_checkpoint(FORMAT_2 / "nbp").circuit == expected
+    assert load_checkpoint(FORMAT_2 / "eventprop").circuit is None
+
+
+def test_formats_that_are_not_read(tmp_path):
+    np.savez(tmp_path / CHECKPOINT, meta=json.dumps({"format": 1}))
+    with pytest.raises(CheckpointError, match="has format 1, but this version reads 2 and 3; train anew"):
+        load_checkpoint(tmp_path)
+
+
+def test_a_circuit_that_was_changed_by_hand(tmp_path):
+    run = trained(tmp_path, DIGITS, "epochs=1", "data.train=60")
+    with np.load(run.folder / CHECKPOINT) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    meta = json.loads(str(arrays.pop("meta")))
+    for change, message in (
+        ({"circuit": None}, r"layers are \(64, 20, 10\), but those of the circuit None"),
+        ({"layers": [64, 21, 10]}, r"layers are \(64, 21, 10\), but those of the circuit \(64, 20, 10\)"),
+        ({"circuit": {**meta["circuit"], "period": 3}}, "circuit: population .x.: phase is 8"),
+        ({"algorithm": "nbq"}, None),
+    ):
+        changed = meta | change if message else meta | {"config": {**meta["config"], **change}}
+        np.savez(run.folder / CHECKPOINT, meta=json.dumps(changed), **arrays)
+        expected = f"does not fit its network: .*{message}" if message else "algorithm is 'nbq', but must be one of nbp"
+        with pytest.raises(CheckpointError, match=expected):
+            load_checkpoint(run.folder)

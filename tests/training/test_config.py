@@ -1,9 +1,15 @@
 from pathlib import Path
 
 import pytest
+from experiments import MAX_VOLTAGE, SLAYER, YINYANG
 
+from lava_nbp.base.targets import TARGETS, Target
+from lava_nbp.data.encodings import Encoding
+from lava_nbp.data.options import DataOptions
 from lava_nbp.errors import ConfigError
-from lava_nbp.training.config import load_config
+from lava_nbp.eventprop.equations import NeuronParameters
+from lava_nbp.nbp.faults import Faults
+from lava_nbp.training.config import load_config, parse_config
 
 CONFIGS = Path(__file__).parents[2] / "run_configs"
 GOOD = 'epochs = 3\n[data]\nname = "digits"\n[network]\nn_hidden = 20\n'
@@ -91,3 +97,78 @@ def test_missing_keys_and_files(tmp_path):
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="is not valid TOML"):
         load_config(tmp_path / "binary.toml")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (("network.initial_mean=[1]",), "network.initial_mean has 1 entries, but there are 2 layers behind the input"),
+        (("clocked.largest_weight=[1]",), "clocked.largest_weight has 1 entries, but there are 2 layers behind the"),
+        (("encoding.early=40",), "encoding: spikes from 40.0 to 30.0 ms"),
+        (("encoding.darkest=300",), "encoding.darkest"),
+        (("neuron.tau_m=0",), "neuron.tau_m = 0: must be positive and finite"),
+        (("neuron.tau=3",), r"unknown key neuron.tau = 3; did you mean tau_[sm]\?"),
+        (("neuron=3",), r"neuron = 3: must be a section, \[neuron\] with keys below it"),
+        (("loss.tau0=0",), "loss: TTFS loss with tau0 0.0, tau1 6.4 and alpha 0.003: the first two must be positive"),
+        (("learning.silent_target=-1",), "learning: target of the silent policy is -1.0, but must be finite"),
+        (("data.crop=1",), "data.crop is 1, but means nothing for the data set yinyang"),
+        (("data.source=new",), "data.source is 'new', but must be one of auto, published, generated"),
+        (("data.train=1.5",), "data.train = 1.5: input should be a valid integer"),
+    ],
+)
+def test_what_a_section_refuses_is_said_with_its_key(tmp_path, settings, message):
+    """One line with the key: not the whole section, and not the whole file under an empty key."""
+    with pytest.raises(ConfigError, match=f"config.toml: {message}") as caught:
+        config(tmp_path, YINYANG, *settings)
+    assert "{" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (("target=lava", "faults.dead=0.1"), "target 'lava' cannot run with faults.dead; use one of sample, spiking"),
+        (("faults.apart=true", "faults.lost=1"), "faults.apart breaks copies one by one, but target 'sample' has none"),
+        (("faults.dead=1.5",), "faults.dead = 1.5: must be a share or probability in 0 .. 1"),
+        (("faults.seed=-1",), "faults.seed = -1: must be an integer in 0 .."),
+        (("faults.deat=0.1",), r"unknown key faults.deat = 0.1; did you mean dead\?"),
+        (("faults.dead=true",), "faults.dead = True: input should be a valid number"),
+        (("loihi.node=a", "loihi.host=b"), "loihi: partition, node and host each say where to run; give one of them"),
+        (("target=lava-stock",), "target 'lava-stock' delivers spikes before it learns, .*network.chip_order = true"),
+    ],
+)
+def test_what_the_whole_refuses_is_one_line(tmp_path, settings, message):
+    with pytest.raises(ConfigError, match=f"config.toml: {message}") as caught:
+        config(tmp_path, GOOD, *settings)
+    assert "{" not in str(caught.value)
+
+
+def test_sections_are_the_dataclasses_of_the_library(tmp_path):
+    """Whole numbers are taken for real ones, as TOML writes them."""
+    nbp = config(tmp_path, GOOD, "faults.dead=1", "faults.seed=3")
+    assert nbp.faults == Faults(dead=1.0, seed=3)
+    assert isinstance(nbp.faults.dead, float)
+    timed = config(tmp_path, YINYANG, "neuron.tau_m=10", "encoding.bias=2")
+    assert timed.neuron == NeuronParameters(tau_m=10.0)
+    assert isinstance(timed.encoding, Encoding)
+    assert (timed.encoding.early, timed.encoding.late, timed.encoding.bias, timed.encoding.end) == (
+        0.0,
+        30.0,
+        2.0,
+        60.0,
+    )
+    assert timed.data.options == DataOptions(source="generated", validation=40, train=200, test=60)
+
+
+def test_a_target_of_ones_own_is_one_more_choice(tmp_path):
+    with TARGETS.registered(Target("mine", "my simulator", makes={"nbp": lambda *_: None}, faults=True)):
+        assert config(tmp_path, GOOD, "target=mine", "faults.dead=0.1").target == "mine"
+    with pytest.raises(ConfigError, match="target is 'mine', but must be one of reference, sample"):
+        config(tmp_path, GOOD, "target=mine")
+
+
+def test_checkpoints_have_what_the_file_says(tmp_path):
+    """A configuration that is written into a checkpoint is read as the same."""
+    for text in (GOOD, YINYANG, SLAYER, MAX_VOLTAGE):
+        first = config(tmp_path, text)
+        assert parse_config(first.model_dump(mode="json", exclude_none=True), "checkpoint") == first

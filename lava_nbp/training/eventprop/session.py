@@ -65,9 +65,7 @@ class EventPropSession(Session):
 
     def _clocked_engine(self, weights: Arrays) -> Any:
         config, matrices = self._config, self._real(weights)
-        options: dict[str, Any] = {}
-        if self._target.on_lava:
-            options = {"target": self._target.name, **config.lava.model_dump(exclude_unset=True)}
+        options = config.lava.model_dump(exclude_unset=True) if self._target.on_lava else {}
         engine = self._target.maker("eventprop")(
             [matrices[name] for name in forward_names(self._layers)],
             config.setup,

@@ -9,10 +9,11 @@ from experiments import YINYANG, content, experiment
 from lava_nbp.base.progress import Progress
 from lava_nbp.errors import CheckpointError, ConfigError, InputError, WeightError
 from lava_nbp.runs.evaluate import evaluate_run
+from lava_nbp.runs.export import export_run
 from lava_nbp.runs.train import train
 from lava_nbp.training.algorithms import make_learner
 from lava_nbp.training.checkpoint import load_checkpoint
-from lava_nbp.training.run import METRICS
+from lava_nbp.training.run import METRICS, load_result, load_run
 
 SETTINGS = (
     "seed=3", "epochs=3", "data.validation=50", "data.train=150", "learning.rate=2e-2", "clocked.dt=1.0",
@@ -192,3 +193,41 @@ def test_weights_from_a_file_that_8_bits_do_not_hold(config, tmp_path):
     ):
         learner.initial_weights()
     assert (make_learner(config(text, "target=clocked", wide)).initial_weights()["W2"] == -9).all()
+
+
+def test_more_than_nine_recurrent_layers_keep_their_order(config, tmp_path):
+    """R10 stands after R2: weights that are written are read again where they were, and evaluation finds the same."""
+    many = ("network.hidden=[4,4,4,4,4,4,4,4,4,4,4]", "network.recurrent_deviation=[0,1,1,1,1,1,1,1,1,1,1,0]")
+    many += (f"network.initial_mean={[1.5] * 12}", f"network.initial_deviation={[1.0] * 12}")
+    many += (f"clocked.largest_weight={[6] * 12}", "epochs=1", "data.train=40", "data.validation=20")
+    result = train(config(*many), tmp_path / "run")
+    run = load_run(tmp_path / "run")
+    assert [name for name in run.weights if name[0] == "R"] == [f"R{k}" for k in range(2, 12)]
+    with run.learner.open(run.state.weights, {}) as session:
+        session.write_weights(run.state.weights)
+        for name, w in session.read_weights().items():
+            np.testing.assert_array_equal(w, run.state.weights[name])
+    last = {key: value for key, value in result["last"].items() if key != "epoch"}
+    assert last.items() <= evaluate_run(tmp_path / "run")["last"].items()
+    with pytest.raises(InputError, match="recurrent weights R2, R3, .*R9, R10, R11; only feed-forward networks"):
+        export_run(tmp_path / "run", "nir")
+
+
+def test_a_largest_weight_too_few_beside_weights_of_a_file(config, tmp_path):
+    """It ended in the traceback of a ValueError."""
+    np.savez(tmp_path / "start.npz", W1=np.zeros((5, 20)), W2=np.zeros((20, 3)))
+    with pytest.raises(
+        ConfigError, match="clocked.largest_weight has 1 entries, but there are 2 layers behind the input; give one for"
+    ):
+        config(f"network.weights={tmp_path / 'start.npz'}", "target=clocked", "clocked.largest_weight=[6]")
+
+
+@pytest.mark.parametrize("settings", [(), ("target=clocked",), ("target=lava",), ("loss.name=max_voltage",)])
+def test_an_inference_answers_as_the_target_does(config, tmp_path, settings):
+    train(config("epochs=1", *settings), tmp_path / "run")
+    run = load_run(tmp_path / "run")
+    with run.learner.open(run.weights, {}) as session:
+        np.testing.assert_array_equal(run.inference.said.said, session.answers("test").said)
+        figures = session.evaluate("test")
+    assert run.inference.right.mean() == figures["test_accuracy"]
+    assert run.inference.cost == load_result(tmp_path / "run")["inference"]
