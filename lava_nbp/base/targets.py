@@ -140,15 +140,3 @@ def find_target(name: str, kind: str, what: str = "target") -> Target:
     if name not in TARGETS or kind not in TARGETS[name].makes:
         raise InputError(unknown_name(what, name, targets_of(kind)))
     return TARGETS[name]
-
-
-# Until every module asks the table: names by capability.
-TARGETS_HERE = tuple(name for name in targets_of("nbp") if not TARGETS[name].on_chip)
-CHIP_TARGETS = tuple(name for name in targets_of("nbp") if TARGETS[name].on_chip)
-NBP_TARGETS = targets_of("nbp")
-FAULT_TARGETS = tuple(name for name in NBP_TARGETS if TARGETS[name].faults)
-EVENTPROP_TARGETS = targets_of("eventprop")
-CLOCKED_TARGETS = tuple(name for name in EVENTPROP_TARGETS if TARGETS[name].clocked)
-LAVA_TARGETS = tuple(name for name in NBP_TARGETS if TARGETS[name].on_lava)
-CHIP_ORDER_TARGETS = tuple(name for name in NBP_TARGETS if TARGETS[name].chip_order)
-STEP_TARGETS = tuple(name for name in NBP_TARGETS if TARGETS[name].step_only)

@@ -96,10 +96,10 @@ class OwnModels(dict):  # type: ignore[type-arg]
         return self._run_config.select(process, self._models(process))
 
     def _models(self, process: AbstractProcess) -> list[Any]:
-        """Models in the module of one of the library's Processes, or in the modules beside that of one of Lava's."""
+        """Models in the module of one of the library's Processes, those for chips beside it; or beside one of Lava's."""
         name = type(process).__module__
         if is_own(process):
-            modules = [name, "lava_nbp.processes.ncmodels"]
+            modules = [name, f"{name.rpartition('.')[0]}.ncmodels"]
         elif name.startswith("lava.proc.") and name.endswith(".process"):
             modules = [name.removesuffix("process") + kind for kind in ("models", "ncmodels")]
         else:

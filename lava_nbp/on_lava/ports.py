@@ -2,44 +2,58 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from lava.magma.core.process.ports import ports as lava_ports
+from lava.magma.core.process.ports.exceptions import ReshapeError
 from lava.magma.core.process.variable import Var
 from numpy.typing import NDArray
 
 from lava_nbp.errors import InputError, PortError
 
 
-class InPort(lava_ports.InPort):  # type: ignore[misc]
+class _Checked:
+    """Names both sides where shapes differ; for whatever port `connect` is called on.
+
+    Lava checks a connection in that port: what a stock Process connects to a port of ours has Lava's own message.
+    """
+
+    shape: tuple[int, ...]
+
+    def _validate_ports(
+        self, ports: list[Any], port_type: Any, assert_same_shape: bool = True, assert_same_type: bool = False
+    ) -> None:
+        for port in ports:
+            if assert_same_shape and self.shape != port.shape:
+                out, into = (port, self) if isinstance(self, lava_ports.InPort) else (self, port)
+                raise PortError(
+                    f"{_label(out)} -> {_label(into)}: the shapes differ; make them equal, or reshape or flatten the "
+                    f"first"
+                )
+        super()._validate_ports(ports, port_type, assert_same_shape, assert_same_type)  # type: ignore[misc]
+
+    def reshape(self, new_shape: tuple[int, ...]) -> ReshapePort:
+        """As Lava's; what it returns names both sides, too."""
+        if math.prod(self.shape) != math.prod(new_shape):
+            raise ReshapeError(self.shape, new_shape)
+        port = ReshapePort(new_shape, old_shape=self.shape)
+        self._connect_forward([port], lava_ports.AbstractPort, [None], assert_same_shape=False)  # type: ignore[attr-defined]
+        return port
+
+
+class InPort(_Checked, lava_ports.InPort):  # type: ignore[misc]
     """Lava's InPort; connecting another shape names both sides."""
 
 
-class OutPort(lava_ports.OutPort):  # type: ignore[misc]
+class OutPort(_Checked, lava_ports.OutPort):  # type: ignore[misc]
     """Lava's OutPort; connecting another shape names both sides."""
 
 
-_OWN = (InPort, OutPort)
-_validate_ports = lava_ports.AbstractPort._validate_ports
-
-
-def _validate_named(
-    self: Any, ports: list[Any], port_type: Any, same_shape: bool = True, same_type: bool = False
-) -> None:
-    for port in ports:
-        if same_shape and self.shape != port.shape and (isinstance(self, _OWN) or isinstance(port, _OWN)):
-            out, into = (port, self) if isinstance(self, lava_ports.InPort) else (self, port)
-            raise PortError(
-                f"{_label(out)} -> {_label(into)}: the shapes differ; make them equal, or reshape or flatten the first"
-            )
-    _validate_ports(self, ports, port_type, same_shape, same_type)
-
-
-# Lava checks a connection in the port that `connect` is called on, which may be that of a
-# stock Process; its message names neither side. Connections between stock ports stay as they are.
-lava_ports.AbstractPort._validate_ports = _validate_named
+class ReshapePort(_Checked, lava_ports.ReshapePort):  # type: ignore[misc]
+    """Lava's ReshapePort; connecting another shape names both sides."""
 
 
 def _label(port: Any) -> str:

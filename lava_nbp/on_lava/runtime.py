@@ -24,7 +24,7 @@ import time
 import traceback
 import weakref
 from collections.abc import Callable, Iterator
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -126,6 +126,7 @@ def _start(executable: Executable, timeout: float | None = None) -> _WatchedRunt
     runtime = _WatchedRuntime(executable, ActorType.MultiProcessing, loglevel=logging.WARNING)
     runtime.timeout = timeout
     executable.assign_runtime_to_all_processes(runtime)
+    _stop_at_exit()
     _running.add(runtime)
     try:
         runtime.initialize()
@@ -525,10 +526,12 @@ def _interrupts_deferred() -> Iterator[None]:
 _running: weakref.WeakSet[_WatchedRuntime] = weakref.WeakSet()
 
 
+@cache
+def _stop_at_exit() -> None:
+    """Once: after multiprocessing has registered its own exit handler (which waits for children), so before it."""
+    atexit.register(_stop_all)
+
+
 def _stop_all() -> None:
     for runtime in list(_running):
         runtime.kill()
-
-
-# After multiprocessing has registered its own exit handler (which waits for children), so before it at exit.
-atexit.register(_stop_all)

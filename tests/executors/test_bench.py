@@ -10,7 +10,6 @@ from lava_nbp.executors import bench as module
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.delenv("LAVA_NBP_DATA", raising=False)
-    monkeypatch.setattr(module, "_CASES", tuple((*case[:3], 20) for case in module._CASES))
     monkeypatch.setattr(module, "_PRIMITIVES", ((12, 9, 4), 3))
     monkeypatch.setattr(module, "_EPOCHS", 1)
     monkeypatch.setattr(module, "_ORACLE", 1)
@@ -20,7 +19,7 @@ def quick(monkeypatch):
 
 
 def test_every_executor_is_measured_with_its_work():
-    report = module.bench((30, 20, 5), pre_train=200)
+    report = module.bench((30, 20, 5), pre_train=200, samples=20)
     assert json.loads(json.dumps(report)) == report
     rows = report["executors"]
     assert [r["target"] for r in rows] == ["reference", "sample", "spiking", "lava", "lava", "lava-primitives"]
@@ -55,13 +54,13 @@ def test_disagreement_is_not_timed(monkeypatch):
     from lava_nbp.nbp.sample_engine import SampleExecutor
 
     def wrong(self):
-        return {"W1": self._W1 + 2, "W2": self._W2T.T.copy()}
+        return {"W1": self._net.W1 + 2, "W2": self._net.W2T.T.copy()}
 
     # The warm-up network is trained by the sample executor too; only what is compared must differ.
     start = module.make_executor
 
-    def make(target, layers, weights, **options):
-        executor = start(target, layers, weights, **options)
+    def make(target, circuit, weights, **options):
+        executor = start(target, circuit, weights, **options)
         if target == "sample" and "W1" in weights and make.calls:
             monkeypatch.setattr(SampleExecutor, "read_weights", wrong)
         make.calls += 1
@@ -70,4 +69,4 @@ def test_disagreement_is_not_timed(monkeypatch):
     make.calls = 0
     monkeypatch.setattr(module, "make_executor", make)
     with pytest.raises(LavaNBPError, match="sample disagrees with the reference in W1"):
-        module.bench((30, 20, 5), pre_train=50)
+        module.bench((30, 20, 5), pre_train=50, samples=20)

@@ -153,16 +153,17 @@ def test_wrong_shapes_name_both_sides():
     with pytest.raises(PortError, match=message):
         SynfireChain(3).s_out.connect(population.gate_in)
     with pytest.raises(PortError, match=r"Dense.a_out: \(2,\) -> memory.a_in: \(4,\)"):
-        Dense(weights=np.eye(2)).a_out.connect(population.a_in)
+        population.a_in.connect_from(Dense(weights=np.eye(2)).a_out)
     with pytest.raises(PortError, match=r"memory.s_out: \(4,\) -> LIF.a_in: \(5,\)"):
         population.s_out.connect(LIF(shape=(5,)).a_in)
     with pytest.raises(PortError, match=r"RingBuffer.s_out: \(3,\) -> memory.s_in: \(4,\)"):
         population.s_in.connect_from(Source(data=np.zeros((3, 1))).s_out)
     with pytest.raises(PortError, match=r"memory.s_out reshaped: \(2, 2\) -> memory.s_in: \(4,\)"):
         population.s_out.reshape((2, 2)).connect(population.s_in)
-    # Connections between stock Processes are Lava's own affair.
-    with pytest.raises(AssertionError, match="are incompatible"):
-        Dense(weights=np.eye(2)).a_out.connect(LIF(shape=(5,)).a_in)
+    # What is connected by a stock Process's port is Lava's own affair.
+    for port in (LIF(shape=(5,)).a_in, population.a_in):
+        with pytest.raises(AssertionError, match="are incompatible"):
+            Dense(weights=np.eye(2)).a_out.connect(port)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def test_by_hand_potentiation_depression_and_when_they_act():
     # Step 3: w[1, 1] loses 2.
     assert found["a_out"].tolist() == [[0, 0], [6, 2], [4 - 2, 2 + 6], [-2, 4], [0, 0]]
     assert synapses.read_weights().tolist() == [[4, 2], [-2, 4]]
-    assert synapses.counters.tolist() == [0, 2 * 1 + 2 * 2 + 2 * 1, 2 + 2 + 1, 0]
+    assert synapses.counters == (0, 2 * 1 + 2 * 2 + 2 * 1, 2 + 2 + 1, 0)
 
 
 def test_the_third_factor_is_a_weighted_sum_of_what_arrives():

@@ -11,9 +11,10 @@ from lava.proc.io.source import RingBuffer
 from networks import random_samples, random_weights
 
 from lava_nbp.errors import InputError, RuntimeFailure, WeightError
-from lava_nbp.executors.lava_nbp import LavaSession
+from lava_nbp.executors.lava_nbp import CircuitSession
 from lava_nbp.executors.make import make_executor
-from lava_nbp.nbp.circuit import inference_circuit, training_circuit
+from lava_nbp.nbp.paper import inference_circuit, training_circuit
+from lava_nbp.nbp.projections import Projections
 from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.on_lava.runtime import LavaRuntime
 from lava_nbp.processes import NBPNetwork, SampleSink, SampleSource
@@ -38,10 +39,10 @@ def test_every_population_at_every_step(granularity, guarded, seed):
     if seed:
         weights["W1"][:, ::2] = 254
     circuit = training_circuit(*layers, guarded=guarded)
-    engine = SpikingEngine(circuit, weights)
+    engine = SpikingEngine(Projections(circuit, weights))
     outcome, raster = engine.run(x, targets, record=True)
-    assert (engine.counters[3] > 0) == (seed == 1 and not guarded)
-    session = LavaSession(circuit, weights, granularity, raster=True, capacity=len(x))
+    assert (engine.counters.gate_breaches[0] > 0) == (seed == 1 and not guarded)
+    session = CircuitSession(circuit, weights, granularity=granularity, raster=True, capacity=len(x))
     try:
         found = session.run(x, targets)
         first = 1 if granularity == "sample" else 0  # phase 0, before the first sample, has no Lava step there
@@ -49,8 +50,8 @@ def test_every_population_at_every_step(granularity, guarded, seed):
         assert np.array_equal(found.spikes, outcome.spikes)
         assert np.array_equal(found.membrane, outcome.membrane)
         for name, w in session.network.read_projections().items():
-            assert np.array_equal(w, engine.projections[name]), name
-        assert session.network.engine.counters == engine.counters
+            assert np.array_equal(w, engine.projections.arrays[name]), name
+        assert session.network.counters == engine.counters
     finally:
         session.close()
 
@@ -59,8 +60,8 @@ def test_every_population_at_every_step(granularity, guarded, seed):
 def test_executor_equals_the_oracle_over_many_runs(granularity):
     weights, x, targets = problem(3, n=40)
     with (
-        make_executor("lava", LAYERS, weights, granularity=granularity) as lava,
-        make_executor("reference", LAYERS, weights) as oracle,
+        make_executor("lava", training_circuit(*LAYERS), weights, granularity=granularity) as lava,
+        make_executor("reference", training_circuit(*LAYERS), weights) as oracle,
     ):
         for part in (slice(0, 1), slice(1, 14), slice(14, 40)):
             one, other = lava.train(x[part], targets[part]), oracle.train(x[part], targets[part])
@@ -70,7 +71,7 @@ def test_executor_equals_the_oracle_over_many_runs(granularity):
                 assert np.array_equal(lava.read_weights()[name], w)
             assert np.array_equal(lava.infer(x).membrane, oracle.infer(x).membrane)
             assert np.array_equal(lava.infer(x).spikes, oracle.infer(x).spikes)
-        lava.reset()
+        lava.begin_epoch()
         lava.write_weights(weights)
         oracle.write_weights(weights)
         lava.train(x, targets)
@@ -112,9 +113,9 @@ def test_process_run_and_stop_as_in_any_lava_script():
     network.W1.set(np.asarray(weights["W1"]))
     assert np.array_equal(network.read_projections()["W1_hi"], weights["W1"])
     network.stop()
-    engine = SpikingEngine(circuit, weights)
+    engine = SpikingEngine(Projections(circuit, weights))
     engine.run(x, targets)
-    assert np.array_equal(through_lava, engine.projections["W2"])
+    assert np.array_equal(through_lava, engine.projections.arrays["W2"])
 
 
 def test_bulk_transfer_of_the_papers_network():
@@ -132,7 +133,7 @@ def test_bulk_transfer_of_the_papers_network():
 
 def test_source_is_silent_when_its_samples_are_over():
     weights, x, targets = problem(0, n=3)
-    session = LavaSession(training_circuit(*LAYERS), weights, capacity=5)
+    session = CircuitSession(training_circuit(*LAYERS), weights, capacity=5)
     try:
         session.run(x, targets)
         before = session.network.read_weights()
@@ -144,13 +145,13 @@ def test_source_is_silent_when_its_samples_are_over():
 
 def test_more_samples_than_fit_go_in_parts():
     weights, x, targets = problem(0, n=11)
-    engine = SpikingEngine(training_circuit(*LAYERS), weights)
+    engine = SpikingEngine(Projections(training_circuit(*LAYERS), weights))
     outcome, _ = engine.run(x, targets)
     for granularity in GRANULARITIES:
-        session = LavaSession(training_circuit(*LAYERS), weights, granularity, capacity=4)
+        session = CircuitSession(training_circuit(*LAYERS), weights, granularity=granularity, capacity=4)
         try:
             assert np.array_equal(session.run(x, targets).membrane, outcome.membrane)
-            assert np.array_equal(session.network.read_weights()["W1"], engine.projections["W1"])
+            assert np.array_equal(session.network.read_weights()["W1"], engine.projections.arrays["W1"])
         finally:
             session.close()
 
@@ -172,7 +173,7 @@ def test_wrong_arguments():
     source = SampleSource(circuit=circuit, capacity=2)
     with pytest.raises(InputError, match="15 samples, but the source holds 2"):
         source.load(x, targets)
-    with pytest.raises(InputError, match="2 inputs but 1 targets"):
+    with pytest.raises(InputError, match="2 samples of x, but 1 of t"):
         source.load(x[:2], targets[:1])
 
 
@@ -180,7 +181,7 @@ def test_time_out_of_the_executor():
     weights, _, _ = problem(0)
     start = time.monotonic()
     with pytest.raises(RuntimeFailure, match="time-out"):
-        make_executor("lava", LAYERS, weights, timeout=1e-6)
+        make_executor("lava", training_circuit(*LAYERS), weights, timeout=1e-6)
     assert time.monotonic() - start < 10
 
 

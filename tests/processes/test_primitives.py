@@ -13,10 +13,13 @@ from networks import random_samples, random_weights
 
 import lava_nbp
 from lava_nbp.errors import InputError
-from lava_nbp.executors.lava_nbp import LavaSession
+from lava_nbp.executors.lava_nbp import CircuitSession
 from lava_nbp.executors.make import make_executor
 from lava_nbp.executors.trace import trace
-from lava_nbp.nbp.circuit import Connection, Population, inference_circuit, training_circuit
+from lava_nbp.nbp.circuit import Connection, Population
+from lava_nbp.nbp.executor import one_hot
+from lava_nbp.nbp.paper import inference_circuit, training_circuit
+from lava_nbp.nbp.projections import Projections
 from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.on_lava.runtime import LavaRuntime
 from lava_nbp.processes import NBPNetwork, SampleSource, SpikeRaster
@@ -33,19 +36,20 @@ def problem(seed, layers=LAYERS, n=12, low=-100, saturating=False):
 
 def compare(circuit, weights, x, targets):
     """Run a circuit both ways; return the engine, with everything compared."""
-    engine = SpikingEngine(circuit, weights)
-    outcome, raster = engine.run(*(x, targets)[: len(circuit.sources)], record=True)
-    session = LavaSession(circuit, weights, "step", raster=True, capacity=len(x), target="lava-primitives", timeout=100)
+    engine = SpikingEngine(Projections(circuit, weights))
+    samples = (x, targets)[: len(circuit.sources)]
+    outcome, raster = engine.run(*samples, record=True)
+    session = CircuitSession(circuit, weights, "lava-primitives", raster=True, capacity=len(x), timeout=100)
     try:
-        found = session.run(x, targets)
+        found = session.run(*samples)
         for name, rows in engine.split(raster).items():
             assert np.array_equal(session.network.split(session.sink.raster)[name], rows), name
         assert np.array_equal(found.spikes, outcome.spikes)
         assert np.array_equal(found.membrane, outcome.membrane)
         for name, w in session.network.read_projections().items():
-            assert np.array_equal(w, engine.projections[name]), name
-        assert session.network.counters.tolist() == list(engine.counters)
-        assert session.network.gate_breaches.get().tolist() == [engine.counters[3]]
+            assert np.array_equal(w, engine.projections.arrays[name]), name
+        assert session.network.counters == engine.counters
+        assert session.network.gate_breaches.get().tolist() == engine.counters.gate_breaches.tolist()
         return engine, session.runtime.processes
     finally:
         session.close()
@@ -57,7 +61,7 @@ def test_every_population_in_every_step(seed, variant):
     layers = [LAYERS, (5, 17, 3), (30, 6, 8)][seed]
     weights, x, _, targets = problem(seed, layers)
     engine, processes = compare(training_circuit(*layers, **variant), weights, x, targets)
-    assert engine.counters[2] > 0
+    assert engine.counters.updates[0] > 0
     assert processes == 15  # 12 parts, source, sink and raster
 
 
@@ -66,14 +70,14 @@ def test_with_breaches_and_saturated_weights():
     weights, x, _, targets = problem(1, (100, 20, 5), low=-254, saturating=True)
     weights["W1"][:, ::2] = 254
     engine, _ = compare(training_circuit(100, 20, 5), weights, x, targets)
-    assert engine.counters[3] > 0
+    assert engine.counters.gate_breaches[0] > 0
 
 
 def test_sums_that_wrap():
     layers = (530, 2, 2)
     weights = {"W1": np.full((530, 2), 254), "W2": np.full((2, 2), 100)}
     engine, _ = compare(training_circuit(*layers), weights, np.ones((2, 530), np.uint8), np.eye(2, dtype=np.uint8))
-    assert engine.counters[3] > 0
+    assert engine.counters.gate_breaches[0] > 0
 
 
 def test_inference():
@@ -87,7 +91,7 @@ def test_a_circuit_that_is_not_the_papers():
     circuit = training_circuit(*LAYERS)
     more = replace(
         circuit,
-        populations=(*circuit.populations, Population("seen", 4, (6, 9), refractory=3)),
+        populations=(*circuit.populations, Population("seen", 4, (6, 9), refractory=3, layer="o")),
         connections=(
             *(replace(c, weight=516) if (c.pre, c.post) == ("t", "d_pos") else c for c in circuit.connections),
             Connection("g05", "seen", "gate", 8704),
@@ -98,13 +102,13 @@ def test_a_circuit_that_is_not_the_papers():
     )
     weights, x, _, targets = problem(5)
     engine, processes = compare(more, weights, x, targets)
-    assert engine.counters[2] > 0
+    assert engine.counters.updates[0] > 0
     assert processes == 17
 
 
 def test_against_the_independent_simulator():
     weights, x, labels, _ = problem(7, n=5)
-    found = trace("lava-primitives", x, labels, weights)
+    found = trace("lava-primitives", training_circuit(*LAYERS), weights, x, one_hot(labels, 4))
     spikes, projections = simulate(x, labels, weights["W1"], weights["W2"])
     for name, rows in spikes.items():
         assert np.array_equal(found[f"spikes/{name}"], rows), name
@@ -115,15 +119,15 @@ def test_against_the_independent_simulator():
 def test_as_an_executor_over_many_runs():
     weights, x, _, targets = problem(4, n=20)
     with (
-        make_executor("lava-primitives", LAYERS, weights, timeout=60) as parts,
-        make_executor("reference", LAYERS, weights) as oracle,
+        make_executor("lava-primitives", training_circuit(*LAYERS), weights, timeout=60) as parts,
+        make_executor("reference", training_circuit(*LAYERS), weights) as oracle,
     ):
         for part in (slice(0, 1), slice(1, 8), slice(8, 20)):
             assert np.array_equal(
                 parts.train(x[part], targets[part]).membrane, oracle.train(x[part], targets[part]).membrane
             )
             assert np.array_equal(parts.infer(x[:3]).spikes, oracle.infer(x[:3]).spikes)
-        parts.reset()
+        parts.begin_epoch()
         for executor in (parts, oracle):
             executor.write_weights(weights)
             executor.train(x, targets)
@@ -151,10 +155,10 @@ def test_process_run_beside_stock_processes():
     spikes = raster.spikes["o"]
     assert np.array_equal(answers.data.get().T[1:], spikes[:-1])  # a step later, through Dense and LIF
     network.stop()
-    engine = SpikingEngine(circuit, weights)
+    engine = SpikingEngine(Projections(circuit, weights))
     _, expected = engine.run(x, targets, record=True)
     assert np.array_equal(spikes, engine.split(expected)["o"])
-    assert np.array_equal(network.read_weights()["W1"], engine.projections["W1"])
+    assert np.array_equal(network.read_weights()["W1"], engine.projections.arrays["W1"])
     assert [type(part).__name__ for part in network.parts].count("SurrogateReLU") == 2
 
 
@@ -164,4 +168,4 @@ def test_whole_samples_per_step_are_refused():
     with pytest.raises(InputError, match="granularity is 'sample'; make the NBPNetwork with granularity='step'"):
         LavaRuntime(network, lava_nbp.run_config("lava-primitives"))
     with pytest.raises(InputError, match="granularity='step'"):
-        make_executor("lava-primitives", LAYERS, weights, granularity="sample")
+        make_executor("lava-primitives", training_circuit(*LAYERS), weights, granularity="sample")
