@@ -35,6 +35,11 @@ class BoardAddress:
         Generation of the chip.
     host : str or None
         Address of a board's host in the local network, instead of SLURM.
+
+    Raises
+    ------
+    InputError
+        If more than one of partition, node and host is given.
     """
 
     board: str
@@ -42,6 +47,10 @@ class BoardAddress:
     node: str | None = None
     generation: str = LOIHI2.generation
     host: str | None = None
+
+    def __post_init__(self) -> None:
+        if sum(value is not None for value in (self.partition, self.node, self.host)) > 1:
+            raise InputError("partition, node and host each say where to run; give one of them")
 
 
 def default_address(target: str) -> BoardAddress:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
@@ -11,6 +11,7 @@ from lava_nbp.base.targets import TARGETS, Target, targets_of
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX, WEIGHT_STEP
 from lava_nbp.errors import ConfigError, unknown_name
 from lava_nbp.loihi.boards import BOARDS
+from lava_nbp.loihi.host import BoardAddress
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.circuit_file import SUFFIX
 from lava_nbp.nbp.circuits import CIRCUITS, make_circuit
@@ -88,7 +89,7 @@ class NetworkConfig(ConfigSection):
 
 
 class LoihiConfig(ConfigSection):
-    """[loihi]: for targets that are chips; see `lava_nbp.loihi.host.BoardAddress` and docs/loihi.md."""
+    """[loihi]: for targets that are chips; what is not said is the target's: `lava_nbp.loihi.host.default_address`."""
 
     board: str | None = None
     partition: str | None = None
@@ -98,10 +99,13 @@ class LoihiConfig(ConfigSection):
     #: Samples that are loaded and run at once.
     chunk: int = Field(default=500, ge=1)
 
+    def address(self, default: BoardAddress) -> BoardAddress:
+        """How to reach the board: the default, but for what is said here."""
+        return replace(default, **self.model_dump(exclude={"chunk"}, exclude_none=True))
+
     @model_validator(mode="after")
-    def _one_place(self) -> LoihiConfig:
-        if sum(value is not None for value in (self.partition, self.node, self.host)) > 1:
-            raise ValueError("partition, node and host each say where to run; give one of them")
+    def _possible_address(self) -> LoihiConfig:
+        self.address(BoardAddress(""))
         if self.board is not None and self.board not in BOARDS:
             raise ValueError(unknown_name("board", self.board, BOARDS))
         return self

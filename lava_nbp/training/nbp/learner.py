@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -92,15 +92,11 @@ class NBPLearner(Learner):
         if self.target.on_lava:
             options = self.config.lava.model_dump(exclude={"granularity"} if self.target.step_only else None)
         if self.target.on_chip:
-            options |= self._board()
+            loihi = self.config.loihi
+            options |= {"address": loihi.address(default_address(self.target.name)), "chunk": loihi.chunk}
         if self.config.faults.any:
             options["faults"] = self.config.faults
         return _NBPSession(self, make_executor(self.target.name, self.circuit, weights, **options))
-
-    def _board(self) -> dict[str, Any]:
-        said = self.config.loihi.model_dump(exclude_none=True)
-        chunk = said.pop("chunk")
-        return {"address": replace(default_address(self.target.name), **said), "chunk": chunk}
 
     def _check(self) -> None:
         """Check that the circuit can be trained with these data, and on this target.
