@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from lava_nbp.base.files import read_npz, write_npz
 from lava_nbp.base.registry import resolve
+from lava_nbp.data.options import DataOptions
+from lava_nbp.data.sets import DATA_SETS
 from lava_nbp.errors import CheckpointError, CircuitError, ConfigError, WeightError, unknown_name
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.circuit_file import circuit_from_dict, circuit_to_dict
@@ -134,12 +136,22 @@ def _read_2(meta: dict[str, Any], arrays: Arrays, path: Path) -> Checkpoint:
     for key, array in arrays.items():
         part, _, name = key.partition("_") if key.startswith(("chosen_", "memory_")) else ("weights", "", key)
         parts[part][name] = array
+    meta = {**meta, "config": _meaningful(meta["config"])}
     algorithm = _algorithm(meta["config"], path)
     circuit = None
     if algorithm.circuit is not None:
         sizes = meta["layers"][0], meta["layers"][-1]
         circuit = resolve(algorithm.circuit)(parse_config(meta["config"], str(path)), sizes)
     return _checkpoint(meta, parts, circuit)
+
+
+def _meaningful(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration without the keys of [data] that mean nothing for its data set, which format 2 put up with."""
+    data = config.get("data", {})
+    if data.get("name") not in DATA_SETS:
+        return config
+    refused = {f.name for f in fields(DataOptions)} - {*DATA_SETS[data["name"]].keys}
+    return {**config, "data": {key: value for key, value in data.items() if key not in refused}}
 
 
 _READERS = {2: _read_2, _FORMAT: _read_3}

@@ -139,6 +139,17 @@ def test_the_circuit_of_the_format_before_follows_from_its_configuration():
     assert load_checkpoint(FORMAT_2 / "eventprop").circuit is None
 
 
+def test_keys_of_the_format_before_that_mean_nothing_are_left_out(tmp_path):
+    """Today's configurations refuse them, but nobody can edit those of a run."""
+    with np.load(FORMAT_2 / "nbp" / CHECKPOINT) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    meta = json.loads(str(arrays.pop("meta")))
+    meta["config"]["data"] |= {"root": "/data", "path": "mine.npz"}
+    np.savez(tmp_path / CHECKPOINT, meta=json.dumps(meta), **arrays)
+    config = load_run(tmp_path).config
+    assert (config.data.name, config.data.crop, config.data.root, config.data.path) == ("digits", 1, None, None)
+
+
 def test_formats_that_are_not_read(tmp_path):
     np.savez(tmp_path / CHECKPOINT, meta=json.dumps({"format": 1}))
     with pytest.raises(CheckpointError, match="has format 1, but this version reads 2 and 3; train anew"):
