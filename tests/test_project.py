@@ -119,6 +119,16 @@ def test_every_public_name_is_there(face):
         _ = face.nobody
 
 
+def test_every_public_name_is_in_the_reference():
+    pages = [path.read_text() for path in (ROOT / "docs" / "api").glob("*.md")]
+    shown = set(re.findall(r"^::: ([\w.]+)$", "\n".join(pages), re.MULTILINE))
+    for face in FACES:
+        for module, names in face._PUBLIC.items():
+            where = f"{face.__name__}.{module}"
+            missing = [name for name in names if {where, f"{where}.{name}"}.isdisjoint(shown)]
+            assert not missing, f"docs/api does not show {missing} of {where}"
+
+
 def test_importing_the_package_imports_nothing():
     script = (
         "import sys\n"

@@ -96,7 +96,7 @@ class OwnModels(dict):  # type: ignore[type-arg]
         return self._run_config.select(process, self._models(process))
 
     def _models(self, process: AbstractProcess) -> list[Any]:
-        """Models in the module of one of the library's Processes, those for chips beside it; or beside one of Lava's."""
+        """Models in the module of one of the library's Processes, for chips beside it; or beside one of Lava's."""
         name = type(process).__module__
         if is_own(process):
             modules = [name, f"{name.rpartition('.')[0]}.ncmodels"]

@@ -10,9 +10,7 @@ from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.lif.process import LIF
 
 import lava_nbp
-from lava_nbp.errors import ConfigError, InputError
-from lava_nbp.executors.make import make_executor
-from lava_nbp.executors.trace import trace
+from lava_nbp import ConfigError, InputError, make_circuit, make_executor, trace, training_circuit
 from lava_nbp.processes import SynfireChain
 
 DIGITS = Path(__file__).parents[2] / "run_configs" / "digits.toml"
@@ -67,8 +65,8 @@ def test_typos_elsewhere():
         lava_nbp.run_config("lava", tag="fixed")
     weights = {"W1": np.zeros((2, 2), int), "W2": np.zeros((2, 2), int)}
     with pytest.raises(InputError, match=r"\(did you mean 'spiking'\?\)"):
-        make_executor("spikin", (2, 2, 2), weights)
+        make_executor("spikin", training_circuit(2, 2, 2), weights)
     with pytest.raises(InputError, match=r"\(did you mean 'sample'\?\)"):
-        trace("sampel", np.zeros((1, 2), int), [0], weights)
+        trace("sampel", training_circuit(2, 2, 2), weights, np.zeros((1, 2), int), [[1, 0]])
     with pytest.raises(InputError, match=r"circuit is 'nbp-guard'.*\(did you mean 'nbp-guarded'\?\)"):
-        trace("sample", np.zeros((1, 2), int), [0], weights, "nbp-guard")
+        make_circuit("nbp-guard", (2, 2, 2))
