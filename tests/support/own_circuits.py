@@ -91,3 +91,38 @@ def feedforward_circuit(*sizes):
         sources=(Source("pixels", names[0], 2),),
         output_phase=period,
     )
+
+
+def later(circuit, steps):
+    """The same circuit, so many steps later in a longer period: new gating neurons fill the beginning."""
+    chain, period = circuit.chain, circuit.period + steps
+    new = [f"waiting{k}" for k in range(1, steps + 1)]
+    ring = [chain[0], *new, *chain[1:]]
+    links = {c.pre: c for c in circuit.connections if c.role == "chain"}
+    return replace(
+        circuit,
+        period=period,
+        populations=(
+            *(replace(circuit[chain[0]], name=name, phases=(k,)) for k, name in enumerate(ring)),
+            *(
+                replace(p, phases=tuple(phase + steps for phase in p.phases))
+                for p in circuit.populations
+                if p.name not in chain
+            ),
+        ),
+        connections=(
+            *(replace(links[chain[0]], pre=name, post=ring[(k + 1) % period]) for k, name in enumerate(ring)),
+            *(c for c in circuit.connections if c.role != "chain"),
+        ),
+        sources=tuple(replace(s, phase=s.phase + steps) for s in circuit.sources),
+        output_phase=circuit.output_phase + steps,
+        reward_phases=frozenset(phase + steps if phase else 0 for phase in circuit.reward_phases),
+        meanings=tuple((phase + steps if phase else 0, text) for phase, text in circuit.meanings),
+    )
+
+
+def paper_under_other_names(n_in, n_hidden, n_out, **options):
+    """The paper's circuit, two steps later in a period of fourteen, every name another one."""
+    from lava_nbp.nbp.paper import training_circuit
+
+    return renamed(later(training_circuit(n_in, n_hidden, n_out, **options), 2), lambda name: f"my_{name}")

@@ -59,13 +59,14 @@ def write_report(folder: Path, out: Path | None = None, stage: Stage = untold) -
         Section("configuration", "Configuration", code=json.dumps(run.state.config, indent=2)),
         Section("versions", "Versions", tables=[_versions()]),
     ]
-    page = _render(_title(result), _summary(result), sections)
+    page = render_page(_title(result), _summary(result), sections)
     path = out or folder / REPORT
     write_atomically(path, page.encode())
     return path
 
 
-def _render(title: str, summary: str, sections: list[Section]) -> str:
+def render_page(title: str, summary: str, sections: list[Section]) -> str:
+    """The page as HTML: a title, a sentence, and sections below each other."""
     here = files("lava_nbp.runs.report")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     template = environment.from_string(here.joinpath("page.html.j2").read_text())

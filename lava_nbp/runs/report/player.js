@@ -6,7 +6,10 @@
   // Okabe and Ito's colours; width, dashes and labels say the same for who sees none.
   const COLOUR = { dense: "#0072B2", relay: "#009E73", negative: "#E69F00", gate: "#CC79A7", inhibit: "#000000",
                    learn: "#D55E00", off: "#DDDDDD", cell: "#EEEEEE", spike: "#D55E00" };
-  const COLUMN_X = [60, 450, 840], WIDTH = 110, TOP = 110, GAP = 30;
+  const MARGIN = 60, WIDTH = 110, TOP = 110, GAP = 30;
+  // A column per layer, nearer to each other the more there are.
+  const last = data.layers.length - 1, PITCH = Math.max(240, Math.min(390, 780 / Math.max(last, 1)));
+  const COLUMN_X = data.layers.map((_, k) => MARGIN + k * PITCH), TOTAL = COLUMN_X[last] + WIDTH + MARGIN;
   const svg = document.getElementById("player-svg");
   const boxes = {}, cells = {}, wires = [];
   let sample = 0, step = 0, timer = null;
@@ -45,15 +48,16 @@
                         frame: group.firstChild };
       bottoms[p.column] = y + height + GAP;
     }
-    const pitch = Math.min(70, 900 / data.chain.length);
+    const pitch = Math.min(70, (TOTAL - 2 * MARGIN + 10) / data.chain.length);
+    const r = Math.min(11, 0.45 * pitch), longest = Math.max.apply(null, data.chain.map(name => name.length));
     data.chain.forEach(function (name, k) {
-      const x = 60 + k * pitch, group = make("g", { "data-population": name }, layers.boxes);
-      const circle = make("circle", { cx: x, cy: 40, r: 11, fill: COLOUR.cell, stroke: "#777777" }, group);
-      write(x, 70, name, 10, group, { "text-anchor": "middle" });
+      const x = MARGIN + k * pitch, group = make("g", { "data-population": name }, layers.boxes);
+      const circle = make("circle", { cx: x, cy: 40, r: r, fill: COLOUR.cell, stroke: "#777777" }, group);
+      write(x, 70, name, Math.min(10, 1.6 * pitch / longest), group, { "text-anchor": "middle" });
       cells[name] = [circle];
-      boxes[name] = { x: x - 11, y: 29, width: 22, height: 22, column: -1, count: null, frame: circle };
+      boxes[name] = { x: x - r, y: 40 - r, width: 2 * r, height: 2 * r, column: -1, count: null, frame: circle };
     });
-    svg.setAttribute("viewBox", "0 0 1010 " + Math.ceil(Math.max.apply(null, bottoms)));
+    svg.setAttribute("viewBox", "0 0 " + TOTAL + " " + Math.ceil(Math.max.apply(null, bottoms)));
   }
 
   function path(a, b) {
@@ -61,7 +65,7 @@
       return ["M", a.x + a.width / 2, a.y + a.height, "L", b.x + b.width / 2, b.y].join(" ");
     }
     const ya = a.y + a.height / 2, yb = b.y + b.height / 2;
-    if (a.column === b.column) { // past the side, further out the further apart
+    if (a.column === b.column) { // past the side, of the first column the outer one; further out the further apart
       const side = a.column === 0 ? a.x : a.x + a.width, out = (a.column === 0 ? -1 : 1) * (15 + Math.abs(ya - yb) / 8);
       return ["M", side, ya, "C", side + out, ya, side + out, yb, side, yb].join(" ");
     }
@@ -121,14 +125,14 @@
         wire.rail.setAttribute("stroke", learns ? COLOUR.learn : "#E4E4E4");
         wire.rail.setAttribute("stroke-width", learns ? 9 : 6);
         wire.rail.setAttribute("data-learns", learns ? "yes" : "no");
-        wire.label.textContent = learns ? wire.name + " " + phase.sign : wire.name;
+        wire.label.textContent = learns ? wire.name + " " + phase.change : wire.name;
         wire.label.setAttribute("font-weight", learns ? "bold" : "normal");
       }
     }
     const next = step === data.period ? " (of the next sample)" : "";
     document.getElementById("player-phase").textContent = "phase " + phase.phase + next;
     const says = [phase.meaning];
-    if (phase.learns.length) says.push("may learn, " + phase.sign + ": " + phase.learns.join(", "));
+    if (phase.learns.length) says.push("may learn, " + phase.change + ": " + phase.learns.join(", "));
     if (phase.inhibited.length) says.push("inhibited (dashed frames): " + phase.inhibited.join(", "));
     document.getElementById("player-meaning").textContent = says.filter(Boolean).join("; ");
     document.getElementById("player-step").value = step;
@@ -168,8 +172,9 @@
   document.getElementById("player-back").addEventListener("click", function () { stop(); go(step - 1); });
   document.getElementById("player-forward").addEventListener("click", function () { stop(); go(step + 1); });
   document.getElementById("player-play").addEventListener("click", play);
-  document.getElementById("player").addEventListener("keydown", function (event) {
-    if (event.target === slider || event.target === choice) return; // they have keys of their own
+  document.addEventListener("keydown", function (event) {
+    const own = event.target instanceof Element && event.target.matches("input, select, textarea");
+    if (own || event.altKey || event.ctrlKey || event.metaKey) return; // these have keys of their own
     if (event.key === "ArrowLeft") { stop(); go(step - 1); }
     if (event.key === "ArrowRight") { stop(); go(step + 1); }
   });

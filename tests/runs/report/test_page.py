@@ -3,53 +3,76 @@
 import json
 import re
 import shutil
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import pairwise
 
+import numpy as np
 import pytest
-from experiments import YINYANG
+from experiments import DIGITS, YINYANG, experiment, trained
+from own_circuits import delta_circuit, feedforward_circuit, paper_under_other_names
 
+from lava_nbp import Executor, initial_weights, load_run, one_hot
 from lava_nbp.errors import CheckpointError, OutputError
 from lava_nbp.runs.report import write_report
+from lava_nbp.runs.report.page import render_page
 from lava_nbp.runs.train import train
-from lava_nbp.training.config import load_config
+from lava_nbp.training.learner import Inference
+from lava_nbp.training.nbp.learner import NBPLearner
+from lava_nbp.training.nbp.player import Shown, player_data
+from lava_nbp.training.sections import Section
 
-NBP = """
-epochs = 2
-seed = 6
-[data]
-name = "digits"
-validation = 50
-train = 400
-test = 60
-[network]
-n_hidden = 20
-initial_input_scale = 0.5
-initial_output_mean = 20
-"""
+SETTINGS = (
+    "seed=6", "epochs=2", "data.train=400", "network.initial_input_scale=0.5", "network.initial_output_mean=20",
+)  # fmt: skip
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed: apt-get install chromium")
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    for name, text in (("nbp", NBP), ("eventprop", YINYANG)):
-        (folder / "config.toml").write_text(text)
-        train(load_config(folder / "config.toml"), folder / name)
+    train(experiment(folder, DIGITS, *SETTINGS), folder / "nbp")
+    train(experiment(folder, YINYANG), folder / "eventprop")
     return folder
 
 
 @pytest.fixture(scope="module")
-def report(runs):
-    told = []
-    path = write_report(runs / "nbp", stage=lambda *what: told.append(what))
-    assert any("phase player" in what for what, _, _ in told)
-    return path
+def reports(runs):
+    """By algorithm: the report's path, what it told, and by whom the test set was inferred for it."""
+    made = {}
+    for name in ("nbp", "eventprop"):
+        told, asked, learner = [], [], type(load_run(runs / name).learner)
+        with pytest.MonkeyPatch.context() as patch:
+            count(patch, learner, "infer", asked)
+            count(patch, Executor, "infer", asked)
+            path = write_report(runs / name, stage=lambda *what, told=told: told.append(what))
+        made[name] = path, told, asked
+    return made
+
+
+def count(patch, owner, name, calls):
+    """Note every call of a method, and let it be."""
+    method = getattr(owner, name)
+    patch.setattr(owner, name, lambda self, *rest: calls.append(owner.__name__) or method(self, *rest))
+
+
+@pytest.fixture
+def report(reports):
+    return reports["nbp"][0]
 
 
 def sections(html):
     return re.findall(r'<section id="(\w[\w-]*)">', html)
 
 
-def test_one_file_with_everything(runs, report):
+def player_of(html):
+    return json.loads(re.search(r'id="player-data">(.*?)</script>', html, re.S)[1])
+
+
+def test_one_file_with_everything(runs, reports):
+    report, told, _ = reports["nbp"]
+    assert any("phase player" in what for what, _, _ in told)
     assert report == runs / "nbp" / "report.html"
     html = report.read_text()
     assert sections(html) == [
@@ -64,8 +87,8 @@ def test_one_file_with_everything(runs, report):
 
 
 @pytest.mark.parametrize("name", ["nbp", "eventprop"])
-def test_it_links_to_nothing_outside(runs, name, tmp_path):
-    html = write_report(runs / name, tmp_path / "page.html").read_text()
+def test_it_links_to_nothing_outside(reports, name):
+    html = reports[name][0].read_text()
     links = re.findall(r'(?:src|href)\s*=\s*["\']([^"\']*)', html)
     assert links
     assert all(link.startswith(("data:image/png;base64,", "#")) for link in links)
@@ -73,25 +96,20 @@ def test_it_links_to_nothing_outside(runs, name, tmp_path):
     assert addresses <= {"http://www.w3.org/2000/svg"}  # the name of a language, which nobody fetches
 
 
-def test_an_algorithm_without_phases(runs):
-    html = write_report(runs / "eventprop").read_text()
+def test_an_algorithm_without_phases(reports):
+    html = reports["eventprop"][0].read_text()
     assert sections(html) == ["result", "curves", "weights", "spikes", "plan", "configuration", "versions"]
     assert "no lowering to the chip" in html
     assert "<script" not in html
 
 
 def test_what_users_wrote_is_escaped(tmp_path):
-    import numpy as np
-
     rng = np.random.default_rng(0)
     images = {f"{part}_images": rng.random((30, 6)) for part in ("train", "test")}
     labels = {f"{part}_labels": np.arange(30) % 2 for part in ("train", "test")}
     np.savez(tmp_path / "mine.npz", **images, **labels, classes=["</script><b>", "&"])
-    (tmp_path / "config.toml").write_text(
-        f'epochs = 1\n[data]\nname = "npz"\npath = "{tmp_path}/mine.npz"\n[network]\nn_hidden = 4\n'
-    )
-    train(load_config(tmp_path / "config.toml"), tmp_path / "run")
-    html = write_report(tmp_path / "run").read_text()
+    text = f'epochs = 1\n[data]\nname = "npz"\npath = "{tmp_path}/mine.npz"\n[network]\nn_hidden = 4\n'
+    html = write_report(trained(tmp_path, text).folder).read_text()
     assert "</script><b>" not in html
     assert html.count("</script>") == 2
 
@@ -105,12 +123,61 @@ def test_refused(runs, tmp_path):
         write_report(runs / "nbp", tmp_path / "none" / "page.html")
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed: apt-get install chromium")
-def test_the_phase_player_in_a_browser(report):
-    """Stepped through every phase of every sample, what is lit is what the data say; nothing goes to a network."""
+def test_the_test_set_is_inferred_once(reports):
+    """By the learner, for figures, player and confusion matrix; and by nothing else."""
+    assert {name: asked for name, (_, _, asked) in reports.items()} == {
+        "nbp": ["NBPLearner"],
+        "eventprop": ["EventPropLearner"],
+    }
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_report_whose_samples_are_all_right_or_all_wrong(runs, right, tmp_path, monkeypatch):
+    """What there is none of is left out, in raster and player; nothing is called what it is not."""
+    all_alike, titles = NBPLearner.infer, []
+
+    def infer(self, weights, told=None):
+        found = all_alike(self, weights)
+        test = self.dataset.test
+        classes = test.y if right else (test.y + 1) % 10
+        return replace(found, classes=classes, right=np.full(len(test), right))
+
+    monkeypatch.setattr(NBPLearner, "infer", infer)
+    monkeypatch.setattr(
+        "lava_nbp.seeing.plot.raster", lambda circuit, rows, path, title: titles.append((title, len(rows["x"]))) or path
+    )
+    monkeypatch.setattr("lava_nbp.runs.report.page.embedded", lambda path, caption: {"source": "", "caption": caption})
+    data = player_of(write_report(runs / "nbp", tmp_path / "page.html").read_text())
+    word = "right" if right else "wrong"
+    assert titles == [(f"digits 64-20-10, sample, seed 6: test sample 0 ({word})", 13)]
+    assert len(data["samples"]) == 3
+    assert all(s["title"].endswith("(not as the target says)") is not right for s in data["samples"])
+
+
+def test_rasters_of_every_kind_there_is():
+    from lava_nbp.training.sections import rasters
+
+    drawn = []
+    for right in ([False, True, True], [True, True], [False, False]):
+        found = rasters(np.array(right), "a run", lambda sample, path, title: drawn.append((path, sample, title)))
+        for name, drawing in found.items():
+            drawing.draw(name)
+    assert drawn == [
+        ("raster", 1, "a run: test sample 1 (right)"),
+        ("raster_wrong", 0, "a run: test sample 0 (wrong)"),
+        ("raster", 0, "a run: test sample 0 (right)"),
+        ("raster_wrong", 0, "a run: test sample 0 (wrong)"),
+    ]
+
+
+# ------------------------------------------------------------- in a browser
+
+
+@contextmanager
+def browsed(page_file):
+    """The page in headless Chromium; nothing may go wrong there, and nothing may be asked of a network."""
     from playwright.sync_api import sync_playwright
 
-    data = json.loads(re.search(r'id="player-data">(.*?)</script>', report.read_text(), re.S)[1])
     said, asked = [], []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -118,30 +185,121 @@ def test_the_phase_player_in_a_browser(report):
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
-        page.goto(report.as_uri())
+        page.goto(page_file.as_uri())
+        yield page
+        browser.close()
+    assert said == []
+    assert all(url.startswith(("file:", "data:")) for url in asked)
+
+
+LIT = """() => Object.fromEntries([...document.querySelectorAll('[data-population]')].map(g => [
+    g.dataset.population, [...g.querySelectorAll('rect, circle')].slice(g.querySelector('circle') ? 0 : 1)
+        .flatMap((cell, k) => cell.getAttribute('fill') === '#D55E00' ? [k] : [])]).filter(e => e[1].length))"""
+LEARNS = "() => [...document.querySelectorAll('[data-learns=yes]')].length"
+LABELS = "all => all.map(t => t.textContent)"
+#: Left and right edge of every box, by population; and of the drawing.
+EDGES = """() => Object.fromEntries([...document.querySelectorAll('[data-population]')].map(g => {
+    const box = (g.querySelector('circle') || g.querySelector('rect')).getBBox();
+    return [g.dataset.population, [box.x, box.x + box.width]];}))"""
+WIDTH = "() => document.getElementById('player-svg').viewBox.baseVal.width"
+
+
+def step_through(page, data):
+    """Through every phase of every sample: what is lit is what the data say, and what learns says by how much."""
+    for k, sample in enumerate(data["samples"]):
+        page.select_option("#player-sample", str(k))
+        for step, lit in enumerate(sample["steps"]):
+            phase = data["phases"][step]
+            assert page.evaluate(LIT) == lit
+            assert page.evaluate(LEARNS) == len(phase["learns"])
+            assert page.inner_text("#player-phase").startswith(f"phase {step % data['period']}")
+            labels = page.eval_on_selector_all("#player-svg text", LABELS)
+            assert {f"{name} {phase['change']}" for name in phase["learns"]} <= set(labels)
+            page.click("#player-forward")
+        assert page.input_value("#player-step") == str(data["period"])  # no step beyond the last
+    labels = page.eval_on_selector_all("#player-svg text", LABELS)
+    assert {p["name"] for p in data["dense"]} <= {label.split(" ")[0] for label in labels}
+
+
+@needs_browser
+def test_the_phase_player_in_a_browser(report):
+    """Stepped through every phase of every sample, what is lit is what the data say; nothing goes to a network."""
+    data = player_of(report.read_text())
+    with browsed(report) as page:
         images = page.eval_on_selector_all("img", "all => all.map(image => image.naturalWidth)")
         assert len(images) == 6
         assert min(images) > 100
-        seen = """() => Object.fromEntries([...document.querySelectorAll('[data-population]')].map(g => [
-            g.dataset.population, [...g.querySelectorAll('rect, circle')].slice(g.querySelector('circle') ? 0 : 1)
-                .flatMap((cell, k) => cell.getAttribute('fill') === '#D55E00' ? [k] : [])]).filter(e => e[1].length))"""
-        learns = "() => [...document.querySelectorAll('[data-learns=yes]')].length"
-        for k, sample in enumerate(data["samples"]):
-            page.select_option("#player-sample", str(k))
-            for step, lit in enumerate(sample["steps"]):
-                assert page.evaluate(seen) == lit
-                assert page.evaluate(learns) == len(data["phases"][step]["learns"])
-                assert page.inner_text("#player-phase").startswith(f"phase {step % data['period']}")
-                page.click("#player-forward")
-            assert page.input_value("#player-step") == str(data["period"])  # no step beyond the last
+        step_through(page, data)
         page.focus("#player")
         page.keyboard.press("ArrowLeft")
         assert page.input_value("#player-step") == str(data["period"] - 1)
         page.click("#player-play")
         page.wait_for_function(f"document.getElementById('player-step').value === '{data['period']}'", timeout=5000)
         page.click("#player-play")
-        labels = page.eval_on_selector_all("#player-svg text", "all => all.map(t => t.textContent)")
-        assert {p["name"] for p in data["dense"]} <= {label.split(" ")[0] for label in labels}
-        browser.close()
-    assert said == []
-    assert all(url.startswith(("file:", "data:")) for url in asked)
+
+
+@needs_browser
+def test_arrow_keys_step_from_the_start(report):
+    """Nothing has to be clicked first; a form control that has the focus keeps its own keys."""
+    with browsed(report) as page:
+        for key, step in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("Alt+ArrowRight", 1)):
+            page.keyboard.press(key)
+            assert page.input_value("#player-step") == str(step)
+        page.focus("#player-step")
+        page.keyboard.press("ArrowRight")
+        assert page.input_value("#player-step") == "2"  # the slider's own key, and no second step
+        page.select_option("#player-sample", "0")
+        page.focus("#player-sample")
+        page.keyboard.press("ArrowRight")
+        assert page.input_value("#player-step") == "0"
+        page.click("#player-forward")  # a button has no arrow keys
+        page.keyboard.press("ArrowRight")
+        assert page.input_value("#player-step") == "2"
+
+
+@needs_browser
+@pytest.mark.parametrize(
+    "circuit",
+    [
+        paper_under_other_names(25, 9, 3),
+        delta_circuit(25, 3, "4*x0*y0*r - 2*x0"),
+        feedforward_circuit(25, 20, 15, 10, 3),
+    ],
+    ids=["other names and phases", "delta rule", "five layers"],
+)
+def test_the_phase_player_of_any_circuit(circuit, tmp_path):
+    rng = np.random.default_rng(1)
+    samples = [
+        Shown(k, k, 0, ((rng.random(25) < 0.6).astype(np.uint8), one_hot([k], 3)[0])[: len(circuit.sources)], k == 0)
+        for k in range(3)
+    ]
+    data = player_data(circuit, initial_weights(circuit, rng), samples, ["a", "b", "c"])
+    page_file = tmp_path / "page.html"
+    page_file.write_text(render_page("any circuit", "", [Section("player-section", "Player", player=data)]))
+    with browsed(page_file) as page:
+        step_through(page, data)
+        edges, width = page.evaluate(EDGES), page.evaluate(WIDTH)
+    assert edges.keys() == {p.name for p in circuit.populations}
+    assert all(0 < left < right < width for left, right in edges.values())
+    columns = [
+        {tuple(edges[p.name]) for p in circuit.populations if circuit.layer_of(p.name) == layer}
+        for layer in circuit.forward
+    ]
+    assert all(len(column) == 1 for column in columns)  # a layer's boxes stand below each other
+    ordered = [next(iter(column)) for column in columns]
+    assert all(right < left for (_, right), (left, _) in pairwise(ordered))
+
+
+def test_a_run_of_a_circuit_of_ones_own(tmp_path):
+    """From training to the page: its names, its phases, its plan."""
+    circuit = paper_under_other_names(64, 20, 10)
+    train(experiment(tmp_path, DIGITS, *SETTINGS), tmp_path / "run", circuit)
+    html = write_report(tmp_path / "run").read_text()
+    data = player_of(html)
+    assert data["layers"] == ["my_x", "my_h1", "my_o"]
+    assert data["period"] == 14
+    assert "my_W1, my_W1_lo, my_W1_hi (+2)" in html
+    assert "It fits." in html
+    learner = load_run(tmp_path / "run").learner
+    assert isinstance(learner.infer(load_run(tmp_path / "run").weights), Inference)
+    assert learner.circuit == circuit
