@@ -24,8 +24,6 @@ _LAVA_NC, _LAVA_DL = "0.10.0", "0.6.0"
 #: Shared memory that a network of a hundred Processes takes, in MB, and more to be safe.
 _SHARED_MB = 256
 _SHM = Path("/dev/shm")
-#: Folders of data sets below the data root.
-_SETS = {"MNIST": "MNIST/raw", "Fashion-MNIST": "FashionMNIST/raw", "Yin-Yang": "YinYang"}
 
 
 @dataclass(frozen=True)
@@ -155,15 +153,18 @@ def _microcode() -> Finding:
 
 
 def _data() -> Finding:
-    root = os.environ.get("LAVA_NBP_DATA", "")
-    cure = "set LAVA_NBP_DATA to the folder that holds MNIST/raw; the digits and generated Yin-Yang need none"
+    from lava_nbp.data import DATA_SETS
+    from lava_nbp.data.options import ROOT_VARIABLE
+
+    root, folders = os.environ.get(ROOT_VARIABLE, ""), [entry.folder for entry in DATA_SETS.values() if entry.folder]
+    cure = f"set {ROOT_VARIABLE} to the folder that holds {folders[0]}; the digits and generated Yin-Yang need none"
     if not root:
-        return Finding("data", "missing", "LAVA_NBP_DATA is not set", cure)
+        return Finding("data", "missing", f"{ROOT_VARIABLE} is not set", cure)
     if not Path(root).is_dir():
-        return Finding("data", "wrong", f"LAVA_NBP_DATA is {root!r}, no folder", cure)
-    there = [name for name, folder in _SETS.items() if (Path(root) / folder).is_dir()]
+        return Finding("data", "wrong", f"{ROOT_VARIABLE} is {root!r}, no folder", cure)
+    there = [folder.partition("/")[0] for folder in folders if (Path(root) / folder).is_dir()]
     if not there:
-        return Finding("data", "wrong", f"{root} has none of {', '.join(_SETS.values())}", cure)
+        return Finding("data", "wrong", f"{root} has none of {', '.join(folders)}", cure)
     return Finding("data", "ok", f"{root} has {', '.join(there)}")
 
 

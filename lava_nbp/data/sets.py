@@ -56,6 +56,8 @@ class DataSet:
         What its samples can become.
     plane : bool
         Its first two values are a point in the disc of Yin-Yang, and can be drawn there.
+    folder : str
+        Where its published files are, below the root of the data sets; "" if it has none.
 
     Raises
     ------
@@ -70,6 +72,7 @@ class DataSet:
     classes: int | None = None
     forms: tuple[Form, ...] = ("bits", "times")
     plane: bool = False
+    folder: str = ""
 
     def __post_init__(self) -> None:
         known = [f.name for f in fields(DataOptions)]
@@ -121,12 +124,15 @@ _PUBLISHED = _IMAGES | {"root", "download", "verify"}
 
 for _entry in (
     DataSet("digits", "lava_nbp.data.digits:digits_samples", shape=(8, 8), classes=10),
-    DataSet("mnist", "lava_nbp.data.mnist:mnist_samples", _PUBLISHED, (28, 28), 10),
-    DataSet("fashion_mnist", "lava_nbp.data.mnist:fashion_mnist_samples", _PUBLISHED, (28, 28), 10),
+    DataSet("mnist", "lava_nbp.data.mnist:mnist_samples", _PUBLISHED, (28, 28), 10, folder="MNIST/raw"),
+    DataSet(
+        "fashion_mnist", "lava_nbp.data.mnist:fashion_mnist_samples", _PUBLISHED, (28, 28), 10,
+        folder="FashionMNIST/raw",
+    ),
     DataSet("npz", "lava_nbp.data.npz:npz_samples", _IMAGES | {"path"}),
     DataSet(
         "yinyang", "lava_nbp.data.yinyang:yinyang_samples", frozenset({"root", "source"}), (1, 4), 3,
-        forms=("times",), plane=True,
+        forms=("times",), plane=True, folder="YinYang",
     ),
 ):  # fmt: skip
     DATA_SETS.register(_entry)

@@ -4,6 +4,7 @@ import os
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
+from lava_nbp import DATA_SETS, DataSet
 from lava_nbp.cli import doctor
 from lava_nbp.cli.doctor import Finding, examine
 
@@ -38,6 +39,9 @@ def test_data_and_microcode(monkeypatch, tmp_path):
     assert found("data").state == "wrong"
     (tmp_path / "MNIST" / "raw").mkdir(parents=True)
     assert found("data").found.endswith("has MNIST")
+    (tmp_path / "Mine").mkdir()
+    with DATA_SETS.registered(DataSet("mine", "nowhere:samples", folder="Mine")):
+        assert found("data").found.endswith("has MNIST, Mine")
     monkeypatch.setenv("LAVA_NBP_MICROCODE", str(tmp_path / "a.dasm"))
     assert found("microcode").state == "missing"
     (tmp_path / "a.dasm").write_text(";")
