@@ -45,6 +45,9 @@ from lava_nbp.processes.spike_raster import SpikeRaster
 from lava_nbp.processes.surrogate_relu import SurrogateReLU
 from lava_nbp.processes.synfire_chain import SynfireChain
 
+#: How the names of ports end.
+_PORTS = ("_in", "_out")
+
 
 class NBPNetwork(LibraryProcess):
     """A whole circuit (`training_circuit`, `inference_circuit`, or one of your own), run spike by spike.
@@ -156,8 +159,13 @@ class NBPNetwork(LibraryProcess):
         for source in circuit.sources:
             size = circuit[source.population].size
             self.add_member(f"{source.name}_in", InPort(shape=(size,)), f"source {source.name!r}")
-        for matrix in circuit.matrices:
-            self.add_member(matrix.name, self._matrix_var(matrix.name), f"matrix {matrix.name!r}")
+        for matrix in circuit.matrix_shapes:
+            if matrix.endswith(_PORTS):
+                raise InputError(
+                    f"matrix {matrix!r}: NBPNetwork would have a Var {matrix!r}, but names that end in _in or _out are "
+                    f"ports'; choose another"
+                )
+            self.add_member(matrix, self._matrix_var(matrix), f"matrix {matrix!r}")
 
     def _matrix_var(self, matrix: str) -> SharedVar:
         def write(value: Any) -> None:
@@ -228,7 +236,7 @@ class MatrixVars(NamedPorts):
     """Lets a model have a Var for every matrix of its circuit: a name that is no port's."""
 
     def __getattr__(cls, name: str) -> LavaPyType:
-        if name.startswith("_") or name.endswith(("_in", "_out")):
+        if name.startswith("_") or name.endswith(_PORTS):
             return super().__getattr__(name)
         return LavaPyType(np.ndarray, np.int16, precision=WEIGHT_BITS)
 
