@@ -1,27 +1,82 @@
 import numpy as np
 import pytest
+from drawn import Drawn
+from matplotlib.colors import to_hex
+from matplotlib.patches import Rectangle
+from own_circuits import delta_circuit, feedforward_circuit, paper_under_other_names
 
+from lava_nbp import inference_circuit, one_hot, trace, training_circuit
 from lava_nbp.errors import InputError, OutputError
-from lava_nbp.executors.trace import trace
-from lava_nbp.nbp.circuit import inference_circuit, training_circuit
 from lava_nbp.seeing import plot
 
+CIRCUITS = {
+    "nbp": training_circuit(9, 7, 4),
+    "inference": inference_circuit(9, 7, 4),
+    "other names and phases": paper_under_other_names(9, 7, 4),
+    "delta rule": delta_circuit(9, 4),
+    "delta rule of single spikes": delta_circuit(9, 4, "4*x0*y0*r - 2*x0"),
+    "four layers": feedforward_circuit(9, 8, 7, 4),
+}
+NAMES = list(CIRCUITS)
+#: Phases in which weights may grow, and may shrink: by hand.
+GROW = {"nbp": {6, 8}, "other names and phases": {8, 10}, "delta rule": {5}, "delta rule of single spikes": {5}}
+SHRINK = {
+    "nbp": {0, 10},
+    "other names and phases": {0, 12},
+    "delta rule": {8},
+    "delta rule of single spikes": {2, 8},
+}
 
-def traced(circuit_name):
+
+def traced(circuit):
     rng = np.random.default_rng(0)
-    weights = {"W1": 2 * rng.integers(-60, 128, (9, 7)), "W2": 2 * rng.integers(-60, 128, (7, 4))}
-    found = trace("spiking", rng.random((2, 9)) < 0.6, [0, 1], weights, circuit_name)
+    weights = {name: 2 * rng.integers(0, 128, shape) for name, shape in circuit.matrix_shapes.items()}
+    samples = (rng.random((2, 9)) < 0.6, one_hot([0, 1], 4))[: len(circuit.sources)]
+    found = trace("spiking", circuit, weights, *samples)
     return {k.removeprefix("spikes/"): v for k, v in found.items() if k.startswith("spikes/")}
 
 
-@pytest.mark.parametrize(("circuit_name", "make"), [("nbp", training_circuit), ("inference", inference_circuit)])
-def test_raster_names_every_population_and_phase(tmp_path, circuit_name, make):
-    path = plot.raster(make(9, 7, 4), traced(circuit_name), tmp_path / "raster.svg", "a title")
+@pytest.mark.parametrize("name", NAMES)
+def test_raster_names_every_population_and_phase(tmp_path, name):
+    circuit = CIRCUITS[name]
+    path = plot.raster(circuit, traced(circuit), tmp_path / "raster.svg", "a title")
     text = path.read_text()
-    for population in make(9, 7, 4).populations:
+    for population in circuit.populations:
         assert f">{population.name}<" in text
     assert ">a title<" in text
-    assert f">{make(9, 7, 4).period - 1}<" in text
+    assert f">{circuit.period - 1}<" in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_raster_shows_every_spike_in_its_step_and_band(tmp_path, monkeypatch, name):
+    circuit = CIRCUITS[name]
+    drawn, spikes = Drawn(monkeypatch), traced(circuit)
+    plot.raster(circuit, spikes, tmp_path / "raster.png")
+    (axes,) = drawn["raster"].axes
+    bands = [line.get_ydata()[0] for line in axes.get_lines()]  # one below each population
+    for k, (population, marks) in enumerate(zip(circuit.populations, axes.collections, strict=True)):
+        when, _ = np.nonzero(spikes[population.name])
+        at = np.asarray(marks.get_offsets())
+        np.testing.assert_array_equal(at[:, 0], when)
+        assert (at[:, 1] > (bands[k - 1] if k else 0)).all()
+        assert (at[:, 1] < bands[k]).all()
+        for step in np.unique(when):  # neurons of a population are in their order
+            assert (np.diff(at[when == step, 1]) > 0).all()
+    assert spikes[circuit.output].any()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_raster_shades_phases_by_what_the_rule_does_there(tmp_path, monkeypatch, name):
+    circuit = CIRCUITS[name]
+    drawn = Drawn(monkeypatch)
+    plot.raster(circuit, traced(circuit), tmp_path / "raster.png")
+    (axes,) = drawn["raster"].axes
+    shades = [to_hex(patch.get_facecolor()).upper() for patch in axes.patches if isinstance(patch, Rectangle)]
+    assert len(shades) == 2 * circuit.period + 1
+    for step, shade in enumerate(shades):
+        phase = step % circuit.period
+        grows, shrinks = (step and phase in phases.get(name, ()) for phases in (GROW, SHRINK))
+        assert (shade == "#D5E8F5", shade == "#FBE3CB") == (bool(grows), bool(shrinks)), step
 
 
 def test_spike_raster_of_any_populations(tmp_path):
@@ -47,16 +102,24 @@ def test_learning_curve_marks_the_chosen_epoch(tmp_path):
          "test_accuracy_membrane": v, "test_exact": v}
         for e, v in ((1, 0.5), (2, 0.8), (3, 0.8))
     ]  # fmt: skip
-    assert "chosen: 2<" in plot.learning_curve(history, tmp_path / "curve.svg", chosen=2).read_text()
+    curves = {"validation_accuracy_spikes": "validation", "test_accuracy_spikes": "test", "test_seen": "never"}
+    text = plot.learning_curve(history, curves, tmp_path / "curve.svg", chosen=2).read_text()
+    assert "chosen: 2<" in text
+    assert ">validation<" in text
+    assert "never" not in text  # it was not measured
     for record in history:
         del record["validation_accuracy_spikes"]
-    assert "chosen" not in plot.learning_curve(history, tmp_path / "curve.svg").read_text()
+    text = plot.learning_curve(history, curves, tmp_path / "curve.svg").read_text()
+    assert "chosen" not in text
+    assert ">validation<" not in text
 
 
 def test_weight_histograms_count_saturation(tmp_path):
     W1 = np.array([[254, -254], [0, 2]], np.int16)
     text = plot.weight_histograms({"W1": W1}, tmp_path / "w.svg").read_text()
     assert "W1 (2, 2), 50.0 % saturated" in text
+    wide = plot.weight_histograms({"counts": np.array([3, 1000])}, tmp_path / "w.svg").read_text()
+    assert "saturated" not in wide  # no weights of 8 bits
 
 
 def test_confusion_matrix_counts(tmp_path):
