@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from lava_nbp.runs.compare import compare_runs
 from lava_nbp.errors import CheckpointError
+from lava_nbp.runs.compare import compare_runs
 
 RESULT = {
     "algorithm": "eventprop", "target": "clocked", "dataset": "yinyang", "seed": 3, "epochs": 7, "layers": [5, 20, 3],

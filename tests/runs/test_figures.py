@@ -1,78 +1,207 @@
-"""All figures of a run, by the algorithm that made it."""
+"""All figures of a run, by the algorithm that made it: what is drawn is what the run has."""
 
+import json
+import re
+
+import numpy as np
 import pytest
-from experiments import YINYANG
+from drawn import Drawn, lines
+from experiments import DIGITS, MAX_VOLTAGE, SLAYER, YINYANG, experiment, trained
+from own_circuits import paper_under_other_names
+from sklearn.metrics import confusion_matrix
 
+from lava_nbp import load_run, trace
 from lava_nbp.errors import CheckpointError
 from lava_nbp.runs.figures import plot_run
 from lava_nbp.runs.train import train
-from lava_nbp.training.config import load_config
+from lava_nbp.training.eventprop.figures import clocked_errors
+from lava_nbp.training.eventprop.session import EventPropSession
+from lava_nbp.training.run import METRICS
 
-NBP = 'epochs = 2\n[data]\nname = "digits"\nvalidation = 50\ntrain = 100\ntest = 60\n[network]\nn_hidden = 20\n'
-MAX_VOLTAGE = """
-algorithm = "eventprop"
-epochs = 1
-[data]
-name = "digits"
-validation = 40
-train = 100
-test = 60
-[encoding]
-late = 20
-end = 40
-[network]
-hidden = [15]
-initial_mean = [0.3, 0.2]
-initial_deviation = [0.2, 0.3]
-[loss]
-name = "max_voltage"
-"""
-SLAYER = """
-algorithm = "slayer"
-epochs = 1
-[data]
-name = "digits"
-train = 50
-test = 30
-[encoding]
-late = 5
-end = 10
-[network]
-hidden = [10]
-dt = 1
-"""
-COMMON = [
-    "learning_curve.png", "weights.png", "confusion_matrix.png", "gradient_check.png", "raster.png", "raster_wrong.png",
-]  # fmt: skip
+COMMON = {"learning_curve", "weights", "confusion_matrix", "gradient_check", "raster", "raster_wrong"}
 
 
-def figures(tmp_path, text, *overrides):
-    (tmp_path / "config.toml").write_text(text)
-    train(load_config(tmp_path / "config.toml", overrides), tmp_path / "run")
-    paths = plot_run(tmp_path / "run")
+def figures(run, monkeypatch):
+    """What `plot_run` draws, by the name of its file; every file is there."""
+    drawn = Drawn(monkeypatch)
+    paths = plot_run(run.folder)
     for path in paths:
         assert path.read_bytes().startswith(b"\x89PNG")
-    return sorted(p.name for p in paths)
+    assert [path.stem for path in paths] == list(drawn)
+    return drawn
 
 
-def test_all_figures_of_a_run(tmp_path):
-    expected = ["raster.png", "learning_curve.png", "weights.png", "confusion_matrix.png", "weight_images.png"]
-    assert figures(tmp_path, NBP) == sorted(expected)
+def check_common(run, drawn, name, accuracy, curves):
+    """Learning curve, confusion matrix and histograms, with what the run's own files say; `curves` by label."""
+    (axes,) = drawn["learning_curve"].axes
+    metrics = [json.loads(line) for line in (run.folder / METRICS).read_text().splitlines()]
+    epochs = [record["epoch"] for record in metrics]
+    assert lines(axes) == {label: (epochs, [100 * record[key] for record in metrics]) for label, key in curves.items()}
+    assert axes.get_title() == name
+    assert axes.get_xlabel() == "epoch"
+    chosen = max(metrics, key=lambda record: record.get(f"validation_{accuracy}", 0))["epoch"]
+    marks = [text.get_text() for text in axes.texts]
+    assert marks == ([f" chosen: {chosen}"] if f"validation_{accuracy}" in metrics[0] else [])
+
+    (axes,) = drawn["confusion_matrix"].axes
+    data = run.learner.dataset
+    answers = run.learner.infer(run.weights).classes
+    counts = confusion_matrix(data.test.y, answers, labels=np.arange(len(data.classes)))
+    texts = {text.get_position(): int(text.get_text()) for text in axes.texts}
+    assert texts == {(j, i): n for (i, j), n in np.ndenumerate(counts) if n}
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    np.testing.assert_allclose(axes.images[0].get_array(), shares)
+    assert axes.get_title() == f"{name}: test set"
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(data.classes)
+
+    weights = run.learner.shown(run.weights)
+    assert len(drawn["weights"].axes) == len(weights)
+    for axes, (matrix, w) in zip(drawn["weights"].axes, weights.items(), strict=True):
+        assert axes.get_title().startswith(f"{matrix} {w.shape}")
+        left = [bar.get_x() for bar in axes.patches]
+        edges = [*left, left[-1] + axes.patches[-1].get_width()]
+        assert sum(bar.get_height() for bar in axes.patches) == w.size
+        np.testing.assert_allclose([bar.get_height() for bar in axes.patches], np.histogram(w, edges)[0], atol=1)
+
+
+def check_images(run, drawn, matrix):
+    """Weights that lead to the first hidden neurons, as they are on the pixels."""
+    w = run.learner.shown(run.weights)[matrix]
+    panels = [axes.images[0].get_array() for axes in drawn["weight_images"].axes if axes.images]
+    assert len(panels) >= min(40, w.shape[1])
+    for k in range(min(40, w.shape[1])):
+        np.testing.assert_allclose(panels[k], w[:64, k].reshape(8, 8))
+    assert drawn["weight_images"].get_suptitle().startswith(f"{run.name}: {matrix}, neurons 0")
+
+
+def check_verdicts(run, titles):
+    """Titles name samples, and say truly whether they are answered right: one of each kind that there is."""
+    right = run.learner.infer(run.weights).right
+    said = [
+        (int(sample), word == "right") for t in titles for sample, word in re.findall(r"(\d+) \((right|wrong)\)", t)
+    ]
+    assert said == [(int(np.argmax(right == kind)), kind) for kind in (True, False) if (right == kind).any()]
+    assert len(said) == 2  # these runs have both
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["the paper's circuit", "other names and phases"])
+def test_all_figures_of_a_run(tmp_path, monkeypatch, own):
+    circuit = paper_under_other_names(64, 20, 10) if own else None
+    train(experiment(tmp_path, DIGITS), tmp_path / "run", circuit)
+    run = load_run(tmp_path / "run")
+    drawn = figures(run, monkeypatch)
+    assert drawn.keys() == {"raster", "learning_curve", "weights", "confusion_matrix", "weight_images"}
+    check_common(
+        run, drawn, "digits 64-20-10, sample, seed 2", "accuracy_spikes",
+        {
+            "training, while learning (spikes)": "train_accuracy_spikes",
+            "validation (spikes)": "validation_accuracy_spikes",
+            "test, argmax of output spikes": "test_accuracy_spikes",
+            "test, argmax of output pre-activation": "test_accuracy_membrane",
+            "test, all outputs right": "test_exact",
+        },
+    )  # fmt: skip
+    check_images(run, drawn, "my_W1" if own else "W1")
+
+    (axes,) = drawn["raster"].axes
+    check_verdicts(run, [axes.get_title()])
+    circuit, learner = run.circuit, run.learner
+    shown = [int(sample) for sample in re.findall(r"(\d+) \(", axes.get_title())]
+    found = trace("spiking", circuit, run.weights, *learner.spikes(circuit, learner.dataset.test, shown))
+    for population, marks in zip(circuit.populations, axes.collections, strict=True):
+        when = np.asarray(marks.get_offsets())[:, 0]
+        np.testing.assert_array_equal(when, np.nonzero(found[f"spikes/{population.name}"])[0])
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == [population.name for population in circuit.populations]
+
+
+def continuous(run):
+    """The run's weights in the continuous engine, and the test set for it."""
+    session = EventPropSession(run.learner.on("continuous"), run.weights)
+    return session.engine, session.trains("test"), run.learner.dataset.test.y
+
+
+def check_eventprop(run, drawn, name):
+    """What the gradient check shows is the gradient; rasters name their samples, and have their spikes."""
+    engine, trains, labels = continuous(run)
+    sample = int(re.search(r"sample (\d+)", drawn["gradient_check"].axes[0].get_title())[1])
+    _, gradients = engine.gradient(trains, labels, np.array([sample]))
+    expected, found = np.asarray(drawn["gradient_check"].axes[0].collections[0].get_offsets()).T
+    largest = [np.sort(-np.abs(g.ravel()))[:40] for g in gradients]
+    np.testing.assert_array_equal(-np.abs(found), np.concatenate(largest))
+    np.testing.assert_allclose(expected, found, atol=1e-4 * np.abs(found).max())
+    assert np.abs(found).max() > 0
+
+    titles = [drawn[kind].axes[0].get_title() for kind in ("raster", "raster_wrong")]
+    assert all(title.startswith(f"{name}: test sample ") for title in titles)
+    check_verdicts(run, titles)
+    for kind, title in zip(("raster", "raster_wrong"), titles, strict=True):
+        shown = int(re.search(r"test sample (\d+)", title)[1])
+        inputs = np.sort(trains.times[trains.offsets[shown] : trains.offsets[shown + 1]])
+        at = np.asarray(drawn[kind].axes[0].collections[0].get_offsets())
+        np.testing.assert_allclose(np.sort(at[at[:, 1] < 1, 0]), inputs)  # the input's band is the first
 
 
 @pytest.mark.parametrize("target", ["continuous", "clocked"])
-def test_all_figures_of_yin_yang(tmp_path, target):
-    found = figures(tmp_path, YINYANG, f"target={target}")
-    assert found == sorted([*COMMON, "class_map.png", "clocked_error.png"])
+def test_all_figures_of_yin_yang(tmp_path, monkeypatch, target):
+    run = trained(tmp_path, YINYANG, f"target={target}")
+    drawn = figures(run, monkeypatch)
+    assert drawn.keys() == COMMON | {"class_map", "clocked_error"}
+    name = f"yinyang 5-20-3, {target}, seed 0"
+    check_common(
+        run, drawn, name, "accuracy",
+        {
+            "training, while learning": "train_accuracy",
+            "validation": "validation_accuracy",
+            "test, ties wrong": "test_accuracy",
+            "test, ties right": "test_accuracy_ties_right",
+        },
+    )  # fmt: skip
+    check_eventprop(run, drawn, name)
+
+    (axes,) = drawn["class_map"].axes
+    wrong = run.learner.dataset.test.values[~run.inference.right][:, :2]
+    marked = [np.asarray(c.get_offsets()) for c in axes.collections if len(c.get_offsets()) == len(wrong)]
+    assert any(np.array_equal(points, wrong) for points in marked)
+    assert axes.get_title() == name
+
+    left, right = drawn["clocked_error"].axes
+    errors = clocked_errors(*continuous(run))
+    for arithmetic, rows in errors.items():
+        dt, late, gradient = np.array(sorted(rows)).T
+        np.testing.assert_array_equal(lines(left)[arithmetic], [dt, late])
+        np.testing.assert_array_equal(lines(right)[arithmetic], [dt, gradient])
 
 
-def test_all_figures_of_voltages(tmp_path):
-    assert figures(tmp_path, MAX_VOLTAGE) == sorted([*COMMON, "weight_images.png"])
+def test_all_figures_of_voltages(tmp_path, monkeypatch):
+    run = trained(tmp_path, MAX_VOLTAGE)
+    drawn = figures(run, monkeypatch)
+    assert drawn.keys() == COMMON | {"weight_images"}
+    check_images(run, drawn, "W1")
+    check_eventprop(run, drawn, "digits 64-15-10, continuous, seed 0")
 
 
-def test_all_figures_of_the_baseline(tmp_path):
-    found = figures(tmp_path, SLAYER)
-    assert found == sorted({*COMMON, "weight_images.png"} - {"gradient_check.png"})
+def test_all_figures_of_the_baseline(tmp_path, monkeypatch):
+    run = trained(tmp_path, SLAYER)
+    drawn = figures(run, monkeypatch)
+    assert drawn.keys() == (COMMON | {"weight_images"}) - {"gradient_check"}
+    check_common(
+        run, drawn, "digits 64-10-10, slayer, seed 0", "accuracy_ties_right",
+        {
+            "training, while learning": "train_accuracy",
+            "test, ties wrong": "test_accuracy",
+            "test, ties right": "test_accuracy_ties_right",
+        },
+    )  # fmt: skip
+    check_images(run, drawn, "W1")
+    titles = [drawn[kind].axes[0].get_title() for kind in ("raster", "raster_wrong")]
+    check_verdicts(run, titles)
+    for kind, title in zip(("raster", "raster_wrong"), titles, strict=True):
+        layers = run.learner.spikes(run.weights, int(re.search(r"test sample (\d+)", title)[1]))
+        (axes,) = drawn[kind].axes
+        for spikes, marks in zip(layers, axes.collections, strict=True):
+            np.testing.assert_array_equal(np.asarray(marks.get_offsets())[:, 0], np.nonzero(spikes)[0])
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["input", "hidden 1", "output"]
 
 
 def test_nothing_to_draw(tmp_path):
