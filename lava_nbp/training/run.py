@@ -37,6 +37,7 @@ class Run:
     def __init__(self, folder: Path, state: Checkpoint, config: Experiment) -> None:
         self.folder, self.state, self.config = folder, state, config
         self.algorithm: Algorithm = ALGORITHMS[config.algorithm]
+        self._inference: Inference | None = None
 
     @property
     def weights(self) -> Arrays:
@@ -76,16 +77,16 @@ class Run:
         """
         return fitting_learner(self.config, self.state, self.folder)
 
-    @cached_property
+    @property
     def inference(self) -> Inference:
         """What the network of `weights` says to the test set: inferred once, by whoever asks first."""
         return self.infer()
 
     def infer(self, told: Count = uncounted) -> Inference:
-        """As `inference`, telling how far it is if there is anything left to do."""
-        if "inference" not in self.__dict__:
-            self.__dict__["inference"] = self.learner.infer(self.weights, told)
-        return self.inference
+        """As `inference`, telling how far it is if it was not asked for before."""
+        if self._inference is None:
+            self._inference = self.learner.infer(self.weights, told)
+        return self._inference
 
 
 def load_run(folder: Path) -> Run:

@@ -69,6 +69,11 @@ class NetworkConfig(ConfigSection):
         """Options of the circuit."""
         return {"guarded": self.guarded, "chip_order": self.chip_order}
 
+    @property
+    def guardable(self) -> bool:
+        """Whether the circuit could be guarded, but is not."""
+        return not self.from_file and "guarded" in CIRCUITS[self.circuit].options and not self.guarded
+
     @field_validator("circuit")
     @classmethod
     def _known_circuit(cls, name: str) -> str:

@@ -63,6 +63,7 @@ class NBPLearner(Learner):
         self.target: Target = find_target(config.target, "nbp")
         self.dataset: Dataset = load_dataset(**asdict(config.data))
         ends = self.dataset.n_in, len(self.dataset.classes)
+        self._given = circuit is not None
         self.circuit: Circuit = circuit_of(config, ends) if circuit is None else circuit
         self.layers = (ends[0], *self.circuit.layers[1:-1], ends[1])
 
@@ -71,7 +72,8 @@ class NBPLearner(Learner):
         bounds = self.circuit.breach_bounds()
         if not bounds:
             return []
-        cure = "" if self.config.network.guarded else "; network.guarded = true makes them much rarer"
+        guardable = not self._given and self.config.network.guardable
+        cure = "; network.guarded = true makes them much rarer" if guardable else ""
         return [f"large weights could breach gates here (first of {len(bounds)}: {bounds[0]}); they are counted{cure}"]
 
     def initial_weights(self) -> Arrays:

@@ -141,6 +141,18 @@ def test_configurations_that_are_refused(config, setting, message):
         config(setting)
 
 
+def test_a_cure_is_named_where_there_is_one(config):
+    """64 inputs of weight 254 could breach a gate; only a circuit of the configuration can be guarded by a key."""
+    for learner, cured in (
+        (make_learner(config()), True),
+        (make_learner(config("network.circuit=nbp-chip")), True),
+        (make_learner(config(), renamed(PAPER, lambda name: f"my_{name}")), False),
+    ):
+        (note,) = learner.notes()
+        assert ("network.guarded = true" in note) == cured
+    assert make_learner(config("network.circuit=nbp-guarded")).notes() == []
+
+
 def test_more_layers_than_the_circuit_has(config):
     with pytest.raises(CircuitError, match=r"circuit 'nbp' has 3 layers .*, but 64-7-6-10 are 4"):
         make_learner(config("network.n_hidden=[7, 6]"))
