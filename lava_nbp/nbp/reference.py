@@ -81,7 +81,8 @@ class SampleRun:
             fires: Bits = self._sum(signal.terms) > signal.above
             return fires
         entry: Any = sum(self.signals[s].astype(np.int64) << k for k, s in enumerate(signal.signals))
-        return np.asarray(signal.table)[entry]
+        spikes: Bits = np.array(signal.table)[entry]
+        return spikes
 
     def _sum(self, terms: tuple[Term, ...]) -> Int32Array:
         if terms not in self._sums:

@@ -77,13 +77,9 @@ def test_other_names_and_phases_compute_the_same(layers, seed, chip_order, steps
     rng = np.random.default_rng(seed)
     own = training_circuit(*layers, guarded=True, chip_order=chip_order)
     circuit = renamed(later(own, steps), lambda name: f"M{name}")
-    n_in, n_hidden, n_out = layers
-    weights = {
-        "W1": 2 * rng.integers(-127, 128, (n_in, n_hidden)),
-        "W2": 2 * rng.integers(-127, 128, (n_hidden, n_out)),
-    }
+    weights = random_weights(layers, rng)
     other = {f"M{name}": w for name, w in weights.items()}
-    x, t = ((rng.random((15, n)) < 0.5).astype(np.uint8) for n in (n_in, n_out))
+    x, t = ((rng.random((15, n)) < 0.5).astype(np.uint8) for n in (layers[0], layers[2]))
     expected = answers(ReferenceExecutor(own, weights), x, t)
     for kind in (ReferenceExecutor, SampleExecutor, SpikingExecutor):
         for one, two in zip(answers(kind(circuit, other), x, t), expected, strict=True):
