@@ -38,6 +38,9 @@ class Target:
         It computes whole samples, and needs a circuit with a per-sample form; see `lava_nbp.nbp.form`.
     on_lava, on_chip : bool
         Lava's CPU simulator runs it; a chip does, with Intel's lava-loihi.
+    built_from : str
+        Of Lava's targets and chips: which hierarchical model of a Process runs, the one that says the same
+        `built_from`; "": a Process is one model.
     chip_order : bool
         It delivers the spikes of a step before that step's learning; see `lava_nbp.nbp.circuit.Circuit`.
     step_only : bool
@@ -58,6 +61,7 @@ class Target:
     per_sample: bool = False
     on_lava: bool = False
     on_chip: bool = False
+    built_from: str = ""
     chip_order: bool = False
     step_only: bool = False
     faults: bool = False
@@ -105,19 +109,21 @@ for _target in (
     ),
     Target(
         "lava-primitives", "Lava's CPU simulator, a network of the library's parts",
-        {"nbp": _LAVA_NBP, "eventprop": _LAVA_EVENTPROP}, on_lava=True, step_only=True, clocked=True, chunk=20,
+        {"nbp": _LAVA_NBP, "eventprop": _LAVA_EVENTPROP}, on_lava=True, built_from="parts", step_only=True,
+        clocked=True, chunk=20,
     ),
     Target(
         "lava-stock", "Lava's CPU simulator, a network of Lava's own Processes, as a chip has them",
-        {"nbp": _LAVA_NBP}, on_lava=True, step_only=True, chip_order=True, counts_work=False, chunk=10,
+        {"nbp": _LAVA_NBP}, on_lava=True, built_from="stock", step_only=True, chip_order=True, counts_work=False,
+        chunk=10,
     ),
     Target(
         "loihi1", "Loihi 1, with Intel's lava-loihi",
-        {"nbp": _LAVA_NBP}, on_chip=True, step_only=True, chip_order=True, counts_work=False,
+        {"nbp": _LAVA_NBP}, on_chip=True, built_from="chip", step_only=True, chip_order=True, counts_work=False,
     ),
     Target(
         "loihi2", "Loihi 2, with Intel's lava-loihi",
-        {"nbp": _LAVA_NBP}, on_chip=True, step_only=True, chip_order=True, counts_work=False,
+        {"nbp": _LAVA_NBP}, on_chip=True, built_from="chip", step_only=True, chip_order=True, counts_work=False,
     ),
     Target("slayer", "lava-dl's layers in PyTorch", {"slayer": "lava_nbp.training.slayer.network:blocks"}),
 ):  # fmt: skip

@@ -22,7 +22,7 @@ from lava_nbp.data import (
     pixel_latency,
     value_latency,
 )
-from lava_nbp.errors import DataError, LavaNBPError
+from lava_nbp.errors import DataError, LavaNBPError, MissingPackageError
 from lava_nbp.eventprop import reference as oracle
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.engine import ClockedEngine
@@ -166,7 +166,7 @@ def _eventprop(seed: int) -> dict[str, Any]:
     try:
         samples, labels = load_yinyang()["train"]
         report["yinyang_data"] = "published samples"
-    except DataError:
+    except (DataError, MissingPackageError):
         samples, labels = generate_yinyang(5000, rng)
         report["yinyang_data"] = "generated samples"
     times = np.hstack([value_latency(samples, 0, 30), np.zeros((len(samples), 1))])
@@ -192,7 +192,7 @@ def _eventprop(seed: int) -> dict[str, Any]:
     report["times_faster_than_oracle"] = per_sample * len(trains) / report["yinyang_seconds_per_epoch"]
     try:
         images = DATA_SETS["mnist"].read(DataOptions(verify=False)).train
-    except DataError:
+    except (DataError, MissingPackageError):
         return report
     n = _MNIST_SAMPLES
     trains = latency_trains(pixel_latency(images.x[:n], 0, 20), 40.0).without_some(0.2, rng)
@@ -310,7 +310,7 @@ def _samples(layers: tuple[int, ...], seed: int) -> tuple[UInt8Array, UInt8Array
     if crop is not None and n_out == 10:
         try:
             dataset = load_dataset("mnist", crop=crop)
-        except DataError:
+        except (DataError, MissingPackageError):
             pass
         else:
             return dataset.train.x, one_hot(dataset.train.y, n_out), f"MNIST, {n_in} inputs"

@@ -16,13 +16,16 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi1HwCfg, Loihi2HwCfg
 
+from lava_nbp.base.targets import TARGETS
 from lava_nbp.errors import MissingLoihiError
-from lava_nbp.loihi.host import require_lava_loihi
+from lava_nbp.loihi.host import default_address, require_lava_loihi
 from lava_nbp.on_lava.model_choice import OwnModels, is_own
 from lava_nbp.on_lava.runtime import check_children, kill_children
 
 #: Stock Processes that belong on the host: sources, sinks, monitors, and the adapters to the chip.
 _HOST_MODULES = ("lava.proc.io.", "lava.proc.monitor.", "lava.proc.embedded_io.")
+#: How Lava's names of generations begin for Loihi 1.
+_LOIHI_1 = "N2"
 #: How often a wait looks at the children, in seconds.
 _POLL = 0.002
 
@@ -36,7 +39,8 @@ def make_chip_run_config(target: str, tag: str = "fixed_pt") -> Any:
         Without lava-loihi.
     """
     require_lava_loihi(target)
-    return (_Loihi1RunConfig if target == "loihi1" else _Loihi2RunConfig)(target, tag)
+    first = default_address(target).generation.startswith(_LOIHI_1)
+    return (_Loihi1RunConfig if first else _Loihi2RunConfig)(target, tag)
 
 
 class _ChipSelection:
@@ -44,11 +48,10 @@ class _ChipSelection:
 
     #: `Process.run` uses Lava's own runtime: the watched one knows CPU models only.
     watched = False
-    target: str
 
     def __init__(self, target: str, tag: str) -> None:
         super().__init__(select_tag=tag)  # type: ignore[call-arg]
-        self.target = target
+        self.target, self._built_from = target, TARGETS[target].built_from
         self.exception_proc_model_map = OwnModels(self, with_chip=True)
 
     def select(self, process: AbstractProcess, proc_models: list[type[AbstractProcessModel]]) -> Any:
@@ -56,7 +59,7 @@ class _ChipSelection:
         whole = [m for m in proc_models if issubclass(m, AbstractSubProcessModel)]
         leaves = [m for m in proc_models if m not in whole]
         if is_own(process):
-            built = [m for m in whole if self.target in m.targets]
+            built = [m for m in whole if m.built_from == self._built_from]
             if built:
                 return built[0]
         on_chip = [m for m in leaves if issubclass(m, run_configs.AbstractNcProcessModel)]
@@ -91,8 +94,8 @@ class ChipRuntime:
     ----------
     process : AbstractProcess
         Any Process of the network.
-    target : {"loihi1", "loihi2"}
-        The chip.
+    target : str
+        The chip: a target that is `on_chip`.
 
     Raises
     ------

@@ -56,7 +56,7 @@ class TargetRunConfig(Loihi2SimCfg):  # type: ignore[misc]
 
     def __init__(self, target: str, tag: str) -> None:
         super().__init__(select_tag=tag)
-        self.target = target
+        self.target, self._built_from = target, TARGETS[target].built_from
         self.exception_proc_model_map = OwnModels(self)
 
     def select(self, process: AbstractProcess, proc_models: list[type[AbstractProcessModel]]) -> Any:
@@ -64,12 +64,12 @@ class TargetRunConfig(Loihi2SimCfg):  # type: ignore[misc]
         leaves = [model for model in proc_models if not issubclass(model, AbstractSubProcessModel)]
         whole = [model for model in proc_models if issubclass(model, AbstractSubProcessModel)]
         if is_own(process):
-            built = [model for model in whole if self.target in model.targets]
+            built = [model for model in whole if model.built_from == self._built_from]
             if built:
                 return built[0]
-            if whole and TARGETS[self.target].step_only:
-                built_by = {name for model in whole for name in model.targets}
-                there = [name for name in _lava_targets() if name in built_by or not TARGETS[name].step_only]
+            if whole and self._built_from:
+                forms = {"", *(model.built_from for model in whole)}
+                there = [name for name in _lava_targets() if TARGETS[name].built_from in forms]
                 raise InputError(
                     f"{type(process).__name__} has no model for the target {self.target!r}; "
                     f"use one of {', '.join(there)}"

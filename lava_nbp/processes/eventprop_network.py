@@ -244,7 +244,7 @@ class PyEventPropNetwork(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ig
 class SubEventPropNetwork(AbstractSubProcessModel):  # type: ignore[misc]
     """Hierarchical model: layers and synapses as Processes of their own; the weights live in the network's memory."""
 
-    targets = ("lava-primitives",)
+    built_from = "parts"
 
     def __init__(self, proc: EventPropNetwork) -> None:
         engine, setup, c = proc.engine, proc.setup, proc.setup.c

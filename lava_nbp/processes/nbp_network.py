@@ -301,11 +301,11 @@ class SubNBPNetworkFixed(AbstractSubProcessModel):  # type: ignore[misc]
     The weights live in the memory of the network, so that they are read and written as with the other model.
     """
 
-    targets = ("lava-primitives",)
+    built_from = "parts"
 
     def __init__(self, proc: NBPNetwork) -> None:
         circuit = proc.circuit
-        _check_steps(proc, "lava-primitives")
+        _check_steps(proc)
         check_parts(circuit)
         self.chain = SynfireChain(circuit.period, autostart=True, name="chain")
         #: Spike output of every population.
@@ -368,11 +368,11 @@ class SubNBPNetworkFixed(AbstractSubProcessModel):  # type: ignore[misc]
 class SubNBPNetworkStock(AbstractSubProcessModel):  # type: ignore[misc]
     """Hierarchical model: the lowered circuit as Lava's stock processes, and `PlasticLIF` behind plastic synapses."""
 
-    targets: tuple[str, ...] = ("lava-stock",)
+    built_from = "stock"
     write_rule = staticmethod(simulated_rule)
 
     def __init__(self, proc: NBPNetwork) -> None:
-        _check_steps(proc, self.targets[-1])
+        _check_steps(proc)
         proc.stock = stock = StockNetwork(proc.circuit, proc.projections.arrays, PlasticLIF.of, self.write_rule)
         for name, process in stock.processes.items():
             setattr(self, f"part_{name}", process)
@@ -407,7 +407,7 @@ class SubNBPNetworkStock(AbstractSubProcessModel):  # type: ignore[misc]
 class SubNBPNetworkChip(SubNBPNetworkStock):
     """Hierarchical model for a chip: the same Processes, lava-loihi's adapters at their ends, and the authors' rule."""
 
-    targets = ("loihi1", "loihi2")
+    built_from = "chip"
     write_rule = staticmethod(chip_rule)
 
     def _connect(self, proc: NBPNetwork, stock: StockNetwork) -> None:
@@ -429,10 +429,10 @@ class SubNBPNetworkChip(SubNBPNetworkStock):
         self.output.out.connect(proc.s_out)
 
 
-def _check_steps(proc: NBPNetwork, target: str) -> None:
+def _check_steps(proc: NBPNetwork) -> None:
     if proc.granularity != "step":
         raise InputError(
-            f"target {target} runs one circuit step per Lava step, but granularity is "
+            f"NBPNetwork: what it is built from runs one circuit step per Lava step, but granularity is "
             f"{proc.granularity!r}; make the NBPNetwork with granularity='step'"
         )
 
