@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.errors import LavaNBPError as LavaNBPError
     from lava_nbp.errors import MirrorError as MirrorError
     from lava_nbp.errors import MissingLoihiError as MissingLoihiError
+    from lava_nbp.errors import MissingPackageError as MissingPackageError
     from lava_nbp.errors import OutputError as OutputError
     from lava_nbp.errors import PortError as PortError
     from lava_nbp.errors import RuleError as RuleError
@@ -120,6 +121,7 @@ _PUBLIC = {
         "LavaNBPError",
         "MirrorError",
         "MissingLoihiError",
+        "MissingPackageError",
         "OutputError",
         "PortError",
         "RuleError",

@@ -58,6 +58,10 @@ class RuntimeFailure(LavaNBPError, RuntimeError):
     """Lava's runtime failed: a model raised, a process died, or a time-out passed."""
 
 
+class MissingPackageError(InputError, ImportError):
+    """A package that an extra of lava-nbp brings is not installed, or does not load: which, and how to get it."""
+
+
 class MissingLoihiError(LavaNBPError, ImportError):
     """A target of a chip without Intel's lava-loihi package, or without a board to run on: what is missing."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from lava_nbp.errors import InputError
+from lava_nbp.errors import MissingPackageError
 
 
 def require(module: str, extra: str, what: str) -> Any:
@@ -22,14 +22,14 @@ def require(module: str, extra: str, what: str) -> Any:
 
     Raises
     ------
-    InputError
+    MissingPackageError
         If it is not installed, or does not load.
     """
     package = {"lava.lib.dl.slayer": "lava-dl"}.get(module, module.partition(".")[0])
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise InputError(
+        raise MissingPackageError(
             f"{what} needs the package {package}, which is not installed ({error}); run: make install, "
             f"or pip install 'lava-nbp[{extra}]'"
         ) from error

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lava_nbp.base.extras import require
 from lava_nbp.data.options import ROOT_VARIABLE, DataOptions
 from lava_nbp.data.samples import Labelled, Samples
 from lava_nbp.errors import DataError
@@ -87,7 +88,8 @@ def _samples(published: _Published, options: DataOptions) -> Samples:
             f"no folder for {published.name}: set the environment variable {ROOT_VARIABLE}, or data.root in the "
             f"configuration, to the folder that holds {published.folder}/raw"
         )
-    make = _torchvision(published)
+    datasets = require("torchvision.datasets", "vision", f"data set {published.name}")
+    make = getattr(datasets, published.folder)
     raw = Path(root) / published.folder / "raw"
     if options.download:
         try:
@@ -101,18 +103,6 @@ def _samples(published: _Published, options: DataOptions) -> Samples:
         _check_idx(raw / file, published.sha256[key] if options.verify else None, labels=key.endswith("labels"))
     train, test = (_labelled(make, root, raw, part) for part in ("train", "test"))
     return Samples(train, test, published.classes, full_scale=255.0)
-
-
-def _torchvision(published: _Published) -> Any:
-    """torchvision's class of a data set."""
-    try:
-        from torchvision import datasets
-    except ImportError as error:
-        raise DataError(
-            f"{published.name} is read by torchvision, which is not installed ({error}); run: make install, "
-            f"or pip install 'lava-nbp[vision]'"
-        ) from None
-    return getattr(datasets, published.folder)
 
 
 def _labelled(make: Any, root: str, raw: Path, part: str) -> Labelled:

@@ -9,7 +9,7 @@ import pytest
 from idx import write_mnist
 
 from lava_nbp.data import load_dataset, mnist
-from lava_nbp.errors import DataError
+from lava_nbp.errors import DataError, MissingPackageError
 
 REAL_DATA = os.environ.get("LAVA_NBP_DATA")
 IMAGES, LABELS = "train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
@@ -84,8 +84,10 @@ def test_changed_bytes_in_a_file_of_the_published_size(tmp_path):
 def test_no_root_and_no_torchvision(tmp_path, monkeypatch):
     with pytest.raises(DataError, match="set the environment variable LAVA_NBP_DATA, or data.root"):
         load_dataset("mnist")
-    monkeypatch.setitem(sys.modules, "torchvision", None)
-    with pytest.raises(DataError, match=r"pip install 'lava-nbp\[vision\]'"):
+    monkeypatch.setitem(sys.modules, "torchvision.datasets", None)
+    with pytest.raises(
+        MissingPackageError, match=r"data set MNIST needs the package torchvision, .*pip install 'lava-nbp\[vision\]'"
+    ):
         load_dataset("mnist", root=str(tmp_path))
 
 
