@@ -1,50 +1,38 @@
 """Exported runs in Norse and in lava-dl on Lava: the same decisions, and spikes where the model is the same."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from experiments import DIGITS, YINYANG, experiment
 from exported import first_steps, lif_in_integers, run_netx, run_norse
+from own_circuits import delta_circuit, feedforward_circuit, paper_under_other_names
 
+from lava_nbp import (
+    Checkpoint,
+    Connection,
+    DenseProjection,
+    Matrix,
+    initial_weights,
+    load_run,
+    make_executor,
+    make_learner,
+)
 from lava_nbp.data import step_spikes
 from lava_nbp.errors import CheckpointError, InputError
 from lava_nbp.exchange.netx_file import netx_layers
+from lava_nbp.nbp.levels import GATE, RELAY
 from lava_nbp.runs.export import export_run
 from lava_nbp.runs.train import train
-from lava_nbp.training.config import load_config
-from lava_nbp.runs.train import load_run, make_learner
 
-NBP = """
-seed = 4
-epochs = 2
-[data]
-name = "digits"
-train = 600
-test = 100
-[network]
-n_hidden = 40
-initial_input_scale = 0.5
-initial_output_mean = 20
-"""
-EVENTPROP = """
-algorithm = "eventprop"
-seed = 1
-epochs = 10
-[data]
-name = "yinyang"
-source = "generated"
-train = 1500
-test = 150
-[encoding]
-late = 30
-bias = 0
-end = 100
-[network]
-hidden = [40]
-initial_mean = [2.0, 1.2]
-initial_deviation = [0.78, 0.1]
-[clocked]
-dt = 0.25
-largest_weight = [6, 4]
-"""
+NBP = (
+    DIGITS, "seed=4", "epochs=2", "data.validation=0", "data.train=600", "data.test=100", "network.n_hidden=40",
+    "network.initial_input_scale=0.5", "network.initial_output_mean=20",
+)  # fmt: skip
+EVENTPROP = (
+    YINYANG, "seed=1", "epochs=10", "data.validation=0", "data.train=1500", "data.test=150", "encoding.end=100",
+    "network.hidden=[40]", "network.initial_mean=[2.0, 1.2]", "clocked.dt=0.25", "clocked.largest_weight=[6, 4]",
+)  # fmt: skip
 
 
 #: Of a trial of 100 ms.
@@ -55,26 +43,24 @@ STEPS = 400
 def runs(tmp_path_factory):
     """Finished runs: of nBP, and of EventProp in steps and in continuous time."""
     folder = tmp_path_factory.mktemp("runs")
-    for name, text, settings in (
-        ("nbp", NBP, []),
-        ("clocked", EVENTPROP, ["target=clocked"]),
-        ("continuous", EVENTPROP, []),
-        ("voltage", EVENTPROP, ["loss.name=max_voltage", "epochs=1"]),
-        ("recurrent", EVENTPROP, ["network.recurrent_deviation=[0.1, 0]", "epochs=1", "data.train=60"]),
+    for name, settings in (
+        ("nbp", NBP),
+        ("clocked", (*EVENTPROP, "target=clocked")),
+        ("continuous", EVENTPROP),
+        ("voltage", (*EVENTPROP, "loss.name=max_voltage", "epochs=1")),
+        ("recurrent", (*EVENTPROP, "network.recurrent_deviation=[0.1, 0]", "epochs=1", "data.train=60")),
     ):
-        (folder / "config.toml").write_text(text)
-        train(load_config(folder / "config.toml", settings), folder / name)
+        train(experiment(folder, *settings), folder / name)
     return folder
 
 
-def answers(run):
+def answers(folder):
     """Test inputs, and what the run's own engine says to them."""
-    state, config = load_run(run)
-    learner = make_learner(config)
-    with learner.open(state.weights, {}) as session:
-        if config.algorithm == "nbp":
-            return learner.dataset.test.x, session._executor.infer(learner.dataset.test.x).spikes
-        return learner.dataset.test.times(), session.answers("test")
+    run = load_run(folder)
+    with run.learner.open(run.state.weights, {}) as session:
+        if run.config.algorithm == "nbp":
+            return run.learner.dataset.test.x, session._executor.infer(run.learner.dataset.test.x).spikes
+        return run.learner.dataset.test.times(), session.answers("test")
 
 
 def test_nbp_in_norse_has_the_same_spikes(runs):
@@ -168,14 +154,99 @@ def test_output_that_only_integrates(runs, tmp_path):
 
 def test_an_exported_network_is_trained_on(runs, tmp_path):
     """The exported network is where the next run begins, weight for weight."""
-    for name, text, form in (("nbp", NBP, "nir"), ("nbp", NBP, "netx"), ("continuous", EVENTPROP, "nir")):
+    for name, settings, form in (("nbp", NBP, "nir"), ("nbp", NBP, "netx"), ("continuous", EVENTPROP, "nir")):
         path, _ = export_run(runs / name, form, tmp_path / f"{name}.{form}"[: -1 if form == "netx" else None])
-        (tmp_path / "config.toml").write_text(text)
-        config = load_config(tmp_path / "config.toml", [f'network.weights="{path}"'])
-        begun, trained = make_learner(config).initial_weights(), load_run(runs / name)[0].weights
+        config = experiment(tmp_path, *settings, f'network.weights="{path}"')
+        begun, trained = make_learner(config).initial_weights(), load_run(runs / name).state.weights
         for key, w in trained.items():
             np.testing.assert_allclose(begun[key], w, rtol=0 if name == "nbp" else 1e-6)
     assert train(config, tmp_path / "on")["epochs"] == 10
+
+
+# --------------------------------------------------- circuits of one's own
+
+
+def run_of(folder, circuit):
+    """A run with a circuit, whose weights are not learned but drawn."""
+    config = experiment(folder, *NBP)
+    weights = initial_weights(circuit, np.random.default_rng(0))
+    record = {"epoch": 1, "test_accuracy_spikes": 0.5}
+    Checkpoint(
+        config.model_dump(mode="json", exclude_none=True), circuit.layers, weights, history=[record], circuit=circuit
+    ).save(folder)
+    return folder
+
+
+@pytest.mark.parametrize(("form", "suffix"), [("nir", "nir"), ("netx", "net")])
+def test_names_and_phases_of_a_circuit_are_not_in_its_file(runs, tmp_path, form, suffix):
+    """Layers of a file are named by their order: the paper's circuit under other names gives the same bytes."""
+    own = tmp_path / "own"
+    train(experiment(tmp_path, *NBP), own, paper_under_other_names(64, 40, 10))
+    assert set(load_run(own).weights) == {"my_W1", "my_W2"}
+    mine, papers = (export_run(run, form)[0] for run in (own, runs / "nbp"))
+    assert mine.name == papers.name == f"network.{suffix}"
+    assert mine.read_bytes() == papers.read_bytes()
+
+
+def test_matrices_are_exported_in_the_order_of_the_layers(tmp_path):
+    """Four layers, whose circuit names the matrices the other way round."""
+    forward = feedforward_circuit(64, 12, 8, 10)
+    circuit = replace(
+        forward, matrices=forward.matrices[::-1], projections=forward.projections[::-1], name="the other way round"
+    )
+    run_of(tmp_path, circuit)
+    path, network = export_run(tmp_path, "nir")
+    weights = load_run(tmp_path).weights
+    assert network.sizes == (64, 12, 8, 10)
+    for k, exported in enumerate(network.weights):
+        np.testing.assert_array_equal(exported, weights[f"M{k}"])
+    x = (np.random.default_rng(1).random((30, 64)) < 0.5).astype(np.uint8)
+    with make_executor("spiking", circuit, weights) as executor:
+        expected = executor.infer(x).spikes
+    assert expected.any()
+    np.testing.assert_array_equal(run_norse(path, x[None], network.dt)[0], expected)
+
+
+def test_a_delta_rule_is_exported_too(tmp_path):
+    circuit = delta_circuit(64, 10)
+    _, network = export_run(run_of(tmp_path, circuit), "nir")
+    np.testing.assert_array_equal(network.weights[0], load_run(tmp_path).weights["V"])
+
+
+def mixed(circuit):
+    """A circuit whose output gets its input one-to-one beside the matrix."""
+    relay = Connection(circuit.forward[0], circuit.output, "relay", RELAY)
+    return replace(circuit, connections=(*circuit.connections, relay), name="mixed")
+
+
+def skipping(circuit):
+    """A circuit of four layers, whose input fires once more, for a matrix straight to the output."""
+    first, *_, last = circuit.forward
+    again = (Connection(first, first, "relay", RELAY, 1), Connection("gating3", first, "gate", GATE))
+    return replace(
+        circuit,
+        populations=tuple(replace(p, phases=(2, 4)) if p.name == first else p for p in circuit.populations),
+        connections=(*circuit.connections, *again),
+        matrices=(*circuit.matrices, Matrix("skip", (circuit.layers[0], circuit.layers[-1]))),
+        projections=(*circuit.projections, DenseProjection("skip", first, last, "skip")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("circuit", "reason"),
+    [
+        (mixed(delta_circuit(10, 10)), "dense and one-to-one input reach 'say' together in phase 3; .*; only what has"),
+        (
+            skipping(feedforward_circuit(64, 12, 8, 10)),
+            "input of layer 'layer3' is not a matrix times the layer before",
+        ),
+    ],
+    ids=["no per-sample form", "no chain"],
+)
+def test_what_is_no_chain_of_matrices_is_refused(circuit, reason, tmp_path):
+    with pytest.raises(InputError, match=reason):
+        export_run(run_of(tmp_path, circuit), "nir")
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.npz", "config.toml"}
 
 
 @pytest.mark.parametrize(
@@ -194,14 +265,14 @@ def test_refused(runs, run, form, dt, message, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_run_without_an_epoch(runs, tmp_path):
-    (tmp_path / "config.toml").write_text(NBP)
-    config = load_config(tmp_path / "config.toml")
+def test_a_run_without_an_epoch(tmp_path):
+    config = experiment(tmp_path, *NBP)
     learner = make_learner(config)
-    from lava_nbp.training.checkpoint import Checkpoint
-
-    Checkpoint(config.model_dump(mode="json", exclude_none=True), learner.layers, learner.initial_weights()).save(
-        tmp_path
-    )
+    Checkpoint(
+        config.model_dump(mode="json", exclude_none=True),
+        learner.layers,
+        learner.initial_weights(),
+        circuit=learner.circuit,
+    ).save(tmp_path)
     with pytest.raises(CheckpointError, match="no finished epoch yet"):
         export_run(tmp_path, "nir")

@@ -77,9 +77,8 @@ def check_images(run, drawn, matrix):
 def check_verdicts(run, titles):
     """Titles name samples, and say truly whether they are answered right: one of each kind that there is."""
     right = run.learner.infer(run.weights).right
-    said = [
-        (int(sample), word == "right") for t in titles for sample, word in re.findall(r"(\d+) \((right|wrong)\)", t)
-    ]
+    found = [match for title in titles for match in re.findall(r"(\d+) \((right|wrong)\)", title)]
+    said = [(int(sample), word == "right") for sample, word in found]
     assert said == [(int(np.argmax(right == kind)), kind) for kind in (True, False) if (right == kind).any()]
     assert len(said) == 2  # these runs have both
 

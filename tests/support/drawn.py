@@ -26,8 +26,3 @@ def lines(axes):
         for line in axes.get_lines()
         if not line.get_label().startswith("_")
     }
-
-
-def counts(axes):
-    """Heights of a histogram's bars."""
-    return [patch.get_height() for patch in axes.patches]
