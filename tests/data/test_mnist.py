@@ -86,7 +86,7 @@ def test_no_root_and_no_torchvision(tmp_path, monkeypatch):
         load_dataset("mnist")
     monkeypatch.setitem(sys.modules, "torchvision.datasets", None)
     with pytest.raises(
-        MissingPackageError, match=r"data set MNIST needs the package torchvision, .*pip install 'lava-nbp\[vision\]'"
+        MissingPackageError, match=r"data set .* needs the package torchvision.*pip install 'lava-nbp\[vision\]'"
     ):
         load_dataset("mnist", root=str(tmp_path))
 
