@@ -65,9 +65,9 @@ def test_links_lead_somewhere(name):
         assert link.startswith("https://") or (ROOT / link).exists(), link
 
 
-def test_configurations_that_the_pages_name_are_shipped():
+def test_files_that_the_pages_name_are_shipped():
     for name, text in PAGES.items():
-        for path in re.findall(r"run_configs/\w+\.toml", text):
+        for path in re.findall(r"(?:run_configs|lava_nbp|tests|examples|scripts)/[\w/]+\.\w+", text):
             assert (ROOT / path).is_file(), f"{name}: {path}"
 
 
@@ -180,6 +180,18 @@ def test_few_files_stand_outside_of_rooms():
     rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert {room for rooms in LAYERS for room in rooms} == rooms | {"errors"}
     assert len(LAYERS) <= 9
+
+
+def test_the_guide_has_every_room_and_names_only_files_that_are_there():
+    guide = (ROOT / "CONTRIBUTING.md").read_text()
+    assert set(re.findall(r"^\| `(\w+)/`", guide, re.MULTILINE)) == {
+        path.parent.name for path in PACKAGE.glob("*/__init__.py")
+    }
+    tests = [
+        path.relative_to(ROOT).as_posix() for folder in ("tests", "scripts") for path in (ROOT / folder).rglob("*.py")
+    ]
+    for path in re.findall(r"`([\w/]+\.py)`", guide):
+        assert any(f"/{name}".endswith(f"/{path}") for name in [*SOURCES, *tests]), path
 
 
 def test_modules_are_imported_by_name_in_the_tables_only():
