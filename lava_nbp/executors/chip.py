@@ -19,8 +19,8 @@ from lava.magma.core.run_configs import Loihi1HwCfg, Loihi2HwCfg
 from lava_nbp.base.targets import TARGETS
 from lava_nbp.errors import MissingLoihiError
 from lava_nbp.loihi.host import default_address, require_lava_loihi
+from lava_nbp.on_lava.children import check_children, kill_children
 from lava_nbp.on_lava.model_choice import OwnModels, is_own
-from lava_nbp.on_lava.runtime import check_children, kill_children
 
 #: Stock Processes that belong on the host: sources, sinks, monitors, and the adapters to the chip.
 _HOST_MODULES = ("lava.proc.io.", "lava.proc.monitor.", "lava.proc.embedded_io.")

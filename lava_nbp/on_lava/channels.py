@@ -5,7 +5,7 @@ queue, so that one process can wait for several channels at once. Most never do:
 a model receives from one port after the other. Waiting directly makes a Lava
 step faster (CONTRIBUTING has figures). Only networks with RefPorts, or with
 asynchronous models, wait for several channels; they keep Lava's channels (see
-`lava_runtime`).
+`lava_nbp.on_lava.runtime`).
 """
 
 from __future__ import annotations

@@ -123,3 +123,34 @@ def integers_into(array: NDArray[Any], low: int, high: int, what: str) -> Callab
         array[...] = new
 
     return write
+
+
+def check_value(var: Any, declared: Any, value: Any) -> Any:
+    """A value for a Var, checked against its shape and the type and bits that its model declares.
+
+    Raises
+    ------
+    InputError
+        Names the Var, the value, and what it can hold.
+    """
+    if declared is None or not isinstance(value, (int, float, list, tuple, np.ndarray, np.generic)):
+        return value  # text and sparse matrices: Lava has checks of its own
+    what = f"{type(var.process).__name__}.{var.name}"
+    array = np.asarray(value)
+    if array.shape not in ((), var.shape):
+        raise InputError(f"{what} has shape {var.shape}, but the value has {array.shape}; give one of the Var's shape")
+    if not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_):
+        raise InputError(f"{what} holds numbers, but the value has dtype {array.dtype}")
+    dtype = np.dtype(declared.d_type)
+    if np.issubdtype(dtype, np.integer):
+        low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+        if declared.precision:
+            bits = int(declared.precision)
+            low, high = max(low, -(1 << bits)), min(high, (1 << bits) - 1)
+        bad = ~((array >= low) & (array <= high) & (np.floor(array) == array))
+        if bad.any():
+            raise InputError(
+                f"{what} cannot hold {array[bad].flat[0]}: its model keeps integers in {low} .. {high} "
+                f"({int(bad.sum())} of {array.size} values do not fit)"
+            )
+    return np.broadcast_to(array, var.shape)

@@ -11,11 +11,15 @@ from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
 
-from lava_nbp.base.widths import STATE_BITS
+from lava_nbp.base.widths import STATE_BITS, WEIGHT_BITS
 from lava_nbp.errors import InputError
 from lava_nbp.nbp.work import Counters
 from lava_nbp.on_lava.runtime import watch
+
+#: How the names of ports end.
+_PORTS = ("_in", "_out")
 
 
 class LibraryProcess(AbstractProcess):  # type: ignore[misc]
@@ -34,8 +38,14 @@ class LibraryProcess(AbstractProcess):  # type: ignore[misc]
         Raises
         ------
         InputError
-            If the Process, or the models that Lava runs, have something else of that name; `what` says whose it is.
+            If the Process, or the models that Lava runs, have something else of that name, or a Var is called like a
+            port; `what` says whose it is.
         """
+        if isinstance(member, Var) and name.endswith(_PORTS):
+            raise InputError(
+                f"{what}: {type(self).__name__} would have a Var {name!r}, but names that end in _in or _out are "
+                f"ports'; choose another"
+            )
         if hasattr(self, name) or name in _names_of_models():
             raise InputError(
                 f"{what}: {type(self).__name__} would have a port or Var {name!r}, but that name is taken; choose "
@@ -75,3 +85,12 @@ class NamedPorts(ABCMeta):
             graded = name in getattr(cls, "_graded", ())
             return LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=STATE_BITS if graded else 1)
         raise AttributeError(f"{cls.__name__} has no attribute {name!r}")
+
+
+class NamedMatrices(NamedPorts):
+    """Lets a model have a Var for every matrix of weights, too: any name that is no port's."""
+
+    def __getattr__(cls, name: str) -> LavaPyType:
+        if name.startswith("_") or name.endswith(_PORTS):
+            return super().__getattr__(name)
+        return LavaPyType(np.ndarray, np.int16, precision=WEIGHT_BITS)

@@ -13,44 +13,42 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
 import logging
-import os
-import pickle
-import signal
 import sys
-import threading
 import time
-import traceback
 import weakref
 from collections.abc import Callable, Iterator
 from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
-from lava.magma.compiler.channels.pypychannel import PyPyChannel
 from lava.magma.compiler.compiler import Compiler
 from lava.magma.compiler.executable import Executable
 from lava.magma.core.process.message_interface_enum import ActorType
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import AbstractRunCondition, RunContinuous, RunSteps
 from lava.magma.core.run_configs import RunConfig
-from lava.magma.runtime.message_infrastructure.multiprocessing import MultiProcessing
-from lava.magma.runtime.message_infrastructure.shared_memory_manager import SharedMemoryManager
 from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, MGMT_RESPONSE, enum_equal, enum_to_np
 from lava.magma.runtime.runtime import Runtime
 from lava.magma.runtime.runtime_services.runtime_service import LoihiPyRuntimeService
 
 from lava_nbp.base.checks import check_integer
 from lava_nbp.errors import InputError, RuntimeFailure
-from lava_nbp.on_lava.channels import DirectChannel, wait_for_message
+from lava_nbp.on_lava.channels import wait_for_message
+from lava_nbp.on_lava.children import (
+    GuardedMultiProcessing,
+    check_children,
+    failure_of,
+    interrupts_deferred,
+    kill_children,
+)
 from lava_nbp.on_lava.model_choice import make_run_config
+from lava_nbp.on_lava.ports import check_value
 
 #: How often a wait looks at the children, in seconds.
 _POLL = 0.05
 #: How long children may take to stop in order before they are killed, in seconds.
 _GRACE = 3.0
-_PR_SET_PDEATHSIG = 1
 
 
 class LavaRuntime:
@@ -136,53 +134,6 @@ def _start(executable: Executable, timeout: float | None = None) -> _WatchedRunt
     return runtime
 
 
-class _GuardedMultiProcessing(MultiProcessing):  # type: ignore[misc]
-    """Children that end with their parent, and tell what ended them."""
-
-    def __init__(self, labels: dict[int, str], direct: bool) -> None:
-        super().__init__()
-        self._labels, self._direct = labels, direct
-
-    def start(self) -> None:
-        self._smm = SharedMemoryManager()
-        self._smm._manager.start(initializer=_die_with_parent(os.getpid()))
-
-    def build_actor(self, target_fn: Callable[..., Any], builder: Any, exception_q: Any = None) -> Any:
-        actor = super().build_actor(partial(_run_child, _die_with_parent(os.getpid())), builder, exception_q)
-        actor.name = self._labels.get(id(builder), "Lava's runtime service")
-        return actor
-
-    def channel_class(self, channel_type: Any) -> Any:
-        found = super().channel_class(channel_type)
-        return DirectChannel if self._direct and found is PyPyChannel else found
-
-
-def _run_child(prepare: Callable[[], None], builder: Any, exception_q: Any) -> None:
-    """What a child does instead of Lava's own: build the model and serve it; on failure, say in which step."""
-    prepare()
-    actor = None
-    try:
-        actor = builder.build()
-        exception_q.put(None)
-        actor.start()
-    except Exception as error:
-        when = "while its model was built" if actor is None else f"in step {getattr(actor, 'time_step', 'unknown')}"
-        failure = _sendable(error, f"{when}: {error!r}\n{traceback.format_exc()}")
-        if actor is None:
-            exception_q.put(failure)
-        raise failure from None
-
-
-def _sendable(error: Exception, story: str) -> Exception:
-    """The exception with what the parent wants to know, in a form that survives the way through a pipe."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        error = RuntimeError(repr(error))
-    error.lava_nbp_story = story  # type: ignore[attr-defined]
-    return error
-
-
 class _ResumableService(LoihiPyRuntimeService):  # type: ignore[misc]
     """Lava's service forgets that a pause is over, and then never says that a run is done."""
 
@@ -222,12 +173,12 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
         if loihi:
             for service in services:
                 service.rs_class = _ResumableService
-        self._messaging_infrastructure = _GuardedMultiProcessing(labels, direct)
+        self._messaging_infrastructure = GuardedMultiProcessing(labels, direct)
         self._messaging_infrastructure.start()
 
     def initialize(self, node_cfg_idx: int = 0) -> None:
         """As Lava's, but a child that dies or hangs while it is built ends the wait."""
-        with _interrupts_deferred():  # no child shall be started without being known
+        with interrupts_deferred():  # no child shall be started without being known
             self._build_watchdog_manager()
             self._build_message_infrastructure()
             self._build_channels()
@@ -243,7 +194,7 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
                 time.sleep(0.002)
             error = queue.get()
             if error is not None:
-                raise _failure(actor, error) from error
+                raise failure_of(actor, error) from error
         self.exception_q: list[Any] = []
         # "Started" lets Vars be read and set; the services serve them before the first run, too.
         self._is_initialized = self._is_started = True
@@ -351,7 +302,7 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
             whole = np.asarray(self.get_var(var_id)).astype(np.result_type(np.int64, np.asarray(value)))
             whole[idx] = value
             value = whole
-        checked = _check_value(*self._vars[var_id], value)
+        checked = check_value(*self._vars[var_id], value)
         with self._in_use():
             super().set_var(var_id, checked)
 
@@ -431,96 +382,6 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
     def _check_children(self) -> None:
         """Raise if a child has failed."""
         check_children(self._messaging_infrastructure)
-
-
-def check_children(infrastructure: Any) -> None:
-    """Raise RuntimeFailure if a child that Lava started has failed: a model's own exception first, then a death."""
-    for actor in infrastructure.actors:
-        if actor.exception:
-            error, _ = actor.exception
-            raise _failure(actor, error) from error
-    for actor in infrastructure.actors:
-        if not actor._is_done and not actor.is_alive():
-            raise RuntimeFailure(f"the operating-system process of {actor.name} ended with exit code {actor.exitcode}")
-
-
-def kill_children(infrastructure: Any) -> None:
-    """End the children that Lava's messaging infrastructure has started, at once."""
-    for actor in infrastructure.actors:
-        if not actor._is_done and actor.is_alive():
-            actor.kill()
-    for actor in infrastructure.actors:
-        actor.join()
-
-
-def _failure(actor: Any, error: BaseException) -> RuntimeFailure:
-    return RuntimeFailure(f"Process {actor.name} failed {getattr(error, 'lava_nbp_story', repr(error))}")
-
-
-def _check_value(var: Any, declared: Any, value: Any) -> Any:
-    """A value for a Var, checked against its shape and the type and bits that its model declares.
-
-    Raises
-    ------
-    InputError
-        Names the Var, the value, and what it can hold.
-    """
-    if declared is None or not isinstance(value, (int, float, list, tuple, np.ndarray, np.generic)):
-        return value  # text and sparse matrices: Lava has checks of its own
-    what = f"{type(var.process).__name__}.{var.name}"
-    array = np.asarray(value)
-    if array.shape not in ((), var.shape):
-        raise InputError(f"{what} has shape {var.shape}, but the value has {array.shape}; give one of the Var's shape")
-    if not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_):
-        raise InputError(f"{what} holds numbers, but the value has dtype {array.dtype}")
-    dtype = np.dtype(declared.d_type)
-    if np.issubdtype(dtype, np.integer):
-        low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
-        if declared.precision:
-            bits = int(declared.precision)
-            low, high = max(low, -(1 << bits)), min(high, (1 << bits) - 1)
-        bad = ~((array >= low) & (array <= high) & (np.floor(array) == array))
-        if bad.any():
-            raise InputError(
-                f"{what} cannot hold {array[bad].flat[0]}: its model keeps integers in {low} .. {high} "
-                f"({int(bad.sum())} of {array.size} values do not fit)"
-            )
-    return np.broadcast_to(array, var.shape)
-
-
-def _die_with_parent(parent: int) -> Callable[[], None]:
-    """Make the function a child calls first: if the parent ends, however it ends, so does the child.
-
-    The kernel ties this to the thread that forked, so it is left out in other
-    threads than the main one, which may end before the work is done.
-    """
-    in_main_thread = threading.current_thread() is threading.main_thread()
-
-    def prepare() -> None:
-        # Ctrl-C goes to the whole process group; only the parent shall react to it.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        if in_main_thread:
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:
-                os._exit(1)
-
-    return prepare
-
-
-@contextlib.contextmanager
-def _interrupts_deferred() -> Iterator[None]:
-    """Ctrl-C takes effect at the end of the block."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    pending: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: pending.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before if before is not None else signal.SIG_DFL)
-    if pending:
-        raise KeyboardInterrupt
 
 
 _running: weakref.WeakSet[_WatchedRuntime] = weakref.WeakSet()

@@ -15,7 +15,6 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.base.arrays import shared_zeros
-from lava_nbp.base.widths import WEIGHT_BITS
 from lava_nbp.errors import InputError
 from lava_nbp.loihi.rules import chip_rule, simulated_rule
 from lava_nbp.loihi.stock import StockNetwork
@@ -35,7 +34,7 @@ from lava_nbp.nbp.work import Counters
 from lava_nbp.on_lava.clock import Granularity, check_granularity
 from lava_nbp.on_lava.gated_process import GatedProcess
 from lava_nbp.on_lava.ports import InPort, OutPort, SharedVar
-from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
+from lava_nbp.on_lava.process import LibraryProcess, NamedMatrices
 from lava_nbp.processes.error_neurons import ErrorNeurons
 from lava_nbp.processes.gated_lif import GatedLIF
 from lava_nbp.processes.hebbian_dense import HebbianDense
@@ -44,9 +43,6 @@ from lava_nbp.processes.relay_memory import RelayMemory
 from lava_nbp.processes.spike_raster import SpikeRaster
 from lava_nbp.processes.surrogate_relu import SurrogateReLU
 from lava_nbp.processes.synfire_chain import SynfireChain
-
-#: How the names of ports end.
-_PORTS = ("_in", "_out")
 
 
 class NBPNetwork(LibraryProcess):
@@ -160,11 +156,6 @@ class NBPNetwork(LibraryProcess):
             size = circuit[source.population].size
             self.add_member(f"{source.name}_in", InPort(shape=(size,)), f"source {source.name!r}")
         for matrix in circuit.matrix_shapes:
-            if matrix.endswith(_PORTS):
-                raise InputError(
-                    f"matrix {matrix!r}: NBPNetwork would have a Var {matrix!r}, but names that end in _in or _out are "
-                    f"ports'; choose another"
-                )
             self.add_member(matrix, self._matrix_var(matrix), f"matrix {matrix!r}")
 
     def _matrix_var(self, matrix: str) -> SharedVar:
@@ -232,19 +223,10 @@ class NBPNetwork(LibraryProcess):
         return {p.name: part for p, part in zip(self.circuit.populations, parts, strict=True)}
 
 
-class MatrixVars(NamedPorts):
-    """Lets a model have a Var for every matrix of its circuit: a name that is no port's."""
-
-    def __getattr__(cls, name: str) -> LavaPyType:
-        if name.startswith("_") or name.endswith(_PORTS):
-            return super().__getattr__(name)
-        return LavaPyType(np.ndarray, np.int16, precision=WEIGHT_BITS)
-
-
 @implements(proc=NBPNetwork, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt", "bit_accurate_loihi")
-class PyNBPNetworkFixed(PyLoihiProcessModel, metaclass=MatrixVars):  # type: ignore[misc]
+class PyNBPNetworkFixed(PyLoihiProcessModel, metaclass=NamedMatrices):  # type: ignore[misc]
     """Fixed-point CPU model: a `SpikingEngine` on the weights and counters that it shares with the parent."""
 
     a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=18)

@@ -328,13 +328,13 @@ def test_continuous_pause_steps_wait_stop():
             with pytest.raises(RuntimeFailure, match=r"the network is running; call wait\(\) or pause\(\)"):
                 use()
         chain.pause()
-        before = int(chain.counters[0])
+        before = int(chain.counters.spikes[0])
         assert before >= 1
         chain.run(RunSteps(5), config)
-        assert chain.counters[0] == before + 5
+        assert chain.counters.spikes[0] == before + 5
         chain.run(RunSteps(7, blocking=False), config)
         chain.wait()
-        assert chain.counters[0] == before + 12
+        assert chain.counters.spikes[0] == before + 12
         chain.pause()
         with pytest.raises(InputError, match="must be RunSteps or RunContinuous"):
             chain.run(5, config)
