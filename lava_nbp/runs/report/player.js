@@ -8,7 +8,7 @@
                    learn: "#D55E00", off: "#DDDDDD", cell: "#EEEEEE", spike: "#D55E00" };
   const MARGIN = 60, WIDTH = 110, TOP = 110, GAP = 30;
   // A column per layer, nearer to each other the more there are.
-  const last = data.layers.length - 1, PITCH = Math.max(240, Math.min(390, 780 / Math.max(last, 1)));
+  const last = data.layers.length - 1, PITCH = Math.max(240, 780 / Math.max(last, 1));
   const COLUMN_X = data.layers.map((_, k) => MARGIN + k * PITCH), TOTAL = COLUMN_X[last] + WIDTH + MARGIN;
   const svg = document.getElementById("player-svg");
   const boxes = {}, cells = {}, wires = [];
@@ -64,7 +64,8 @@
     if (a.column < 0) {
       return ["M", a.x + a.width / 2, a.y + a.height, "L", b.x + b.width / 2, b.y].join(" ");
     }
-    const ya = a.y + a.height / 2, yb = b.y + b.height / 2;
+    const loop = a === b ? 8 : 0; // a population to itself: out above its middle, in below
+    const ya = a.y + a.height / 2 - loop, yb = b.y + b.height / 2 + loop;
     if (a.column === b.column) { // past the side, of the first column the outer one; further out the further apart
       const side = a.column === 0 ? a.x : a.x + a.width, out = (a.column === 0 ? -1 : 1) * (15 + Math.abs(ya - yb) / 8);
       return ["M", side, ya, "C", side + out, ya, side + out, yb, side, yb].join(" ");
