@@ -1,7 +1,7 @@
 """Runs on the stand-in for lava-loihi, each in an interpreter of its own: ``python scenarios.py SCENARIO``.
 
 A scenario prints "went well" at its end. (Lava executes every file beside a Process of its own: keep the Processes of
-tests/support and this file apart.)
+tests/support/runtime and this file apart.)
 """
 
 import os

@@ -28,7 +28,7 @@ from lava_nbp.on_lava.runtime import LavaRuntime
 from lava_nbp.processes import GatedLIF, SynfireChain
 
 pytestmark = pytest.mark.timeout(60)
-SUPPORT = Path(__file__).parents[1] / "support"
+SUPPORT = Path(__file__).parents[1] / "support" / "runtime"
 #: Everything has to be over by then.
 LIMIT = 10
 
