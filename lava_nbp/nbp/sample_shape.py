@@ -171,7 +171,8 @@ class _Match:
         low, high = (*points, family[self.o], family[self.o])[:2]
         error = np.zeros(16, np.int8)
         for entry, (b_high, b_low, b_o, b_t) in enumerate(itertools.product((False, True), repeat=4)):
-            fires = {low: b_low, high: b_high, family[self.o]: b_o}
+            # An output that fires without reason (a fault) is above its lower firing point, too: d counts it as wrong.
+            fires = {low: b_low or (b_o and low < family[self.o]), high: b_high, family[self.o]: b_o}
             known = {t: b_t, **{k: fires[above] for k, above in family.items()}}
             error[entry] = int(form.value(self.d_pos, known)) - int(form.value(self.d_neg, known))
         return low, high, error

@@ -167,3 +167,13 @@ def test_the_same_faults_after_a_restart():
             executor.begin_epoch(3)
             results.append(executor.train(x, targets).spikes)
     assert np.array_equal(*results)
+
+
+def test_a_spike_without_reason_is_wrong_however_low_its_input_by_hand():
+    """All fire without reason. The output's input is 5 * -20, outside the box, but its spike is unlearned."""
+    weights = {"W1": np.full((5, 5), 200), "W2": np.full((5, 1), -20)}
+    with SampleExecutor(training_circuit(5, 5, 1), weights, faults=Faults(spurious=1)) as executor:
+        outcome = executor.train(np.ones((1, 5), np.uint8), np.zeros((1, 1), np.uint8))
+        assert outcome.membrane.tolist() == [[-100]]
+        assert outcome.spikes.tolist() == [[1]]
+        assert (executor.read_weights()["W2"] == -22).all()
