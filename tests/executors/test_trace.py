@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 from networks import random_samples, random_weights
+from own_circuits import delta_circuit, feedforward_circuit
 
-from lava_nbp import TARGETS, targets_of
+from lava_nbp import CIRCUITS, TARGETS, CircuitKind, save_circuit, targets_of
 from lava_nbp.errors import CircuitError, InputError, OutputError, WeightError
 from lava_nbp.executors.trace import trace, trace_file
 from lava_nbp.nbp.circuits import make_circuit
@@ -75,6 +76,47 @@ def test_names_shapes_and_the_first_row(circuit_name, make):
         f"weights/{n}": shapes[n] for n in names
     }
     assert np.array_equal(found["spikes/x"][2], x[0])
+
+
+def saved(path, circuit_name, target="spiking", **arrays):
+    """What a file with these arrays is traced to, read back."""
+    np.savez(path / "in.npz", **arrays)
+    trace_file(path / "in.npz", target, path / "out.npz", circuit_name)
+    with np.load(path / "out.npz") as archive:
+        return dict(archive)
+
+
+def test_targets_by_the_name_of_their_source(tmp_path):
+    """Instead of labels, so that they need not be one-hot."""
+    x, _, weights = problem()
+    targets = (np.random.default_rng(4).random((6, 4)) < 0.5).astype(int)
+    found = saved(tmp_path, "nbp-guarded", x=x, t=targets, labels=np.zeros(6, int), **weights)
+    expected = trace("sample", training_circuit(*LAYERS, guarded=True), weights, x, targets)
+    assert all(np.array_equal(found[key], rows) for key, rows in expected.items())
+
+
+def test_a_circuit_of_any_depth_has_the_layers_of_the_files_matrices(tmp_path):
+    rng, sizes = np.random.default_rng(5), (6, 5, 4, 3)
+    circuit = feedforward_circuit(*sizes)
+    weights = {name: 2 * rng.integers(0, 127, shape) for name, shape in circuit.matrix_shapes.items()}
+    pixels = rng.integers(0, 2, (4, 6))
+    with CIRCUITS.registered(CircuitKind("mine", feedforward_circuit)):
+        found = saved(tmp_path, "mine", pixels=pixels, **weights)
+        assert len(found["spikes/layer3"]) == 4 * circuit.period + 1
+        with pytest.raises(InputError, match="lacks M0; it needs pixels, M0"):
+            saved(tmp_path, "mine", pixels=pixels)
+    assert all(np.array_equal(found[key], rows) for key, rows in trace("lava", circuit, weights, pixels).items())
+
+
+def test_a_circuit_in_a_file(tmp_path):
+    rng, circuit = np.random.default_rng(6), delta_circuit(5, 3)
+    save_circuit(circuit, tmp_path / "mine.json")
+    arrays = {"see": rng.integers(0, 2, (4, 5)), "V": 2 * rng.integers(-100, 127, (5, 3))}
+    labels = rng.integers(0, 3, 4)
+    found = saved(tmp_path, str(tmp_path / "mine.json"), "reference", **arrays, labels=labels)
+    expected = trace("spiking", circuit, {"V": arrays["V"]}, arrays["see"], one_hot(labels, 3))
+    assert found.keys() == expected.keys()
+    assert all(np.array_equal(found[key], rows) for key, rows in expected.items())
 
 
 def write(path, **changes):

@@ -121,3 +121,8 @@ def test_weights_in_and_out_between_runs():
 def test_wrong_arguments(options, error, message):
     with pytest.raises(error, match=message):
         HebbianDense(**{"weights": [[2]], **options})
+
+
+def test_a_population_that_is_called_like_a_port():
+    with pytest.raises(InputError, match="population 'third': HebbianDense would have a port or Var 'third_in'"):
+        HebbianDense([[2]], mirrors=[Mirror("T", "post", "third", transposed=True)])

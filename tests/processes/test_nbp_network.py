@@ -10,6 +10,7 @@ from lava.proc.dense.process import Dense
 from lava.proc.io.source import RingBuffer
 from networks import random_samples, random_weights
 
+from lava_nbp import run_config
 from lava_nbp.errors import InputError, RuntimeFailure, WeightError
 from lava_nbp.executors.lava_nbp import CircuitSession
 from lava_nbp.executors.make import make_executor
@@ -78,6 +79,21 @@ def test_executor_equals_the_oracle_over_many_runs(granularity):
         oracle.train(x, targets)
         assert np.array_equal(lava.read_weights()["W1"], oracle.read_weights()["W1"])
         assert lava.work.gate_breaches == 0
+
+
+def test_one_store_of_weights():
+    """The network makes it, its parts view it, and there is no engine but in the model that runs."""
+    weights, _, _ = problem(0)
+    network = NBPNetwork(circuit=training_circuit(*LAYERS), weights=weights, granularity="step")
+    assert not any(isinstance(value, SpikingEngine) for value in vars(network).values())
+    with LavaRuntime(network, run_config("lava-primitives")):
+        (dense,) = (part for part in network.parts if part.name == "W2")
+        for name, w in dense.synapses.projections.items():
+            assert np.shares_memory(w, network.projections.arrays[name])
+        network.write_weights({**weights, "W2": np.full((9, 4), 8)})
+        assert (dense.weights.get() == 8).all()
+        dense.weights.set(np.full((9, 4), -8))
+        assert (network.W2.get() == -8).all()
 
 
 def test_with_plain_lava_run_configuration_and_stock_processes():

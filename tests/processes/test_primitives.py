@@ -12,7 +12,7 @@ from lava.proc.lif.process import LIF
 from networks import random_samples, random_weights
 
 import lava_nbp
-from lava_nbp.errors import InputError
+from lava_nbp.errors import CircuitError, InputError
 from lava_nbp.executors.lava_nbp import CircuitSession
 from lava_nbp.executors.make import make_executor
 from lava_nbp.executors.trace import trace
@@ -160,6 +160,17 @@ def test_process_run_beside_stock_processes():
     assert np.array_equal(spikes, engine.split(expected)["o"])
     assert np.array_equal(network.read_weights()["W1"], engine.projections.arrays["W1"])
     assert [type(part).__name__ for part in network.parts].count("SurrogateReLU") == 2
+
+
+def test_one_neuron_that_reaches_many_is_refused():
+    """It is no gating neuron; the other targets run it."""
+    circuit = inference_circuit(1, 3, 2)
+    more = replace(circuit, connections=(*circuit.connections, Connection("x", "h1", "relay", 4)))
+    weights = {"W1": np.full((1, 3), 254), "W2": np.full((3, 2), 254)}
+    with pytest.raises(CircuitError, match="connection x -> h1: one neuron reaches 3, but the synapses of"):
+        make_executor("lava-primitives", more, weights).infer([[1]])
+    with make_executor("lava", more, weights) as lava, make_executor("spiking", more, weights) as spiking:
+        assert lava.infer([[1]]).membrane.tolist() == spiking.infer([[1]]).membrane.tolist()
 
 
 def test_whole_samples_per_step_are_refused():

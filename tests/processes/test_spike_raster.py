@@ -21,6 +21,15 @@ def test_by_hand():
     assert raster.spikes["a"].shape == (0, 2)
 
 
+def test_in_another_order():
+    raster = SpikeRaster({"a": (2,), "b": (1,)}, order=[2, 0, 1], steps=1)
+    found = feed(raster, {"a_in": [[1, 0]], "b_in": [[0]]}, ["raster_out"])
+    assert found["raster_out"].tolist() == [[[0, 1, 0]]]
+    assert raster.spikes["a"].tolist() == [[1, 0]]
+    with pytest.raises(InputError, match="order must name each of the 3 neurons once, counted from 0"):
+        SpikeRaster({"a": (2,), "b": (1,)}, order=[0, 1, 1])
+
+
 def test_wrong_arguments():
     with pytest.raises(InputError, match="without populations"):
         SpikeRaster({})
