@@ -28,11 +28,13 @@ def test_docs_show_the_phase_table_of_the_circuit():
     assert training_circuit(400, 400, 10).table("markdown") in PAGES["nbp.md"]
 
 
-CODE = [
-    pytest.param(code, id=f"{name}-{k}")
-    for name, text in PAGES.items()
-    for k, code in enumerate(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
-]
+def programs(text):
+    """What a page shows to run: its blocks of Python, as one where it says that they go on from one to the next."""
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    return ["".join(blocks)] if "go on from one to the next" in text else blocks
+
+
+CODE = [pytest.param(code, id=f"{name}-{k}") for name, text in PAGES.items() for k, code in enumerate(programs(text))]
 
 
 @pytest.mark.parametrize("code", CODE)
@@ -146,7 +148,7 @@ def test_importing_the_package_imports_nothing():
 def shown_code():
     """What users copy: python blocks of the pages, cells of the tutorials, the examples."""
     for name, text in PAGES.items():
-        for k, code in enumerate(re.findall(r"```python\n(.*?)```", text, re.DOTALL)):
+        for k, code in enumerate(programs(text)):
             yield pytest.param(code, id=f"{name}-{k}")
     for path in sorted((ROOT / "tutorials").glob("*.ipynb")):
         cells = json.loads(path.read_text())["cells"]
