@@ -90,8 +90,8 @@ class CircuitSession(LavaSession):
 
 def compile_kernels() -> None:
     """Compile here, once, what the engine in a child needs: it inherits by forking what its parent has compiled."""
-    circuit, one = inference_circuit(1, 1, 1), np.zeros((1, 1), np.int16)
-    engine = SpikingEngine(Projections(circuit, {"W1": one, "W2": one}))
+    circuit = inference_circuit(1, 1, 1)
+    engine = SpikingEngine(Projections(circuit, {name: np.zeros((1, 1), np.int16) for name in circuit.matrix_shapes}))
     engine.run(np.ones((1, 1), np.uint8), record=True)
     engine.step(np.ones(1, np.uint8))
 
