@@ -81,7 +81,9 @@ class Registry(Mapping[str, T], Generic[T]):
                 f"{self._what} name {name!r}: use a lower-case letter, then letters, digits, hyphens or underscores"
             )
         if name in self._entries:
-            raise InputError(f"{self._what} {name!r} is registered already; choose another name, or unregister it first")
+            raise InputError(
+                f"{self._what} {name!r} is registered already; choose another name, or unregister it first"
+            )
         self._entries[name] = entry
         return entry
 
