@@ -243,6 +243,10 @@ def _check_projections(circuit: Circuit) -> None:
                 f"matrix {matrix.name!r} of shape {matrix.shape} has more than the {SYNAPSES_PER_CHIP} synapses "
                 f"of a chip; make a layer smaller"
             )
+        if not any(p.matrix == matrix.name and not p.transposed and p.sign == 1 for p in circuit.projections):
+            raise CircuitError(
+                f"matrix {matrix.name!r}: no projection holds it as it is, neither transposed nor negative; add one"
+            )
     seen: set[str] = set()
     for p in circuit.projections:
         what = f"projection {p.name!r} ({p.pre} -> {p.post})"

@@ -80,11 +80,7 @@ def plastic_parts(circuit: Circuit) -> tuple[Plastic, ...]:
     found = []
     for matrix in circuit.matrices:
         projections = [p for p in circuit.projections if p.matrix == matrix.name]
-        base = next((p for p in projections if not p.transposed and p.sign == 1), None)
-        if base is None:
-            raise CircuitError(
-                f"matrix {matrix.name!r}: no projection holds it as it is, neither transposed nor negative; add one"
-            )
+        base = next(p for p in projections if not p.transposed and p.sign == 1)
         members = {"s": base.pre, "post": base.post}
         names = {base.post: "post", base.pre: "s"}
         for end in (end for p in projections for end in (p.pre, p.post)):

@@ -1,7 +1,5 @@
 """Stock Processes of circuits that are not the paper's: every spike of every population, and every weight."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from lava.proc.io.sink import RingBuffer as Sink
@@ -9,11 +7,10 @@ from lava.proc.io.source import RingBuffer as Source
 from own_circuits import delta_circuit, renamed
 
 from lava_nbp import run_config
-from lava_nbp.errors import CircuitError, RuleError
+from lava_nbp.errors import CircuitError
 from lava_nbp.loihi.rules import chip_rule
 from lava_nbp.loihi.stock import StockNetwork
 from lava_nbp.nbp.projections import Projections
-from lava_nbp.nbp.rule import ThreeFactorRule
 from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.on_lava.runtime import LavaRuntime
 from lava_nbp.processes import PlasticLIF
@@ -124,5 +121,3 @@ def test_what_cannot_be_lowered():
     held = {"V": np.zeros((3, 2), np.int16)}
     with pytest.raises(CircuitError, match="chip_order=True"):
         StockNetwork(delta_circuit(3, 2, chip_order=False), held, PlasticLIF.of)
-    with pytest.raises(RuleError, match="changes a weight by 600"):
-        StockNetwork(replace(delta_circuit(3, 2), rule=ThreeFactorRule("602*r*x0*y0 - 2*x0*y0")), held, PlasticLIF.of)

@@ -249,6 +249,10 @@ def test_the_rule_says_what_learns_and_by_how_much():
         ({"rule": ThreeFactorRule("2*x0*y0")}, "no phase depresses it"),
         ({"rule": ThreeFactorRule("600*r*x0*y0 - 2*x0*y0")}, "changes weights by 598, .* at most 508"),
         ({"sources": (Source("x", "x", 2), Source("x", "t", 4))}, "source name 'x'"),
+        (
+            {"projections": tuple(dataclasses.replace(p, sign=-1) for p in SMALL.projections)},
+            "matrix 'W1': no projection holds it as it is",
+        ),
         ({"sources": (Source("no name", "x", 2),)}, "source name 'no name'"),
         ({"matrices": (Matrix("W 1", (4, 3)), Matrix("W2", (3, 2)))}, "matrix name 'W 1'"),
     ],

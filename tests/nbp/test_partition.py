@@ -121,13 +121,6 @@ def test_gates_with_a_delay_are_refused():
         check_chain_delays(replace(circuit, connections=delayed))
 
 
-def test_a_matrix_that_nobody_holds_as_it_is():
-    circuit = inference_circuit(4, 3, 3)
-    negative = tuple(replace(p, sign=-1) if p.name == "W1" else p for p in circuit.projections)
-    with pytest.raises(CircuitError, match="matrix 'W1': no projection holds it as it is"):
-        plastic_parts(replace(circuit, projections=negative))
-
-
 def test_populations_called_like_the_ends_of_a_process():
     circuit = inference_circuit(4, 3, 2)
     more = replace(
