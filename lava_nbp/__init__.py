@@ -68,6 +68,16 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.nbp.faults import Faults as Faults
     from lava_nbp.nbp.form import SampleForm as SampleForm
     from lava_nbp.nbp.form import sample_form as sample_form
+    from lava_nbp.nbp.levels import ANTI_RELAY as ANTI_RELAY
+    from lava_nbp.nbp.levels import GATE as GATE
+    from lava_nbp.nbp.levels import GATE_HIGH as GATE_HIGH
+    from lava_nbp.nbp.levels import GATE_LOW as GATE_LOW
+    from lava_nbp.nbp.levels import GATED_BIAS as GATED_BIAS
+    from lava_nbp.nbp.levels import INHIBIT as INHIBIT
+    from lava_nbp.nbp.levels import LINK as LINK
+    from lava_nbp.nbp.levels import RELAY as RELAY
+    from lava_nbp.nbp.levels import STRONG_INHIBIT as STRONG_INHIBIT
+    from lava_nbp.nbp.levels import THRESHOLD as THRESHOLD
     from lava_nbp.nbp.paper import inference_circuit as inference_circuit
     from lava_nbp.nbp.paper import training_circuit as training_circuit
     from lava_nbp.nbp.rule import ThreeFactorRule as ThreeFactorRule
@@ -139,6 +149,18 @@ _PUBLIC = {
     "nbp.executor": ("Executor", "Outcome", "one_hot"),
     "nbp.faults": ("Faults",),
     "nbp.form": ("SampleForm", "sample_form"),
+    "nbp.levels": (
+        "ANTI_RELAY",
+        "GATE",
+        "GATE_HIGH",
+        "GATE_LOW",
+        "GATED_BIAS",
+        "INHIBIT",
+        "LINK",
+        "RELAY",
+        "STRONG_INHIBIT",
+        "THRESHOLD",
+    ),
     "nbp.paper": ("inference_circuit", "training_circuit"),
     "nbp.rule": ("ThreeFactorRule",),
     "nbp.weights": ("initial_weights",),
