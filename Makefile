@@ -12,7 +12,7 @@ demo: $(VENV)/.base
 install: $(VENV)/.all
 
 test: $(VENV)/.all
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 2 --dist loadfile
 
 # Pages and reference, into site/; a warning is an error. The page of the command line is made from its own help. The
 # variable silences advertising of the theme's.

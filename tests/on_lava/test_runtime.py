@@ -21,6 +21,7 @@ from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
 from lava.proc.lif.process import LIF
 from lava.proc.monitor.process import Monitor
+from segments import FOLDER, left_since, segments
 
 import lava_nbp
 from lava_nbp.errors import InputError, RuntimeFailure
@@ -407,7 +408,7 @@ def test_scenario(scenario):
 @pytest.mark.timeout(120)
 def test_scenarios_tell_this_runtime_from_plain_lava():
     """The tests above can fail: of all these, Lava's own runtime survives one. All at once, to wait only once."""
-    before = set(os.listdir("/dev/shm"))
+    before = segments()
     processes = {scenario: start(scenario, "plain") for scenario in SCENARIOS}
     deadline = time.monotonic() + LIMIT + 5
     try:
@@ -416,8 +417,8 @@ def test_scenarios_tell_this_runtime_from_plain_lava():
         for scenario in [s for s, end in ends.items() if end == "well" and s != "interrupt_not_caught"]:
             ends[scenario] = outcome(start(scenario, "plain"), LIMIT + 5)
     finally:
-        for name in set(os.listdir("/dev/shm")) - before:
-            Path("/dev/shm", name).unlink(missing_ok=True)
+        for name in left_since(before):
+            (FOLDER / name).unlink(missing_ok=True)
     assert {scenario for scenario, end in ends.items() if end == "well"} <= {"interrupt_not_caught"}
 
 
