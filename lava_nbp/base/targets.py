@@ -125,14 +125,13 @@ for _target in (
         "loihi2", "Loihi 2, with Intel's lava-loihi",
         {"nbp": _LAVA_NBP}, on_chip=True, built_from="chip", step_only=True, chip_order=True, counts_work=False,
     ),
-    Target("slayer", "lava-dl's layers in PyTorch", {"slayer": "lava_nbp.training.slayer.network:blocks"}),
 ):  # fmt: skip
     TARGETS.register(_target)
 
 
 def targets_of(kind: str) -> tuple[str, ...]:
-    """Names of the targets that run the networks of an algorithm."""
-    return tuple(name for name, target in TARGETS.items() if kind in target.makes)
+    """Names of the targets that run the networks of an algorithm; one that has none runs them itself, by its name."""
+    return tuple(name for name, target in TARGETS.items() if kind in target.makes) or (kind,)
 
 
 def find_target(name: str, kind: str, what: str = "target") -> Target:
@@ -143,6 +142,6 @@ def find_target(name: str, kind: str, what: str = "target") -> Target:
     InputError
         For any other name, with those there are; `what` says where it stood.
     """
-    if name not in TARGETS or kind not in TARGETS[name].makes:
+    if name not in targets_of(kind):
         raise InputError(unknown_name(what, name, targets_of(kind)))
-    return TARGETS[name]
+    return TARGETS[name] if name in TARGETS else Target(name, f"the algorithm {name} itself")

@@ -153,11 +153,12 @@ class LavaExecutor(Executor):
 
     def _set_up(self, weights: dict[str, Int16Array]) -> None:
         self._weights = weights
+        self._copies: dict[str, Int16Array] = {}
         if self.circuit.learning and not self._target.chip_order:
             self._start_training()
 
     def _write_weights(self, weights: dict[str, Int16Array]) -> None:
-        self._weights = weights
+        self._weights, self._copies = weights, {}
         if self._training is not None:
             self._training.network.write_weights(weights)
 
@@ -166,6 +167,17 @@ class LavaExecutor(Executor):
         if self._training is not None:
             self._weights = self._training.network.read_weights()
         return {name: w.copy() for name, w in self._weights.items()}
+
+    def read_copies(self) -> dict[str, Int16Array]:
+        """See `Executor`."""
+        if self._training is not None:
+            self._copies = self._training.network.read_copies()
+        return self._copies
+
+    def write_copies(self, copies: Mapping[str, Any]) -> None:
+        """See `Executor`."""
+        self._start_training().network.write_copies(copies)
+        self._copies = dict(copies)
 
     def begin_epoch(self, epoch: int = 0) -> None:
         """Forget spikes under way and start the chain anew."""
@@ -200,11 +212,12 @@ class LavaExecutor(Executor):
                     self._inference.close()
                     self._inference = None
             self._training = CircuitSession(self.circuit, self._weights, **self._options)
+            self._training.network.write_copies(self._copies)
         return self._training
 
     def _stop_training(self) -> None:
         if self._training is not None:
-            self._weights = self.read_weights()
+            self._weights, self._copies = self.read_weights(), self.read_copies()
             self._training.close()
             self._training = None
 

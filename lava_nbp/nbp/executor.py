@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lava_nbp.base.checks import check_labels
 from lava_nbp.base.integers import Int16Array
-from lava_nbp.errors import InputError
+from lava_nbp.errors import InputError, WeightError
 from lava_nbp.nbp.circuit import Circuit, Source
 from lava_nbp.nbp.projections import check_network_weights
 from lava_nbp.nbp.work import Work
@@ -137,6 +137,25 @@ class Executor(ABC):
     def write_weights(self, weights: Mapping[str, Any]) -> None:
         """Replace the matrices, and every copy of them, by checked values."""
         self._write_weights(self.check_weights(weights))
+
+    def read_copies(self) -> dict[str, Int16Array]:
+        """What every projection holds, (pre, post), by name, where that need not follow from the matrices; else {}.
+
+        It does follow wherever all copies of a matrix learn the same: with a per-sample form, unless faults break
+        copies one by one.
+        """
+        return {}
+
+    def write_copies(self, copies: Mapping[str, Any]) -> None:
+        """Go on with what `read_copies` gave, after `write_weights` of the same network.
+
+        Raises
+        ------
+        WeightError
+            For names, shapes or values that the circuit's projections do not have.
+        """
+        if copies:
+            raise WeightError(f"projections {', '.join(copies)} are given, but this executor keeps matrices only")
 
     def begin_epoch(self, epoch: int = 0) -> None:  # noqa: B027 - executors without state have nothing to forget
         """Forget spikes under way and start the chain anew; the weights stay.

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from lava_nbp.base.arrays import Allocate
 from lava_nbp.base.integers import Int16Array, check_plastic_weights
-from lava_nbp.errors import WeightError
+from lava_nbp.errors import CircuitError, WeightError
 from lava_nbp.nbp.circuit import Circuit, DenseProjection
 from lava_nbp.nbp.faults import Faults
+from lava_nbp.nbp.form import sample_form
 
 
 def check_network_weights(circuit: Circuit, weights: Mapping[str, Any]) -> dict[str, Int16Array]:
@@ -98,6 +99,36 @@ class Projections:
         """Copies of the matrices, from the projections that hold them as they are."""
         return {name: self.arrays[p.name].copy() for name, p in self.plain.items()}
 
+    def read_copies(self, apart: bool = False) -> dict[str, Int16Array]:
+        """Copies of all arrays, if what they hold need not follow from the matrices; else {}.
+
+        Parameters
+        ----------
+        apart : bool
+            Whether something makes copies of a matrix differ that learn the same.
+        """
+        return {name: a.copy() for name, a in self.arrays.items()} if apart or not _alike(self.circuit) else {}
+
+    def write_copies(self, copies: Mapping[str, Any]) -> None:
+        """Set every array by itself; nothing if there are none.
+
+        Raises
+        ------
+        WeightError
+            For a missing or unknown projection, a wrong shape, or values that synapses cannot hold; nothing is changed
+            then.
+        """
+        if not copies:
+            return
+        if copies.keys() != self.arrays.keys():
+            raise WeightError(f"projections named {sorted(copies)}, but this circuit has {sorted(self.arrays)}")
+        checked = {
+            name: check_plastic_weights(copies[name], (held.shape[0], held.shape[1]), name)
+            for name, held in self.arrays.items()
+        }
+        for name, held in self.arrays.items():
+            held[...] = checked[name]
+
     @property
     def plain(self) -> dict[str, DenseProjection]:
         """By matrix: the first projection that holds it as it is, neither transposed nor negative."""
@@ -114,3 +145,12 @@ def broken_synapses(circuit: Circuit, p: DenseProjection, faults: Faults, kind: 
     if faults.apart:
         return which(p.name, shape)
     return which(p.matrix, (shape[1], shape[0])).T if p.transposed else which(p.matrix, shape)
+
+
+def _alike(circuit: Circuit) -> bool:
+    """Whether all copies of a matrix are known to learn the same."""
+    try:
+        sample_form(circuit)
+    except CircuitError:
+        return not circuit.learning
+    return True

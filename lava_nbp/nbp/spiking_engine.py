@@ -277,6 +277,14 @@ class SpikingExecutor(Executor):
         """Copies of the matrices."""
         return self._training.projections.read_weights()
 
+    def read_copies(self) -> dict[str, Int16Array]:
+        """See `Executor`."""
+        return self._training.projections.read_copies(self._faults is not None and self._faults.apart)
+
+    def write_copies(self, copies: Mapping[str, Any]) -> None:
+        """See `Executor`."""
+        self._training.projections.write_copies(copies)
+
     def begin_epoch(self, epoch: int = 0) -> None:
         """See `Executor`."""
         self._epoch = epoch

@@ -207,6 +207,24 @@ class NBPNetwork(LibraryProcess):
         if self.stock is not None:
             self.stock.push()
 
+    def read_copies(self) -> dict[str, Any]:
+        """What every projection holds, if that need not follow from the matrices, see `Projections.read_copies`."""
+        if self.projections.read_copies():
+            self._fetch()
+        return self.projections.read_copies()
+
+    def write_copies(self, copies: Mapping[str, Any]) -> None:
+        """Set every projection by itself in the running model; call it between runs.
+
+        Raises
+        ------
+        WeightError
+            See `Projections.write_copies`.
+        """
+        self.projections.write_copies(copies)
+        if self.stock is not None:
+            self.stock.push()
+
     def reset(self) -> None:
         """Forget spikes under way: the next step is phase 0 again. Call it between runs; the weights stay."""
         self._resets[0] += 1

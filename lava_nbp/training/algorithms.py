@@ -2,11 +2,11 @@
 
 Nothing else asks which algorithm a run has: it asks the run's entry here. An algorithm of your own is one more entry::
 
-    from lava_nbp import ALGORITHMS, TARGETS, Algorithm, Target
-    TARGETS.register(Target("mine", "my own simulator", makes={"constant": make_network}))
+    from lava_nbp import ALGORITHMS, Algorithm
     ALGORITHMS.register(Algorithm("constant", "answers one class", ConstantExperiment, ConstantLearner))
 
-after which `load_config`, `train`, `evaluate`, `compare`, `report` and `plot` know it.
+after which `load_config`, `train`, `evaluate`, `compare`, `report` and `plot` know it. Unless entries of the table of
+targets say that they run its networks, it runs them itself: `target` is its own name.
 """
 
 from __future__ import annotations

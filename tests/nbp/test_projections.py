@@ -39,3 +39,19 @@ def test_wrong_weights_change_nothing():
     assert np.array_equal(store.read_weights()["W1"], WEIGHTS["W1"])
     with pytest.raises(WeightError, match="this network has"):
         Projections(CIRCUIT, {"W1": WEIGHTS["W1"]})
+
+
+def test_copies_are_read_and_written_where_they_may_differ():
+    store = Projections(CIRCUIT, WEIGHTS)
+    assert store.read_copies() == {}  # all copies learn the same
+    copies = store.read_copies(apart=True)
+    copies["W2_T"][0, 0] = 8
+    store.write_copies(copies)
+    assert store.arrays["W2_T"][0, 0] == 8
+    assert np.array_equal(store.read_weights()["W2"], WEIGHTS["W2"])
+    store.write_copies({})
+    with pytest.raises(WeightError, match="projections named"):
+        store.write_copies({"W1": WEIGHTS["W1"]})
+    with pytest.raises(WeightError, match=r"W2_T\[0, 0\] is 3"):
+        store.write_copies({**copies, "W2_T": np.full((3, 4), 3)})
+    assert store.arrays["W2_T"][0, 0] == 8

@@ -10,7 +10,6 @@ from experiments import content, experiment, trained
 
 from lava_nbp import (
     ALGORITHMS,
-    TARGETS,
     Algorithm,
     AsSection,
     CheckpointError,
@@ -21,7 +20,6 @@ from lava_nbp import (
     InputError,
     Learner,
     Session,
-    Target,
     compare_runs,
     evaluate_run,
     export_run,
@@ -41,7 +39,7 @@ from lava_nbp.training.run import METRICS
 # A made-up algorithm: whatever it sees, it answers the class that was most frequent so far.
 class ConstantExperiment(Experiment):
     algorithm: Literal["constant"]
-    target: str = "table"
+    target: str = "constant"
     data: Annotated[DataConfig, AsSection()]
 
 
@@ -86,8 +84,7 @@ CONSTANT = 'algorithm = "constant"\nepochs = 2\n[data]\nname = "digits"\nvalidat
 @pytest.fixture
 def constant():
     made_up = Algorithm("constant", "answers one class", ConstantExperiment, ConstantLearner)
-    target = Target("table", "counts", makes={"constant": np.zeros})
-    with TARGETS.registered(target), ALGORITHMS.registered(made_up):
+    with ALGORITHMS.registered(made_up):
         yield
 
 
@@ -101,7 +98,7 @@ class TestAMadeUpAlgorithm:
         assert 0.05 < expected < 0.2
         assert evaluate_run(run.folder)["chosen"] == {"test_accuracy": expected}
         (row,) = compare_runs([run.folder])
-        assert (row["algorithm"], row["target"], row["network"]) == ("constant", "table", "64-10")
+        assert (row["algorithm"], row["target"], row["network"]) == ("constant", "constant", "64-10")
         assert (row["accuracy"], row["epoch"], row["spikes"]) == (expected, 1, 0)
 
     def test_resume_goes_on(self, tmp_path):
@@ -131,13 +128,13 @@ class TestAMadeUpAlgorithm:
             export_run(run.folder, "nir")
         with pytest.raises(InputError, match="circuit 'nbp' is given, but networks of constant are no circuits"):
             make_learner(run.config, training_circuit(64, 20, 10))
-        with pytest.raises(InputError, match=r"target of constant is 'sample', but must be one of table"):
+        with pytest.raises(InputError, match=r"target of constant is 'sample', but must be one of constant"):
             evaluate_run(run.folder, "sample")
 
     @pytest.mark.parametrize(
         ("setting", "message"),
         [
-            ("target=sample", r"target is 'sample', but must be one of table"),
+            ("target=sample", r"target is 'sample', but must be one of constant"),
             ("data.thresold=1", r"unknown key data.thresold = 1; did you mean threshold\?"),
             ("network.n_hidden=3", "unknown key network = .*allowed are algorithm, target, seed, epochs, lava, data"),
         ],

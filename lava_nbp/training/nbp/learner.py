@@ -89,7 +89,7 @@ class NBPLearner(Learner):
         return {name: faults.flipped(name, w) if faults.flips else w for name, w in weights.items()}
 
     def open(self, weights: Arrays, memory: Arrays) -> Session:
-        """Make the executor of the target; nBP remembers nothing beside the weights."""
+        """Make the executor of the target; memory: what projections hold that does not follow from the matrices."""
         options: dict[str, Any] = {}
         if self.target.on_lava:
             options = self.config.lava.model_dump(exclude={"granularity"} if self.target.step_only else None)
@@ -98,7 +98,14 @@ class NBPLearner(Learner):
             options |= {"address": loihi.address(default_address(self.target.name)), "chunk": loihi.chunk}
         if self.config.faults.any:
             options["faults"] = self.config.faults
-        return _NBPSession(self, make_executor(self.target.name, self.circuit, weights, **options))
+        executor = make_executor(self.target.name, self.circuit, weights, **options)
+        try:
+            if memory:
+                executor.write_copies(memory)
+        except BaseException:
+            executor.close()
+            raise
+        return _NBPSession(self, executor)
 
     def _check(self) -> None:
         """Check that the circuit can be trained with these data, and on this target.
@@ -213,6 +220,10 @@ class _NBPSession(Session):
     def write_weights(self, weights: Mapping[str, Any]) -> None:
         """See `Session`."""
         self._executor.write_weights(weights)
+
+    def read_memory(self) -> Arrays:
+        """See `Session`: projections, where copies of a matrix may differ."""
+        return {**self._executor.read_copies()}
 
     def close(self) -> None:
         """See `Session`."""

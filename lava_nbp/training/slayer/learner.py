@@ -19,7 +19,7 @@ from lava_nbp.errors import ConfigError
 from lava_nbp.training.complexity import CountedSynapses
 from lava_nbp.training.learner import Arrays, Inference, Learner, Session, parts
 from lava_nbp.training.slayer.config import SLAYERExperiment
-from lava_nbp.training.slayer.network import device_layers, load_slayer, load_torch, set_weights
+from lava_nbp.training.slayer.network import blocks, device_layers, load_slayer, load_torch, set_weights
 
 
 class SLAYERLearner(Learner):
@@ -46,8 +46,8 @@ class SLAYERLearner(Learner):
             raise ConfigError(
                 f"network.dt is {dt} ms, which does not divide encoding.end = {e.end} ms; change one of them"
             )
-        self.slayer, self.torch = load_slayer(), load_torch()
         self.target: Target = find_target(config.target, "slayer")
+        self.slayer, self.torch = load_slayer(), load_torch()
         self.dataset: LatencyDataset = load_latency_dataset(encoding=e, **asdict(config.data))
         self.layers = (self.dataset.n_in, *config.network.hidden, len(self.dataset.classes))
 
@@ -100,7 +100,7 @@ class _SLAYERSession(Session):
         torch, slayer = learner.torch, learner.slayer
         self._threads = torch.get_num_threads()
         torch.set_num_threads(self._config.learning.threads)
-        self.blocks = learner.target.maker("slayer")(self._config, weights)
+        self.blocks = blocks(self._config, weights)
         learning = self._config.learning
         self._optimizer = torch.optim.Adam(self._parameters(), lr=learning.rate)
         self._loss = slayer.loss.SpikeRate(learning.true_rate, learning.false_rate, reduction="sum")

@@ -1,16 +1,18 @@
 """Circuits of one's own in the training loop: given by the caller, by name, or by a file."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from experiments import DIGITS, experiment, without_times
+from experiments import DIGITS, content, experiment, without_times
 from own_circuits import delta_circuit, renamed
 
 from lava_nbp import save_circuit
 from lava_nbp.errors import CheckpointError, CircuitError, ConfigError, InputError, WeightError
 from lava_nbp.nbp.paper import inference_circuit, training_circuit
 from lava_nbp.nbp.reference import ReferenceExecutor
+from lava_nbp.nbp.rule import ThreeFactorRule
 from lava_nbp.runs.evaluate import evaluate_run
 from lava_nbp.runs.export import export_run
 from lava_nbp.runs.train import train
@@ -166,3 +168,30 @@ def test_initial_weights_of_any_names_from_a_file(config, tmp_path):
     np.savez(tmp_path / "v.npz", W1=np.full((64, 10), -2))
     with pytest.raises(WeightError, match=r"v.npz: weights named \['W1'\], but this network has \['V'\]"):
         learner.initial_weights()
+
+
+UNEVEN = replace(PAPER, rule=ThreeFactorRule("8*r*x0*y0 - 2*x0*y0"))
+
+
+@pytest.mark.parametrize(
+    ("circuit", "settings"),
+    [
+        (UNEVEN, ("target=spiking",)),
+        (UNEVEN, ("target=lava",)),
+        (PAPER, ("target=spiking", "faults.lost=0.1", "faults.apart=true")),
+        (PAPER, ("target=spiking", "faults.stuck=0.1", "faults.apart=true")),
+    ],
+)
+def test_copies_that_learn_differently_go_on_bit_for_bit(config, tmp_path, circuit, settings):
+    """Where the copies of a matrix drift apart the checkpoint holds them all: a resumed run is the run."""
+    train(config("epochs=2", *settings), tmp_path / "whole", circuit)
+    train(config("epochs=1", *settings), tmp_path / "parts", circuit)
+    memory = load_run(tmp_path / "parts").state.memory
+    assert not np.array_equal(memory["W2_T_neg"], -memory["W2"].T)
+    train(config("epochs=2", *settings), tmp_path / "parts", circuit, resume=True)
+    assert content(tmp_path / "parts") == content(tmp_path / "whole")
+
+
+def test_copies_that_learn_alike_are_not_kept(config, tmp_path):
+    train(config("target=spiking"), tmp_path / "run")
+    assert load_run(tmp_path / "run").state.memory == {}
