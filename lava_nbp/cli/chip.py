@@ -94,7 +94,13 @@ def faults(
     ] = None,
     rates: Annotated[str, typer.Option(help="Shares or probabilities.")] = "0.001,0.003,0.01,0.03,0.1,0.3",
     epochs: Annotated[int, typer.Option(min=0, help="Epochs of learning with the faults.")] = 1,
-    target: Annotated[str, typer.Option(help=f"What runs it: {', '.join(_BREAKABLE)}.")] = "sample",
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help=f"What runs it: {', '.join(_BREAKABLE)}; default the run's if it is one, else the first.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Break a trained network, and let it learn on: accuracy against fault rate, before and after."""
     from lava_nbp.runs.faults import sweep_run

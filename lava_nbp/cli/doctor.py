@@ -11,7 +11,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
+from lava_nbp.base.targets import TARGETS
+
 State = Literal["ok", "missing", "wrong"]
+
+#: Targets that need what Intel gives to members of its community only.
+_ON_CHIP = tuple(name for name, target in TARGETS.items() if target.on_chip)
 
 #: Packages of extras, the extra, and what needs them.
 _EXTRAS = (
@@ -122,8 +127,8 @@ def _lava_loihi() -> Finding:
         "lava-loihi",
         "missing",
         f"no {', '.join(missing)}",
-        "only the targets loihi1 and loihi2 need it: Intel gives it to members of its Neuromorphic Research Community "
-        "(docs/loihi.md); target lava-stock runs the same network here",
+        f"only the targets {' and '.join(_ON_CHIP)} need it: Intel gives it to members of its Neuromorphic Research "
+        "Community (docs/loihi.md); target lava-stock runs the same network here",
     )
 
 

@@ -16,6 +16,7 @@ from lava_nbp.cli.console import ERR, OUT, ShownProgress, staged
 from lava_nbp.cli.options import AsJSON, RunFolder, Settings
 from lava_nbp.cli.see import draw
 from lava_nbp.cli.tables import accuracies
+from lava_nbp.data.sets import DATA_SETS
 from lava_nbp.errors import InputError
 from lava_nbp.training.algorithms import ALGORITHMS
 
@@ -97,5 +98,6 @@ def _show(result: dict[str, Any]) -> None:
             f"note: {result['gate_breaches']} gate breaches in training: spikes outside the schedule that a spiking "
             f"executor and the chip fire too, and that the per-sample form leaves out (lava-nbp circuit tells where)"
         )
-    if result.get("samples") == "generated":
+    published = DATA_SETS[result["dataset"]].folder if result["dataset"] in DATA_SETS else None
+    if result.get("samples") == "generated" and published:
         OUT.print("note: the samples are generated ones; set LAVA_NBP_DATA for the published samples")

@@ -22,7 +22,7 @@ from lava_nbp.training.run import Run, load_run
 
 
 def sweep_run(
-    folder: Path, kinds: Sequence[str], rates: Sequence[float], epochs: int, target: str, progress: Progress
+    folder: Path, kinds: Sequence[str], rates: Sequence[float], epochs: int, target: str | None, progress: Progress
 ) -> tuple[dict[str, Any], list[Path]]:
     """Break the network of a run in every way and at every rate, one at a time; write faults.json and faults.png.
 
@@ -34,8 +34,9 @@ def sweep_run(
         Names of `lava_nbp.nbp.faults.Faults`, and values for them.
     epochs : int
         Epochs of on-line learning with the faults, before the second evaluation.
-    target : str
-        What runs it: one of `lava_nbp.TARGETS` that runs broken networks.
+    target : str, optional
+        What runs it: one of `lava_nbp.TARGETS` that runs broken networks. Default: the run's if it does, else the first
+        that does.
     progress : Progress
         Told of every network and sample.
 
@@ -55,6 +56,8 @@ def sweep_run(
             f"{folder} is a run of {run.algorithm.name}, but faults are those of circuits, which nbp trains"
         )
     breakable = [name for name in targets_of(run.algorithm.name) if TARGETS[name].faults]
+    if target is None:
+        target = run.config.target if run.config.target in breakable else breakable[0]
     if target not in breakable:
         raise InputError(unknown_name("target of a sweep of faults", target, breakable))
     for kind in kinds:
