@@ -6,6 +6,7 @@ spike" and "maximum voltage").
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,18 @@ class TTFSLoss:
     If the label's output is silent the loss is that of a spike at the end of the trial,
     and there is nothing to differentiate: what such a sample teaches is a policy, see
     `lava_nbp.eventprop.policies.SilentPolicy`.
+
+    Parameters
+    ----------
+    tau0, tau1 : float
+        In ms, positive.
+    alpha : float
+        Not negative.
+
+    Raises
+    ------
+    InputError
+        For numbers outside these limits, or that are not finite.
     """
 
     tau0: float = 0.5
@@ -31,10 +44,11 @@ class TTFSLoss:
     alpha: float = 0.003
 
     def __post_init__(self) -> None:
-        if not (self.tau0 > 0 and self.tau1 > 0 and self.alpha >= 0):
+        numbers = (self.tau0, self.tau1, self.alpha)
+        if not (all(map(math.isfinite, numbers)) and self.tau0 > 0 and self.tau1 > 0 and self.alpha >= 0):
             raise InputError(
                 f"TTFS loss with tau0 {self.tau0}, tau1 {self.tau1} and alpha {self.alpha}: the first two must be "
-                f"positive, the last not negative"
+                f"positive, the last not negative, and all finite"
             )
 
     def value(self, times: Float64Array, label: int, end: float) -> float:

@@ -46,6 +46,14 @@ class SpikeTrains(NamedTuple):
         before = np.concatenate([[0], np.cumsum(kept)])
         return SpikeTrains(self.times[kept], self.sources[kept], before[self.offsets])
 
+    def take(self, samples: NDArray[np.integer[Any]]) -> SpikeTrains:
+        """Some samples, in the order given."""
+        lengths = self.offsets[samples + 1] - self.offsets[samples]
+        offsets = np.zeros(len(samples) + 1, dtype=np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        where = np.arange(offsets[-1]) + np.repeat(self.offsets[samples] - offsets[:-1], lengths)
+        return SpikeTrains(self.times[where], self.sources[where], offsets)
+
 
 def latency_trains(times: Any, end: float) -> SpikeTrains:
     """Make spike trains of at most one spike per input: times (samples, n_in) in ms, inf for none.
@@ -101,6 +109,12 @@ def spike_trains(samples: Sequence[tuple[Any, Any]], n_in: int, end: float) -> S
         np.concatenate([np.zeros(0, np.int64), *sorted_sources]),
         np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
     )
+
+
+def bad_source(sources: NDArray[np.int64], n_in: int) -> str:
+    """What to say of spikes of an input that a network does not have."""
+    bad = sources[(sources < 0) | (sources >= n_in)][0]
+    return f"spike of input {bad}, but the network has inputs 0 .. {n_in - 1}; make the trains for as many"
 
 
 def _check_times(times: Float64Array, end: float, what: str) -> None:

@@ -9,6 +9,7 @@ from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.type import LavaPyType
 
 from lava_nbp.eventprop.clocked.parts import LIFPart
+from lava_nbp.eventprop.tally import Counts
 from lava_nbp.on_lava.ports import InPort, OutPort, SharedVar
 from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
 
@@ -29,9 +30,9 @@ class NeuronProcess(LibraryProcess):
         self.lI = SharedVar(lambda: part.lI)
 
     @property
-    def tally(self) -> Any:
-        """Denominators at the floor, saturated adjoint variables, spikes, silent neurons, so far, (4,) int64."""
-        return self.part.counters.copy()
+    def tally(self) -> Counts:
+        """What was counted so far; "most_spikes" of a sample: since the network's `rewind`."""
+        return self.part.tally.read()
 
     def reset(self) -> None:
         """Forget the sample at hand. Call it between runs, with all parts of the network."""

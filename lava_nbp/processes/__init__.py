@@ -9,7 +9,7 @@ Parts for networks of your own: `SynfireChain` (the clock), `GatedLIF`,
 (plastic synapses), `PlasticLIF` (the neuron behind those of Lava), `SpikeRaster`
 (to see what fires). The whole circuit of the paper: `NBPNetwork`, with `SampleSource` and `SampleSink`.
 
-EventProp: `EventPropInput`, `EventPropLIF`, `MirroredDense`, and `TTFSLoss` or
+EventProp: `EventPropInput`, `EventPropLIF`, `MirroredDense`, and `EventPropTTFS` or
 `EventPropReadout`, all driven by a `SynfireChain`; the whole of it: `EventPropNetwork`, with
 `LatencySource`.
 """
@@ -22,6 +22,7 @@ from lava_nbp.processes.eventprop_input import EventPropInput
 from lava_nbp.processes.eventprop_lif import EventPropLIF
 from lava_nbp.processes.eventprop_network import EventPropNetwork
 from lava_nbp.processes.eventprop_readout import EventPropReadout
+from lava_nbp.processes.eventprop_ttfs import EventPropTTFS
 from lava_nbp.processes.gated_lif import GatedLIF
 from lava_nbp.processes.hebbian_dense import HebbianDense
 from lava_nbp.processes.latency_source import LatencySource
@@ -34,7 +35,6 @@ from lava_nbp.processes.sample_source import SampleSource
 from lava_nbp.processes.spike_raster import SpikeRaster
 from lava_nbp.processes.surrogate_relu import SurrogateReLU
 from lava_nbp.processes.synfire_chain import SynfireChain
-from lava_nbp.processes.ttfs_loss import TTFSLoss
 
 __all__ = [
     "PAPER_RULE",
@@ -43,6 +43,7 @@ __all__ = [
     "EventPropLIF",
     "EventPropNetwork",
     "EventPropReadout",
+    "EventPropTTFS",
     "Gate",
     "GatedLIF",
     "HebbianDense",
@@ -59,6 +60,5 @@ __all__ = [
     "SurrogateReLU",
     "Synapses",
     "SynfireChain",
-    "TTFSLoss",
     "ThreeFactorRule",
 ]

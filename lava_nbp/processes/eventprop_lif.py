@@ -51,7 +51,7 @@ class EventPropLIF(NeuronProcess):
         Weighted input of the step, from `MirroredDense.a_out`; several connections add up.
     adjoint_in : (n,) int32
         Errors of the spikes replayed in the phase before: from the `adjoint_back_out` of every `MirroredDense`
-        behind, or from `TTFSLoss.adjoint_out`. 1/ms, ``c.adjoint_bits`` fractional bits.
+        behind, or from `EventPropTTFS.adjoint_out`. 1/ms, ``c.adjoint_bits`` fractional bits.
     gate_in : (2 T + 2,) spikes
         `s_out` of a `SynfireChain` of ``c.period`` neurons.
     s_out : (n,) int32 0, 1 or 2

@@ -15,23 +15,24 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.setup import AnswerLog, Control, Setup
-from lava_nbp.eventprop.losses import TTFSLoss as TTFSLossFunction
+from lava_nbp.eventprop.losses import TTFSLoss
+from lava_nbp.eventprop.tally import Counts, Tally, total
 from lava_nbp.on_lava.clock import Granularity, check_granularity
 from lava_nbp.on_lava.ports import InPort, OutPort
 from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
 from lava_nbp.processes.eventprop_input import EventPropInput
 from lava_nbp.processes.eventprop_lif import EventPropLIF
 from lava_nbp.processes.eventprop_readout import EventPropReadout
+from lava_nbp.processes.eventprop_ttfs import EventPropTTFS
 from lava_nbp.processes.mirrored_dense import MirroredDense
 from lava_nbp.processes.synfire_chain import SynfireChain
-from lava_nbp.processes.ttfs_loss import TTFSLoss
 
 
 class EventPropNetwork(LibraryProcess):
     """A feed-forward network of LIF neurons that learns by EventProp, in integers.
 
     Every sample takes T steps forward and T steps backward in reversed time, driven by a synfire chain of
-    2 T + 2 gating neurons; see `lava_nbp.eventprop.clocked.parts` for the phases, and
+    2 T + 2 gating neurons; see `lava_nbp.eventprop.clocked.phases` for the phases, and
     `lava_nbp.eventprop.clocked.arithmetic` for equations and widths (Wunderlich & Pehle 2021).
 
     Two models, chosen by the run configuration (`lava_nbp.run_config`), all bits the same: one Lava
@@ -117,12 +118,11 @@ class EventPropNetwork(LibraryProcess):
         self.control = Control(batch, rate, shared_zeros)
         n_in, n_out = self.engine.sizes[0], self.engine.sizes[-1]
         self.answer_log = AnswerLog(n_out, capacity, shared_zeros)
-        #: Of the fused model: clipped denominators, saturated adjoint variables, hidden spikes, silent hidden
-        #: neurons, most spikes of a layer; silent labels, samples of the batch so far.
-        self._tally = shared_zeros(7, np.int64)
+        # Of the fused model; parts count for themselves.
+        self._tally, self._samples = Tally(shared_zeros), shared_zeros(1, np.int64)
         super().__init__(
             engine=self.engine, control=self.control, answer_log=self.answer_log, tally=self._tally,
-            granularity=granularity, name=name,
+            samples=self._samples, granularity=granularity, name=name,
         )  # fmt: skip
         self.s_in = InPort(shape=(n_in,))
         self.label_in = InPort(shape=(n_out,))
@@ -141,22 +141,10 @@ class EventPropNetwork(LibraryProcess):
     @property
     def tally(self) -> dict[str, int]:
         """What was counted since the network was made; "most_spikes" of a layer in a sample: since `rewind`."""
-        names = ("clipped", "saturated", "hidden_spikes", "silent_neurons", "most_spikes", "silent_labels")
-        counted = dict(zip(names, (int(n) for n in self._tally), strict=False))
-        layers = self._layers()
-        for layer in layers:
-            clipped, saturated, spikes, silent = (int(n) for n in layer.tally)
-            counted["clipped"] += clipped
-            counted["saturated"] += saturated
-            counted["hidden_spikes"] += spikes if layer is not layers[-1] else 0
-            counted["silent_neurons"] += silent if layer is not layers[-1] else 0
-            counted["most_spikes"] = max(counted["most_spikes"], layer.part.most_spikes)
-        for part in self.parts:
-            if isinstance(part, MirroredDense):
-                counted["saturated"] += part.saturated
-            elif isinstance(part, TTFSLoss):
-                counted["silent_labels"] += part.silent_labels
-        return counted
+        counted = [self._tally.read()]
+        counted += [part.tally for part in self.parts if isinstance(part, (MirroredDense, EventPropTTFS))]
+        *hidden, output = [layer.tally for layer in self._layers()] or [Counts()]
+        return total([*counted, *hidden, output._replace(hidden_spikes=0, silent_neurons=0)])._asdict()
 
     def _layers(self) -> list[EventPropLIF | EventPropReadout]:
         return [part for part in self.parts if isinstance(part, (EventPropLIF, EventPropReadout))]
@@ -164,9 +152,9 @@ class EventPropNetwork(LibraryProcess):
     def rewind(self) -> None:
         """Forget the answers, and the most spikes of a layer. Call it between runs."""
         self.answer_log.rewind()
-        self._tally[4] = 0
+        self._tally.rewind()
         for layer in self._layers():
-            layer.part.rewind()
+            layer.part.tally.rewind()
 
     def read_masters(self) -> list[Any]:
         """Copies of the full-precision weights by layer, 20 fractional bits. Call it between runs."""
@@ -185,7 +173,7 @@ class EventPropNetwork(LibraryProcess):
     def reset(self) -> None:
         """Forget the sample at hand and an unfinished batch; weights stay. Call it between runs, with its source."""
         self.engine.forget()
-        self._tally[6] = 0
+        self._samples[0] = 0
         for part in self.parts:
             part.reset()
 
@@ -208,7 +196,9 @@ class PyEventPropNetwork(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ig
         self.engine = proc_params["engine"]
         self.control: Control = proc_params["control"]
         self.answer_log: AnswerLog = proc_params["answer_log"]
-        self.tally: Any = proc_params["tally"]
+        self.tally: Tally = proc_params["tally"]
+        #: Of the batch at hand, so far.
+        self.samples: Any = proc_params["samples"]
 
     def run_spk(self) -> None:
         """One sample."""
@@ -222,19 +212,18 @@ class PyEventPropNetwork(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ig
         label = int(np.argmax(target != 0)) if target.any() else None
         # The parent may have set the weights.
         engine.write_forward()
-        if self.tally[6] == 0 or self.control.batch[0] == 0:  # a batch begins, or nothing is learned
+        if self.samples[0] == 0 or self.control.batch[0] == 0:  # a batch begins, or nothing is learned
             engine.forget()
-            self.tally[6] = 0
-        answer = engine.run_sample(late[who].astype(np.int64) - 1, who, label, self.tally[:5])
-        spiking = isinstance(engine.setup.loss, TTFSLossFunction)
-        if spiking and label is not None:
-            self.tally[5] += answer[label] == engine.c.steps
+            self.samples[0] = 0
+        answer, counts = engine.run_sample(late[who].astype(np.int64) - 1, who, label)
+        self.tally.add(counts)
         self.answer_log.keep(answer)
         if self.control.batch[0] > 0:
-            self.tally[6] += 1
-            if self.tally[6] >= self.control.batch[0]:
-                engine.learn(int(self.tally[6]), float(self.control.rate[0]))
-                self.tally[6] = 0
+            self.samples[0] += 1
+            if self.samples[0] >= self.control.batch[0]:
+                engine.learn(int(self.samples[0]), float(self.control.rate[0]))
+                self.samples[0] = 0
+        spiking = isinstance(engine.setup.loss, TTFSLoss)
         said = np.where(answer < engine.c.steps, answer + 1, 0) if spiking else answer
         self.said_out.send(said.astype(np.int32))
 
@@ -258,23 +247,22 @@ class SubEventPropNetwork(AbstractSubProcessModel):  # type: ignore[misc]
         proc.s_in.connect(self.part_input.s_in)
         layers = [self.part_input]
         gated: list[Any] = [self.part_input]
-        spiking = isinstance(setup.loss, TTFSLossFunction)
+        spiking = isinstance(setup.loss, TTFSLoss)
         for k, n in enumerate(engine.sizes[1:]):
             last = k == len(engine.sizes) - 2
             synapses = MirroredDense(
-                engine.optimizers[k], c, exponent=engine.exponents[k], control=proc.control, layer=k, name=f"W{k + 1}"
-            )
+                engine.optimizers[k], c, exponent=engine.exponents[k], control=proc.control, layer=k, backward=k > 0,
+                name=f"W{k + 1}",
+            )  # fmt: skip
             if last and not spiking:
                 layer: Any = EventPropReadout(n, c, layer=k, log=proc.answer_log, name="output")
             else:
-                cap = len(engine.traces[k].step)
-                layer = EventPropLIF(
-                    n, c, phantom=last, max_spikes=cap, layer=k, name="output" if last else f"hidden{k + 1}"
-                )
+                name = "output" if last else f"hidden{k + 1}"
+                layer = EventPropLIF(n, c, phantom=last, max_spikes=engine.max_spikes[k], layer=k, name=name)
             setattr(self, f"part_W{k + 1}", synapses)
             setattr(self, f"part_layer{k + 1}", layer)
             layers[-1].s_out.connect(synapses.s_in)
-            if k > 0:  # nothing is done with the errors of input spikes
+            if k > 0:
                 synapses.adjoint_back_out.connect(layers[-1].adjoint_in)
             synapses.a_out.connect(layer.a_in)
             layer.adjoint_out.connect(synapses.adjoint_in)
@@ -282,8 +270,8 @@ class SubEventPropNetwork(AbstractSubProcessModel):  # type: ignore[misc]
             layers.append(layer)
             gated += [synapses, layer]
         judge = layers[-1]
-        if isinstance(setup.loss, TTFSLossFunction):
-            judge = self.part_loss = TTFSLoss(
+        if isinstance(setup.loss, TTFSLoss):
+            judge = self.part_loss = EventPropTTFS(
                 engine.sizes[-1], c, loss=setup.loss, silent=setup.silent, log=proc.answer_log, name="loss"
             )
             layers[-1].s_out.connect(judge.s_in)

@@ -14,10 +14,11 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.errors import WeightError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+from lava_nbp.eventprop.clocked.mirrored_part import MirroredPart
 from lava_nbp.eventprop.clocked.optimizers import IntegerOptimizer
-from lava_nbp.eventprop.clocked.parts import MirroredPart
 from lava_nbp.eventprop.clocked.setup import Control
 from lava_nbp.eventprop.policies import OptimizerName
+from lava_nbp.eventprop.tally import Counts
 from lava_nbp.on_lava.ports import InPort, OutPort, SharedVar, integers_into
 from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
 
@@ -53,6 +54,9 @@ class MirroredDense(LibraryProcess):
         one sample, a rate of 5e-3 thresholds.
     layer : int
         Number of the layer behind in messages, from 0.
+    backward : bool
+        Whether the layer in front gets errors. False for a network's first matrix, unless its inputs are to be
+        explained: none are computed, counted or sent, and there is no `adjoint_back_out`.
     name : str, optional
         Of the Process.
 
@@ -66,7 +70,7 @@ class MirroredDense(LibraryProcess):
         `s_out` of a `SynfireChain` of ``c.period`` neurons.
     a_out : (post,) int32, units of V
         Weighted input for the layer behind.
-    adjoint_back_out : (pre,) int32
+    adjoint_back_out : (pre,) int32, if `backward`
         Errors of the spikes replayed in the step before, for the layer in front (`adjoint_in`): 1/ms with
         ``c.adjoint_bits`` fractional bits, saturated to 24 bits.
 
@@ -115,6 +119,7 @@ class MirroredDense(LibraryProcess):
         optimizer: OptimizerName = "adam",
         control: Control | None = None,
         layer: int = 0,
+        backward: bool = True,
         name: str | None = None,
     ) -> None:
         if not isinstance(weights, IntegerOptimizer):
@@ -122,7 +127,7 @@ class MirroredDense(LibraryProcess):
         elif exponent is None:
             raise WeightError("weights in memory of their own need an exponent; give that of their 8-bit form")
         self.control = control or Control(allocate=shared_zeros)
-        self.part = part = MirroredPart(weights, exponent, c, self.control, layer, shared_zeros)
+        self.part = part = MirroredPart(weights, exponent, c, self.control, layer, backward, shared_zeros)
         super().__init__(part=part, name=name)
         n_pre, n_post = part.masters.shape
         self.s_in = InPort(shape=(n_pre,))
@@ -130,7 +135,8 @@ class MirroredDense(LibraryProcess):
         self.lI_in = InPort(shape=(n_post,))
         self.gate_in = InPort(shape=(c.period,))
         self.a_out = OutPort(shape=(n_post,))
-        self.adjoint_back_out = OutPort(shape=(n_pre,))
+        if backward:
+            self.adjoint_back_out = OutPort(shape=(n_pre,))
         limit = c.master_limit(exponent)
         self.weights = SharedVar(lambda: c.forward_weights(part.masters, part.exponent))
         self.masters = SharedVar(
@@ -139,9 +145,9 @@ class MirroredDense(LibraryProcess):
         self.gradient = SharedVar(lambda: part.gradient)
 
     @property
-    def saturated(self) -> int:
+    def tally(self) -> Counts:
         """Errors so far that did not fit 24 bits."""
-        return int(self.part.counters[0])
+        return self.part.tally.read()
 
     def reset(self) -> None:
         """Forget the sample at hand and an unfinished batch; weights stay. Call it between runs."""
@@ -183,6 +189,7 @@ class PyMirroredDense(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignor
         """Send what the phase before asked for, then receive."""
         weighted, errors = self.part.send()
         self.a_out.send(weighted.astype(np.int32))
-        self.adjoint_back_out.send(errors.astype(np.int32))
+        if self.part.backward:
+            self.adjoint_back_out.send(errors.astype(np.int32))
         self.part.receive(self.s_in.recv(), self.adjoint_in.recv(), self.lI_in.recv())
         self.part.phases.receive(self.gate_in.recv())

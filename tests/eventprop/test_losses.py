@@ -42,7 +42,9 @@ def test_max_voltage_by_hand():
     assert np.allclose(MaxVoltageLoss().by_peaks(peaks, 1), [0.125, -0.75, 0.625])
 
 
-@pytest.mark.parametrize("options", [{"tau0": 0}, {"tau1": -1}, {"alpha": -0.1}])
+@pytest.mark.parametrize(
+    "options", [{"tau0": 0}, {"tau1": -1}, {"alpha": -0.1}, {"tau1": float("inf")}, {"alpha": float("nan")}]
+)
 def test_parameters_that_are_refused(options):
     with pytest.raises(InputError, match="the first two must be positive, the last not negative"):
         TTFSLoss(**options)

@@ -59,3 +59,12 @@ def test_joined_trains_by_hand():
     assert joined.sources.tolist() == [1, 0, 1]
     assert joined.offsets.tolist() == [0, 2, 2, 3]
     assert len(join_trains([])) == 0
+
+
+def test_samples_are_taken_in_the_order_given():
+    samples = [([1.0, 2.0], [0, 1]), ([], []), ([3.0], [1])]
+    trains = spike_trains(samples, 2, 10.0)
+    taken = trains.take(np.array([2, 1, 0, 2]))
+    again = spike_trains([samples[k] for k in (2, 1, 0, 2)], 2, 10.0)
+    assert all(np.array_equal(a, b) for a, b in zip(taken, again, strict=True))
+    assert len(trains.take(np.arange(0))) == 0

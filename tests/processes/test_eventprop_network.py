@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from clocked_loop import saturating
 from feeding import feed
 from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
@@ -26,11 +27,11 @@ from lava_nbp.processes import (
     EventPropLIF,
     EventPropNetwork,
     EventPropReadout,
+    EventPropTTFS,
     LatencySource,
     MirroredDense,
     SynfireChain,
 )
-from lava_nbp.processes import TTFSLoss as TTFSLossProcess
 
 C = FixedPoint(NeuronParameters(), 1.0, 40.0)
 LOSSES = [TTFSLoss(), MaxVoltageLoss()]
@@ -121,6 +122,20 @@ def test_training_changes_the_same_weights(target, loss, optimizer):
         for e in (lava, again):
             e.train_batch(trains, labels, np.arange(4), 0.02)
         assert all(np.array_equal(a, b) for a, b in zip(lava.masters, again.masters, strict=True))
+
+
+@pytest.mark.parametrize("target", ["lava", "lava-primitives"])
+def test_saturated_values_are_those_of_the_engine(target):
+    """Errors of the input would saturate, too; nobody asks for them, so nobody sends or counts them."""
+    weights, (steps, sources), label = saturating()
+    setup, one = Setup(C, TTFSLoss(alpha=1e4)), np.array([0])
+    trains, labels = spike_trains([(steps * C.dt, sources)], 4, C.end), np.array([label])
+    expected = ClockedEngine(weights, setup).train_batch(trains, labels, one, 0.02)
+    with LavaEventProp(weights, setup, target=target, timeout=60) as lava:
+        found = lava.train_batch(trains, labels, one, 0.02)
+        matrices = [part for part in lava.network.parts if isinstance(part, MirroredDense)]
+        assert [hasattr(part, "adjoint_back_out") for part in matrices] == [False, True][: len(matrices)]
+    assert found.saturated == expected.saturated == 1
 
 
 @pytest.mark.parametrize(("target", "granularity"), [("lava", "sample"), ("lava-primitives", "step")])
@@ -217,7 +232,7 @@ def test_parts_in_a_network_of_ones_own():
     ]
     chain, inputs = SynfireChain(C.period, autostart=True), EventPropInput(2, C)
     hidden, output = EventPropLIF(2, C), EventPropLIF(1, C, phantom=True)
-    loss = TTFSLossProcess(1, C, loss=setup.loss, silent=setup.silent)
+    loss = EventPropTTFS(1, C, loss=setup.loss, silent=setup.silent)
     spikes, label = np.zeros((2, C.period + 1), int), np.zeros((1, C.period + 1), int)
     spikes[1, 1 + 2] = spikes[0, 1 + 5] = label[0, 1] = 1
     source, target, back = Source(data=spikes), Source(data=label), Sink(shape=(2,), buffer=C.period + 1)

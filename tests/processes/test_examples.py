@@ -53,6 +53,7 @@ MADE = {
     "EventPropLIF": lambda: processes.EventPropLIF(2, C),
     "EventPropNetwork": lambda: processes.EventPropNetwork([np.ones((2, 2))] * 2, Setup(C, TTFSLoss())),
     "EventPropReadout": lambda: processes.EventPropReadout(2, C),
+    "EventPropTTFS": lambda: processes.EventPropTTFS(2, C),
     "GatedLIF": lambda: processes.GatedLIF((2,), readout=0),
     "HebbianDense": lambda: processes.HebbianDense([[2]]),
     "LatencySource": lambda: processes.LatencySource(2, 2, C, capacity=1),
@@ -65,5 +66,4 @@ MADE = {
     "SpikeRaster": lambda: processes.SpikeRaster({"p": (2,)}),
     "SurrogateReLU": lambda: processes.SurrogateReLU((2,), n_gates=2, separate=True, readout=0),
     "SynfireChain": lambda: processes.SynfireChain(1),
-    "TTFSLoss": lambda: processes.TTFSLoss(2, C),
 }

@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from lava_nbp.eventprop.clocked.mirrored_part import MirroredPart
 from lava_nbp.eventprop.clocked.optimizers import IntegerOptimizer
-from lava_nbp.eventprop.clocked.parts import InputPart, LIFPart, MirroredPart, ReadoutPart, TTFSPart
+from lava_nbp.eventprop.clocked.parts import InputPart, LIFPart, ReadoutPart
 from lava_nbp.eventprop.clocked.setup import Control
+from lava_nbp.eventprop.clocked.ttfs_part import TTFSPart
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.nbp.pulse_chain import PulseChain
 
@@ -20,7 +22,9 @@ class PartsLoop:
         self.input = InputPart(sizes[0], c)
         self.control = Control(0)
         self.dense = [
-            MirroredPart(IntegerOptimizer(setup.optimizer, m, c.master_limit(x), c), x, c, self.control, k)
+            MirroredPart(
+                IntegerOptimizer(setup.optimizer, m, c.master_limit(x), c), x, c, self.control, k, backward=k > 0
+            )
             for k, (m, x) in enumerate(zip(masters, exponents, strict=True))
         ]
         self.spiking = isinstance(setup.loss, TTFSLoss)
@@ -67,3 +71,14 @@ class PartsLoop:
             self.phase(spikes, target)
             if watch:
                 watch(p)
+
+
+def saturating():
+    """A 4-3-2 network, the (steps, sources) of a sample, and its label: a huge error of late spikes fills registers.
+
+    In steps of 1 ms for 40 ms, time to first spike with alpha 1e4: one error that the second matrix sends back, and
+    one that the first would send to the input.
+    """
+    first = [[3.4, 5.5, 4.3], [10.1, 4.6, 2.2], [0.7, 2.4, -3.0], [-2.6, 5.9, -1.5]]
+    second = [[6.0, 5.2], [2.1, -1.1], [-2.1, 8.6]]
+    return [np.array(first), np.array(second)], (np.array([0, 2, 4, 6]), np.array([1, 2, 0, 3])), 1

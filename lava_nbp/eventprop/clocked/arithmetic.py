@@ -40,6 +40,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.base.checks import is_integer
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX, STATE_BITS, WEIGHT_STEP
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.equations import NeuronParameters, response
@@ -101,14 +102,14 @@ class FixedPoint:
     def __post_init__(self) -> None:
         for name, most in (("theta_bits", 20), ("coefficient_bits", 24), ("adjoint_bits", 20)):
             bits = getattr(self, name)
-            if not 1 <= bits <= most:
-                raise InputError(f"{name} is {bits}, but must be in 1 .. {most}")
+            if not (is_integer(bits) and 1 <= bits <= most):
+                raise InputError(f"{name} is {bits!r}, but must be in 1 .. {most}, an integer")
         for name in ("dt", "end"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise InputError(f"{name} is {value!r} ms, but must be positive and finite")
-        if not self.floor > 0:
-            raise InputError(f"floor is {self.floor!r}, but must be positive: a rise may be 0")
+        if not (math.isfinite(self.floor) and self.floor > 0):
+            raise InputError(f"floor is {self.floor!r}, but must be positive and finite: a rise may be 0")
         if not math.isclose(self.steps * self.dt, self.end, rel_tol=1e-9) or self.steps < 1:
             raise InputError(
                 f"dt is {self.dt} ms, which does not divide the window of {self.end} ms; use "
@@ -284,7 +285,7 @@ def backward_step(lV: Int64Array, lI: Int64Array, c: FixedPoint) -> int:
     """Adjoint variables at the beginning of a step, in place; how many were saturated."""
     lI[...] = shift(c.beta * lI + c.gamma_back * lV, c.coefficient_bits)
     lV[...] = shift(c.alpha * lV, c.coefficient_bits)
-    return saturate(lI)
+    return clip_to_register(lI)
 
 
 def rise(V: Int64Array, before: Int64Array, c: FixedPoint) -> Int64Array:
@@ -296,7 +297,7 @@ def rise(V: Int64Array, before: Int64Array, c: FixedPoint) -> Int64Array:
 def jump(lV: Int64Array, error: Int64Array, rises: Int64Array, c: FixedPoint) -> tuple[Int64Array, int, int]:
     """lV before spikes from lV after them; how many denominators were at the floor, and how many results saturated."""
     before = lV + ((lV + error) << c.theta_bits) // np.maximum(rises, c.floor_units)
-    saturated = saturate(before)
+    saturated = clip_to_register(before)
     return before, int(np.count_nonzero(rises < c.floor_units)), saturated
 
 
@@ -306,8 +307,8 @@ def adjoint(lV: Int64Array, lI: Int64Array) -> Int64Array:
     return sent
 
 
-def saturate(x: Int64Array) -> int:
-    """Clip to the register, in place; how many entries were outside."""
+def clip_to_register(x: Int64Array) -> int:
+    """Saturate to the register, in place; how many entries were outside."""
     outside = int(np.count_nonzero(np.abs(x) > REGISTER_MAX))
     np.clip(x, -REGISTER_MAX, REGISTER_MAX, out=x)
     return outside

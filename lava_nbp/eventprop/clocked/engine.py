@@ -12,17 +12,32 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import check_integer, check_labels
+from lava_nbp.base.arrays import Allocate
+from lava_nbp.base.checks import check_labels
 from lava_nbp.errors import InputError, WeightError
-from lava_nbp.eventprop.clocked.arithmetic import REGISTER_MAX, SLOPE_BITS, Int64Array
-from lava_nbp.eventprop.clocked.kernels import OVERFLOW, TOO_MANY_SPIKES, Coefficients, Trace, backward, forward
+from lava_nbp.eventprop.clocked.arithmetic import Int64Array
+from lava_nbp.eventprop.clocked.kernels import (
+    BAD_SOURCE,
+    OVERFLOW,
+    TOO_MANY_SPIKES,
+    Coefficients,
+    Layer,
+    Seen,
+    Spikes,
+    Tape,
+    backward,
+    forward,
+)
 from lava_nbp.eventprop.clocked.losses import TTFSTables, VoltageTables, first_ms, phantom_impulse
-from lava_nbp.eventprop.clocked.optimizers import Allocate, IntegerOptimizer
+from lava_nbp.eventprop.clocked.optimizers import IntegerOptimizer
 from lava_nbp.eventprop.clocked.setup import Setup
-from lava_nbp.eventprop.continuous.engine import check_layers
+from lava_nbp.eventprop.layers import check_layers, spike_room
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.eventprop.result import Result
-from lava_nbp.eventprop.trains import SpikeTrains
+from lava_nbp.eventprop.tally import Counts, total
+from lava_nbp.eventprop.trains import SpikeTrains, bad_source
+
+_NONE = np.zeros((0, 0), dtype=np.int64)
 
 
 class LayerSeen(NamedTuple):
@@ -32,6 +47,10 @@ class LayerSeen(NamedTuple):
     I: Int64Array  # noqa: E741 - the paper's symbol
     lV: Int64Array
     lI: Int64Array
+
+
+#: Where nobody looks.
+_UNSEEN = LayerSeen(_NONE, _NONE, _NONE, _NONE)
 
 
 class ClockedEngine:
@@ -61,8 +80,8 @@ class ClockedEngine:
         Summed since the last `forget`.
     optimizers : list of IntegerOptimizer
         One per matrix.
-    traces : list of Trace
-        What the kernels work in.
+    max_spikes : list of int
+        Spikes per sample and layer that fit.
 
     Raises
     ------
@@ -83,7 +102,7 @@ class ClockedEngine:
         allocate: Allocate = np.zeros,
     ) -> None:
         matrices = check_layers(weights)
-        self.setup, self.c = setup.check(), setup.c
+        self.setup, self.c = setup, setup.c
         self.sizes = [matrices[0].shape[0], *(w.shape[1] for w in matrices)]
         tops = [float(np.abs(w).max()) or 1.0 for w in matrices] if largest is None else list(largest)
         if len(tops) != len(matrices):
@@ -97,24 +116,15 @@ class ClockedEngine:
             IntegerOptimizer(setup.optimizer, masters, self.c.master_limit(exponent), self.c, allocate)
             for masters, exponent in zip(self.masters, self.exponents, strict=True)
         ]
-        spiking = isinstance(setup.loss, TTFSLoss)
         self._tables = (
             TTFSTables.of(setup.loss, self.c) if isinstance(setup.loss, TTFSLoss) else VoltageTables.of(self.c)
         )
-        self._spiking = [True] * (len(matrices) - 1) + [spiking]
-        caps = [
-            8 * n + 64 if max_spikes is None else check_integer(max_spikes, 1, None, "max_spikes")
-            for n in self.sizes[1:]
-        ]
-        self.traces = [_make_trace(n, cap) for n, cap in zip(self.sizes[1:], caps, strict=True)]
+        self.max_spikes = [spike_room(n, max_spikes) for n in self.sizes[1:]]
+        self._tapes = [Tape.make(n, cap) for n, cap in zip(self.sizes[1:], self.max_spikes, strict=True)]
         self.gradients = [allocate(w.shape, np.int64) for w in matrices]
         #: Spikes of each layer in the last sample.
         self._spikes = [0] * len(matrices)
-        c = self.c
-        self._coefficients = Coefficients(
-            c.steps, c.alpha, c.beta, c.gamma, c.gamma_back, c.coefficient_bits, c.theta, c.theta_bits, c.floor_units,
-            c.slope, SLOPE_BITS, REGISTER_MAX,
-        )  # fmt: skip
+        self._coefficients = Coefficients.of(self.c)
         self.write_forward()
 
     # ---------------------------------------------------------------- weights
@@ -152,6 +162,11 @@ class ClockedEngine:
         self.forward_weights = [
             self.c.forward_weights(m, exponent) for m, exponent in zip(self.masters, self.exponents, strict=True)
         ]
+        top = len(self.masters) - 1
+        self._layers = [
+            Layer(w, tape, k < top or isinstance(self._tables, TTFSTables), k == top)
+            for k, (w, tape) in enumerate(zip(self.forward_weights, self._tapes, strict=True))
+        ]
         for layer, w in enumerate(self.forward_weights):
             self.c.check_volley(w, layer)
 
@@ -186,8 +201,8 @@ class ClockedEngine:
     ) -> tuple[Result, list[Int64Array]]:
         """As `infer`, with the spikes of every neuron of every layer; of an output that only integrates none."""
         chosen = np.arange(len(trains)) if samples is None else np.asarray(samples)
-        counts = [np.zeros(n, dtype=np.int64) for n in self.sizes[1:]]
-        return self._run(trains, None, chosen, counts), counts
+        spikes = [np.zeros(n, dtype=np.int64) for n in self.sizes[1:]]
+        return self._run(trains, None, chosen, spikes), spikes
 
     def gradient(
         self, trains: SpikeTrains, labels: Any, samples: NDArray[np.int64] | None = None
@@ -229,35 +244,34 @@ class ClockedEngine:
         for g in self.gradients:
             g[...] = 0
 
-    def run_sample(
-        self, steps: Int64Array, sources: Int64Array, label: int | None, tally: Int64Array | None = None
-    ) -> Int64Array:
+    def run_sample(self, steps: Int64Array, sources: Int64Array, label: int | None) -> tuple[Int64Array, Counts]:
         """Run one sample, and add to the gradient if it has a label.
 
         Parameters
         ----------
         steps, sources : (spikes,)
             Input spikes in the order of time.
-        tally : (5,) int64, optional
-            Is added to: clipped denominators, saturated adjoint variables, hidden spikes, silent hidden neurons; the
-            last is the largest number of spikes of a layer.
+        label : int or None
+            Class.
 
         Returns
         -------
-        (classes,) int64
-            Steps of first spikes (T: silent), or largest voltages; errors as for `gradient`.
+        answer : (classes,) int64
+            Steps of first spikes (T: silent), or largest voltages.
+        counts : Counts
+            Of this sample; errors as for `gradient`.
         """
-        return self._sample(steps, sources, label, np.zeros(5, dtype=np.int64) if tally is None else tally)
+        return self._sample(Spikes(steps, sources, len(steps), 0), label, [_UNSEEN] * len(self._layers))
 
     def said(self, answers: Int64Array) -> NDArray[np.float64]:
         """Answers in ms (inf: silent), or in thresholds."""
-        return first_ms(answers, self.c) if self._spiking[-1] else answers / self.c.theta
+        return first_ms(answers, self.c) if self._layers[-1].spiking else answers / self.c.theta
 
     def watch(self, steps: Int64Array, sources: Int64Array, label: int) -> tuple[list[LayerSeen], list[Int64Array]]:
         """State of every layer in every step of one sample forward and backward, and its gradients by layer."""
         seen = [LayerSeen(*(np.zeros((self.c.steps, n), dtype=np.int64) for _ in range(4))) for n in self.sizes[1:]]
         self.forget()
-        self._sample(steps, sources, label, np.zeros(5, dtype=np.int64), seen)
+        self._sample(Spikes(steps, sources, len(steps), 0), label, seen)
         return seen, [g.copy() for g in self.gradients]
 
     # -------------------------------------------------------------- internals
@@ -267,94 +281,87 @@ class ClockedEngine:
         trains: SpikeTrains,
         labels: NDArray[np.int64] | None,
         samples: NDArray[np.int64],
-        counts: Sequence[Int64Array] = (),
+        spikes: Sequence[Int64Array] = (),
     ) -> Result:
+        """Run samples; `spikes` (n,) of every layer get those of every neuron."""
         if labels is not None:
             self.forget()
+        chosen = trains.take(samples)
+        steps = self.c.steps_of(chosen.times)
         answers = np.zeros((len(samples), self.sizes[-1]), dtype=np.int64)
-        tally = np.zeros(5, dtype=np.int64)
-        for row, sample in enumerate(samples):
-            mine = slice(trains.offsets[sample], trains.offsets[sample + 1])
-            label = None if labels is None else int(labels[sample])
-            answers[row] = self._sample(self.c.steps_of(trains.times[mine]), trains.sources[mine], label, tally)
-            for count, tr, n in zip(counts, self.traces, self._spikes, strict=False):
-                count += np.bincount(tr.neuron[:n], minlength=len(count))
-        clipped, saturated, hidden, silent, most = (int(n) for n in tally)
-        said, silent_labels = self.said(answers), 0
-        if labels is not None:
-            silent_labels = int(np.isinf(said[np.arange(len(samples)), labels[samples]]).sum())
-        return Result(said, hidden, silent, silent_labels, clipped, not self._spiking[-1], saturated, most)
+        counted = [Counts()]
+        for row in range(len(samples)):
+            mine = slice(chosen.offsets[row], chosen.offsets[row + 1])
+            label = None if labels is None else int(labels[samples[row]])
+            answers[row], counts = self.run_sample(steps[mine], chosen.sources[mine], label)
+            counted.append(counts)
+            for count, tape, n in zip(spikes, self._tapes, self._spikes, strict=False):
+                count += np.bincount(tape.neuron[:n], minlength=len(count))
+        return Result(self.said(answers), voltages=not self._layers[-1].spiking, **total(counted)._asdict())
 
-    def _sample(
-        self,
-        steps: Int64Array,
-        sources: Int64Array,
-        label: int | None,
-        counters: Int64Array,
-        seen: Sequence[LayerSeen] | None = None,
-    ) -> Int64Array:
-        """Run a sample forward, and backward if it has a label; what it says."""
-        events, none = [(steps, sources, len(steps))], np.zeros((0, 0), dtype=np.int64)
-        for layer, (tr, w) in enumerate(zip(self.traces, self.forward_weights, strict=True)):
-            V, I = (seen[layer].V, seen[layer].I) if seen else (none, none)  # noqa: E741
-            last = layer == len(self.traces) - 1
-            n = forward(self._coefficients, tr, w, *events[-1], self._spiking[layer], last, seen is not None, V, I)
-            if n == TOO_MANY_SPIKES:
-                raise InputError(
-                    f"layer {layer + 1} spikes more than {len(tr.step)} times in a sample; raise max_spikes, or use "
-                    f"smaller weights"
-                )
-            if n == OVERFLOW:
-                raise InputError(
-                    self.c.overflow(int(np.abs(tr.I).max()), layer, f"neuron {int(np.abs(tr.I).argmax())}")
-                )
-            events.append((tr.step + 1, tr.neuron, n))
-            self._spikes[layer] = n
-            counters[4] = max(counters[4], n)
-            if not last:
-                counters[2] += n
-                counters[3] += len(tr.V) - len(np.unique(tr.neuron[:n]))
-        said, by_output = self._answer(events[-1][2], label)
-        if label is not None:
-            back_error = by_output
-            for layer in range(len(self.traces) - 1, -1, -1):
-                tr, (event_step, event_source, n_events) = self.traces[layer], events[layer]
-                tr.error[: len(back_error)] = back_error
-                back_error = np.zeros(n_events if layer else 0, dtype=np.int64)
-                lV, lI = (seen[layer].lV, seen[layer].lI) if seen else (none, none)
-                backward(
-                    self._coefficients, tr, self.forward_weights[layer], self.gradients[layer], event_step,
-                    event_source, n_events, events[layer + 1][2], layer > 0, back_error, counters, seen is not None,
-                    lV, lI,
-                )  # fmt: skip
-        return said
+    def _sample(self, spikes: Spikes, label: int | None, seen: Sequence[LayerSeen]) -> tuple[Int64Array, Counts]:
+        """Run a sample forward, and backward if it has a label; what it says, and what was counted."""
+        inputs = [spikes]
+        for k, (layer, states) in enumerate(zip(self._layers, seen, strict=True)):
+            n = forward(self._coefficients, layer, inputs[k], Seen(states.V, states.I))
+            self._spikes[k] = self._checked(n, k, spikes.source)
+            inputs.append(Spikes(layer.tape.step, layer.tape.neuron, n, 1))
+        hidden = range(len(self._layers) - 1)
+        silent = sum(self._silent(k) for k in hidden)
+        answer, errors = self._answer(self._spikes[-1], label)
+        clipped, saturated = self._back(inputs, errors, seen) if label is not None else (0, 0)
+        unheard = label is not None and self._layers[-1].spiking and answer[label] == self.c.steps
+        spiked = sum(self._spikes[k] for k in hidden)
+        return answer, Counts(spiked, silent, int(unheard), clipped, saturated, max(self._spikes))
+
+    def _silent(self, k: int) -> int:
+        """Neurons of a layer that did not spike in the last sample."""
+        n = self.sizes[k + 1]
+        return n - int(np.count_nonzero(np.bincount(self._tapes[k].neuron[: self._spikes[k]], minlength=n)))
+
+    def _back(self, inputs: Sequence[Spikes], errors: Int64Array, seen: Sequence[LayerSeen]) -> tuple[int, int]:
+        """Carry errors of the output's spikes back through all layers; denominators at the floor, saturated values."""
+        clipped = saturated = 0
+        for k in range(len(self._layers) - 1, -1, -1):
+            self._tapes[k].error[: len(errors)] = errors
+            errors = np.zeros(inputs[k].n if k else 0, dtype=np.int64)  # nobody asks for those of the network's input
+            counts = backward(
+                self._coefficients, self._layers[k], self.gradients[k], inputs[k], self._spikes[k], errors,
+                Seen(seen[k].lV, seen[k].lI),
+            )  # fmt: skip
+            clipped, saturated = clipped + counts[0], saturated + counts[1]
+        return clipped, saturated
+
+    def _checked(self, n: int, layer: int, sources: Int64Array) -> int:
+        """The number of spikes that `forward` gives; an error if it is none."""
+        if n == TOO_MANY_SPIKES:
+            raise InputError(
+                f"layer {layer + 1} spikes more than {self.max_spikes[layer]} times in a sample; raise max_spikes, or "
+                f"use smaller weights"
+            )
+        if n == OVERFLOW:
+            current = np.abs(self._tapes[layer].I)
+            raise InputError(self.c.overflow(int(current.max()), layer, f"neuron {int(current.argmax())}"))
+        if n == BAD_SOURCE:
+            raise InputError(bad_source(sources, self.sizes[0]))
+        return n
 
     def _answer(self, n_spikes: int, label: int | None) -> tuple[Int64Array, Int64Array]:
-        """What the output layer says, and the error of each of its spikes; impulses go into its trace."""
-        tr = self.traces[-1]
-        tr.impulse[:] = 0
+        """What the output layer says, and the error of each of its spikes; impulses go into its tape."""
+        tape = self._tapes[-1]
+        tape.impulse[:] = 0
         errors = np.zeros(n_spikes, dtype=np.int64)
         if isinstance(self._tables, VoltageTables):
             if label is not None:
-                tr.impulse[:] = self._tables.impulses(tr.peak, label, self.c)
-            return tr.peak.copy(), errors
-        first = np.full(self.sizes[-1], self.c.steps)
-        is_first = np.zeros(n_spikes, dtype=bool)
-        neurons, where = np.unique(tr.neuron[:n_spikes], return_index=True)
-        first[neurons], is_first[where] = tr.step[where], True
+                tape.impulse[:] = self._tables.impulses(tape.peak, label, self.c)
+            return tape.peak.copy(), errors
+        first, where = np.full(self.sizes[-1], self.c.steps), np.full(self.sizes[-1], -1)
+        latest = slice(n_spikes - 1, None, -1) if n_spikes else slice(0)
+        # Latest spikes first: of several spikes of a neuron the first is the last to be written.
+        first[tape.neuron[latest]], where[tape.neuron[latest]] = tape.step[latest], np.arange(n_spikes)[::-1]
         if label is not None:
-            errors[is_first] = self._tables.errors(first, label)[tr.neuron[:n_spikes][is_first]]
+            heard = where >= 0
+            errors[where[heard]] = self._tables.errors(first, label)[heard]
             if first[label] == self.c.steps:
-                tr.impulse[label] = phantom_impulse(self.setup.silent.strength_of("phantom"), self.c)
+                tape.impulse[label] = phantom_impulse(self.setup.silent.strength_of("phantom"), self.c)
         return first, errors
-
-
-def _make_trace(n: int, cap: int) -> Trace:
-    def integers(size: int) -> Int64Array:
-        return np.zeros(size, dtype=np.int64)
-
-    return Trace(
-        V=integers(n), V_before=integers(n), I=integers(n), lV=integers(n), lI=integers(n),
-        step=integers(cap), neuron=integers(cap), rise=integers(cap), error=integers(cap),
-        peak=integers(n), peak_step=integers(n), impulse=integers(n),
-    )  # fmt: skip

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
+
+from lava_nbp.eventprop.clocked.arithmetic import REGISTER_MAX, SLOPE_BITS, FixedPoint, Int64Array
 
 
 class Coefficients(NamedTuple):
@@ -29,52 +30,92 @@ class Coefficients(NamedTuple):
     slope_bits: int
     limit: int  #: of a register
 
+    @classmethod
+    def of(cls, c: FixedPoint) -> Coefficients:
+        """The coefficients of an arithmetic."""
+        return cls(
+            c.steps, c.alpha, c.beta, c.gamma, c.gamma_back, c.coefficient_bits, c.theta, c.theta_bits, c.floor_units,
+            c.slope, SLOPE_BITS, REGISTER_MAX,
+        )  # fmt: skip
 
-class Trace(NamedTuple):
-    """What a layer keeps of a sample: its spikes, with one value each, and the state at hand."""
 
-    V: NDArray[np.int64]  #: (n,)
-    V_before: NDArray[np.int64]  #: (n,) at the beginning of the step
-    I: NDArray[np.int64]  # noqa: E741 - the paper's symbol
-    lV: NDArray[np.int64]
-    lI: NDArray[np.int64]
-    step: NDArray[np.int64]  #: (spikes,) in the order of time
-    neuron: NDArray[np.int64]
-    rise: NDArray[np.int64]
-    error: NDArray[np.int64]  #: (spikes,) that reaches each spike from behind
-    peak: NDArray[np.int64]  #: (n,) largest V, of neurons that do not spike
-    peak_step: NDArray[np.int64]  #: (n,) its step, or -1
-    impulse: NDArray[np.int64]  #: (n,) on lV at that step
+class Spikes(NamedTuple):
+    """Input spikes of a layer, in the order of time; only the first n count."""
+
+    step: Int64Array
+    source: Int64Array
+    n: int
+    late: int  #: steps until they act: 1 for spikes of the layer before, which come at the end of a step
+
+
+class Tape(NamedTuple):
+    """What a layer keeps of a sample for the way back: its spikes, with one value each, and the state at hand."""
+
+    V: Int64Array  #: (n,)
+    V_before: Int64Array  #: (n,) at the beginning of the step
+    I: Int64Array  # noqa: E741 - the paper's symbol
+    lV: Int64Array
+    lI: Int64Array
+    step: Int64Array  #: (spikes,) in the order of time
+    neuron: Int64Array
+    rise: Int64Array
+    error: Int64Array  #: (spikes,) that reaches each spike from behind
+    peak: Int64Array  #: (n,) largest V, of neurons that do not spike
+    peak_step: Int64Array  #: (n,) its step, or -1
+    impulse: Int64Array  #: (n,) on lV at that step
+
+    @classmethod
+    def make(cls, n: int, cap: int) -> Tape:
+        """Room for so many neurons and spikes."""
+        per_spike = ("step", "neuron", "rise", "error")
+        return cls(**{name: np.zeros(cap if name in per_spike else n, dtype=np.int64) for name in cls._fields})
+
+
+class Layer(NamedTuple):
+    """A layer of neurons and the weights in front of it."""
+
+    weights: Int64Array  #: (pre, post) that spikes meet
+    tape: Tape
+    spiking: bool  #: else it only integrates
+    output: bool  #: largest voltages matter
+
+
+class Seen(NamedTuple):
+    """Voltage and current (T, n), or their adjoint variables, that a kernel notes in every step; (0, 0): none."""
+
+    V: Int64Array
+    I: Int64Array  # noqa: E741 - the paper's symbol
 
 
 #: Results of `forward` instead of a number of spikes.
-TOO_MANY_SPIKES, OVERFLOW = -1, -2
+TOO_MANY_SPIKES, OVERFLOW, BAD_SOURCE = -1, -2, -3
 
 
 @njit(cache=True, nogil=True)
-def forward(  # type: ignore[no-untyped-def]
-    c, tr, w, event_step, event_source, n_events, spiking, peaks, record, V_seen, I_seen,
-):  # fmt: skip
-    """Run a layer; the number of spikes, or what went wrong.
-
-    `peaks`: largest voltages matter (of an output layer). `record`: rows of V_seen and I_seen get V and I at the end
-    of every step.
-    """
-    V, I, V_before = tr.V, tr.I, tr.V_before  # noqa: E741
+def forward(c, layer, spikes, seen):  # type: ignore[no-untyped-def]
+    """Run a layer; the number of its spikes, or what went wrong."""
+    # Names of their own for what the loops use: the compiler then keeps them in registers.
+    tape, w, spiking, output = layer.tape, layer.weights, layer.spiking, layer.output
+    V, I, V_before, peak = tape.V, tape.I, tape.V_before, tape.peak  # noqa: E741
+    event_step, event_source, n_events, late = spikes
     V[:] = 0
     I[:] = 0
-    tr.peak[:] = 0
-    tr.peak_step[:] = -1
+    peak[:] = 0
+    tape.peak_step[:] = -1
     n = V.shape[0]
     half, half_slope = 1 << (c.bits - 1), 1 << (c.slope_bits - 1)
+    record = seen.V.shape[0] > 0
     count, e = 0, 0
-    start = event_step[0] if n_events > 0 else c.steps
+    start = event_step[0] + late if n_events > 0 else c.steps
     if record:
         start = 0
     for k in range(start, c.steps):
         arrived = False
-        while e < n_events and event_step[e] == k:
-            row = w[event_source[e]]
+        while e < n_events and event_step[e] + late == k:
+            source = event_source[e]
+            if not 0 <= source < w.shape[0]:
+                return BAD_SOURCE
+            row = w[source]
             for j in range(n):
                 I[j] += row[j]
             e += 1
@@ -95,28 +136,28 @@ def forward(  # type: ignore[no-untyped-def]
         if spiking and crossed:
             for j in range(n):
                 if V[j] >= c.theta:
-                    if count == tr.step.shape[0]:
+                    if count == tape.step.shape[0]:
                         return TOO_MANY_SPIKES
-                    tr.step[count] = k
-                    tr.neuron[count] = j
+                    tape.step[count] = k
+                    tape.neuron[count] = j
                     risen = ((V[j] - V_before[j]) * c.slope + half_slope) >> c.slope_bits
-                    tr.rise[count] = min(max(risen, -c.limit), c.limit)
+                    tape.rise[count] = min(max(risen, -c.limit), c.limit)
                     count += 1
                     V[j] = 0
-        if peaks:
+        if output:
             for j in range(n):
-                if V[j] > tr.peak[j]:
-                    tr.peak[j] = V[j]
-                    tr.peak_step[j] = k
+                if V[j] > peak[j]:
+                    peak[j] = V[j]
+                    tape.peak_step[j] = k
         if record:
-            V_seen[k] = V
-            I_seen[k] = I
-        elif e == n_events and _is_over(V, I, tr.peak, c.theta, peaks):
+            seen.V[k] = V
+            seen.I[k] = I
+        elif e == n_events and _is_over(V, I, peak, c.theta, output):
             break
     return count
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _is_over(V, I, peak, theta, peaks):  # type: ignore[no-untyped-def]  # noqa: E741
     """Whether nothing can happen any more without input: V stays below the larger of V and I, and I falls."""
     for j in range(V.shape[0]):  # noqa: SIM110 - as the compiler likes it
@@ -126,56 +167,59 @@ def _is_over(V, I, peak, theta, peaks):  # type: ignore[no-untyped-def]  # noqa:
 
 
 @njit(cache=True, nogil=True)
-def backward(  # type: ignore[no-untyped-def]
-    c, tr, w, G, event_step, event_source, n_events, n_spikes, back, back_error, counters, record, lV_seen, lI_seen,
-):  # fmt: skip
-    """Adjoint pass of a layer: G -= lI; `back_error` gets the error of every input spike if `back`.
+def backward(c, layer, gradient, spikes, n_spikes, errors, seen):  # type: ignore[no-untyped-def]
+    """Adjoint pass of a layer that had so many spikes; how many denominators were at the floor, and values saturated.
 
-    counters: denominators at the floor, adjoint variables that were saturated.
+    The gradient gets -lI; `errors` (spikes,) the error of every input spike, unless it is empty: nobody asks for it.
     """
-    lV, lI = tr.lV, tr.lI
+    tape, w = layer.tape, layer.weights
+    lV, lI, impulse, peak_step = tape.lV, tape.lI, tape.impulse, tape.peak_step
+    spike_step, (event_step, event_source, n_events, late) = tape.step, spikes
     lV[:] = 0
     lI[:] = 0
     n = lV.shape[0]
     half = 1 << (c.bits - 1)
     half_theta = 1 << (c.theta_bits - 1)
+    record, back = seen.V.shape[0] > 0, errors.shape[0] > 0
+    clipped, saturated = 0, 0
     s, e = n_spikes - 1, n_events - 1
-    while e >= 0 and event_step[e] >= c.steps:  # came after the last step
+    while e >= 0 and event_step[e] + late >= c.steps:  # came after the last step
         if back:
-            back_error[e] = 0
+            errors[e] = 0
         e -= 1
-    start = tr.step[s] if s >= 0 else -1
+    start = spike_step[s] if s >= 0 else -1
     for j in range(n):
-        if tr.impulse[j] != 0:
-            start = max(start, tr.peak_step[j])
+        if impulse[j] != 0:
+            start = max(start, peak_step[j])
     if record:
         start = c.steps - 1
     for k in range(c.steps - 1, -1, -1):
         if k <= start:
-            while s >= 0 and tr.step[s] == k:
-                j = tr.neuron[s]
-                gap = tr.rise[s]
+            while s >= 0 and spike_step[s] == k:
+                j = tape.neuron[s]
+                gap = tape.rise[s]
                 if gap < c.floor:
                     gap = c.floor
-                    counters[0] += 1
-                v = lV[j] + ((lV[j] + tr.error[s]) << c.theta_bits) // gap
+                    clipped += 1
+                v = lV[j] + ((lV[j] + tape.error[s]) << c.theta_bits) // gap
                 if abs(v) > c.limit:
                     v = c.limit if v > 0 else -c.limit
-                    counters[1] += 1
+                    saturated += 1
                 lV[j] = v
                 s -= 1
             for j in range(n):
-                if tr.impulse[j] != 0 and tr.peak_step[j] == k:
-                    lV[j] += tr.impulse[j]
+                if impulse[j] != 0 and peak_step[j] == k:
+                    lV[j] += impulse[j]
             outside = 0
             for j in range(n):
                 i = (c.beta * lI[j] + c.gamma_back * lV[j] + half) >> c.bits
                 outside += abs(i) > c.limit
                 lI[j] = min(max(i, -c.limit), c.limit)
                 lV[j] = (c.alpha * lV[j] + half) >> c.bits
-            counters[1] += outside
-        while e >= 0 and event_step[e] == k:
-            row, g = w[event_source[e]], G[event_source[e]]
+            saturated += outside
+        while e >= 0 and event_step[e] + late == k:
+            source = event_source[e]
+            row, g = w[source], gradient[source]
             total = 0
             for j in range(n):
                 g[j] -= lI[j]
@@ -184,9 +228,10 @@ def backward(  # type: ignore[no-untyped-def]
                 total = (total + half_theta) >> c.theta_bits
                 if abs(total) > c.limit:
                     total = c.limit if total > 0 else -c.limit
-                    counters[1] += 1
-                back_error[e] = total
+                    saturated += 1
+                errors[e] = total
             e -= 1
         if record:
-            lV_seen[k] = lV
-            lI_seen[k] = lI
+            seen.V[k] = lV
+            seen.I[k] = lI
+    return clipped, saturated

@@ -6,17 +6,16 @@ Only two numbers per update come from outside: the rate, and the correction of A
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.base.arrays import Allocate
 from lava_nbp.errors import InputError, unknown_name
 from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS, FixedPoint, Int64Array, shift
 from lava_nbp.eventprop.policies import OPTIMIZERS
-
-Allocate = Callable[[Any, Any], NDArray[Any]]
 
 #: Adam's means forget 1 / 2**_FIRST and 1 / 2**_SECOND of themselves per update: beta 0.875 and 0.99902.
 _FIRST, _SECOND = 3, 10

@@ -2,50 +2,52 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from lava_nbp.base.arrays import Allocate
 from lava_nbp.base.checks import check_integer
-from lava_nbp.errors import InputError
+from lava_nbp.errors import InputError, unknown_name
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint, Int64Array
-from lava_nbp.eventprop.clocked.optimizers import Allocate
 from lava_nbp.eventprop.losses import Loss
-from lava_nbp.eventprop.policies import OptimizerName, SilentPolicy
+from lava_nbp.eventprop.policies import OPTIMIZERS, OptimizerName, SilentPolicy
 
 
-class Setup(NamedTuple):
+@dataclass(frozen=True)
+class Setup:
     """All that defines a clocked network but its weights: arithmetic, loss, learning.
 
-    Attributes
+    Parameters
     ----------
     c : FixedPoint
+        Arithmetic.
     loss : TTFSLoss or MaxVoltageLoss
         With the latter the output layer only integrates.
     silent : SilentPolicy
         "none" or "phantom"; the others need what no synapse and no neuron knows by itself.
     optimizer : {"adam", "sgd"}
+        What is done with a gradient.
+
+    Raises
+    ------
+    InputError
+        For a policy that a clocked network does not have, or an optimizer that there is not.
     """
 
     c: FixedPoint
     loss: Loss
-    silent: SilentPolicy = SilentPolicy()
+    silent: SilentPolicy = field(default_factory=SilentPolicy)
     optimizer: OptimizerName = "adam"
 
-    def check(self) -> Setup:
-        """Itself.
-
-        Raises
-        ------
-        InputError
-            For a policy that a clocked network does not have.
-        """
+    def __post_init__(self) -> None:
         if self.silent.name not in ("none", "phantom"):
             raise InputError(
                 f"silent policy is {self.silent.name!r}, but a clocked network has only none and phantom; "
                 f"the others need target continuous"
             )
-        return self
+        if self.optimizer not in OPTIMIZERS:
+            raise InputError(unknown_name("optimizer", self.optimizer, OPTIMIZERS))
 
 
 class Control:

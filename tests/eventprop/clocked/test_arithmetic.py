@@ -11,10 +11,10 @@ from lava_nbp.eventprop.clocked.arithmetic import (
     FixedPoint,
     adjoint,
     backward_step,
+    clip_to_register,
     forward_step,
     jump,
     rise,
-    saturate,
     shift,
 )
 from lava_nbp.eventprop.equations import NeuronParameters
@@ -83,7 +83,7 @@ def test_a_rise_by_hand():
 def test_adjoint_spikes_fit_24_bits():
     assert adjoint(integers(5, REGISTER_MAX), integers(7, -REGISTER_MAX)).tolist() == [-2, REGISTER_MAX]
     x = integers(REGISTER_MAX + 1, -REGISTER_MAX - 5, 3)
-    assert saturate(x) == 2
+    assert clip_to_register(x) == 2
     assert x.tolist() == [REGISTER_MAX, -REGISTER_MAX, 3]
 
 
@@ -120,6 +120,8 @@ def test_what_is_refused():
         ({"coefficient_bits": 25}, "coefficient_bits is 25"),
         ({"adjoint_bits": 21}, "adjoint_bits is 21"),
         ({"floor": 0.0}, "floor is 0.0, but must be positive"),
+        ({"floor": math.inf}, "floor is inf, but must be positive and finite"),
+        ({"theta_bits": 14.0}, "theta_bits is 14.0, but must be in 1 .. 20, an integer"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=message):
             FixedPoint(**{"p": P, "dt": 0.5, "end": 60.0, **options})

@@ -195,6 +195,8 @@ def test_what_is_refused():
         engine((5, 8, 3), largest=[4.0])
     with pytest.raises(InputError, match="max_spikes is 0"):
         engine((5, 8, 3), max_spikes=0)
+    with pytest.raises(InputError, match="spike of input 5, but the network has inputs 0 .. 4; make the trains for as"):
+        e.infer(spike_trains([([1.0], [5])], 6, END))
     with pytest.raises(InputError, match="input spike at 47.9 ms, but the window is"):
         e.infer(spike_trains([([47.9], [0])], 5, END))
 

@@ -4,12 +4,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from clocked_loop import PartsLoop
+from clocked_loop import PartsLoop, saturating
 
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.engine import ClockedEngine
-from lava_nbp.eventprop.clocked.parts import LIFPart, Phases
+from lava_nbp.eventprop.clocked.parts import LIFPart
+from lava_nbp.eventprop.clocked.phases import Phases
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
@@ -100,11 +101,29 @@ def test_training_changes_the_same_weights(loss, optimizer):
         for dense, m in zip(loop.dense, engine.masters, strict=True):
             assert np.array_equal(dense.masters, m)
     assert not any(np.array_equal(a, b) for a, b in zip(start, engine.masters, strict=True))
-    assert sum(layer.counters[0] for layer in loop.layers) == clipped
-    assert sum(part.counters[1] for part in loop.layers) + sum(d.counters[0] for d in loop.dense) == saturated
-    assert loop.layers[0].counters[2] == hidden > 0
+    assert sum(layer.tally.read().clipped for layer in loop.layers) == clipped
+    assert sum(part.tally.read().saturated for part in (*loop.layers, *loop.dense)) == saturated
+    assert loop.layers[0].tally.read().hidden_spikes == hidden > 0
     if isinstance(loss, TTFSLoss):
-        assert loop.loss.counters[0] == silent
+        assert loop.loss.tally.read().silent_labels == silent
+
+
+def test_errors_of_the_input_are_not_counted():
+    """Registers are full on the way back: as many saturated values as the engine has, which computes no others.
+
+    What the first matrix would send to the input saturates, too, as it shows where it does send it.
+    """
+    weights, (steps, sources), label = saturating()
+    engine = ClockedEngine(weights, Setup(C, TTFSLoss(alpha=1e4)))
+    expected = engine.gradient(spike_trains([(steps * C.dt, sources)], 4, C.end), np.array([label]))[0].saturated
+    found = {}
+    for asked in (False, True):
+        loop = PartsLoop([m.copy() for m in engine.masters], engine.exponents, engine.setup)
+        loop.dense[0].backward |= asked
+        loop.sample(steps, sources, label)
+        found[asked] = [part.tally.read().saturated for part in (*loop.layers, *loop.dense)]
+    assert found == {False: [0, 0, 0, 1], True: [0, 0, 1, 1]}
+    assert expected == 1
 
 
 def test_a_sample_without_a_label_teaches_nothing_and_leaves_nothing():

@@ -11,16 +11,17 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.base.arrays import shared_zeros
-from lava_nbp.eventprop import losses
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
-from lava_nbp.eventprop.clocked.parts import TTFSPart
 from lava_nbp.eventprop.clocked.setup import AnswerLog
+from lava_nbp.eventprop.clocked.ttfs_part import TTFSPart
+from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.eventprop.policies import SilentPolicy
+from lava_nbp.eventprop.tally import Counts
 from lava_nbp.on_lava.ports import InPort, OutPort
 from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
 
 
-class TTFSLoss(LibraryProcess):
+class EventPropTTFS(LibraryProcess):
     """Cross-entropy of the first spikes of n outputs.
 
     It notes the first spikes of the forward phases; when one is replayed, its error goes back::
@@ -36,7 +37,7 @@ class TTFSLoss(LibraryProcess):
         Classes.
     c : FixedPoint
         Arithmetic.
-    loss : lava_nbp.eventprop.losses.TTFSLoss, optional
+    loss : TTFSLoss, optional
         Time constants; default the paper's.
     silent : SilentPolicy, optional
         "none", or "phantom" for a label's output that is silent; then the output layer must be
@@ -74,7 +75,7 @@ class TTFSLoss(LibraryProcess):
     >>> from lava_nbp.on_lava.runtime import LavaRuntime
     >>> from lava_nbp.base.arrays import shared_zeros
     >>> c, log = FixedPoint(NeuronParameters(), dt=1, end=3), AnswerLog(2, 1, shared_zeros)
-    >>> loss, chain = TTFSLoss(2, c, log=log), SynfireChain(c.period, autostart=True)
+    >>> loss, chain = EventPropTTFS(2, c, log=log), SynfireChain(c.period, autostart=True)
     >>> outputs = Source(data=np.array([[0, 0, 0, 1, 1], [0, 0, 0, 0, 0]]))
     >>> chain.s_out.connect(loss.gate_in)
     >>> outputs.s_out.connect(loss.s_in)
@@ -89,12 +90,12 @@ class TTFSLoss(LibraryProcess):
         n: int,
         c: FixedPoint,
         *,
-        loss: losses.TTFSLoss | None = None,
+        loss: TTFSLoss | None = None,
         silent: SilentPolicy | None = None,
         log: AnswerLog | None = None,
         name: str | None = None,
     ) -> None:
-        self.part = TTFSPart(n, loss or losses.TTFSLoss(), c, silent, shared_zeros)
+        self.part = TTFSPart(n, loss or TTFSLoss(), c, silent, shared_zeros)
         super().__init__(part=self.part, answer_log=log, name=name)
         self.s_in = InPort(shape=(n,))
         self.label_in = InPort(shape=(n,))
@@ -103,19 +104,19 @@ class TTFSLoss(LibraryProcess):
         self.said_out = OutPort(shape=(n,))
 
     @property
-    def silent_labels(self) -> int:
+    def tally(self) -> Counts:
         """Samples so far whose label's output was silent."""
-        return int(self.part.counters[0])
+        return self.part.tally.read()
 
     def reset(self) -> None:
         """Forget the sample at hand. Call it between runs, with all parts of the network."""
         self.part.reset()
 
 
-@implements(proc=TTFSLoss, protocol=LoihiProtocol)
+@implements(proc=EventPropTTFS, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt", "bit_accurate_loihi")
-class PyTTFSLoss(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignore[misc]
+class PyEventPropTTFS(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignore[misc]
     """CPU model: a shell around `TTFSPart`."""
 
     _graded = ("adjoint_out", "said_out")
