@@ -7,8 +7,11 @@ of those, or in `state`, touch this one.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from lava_nbp.eventprop.continuous.backward import backward_leaky, backward_recurrent, backward_spiking
 from lava_nbp.eventprop.continuous.forward import OVERFLOW, forward_leaky, forward_recurrent, forward_spiking
@@ -17,78 +20,105 @@ from lava_nbp.eventprop.continuous.state import BAD_SOURCE, DONE
 from lava_nbp.eventprop.tally import Counts
 
 
+class Used(NamedTuple):
+    """How much of every layer's tape a sample has used, each (layers,)."""
+
+    events: NDArray[np.int64]  #: input spikes
+    spikes: NDArray[np.int64]
+    merged: NDArray[np.int64]  #: of a recurrent layer: input spikes and its own
+
+
 @njit(cache=True, nogil=True)
 def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no-untyped-def]
     """Run samples forward, and backward if they teach; how it ended (DONE, BAD_SOURCE or a layer), and `Counts`.
 
     `answers` gets what the network says, a row per sample, and, where derivatives by that are given, the derivatives
-    by the times of input spikes; `room` gets gradients and spike counts. The loops over layers stand here, since
-    handing all tapes to a function costs more than a small layer does.
+    by the times of input spikes; `room` gets gradients and spike counts.
     """
-    weights, loops, tapes = network.weights, network.loops, room.tapes
-    top = len(weights) - 1
-    n_events = np.zeros(top + 1, dtype=np.int64)
-    n_spikes = np.zeros(top + 1, dtype=np.int64)
-    n_merged = np.zeros(top + 1, dtype=np.int64)
+    n = len(network.weights)
+    used = Used(np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64))
     by_said = np.zeros(answers.said.shape[1])
-    hidden, silent, silent_labels, clipped, most = 0, 0, 0, 0, 0
+    ended, silent, silent_labels, clipped, hidden, most = DONE, 0, 0, 0, 0, 0
     for q in range(batch.samples.shape[0]):
         sample = batch.samples[q]
         begin, end = batch.offsets[sample], batch.offsets[sample + 1]
-        times, sources = batch.times[begin:end], batch.sources[begin:end]
-        if not _take(times, sources, tapes[0].in_time, tapes[0].in_neuron, network.n_in):
-            return BAD_SOURCE, Counts(hidden, silent, silent_labels, clipped, 0, most)
-        said, count = answers.said[q], end - begin
-        for k in range(top + 1):
-            tape = tapes[k]
-            n_events[k] = count
-            if k == top and not criterion.spiking:
-                forward_leaky(c, tape, weights[k], count, said)
-                continue
-            if loops[k].shape[0] > 0:
-                count, n_merged[k] = forward_recurrent(c, tape, weights[k], loops[k], count)
-            else:
-                count = forward_spiking(c, tape, weights[k], count, k == top)
-            if count == OVERFLOW:
-                return k, Counts(hidden, silent, silent_labels, clipped, 0, most)
-            n_spikes[k] = count
-            most = max(most, count)
-            without = _count(tape.neuron, tape.previous, count, room.counts[k])
-            if k < top:
-                hidden += count
-                silent += without
-            else:
-                _first_spikes(tape.sorted_time, tape.sorted_neuron, count, said)
-        if not batch.learn:
+        times, sources, first = batch.times[begin:end], batch.sources[begin:end], room.tapes[0]
+        if not _take(times, sources, first.in_time, first.in_neuron, network.n_in):
+            ended = BAD_SOURCE
+            break
+        used.events[0] = end - begin
+        ended, without = _forward(c, criterion.spiking, network, room, used, answers.said[q])
+        if ended != DONE:
+            break
+        hidden += used.spikes[:-1].sum()
+        silent += without
+        most = max(most, used.spikes.max())
+        if batch.learn:
+            leaky = not criterion.spiking
+            if batch.given.shape[0] > 0:
+                by_said[:] = batch.given[q]
+            elif differentiate(criterion, answers.said[q], batch.labels[sample], by_said):
+                silent_labels += 1
+                if criterion.phantom > 0.0:
+                    # All else is zero: teach the label's output, which never reset, by its largest voltage.
+                    forward_leaky(c, room.tapes[n - 1], network.weights[n - 1], used.events[n - 1], by_said)
+                    by_said[:] = 0.0
+                    by_said[batch.labels[sample]] = -criterion.phantom
+                    leaky = True
+            clipped += _backward(c, network, room, used, by_said, leaky)
+        if batch.given.shape[0] > 0:
+            answers.by_input[begin:end] = first.in_error[: end - begin]
+    return ended, Counts(hidden, silent, silent_labels, clipped, 0, most)
+
+
+@njit(nogil=True, forceinline=True)
+def _forward(c, spiking, network, room, used, said):  # type: ignore[no-untyped-def]
+    """Run a sample through all layers; DONE or the layer whose spikes did not fit, and silent hidden neurons."""
+    weights, loops, tapes = network.weights, network.loops, room.tapes
+    top = len(weights) - 1
+    silent, count = 0, used.events[0]
+    for k in range(top + 1):
+        tape = tapes[k]
+        used.events[k] = count
+        if k == top and not spiking:
+            forward_leaky(c, tape, weights[k], count, said)
             continue
-        leaky = not criterion.spiking
-        if batch.given.shape[0] > 0:
-            by_said[:] = batch.given[q]
-        elif differentiate(criterion, said, batch.labels[sample], by_said):
-            silent_labels += 1
-            if criterion.phantom > 0.0:
-                # All else is zero: teach the label's output, which never reset, by its largest voltage.
-                forward_leaky(c, tapes[top], weights[top], n_events[top], by_said)
-                by_said[:] = 0.0
-                by_said[batch.labels[sample]] = -criterion.phantom
-                leaky = True
-        for k in range(top, -1, -1):
-            tape, count = tapes[k], n_spikes[k]
-            if k < top:
-                _add_pulls(tape.sorted_neuron, network.pulls[k], count, tape.error)
-            elif not leaky:
-                _errors_of_first(tape.sorted_neuron, tape.previous, tape.order, by_said, count, tape.error)
-            if k == top and leaky:
-                backward_leaky(c, tape, weights[k], room.by_weights[k], n_events[k], by_said)
-            elif loops[k].shape[0] > 0:
-                clipped += backward_recurrent(
-                    c, tape, weights[k], room.by_weights[k], loops[k], room.by_loops[k], n_merged[k]
-                )
-            else:
-                clipped += backward_spiking(c, tape, weights[k], room.by_weights[k], n_events[k], count)
-        if batch.given.shape[0] > 0:
-            answers.by_input[begin:end] = tapes[0].in_error[: end - begin]
-    return DONE, Counts(hidden, silent, silent_labels, clipped, 0, most)
+        if loops[k].shape[0] > 0:
+            count, used.merged[k] = forward_recurrent(c, tape, weights[k], loops[k], count)
+        else:
+            count = forward_spiking(c, tape, weights[k], count, k == top)
+        if count == OVERFLOW:
+            return k, silent
+        used.spikes[k] = count
+        without = _count(tape.neuron, tape.previous, count, room.counts[k])
+        if k < top:
+            silent += without
+        else:
+            _first_spikes(tape.sorted_time, tape.sorted_neuron, count, said)
+    return DONE, silent
+
+
+@njit(nogil=True, forceinline=True)
+def _backward(c, network, room, used, by_said, leaky):  # type: ignore[no-untyped-def]
+    """Carry derivatives by what was said back through all layers; how often I - theta was below the floor."""
+    weights, loops, tapes = network.weights, network.loops, room.tapes
+    top = len(weights) - 1
+    clipped = 0
+    for k in range(top, -1, -1):
+        tape, count = tapes[k], used.spikes[k]
+        if k < top:
+            _add_pulls(tape.sorted_neuron, network.pulls[k], count, tape.error)
+        elif not leaky:
+            _errors_of_first(tape.sorted_neuron, tape.previous, tape.order, by_said, count, tape.error)
+        if k == top and leaky:
+            backward_leaky(c, tape, weights[k], room.by_weights[k], used.events[k], by_said)
+        elif loops[k].shape[0] > 0:
+            clipped += backward_recurrent(
+                c, tape, weights[k], room.by_weights[k], loops[k], room.by_loops[k], used.merged[k]
+            )
+        else:
+            clipped += backward_spiking(c, tape, weights[k], room.by_weights[k], used.events[k], count)
+    return clipped
 
 
 @njit(nogil=True)
