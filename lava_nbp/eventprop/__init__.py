@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.eventprop.policies import SILENT_POLICIES as SILENT_POLICIES
     from lava_nbp.eventprop.policies import SilentPolicy as SilentPolicy
     from lava_nbp.eventprop.result import Result as Result
+    from lava_nbp.eventprop.tally import Counts as Counts
     from lava_nbp.eventprop.torch_layer import EventPropLayer as EventPropLayer
     from lava_nbp.eventprop.trains import SpikeTrains as SpikeTrains
     from lava_nbp.eventprop.trains import join_trains as join_trains
@@ -53,6 +54,7 @@ _PUBLIC = {
     "losses": ("Loss", "MaxVoltageLoss", "TTFSLoss"),
     "policies": ("OPTIMIZERS", "SILENT_POLICIES", "SilentPolicy"),
     "result": ("Result",),
+    "tally": ("Counts",),
     "torch_layer": ("EventPropLayer",),
     "trains": ("SpikeTrains", "join_trains", "latency_trains", "spike_trains"),
 }

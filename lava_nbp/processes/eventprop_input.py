@@ -54,8 +54,7 @@ class EventPropInput(LibraryProcess):
     --------
     >>> import numpy as np
     >>> from lava.proc.io.source import RingBuffer as Source
-    >>> from lava_nbp.eventprop.equations import NeuronParameters
-    >>> from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+    >>> from lava_nbp.eventprop import FixedPoint, NeuronParameters
     >>> from lava_nbp.on_lava.runtime import LavaRuntime
     >>> c = FixedPoint(NeuronParameters(), dt=1, end=2)
     >>> neuron, chain = EventPropInput(1, c), SynfireChain(c.period, autostart=True)

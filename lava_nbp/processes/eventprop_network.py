@@ -79,10 +79,7 @@ class EventPropNetwork(LibraryProcess):
 
     Examples
     --------
-    >>> from lava_nbp.eventprop.equations import NeuronParameters
-    >>> from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
-    >>> from lava_nbp.eventprop.losses import TTFSLoss
-    >>> from lava_nbp.eventprop.clocked.setup import Setup
+    >>> from lava_nbp.eventprop import FixedPoint, NeuronParameters, Setup, TTFSLoss
     >>> from lava_nbp.on_lava.runtime import LavaRuntime
     >>> setup = Setup(FixedPoint(NeuronParameters(), dt=0.5, end=30), TTFSLoss())
     >>> network = EventPropNetwork([[[9.0, 9.0]], [[8.0, 2.0], [2.0, 9.0]]], setup, capacity=2)

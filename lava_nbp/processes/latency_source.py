@@ -55,8 +55,7 @@ class LatencySource(LibraryProcess):
     Examples
     --------
     >>> from lava.proc.io.sink import RingBuffer as Sink
-    >>> from lava_nbp.eventprop.equations import NeuronParameters
-    >>> from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+    >>> from lava_nbp.eventprop import FixedPoint, NeuronParameters
     >>> from lava_nbp.on_lava.runtime import LavaRuntime
     >>> source = LatencySource(2, 2, FixedPoint(NeuronParameters(), dt=1, end=3), capacity=4)
     >>> sink = Sink(shape=(2,), buffer=2)

@@ -94,9 +94,7 @@ class MirroredDense(LibraryProcess):
     --------
     >>> import numpy as np
     >>> from lava.proc.io.source import RingBuffer as Source
-    >>> from lava_nbp.eventprop.equations import NeuronParameters
-    >>> from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
-    >>> from lava_nbp.eventprop.clocked.setup import Control
+    >>> from lava_nbp.eventprop import Control, FixedPoint, NeuronParameters
     >>> from lava_nbp.on_lava.runtime import LavaRuntime
     >>> c = FixedPoint(NeuronParameters(), dt=1, end=2)
     >>> synapses = MirroredDense([[1.0, -0.5]], c, control=Control(batch=0))
