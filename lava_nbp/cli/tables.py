@@ -61,7 +61,8 @@ def figures_of(record: Mapping[str, Any]) -> dict[str, str]:
     known = {key: heading for key, heading in _HEADINGS.items() if key in record}
     if _STRICT in known and f"{_STRICT}_ties_right" not in known:
         known[_STRICT] = "accuracy"  # nobody spoke of ties
-    others = [key for key in record if key.startswith(_TEST) and key not in known]
+    # Counts, of ties or silent neurons, are no shares.
+    others = [key for key in record if key.startswith(_TEST) and key not in known and isinstance(record[key], float)]
     return known | {key: key.removeprefix(_TEST).replace("_", " ") for key in others}
 
 

@@ -64,6 +64,10 @@ def _check_populations(circuit: Circuit) -> None:
             )
         for phase in p.phases:
             _check_int(phase, 0, circuit.period, f"population {p.name!r}: phase")
+            if phase == 0 and p.name not in circuit.chain:
+                raise CircuitError(
+                    f"population {p.name!r}: phase 0 is the end of the sample before; write {circuit.period}"
+                )
         if not p.phases:
             raise CircuitError(f"population {p.name!r} never fires; give it a phase or remove it")
         if len({phase % circuit.period for phase in p.phases}) < len(p.phases):

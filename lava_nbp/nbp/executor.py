@@ -139,11 +139,7 @@ class Executor(ABC):
         self._write_weights(self.check_weights(weights))
 
     def read_copies(self) -> dict[str, Int16Array]:
-        """What every projection holds, (pre, post), by name, where that need not follow from the matrices; else {}.
-
-        It does follow wherever all copies of a matrix learn the same: with a per-sample form, unless faults break
-        copies one by one.
-        """
+        """What every projection holds, (pre, post), by name, where that does not follow from the matrices; else {}."""
         return {}
 
     def write_copies(self, copies: Mapping[str, Any]) -> None:

@@ -99,15 +99,12 @@ class Projections:
         """Copies of the matrices, from the projections that hold them as they are."""
         return {name: self.arrays[p.name].copy() for name, p in self.plain.items()}
 
-    def read_copies(self, apart: bool = False) -> dict[str, Int16Array]:
-        """Copies of all arrays, if what they hold need not follow from the matrices; else {}.
-
-        Parameters
-        ----------
-        apart : bool
-            Whether something makes copies of a matrix differ that learn the same.
-        """
-        return {name: a.copy() for name, a in self.arrays.items()} if apart or not _alike(self.circuit) else {}
+    def read_copies(self) -> dict[str, Int16Array]:
+        """Copies of all arrays, if any of them holds something else than its matrix says; else {}."""
+        matrices = self.read_weights()
+        if all(np.array_equal(self.arrays[p.name], p.copy_of(matrices[p.matrix])) for p in self.circuit.projections):
+            return {}
+        return {name: array.copy() for name, array in self.arrays.items()}
 
     def write_copies(self, copies: Mapping[str, Any]) -> None:
         """Set every array by itself; nothing if there are none.
@@ -147,7 +144,7 @@ def broken_synapses(circuit: Circuit, p: DenseProjection, faults: Faults, kind: 
     return which(p.matrix, (shape[1], shape[0])).T if p.transposed else which(p.matrix, shape)
 
 
-def _alike(circuit: Circuit) -> bool:
+def copies_learn_alike(circuit: Circuit) -> bool:
     """Whether all copies of a matrix are known to learn the same."""
     try:
         sample_form(circuit)

@@ -279,7 +279,7 @@ class SpikingExecutor(Executor):
 
     def read_copies(self) -> dict[str, Int16Array]:
         """See `Executor`."""
-        return self._training.projections.read_copies(self._faults is not None and self._faults.apart)
+        return self._training.projections.read_copies()
 
     def write_copies(self, copies: Mapping[str, Any]) -> None:
         """See `Executor`."""

@@ -29,7 +29,7 @@ from lava_nbp.nbp.partition import (
     source_port,
     synapses_of,
 )
-from lava_nbp.nbp.projections import Projections
+from lava_nbp.nbp.projections import Projections, copies_learn_alike
 from lava_nbp.nbp.work import Counters
 from lava_nbp.on_lava.clock import Granularity, check_granularity
 from lava_nbp.on_lava.gated_process import GatedProcess
@@ -208,8 +208,10 @@ class NBPNetwork(LibraryProcess):
             self.stock.push()
 
     def read_copies(self) -> dict[str, Any]:
-        """What every projection holds, if that need not follow from the matrices, see `Projections.read_copies`."""
-        if self.projections.read_copies():
+        """What every projection holds, if that does not follow from the matrices, see `Projections.read_copies`."""
+        if self.stock is not None:
+            if copies_learn_alike(self.circuit):
+                return {}  # nothing to be read from the models
             self._fetch()
         return self.projections.read_copies()
 

@@ -182,6 +182,7 @@ def test_wrong_circuits_are_refused_by_name(change, message):
     ("population", "change", "message"),
     [
         ("h1", {"size": 0}, "'h1': size is 0"),
+        ("h1", {"phases": (0, 3, 6, 8, 10)}, "'h1': phase 0 is the end of the sample before; write 12"),
         ("h1", {"refractory": 0}, "'h1': refractory is 0"),
         ("h1", {"bias": 2000}, "bias 2000 is over the threshold"),
         ("h1", {"bias": 0}, "'h1' is neither gated nor a gating neuron"),

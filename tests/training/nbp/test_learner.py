@@ -180,6 +180,7 @@ UNEVEN = replace(PAPER, rule=ThreeFactorRule("8*r*x0*y0 - 2*x0*y0"))
         (UNEVEN, ("target=lava",)),
         (PAPER, ("target=spiking", "faults.lost=0.1", "faults.apart=true")),
         (PAPER, ("target=spiking", "faults.stuck=0.1", "faults.apart=true")),
+        (PAPER, ("target=spiking", "faults.dropped=0.02")),
     ],
 )
 def test_copies_that_learn_differently_go_on_bit_for_bit(config, tmp_path, circuit, settings):
