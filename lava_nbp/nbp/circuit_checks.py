@@ -64,10 +64,6 @@ def _check_populations(circuit: Circuit) -> None:
             )
         for phase in p.phases:
             _check_int(phase, 0, circuit.period, f"population {p.name!r}: phase")
-            if phase == 0 and p.name not in circuit.chain:
-                raise CircuitError(
-                    f"population {p.name!r}: phase 0 is the end of the sample before; write {circuit.period}"
-                )
         if not p.phases:
             raise CircuitError(f"population {p.name!r} never fires; give it a phase or remove it")
         if len({phase % circuit.period for phase in p.phases}) < len(p.phases):
@@ -85,6 +81,11 @@ def _check_forward(circuit: Circuit) -> None:
 
 
 def _check_layers(circuit: Circuit) -> None:
+    for p in circuit.populations:
+        if p.name not in circuit.chain and 0 in p.phases:
+            raise CircuitError(
+                f"population {p.name!r}: phase 0 is the end of the sample before; write {circuit.period}"
+            )
     for p in circuit.populations:
         if p.name in circuit.chain:
             if p.layer:
