@@ -8,30 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.checks import check_integer, check_labels
-from lava_nbp.errors import InputError, WeightError
-from lava_nbp.eventprop.continuous.kernels import (
-    CLIPPED,
-    HIDDEN,
-    MOST_SPIKES,
-    SILENT_LABELS,
-    SILENT_NEURONS,
-    Constants,
-    Trace,
-    run_samples,
-)
+from lava_nbp.errors import InputError
+from lava_nbp.eventprop.continuous.kernels import run_samples
 from lava_nbp.eventprop.continuous.optimizers import make_optimizer
+from lava_nbp.eventprop.continuous.state import (
+    BAD_SOURCE,
+    DONE,
+    Answers,
+    Batch,
+    Constants,
+    Criterion,
+    Network,
+    Room,
+)
 from lava_nbp.eventprop.equations import Float64Array, NeuronParameters
+from lava_nbp.eventprop.layers import check_layers, check_loops, spike_room
 from lava_nbp.eventprop.losses import Loss, TTFSLoss
 from lava_nbp.eventprop.policies import OptimizerName, SilentPolicy
 from lava_nbp.eventprop.result import Result
-from lava_nbp.eventprop.trains import SpikeTrains
+from lava_nbp.eventprop.tally import Counts, total
+from lava_nbp.eventprop.trains import SpikeTrains, bad_source
 
 #: A batch is cut into at most so many parts of at least so many samples, whatever the number of threads, so that
 #: sums of gradients do not depend on it.
@@ -101,25 +103,26 @@ class EventPropEngine:
         self.p, self.loss, self.end = p, loss, float(end)
         if not (np.isfinite(end) and end > 0):
             raise InputError(f"end of the trial is {end!r} ms, but must be positive and finite")
-        if not floor > 0:
-            raise InputError(f"floor is {floor!r}, but must be positive: I - theta is 0 where V only touches theta")
+        if not (np.isfinite(floor) and floor > 0):
+            raise InputError(
+                f"floor is {floor!r}, but must be positive and finite: I - theta is 0 where V only touches theta"
+            )
         check_integer(threads, 1, None, "threads")
         self.sizes = [self.weights[0].shape[0], *(w.shape[1] for w in self.weights)]
-        self._caps = [8 * n + 64 if max_spikes is None else max_spikes for n in self.sizes[1:]]
-        self._constants = _constants(p, floor, self.end)
+        self._caps = [spike_room(n, max_spikes) for n in self.sizes[1:]]
         self._threads = threads
-        self._parts: list[_Part] = []
+        self._parts: list[Room] = []
         self._max_events = 0
-        self.loops = _check_loops(recurrent, self.sizes[1:], isinstance(loss, TTFSLoss))
+        self.loops = check_loops(recurrent, self.sizes[1:], isinstance(loss, TTFSLoss))
         self.matrices = [*self.weights, *(loop for loop in self.loops if loop.size)]
         self.optimizer = make_optimizer(optimizer, self.matrices)
         self.silent = silent or SilentPolicy()
         if self.silent.name == "phantom" and self.loops[-1].size:
             raise InputError("silent policy 'phantom' needs an output layer without recurrent weights; use another")
-        taus = astuple(loss) if isinstance(loss, TTFSLoss) else (1.0, 1.0, 0.0)
-        self._loss = (*taus, self.silent.strength_of("phantom"))
-        #: Derivative of the loss by every spike time of a neuron, of the policy "spike_count".
-        self._pulls = tuple(np.zeros(n) for n in self.sizes[1:])
+        self._constants = Constants.of(p, floor, self.end)
+        self._criterion = Criterion.of(loss, self.silent.strength_of("phantom"))
+        pulls = tuple(np.zeros(n) for n in self.sizes[1:])
+        self._network = Network(self.sizes[0], tuple(self.weights), self.loops, pulls)
 
     # -------------------------------------------------------------- running
 
@@ -135,8 +138,7 @@ class EventPropEngine:
         for part in self._parts:
             for counts in part.counts:
                 counts[...] = 0
-        result = self.infer(trains, samples)
-        return result, [np.sum([part.counts[k] for part in self._parts], axis=0) for k in range(len(self.weights))]
+        return self.infer(trains, samples), self._counts(len(self._parts))
 
     def gradient(
         self, trains: SpikeTrains, labels: NDArray[np.int64], samples: NDArray[np.int64] | None = None
@@ -198,7 +200,7 @@ class EventPropEngine:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Copies of what training has to remember beside the weights, by name; `load_state` takes it back."""
-        pulls = {f"pull{k}": pull.copy() for k, pull in enumerate(self._pulls)}
+        pulls = {f"pull{k}": pull.copy() for k, pull in enumerate(self._network.pulls)}
         return self.optimizer.state() | (pulls if self.silent.name == "spike_count" else {})
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -211,23 +213,24 @@ class EventPropEngine:
         """
         pulls = {name: array for name, array in state.items() if name.startswith("pull")}
         self.optimizer.load({name: array for name, array in state.items() if name not in pulls})
-        for k, pull in enumerate(self._pulls if pulls else ()):
+        for k, pull in enumerate(self._network.pulls if pulls else ()):
             pull[...] = pulls[f"pull{k}"]
 
     def _mind_silence(self, n_samples: int) -> None:
-        counts = [
-            np.sum([part.counts[k] for part in self._parts[: _parts_of(n_samples)]], axis=0)
-            for k in range(len(self.weights))
-        ]
+        spikes = self._counts(_parts_of(n_samples))
         if self.silent.name == "bump":
             spiking = self.weights if isinstance(self.loss, TTFSLoss) else self.weights[:-1]
-            for w, count in zip(spiking, counts, strict=False):
+            for w, count in zip(spiking, spikes, strict=False):
                 w[:, count == 0] += self.silent.strength
         elif self.silent.name == "spike_count":
-            for pull, count in zip(self._pulls[:-1], counts, strict=False):
+            for pull, count in zip(self._network.pulls[:-1], spikes, strict=False):
                 pull[...] = self.silent.strength * (self.silent.target - count / n_samples)
 
     # ------------------------------------------------------------- internals
+
+    def _counts(self, n_parts: int) -> list[NDArray[np.int64]]:
+        """Spikes of every neuron of every layer that the first parts have counted."""
+        return [np.sum(counts, axis=0) for counts in zip(*(part.counts for part in self._parts[:n_parts]), strict=True)]
 
     def _learn(self, trains: SpikeTrains, labels: Any, samples: Any) -> tuple[Result, tuple[Float64Array, ...]]:
         checked = check_labels(labels, len(trains), self.sizes[-1])
@@ -238,9 +241,9 @@ class EventPropEngine:
         """Gradients of a batch, in the arrays of its first part, in the order of `matrices`."""
         first, *rest = self._parts[: _parts_of(n_samples)]
         for part in rest:
-            for g, other in zip(first.gradients + first.by_loops, part.gradients + part.by_loops, strict=True):
+            for g, other in zip(first.by_weights + first.by_loops, part.by_weights + part.by_loops, strict=True):
                 g += other
-        return first.gradients + tuple(g for g in first.by_loops if g.size)
+        return first.by_weights + tuple(g for g in first.by_loops if g.size)
 
     def _run(
         self,
@@ -252,143 +255,51 @@ class EventPropEngine:
     ) -> tuple[Result, Float64Array]:
         samples = np.ascontiguousarray(samples, dtype=np.int64)
         self._make_room(trains.offsets[samples + 1] - trains.offsets[samples])
-        spiking = isinstance(self.loss, TTFSLoss)
+        labels = np.zeros(0, np.int64) if labels is None else labels
         said = np.zeros((len(samples), self.sizes[-1]))
         by_input = np.zeros(0 if given is None else len(trains.times))
         n_parts = _parts_of(len(samples))
-        counters = np.zeros((n_parts, 6), dtype=np.int64)
         bounds = [k * len(samples) // n_parts for k in range(n_parts + 1)]
 
-        def part(k: int) -> int:
-            mine, rows = self._parts[k], slice(bounds[k], bounds[k + 1])
-            for array in (*mine.gradients, *mine.by_loops, *mine.counts) if learn else ():
-                array[...] = 0
-            failed: int = run_samples(
-                self._constants, mine.traces, tuple(self.weights), self.loops, mine.gradients, mine.by_loops,
-                mine.counts, self._pulls, *trains, samples[rows], np.zeros(0, np.int64) if labels is None else labels,
-                np.zeros((0, 0)) if given is None else given[rows],
-                spiking, self._loss, learn, said[rows], by_input, counters[k],
-            )  # fmt: skip
-            return failed
+        def run_part(k: int) -> tuple[int, Counts]:
+            rows = slice(bounds[k], bounds[k + 1])
+            if learn:
+                self._parts[k].clear()
+            by_said = np.zeros((0, 0)) if given is None else given[rows]
+            batch = Batch(*trains, samples[rows], labels, by_said, learn)
+            answers = Answers(said[rows], by_input)
+            done: tuple[int, Counts] = run_samples(
+                self._constants, self._criterion, self._network, self._parts[k], batch, answers
+            )
+            return done
 
         if self._threads == 1 or n_parts == 1:
-            failed = [part(k) for k in range(n_parts)]
+            parts = [run_part(k) for k in range(n_parts)]
         else:
             with ThreadPoolExecutor(self._threads) as pool:
-                failed = list(pool.map(part, range(n_parts)))
-        layer = max(failed)
-        if layer >= 0:
+                parts = list(pool.map(run_part, range(n_parts)))
+        self._check_end([end for end, _ in parts], trains)
+        counts = total(counted for _, counted in parts)
+        return Result(said, voltages=not self._criterion.spiking, **counts._asdict()), by_input
+
+    def _check_end(self, ends: Sequence[int], trains: SpikeTrains) -> None:
+        if BAD_SOURCE in ends:
+            raise InputError(bad_source(trains.sources, self.sizes[0]))
+        layer = max(ends)
+        if layer != DONE:
             raise InputError(
                 f"layer {layer + 1} spikes more than {self._caps[layer]} times in a sample; raise max_spikes, or use "
                 f"smaller weights"
             )
-        total = counters.sum(axis=0)
-        hidden, silent_neurons, silent_labels, clipped = (
-            int(total[k]) for k in (HIDDEN, SILENT_NEURONS, SILENT_LABELS, CLIPPED)
-        )
-        most = int(counters[:, MOST_SPIKES].max())
-        result = Result(said, hidden, silent_neurons, silent_labels, clipped, not spiking, most_spikes=most)
-        return result, by_input
 
     def _make_room(self, spikes: NDArray[np.int64]) -> None:
-        """Traces that hold samples of so many input spikes."""
+        """Layers that hold samples of so many input spikes."""
         needed = int(spikes.max(initial=0))
         if needed <= self._max_events and self._parts:
             return
         self._max_events = needed
-        events = [needed, *self._caps[:-1]]
-        self._parts = [
-            _Part(
-                tuple(
-                    _make_trace(n_events + (cap if loop.size else 0), n, cap)
-                    for n_events, n, cap, loop in zip(events, self.sizes[1:], self._caps, self.loops, strict=True)
-                ),
-                tuple(np.zeros_like(w) for w in self.weights),
-                tuple(np.zeros_like(w) for w in self.loops),
-                tuple(np.zeros(n, dtype=np.int64) for n in self.sizes[1:]),
-            )
-            for _ in range(_PARTS)
-        ]
-
-
-class _Part(NamedTuple):
-    """What a part of a batch works in: a trace, gradients and spike counts per layer."""
-
-    traces: tuple[Trace, ...]
-    gradients: tuple[Float64Array, ...]
-    by_loops: tuple[Float64Array, ...]
-    counts: tuple[NDArray[np.int64], ...]
+        self._parts = [Room.of(self._network, self._caps, needed) for _ in range(_PARTS)]
 
 
 def _parts_of(n_samples: int) -> int:
     return max(1, min(_PARTS, n_samples // _SAMPLES))
-
-
-def check_layers(weights: Sequence[Any]) -> list[Float64Array]:
-    """Return checked float64 copies of the matrices of a feed-forward network.
-
-    Raises
-    ------
-    WeightError
-        For matrices that do not fit together, or entries that are not finite.
-    """
-    if not len(weights):
-        raise WeightError("no weights; give a matrix (pre, post) per layer")
-    matrices = [np.array(w, dtype=np.float64, order="C") for w in weights]
-    for k, w in enumerate(matrices):
-        if w.ndim != 2 or 0 in w.shape or (k and w.shape[0] != matrices[k - 1].shape[1]):
-            raise WeightError(
-                f"weights have shapes {', '.join(str(m.shape) for m in matrices)}; every layer needs a matrix "
-                f"(pre, post) whose pre is the layer before"
-            )
-        if not np.isfinite(w).all():
-            raise WeightError(f"weights of layer {k + 1} hold {w[~np.isfinite(w)][0]}, but must be finite")
-    return matrices
-
-
-def _check_loops(recurrent: Sequence[Any] | None, sizes: Sequence[int], spiking: bool) -> tuple[Float64Array, ...]:
-    """Recurrent weights of every layer; an empty matrix where there are none."""
-    given = [None] * len(sizes) if recurrent is None else list(recurrent)
-    if len(given) != len(sizes):
-        raise WeightError(f"{len(given)} recurrent matrices for {len(sizes)} layers; give one or None per layer")
-    loops = []
-    for k, (loop, n) in enumerate(zip(given, sizes, strict=True)):
-        matrix = np.zeros((0, 0)) if loop is None else np.array(loop, dtype=np.float64, order="C")
-        if loop is not None and (matrix.shape != (n, n) or not np.isfinite(matrix).all()):
-            raise WeightError(
-                f"recurrent weights of layer {k + 1} have shape {matrix.shape}, but must be ({n}, {n}), and finite"
-            )
-        loops.append(matrix)
-    if loops[-1].size and not spiking:
-        raise WeightError("the output layer only integrates and has no spikes, but recurrent weights; give it None")
-    return tuple(loops)
-
-
-def _constants(p: NeuronParameters, floor: float, end: float) -> Constants:
-    ratio = p.tau_m / p.tau_s
-    nearly = abs(ratio - 1) < 1e-2
-    power = round(ratio) if ratio == round(ratio) and 2 <= ratio <= 16 else 0
-    kappa = 0.0 if nearly else p.tau_s / (p.tau_m - p.tau_s)
-    reach = power * kappa * (p.theta * power / (power - 1)) ** (power - 1) if power else 0.0
-    return Constants(
-        float(p.tau_m), float(p.tau_s), float(p.theta), float(floor), end, 1 / p.tau_s - 1 / p.tau_m,
-        kappa, nearly, power, reach,
-    )  # fmt: skip
-
-
-def _make_trace(n_events: int, n: int, cap: int) -> Trace:
-    cap = max(cap, n)  # a layer that only integrates keeps its maxima where spikes would be
-
-    def reals(*shape: int) -> Float64Array:
-        return np.zeros(shape)
-
-    def integers(size: int) -> NDArray[np.int64]:
-        return np.zeros(size, dtype=np.int64)
-
-    return Trace(
-        alpha=reals(n_events), beta=reals(n_events), gamma=reals(n_events), from_input=reals(n_events),
-        V=reals(n), I=reals(n), lV=reals(n), lI=reals(n), last=integers(n),
-        time=reals(cap), neuron=integers(cap), interval=integers(cap), current=reals(cap),
-        before=reals(cap, 3), behind=reals(cap, 3), previous=integers(cap), order=integers(cap),
-        sorted_time=reals(cap), sorted_neuron=integers(cap), error=reals(cap), event=integers(n_events),
-    )  # fmt: skip

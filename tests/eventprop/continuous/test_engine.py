@@ -8,7 +8,8 @@ from lava_nbp.data import generate_yinyang, value_latency
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop import reference
 from lava_nbp.eventprop.continuous.engine import EventPropEngine
-from lava_nbp.eventprop.continuous.kernels import softmax_by_peaks, ttfs_by_times
+from lava_nbp.eventprop.continuous.losses import softmax_by_peaks, ttfs_by_times
+from lava_nbp.eventprop.continuous.state import Criterion
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import SilentPolicy
@@ -135,7 +136,7 @@ def test_compiled_losses_are_the_losses():
         first, by = rng.uniform(0, 60, 4), np.zeros(4)
         first[rng.random(4) < 0.3] = np.inf
         label = int(rng.integers(4))
-        ttfs_by_times(first, label, 0.5, 6.4, 0.003, by)
+        ttfs_by_times(first, label, Criterion.of(TTFSLoss(), 0.0), by)
         assert np.allclose(by, TTFSLoss().by_times(first, label), rtol=1e-13)
         peaks = rng.normal(size=4)
         softmax_by_peaks(peaks, label, by)
@@ -282,6 +283,18 @@ def test_spike_buffers_do_not_overflow_silently():
         engine.infer(spike_trains([([0.0], [0])], 1, END))
 
 
+@pytest.mark.parametrize("wide", [4, 40])
+def test_spikes_of_inputs_that_there_are_not_are_refused(wide):
+    """Trains for another network: an index of a weight that there is not never reaches memory."""
+    engine = EventPropEngine([np.full((3, 2), 9.0)], NeuronParameters(), TTFSLoss(), END)
+    trains = latency_trains(np.full((2, wide), 1.0), END)
+    with pytest.raises(InputError, match="spike of input 3, but the network has inputs 0 .. 2; make the trains for as"):
+        engine.infer(trains)
+    with pytest.raises(InputError, match="spike of input 3"):
+        engine.train_batch(trains, np.array([0, 1]), np.arange(2), 1e-2)
+    assert np.array_equal(engine.weights[0], np.full((3, 2), 9.0))
+
+
 def test_it_learns_yin_yang():
     """A small network of the paper's kind, a few epochs: far above chance (1/3)."""
     samples, labels = generate_yinyang(1500, np.random.default_rng(0))
@@ -309,7 +322,8 @@ def test_arguments_that_are_refused():
             EventPropEngine(weights, p, loss, END)
     for options, message in (
         ({"end": 0}, "end of the trial is 0 ms"), ({"floor": 0}, "floor is 0"), ({"threads": 0}, "threads is 0"),
-        ({"optimizer": "sdg"}, "optimizer is 'sdg'"),
+        ({"optimizer": "sdg"}, "optimizer is 'sdg'"), ({"max_spikes": 0}, "max_spikes is 0"),
+        ({"floor": float("inf")}, "floor is inf"),
         ({"recurrent": [np.ones((3, 3))], "silent": SilentPolicy("phantom")}, "without recurrent weights"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=message):

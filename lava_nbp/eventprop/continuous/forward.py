@@ -1,0 +1,197 @@
+"""Kernels that run a layer forward through one sample, from event to event.
+
+Between two input spikes of a layer its neurons do not see each other, so all neurons go from input spike to input
+spike together; a neuron that crosses the threshold in between is taken out and followed from spike to spike. Every
+segment's decays are kept, so that the backward pass needs no exponential.
+"""
+
+from __future__ import annotations
+
+import math
+
+from numba import njit
+
+from lava_nbp.eventprop.continuous.crossing import crossing, may_cross, response
+
+#: Result of a layer whose spikes do not fit their arrays.
+OVERFLOW = -1
+
+
+@njit(cache=True, nogil=True)
+def _begin(c, tape, n_events):  # type: ignore[no-untyped-def]
+    """Decays of the intervals behind all input spikes, and the state of rest."""
+    for e in range(n_events):
+        h = (tape.in_time[e + 1] if e + 1 < n_events else c.end) - tape.in_time[e]
+        a = math.exp(-h / c.tau_m)
+        b = math.exp(-h / c.tau_s)
+        tape.flow[e, 0], tape.flow[e, 1], tape.flow[e, 2] = a, b, response(h, a, b, c)
+    tape.V[:] = 0.0
+    tape.I[:] = 0.0
+    tape.last[:] = -1
+
+
+@njit(cache=True, nogil=True)
+def forward_spiking(c, tape, W, n_events, only_first):  # type: ignore[no-untyped-def]
+    """Run a layer of spiking neurons; the number of spikes, or OVERFLOW.
+
+    only_first: nothing behind a neuron's first spike matters (outputs of a time-to-first-spike loss).
+    """
+    _begin(c, tape, n_events)
+    n = W.shape[1]
+    count = 0
+    silent = n
+    # Names of their own for what the inner loops use: the compiler then keeps them in registers. A neuron is followed
+    # in place: a function that is handed the tape for it, even inlined, makes Yin-Yang a third slower.
+    theta, times = c.theta, tape.in_time
+    V, I, last = tape.V, tape.I, tape.last  # noqa: E741 - the paper's symbol
+    V_end = tape.lV  # free until the backward pass
+    for e in range(n_events):
+        row = W[tape.in_neuron[e]]
+        a, b, g = tape.flow[e, 0], tape.flow[e, 1], tape.flow[e, 2]
+        start = count
+        for j in range(n):
+            I[j] += row[j]
+            V_end[j] = V[j] * a + I[j] * g
+        for j in range(n):
+            i = I[j]
+            if i > theta and may_cross(V[j], i, V_end[j], i * b, c) and not (only_first and last[j] >= 0):
+                now, end = times[e], times[e + 1] if e + 1 < n_events else c.end
+                a_left, b_left = a, b
+                h, x, y = crossing(V[j], i, end - now, c)
+                while h >= 0.0:
+                    if count == tape.time.shape[0]:
+                        return OVERFLOW
+                    now += h
+                    i *= y
+                    a_left /= x
+                    b_left /= y
+                    g_left = response(end - now, a_left, b_left, c)
+                    tape.time[count], tape.neuron[count] = now, j
+                    tape.interval[count], tape.current[count] = e, i
+                    tape.before[count, 0], tape.before[count, 1], tape.before[count, 2] = x, y, response(h, x, y, c)
+                    tape.behind[count, 0], tape.behind[count, 1], tape.behind[count, 2] = a_left, b_left, g_left
+                    silent -= last[j] < 0
+                    tape.previous[count] = last[j]
+                    last[j] = count
+                    _place(tape.time, tape.order, start, count)
+                    count += 1
+                    V_end[j] = i * g_left
+                    h = -1.0
+                    if i > theta and not only_first and may_cross(0.0, i, V_end[j], i * b_left, c):
+                        h, x, y = crossing(0.0, i, end - now, c)
+        for j in range(n):
+            V[j] = V_end[j]
+            I[j] *= b
+        if only_first and silent == 0:
+            break
+    for k in range(count):
+        tape.sorted_time[k] = tape.time[tape.order[k]]
+        tape.sorted_neuron[k] = tape.neuron[tape.order[k]]
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _place(time, order, start, spike):  # type: ignore[no-untyped-def]
+    """Put a spike into the order of time, behind `start`: spikes come nearly sorted, neuron by neuron."""
+    k = spike
+    while k > start and time[order[k - 1]] > time[spike]:
+        order[k] = order[k - 1]
+        k -= 1
+    order[k] = spike
+
+
+@njit(cache=True, nogil=True)
+def forward_recurrent(c, tape, W, R, n_events):  # type: ignore[no-untyped-def]
+    """Run a layer whose spikes also reach itself; the numbers of spikes (or OVERFLOW) and of events.
+
+    Every spike changes what follows, so events are the input spikes and the layer's own, one after
+    the other, and an interval ends with the first neuron that crosses.
+    """
+    V, I, V_end = tape.V, tape.I, tape.lV  # noqa: E741 - the paper's symbol; lV is free until the backward pass
+    times, sources, flow, n = tape.in_time, tape.in_neuron, tape.flow, tape.V.shape[0]
+    V[:] = 0.0
+    I[:] = 0.0
+    tape.last[:] = -1
+    count, n_merged, e, spiking = 0, 0, 0, -1
+    if n_events == 0:
+        return 0, 0
+    now = times[0]
+    while True:
+        if spiking >= 0:
+            row = R[spiking]
+            tape.merged[n_merged] = -count  # -1 - spike
+        else:
+            row = W[sources[e]]
+            tape.merged[n_merged] = e
+            e += 1
+        h = (times[e] if e < n_events else c.end) - now
+        a, b = math.exp(-h / c.tau_m), math.exp(-h / c.tau_s)
+        g = response(h, a, b, c)
+        for j in range(n):
+            I[j] += row[j]
+            V_end[j] = V[j] * a + I[j] * g
+        spiking, b_end = -1, b
+        for j in range(n):
+            if I[j] > c.theta and may_cross(V[j], I[j], V_end[j], I[j] * b_end, c):
+                time, x, y = crossing(V[j], I[j], h, c)
+                if time >= 0.0 and (spiking < 0 or time < h):
+                    spiking, h, a, b = j, time, x, y
+        if spiking >= 0:
+            g = response(h, a, b, c)
+        flow[n_merged, 0], flow[n_merged, 1], flow[n_merged, 2] = a, b, g
+        n_merged += 1
+        for j in range(n):
+            V[j] = V[j] * a + I[j] * g
+            I[j] *= b
+        now += h
+        if spiking >= 0:
+            if count == tape.time.shape[0]:
+                return OVERFLOW, 0
+            V[spiking] = 0.0
+            tape.time[count] = tape.sorted_time[count] = now
+            tape.neuron[count] = tape.sorted_neuron[count] = spiking
+            tape.order[count] = count
+            tape.current[count] = I[spiking]
+            tape.previous[count] = tape.last[spiking]
+            tape.last[spiking] = count
+            count += 1
+        elif e == n_events:
+            return count, n_merged
+
+
+@njit(cache=True, nogil=True)
+def forward_leaky(c, tape, W, n_events, peaks):  # type: ignore[no-untyped-def]
+    """Run a layer that only integrates, and find the largest voltage of each neuron.
+
+    `interval` holds behind which input spike the maximum lies (-1: at the start), `before` the decays since
+    that spike, `previous` the input spike that ends the rise (-1: none does), `current` dV/dt just before it.
+    """
+    _begin(c, tape, n_events)
+    peaks[:] = 0.0
+    n = W.shape[1]
+    tape.interval[:n] = -1
+    for e in range(n_events):
+        row = W[tape.in_neuron[e]]
+        a, b, g = tape.flow[e, 0], tape.flow[e, 1], tape.flow[e, 2]
+        for j in range(n):
+            v, i = tape.V[j], tape.I[j] + row[j]
+            v_end, i_end = v * a + i * g, i * b
+            if i > v and i > peaks[j]:  # it rises; V = I at its maximum, so it stays below this I
+                if i_end < v_end:
+                    h = (1.0 - v / i) * c.tau_m
+                    if abs(c.delta * c.tau_m) > 1e-12:
+                        h = -math.log1p(-(1.0 - v / i) * (c.tau_m - c.tau_s) / c.tau_m) / c.delta
+                    x, y = math.exp(-h / c.tau_m), math.exp(-h / c.tau_s)
+                    z = response(h, x, y, c)
+                    top, ended = v * x + i * z, -1
+                else:
+                    x, y, z = a, b, g
+                    top, ended = v_end, e + 1 if e + 1 < n_events else -1
+                if top > peaks[j]:
+                    peaks[j] = top
+                    tape.interval[j] = e
+                    tape.before[j, 0], tape.before[j, 1], tape.before[j, 2] = x, y, z
+                    tape.previous[j] = ended
+                    tape.current[j] = (i_end - v_end) / c.tau_m
+            tape.V[j] = v_end
+            tape.I[j] = i_end

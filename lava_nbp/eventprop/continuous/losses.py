@@ -1,0 +1,47 @@
+"""The losses' derivatives by what a network says, compiled."""
+
+from __future__ import annotations
+
+import math
+
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def differentiate(criterion, said, label, by_said):  # type: ignore[no-untyped-def]
+    """Derivative of the loss by what was said, into `by_said`; whether the label's output is silent."""
+    if not criterion.spiking:
+        softmax_by_peaks(said, label, by_said)
+        return False
+    ttfs_by_times(said, label, criterion, by_said)
+    return not math.isfinite(said[label])
+
+
+@njit(cache=True, nogil=True)
+def ttfs_by_times(first, label, criterion, by_times):  # type: ignore[no-untyped-def]
+    """As `TTFSLoss.by_times`."""
+    by_times[:] = 0.0
+    if not math.isfinite(first[label]):
+        return
+    tau0, tau1 = criterion.tau0, criterion.tau1
+    smallest = first.min()
+    total = 0.0
+    for k in range(first.shape[0]):
+        by_times[k] = math.exp(-(first[k] - smallest) / tau0)
+        total += by_times[k]
+    for k in range(first.shape[0]):
+        by_times[k] /= -total * tau0
+    by_times[label] += 1.0 / tau0 + criterion.alpha / tau1 * math.exp(first[label] / tau1)
+
+
+@njit(cache=True, nogil=True)
+def softmax_by_peaks(peaks, label, by_peaks):  # type: ignore[no-untyped-def]
+    """As `MaxVoltageLoss.by_peaks`."""
+    largest = peaks.max()
+    total = 0.0
+    for k in range(peaks.shape[0]):
+        by_peaks[k] = math.exp(peaks[k] - largest)
+        total += by_peaks[k]
+    for k in range(peaks.shape[0]):
+        by_peaks[k] /= total
+    by_peaks[label] -= 1.0
