@@ -15,6 +15,12 @@ def is_integer(value: object) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
+def shown(value: object, most: int = 60) -> str:
+    """A value for a message: not longer than a line can hold."""
+    text = repr(value)
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
 def check_integer(
     value: object,
     low: int,

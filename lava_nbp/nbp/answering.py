@@ -21,9 +21,20 @@ def answering_circuit(circuit: Circuit) -> Circuit:
     Raises
     ------
     CircuitError
-        If the answer depends on spikes of the sample before.
+        If the answer depends on spikes of the sample before, or on no source, or not on all layers.
     """
     needed = _needed(circuit)
+    for name in circuit.forward:
+        if name not in {population for population, _ in needed}:
+            raise CircuitError(
+                f"circuit {circuit.name!r}: its answer, {circuit.output!r} in phase {circuit.output_phase}, does not "
+                f"depend on its layer {name!r}; train with it, but it cannot infer alone"
+            )
+    if not any((s.population, s.phase) in needed for s in circuit.sources):
+        raise CircuitError(
+            f"circuit {circuit.name!r}: its answer, {circuit.output!r} in phase {circuit.output_phase}, depends on no "
+            f"source; train with it, but it cannot infer alone"
+        )
     for period in range(circuit.output_phase, circuit.period + 1):
         if _undisturbed(circuit, needed, period):
             return _cut(circuit, needed, period)
@@ -50,10 +61,7 @@ def _causes(circuit: Circuit, post: str, phase: int) -> Iterator[_Event]:
     """What sends spikes that arrive at a population in a phase."""
     for pre, delay in _inputs(circuit, post):
         for sent in circuit[pre].phases:
-            if pre in circuit.chain:
-                if (sent + 1 + delay - phase) % circuit.period == 0:
-                    yield pre, sent
-            elif sent + 1 + delay == phase:
+            if sent + 1 + delay == phase:
                 yield pre, sent
             elif (sent + 1 + delay - phase) % circuit.period == 0:
                 raise CircuitError(

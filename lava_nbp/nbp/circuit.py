@@ -15,10 +15,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
+from lava_nbp.base.fields import settle
 from lava_nbp.base.integers import Int16Array
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
 from lava_nbp.errors import CircuitError
@@ -60,6 +61,9 @@ class Population:
     refractory: int = 2
     layer: str = ""
 
+    def __post_init__(self) -> None:
+        settle(self, f"population {self.name!r}", CircuitError)
+
     @property
     def gated(self) -> bool:
         """Whether the population needs a gate to fire."""
@@ -81,6 +85,9 @@ class Connection:
     weight: int
     delay: int = 0
 
+    def __post_init__(self) -> None:
+        settle(self, f"connection {self.pre} -> {self.post}", CircuitError)
+
 
 @dataclass(frozen=True)
 class Matrix:
@@ -88,6 +95,9 @@ class Matrix:
 
     name: str
     shape: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        settle(self, f"matrix {self.name!r}", CircuitError)
 
 
 @dataclass(frozen=True)
@@ -104,6 +114,9 @@ class DenseProjection:
     matrix: str
     transposed: bool = False
     sign: Literal[1, -1] = 1
+
+    def __post_init__(self) -> None:
+        settle(self, f"projection {self.name!r}", CircuitError)
 
     def copy_of(self, matrix: Int16Array) -> Int16Array:
         """What this projection holds, (pre, post), of a matrix."""
@@ -122,6 +135,9 @@ class Source:
     population: str
     phase: int
     weight: int = RELAY
+
+    def __post_init__(self) -> None:
+        settle(self, f"source {self.name!r}", CircuitError)
 
 
 @dataclass(frozen=True)
@@ -174,6 +190,7 @@ class Circuit:
     chip_order: bool = False
 
     def __post_init__(self) -> None:
+        settle(self, f"circuit {self.name!r}", CircuitError)
         circuit_checks.check(self)
 
     # ------------------------------------------------------------ look-ups
@@ -183,7 +200,7 @@ class Circuit:
             return self._by_name[name]
         except KeyError:
             raise CircuitError(
-                f"circuit {self.name!r} has no population {name!r}; it has {', '.join(self._by_name)}"
+                f"circuit {self.name!r} has no population {name!r}; it has {', '.join(self._by_name) or 'none'}"
             ) from None
 
     @cached_property
@@ -280,11 +297,14 @@ class Circuit:
 
     # ------------------------------------------------- where it could go wrong
 
-    def closed_limit(self, population: str, phase: int) -> int:
-        """Input above which a population fires in a phase in which no gate is open for it."""
-        p = self[population]
-        inhibition = self.arrivals(population, "inhibit").get(phase % self.period, ())
-        return THRESHOLD - p.bias - sum(c.weight for c in inhibition)
+    def gating(self, population: str, phase: int) -> int:
+        """What gating neurons add to the input of a population in a phase, in every sample, whatever their role."""
+        arriving = self.arrivals(population, *get_args(Role)).get(phase % self.period, ())
+        return sum(c.weight for c in arriving if c.pre in self.chain)
+
+    def firing_point(self, population: str, phase: int) -> int:
+        """Input of others than gating neurons above which a population fires in a phase."""
+        return THRESHOLD - self[population].bias - self.gating(population, phase)
 
     def breach_bounds(self) -> tuple[BreachBound, ...]:
         """Where dense input alone could make a silent population fire, in the worst case.
@@ -297,7 +317,7 @@ class Circuit:
         for projection in self.projections:
             pre, post = self[projection.pre], self[projection.post]
             for phase in sorted({(p + 1) % self.period for p in pre.phases} - self.reduced(post.name)):
-                needed = self.closed_limit(post.name, phase)
+                needed = self.firing_point(post.name, phase)
                 worst = pre.size * PLASTIC_WEIGHT_MAX
                 if worst > needed:
                     bounds.append(BreachBound(projection.name, post.name, phase, needed, worst))

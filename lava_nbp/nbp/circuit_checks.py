@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from lava_nbp.base.checks import check_integer
-from lava_nbp.base.integers import mantissa_exponent
+from lava_nbp.base.integers import bias_mantissa_exponent, mantissa_exponent
 from lava_nbp.base.widths import (
     DELAY_MAX,
     NEURONS_PER_CHIP,
@@ -15,8 +15,8 @@ from lava_nbp.base.widths import (
     REFRACTORY_MAX,
     SYNAPSES_PER_CHIP,
 )
-from lava_nbp.errors import CircuitError, WeightError
-from lava_nbp.nbp.levels import GATED_BIAS, THRESHOLD
+from lava_nbp.errors import CircuitError, InputError, WeightError
+from lava_nbp.nbp.levels import GATED_BIAS, RELAY, THRESHOLD
 
 if TYPE_CHECKING:
     from lava_nbp.nbp.circuit import Circuit
@@ -48,6 +48,8 @@ def check(circuit: Circuit) -> None:
 
 def _check_populations(circuit: Circuit) -> None:
     _check_int(circuit.period, 1, None, f"circuit {circuit.name!r}: period")
+    for phase in sorted(circuit.reward_phases):
+        _check_int(phase, 0, circuit.period, f"circuit {circuit.name!r}: reward phase")
     seen: set[str] = set()
     for p in circuit.populations:
         if not re.fullmatch(_NAME, p.name):
@@ -57,6 +59,10 @@ def _check_populations(circuit: Circuit) -> None:
         seen.add(p.name)
         _check_int(p.size, 1, NEURONS_PER_CHIP, f"population {p.name!r}: size")
         _check_int(p.refractory, 1, REFRACTORY_MAX, f"population {p.name!r}: refractory")
+        try:
+            bias_mantissa_exponent(p.bias, p.name)
+        except InputError as error:
+            raise CircuitError(str(error)) from None
         if p.bias > THRESHOLD:
             raise CircuitError(
                 f"population {p.name!r}: its bias {p.bias} is over the threshold {THRESHOLD}, so it fires in "
@@ -108,15 +114,21 @@ def _check_connections(circuit: Circuit) -> None:
                 f"{what}: sizes {pre.size} and {post.size}; fixed connections are one-to-one or from one neuron to all"
             )
         _check_int(c.delay, 0, DELAY_MAX, f"{what}: delay")
-        try:
-            mantissa_exponent(c.weight, f"{what}: weight")
-        except WeightError as error:
-            raise CircuitError(str(error)) from None
+        _check_weight(c.weight, what)
         if (c.role in ("gate", "chain") and c.weight <= 0) or (c.role == "inhibit" and c.weight >= 0):
             raise CircuitError(f"{what}: a connection of role {c.role!r} cannot have weight {c.weight}; flip its sign")
 
 
+def _check_weight(weight: int, what: str) -> None:
+    try:
+        mantissa_exponent(weight, f"{what}: weight")
+    except WeightError as error:
+        raise CircuitError(str(error)) from None
+
+
 def _check_sources(circuit: Circuit) -> None:
+    if not circuit.sources:
+        raise CircuitError(f"circuit {circuit.name!r} has no source, so that nothing can reach it; give it one")
     seen: set[str] = set()
     for s in circuit.sources:
         if not re.fullmatch(_NAME, s.name) or s.name in seen:
@@ -125,6 +137,11 @@ def _check_sources(circuit: Circuit) -> None:
                 f"after it"
             )
         seen.add(s.name)
+        _check_weight(s.weight, f"source {s.name!r}")
+        if s.weight <= 0:
+            raise CircuitError(
+                f"source {s.name!r} has weight {s.weight}, so that its spikes make nothing fire; use {RELAY}"
+            )
         if s.phase not in circuit[s.population].phases:
             raise CircuitError(
                 f"source {s.name!r} reaches population {s.population!r} in phase {s.phase}, in which it is not "
@@ -170,6 +187,12 @@ def _check_chain(circuit: Circuit) -> None:
     if expected:
         pre, post = sorted(expected)[0]
         raise CircuitError(f"the chain is broken between {pre!r} and {post!r}; connect them with role 'chain'")
+    for c in circuit.connections:
+        if c.pre in chain and (arrives := chain.index(c.pre) + 1 + c.delay) > circuit.period:
+            raise CircuitError(
+                f"connection {c.pre} -> {c.post}: with a delay of {c.delay} it reaches the next sample, and not the "
+                f"first; connect from {chain[arrives % circuit.period - 1]!r} without delay"
+            )
 
 
 def _check_schedule(circuit: Circuit) -> None:
@@ -207,23 +230,21 @@ def _check_drive(circuit: Circuit) -> None:
     for p in circuit.populations:
         if p.name in circuit.chain:
             continue
-        arrivals = circuit.arrivals(p.name, "gate", "relay")
-        sourced = {s.phase % circuit.period: s.weight for s in circuit.sources if s.population == p.name}
-        for phase, connections in sorted(arrivals.items()):
+        for phase, connections in sorted(circuit.arrivals(p.name, "gate", "relay").items()):
+            limit = circuit.firing_point(p.name, phase)
             if phase in circuit.reduced(p.name):
-                always = sum(c.weight for c in connections if c.pre in circuit.chain)
-                if p.bias + always > THRESHOLD:
+                if limit < 0:
                     raise CircuitError(
-                        f"population {p.name!r} fires in phase {phase} without input: its gates add up to {always}, "
-                        f"over {THRESHOLD - p.bias}; weaken one"
+                        f"population {p.name!r} fires in phase {phase} without input: its gates add up to "
+                        f"{circuit.gating(p.name, phase)}, over {THRESHOLD - p.bias}; weaken one"
                     )
             elif not any(c.role == "gate" for c in connections):
-                total = sourced.get(phase, 0) + sum(max(c.weight, 0) for c in connections)
-                limit = circuit.closed_limit(p.name, phase)
+                total = sum(max(c.weight, 0) for c in connections if c.pre not in circuit.chain)
                 if total > limit:
                     raise CircuitError(
                         f"population {p.name!r} can fire in phase {phase} without a gate: its fixed input adds up "
-                        f"to {total}, over {limit}; weaken it or inhibit the population then"
+                        f"to {total + circuit.gating(p.name, phase)}, over {THRESHOLD - p.bias}; weaken it or inhibit "
+                        f"the population then"
                     )
 
 
@@ -240,6 +261,14 @@ def _check_rule(circuit: Circuit) -> None:
 
 
 def _check_projections(circuit: Circuit) -> None:
+    if not circuit.projections:
+        raise CircuitError(
+            f"circuit {circuit.name!r} has no projections, so that no weights lead anywhere; give it one"
+        )
+    if len(circuit.matrix_shapes) < len(circuit.matrices):
+        names = [m.name for m in circuit.matrices]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise CircuitError(f"matrix {twice!r} is defined twice; rename one of them")
     for matrix in circuit.matrices:
         if not re.fullmatch(_NAME, matrix.name):
             raise CircuitError(f"matrix name {matrix.name!r}: use a letter, then letters, digits or underscores")
@@ -255,6 +284,8 @@ def _check_projections(circuit: Circuit) -> None:
     seen: set[str] = set()
     for p in circuit.projections:
         what = f"projection {p.name!r} ({p.pre} -> {p.post})"
+        if not p.name:
+            raise CircuitError(f"{what} has no name; give it one")
         if p.name in seen:
             raise CircuitError(f"{what} is defined twice; rename one of them")
         seen.add(p.name)
@@ -270,9 +301,9 @@ def _check_projections(circuit: Circuit) -> None:
         changes = {circuit.change(k) for k in circuit.reduced(p.pre) & circuit.reduced(p.post)}
         pairless = any(any(circuit.rule.coefficients(r)[:2]) for r in (0, 1))
         for sign, verb in ((1, "potentiates"), (-1, "depresses")):
-            if not pairless and not any(sign * change > 0 for change in changes):
+            if changes and not pairless and not any(sign * change > 0 for change in changes):
                 raise CircuitError(
-                    f"{what} is plastic but no phase {verb} it: {p.pre!r} fires in {sorted(circuit.reduced(p.pre))}, "
+                    f"{what} learns, but no phase {verb} it: {p.pre!r} fires in {sorted(circuit.reduced(p.pre))}, "
                     f"{p.post!r} in {sorted(circuit.reduced(p.post))}, reward in {sorted(circuit.reward_phases)}; "
                     f"schedule both in one phase with r = {int(sign > 0)}"
                 )

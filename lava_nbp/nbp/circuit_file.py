@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from lava_nbp.base.checks import shown
 from lava_nbp.base.files import write_atomically
 from lava_nbp.errors import CircuitError, InputError
 from lava_nbp.nbp.circuit import Circuit
@@ -45,7 +46,7 @@ def circuit_from_dict(content: Any, where: str = "circuit") -> Circuit:
         if reason is not None:  # what a value's own constructor says
             raise CircuitError(f"{where}: {reason}") from None
         at = ".".join(map(str, problem["loc"]))
-        raise CircuitError(f"{where}: {at} = {_short(problem['input'])}: {problem['msg']}") from None
+        raise CircuitError(f"{where}: {at} = {shown(problem['input'])}: {problem['msg']}") from None
     unknown = next(_unknown(content, circuit_to_dict(circuit)), None)
     if unknown is not None:
         raise CircuitError(f"{where}: unknown key {unknown}; remove it")
@@ -97,11 +98,6 @@ def load_circuit(path: str | Path) -> Circuit:
     except (ValueError, RecursionError) as error:
         raise InputError(f"circuit {path} is not valid JSON: {error}") from error
     return circuit_from_dict(content, f"circuit {path}")
-
-
-def _short(value: Any, most: int = 60) -> str:
-    text = repr(value)
-    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 _ADAPTER: TypeAdapter[Circuit] = TypeAdapter(Circuit)

@@ -21,7 +21,6 @@ from functools import lru_cache
 
 from lava_nbp.errors import CircuitError
 from lava_nbp.nbp.circuit import Circuit, DenseProjection
-from lava_nbp.nbp.levels import THRESHOLD
 
 #: More signals in one truth table than any sensible circuit adds up.
 _MOST_INPUTS = 12
@@ -196,6 +195,8 @@ class _Derivation:
         #: The same, as spikes delivered in the phase to come meet them.
         self.delivered: dict[str, tuple[int, ...]] = {p.name: () for p in circuit.projections}
         self.closed: list[ClosedSum] = []
+        #: Weights of the spikes that reach a closed population, by its name and the phase in the period.
+        self.stray: dict[tuple[str, int], list[int]] = {}
 
     def refuse(self, reason: str) -> CircuitError:
         return CircuitError(
@@ -248,23 +249,16 @@ class _Derivation:
                     f"may fire"
                 )
 
-    def _fixed(self, post: str, phase: int) -> tuple[int, dict[int, int]]:
-        """What gates add for certain, and the weight of every signal that arrives one-to-one."""
-        circuit, certain = self.circuit, 0
+    def _fixed(self, post: str, phase: int) -> dict[int, int]:
+        """The weight of every signal that arrives one-to-one."""
         weights: dict[int, int] = {}
-        for c in circuit.connections:
-            if c.post != post:
-                continue
-            if c.pre in circuit.chain:
-                if any((k + 1 + c.delay - phase) % circuit.period == 0 for k in circuit[c.pre].phases):
-                    certain += c.weight
+        for c in self.circuit.connections:
+            if c.post != post or c.pre in self.circuit.chain:
                 continue
             for sent in self._sent(c.pre, c.delay, post, phase):
                 signal = self.fires[c.pre, sent]
                 weights[signal] = weights.get(signal, 0) + c.weight
-        if len(weights) > _MOST_INPUTS:
-            raise self.refuse(f"{post!r} adds up {len(weights)} signals in phase {phase}")
-        return certain, {signal: weight for signal, weight in weights.items() if weight}
+        return {signal: weight for signal, weight in weights.items() if weight}
 
     def _terms(self, post: str, phase: int) -> tuple[Term, ...]:
         return tuple(
@@ -277,14 +271,15 @@ class _Derivation:
     # ---------------------------------------------------------------- signals
 
     def _signal(self, population: str, phase: int) -> int:
-        bias = self.circuit[population].bias
-        certain, weights = self._fixed(population, phase)
+        weights = self._fixed(population, phase)
         terms = self._terms(population, phase)
         for s in self.circuit.sources:
             if s.population == population and s.phase == phase:
                 given = self._add(Given(s.name), self.circuit[population].size)
                 weights[given] = weights.get(given, 0) + s.weight
-        needed = THRESHOLD - bias - certain
+        if len(weights) > _MOST_INPUTS:
+            raise self.refuse(f"{population!r} adds up {len(weights)} signals in phase {phase}")
+        needed = self.circuit.firing_point(population, phase)
         if terms and weights:
             raise self.refuse(f"dense and one-to-one input reach {population!r} together in phase {phase}")
         if terms:
@@ -311,21 +306,22 @@ class _Derivation:
     # --------------------------------------------------- closed gates, learning
 
     def _close(self, phase: int) -> None:
-        """Input to populations that are not scheduled in a phase."""
+        """Input to populations that are not scheduled in a phase, of this sample and those before it."""
         circuit = self.circuit
         for p in circuit.populations:
-            if p.name in circuit.chain or phase % circuit.period in circuit.reduced(p.name):
+            at = phase % circuit.period
+            if p.name in circuit.chain or at in circuit.reduced(p.name):
                 continue
-            terms = self._terms(p.name, phase)
-            certain, weights = self._fixed(p.name, phase)
-            if not terms:
-                if any(_table(tuple(weights.values()), THRESHOLD - p.bias - certain)):
-                    raise self.refuse(f"{p.name!r} can fire in phase {phase}, which is not in its schedule")
-                continue
-            reduced = {c.phase % circuit.period for c in self.closed if c.population == p.name}
-            if weights or phase % circuit.period in reduced:
+            limit = circuit.firing_point(p.name, phase)
+            if terms := self._terms(p.name, phase):
+                self.closed.append(ClosedSum(p.name, phase, terms, limit))
+            spikes = self.stray.setdefault((p.name, at), [])
+            spikes += self._fixed(p.name, phase).values()
+            dense = sum((c.population, c.phase % circuit.period) == (p.name, at) for c in self.closed)
+            if dense > 1 or (dense and spikes):
                 raise self.refuse(f"several inputs reach {p.name!r} together in phase {phase}, in which it is closed")
-            self.closed.append(ClosedSum(p.name, phase, terms, circuit.closed_limit(p.name, phase)))
+            if not dense and sum(w for w in spikes if w > 0) > limit:
+                raise self.refuse(f"{p.name!r} can fire in phase {phase}, which is not in its schedule")
 
     def _learn(self, phase: int) -> None:
         """What the rule does in a phase, to every projection whose two ends fire."""

@@ -232,11 +232,9 @@ def _surrogates(circuit: Circuit) -> Iterator[Part]:
             yield Part("surrogate", {**members, **_box(circuit, members)})
 
 
-def _fires_above(circuit: Circuit, projection: DenseProjection) -> int | None:
+def _fires_above(circuit: Circuit, projection: DenseProjection) -> int:
     """Dense input above which a population fires when the projection's first spikes arrive."""
-    phase = (circuit[projection.pre].phases[0] + 1) % circuit.period
-    gates = [c.weight for c in circuit.arrivals(projection.post, "gate").get(phase, ()) if c.pre in circuit.chain]
-    return THRESHOLD - circuit[projection.post].bias - sum(gates) if gates else None
+    return circuit.firing_point(projection.post, min(circuit[projection.pre].phases) + 1)
 
 
 def _box(circuit: Circuit, members: Mapping[str, str]) -> dict[str, str]:

@@ -105,9 +105,9 @@ class SampleRun:
         key = (name, updates)
         if key not in self._versions:
             u = self.form.updates[updates[-1]]
-            pair = np.outer(self.signals[u.pre], self.signals[u.post]).astype(np.int64)
-            before = self._matrix(name, updates[:-1])
-            self._versions[key] = saturate(before + u.change * pair, PLASTIC_WEIGHT_MAX).astype(np.int16)
+            pairs = np.ix_(self.signals[u.pre], self.signals[u.post])
+            self._versions[key] = W = self._matrix(name, updates[:-1]).copy()
+            W[pairs] = saturate(W[pairs] + u.change, PLASTIC_WEIGHT_MAX)
         return self._versions[key]
 
     # ------------------------------------------------------------------- work

@@ -50,7 +50,6 @@ def compile_circuit(circuit: Circuit, offsets: Mapping[str, int]) -> kernels.Tab
         return np.array(list(values), dtype=np.int64)
 
     output_phase = circuit.output_phase % period
-    gates = circuit.arrivals(circuit.output, "gate")[output_phase]
     return kernels.Tables(
         first=first,
         needed=integers(THRESHOLD - p.bias for p in circuit.populations),
@@ -74,7 +73,7 @@ def compile_circuit(circuit: Circuit, offsets: Mapping[str, int]) -> kernels.Tab
         source_weight=np.array([s.weight for s in sources], dtype=np.int32),
         output=index[circuit.output],
         output_phase=output_phase,
-        output_gate=sum(c.weight for c in gates),
+        output_gate=circuit.gating(circuit.output, output_phase),
     )
 
 

@@ -40,7 +40,7 @@ class Tables(NamedTuple):
     source_weight: NDArray[np.int32]
     output: int
     output_phase: int  #: modulo the period
-    output_gate: int  #: what the gates add to the output's input in that phase
+    output_gate: int  #: what gating neurons add to the output's input in that phase
 
 
 class State(NamedTuple):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from own_circuits import delta_circuit
 
 from lava_nbp.errors import CircuitError
 from lava_nbp.nbp.circuit import Circuit, Connection, DenseProjection, Matrix, Population, Source
@@ -56,3 +57,18 @@ def test_an_answer_that_needs_the_sample_before_cannot_be_cut_out():
     late = Connection("t", "o", "relay", RELAY, 11)  # t fires in phase 4, so this arrives in phase 16 = 4
     with pytest.raises(CircuitError, match="depends on the spikes of 't' in phase 4 of the sample before"):
         _ = replace(whole, connections=(*whole.connections, late)).answering
+
+
+def test_an_answer_that_no_source_reaches_cannot_be_cut_out():
+    """The target alone comes from outside: what o fires by, x and h1, stays silent."""
+    whole = training_circuit(5, 4, 3)
+    with pytest.raises(CircuitError, match="its answer, 'o' in phase 4, depends on no source"):
+        _ = replace(whole, sources=whole.sources[1:]).answering
+
+
+def test_an_answer_without_a_layer_cannot_be_cut_out():
+    """The targets as a layer of their own: what see alone makes say answer does not depend on it."""
+    whole = delta_circuit(5, 4)
+    populations = tuple(replace(p, layer="") if p.name == "want" else p for p in whole.populations)
+    with pytest.raises(CircuitError, match="its answer, 'say' in phase 3, does not depend on its layer 'want'"):
+        _ = replace(whole, forward=("see", "want", "say"), populations=populations).answering

@@ -1,11 +1,14 @@
 import dataclasses
+import json
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lava_nbp.errors import CircuitError
 from lava_nbp.nbp.circuit import Connection, DenseProjection, Matrix, Population, Source
+from lava_nbp.nbp.circuit_file import circuit_to_dict
 from lava_nbp.nbp.levels import GATE, INHIBIT, RELAY
 from lava_nbp.nbp.paper import inference_circuit, training_circuit
 from lava_nbp.nbp.rule import ThreeFactorRule
@@ -134,7 +137,7 @@ def test_gate_outside_the_schedule():
 
 
 def test_projection_that_is_never_potentiated():
-    with pytest.raises(CircuitError, match=r"'W1' \(x -> h1\) is plastic but no phase potentiates it"):
+    with pytest.raises(CircuitError, match=r"'W1' \(x -> h1\) learns, but no phase potentiates it"):
         changed(reward_phases=frozenset({6}))
 
 
@@ -212,8 +215,8 @@ def test_unknown_population():
 def test_inhibition_can_keep_a_driven_population_closed():
     drive, hold = Connection("g03", "d_pos", "relay", 9280), Connection("g03", "d_pos", "inhibit", INHIBIT)
     circuit = changed(connections=(*SMALL.connections, drive, hold))
-    assert circuit.closed_limit("d_pos", 4) == 9216 - INHIBIT
-    assert circuit.closed_limit("d_pos", 5) == 9216
+    assert circuit.firing_point("d_pos", 4) == 9216 - 9280 - INHIBIT
+    assert circuit.firing_point("d_pos", 5) == 9216
 
 
 # ------------------------------------------------------------- layers and rule
@@ -268,3 +271,83 @@ def test_gating_neurons_belong_to_no_layer():
         with_population(SMALL, "g03", layer="x")
     with pytest.raises(CircuitError, match="population 'h1' is a layer itself, but says 'o'"):
         with_population(SMALL, "h1", layer="o")
+
+
+# ------------------------------------------------------------- values by hand
+
+
+def test_lists_and_numpy_numbers_make_the_same_circuit():
+    loose = changed(
+        forward=list(SMALL.forward),
+        period=np.int64(12),
+        populations=[
+            dataclasses.replace(p, phases=np.array(p.phases), size=np.int32(p.size)) for p in SMALL.populations
+        ],
+        connections=list(SMALL.connections),
+        reward_phases=[6, 8],
+        matrices=[Matrix(m.name, list(m.shape)) for m in SMALL.matrices],
+    )
+    assert loose == SMALL
+    assert hash(loose) == hash(SMALL)
+    assert circuit_to_dict(loose) == circuit_to_dict(SMALL)
+    assert json.loads(json.dumps(circuit_to_dict(loose))) == json.loads(json.dumps(circuit_to_dict(SMALL)))
+    assert training_circuit(np.int64(4), np.int16(3), np.uint8(2)) == SMALL
+
+
+PROJECTION, SOURCE = SMALL.projections[-1], SMALL.sources[0]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Population("x", 4.0, (2,)), "population 'x': size is 4.0, but must be an integer"),
+        (lambda: Population("x", 4, 2), "population 'x': phases is 2, but must be a tuple"),
+        (lambda: Population("x", 4, (2,), bias=None), "population 'x': bias is None, but must be an integer"),
+        (lambda: Connection("x", "h1", "weird", 520), "connection x -> h1: role is 'weird', but must be one of 'gate'"),
+        (lambda: Connection("x", "h1", "relay", 520.0), "connection x -> h1: weight is 520.0, but must be an integer"),
+        (lambda: dataclasses.replace(PROJECTION, sign=2), "projection 'W2_T_neg': sign is 2, but must be one of 1, -1"),
+        (lambda: dataclasses.replace(PROJECTION, sign=0), "projection 'W2_T_neg': sign is 0, but must be one of 1, -1"),
+        (lambda: Source("x", "x", "2"), "source 'x': phase is '2', but must be an integer"),
+        (lambda: Matrix("W1", (4, 3, 1)), r"matrix 'W1': shape is \(4, 3, 1\), but must be a tuple of 2"),
+        (lambda: changed(rule="2*x0*y0"), "circuit 'nbp': rule is '2.x0.y0', but must be a ThreeFactorRule or None"),
+        (lambda: changed(meanings={2: "input"}), "circuit 'nbp': meanings is {2: 'input'}, but must be a tuple"),
+        (lambda: changed(forward="xo"), "circuit 'nbp': forward is 'xo', but must be a tuple"),
+        (lambda: changed(chip_order="no"), "circuit 'nbp': chip_order is 'no', but must be True or False"),
+        (lambda: changed(reward_phases={6, 100}), "'nbp': reward phase is 100, but must be an integer in 0 .. 12"),
+        (lambda: changed(reward_phases={-3, 6}), "'nbp': reward phase is -3, but must be an integer in 0 .. 12"),
+        (lambda: changed(sources=()), "circuit 'nbp' has no source, so that nothing can reach it; give it one"),
+        (lambda: changed(projections=(), matrices=()), "circuit 'nbp' has no projections"),
+        (lambda: changed(matrices=(*SMALL.matrices, Matrix("W1", (4, 3)))), "matrix 'W1' is defined twice; rename one"),
+        (
+            lambda: changed(projections=(dataclasses.replace(SMALL.projections[0], name=""), *SMALL.projections[1:])),
+            r"projection '' \(x -> h1\) has no name; give it one",
+        ),
+        (lambda: with_population(SMALL, "x", bias=-8193), "population 'x': bias -8193 does not fit the chip"),
+    ],
+)
+def test_values_of_another_kind(make, message):
+    with pytest.raises(CircuitError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (0, "source 'x' has weight 0, so that its spikes make nothing fire; use 520"),
+        (-520, "source 'x' has weight -520, so that"),
+        (521, "source 'x': weight 521 does not fit a synapse"),
+        (10**9, "source 'x': weight 1000000000 does not fit a synapse"),
+    ],
+)
+def test_weights_that_a_source_cannot_have(weight, message):
+    with pytest.raises(CircuitError, match=message):
+        changed(sources=(dataclasses.replace(SOURCE, weight=weight), *SMALL.sources[1:]))
+
+
+@pytest.mark.parametrize(("role", "weight"), [("gate", GATE), ("inhibit", INHIBIT), ("relay", RELAY)])
+def test_a_gating_neuron_does_not_reach_the_next_sample(role, weight):
+    """The first sample would go without what later ones get."""
+    with pytest.raises(CircuitError, match="g10 -> d_pos: with a delay of 3 it reaches the next sample.* from 'g01'"):
+        changed(connections=(*SMALL.connections, Connection("g10", "d_pos", role, weight, 3)))
+    if role == "inhibit":  # as late as can be: phase 12 is the end of the sample
+        changed(connections=(*SMALL.connections, Connection("g10", "d_pos", role, weight, 1)))

@@ -201,3 +201,49 @@ def test_inference_circuits_have_a_form():
     assert form.updates == ()
     assert form.closed == ()
     assert [type(s) for s in form.signals] == [Given, Above, Above]
+
+
+# ----------------------------------------------------------------- closed gates
+
+
+def test_input_of_two_samples_that_meets_in_a_closed_phase():
+    """x reaches m_x, closed then, in phase 5, and by its spikes of phase 12 in 17, which is 5 of the next sample."""
+    circuit = training_circuit(5, 4, 3)
+    with pytest.raises(CircuitError, match="'m_x' can fire in phase 17, which is not in its schedule"):
+        sample_form(replace(circuit, connections=(*circuit.connections, Connection("x", "m_x", "gate", GATE, 2))))
+    weaker = replace(circuit, connections=(*circuit.connections, Connection("x", "m_x", "gate", 8576, 2)))
+    assert sample_form(weaker).closed == sample_form(circuit).closed  # 8576 + 520 <= 9216
+
+
+def test_a_gating_neuron_brings_a_closed_population_nearer_to_its_firing_point():
+    """Every connection of the chain counts, whatever its role: h1 is closed in phase 9, inhibited, and pushed."""
+    circuit = training_circuit(68, 4, 3, guarded=True)
+    pushed = replace(circuit, connections=(*circuit.connections, Connection("g08", "h1", "relay", 32640)))
+    assert pushed.firing_point("h1", 9) == 9216 + 32512 - 32640
+    assert [(b.population, b.phase, b.needed) for b in pushed.breach_bounds()] == [("h1", 9, 9088)]
+    weights = {"W1": np.full((68, 4), 254), "W2": np.full((4, 3), 254)}
+    x, t = np.ones((1, 68), np.uint8), np.eye(3, dtype=np.uint8)[:1]
+    breaches = []
+    for executor in (SpikingExecutor, ReferenceExecutor, SampleExecutor):
+        with executor(pushed, weights) as run:
+            run.train(x, t)
+            breaches.append(run.work.gate_breaches)
+    assert breaches == [4, 4, 4]
+
+
+def test_the_membrane_leaves_out_what_gating_neurons_add_whatever_their_role():
+    circuit = training_circuit(6, 5, 3)
+    rng = np.random.default_rng(3)
+    weights = {name: 2 * rng.integers(-20, 120, shape) for name, shape in circuit.matrix_shapes.items()}
+    x, t = np.ones((4, 6), np.uint8), np.eye(3, dtype=np.uint8)[[0, 1, 2, 0]]
+    nudged = replace(circuit, connections=(*circuit.connections, Connection("g03", "o", "relay", 256)))
+    found = []
+    for executor in (SpikingExecutor, ReferenceExecutor, SampleExecutor):
+        with executor(nudged, weights) as run:
+            found.append(run.train(x, t))
+    for other in found[1:]:
+        np.testing.assert_array_equal(other.membrane, found[0].membrane)
+        np.testing.assert_array_equal(other.spikes, found[0].spikes)
+    hidden = x[:1].astype(int) @ weights["W1"] > 512
+    np.testing.assert_array_equal(found[0].membrane[:1], hidden @ weights["W2"])
+    assert found[0].membrane[0].any()

@@ -1,0 +1,112 @@
+"""Values of a dataclass's fields, brought to the types that it declares.
+
+People write ``[2, 8]`` for a tuple and give sizes as NumPy integers. Both are meant well, but a list cannot be hashed
+and JSON knows no NumPy: `settle` makes the declared types of them, and refuses what cannot be meant.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from dataclasses import fields
+from functools import lru_cache
+from typing import Any, Literal, Union
+
+import numpy as np
+
+from lava_nbp.base.checks import is_integer, shown
+from lava_nbp.errors import LavaNBPError
+
+#: What stands for a tuple or a frozenset.
+_SEQUENCES = (list, tuple, set, frozenset, np.ndarray)
+
+
+def settle(value: Any, what: str, error: type[LavaNBPError]) -> None:
+    """Bring the fields of a frozen dataclass to their declared types, in its `__post_init__`.
+
+    Types may be str, int, bool, Literal, None, other classes, and unions, tuples and frozensets of them.
+
+    Parameters
+    ----------
+    value : dataclass
+        Whose fields to settle.
+    what : str
+        Names it in messages.
+    error : type
+        Class of the error.
+
+    Raises
+    ------
+    LavaNBPError
+        The given class: names the field, its value, and what it must be.
+    """
+    for name, wanted in _types(type(value)).items():
+        found = getattr(value, name)
+        try:
+            object.__setattr__(value, name, _settled(found, wanted))
+        except _WrongType:
+            raise error(f"{what}: {name} is {shown(found)}, but must be {_said(wanted)}") from None
+
+
+class _WrongType(Exception):
+    pass
+
+
+@lru_cache
+def _types(kind: Any) -> dict[str, Any]:
+    hints = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in fields(kind)}
+
+
+def _settled(found: Any, wanted: Any) -> Any:
+    origin, parts = typing.get_origin(wanted), typing.get_args(wanted)
+    if origin in (Union, types.UnionType):
+        return _first_of(found, parts)
+    if origin in (tuple, frozenset) and isinstance(found, _SEQUENCES):
+        return _several(found, origin, parts)
+    if origin is Literal:
+        plain = int(found) if is_integer(found) else found
+        if any(type(plain) is type(part) and plain == part for part in parts):
+            return plain
+    if wanted is int and is_integer(found):
+        return int(found)
+    if wanted is bool and isinstance(found, (bool, np.bool_)):
+        return bool(found)
+    if origin is None and wanted is not int and isinstance(found, wanted):
+        return str(found) if wanted is str else found
+    raise _WrongType
+
+
+def _first_of(found: Any, alternatives: tuple[Any, ...]) -> Any:
+    for wanted in alternatives:
+        try:
+            return _settled(found, wanted)
+        except _WrongType:
+            continue
+    raise _WrongType
+
+
+def _several(found: Any, origin: Any, parts: tuple[Any, ...]) -> Any:
+    if origin is tuple and isinstance(found, (set, frozenset)):
+        raise _WrongType  # it has no order
+    values = list(found)
+    if origin is frozenset or parts[-1] is Ellipsis:
+        parts = (parts[0],) * len(values)
+    if len(parts) != len(values):
+        raise _WrongType
+    return origin(_settled(value, wanted) for value, wanted in zip(values, parts, strict=True))
+
+
+def _said(wanted: Any) -> str:
+    """A type in words."""
+    origin, parts = typing.get_origin(wanted), typing.get_args(wanted)
+    if origin in (Union, types.UnionType):
+        return " or ".join(map(_said, parts))
+    if origin is Literal:
+        return "one of " + ", ".join(map(repr, parts))
+    if origin is tuple and parts[-1] is not Ellipsis:
+        return f"a tuple of {len(parts)}: " + " and ".join(map(_said, parts))
+    if origin in (tuple, frozenset):
+        return f"a {origin.__name__}, each entry of it {_said(parts[0])}"
+    plain = {int: "an integer", str: "text", bool: "True or False", type(None): "None"}
+    return plain.get(wanted) or f"a {wanted.__name__}"
