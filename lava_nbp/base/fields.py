@@ -40,7 +40,8 @@ def settle(value: Any, what: str, error: type[LavaNBPError]) -> None:
     LavaNBPError
         The given class: names the field, its value, and what it must be.
     """
-    for name, wanted in _types(type(value)).items():
+    kind: Any = type(value)
+    for name, wanted in _types(kind).items():
         found = getattr(value, name)
         try:
             object.__setattr__(value, name, _settled(found, wanted))

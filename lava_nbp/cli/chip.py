@@ -59,7 +59,10 @@ def plan(
 
         print_plan(OUT, made, would)
         if circuit.learning and not circuit.chip_order:
-            OUT.print("note: the chip delivers spikes before it learns; network.chip_order = true trains the same way")
+            OUT.print(
+                "note: the chip delivers spikes before it learns; circuit.in_chip_order(), or network.chip_order = "
+                "true where the circuit has this option, trains the same way"
+            )
     if picture is not None:
         from lava_nbp.seeing.plan import core_map
 

@@ -121,8 +121,8 @@ def lower(circuit: Circuit) -> Lowered:
         if not circuit.chip_order:
             raise CircuitError(
                 f"circuit {circuit.name!r} delivers spikes with the weights that the same step's learning has changed; "
-                f"the chip and Lava's LearningDense deliver first: make the circuit with chip_order=True "
-                f"(configuration: network.chip_order = true; lava-nbp trace: --circuit nbp-chip)"
+                f"the chip and Lava's LearningDense deliver first: use circuit.in_chip_order() (in configurations "
+                f"network.chip_order = true, if the circuit has this option; on the command line --circuit nbp-chip)"
             )
         chip_rule(circuit.rule)  # refused here, if it is
     name = CHAIN_GROUP

@@ -41,7 +41,8 @@ def train(
     folder : path
         Where the run's files go.
     circuit : Circuit, optional
-        What to train, instead of the circuit that the configuration means.
+        What to train, instead of the circuit that the configuration means; the checkpoint holds it, so that to resume
+        or to evaluate it is not needed again.
     resume : bool
         Go on from the folder's checkpoint; start if there is none.
     overwrite : bool
@@ -60,8 +61,10 @@ def train(
         For anything wrong with the configuration, the data, the folder or its checkpoint.
     """
     progress = progress or Progress()
+    stored = _stored(folder, resume=resume, overwrite=overwrite)
+    config, circuit = _meant(config, circuit, stored, folder)
     learner = make_learner(config, circuit)
-    state = _starting_state(config, learner, folder, resume=resume, overwrite=overwrite)
+    state = _starting_state(config, learner, stored, folder)
     with learner.open(state.weights, state.memory) as session:
         make_folder(folder)
         if state.epoch == 0:
@@ -84,15 +87,37 @@ def train(
     return result
 
 
-def _starting_state(config: Experiment, learner: Learner, folder: Path, *, resume: bool, overwrite: bool) -> Checkpoint:
-    there = (folder / CHECKPOINT).exists()
-    if there and not resume and not overwrite:
+def _stored(folder: Path, *, resume: bool, overwrite: bool) -> Checkpoint | None:
+    """What to go on with."""
+    if not (folder / CHECKPOINT).exists():
+        return None
+    if resume:
+        return load_checkpoint(folder)
+    if not overwrite:
         raise CheckpointError(
             f"{folder} holds a run already; go on with it (--resume), replace it (--overwrite), or choose another --out"
         )
+    return None
+
+
+def _meant(
+    config: Experiment, circuit: Circuit | None, state: Checkpoint | None, folder: Path
+) -> tuple[Experiment, Circuit | None]:
+    """The experiment, which does not name a circuit from Python, and the circuit that it does not say."""
+    given = circuit is not None
+    if state is not None and not given:
+        stored = parse_config(state.config, str(folder / CHECKPOINT))
+        given = stored == stored.with_given_circuit()
+    if given:
+        config = config.with_given_circuit()
+    if state is not None and circuit is None and not config.names_circuit:
+        circuit = state.circuit
+    return config, circuit
+
+
+def _starting_state(config: Experiment, learner: Learner, state: Checkpoint | None, folder: Path) -> Checkpoint:
     said = config.model_dump(mode="json", exclude_none=True)
-    if there and resume:
-        state = load_checkpoint(folder)
+    if state is not None:
         _check_same(config, state, folder)
         check_layers(state, learner.layers, folder)
         if state.circuit != learner.circuit:
@@ -110,7 +135,7 @@ def _check_same(config: Experiment, state: Checkpoint, folder: Path) -> None:
         flatten(config.model_dump(mode="json")),
         flatten(parse_config(state.config, str(folder)).model_dump(mode="json")),
     )
-    for key in new.keys() | old.keys():
+    for key in {**old, **new}:
         if key in config.resumable or key.split(".")[0] in config.resumable:
             continue
         if new.get(key) != old.get(key):

@@ -138,6 +138,15 @@ class Experiment(ConfigSection):
     def _known_target(cls, name: str, info: ValidationInfo) -> str:
         return find_target(name, info.data.get("algorithm", "")).name
 
+    @property
+    def names_circuit(self) -> bool:
+        """Whether it says what its network is; if not, the run's checkpoint does."""
+        return True
+
+    def with_given_circuit(self) -> Experiment:
+        """The same experiment with a circuit from Python, which it does not name; for networks that are circuits."""
+        return self
+
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     """Read and check a configuration.
@@ -217,13 +226,17 @@ def _override(content: dict[str, Any], override: str) -> None:
 # ---------------------------------------------------------------- explanations
 
 
+def unknown_key(key: str, value: Any, allowed: Sequence[str]) -> str:
+    """What is said of a key, with dots, that its section does not have."""
+    close = difflib.get_close_matches(key.rpartition(".")[-1], allowed, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"allowed are {', '.join(allowed)}"
+    return f"unknown key {key} = {value!r}; {hint}"
+
+
 def _explain(problem: Any, kind: type[Experiment], content: Mapping[str, Any]) -> str:
     key = ".".join(_written(problem["loc"], content))
     if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        allowed = _keys(_section(problem["loc"][:-1], kind))
-        close = difflib.get_close_matches(str(problem["loc"][-1]), allowed, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"allowed are {', '.join(allowed)}"
-        return f"unknown key {key} = {problem['input']!r}; {hint}"
+        return unknown_key(key, problem["input"], _keys(_section(problem["loc"][:-1], kind)))
     if problem["type"] == "missing":
         return f"key {key} is missing; add it"
     if problem["type"] in ("model_type", "dataclass_type"):
@@ -255,7 +268,8 @@ def _explain_own(key: str, value: Any, message: str) -> str:
         return message
     said = re.fullmatch(r"(?:\w+\.)?(\w+) is (.+?), but (must .*)", message)
     if said is None or said[1] not in value:
-        return message if not key or message.startswith(f"{key}.") else f"{key}: {message}"
+        named = not key or message.startswith((f"{key}.", f"unknown key {key}."))
+        return message if named else f"{key}: {message}"
     name = f"{key}.{said[1]}" if key else said[1]
     if said[3].startswith("must be one of"):
         return f"{name} is {said[2]}, but {said[3]}"

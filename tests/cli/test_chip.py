@@ -19,7 +19,7 @@ def test_plan(run, tmp_path):
     assert code == 0
     assert "fits" in out
     assert "estimate, not a measurement" in out
-    assert "network.chip_order = true trains the same way" in out
+    assert "network.chip_order = true where the circuit has this option, trains the same way" in out
     assert "core map: cores.png" in out
     assert (tmp_path / "cores.png").is_file()
     code, out, _ = run("plan", "config.toml", "--chip", "kapohopoint", "--inference", "--json")

@@ -164,7 +164,7 @@ def test_a_circuit_that_was_changed_by_hand(tmp_path):
     for change, message in (
         ({"circuit": None}, r"layers are \(64, 20, 10\), but those of the circuit None"),
         ({"layers": [64, 21, 10]}, r"layers are \(64, 21, 10\), but those of the circuit \(64, 20, 10\)"),
-        ({"circuit": {**meta["circuit"], "period": 3}}, "circuit: population .x.: phase is 8"),
+        ({"circuit": {**meta["circuit"], "period": 3}}, "circuit: circuit .nbp.: reward phase is 6"),
         ({"algorithm": "nbq"}, None),
     ):
         changed = meta | change if message else meta | {"config": {**meta["config"], **change}}

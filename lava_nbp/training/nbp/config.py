@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from lava_nbp.base.targets import TARGETS, Target, targets_of
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX, WEIGHT_STEP
@@ -14,22 +16,33 @@ from lava_nbp.loihi.boards import BOARDS
 from lava_nbp.loihi.host import BoardAddress
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.circuit_file import SUFFIX
-from lava_nbp.nbp.circuits import CIRCUITS, make_circuit
+from lava_nbp.nbp.circuits import CIRCUITS
 from lava_nbp.nbp.faults import Faults
 from lava_nbp.nbp.weights import INITIAL_WEIGHT_MAX
-from lava_nbp.training.config import AsSection, ConfigSection, DataConfig, Experiment, Real, Size
+from lava_nbp.training.config import AsSection, ConfigSection, DataConfig, Experiment, Real, Size, unknown_key
 
 
 def _one_or_several(value: Any) -> str:
     return "several" if isinstance(value, (list, tuple)) else "one"
 
 
-class NetworkConfig(ConfigSection):
-    """[network]: the circuit, its hidden layers, and the initial weights."""
+#: The circuit of a run that got it from Python: no name of `CIRCUITS` looks like this.
+GIVEN = "(given)"
 
-    #: A name of `lava_nbp.CIRCUITS`, or a file that `save_circuit` has written, which ends in .json.
+
+class NetworkConfig(ConfigSection):
+    """[network]: the circuit, its hidden layers, and the initial weights; the circuit's own options are keys, too.
+
+    An option of the circuit, see `lava_nbp.nbp.circuits.CircuitKind`, is true or false: "guarded" and "chip_order" of
+    the paper's, see `lava_nbp.nbp.paper.training_circuit`.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    #: A name of `lava_nbp.CIRCUITS`, or a file that `save_circuit` has written, which ends in .json. "(given)": the
+    #: circuit that `train` gets in Python, and that the run's checkpoint holds.
     circuit: str = "nbp"
-    #: Size of the hidden layer, or of the hidden layers; not needed for a file, which says its own.
+    #: Size of the hidden layer, or of the hidden layers; not needed where the circuit says its own.
     n_hidden: (
         Annotated[
             Annotated[Size, Tag("one")] | Annotated[list[Size], Tag("several")],
@@ -44,10 +57,6 @@ class NetworkConfig(ConfigSection):
     #: paper's, see `lava_nbp.nbp.weights.initial_weights`.
     initial_input_scale: Real = Field(default=1.0, gt=0, le=100)
     initial_output_mean: Real = Field(default=0.0, ge=-PLASTIC_WEIGHT_MAX, le=PLASTIC_WEIGHT_MAX)
-    #: Stronger and further inhibition than the paper's, see `lava_nbp.nbp.paper.training_circuit`.
-    guarded: bool = False
-    #: Spikes are delivered before that step's learning, as the chip does it; see `lava_nbp.nbp.circuit.Circuit`.
-    chip_order: bool = False
     #: File to start from, instead of drawing weights: .npz with the matrices, NIR or netx; see
     #: `lava_nbp.training.nbp.start`.
     weights: str | None = None
@@ -66,31 +75,48 @@ class NetworkConfig(ConfigSection):
 
     @property
     def options(self) -> dict[str, bool]:
-        """Options of the circuit."""
-        return {"guarded": self.guarded, "chip_order": self.chip_order}
+        """Options of the circuit, all of them."""
+        return dict(self.model_extra or {})
 
-    @property
-    def guardable(self) -> bool:
-        """Whether the circuit could be guarded, but is not."""
-        return not self.from_file and "guarded" in CIRCUITS[self.circuit].options and not self.guarded
+    @model_validator(mode="before")
+    @classmethod
+    def _all_options(cls, content: Any) -> Any:
+        """Those that are not said are false; what is false means as little for a circuit that does not have it."""
+        if not isinstance(content, Mapping):
+            return content
+        there = _options(content.get("circuit", cls.model_fields["circuit"].default))
+        idle = {key for key in _every_option() - {*there} if content.get(key) is False}
+        return {**dict.fromkeys(there, False), **{key: value for key, value in content.items() if key not in idle}}
 
     @field_validator("circuit")
     @classmethod
     def _known_circuit(cls, name: str) -> str:
-        if not name.endswith(SUFFIX) and name not in CIRCUITS:
+        if not name.endswith(SUFFIX) and name not in CIRCUITS and name != GIVEN:
             raise ValueError(f"{unknown_name('network.circuit', name, CIRCUITS)}, or a file, which ends in {SUFFIX}")
         return name
 
     @model_validator(mode="after")
     def _what_the_circuit_has(self) -> NetworkConfig:
-        if self.hidden is None and not self.from_file:
+        if self.hidden is None and self.circuit in CIRCUITS:
             raise ValueError(f"network.n_hidden is missing, but circuit {self.circuit!r} is made for any sizes; add it")
-        there = () if self.from_file else CIRCUITS[self.circuit].options
-        for option, asked in self.options.items():
-            if asked and option not in there:
+        there = _options(self.circuit)
+        for key, value in self.options.items():
+            if key not in _every_option():
+                raise ValueError(unknown_key(f"network.{key}", value, [*type(self).model_fields, *there]))
+            if not isinstance(value, bool):
+                raise ValueError(f"network.{key} = {value!r}: must be true or false")
+            if key not in there:
                 has = f"which has {', '.join(there)}" if there else "which has no options"
-                raise ValueError(f"network.{option} is true, but means nothing for circuit {self.circuit!r}, {has}")
+                raise ValueError(f"network.{key} is true, but means nothing for circuit {self.circuit!r}, {has}")
         return self
+
+
+def _options(circuit: Any) -> tuple[str, ...]:
+    return CIRCUITS[circuit].options if circuit in CIRCUITS else ()
+
+
+def _every_option() -> set[str]:
+    return {option for kind in CIRCUITS.values() for option in kind.options}
 
 
 class LoihiConfig(ConfigSection):
@@ -142,15 +168,19 @@ class NBPExperiment(Experiment):
             )
         return self
 
-    @model_validator(mode="after")
-    def _chip_order(self) -> NBPExperiment:
+    @property
+    def names_circuit(self) -> bool:
+        """See `Experiment`: not one from Python, nor one whose file is gone."""
         n = self.network
-        if TARGETS[self.target].chip_order and n.hidden is not None and not n.from_file:
-            check_order(TARGETS[self.target], make_circuit(n.circuit, (1, *n.hidden, 1), **n.options))
-        return self
+        return n.circuit != GIVEN and not (n.from_file and not Path(n.circuit).exists())
+
+    def with_given_circuit(self) -> NBPExperiment:
+        """See `Experiment`."""
+        said = self.network.model_dump(exclude={"n_hidden", *self.network.options}, exclude_none=True)
+        return self.model_copy(update={"network": NetworkConfig(**said | {"circuit": GIVEN})})
 
 
-def check_order(target: Target, circuit: Circuit) -> None:
+def check_order(target: Target, circuit: Circuit, network: NetworkConfig) -> None:
     """Check that a target delivers and learns in the order in which a circuit says it does.
 
     Raises
@@ -159,9 +189,11 @@ def check_order(target: Target, circuit: Circuit) -> None:
         Says what to set.
     """
     if target.chip_order and not circuit.chip_order:
+        has_option = "chip_order" in network.options
+        cure = "set network.chip_order = true" if has_option else "give circuit.in_chip_order()"
         raise ConfigError(
-            f"target {target.name!r} delivers spikes before it learns, as the chip does, but network.chip_order is "
-            f"false; set network.chip_order = true, or give a circuit in that order"
+            f"target {target.name!r} delivers spikes before it learns, as the chip does, but circuit {circuit.name!r} "
+            f"learns first; {cure}"
         )
 
 

@@ -72,7 +72,7 @@ class NBPLearner(Learner):
         bounds = self.circuit.breach_bounds()
         if not bounds:
             return []
-        guardable = not self._given and self.config.network.guardable
+        guardable = not self._given and self.config.network.options.get("guarded") is False
         cure = "; network.guarded = true makes them much rarer" if guardable else ""
         return [f"large weights could breach gates here (first of {len(bounds)}: {bounds[0]}); they are counted{cure}"]
 
@@ -123,7 +123,7 @@ class NBPLearner(Learner):
                 f"circuit {circuit.name!r} has the layers {'-'.join(map(str, circuit.layers))}, but data set "
                 f"{self.dataset.name} gives {self.layers[0]} inputs and {self.layers[-1]} classes; change one of them"
             )
-        check_order(self.target, circuit)
+        check_order(self.target, circuit, self.config.network)
         for source in circuit.sources:
             brings_targets(circuit, source)
 

@@ -12,7 +12,7 @@ from lava_nbp.nbp.circuit_file import load_circuit
 from lava_nbp.nbp.circuits import make_circuit
 from lava_nbp.nbp.form import Term, sample_form
 from lava_nbp.nbp.projections import check_network_weights
-from lava_nbp.training.nbp.config import NBPExperiment
+from lava_nbp.training.nbp.config import GIVEN, NBPExperiment
 
 if TYPE_CHECKING:
     from lava_nbp.training.learner import Arrays
@@ -35,13 +35,18 @@ def circuit_of(config: NBPExperiment, sizes: tuple[int, int] | None = None) -> C
     Raises
     ------
     InputError
-        For a file that cannot be read.
+        For a file that cannot be read, or a circuit that was given in Python.
     CircuitError
         For layers that the circuit cannot have.
     DataError
         For data that cannot be read.
     """
     n = config.network
+    if n.circuit == GIVEN:
+        raise InputError(
+            f"network.circuit is {GIVEN!r}: it came from Python and is in the run's checkpoint; pass it, as in "
+            f"train(config, folder, circuit)"
+        )
     n_in, n_out = sizes or input_and_classes(config.data.name, config.data.options)
     hidden = load_circuit(n.circuit).layers[1:-1] if n.hidden is None else n.hidden
     return make_circuit(n.circuit, (n_in, *hidden, n_out), **n.options)

@@ -10,6 +10,7 @@ from own_circuits import delta_circuit, renamed
 
 from lava_nbp import save_circuit
 from lava_nbp.errors import CheckpointError, CircuitError, ConfigError, InputError, WeightError
+from lava_nbp.nbp.circuits import CIRCUITS, CircuitKind
 from lava_nbp.nbp.paper import inference_circuit, training_circuit
 from lava_nbp.nbp.reference import ReferenceExecutor
 from lava_nbp.nbp.rule import ThreeFactorRule
@@ -17,6 +18,8 @@ from lava_nbp.runs.evaluate import evaluate_run
 from lava_nbp.runs.export import export_run
 from lava_nbp.runs.train import train
 from lava_nbp.training.algorithms import make_learner
+from lava_nbp.training.config import parse_config
+from lava_nbp.training.nbp.config import GIVEN
 from lava_nbp.training.run import METRICS, load_run
 
 PAPER = training_circuit(64, 20, 10)
@@ -103,14 +106,65 @@ def test_a_circuit_of_a_file(config, tmp_path):
         make_learner(config(f"network.circuit={tmp_path / 'own.json'}", "network.n_hidden=8"))
 
 
-def test_a_run_with_a_circuit_of_its_own_goes_on_with_it_only(config, tmp_path):
+def test_a_run_with_a_circuit_of_its_own_goes_on_with_it(config, tmp_path):
+    """The checkpoint holds it: whoever resumes need not give it again, and may not give another."""
     own = renamed(PAPER, lambda name: f"my_{name}")
     train(config("epochs=1"), tmp_path / "run", own)
-    with pytest.raises(CheckpointError, match="resume with the circuit that it was begun with"):
-        train(config("epochs=2"), tmp_path / "run", resume=True)
-    train(config("epochs=2"), tmp_path / "run", own, resume=True)
-    train(config("epochs=2"), tmp_path / "whole")
+    assert load_run(tmp_path / "run").state.config["network"]["circuit"] == GIVEN
+    assert not {"n_hidden", "guarded", "chip_order"} & load_run(tmp_path / "run").state.config["network"].keys()
+    train(config("epochs=2"), tmp_path / "run", resume=True)
+    train(config("epochs=3", f"network={{circuit='{GIVEN}'}}"), tmp_path / "run", own, resume=True)
+    train(config("epochs=3"), tmp_path / "whole")
     assert metrics(tmp_path / "run") == metrics(tmp_path / "whole")
+    assert load_run(tmp_path / "run").circuit == own
+    with pytest.raises(CheckpointError, match="holds another circuit"):
+        train(config("epochs=4"), tmp_path / "run", PAPER, resume=True)
+    with pytest.raises(CheckpointError, match="network.circuit = 'nbp', here '.given.'"):
+        train(config("epochs=4"), tmp_path / "whole", own, resume=True)
+
+
+def test_a_run_whose_circuit_file_is_gone_goes_on(config, tmp_path):
+    save_circuit(training_circuit(64, 9, 10), tmp_path / "own.json")
+    setting = f"network={{circuit='{tmp_path / 'own.json'}'}}"
+    train(config(setting, "epochs=1"), tmp_path / "run")
+    train(config(setting, "epochs=2"), tmp_path / "whole")
+    (tmp_path / "own.json").unlink()
+    train(config(setting, "epochs=2"), tmp_path / "run", resume=True)
+    assert metrics(tmp_path / "run") == metrics(tmp_path / "whole")
+    with pytest.raises(InputError, match="own.json cannot be read: No such file"):
+        train(config(setting), tmp_path / "new")
+
+
+def test_a_circuit_that_should_be_given_but_is_not(config, tmp_path):
+    given = config(f"network={{circuit='{GIVEN}'}}", "epochs=1", "target=lava-stock")
+    with pytest.raises(InputError, match="network.circuit is '.given.': it came from Python.*pass it, as in train"):
+        train(given, tmp_path / "run")
+    with pytest.raises(ConfigError, match="target 'lava-stock' delivers .*; give circuit.in_chip_order"):
+        train(given, tmp_path / "run", PAPER)
+    assert not (tmp_path / "run").exists()
+
+
+def test_options_of_a_circuit_of_ones_own_are_keys(config, tmp_path):
+    """A circuit of the table says which options it has: the configuration takes these, and no others."""
+    made = []
+
+    def make(n_in, n_hidden, n_out, *, wide=False):
+        made.append(wide)
+        return training_circuit(n_in, n_hidden * (1 + wide), n_out)
+
+    with CIRCUITS.registered(CircuitKind("mine", make, ("wide",))):
+        plain, wide = (config("network.circuit=mine", *more) for more in ((), ("network.wide=true",)))
+        assert (plain.network.options, wide.network.options) == ({"wide": False}, {"wide": True})
+        assert make_learner(plain).circuit.layers == (64, 20, 10)
+        assert wide == parse_config(wide.model_dump(mode="json", exclude_none=True), "checkpoint")
+        with pytest.raises(
+            ConfigError, match="network.guarded is true, but means nothing for circuit 'mine', which has"
+        ):
+            config("network.circuit=mine", "network.guarded=true")
+        assert config("network.circuit=mine", "network.guarded=false") == plain
+        with pytest.raises(ConfigError, match="network.wide is true, but means nothing for circuit 'nbp'"):
+            config("network.wide=true")
+    assert made == [False]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +173,7 @@ def test_a_run_with_a_circuit_of_its_own_goes_on_with_it_only(config, tmp_path):
         (training_circuit(65, 20, 10), (), InputError, "has the layers 65-20-10, but data set digits gives 64 inputs"),
         (inference_circuit(64, 20, 10), (), InputError, "circuit 'inference' does not learn; train one with a rule"),
         (delta_circuit(64, 10), (), CircuitError, "executor 'sample' compiles .* three layers, but this circuit has 2"),
-        (PAPER, ("target=lava-stock", "network.chip_order=true"), ConfigError, "delivers spikes before it learns"),
+        (PAPER, ("target=lava-stock",), ConfigError, "delivers spikes before it learns.*; give circuit.in_chip_order"),
     ],
 )
 def test_circuits_that_are_refused(config, tmp_path, circuit, settings, error, message):
@@ -153,6 +207,11 @@ def test_a_cure_is_named_where_there_is_one(config):
         (note,) = learner.notes()
         assert ("network.guarded = true" in note) == cured
     assert make_learner(config("network.circuit=nbp-guarded")).notes() == []
+
+
+def test_a_circuit_of_the_configuration_in_another_order_than_the_targets(config):
+    with pytest.raises(ConfigError, match="'lava-stock' delivers spikes before it learns, .*network.chip_order = true"):
+        make_learner(config("target=lava-stock")).initial_weights()
 
 
 def test_more_layers_than_the_circuit_has(config):
