@@ -9,13 +9,18 @@ import typer
 
 from lava_nbp.cli.tables import TableStyle
 from lava_nbp.errors import InputError
-from lava_nbp.nbp.circuits import CIRCUITS
+from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.circuit_file import SUFFIX, load_circuit
+from lava_nbp.nbp.circuits import CIRCUITS, make_circuit
 
 #: Layers where none are asked for: the paper's.
 NETWORK = "400-400-10"
 #: What a circuit may be.
 CIRCUIT = f"{', '.join(CIRCUITS)}, or a .json file that save_circuit wrote."
 
+Network = Annotated[
+    str | None, typer.Option(help=f"Layer sizes; default {NETWORK}, or those of the file.", show_default=False)
+]
 RunFolder = Annotated[Path, typer.Argument(help="Folder of a training run.", show_default=False)]
 Settings = Annotated[
     list[str] | None,
@@ -25,6 +30,19 @@ Settings = Annotated[
 ]
 AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Style = Annotated[TableStyle, typer.Option(help="How to print.")]
+
+
+def circuit_of(name: str, network: str | None) -> Circuit:
+    """The circuit of a name and layers, by default the paper's; or that of a file, with its own.
+
+    Raises
+    ------
+    InputError, CircuitError
+        For an unknown name, a file that cannot be read, or layers that it cannot have.
+    """
+    if network is None and name.endswith(SUFFIX):
+        return load_circuit(name)
+    return make_circuit(name, layers_of(network or NETWORK))
 
 
 def layers_of(text: str) -> tuple[int, ...]:

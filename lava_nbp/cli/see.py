@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from lava_nbp.base.targets import TARGETS, targets_of
 from lava_nbp.cli.console import OUT, staged
-from lava_nbp.cli.options import CIRCUIT, NETWORK, AsJSON, RunFolder, Style, layers_of
+from lava_nbp.cli.options import CIRCUIT, AsJSON, Network, RunFolder, Style, circuit_of
 from lava_nbp.cli.tables import TableStyle, markdown, percent, table
 from lava_nbp.runs.export import FORMATS
 
@@ -128,19 +128,11 @@ def trace(
 
 def circuit(
     name: Annotated[str, typer.Argument(help=CIRCUIT)] = "nbp",
-    network: Annotated[
-        str | None, typer.Option(help=f"Layer sizes; default {NETWORK}, or those of the file.", show_default=False)
-    ] = None,
+    network: Network = None,
     style: Style = TableStyle.text,
 ) -> None:
     """Print a circuit's phase table."""
-    from lava_nbp.nbp.circuit_file import SUFFIX, load_circuit
-    from lava_nbp.nbp.circuits import make_circuit
-
-    if network is None and name.endswith(SUFFIX):
-        made = load_circuit(name)
-    else:
-        made = make_circuit(name, layers_of(network or NETWORK))
+    made = circuit_of(name, network)
     if style is TableStyle.markdown:
         print(made.table("markdown"))
         return

@@ -24,7 +24,7 @@ from lava_nbp.nbp.projections import Projections, check_network_weights
 
 #: Samples that a network of Lava processes runs at once.
 _AT_ONCE = 20
-#: Array of a file that may stand for the spikes of the last source, one-hot.
+#: Array of a file that may stand for the spikes of the sources that bring targets, one-hot.
 _LABELS = "labels"
 Traced = tuple[dict[str, UInt8Array], dict[str, Int16Array]]
 
@@ -132,8 +132,8 @@ def trace_file(inputs: Path, target: str, out: Path, circuit: str, stage: Stage 
     Parameters
     ----------
     inputs : path
-        An array (n, size) per source of the circuit, and a matrix (pre, post) per matrix, by their names. The last
-        of several sources may be given as ``labels`` (n,), one-hot.
+        An array (n, size) per source of the circuit, and a matrix (pre, post) per matrix, by their names. Sources
+        that reach the output's layer may be given as ``labels`` (n,), one-hot.
     target : str
         As for `trace`.
     out : path
@@ -157,14 +157,7 @@ def trace_file(inputs: Path, target: str, out: Path, circuit: str, stage: Stage 
         raise InputError(f"{inputs} cannot be read as .npz: {error}; write it with numpy.savez") from error
     made = load_circuit(circuit) if circuit.endswith(SUFFIX) else _made_for(circuit, arrays, inputs)
     _check_present(made, arrays, inputs)
-    spikes = [arrays[s.name] for s in made.sources if s.name in arrays]
-    if len(spikes) < len(made.sources):
-        targets = one_hot(arrays[_LABELS], made[made.sources[-1].population].size)
-        if len(targets) != len(spikes[0]):
-            raise InputError(
-                f"{len(spikes[0])} rows in {made.sources[0].name} but {len(targets)} labels; give one label per row"
-            )
-        spikes.append(targets)
+    spikes = [arrays[s.name] if s.name in arrays else one_hot(arrays[_LABELS], made.layers[-1]) for s in made.sources]
     result = trace(target, made, {name: arrays[name] for name in made.matrix_shapes}, *spikes, stage=stage)
     write_npz(out, result)
     return result
@@ -172,10 +165,14 @@ def trace_file(inputs: Path, target: str, out: Path, circuit: str, stage: Stage 
 
 def _check_present(circuit: Circuit, arrays: Mapping[str, Any], inputs: Path) -> None:
     """Raise InputError unless a file has what a circuit needs."""
-    sources = [s.name for s in circuit.sources]
-    if len(sources) > 1 and sources[-1] not in arrays:
-        sources[-1] = _LABELS
-    needed = [*sources, *circuit.matrix_shapes]
+    for s in circuit.sources:
+        if s.name in circuit.matrix_shapes:
+            raise InputError(
+                f"circuit {circuit.name!r}: source and matrix {s.name!r} have one name, but a file has one array of a "
+                f"name; rename one of them, or call lava_nbp.trace"
+            )
+    sources = [_LABELS if s.name not in arrays and circuit.brings_targets(s) else s.name for s in circuit.sources]
+    needed = [*dict.fromkeys(sources), *circuit.matrix_shapes]
     missing = [name for name in needed if name not in arrays]
     if missing:
         raise InputError(f"{inputs} lacks {', '.join(missing)}; it needs {', '.join(needed)}")

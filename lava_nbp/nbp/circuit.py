@@ -226,6 +226,10 @@ class Circuit:
         """The layer, a name of `forward`, whose units a population belongs to; "" for gating neurons."""
         return self[population].layer or (population if population in self.forward else "")
 
+    def brings_targets(self, source: Source) -> bool:
+        """Whether a source reaches the output's layer: what it brings of a labelled sample is the one-hot target."""
+        return self.layer_of(source.population) == self.output
+
     @property
     def learning(self) -> bool:
         """Whether the projections are plastic."""

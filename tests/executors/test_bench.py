@@ -2,24 +2,27 @@ import json
 
 import numpy as np
 import pytest
+from own_circuits import delta_circuit
 
 from lava_nbp.errors import LavaNBPError
 from lava_nbp.executors import bench as module
+from lava_nbp.executors import bench_eventprop
+from lava_nbp.nbp.paper import inference_circuit, training_circuit
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.delenv("LAVA_NBP_DATA", raising=False)
     monkeypatch.setattr(module, "_PRIMITIVES", ((12, 9, 4), 3))
-    monkeypatch.setattr(module, "_EPOCHS", 1)
-    monkeypatch.setattr(module, "_ORACLE", 1)
-    monkeypatch.setattr(module, "_FUSED", 40)
-    monkeypatch.setattr(module, "_MESSAGES", 2)
+    monkeypatch.setattr(bench_eventprop, "_EPOCHS", 1)
+    monkeypatch.setattr(bench_eventprop, "_ORACLE", 1)
+    monkeypatch.setattr(bench_eventprop, "_FUSED", 40)
+    monkeypatch.setattr(bench_eventprop, "_MESSAGES", 2)
     monkeypatch.setattr(module, "_STOCK_SAMPLES", 1)
 
 
 def test_every_executor_is_measured_with_its_work():
-    report = module.bench((30, 20, 5), pre_train=200, samples=20)
+    report = module.bench(training_circuit(30, 20, 5), pre_train=200, samples=20)
     assert json.loads(json.dumps(report)) == report
     rows = report["executors"]
     assert [r["target"] for r in rows] == ["reference", "sample", "spiking", "lava", "lava", "lava-primitives"]
@@ -27,26 +30,30 @@ def test_every_executor_is_measured_with_its_work():
         assert row["samples"] == 20
         assert row["microseconds_per_sample"] > 0
         assert row["synaptic_events_per_sample"] > row["spikes_per_sample"] > 0
-    assert rows[0]["times_faster_than_numpy_loop"] == 1
+    assert rows[0]["times_the_first"] == 1
+    assert report["left_out"] == []
+    assert (report["circuit"], report["layers"], report["learning"]) == ("nbp", [30, 20, 5], True)
     # Same circuit, same samples: the same work, whatever runs it.
     work = [[r[k] for k in r if k.endswith("_per_sample") and "micro" not in k] for r in rows]
     assert work[0] == work[1]
     assert np.allclose(work[2], work[3])
     assert np.allclose(work[3], work[4])
     assert np.allclose(work[4], work[5])
-    parts = report["primitives"]
-    assert parts["layers"] == [12, 9, 4]
-    assert [parts[key]["processes"] for key in ("one_process", "primitives", "stock")] == [3, 14, 94]
-    for key in ("one_process", "primitives", "stock"):
-        assert all(value > 0 for value in parts[key].values())
+    networks = {row["target"]: row for row in report["networks"]}
+    assert {name: row["processes"] for name, row in networks.items()} == {
+        "lava": 3, "lava-primitives": 14, "lava-stock": 94
+    }  # fmt: skip
+    for row in networks.values():
+        assert row["layers"] == [12, 9, 4]
+        assert all(row[key] > 0 for key in ("ms_per_step", "start_seconds", "stop_seconds"))
     exact = report["eventprop"]
     assert exact["yinyang_data"] == "generated samples"
     assert 0 < exact["gradient_error"] < 1e-9
     assert 0 < exact["oracle_error"] < 1e-5
     assert exact["yinyang_seconds_per_epoch"] > 0
-    for key in ("clocked", "lava", "lava_primitives"):
-        assert exact[f"{key}_ms_per_sample"] > 0
-    assert exact["lava_primitives_ms_per_sample"] > exact["lava_ms_per_sample"]
+    clocked = {row["target"]: row["ms_per_sample"] for row in exact["clocked"]}
+    assert list(clocked) == ["clocked", "lava", "lava-primitives"]
+    assert clocked["lava-primitives"] > clocked["lava"] > clocked["clocked"] > 0
     assert "mnist_ms_per_sample" not in exact  # there are no files here
 
 
@@ -68,5 +75,31 @@ def test_disagreement_is_not_timed(monkeypatch):
 
     make.calls = 0
     monkeypatch.setattr(module, "make_executor", make)
-    with pytest.raises(LavaNBPError, match="sample disagrees with the reference in W1"):
-        module.bench((30, 20, 5), pre_train=50, samples=20)
+    with pytest.raises(LavaNBPError, match="sample disagrees with reference in W1"):
+        module.bench(training_circuit(30, 20, 5), pre_train=50, samples=20)
+
+
+@pytest.fixture
+def circuits_only(monkeypatch):
+    monkeypatch.setattr(module, "bench_eventprop", lambda seed: {})
+    monkeypatch.setattr(module, "_networks", lambda seed: [])
+
+
+def test_a_circuit_of_ones_own(circuits_only):
+    """Not backpropagation, two layers, its own names: what refuses it is left out, with the reason."""
+    report = module.bench(delta_circuit(6, 3), pre_train=50, samples=4)
+    assert [row["executor"] for row in report["executors"]] == [
+        "reference", "spiking", "lava, a sample per step", "lava, a step per step", "lava-primitives"
+    ]  # fmt: skip
+    (left_out,) = report["left_out"]
+    assert left_out["target"] == "sample"
+    assert "circuit 'delta': executor 'sample' compiles backpropagation through three layers" in left_out["reason"]
+    assert all(row["updates_per_sample"] > 0 for row in report["executors"])
+
+
+def test_a_circuit_that_only_answers(circuits_only):
+    report = module.bench(inference_circuit(12, 9, 4), samples=4)
+    assert not report["learning"]
+    assert [row["target"] for row in report["executors"]][:3] == ["reference", "sample", "spiking"]
+    assert all(row["updates_per_sample"] == 0 for row in report["executors"])
+    assert all(row["microseconds_per_sample"] > 0 for row in report["executors"])

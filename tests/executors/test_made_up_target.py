@@ -134,10 +134,10 @@ def test_faults_are_refused_unless_the_table_allows_them(mine):
 @pytest.mark.timeout(200)
 def test_measured_by_bench(monkeypatch):
     monkeypatch.delenv("LAVA_NBP_DATA", raising=False)
-    monkeypatch.setattr(bench, "_eventprop", lambda seed: {})
-    monkeypatch.setattr(bench, "_primitives", lambda seed: {})
+    monkeypatch.setattr(bench, "bench_eventprop", lambda seed: {})
+    monkeypatch.setattr(bench, "_networks", lambda seed: [])
     with TARGETS.registered(Target("mine", "the tests' simulator", makes={"nbp": Mine})):
-        rows = bench.bench((12, 9, 4), pre_train=20, samples=3)["executors"]
+        rows = bench.bench(training_circuit(12, 9, 4), pre_train=20, samples=3)["executors"]
     (row,) = [row for row in rows if row["target"] == "mine"]
     assert (row["executor"], row["samples"], row["spikes_per_sample"], row["synaptic_events_per_sample"]) == (
         "mine", 3, 2, 3,

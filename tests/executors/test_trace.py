@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from networks import random_samples, random_weights
@@ -44,7 +46,7 @@ def test_samples_in_several_runs_of_lava(monkeypatch):
 @pytest.mark.parametrize("target", TRACEABLE)
 def test_every_target_gives_the_same_trace(target, circuit_name):
     if TARGETS[target].chip_order and circuit_name in ("nbp", "nbp-guarded"):
-        with pytest.raises(CircuitError, match="deliver first: make the circuit with chip_order=True"):
+        with pytest.raises(CircuitError, match="deliver first: use circuit.in_chip_order"):
             traced(target, circuit_name)
         return
     expected = traced("spiking", circuit_name)
@@ -119,6 +121,31 @@ def test_a_circuit_in_a_file(tmp_path):
     assert all(np.array_equal(found[key], rows) for key, rows in expected.items())
 
 
+def test_labels_stand_for_the_sources_that_bring_targets_wherever_they_are(tmp_path):
+    """Not for the last source, whatever it brings."""
+    rng, circuit = np.random.default_rng(6), delta_circuit(3, 3)
+    turned = replace(circuit, sources=circuit.sources[::-1])
+    save_circuit(turned, tmp_path / "mine.json")
+    arrays = {"see": rng.integers(0, 2, (4, 3)), "V": 2 * rng.integers(-100, 127, (3, 3))}
+    labels = rng.integers(0, 3, 4)
+    found = saved(tmp_path, str(tmp_path / "mine.json"), **arrays, labels=labels)
+    expected = trace("spiking", circuit, {"V": arrays["V"]}, arrays["see"], one_hot(labels, 3))
+    for key, rows in expected.items():
+        np.testing.assert_array_equal(found[key], rows)
+    with pytest.raises(InputError, match="lacks see; it needs labels, see, V"):
+        saved(tmp_path, str(tmp_path / "mine.json"), V=arrays["V"], labels=labels)
+
+
+def test_a_source_and_a_matrix_of_one_name(tmp_path):
+    circuit = delta_circuit(3, 3)
+    twice = replace(circuit, sources=(replace(circuit.sources[0], name="V"), circuit.sources[1]))
+    save_circuit(twice, tmp_path / "mine.json")
+    with pytest.raises(
+        InputError, match="source and matrix 'V' have one name, but a file has one array of a name; rename"
+    ):
+        saved(tmp_path, str(tmp_path / "mine.json"), V=np.zeros((3, 3), int), want=np.zeros((3, 3), int))
+
+
 def write(path, **changes):
     x, labels, weights = problem()
     arrays = {"x": x, "labels": labels, **weights} | changes
@@ -144,7 +171,7 @@ def test_from_file_to_file(tmp_path):
         ({"x": np.full((6, 9), "1")}, InputError, "dtype <U1"),
         ({"labels": np.arange(6)}, InputError, r"labels\[4\] is 4, outside the classes 0 .. 3"),
         ({"labels": np.zeros(6)}, InputError, "labels have shape .* dtype float64"),
-        ({"labels": np.zeros(5, int)}, InputError, "6 rows in x but 5 labels"),
+        ({"labels": np.zeros(5, int)}, InputError, "6 samples of x, but 5 of t; give as many"),
         ({"W1": np.zeros((9, 7))}, WeightError, "W1 has dtype float64"),
         ({"W1": np.full((9, 7), 3)}, WeightError, r"W1\[0, 0\] is 3"),
         ({"W2": np.full((7, 4), 256)}, WeightError, r"W2\[0, 0\] is 256"),

@@ -105,7 +105,7 @@ def test_the_group_of_gating_neurons_has_a_name_of_its_own():
 def test_what_the_chip_cannot_do_is_refused():
     with pytest.raises(RuleError, match="changes a weight by 598"):
         lower(delta_circuit(5, 3, "300*x0*y0 + 300*r*x0 - 2*y0"))
-    with pytest.raises(CircuitError, match="chip_order=True"):
+    with pytest.raises(CircuitError, match="use circuit.in_chip_order"):
         lower(training_circuit(*LAYERS))
     circuit = training_circuit(*LAYERS, chip_order=True)
     slow = tuple(replace(p, refractory=5) if p.name == "x" else p for p in circuit.populations)

@@ -17,7 +17,7 @@ from lava_nbp.data.dataset import Split
 from lava_nbp.errors import InputError
 from lava_nbp.executors.make import make_executor
 from lava_nbp.loihi.host import default_address
-from lava_nbp.nbp.circuit import Circuit, Source
+from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.executor import Executor, Outcome, UInt8Array, one_hot
 from lava_nbp.nbp.projections import Projections
 from lava_nbp.nbp.spiking_engine import SpikingEngine
@@ -125,12 +125,17 @@ class NBPLearner(Learner):
             )
         check_order(self.target, circuit, self.config.network)
         for source in circuit.sources:
-            brings_targets(circuit, source)
+            layer = circuit.layer_of(source.population)
+            if layer not in (circuit.forward[0], circuit.output):
+                raise InputError(
+                    f"circuit {circuit.name!r}: source {source.name!r} reaches layer {layer!r}, but samples have "
+                    f"inputs, for {circuit.forward[0]!r}, and targets, for {circuit.output!r}"
+                )
 
     def spikes(self, circuit: Circuit, samples: Split, chosen: Any = slice(None)) -> list[UInt8Array]:
         """Spikes of some samples, (n, size) for each source of a circuit: their inputs, or their one-hot targets."""
         return [
-            one_hot(samples.y[chosen], circuit.layers[-1]) if brings_targets(circuit, source) else samples.x[chosen]
+            one_hot(samples.y[chosen], circuit.layers[-1]) if circuit.brings_targets(source) else samples.x[chosen]
             for source in circuit.sources
         ]
 
@@ -157,23 +162,6 @@ class NBPLearner(Learner):
         """Gate breaches of all epochs; None if an executor did not see them."""
         found = [record["gate_breaches"] for record in history]
         return {"gate_breaches": None if None in found else sum(found)}
-
-
-def brings_targets(circuit: Circuit, source: Source) -> bool:
-    """Whether a source brings the one-hot targets, to the output's layer, or else the inputs, to the first.
-
-    Raises
-    ------
-    InputError
-        If it reaches another layer: nobody knows what it should bring.
-    """
-    layer = circuit.layer_of(source.population)
-    if layer not in (circuit.forward[0], circuit.output):
-        raise InputError(
-            f"circuit {circuit.name!r}: source {source.name!r} reaches layer {layer!r}, but samples have inputs, for "
-            f"{circuit.forward[0]!r}, and targets, for {circuit.output!r}"
-        )
-    return layer == circuit.output
 
 
 class _NBPSession(Session):
