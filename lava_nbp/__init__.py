@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.errors import RuleError as RuleError
     from lava_nbp.errors import RuntimeFailure as RuntimeFailure
     from lava_nbp.errors import WeightError as WeightError
+    from lava_nbp.exchange.dense import DenseNetwork as DenseNetwork
     from lava_nbp.executors.make import make_executor as make_executor
     from lava_nbp.executors.trace import trace as trace
     from lava_nbp.executors.trace import trace_file as trace_file
@@ -46,6 +47,9 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.loihi.boards import Board as Board
     from lava_nbp.loihi.boards import Capacity as Capacity
     from lava_nbp.loihi.boards import Chip as Chip
+    from lava_nbp.loihi.boards import Costs as Costs
+    from lava_nbp.loihi.boards import Measurement as Measurement
+    from lava_nbp.loihi.boards import MemoryFormat as MemoryFormat
     from lava_nbp.loihi.lowering import Lowered as Lowered
     from lava_nbp.loihi.lowering import lower as lower
     from lava_nbp.loihi.plan import Plan as Plan
@@ -112,6 +116,9 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.training.run import Run as Run
     from lava_nbp.training.run import load_run as load_run
     from lava_nbp.training.run_config import run_config as run_config
+    from lava_nbp.training.sections import Drawing as Drawing
+    from lava_nbp.training.sections import Section as Section
+    from lava_nbp.training.sections import Table as Table
 
 __version__ = "0.1.0"
 
@@ -138,9 +145,10 @@ _PUBLIC = {
         "RuntimeFailure",
         "WeightError",
     ),
+    "exchange.dense": ("DenseNetwork",),
     "executors.make": ("make_executor",),
     "executors.trace": ("trace", "trace_file"),
-    "loihi.boards": ("BOARDS", "Board", "Capacity", "Chip"),
+    "loihi.boards": ("BOARDS", "Board", "Capacity", "Chip", "Costs", "Measurement", "MemoryFormat"),
     "loihi.lowering": ("Lowered", "lower"),
     "loihi.plan": ("Plan", "cures", "make_plan"),
     "nbp.circuit": ("Circuit", "Connection", "DenseProjection", "Matrix", "Population", "Source"),
@@ -189,6 +197,7 @@ _PUBLIC = {
     "training.learner": ("Inference", "Learner", "Session"),
     "training.run": ("Run", "load_run"),
     "training.run_config": ("run_config",),
+    "training.sections": ("Drawing", "Section", "Table"),
 }
 
 __getattr__, __dir__, __all__ = attach(__name__, _PUBLIC)

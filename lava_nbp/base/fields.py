@@ -21,7 +21,7 @@ from lava_nbp.errors import LavaNBPError
 _SEQUENCES = (list, tuple, set, frozenset, np.ndarray)
 
 
-def settle(value: Any, what: str, error: type[LavaNBPError]) -> None:
+def settle(value: Any, what: str, error: type[LavaNBPError], only: tuple[str, ...] = ()) -> None:
     """Bring the fields of a frozen dataclass to their declared types, in its `__post_init__`.
 
     Types may be str, int, bool, Literal, None, other classes, and unions, tuples and frozensets of them.
@@ -34,6 +34,8 @@ def settle(value: Any, what: str, error: type[LavaNBPError]) -> None:
         Names it in messages.
     error : type
         Class of the error.
+    only : tuple of str
+        Names of the fields to settle; none: all.
 
     Raises
     ------
@@ -42,6 +44,8 @@ def settle(value: Any, what: str, error: type[LavaNBPError]) -> None:
     """
     kind: Any = type(value)
     for name, wanted in _types(kind).items():
+        if only and name not in only:
+            continue
         found = getattr(value, name)
         try:
             object.__setattr__(value, name, _settled(found, wanted))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Generic, Protocol, TypeVar
 
+from lava_nbp.base.checks import shown
 from lava_nbp.errors import InputError, unknown_name
 
 
@@ -30,6 +31,8 @@ class Registry(Mapping[str, T], Generic[T]):
     ----------
     what : str
         What an entry is, for messages: "target", "data set".
+    of : type
+        Class of the entries.
 
     Raises
     ------
@@ -44,8 +47,8 @@ class Registry(Mapping[str, T], Generic[T]):
     256
     """
 
-    def __init__(self, what: str) -> None:
-        self._what = what
+    def __init__(self, what: str, of: type[T]) -> None:
+        self._what, self._of = what, of
         self._entries: dict[str, T] = {}
 
     def __getitem__(self, name: str) -> T:
@@ -73,8 +76,10 @@ class Registry(Mapping[str, T], Generic[T]):
         Raises
         ------
         InputError
-            For a name that is taken, or that is no name.
+            For a name that is taken, or that is no name, or for something else than an entry.
         """
+        if not isinstance(entry, self._of):
+            raise InputError(f"{self._what} is {shown(entry)}, but must be a {self._of.__name__}")
         name = entry.name
         if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
             raise InputError(
@@ -113,10 +118,30 @@ class Registry(Mapping[str, T], Generic[T]):
 Reference = Callable[..., Any] | str
 
 
+def check_reference(reference: Any, what: str) -> None:
+    """Raise InputError unless something is a `Reference`; what it names is imported later."""
+    written = isinstance(reference, str) and re.fullmatch(r"\w+(\.\w+)*:\w+", reference)
+    if not written and not (callable(reference) and not isinstance(reference, str)):
+        raise InputError(f"{what} is {shown(reference)}, but must be a function or class, or 'package.module:name'")
+
+
 def resolve(reference: Reference) -> Callable[..., Any]:
-    """The function or class that a reference means; its module is imported here, not before."""
+    """The function or class that a reference means; its module is imported here, not before.
+
+    Raises
+    ------
+    InputError
+        If there is no such module, or nothing of this name in it.
+    """
     if not isinstance(reference, str):
         return reference
     module, _, name = reference.partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    try:
+        found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise  # what the module itself needs
+        raise InputError(f"{reference!r} cannot be found: there is no module {error.name!r}") from error
+    except AttributeError as error:
+        raise InputError(f"{reference!r} cannot be found: module {module!r} has no {name!r}") from error
     return found

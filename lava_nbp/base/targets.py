@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from lava_nbp.base.registry import Reference, Registry, resolve
+from lava_nbp.base.checks import check_integer
+from lava_nbp.base.registry import Reference, Registry, check_reference, resolve
 from lava_nbp.errors import InputError, unknown_name
 
 
@@ -53,6 +54,11 @@ class Target:
         It counts weight updates and gate breaches.
     chunk : int
         Samples per call: a call cannot be interrupted, and progress is shown between calls.
+
+    Raises
+    ------
+    InputError
+        For a chunk that is no positive integer, or a maker that is neither.
     """
 
     name: str
@@ -70,6 +76,11 @@ class Target:
     counts_work: bool = True
     chunk: int = 500
 
+    def __post_init__(self) -> None:
+        check_integer(self.chunk, 1, None, f"target {self.name!r}: chunk")
+        for kind, maker in self.makes.items():
+            check_reference(maker, f"target {self.name!r}: makes[{kind!r}]")
+
     def maker(self, kind: str) -> Callable[..., Any]:
         """What makes its executor for an algorithm's networks; imported here."""
         made = resolve(self.makes[kind])
@@ -77,7 +88,7 @@ class Target:
 
 
 #: All targets.
-TARGETS: Registry[Target] = Registry("target")
+TARGETS: Registry[Target] = Registry("target", Target)
 
 _LAVA_NBP = "lava_nbp.executors.lava_nbp:LavaExecutor"
 _LAVA_EVENTPROP = "lava_nbp.executors.lava_eventprop:LavaEventProp"
@@ -132,6 +143,11 @@ for _target in (
 def targets_of(kind: str) -> tuple[str, ...]:
     """Names of the targets that run the networks of an algorithm; one that has none runs them itself, by its name."""
     return tuple(name for name, target in TARGETS.items() if kind in target.makes) or (kind,)
+
+
+def spike_by_spike(kind: str) -> str:
+    """Names of the targets on this machine that run an algorithm's networks spike by spike, for messages."""
+    return " or ".join(name for name in targets_of(kind) if not (TARGETS[name].per_sample or TARGETS[name].on_chip))
 
 
 def find_target(name: str, kind: str, what: str = "target") -> Target:

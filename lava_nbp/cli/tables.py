@@ -9,17 +9,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-#: Headings of the figures that are known; those of another algorithm are shown as they are called.
-_HEADINGS = {
-    "test_accuracy_spikes": "argmax of spikes",
-    "test_accuracy_membrane": "argmax of membrane",
-    "test_exact": "all outputs right",
-    "test_accuracy": "ties wrong",
-    "test_accuracy_ties_right": "ties right",
-}
 _TEST = "test_"
-#: What counts ties as wrong, where the other way of counting stands beside it.
-_STRICT = "test_accuracy"
 
 
 class TableStyle(str, Enum):
@@ -57,13 +47,10 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 
 
 
 def figures_of(record: Mapping[str, Any]) -> dict[str, str]:
-    """Headings of the test figures of an epoch, the one by which it is shown first."""
-    known = {key: heading for key, heading in _HEADINGS.items() if key in record}
-    if _STRICT in known and f"{_STRICT}_ties_right" not in known:
-        known[_STRICT] = "accuracy"  # nobody spoke of ties
-    # Counts, of ties or silent neurons, are no shares.
-    others = [key for key in record if key.startswith(_TEST) and key not in known and isinstance(record[key], float)]
-    return known | {key: key.removeprefix(_TEST).replace("_", " ") for key in others}
+    """Headings of the test figures of an epoch: they are shown as they are called."""
+    # Counts, of ties or silent neurons, are no shares; None is a share that could not be seen.
+    shares = [key for key, value in record.items() if key.startswith(_TEST) and isinstance(value, (float, type(None)))]
+    return {key: key.removeprefix(_TEST).replace("_", " ") for key in shares}
 
 
 def percent(share: float | None) -> str:

@@ -23,6 +23,10 @@ class Labelled:
     x: NDArray[Any]
     y: NDArray[np.int64]
 
+    def __post_init__(self) -> None:
+        for name in ("x", "y"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name)))
+
     def __len__(self) -> int:
         return len(self.y)
 

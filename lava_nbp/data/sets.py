@@ -20,7 +20,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from lava_nbp.base.registry import Reference, Registry, resolve
+from lava_nbp.base.fields import settle
+from lava_nbp.base.registry import Reference, Registry, check_reference, resolve
 from lava_nbp.data.options import DataOptions
 from lava_nbp.data.samples import Samples
 from lava_nbp.errors import InputError, unknown_name
@@ -62,7 +63,7 @@ class DataSet:
     Raises
     ------
     InputError
-        For options that `DataOptions` does not have.
+        For options that `DataOptions` does not have, or values of another type.
     """
 
     name: str
@@ -75,6 +76,8 @@ class DataSet:
     folder: str = ""
 
     def __post_init__(self) -> None:
+        settle(self, f"data set {self.name!r}", InputError, only=("name", "options", "shape", "classes", "forms"))
+        check_reference(self.load, f"data set {self.name!r}: load")
         known = [f.name for f in fields(DataOptions)]
         for key in self.options:
             if key not in known:
@@ -108,17 +111,29 @@ class DataSet:
         DataError
             A missing, truncated or corrupt file.
         InputError
-            What `check` refuses, or a loader that returns something else than `Samples`.
+            What `check` refuses, or a loader that returns something else than `Samples`, or not as the entry says.
         """
         self.check(options)
         samples = resolve(self.load)(options)
         if not isinstance(samples, Samples):
             raise InputError(f"data set {self.name!r}: its loader returns {type(samples).__name__}, not Samples")
+        self._check_sizes(samples)
         return samples
+
+    def _check_sizes(self, samples: Samples) -> None:
+        """What the entry says must be what its loader gives: networks are sized by it before the samples are read."""
+        x, classes = samples.train.x, len(samples.classes)
+        shape = x.shape[1:] if x.ndim == 3 else (1, x.shape[1])
+        for what, said, found in (("shape", self.shape, shape), ("classes", self.classes, classes)):
+            if said is not None and said != found:
+                raise InputError(
+                    f"data set {self.name!r}: its entry says {what} = {said}, but its loader gives {found}; correct "
+                    f"one, or leave {what} out"
+                )
 
 
 #: All data sets.
-DATA_SETS: Registry[DataSet] = Registry("data set")
+DATA_SETS: Registry[DataSet] = Registry("data set", DataSet)
 
 _PUBLISHED = _IMAGES | {"root", "download", "verify"}
 

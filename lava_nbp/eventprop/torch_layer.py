@@ -10,14 +10,17 @@ from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
-import torch
 
 from lava_nbp.base.checks import check_integer
+from lava_nbp.base.extras import require
 from lava_nbp.errors import InputError, unknown_name
 from lava_nbp.eventprop.continuous.engine import EventPropEngine
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.trains import latency_trains
+
+require("torch", "dl", "EventPropLayer")
+import torch  # noqa: E402 - after the line that says how to get it
 
 Output = Literal["first_spikes", "max_voltages"]
 

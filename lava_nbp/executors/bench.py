@@ -17,7 +17,7 @@ from lava_nbp.data import load_dataset
 from lava_nbp.errors import CircuitError, DataError, LavaNBPError, MissingPackageError
 from lava_nbp.executors.bench_eventprop import bench_eventprop
 from lava_nbp.executors.make import make_executor
-from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.circuit import Circuit, check_circuit
 from lava_nbp.nbp.executor import Executor, Outcome, UInt8Array, one_hot
 from lava_nbp.nbp.paper import training_circuit
 from lava_nbp.nbp.weights import initial_weights
@@ -95,8 +95,9 @@ def bench(
     Raises
     ------
     LavaNBPError
-        If two executors disagree.
+        If two executors disagree; for something else than a circuit.
     """
+    check_circuit(circuit)
     spikes, data = _samples(circuit, seed)
     weights = _weights(circuit, spikes, seed, pre_train)
     rows: list[dict[str, Any]] = []

@@ -7,7 +7,7 @@ from typing import Any
 
 from lava_nbp.base.targets import TARGETS, find_target, targets_of
 from lava_nbp.errors import InputError
-from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.circuit import Circuit, check_circuit
 from lava_nbp.nbp.executor import Executor
 from lava_nbp.nbp.faults import Faults
 
@@ -34,7 +34,7 @@ def make_executor(
     Raises
     ------
     InputError
-        For an unknown target, or faults that it cannot have.
+        For an unknown target, faults that it cannot have, or something else than a circuit.
     CircuitError
         For a circuit that the target cannot run: with the reason.
     WeightError
@@ -51,6 +51,7 @@ def make_executor(
     >>> executor.train([[1, 0, 1, 1]], [[0, 1]]).spikes.shape
     (1, 2)
     """
+    check_circuit(circuit)
     found = find_target(target, "nbp")
     if faults is not None and faults.any:
         if not found.faults:

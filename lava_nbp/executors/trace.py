@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from lava_nbp.base.files import read_npz, write_npz
 from lava_nbp.base.integers import Int16Array
 from lava_nbp.base.progress import Stage, untold
-from lava_nbp.base.targets import Target, find_target
+from lava_nbp.base.targets import Target, find_target, spike_by_spike
 from lava_nbp.errors import InputError
 from lava_nbp.executors.make import make_executor
-from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.circuit import Circuit, check_circuit
 from lava_nbp.nbp.circuit_file import SUFFIX, load_circuit
 from lava_nbp.nbp.circuits import CIRCUITS
 from lava_nbp.nbp.executor import UInt8Array, check_samples, one_hot
@@ -62,6 +62,7 @@ def trace(
     CircuitError
         For a circuit that the target cannot run: with the reason.
     """
+    check_circuit(circuit)
     found = _traceable(target)
     checked = check_network_weights(circuit, weights)
     samples = check_samples(circuit, spikes)
@@ -80,7 +81,9 @@ def trace(
 def _traceable(name: str) -> Target:
     target = find_target(name, "nbp")
     if target.on_chip:
-        raise InputError(f"target is {name!r}, but a chip sends the output's spikes only; trace with lava-stock")
+        raise InputError(
+            f"target is {name!r}, but a chip sends the output's spikes only; trace with {spike_by_spike('nbp')}"
+        )
     return target
 
 

@@ -20,8 +20,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from lava_nbp.base.checks import check_integer
+from lava_nbp.base.fields import settle
 from lava_nbp.base.registry import Registry
 from lava_nbp.base.widths import DELAY_MAX, NEURONS_PER_CHIP, REFRACTORY_MAX, SYNAPSES_PER_CHIP, WEIGHT_BITS
+from lava_nbp.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -203,6 +206,10 @@ class Board:
     source: str
     target: str = ""
 
+    def __post_init__(self) -> None:
+        settle(self, f"board {self.name!r}", InputError)
+        check_integer(self.chips, 1, None, f"board {self.name!r}: chips")
+
     @property
     def cores(self) -> int:
         """Neurocores of all chips."""
@@ -247,7 +254,7 @@ LOIHI2 = Chip(
 )
 
 #: All boards.
-BOARDS: Registry[Board] = Registry("chip")
+BOARDS: Registry[Board] = Registry("chip", Board)
 
 for _board in (
     Board("loihi1", LOIHI1, 1, "D18"),

@@ -64,9 +64,7 @@ def default_address(target: str) -> BoardAddress:
     for board in BOARDS.values():
         if board.target == target:
             return BoardAddress(board.name, generation=board.chip.generation)
-    raise InputError(
-        f"target {target!r} means no board; give one an entry in BOARDS with target={target!r}, or say where to run"
-    )
+    raise InputError(f"target {target!r} means no board; register one that does: Board(..., target={target!r})")
 
 
 def missing_modules() -> dict[str, str]:

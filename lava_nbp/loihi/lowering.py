@@ -29,7 +29,7 @@ from lava_nbp.loihi.registers import (
     synapse_name,
 )
 from lava_nbp.loihi.rules import chip_rule
-from lava_nbp.nbp.circuit import Circuit, DenseProjection
+from lava_nbp.nbp.circuit import Circuit, DenseProjection, check_circuit
 from lava_nbp.nbp.levels import THRESHOLD
 
 #: Name of the group of gating neurons; with underscores behind it in a circuit that has a population of that name.
@@ -117,6 +117,7 @@ def lower(circuit: Circuit) -> Lowered:
     WeightError, InputError
         For a weight or bias that no mantissa and exponent give.
     """
+    check_circuit(circuit)
     if circuit.rule is not None:
         if not circuit.chip_order:
             raise CircuitError(

@@ -19,7 +19,7 @@ from lava_nbp.loihi.resources import (
     list_bits,
     usage,
 )
-from lava_nbp.nbp.circuit import Circuit, Matrix
+from lava_nbp.nbp.circuit import Circuit, Matrix, check_circuit
 
 PlacementName = Literal["auto", "paper", "packed"]
 PLACEMENTS: tuple[PlacementName, ...] = ("auto", "paper", "packed")
@@ -171,6 +171,7 @@ def make_plan(circuit: Circuit, board: str, placement: str = "auto") -> Plan:
     CircuitError, WeightError
         For a circuit that cannot be lowered, see `lava_nbp.loihi.lowering.lower`.
     """
+    check_circuit(circuit)
     found = BOARDS[board]
     if placement not in PLACEMENTS:
         raise InputError(unknown_name("placement", placement, PLACEMENTS))

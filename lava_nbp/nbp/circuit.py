@@ -15,14 +15,15 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
+from lava_nbp.base.checks import shown
 from lava_nbp.base.fields import settle
 from lava_nbp.base.integers import Int16Array
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
-from lava_nbp.errors import CircuitError
+from lava_nbp.errors import CircuitError, InputError
 from lava_nbp.nbp import circuit_checks
 from lava_nbp.nbp.levels import GATED_BIAS, RELAY, THRESHOLD
 from lava_nbp.nbp.rule import ThreeFactorRule
@@ -376,6 +377,15 @@ class Circuit:
             return f"{both:+d}"
         terms = ((pre, "x0"), (post, "y0"), (both, "x0 y0"))
         return " ".join(f"{value:+d} {what}" for value, what in terms if value)
+
+
+def check_circuit(value: Any) -> None:
+    """Raise InputError for anything but a circuit, layer sizes for instance."""
+    if not isinstance(value, Circuit):
+        raise InputError(
+            f"circuit is {shown(value)}, but must be a Circuit: make one with training_circuit(n_in, n_hidden, n_out), "
+            f"make_circuit or load_circuit"
+        )
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from lava_nbp.base.checks import shown
 from lava_nbp.base.files import write_atomically
 from lava_nbp.errors import CircuitError, InputError
-from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.circuit import Circuit, check_circuit
 
 #: How the name of such a file ends.
 SUFFIX = ".json"
@@ -46,6 +46,8 @@ def circuit_from_dict(content: Any, where: str = "circuit") -> Circuit:
         if reason is not None:  # what a value's own constructor says
             raise CircuitError(f"{where}: {reason}") from None
         at = ".".join(map(str, problem["loc"]))
+        if problem["type"] == "missing":
+            raise CircuitError(f"{where}: {at} is missing; add it") from None
         raise CircuitError(f"{where}: {at} = {shown(problem['input'])}: {problem['msg']}") from None
     unknown = next(_unknown(content, circuit_to_dict(circuit)), None)
     if unknown is not None:
@@ -76,6 +78,7 @@ def save_circuit(circuit: Circuit, path: str | Path) -> None:
     OutputError
         If the file cannot be written; one that was there stays.
     """
+    check_circuit(circuit)
     if not str(path).endswith(SUFFIX):
         raise InputError(f"circuit file {path}: its name must end in {SUFFIX}, so that it is known as one")
     write_atomically(Path(path), (json.dumps(circuit_to_dict(circuit), indent=1) + "\n").encode())

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lava_nbp.base.checks import shown
+from lava_nbp.base.fields import settle
 from lava_nbp.base.registry import Registry
 from lava_nbp.errors import CircuitError, InputError
 from lava_nbp.nbp.circuit import Circuit
@@ -28,15 +30,25 @@ class CircuitKind:
         Called with a size per layer, from the input to the output, and with options by keyword; returns a `Circuit`.
     options : tuple of str
         Names of its options, each True or False.
+
+    Raises
+    ------
+    InputError
+        For something to make it that cannot be called, or names that are no text.
     """
 
     name: str
     make: Callable[..., Circuit]
     options: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not callable(self.make):
+            raise InputError(f"circuit {self.name!r}: make is {shown(self.make)}, but must be a function")
+        settle(self, f"circuit {self.name!r}", InputError, only=("name", "options"))
+
 
 #: All circuits.
-CIRCUITS: Registry[CircuitKind] = Registry("circuit")
+CIRCUITS: Registry[CircuitKind] = Registry("circuit", CircuitKind)
 
 for _kind in (
     CircuitKind("nbp", training_circuit, ("guarded", "chip_order")),
@@ -84,7 +96,10 @@ def make_circuit(name: str | Path, layers: tuple[int, ...], **options: bool) -> 
             there = f"it has {', '.join(kind.options)}" if kind.options else "it has none"
             raise InputError(f"circuit {kind.name!r} has no option {option}; {there}")
     _check_number_of_layers(kind, layers)
-    return kind.make(*layers, **asked)
+    made = kind.make(*layers, **asked)
+    if not isinstance(made, Circuit):
+        raise InputError(f"circuit {kind.name!r}: what makes it returns {shown(made)}, which is no Circuit")
+    return made
 
 
 def _check_number_of_layers(kind: CircuitKind, layers: tuple[int, ...]) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lava_nbp.base.checks import check_labels
 from lava_nbp.base.integers import Int16Array
+from lava_nbp.base.targets import spike_by_spike
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.nbp.circuit import Circuit, Source
 from lava_nbp.nbp.projections import check_network_weights
@@ -185,7 +186,8 @@ class Executor(ABC):
 
     def _record(self, *_: UInt8Array) -> tuple[dict[str, UInt8Array], dict[str, Int16Array]]:
         raise InputError(
-            f"{type(self).__name__} does not show every spike; trace with target spiking, or give it a method _record"
+            f"{type(self).__name__} does not show every spike; trace with {spike_by_spike('nbp')}, or give it a method "
+            f"_record"
         )
 
 

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from lava_nbp.base.targets import spike_by_spike
 from lava_nbp.errors import CircuitError
 from lava_nbp.nbp.circuit import Circuit, DenseProjection
 
@@ -200,8 +201,8 @@ class _Derivation:
 
     def refuse(self, reason: str) -> CircuitError:
         return CircuitError(
-            f"circuit {self.circuit.name!r} has no per-sample form: {reason}; run it spike by spike (target spiking or "
-            f"one of Lava's)"
+            f"circuit {self.circuit.name!r} has no per-sample form: {reason}; run it spike by spike, with target "
+            f"{spike_by_spike('nbp')}"
         )
 
     def form(self) -> SampleForm:

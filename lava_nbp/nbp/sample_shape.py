@@ -16,6 +16,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from lava_nbp.base.targets import spike_by_spike
 from lava_nbp.errors import CircuitError
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.form import Above, Given, SampleForm, Term, sample_form
@@ -66,8 +67,8 @@ class _Match:
     def need(self, holds: bool, what: str) -> None:
         if not holds:
             raise CircuitError(
-                f"circuit {self.circuit.name!r}: executor 'sample' compiles backpropagation through three layers, but "
-                f"{what}; use target reference, spiking or one of Lava's"
+                f"circuit {self.circuit.name!r}: the per-sample engine compiles backpropagation through three layers, "
+                f"but {what}; run it spike by spike ({spike_by_spike('nbp')}), or per sample in NumPy"
             )
 
     def shape(self) -> SampleShape:

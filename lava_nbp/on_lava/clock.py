@@ -8,7 +8,7 @@ import numpy as np
 
 from lava_nbp.base.arrays import Allocate
 from lava_nbp.errors import InputError
-from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.circuit import Circuit, check_circuit
 
 #: What one Lava step is: one circuit step, or one sample, that is a period of circuit steps.
 Granularity = Literal["step", "sample"]
@@ -42,6 +42,7 @@ class SampleClock:
     """
 
     def __init__(self, circuit: Circuit, granularity: str, allocate: Allocate = np.zeros) -> None:
+        check_circuit(circuit)
         check_granularity(granularity)
         self._period = circuit.period
         self.whole_samples = granularity == "sample"

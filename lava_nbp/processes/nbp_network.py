@@ -18,7 +18,7 @@ from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.errors import InputError
 from lava_nbp.loihi.rules import chip_rule, simulated_rule
 from lava_nbp.loihi.stock import StockNetwork
-from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.circuit import Circuit, check_circuit
 from lava_nbp.nbp.partition import (
     Part,
     check_parts,
@@ -135,6 +135,7 @@ class NBPNetwork(LibraryProcess):
         granularity: Granularity = "sample",
         name: str | None = None,
     ) -> None:
+        check_circuit(circuit)
         check_granularity(granularity)
         self.circuit, self.granularity = circuit, granularity
         #: The weights; every model works on this memory, or copies it between runs.

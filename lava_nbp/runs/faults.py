@@ -14,10 +14,11 @@ from lava_nbp.base.progress import Progress
 from lava_nbp.base.targets import TARGETS, targets_of
 from lava_nbp.errors import InputError, unknown_name
 from lava_nbp.executors.make import make_executor
+from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.executor import Executor
 from lava_nbp.nbp.faults import KINDS, Faults
 from lava_nbp.seeing.plot import fault_curves
-from lava_nbp.training.nbp.learner import NBPLearner
+from lava_nbp.training.nbp.spikes import sample_spikes
 from lava_nbp.training.run import Run, load_run
 
 
@@ -51,10 +52,8 @@ def sweep_run(
     """
     run = load_run(folder)
     learner = run.learner
-    if not isinstance(learner, NBPLearner):
-        raise InputError(
-            f"{folder} is a run of {run.algorithm.name}, but faults are those of circuits, which nbp trains"
-        )
+    if run.circuit is None:
+        raise InputError(f"{folder} is a run of {run.algorithm.name}, but faults are those of circuits")
     breakable = [name for name in targets_of(run.algorithm.name) if TARGETS[name].faults]
     if target is None:
         target = run.config.target if run.config.target in breakable else breakable[0]
@@ -64,7 +63,7 @@ def sweep_run(
         if kind not in KINDS:
             raise InputError(unknown_name("kind of fault", kind, KINDS))
     points = [(kind, rate, Faults(**{kind: rate})) for kind in kinds for rate in rates]  # type: ignore[arg-type]
-    network = _Network(run, learner, target)
+    network = _Network(run, run.circuit, target)
     without = network.without()
     progress.start(len(points), epochs * learner.n_train, 0)
     rows = []
@@ -84,32 +83,32 @@ def sweep_run(
 class _Network:
     """The network of a run, broken anew for every point of a sweep."""
 
-    def __init__(self, run: Run, learner: NBPLearner, target: str) -> None:
-        self.run, self.learner, self.target = run, learner, target
+    def __init__(self, run: Run, circuit: Circuit, target: str) -> None:
+        self.run, self.circuit, self.target = run, circuit, target
 
     def without(self) -> float:
         """Accuracy without faults."""
-        with make_executor(self.target, self.learner.circuit, self.run.weights) as executor:
+        with make_executor(self.target, self.circuit, self.run.weights) as executor:
             return self._accuracy(executor)
 
     def broken(self, faults: Faults, epochs: int, progress: Progress) -> tuple[float, float]:
         """Accuracy with faults, and after some epochs of learning with them."""
         weights = {name: faults.flipped(name, w) if faults.flips else w for name, w in self.run.weights.items()}
-        with make_executor(self.target, self.learner.circuit, weights, faults=faults) as executor:
+        with make_executor(self.target, self.circuit, weights, faults=faults) as executor:
             before = self._accuracy(executor)
             for epoch in range(1, epochs + 1):
                 self._learn(executor, epoch, progress)
             return before, self._accuracy(executor)
 
     def _learn(self, executor: Executor, epoch: int, progress: Progress) -> None:
-        learner, split = self.learner, self.learner.dataset.train
+        split = self.run.learner.dataset.train
         executor.begin_epoch(epoch)
         order = np.random.default_rng([self.run.config.seed, epoch]).permutation(len(split))
         for part in np.array_split(order, -(-len(order) // TARGETS[self.target].chunk)):
-            executor.train(*learner.spikes(learner.circuit, split, part))
+            executor.train(*sample_spikes(self.circuit, split, part))
             progress.advance(len(part))
 
     def _accuracy(self, executor: Executor) -> float:
-        test = self.learner.dataset.test
-        said = executor.infer(*self.learner.spikes(self.learner.circuit.answering, test))
+        test = self.run.learner.dataset.test
+        said = executor.infer(*sample_spikes(self.circuit.answering, test))
         return float((said.spikes.argmax(axis=1) == test.y).mean())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from lava_nbp.base.progress import Stage, untold
@@ -37,7 +38,10 @@ def plot_run(folder: Path, out: Path | None = None, stage: Stage = untold) -> li
     LavaNBPError
         If the run's checkpoint or data cannot be used.
     """
-    return draw_all(drawings_of(load_run(folder)), out or folder, stage)
+    run = load_run(folder)
+    drawings = drawings_of(run)
+    run.infer(partial(stage, "test set"))
+    return draw_all(drawings, out or folder, stage)
 
 
 def draw_all(drawings: Mapping[str, Drawing], folder: Path, stage: Stage = untold) -> list[Path]:

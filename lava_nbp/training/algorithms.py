@@ -14,13 +14,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lava_nbp.base.registry import Reference, Registry, resolve
+from lava_nbp.base.registry import Reference, Registry, check_reference, resolve
 from lava_nbp.errors import InputError
 
 if TYPE_CHECKING:  # the table itself must not import what it refers to
     from lava_nbp.nbp.circuit import Circuit
     from lava_nbp.training.config import Experiment
     from lava_nbp.training.learner import Learner
+
+
+#: Fields that say where something is.
+_REFERENCES = ("config", "learner", "circuit", "checks", "figures", "sections", "network")
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,11 @@ class Algorithm:
         be exported.
     accuracy : str
         Figure of the test set by which runs are compared, without "test_" in front.
+
+    Raises
+    ------
+    InputError
+        For something in place of a callable that is none.
     """
 
     name: str
@@ -69,6 +78,11 @@ class Algorithm:
     network: Reference | None = None
     accuracy: str = "accuracy"
 
+    def __post_init__(self) -> None:
+        for name in _REFERENCES:
+            if getattr(self, name) is not None or name in ("config", "learner"):
+                check_reference(getattr(self, name), f"algorithm {self.name!r}: {name}")
+
     @property
     def experiment(self) -> type[Experiment]:
         """The class of its experiments."""
@@ -77,7 +91,7 @@ class Algorithm:
 
 
 #: All algorithms.
-ALGORITHMS: Registry[Algorithm] = Registry("algorithm")
+ALGORITHMS: Registry[Algorithm] = Registry("algorithm", Algorithm)
 
 _HERE = "lava_nbp.training"
 
@@ -134,6 +148,10 @@ def make_learner(config: Experiment, circuit: Circuit | None = None) -> Learner:
         For data or a network that cannot be.
     """
     algorithm = ALGORITHMS[config.algorithm]
+    if circuit is not None:
+        from lava_nbp.nbp.circuit import check_circuit
+
+        check_circuit(circuit)
     if algorithm.circuit is None and circuit is not None:
         raise InputError(f"circuit {circuit.name!r} is given, but networks of {algorithm.name} are no circuits")
     learner: Learner = resolve(algorithm.learner)(*((config,) if algorithm.circuit is None else (config, circuit)))

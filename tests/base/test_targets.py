@@ -2,6 +2,7 @@
 
 import pytest
 
+from lava_nbp.base.registry import resolve
 from lava_nbp.base.targets import TARGETS, Target, find_target, targets_of
 from lava_nbp.errors import InputError
 
@@ -23,3 +24,40 @@ def test_an_algorithm_without_targets_runs_its_networks_itself():
         assert targets_of("perceptron") == ("elsewhere",)
         with pytest.raises(InputError, match="must be one of elsewhere"):
             find_target("perceptron", "perceptron")
+
+
+@pytest.mark.parametrize("chunk", [0, -1, 2.5, True, None])
+def test_a_chunk_is_a_number_of_samples(chunk):
+    with pytest.raises(InputError, match="target 'mine': chunk is .*, but must be an integer of 1 or more"):
+        Target("mine", "", chunk=chunk)
+
+
+@pytest.mark.parametrize("maker", [None, 3, "", "package.module", "package.module:", ":name", "a b:c"])
+def test_a_maker_is_a_callable_or_says_where_one_is(maker):
+    with pytest.raises(InputError, match=r"target 'mine': makes\['nbp'\] is .*, but must be a function or class, or"):
+        Target("mine", "", makes={"nbp": maker})
+
+
+@pytest.mark.parametrize(
+    ("maker", "message"),
+    [
+        ("lava_nbp.nowhere:Thing", "'lava_nbp.nowhere:Thing' cannot be found: there is no module 'lava_nbp.nowhere'"),
+        ("nowhere_at_all:Thing", "there is no module 'nowhere_at_all'"),
+        ("lava_nbp.errors:Thing", "cannot be found: module 'lava_nbp.errors' has no 'Thing'"),
+    ],
+)
+def test_a_maker_that_is_not_where_it_is_said_to_be(maker, message):
+    with pytest.raises(InputError, match=message):
+        Target("mine", "", makes={"nbp": maker}).maker("nbp")
+
+
+def test_what_a_module_needs_and_is_missing_is_its_own_affair(tmp_path, monkeypatch):
+    (tmp_path / "needy_module.py").write_text("import not_there_either")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="not_there_either"):
+        resolve("needy_module:Thing")
+
+
+def test_only_entries_are_registered():
+    with pytest.raises(InputError, match="target is 'mine', but must be a Target"):
+        TARGETS.register("mine")

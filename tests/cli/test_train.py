@@ -25,7 +25,7 @@ def test_eventprop_train_evaluate_plot(run, tmp_path):
     (tmp_path / "eventprop.toml").write_text(YINYANG)
     code, out, _ = run("train", "eventprop.toml", "--out", "run", "--plot")
     assert code == 0
-    for shown in ("epoch 2/2", "ties wrong", "the samples are generated ones", "class_map.png", "raster.png"):
+    for shown in ("epoch 2/2", "accuracy ties right", "the samples are generated ones", "class_map.png", "raster.png"):
         assert shown in out
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     code, out, _ = run("evaluate", "run", "--json")

@@ -139,5 +139,22 @@ def test_wrong_entries():
         pytest.raises(InputError, match="data set 'mine': its loader returns tuple, not Samples"),
     ):
         load_dataset("mine")
+    part = Labelled([[[0, 8], [0, 1]]], [0])  # lists are arrays, too
+    for what, entry in (
+        (r"shape = \(3, 2\), but its loader gives \(2, 2\)", {"shape": (3, 2)}),
+        ("classes = 7, but its loader gives 1", {"classes": 7}),
+    ):
+        wrong = DataSet("mine", lambda options: Samples(part, part, ("a",), full_scale=16.0), **entry)
+        with (
+            DATA_SETS.registered(wrong),
+            pytest.raises(InputError, match=f"its entry says {what}; correct one"),
+        ):
+            load_dataset("mine")
+    with DATA_SETS.registered(DataSet("mine", lambda _: Samples(part, part, ("a",), full_scale=16.0), shape=[2, 2])):
+        assert load_dataset("mine", threshold=0.25).test.x.tolist() == [[0, 1, 0, 0]]
+    with pytest.raises(InputError, match="data set 'mine': load is 3, but must be a function or class, or 'package"):
+        DataSet("mine", 3)
+    with pytest.raises(InputError, match="data set 'mine': classes is 2.5, but must be an integer or None"):
+        DataSet("mine", stripes, classes=2.5)
     with pytest.raises(InputError, match="data set 'digits' is registered already"):
         DATA_SETS.register(DataSet("digits", stripes))

@@ -1,5 +1,8 @@
 """EventProp layers in PyTorch models: gradients by torch's own check, and training beside torch's layers."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -101,3 +104,16 @@ def test_arguments_that_are_refused():
         module(torch.zeros(2, 3))
     with pytest.raises(InputError, match="input spike at 70.0 ms"):
         module(torch.full((1, 4), 70.0))
+
+
+def test_without_torch_it_says_how_to_get_it():
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import lava_nbp.eventprop as e\n"
+        "from lava_nbp import MissingPackageError\n"
+        "try: e.EventPropLayer\n"
+        "except MissingPackageError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert "EventPropLayer needs the package torch, which is not installed" in done.stdout
+    assert "pip install 'lava-nbp[dl]'" in done.stdout

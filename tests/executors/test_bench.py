@@ -93,7 +93,7 @@ def test_a_circuit_of_ones_own(circuits_only):
     ]  # fmt: skip
     (left_out,) = report["left_out"]
     assert left_out["target"] == "sample"
-    assert "circuit 'delta': executor 'sample' compiles backpropagation through three layers" in left_out["reason"]
+    assert "circuit 'delta': the per-sample engine compiles backpropagation through three layers" in left_out["reason"]
     assert all(row["updates_per_sample"] > 0 for row in report["executors"])
 
 

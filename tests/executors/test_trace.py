@@ -140,9 +140,7 @@ def test_a_source_and_a_matrix_of_one_name(tmp_path):
     circuit = delta_circuit(3, 3)
     twice = replace(circuit, sources=(replace(circuit.sources[0], name="V"), circuit.sources[1]))
     save_circuit(twice, tmp_path / "mine.json")
-    with pytest.raises(
-        InputError, match="source and matrix 'V' have one name, but a file has one array of a name; rename"
-    ):
+    with pytest.raises(InputError, match="source and matrix 'V' have one name, but a file has one array of a name"):
         saved(tmp_path, str(tmp_path / "mine.json"), V=np.zeros((3, 3), int), want=np.zeros((3, 3), int))
 
 

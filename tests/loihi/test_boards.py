@@ -5,15 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from experiments import DIGITS
 from typer.testing import CliRunner
 
 from lava_nbp.cli.app import app
-from lava_nbp.errors import InputError
+from lava_nbp.errors import ConfigError, InputError
 from lava_nbp.loihi import boards
 from lava_nbp.loihi.boards import BOARDS, LOIHI1, LOIHI2, Board, Capacity, Chip, Costs, MemoryFormat
 from lava_nbp.loihi.host import BoardAddress, default_address
 from lava_nbp.loihi.plan import cures, make_plan
 from lava_nbp.nbp.paper import training_circuit
+from lava_nbp.training.config import load_config
 
 CONFIG = str(Path(__file__).parents[2] / "run_configs" / "mnist.toml")
 #: Few and large cores, words of 32 bits, and half the time and energy.
@@ -96,3 +98,23 @@ def test_the_command_line_plans_on_it():
         shown = runner.invoke(app, [*plan, "--placement", "packed"], catch_exceptions=False)
         assert "measured by nobody" in " ".join(shown.stdout.split())
         assert "assumed, not published: synapse memory" in shown.stdout
+
+
+def test_what_is_no_board():
+    with pytest.raises(InputError, match="board 'mine': chip is 'Loihi 1', but must be a Chip"):
+        Board("mine", "Loihi 1", 1, "made up")
+    with pytest.raises(InputError, match="board 'mine': chips is 0, but must be an integer of 1 or more"):
+        Board("mine", MINE, 0, "made up")
+
+
+@pytest.mark.parametrize(
+    ("target", "board", "other"), [("loihi1", "oheogulch", "Loihi 2"), ("loihi2", "nahuku32", "Loihi 1")]
+)
+def test_a_target_and_a_board_of_another_chip(tmp_path, target, board, other):
+    (tmp_path / "config.toml").write_text(DIGITS)
+    settings = [f"target={target}", "network.chip_order=true", f"loihi.board={board}"]
+    with pytest.raises(
+        ConfigError, match=f"target '{target}' is for .*, but loihi.board = '{board}' has {other}; change"
+    ):
+        load_config(tmp_path / "config.toml", settings)
+    assert load_config(tmp_path / "config.toml", [*settings, "target=sample"]).loihi.board == board

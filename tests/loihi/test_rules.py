@@ -82,6 +82,18 @@ def test_lava_reads_them(dw, write):
     assert learning_rule(write(ThreeFactorRule(dw))).dw.products
 
 
+@pytest.mark.parametrize("dw", RULES)
+@pytest.mark.parametrize("write", [chip_rule, simulated_rule])
+def test_rules_keep_to_the_limits_of_the_engine(dw, write):
+    """Mantissas of 4 bits with their sign, exponents of -7 .. 9, learning epochs of up to 63 steps (Lava 0.10.0)."""
+    rule = learning_rule(write(ThreeFactorRule(dw)))
+    for product in rule.dw.products:
+        assert -8 <= product.s_mantissa < 8
+        # The engine keeps 7 bits below a weight; Lava adds them to the exponent that was written.
+        assert -7 <= product.s_exp - 7 <= 9
+    assert 1 <= rule.t_epoch <= 63
+
+
 def test_what_an_engine_cannot_do():
     with pytest.raises(RuleError, match=r"changes a weight by 510 where x0 = 1, y0 = 1 and r = 1.*limit it is 508"):
         chip_rule(ThreeFactorRule("510*r*x0*y0"))

@@ -5,11 +5,14 @@ from dataclasses import replace
 
 import pytest
 
+from lava_nbp import lower, make_executor, make_plan, trace
 from lava_nbp.errors import CircuitError, InputError
+from lava_nbp.executors.bench import bench
 from lava_nbp.nbp.circuit_file import circuit_from_dict, circuit_to_dict, load_circuit, save_circuit
 from lava_nbp.nbp.circuits import CIRCUITS, CircuitKind, make_circuit
 from lava_nbp.nbp.paper import inference_circuit, training_circuit
 from lava_nbp.nbp.rule import ThreeFactorRule
+from lava_nbp.processes import NBPNetwork, SampleSource
 
 CIRCUIT = training_circuit(4, 3, 2, guarded=True)
 
@@ -44,7 +47,7 @@ def content(**changes):
         ),
         (content(rule={"dw": "3*x0*y0"}), "is odd"),
         (content(output_phase=5), "'o' is not scheduled in phase 5"),
-        ({k: v for k, v in content().items() if k != "sources"}, "sources"),
+        ({k: v for k, v in content().items() if k != "sources"}, ": sources is missing; add it$"),
     ],
 )
 def test_what_is_no_circuit(value, message):
@@ -94,3 +97,33 @@ def test_a_circuit_of_ones_own_is_one_entry():
         assert make_circuit("mine", (4, 3, 2), loud=True).name == "loud"
     with pytest.raises(InputError, match="circuit is 'mine'"):
         make_circuit("mine", (4, 3, 2))
+
+
+def test_circuit_kinds_are_checked():
+    with pytest.raises(InputError, match="circuit 'mine': make is 3, but must be a function"):
+        CircuitKind("mine", 3)
+    with pytest.raises(InputError, match=r"circuit 'mine': options is 'deep', but must be a tuple"):
+        CircuitKind("mine", training_circuit, "deep")
+    with (
+        CIRCUITS.registered(CircuitKind("mine", lambda n_in, n_out: (n_in, n_out))),
+        pytest.raises(InputError, match=r"circuit 'mine': what makes it returns \(3, 2\), which is no Circuit"),
+    ):
+        make_circuit("mine", (3, 2))
+
+
+def test_layers_are_no_circuit(tmp_path):
+    """Where a circuit is asked for, everything else is refused in the same words."""
+    doors = (
+        lambda circuit: make_executor("sample", circuit, {}),
+        lambda circuit: trace("spiking", circuit, {}),
+        lambda circuit: make_plan(circuit, "loihi1"),
+        lower,
+        bench,
+        lambda circuit: save_circuit(circuit, tmp_path / "mine.json"),
+        lambda circuit: NBPNetwork(circuit=circuit, weights={}),
+        lambda circuit: SampleSource(circuit=circuit, capacity=1),
+    )
+    for door in doors:
+        for wrong in ((4, 3, 2), "nbp", None):
+            with pytest.raises(InputError, match="circuit is .*, but must be a Circuit: make one with"):
+                door(wrong)

@@ -64,7 +64,7 @@ def test_targets_that_can_are_those_of_the_table(run):
 
 def test_another_algorithm(tmp_path):
     folder = trained(tmp_path, YINYANG).folder
-    with pytest.raises(InputError, match="is a run of eventprop, but faults are those of circuits, which nbp trains"):
+    with pytest.raises(InputError, match="is a run of eventprop, but faults are those of circuits"):
         sweep_run(folder, ["dead"], [0.1], 1, "sample", Progress())
 
 

@@ -16,6 +16,7 @@ from lava_nbp.runs.figures import plot_run
 from lava_nbp.runs.train import train
 from lava_nbp.training.eventprop.figures import clocked_errors
 from lava_nbp.training.eventprop.session import EventPropSession
+from lava_nbp.training.nbp.spikes import sample_spikes
 from lava_nbp.training.run import METRICS
 
 COMMON = {"learning_curve", "weights", "confusion_matrix", "gradient_check", "raster", "raster_wrong"}
@@ -106,7 +107,7 @@ def test_all_figures_of_a_run(tmp_path, monkeypatch, own):
     check_verdicts(run, [axes.get_title()])
     circuit, learner = run.circuit, run.learner
     shown = [int(sample) for sample in re.findall(r"(\d+) \(", axes.get_title())]
-    found = trace("spiking", circuit, run.weights, *learner.spikes(circuit, learner.dataset.test, shown))
+    found = trace("spiking", circuit, run.weights, *sample_spikes(circuit, learner.dataset.test, shown))
     for population, marks in zip(circuit.populations, axes.collections, strict=True):
         when = np.asarray(marks.get_offsets())[:, 0]
         np.testing.assert_array_equal(when, np.nonzero(found[f"spikes/{population.name}"])[0])

@@ -138,7 +138,7 @@ def test_what_a_section_refuses_is_said_with_its_key(tmp_path, settings, message
         (("network.gaurded=true",), r"unknown key network.gaurded = True; did you mean guarded\?"),
         (
             ("network.nonsense=3",),
-            "unknown key network.nonsense = 3; allowed are circuit, n_hidden, .*, guarded, chip_order",
+            "unknown key network.nonsense = 3; allowed are circuit, .*, guarded, chip_order",
         ),
     ],
 )

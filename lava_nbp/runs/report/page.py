@@ -7,6 +7,7 @@ import json
 import platform
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ def write_report(folder: Path, out: Path | None = None, stage: Stage = untold) -
     """
     run = load_run(folder)
     result = load_result(folder)
+    run.infer(partial(stage, "test set"))
     sections = [
         Section("result", "Result", tables=_result(run, result)),
         *_drawn(_figures(run, stage)),

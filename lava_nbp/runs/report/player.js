@@ -11,7 +11,7 @@
   const last = data.layers.length - 1, PITCH = Math.max(240, 780 / Math.max(last, 1));
   const COLUMN_X = data.layers.map((_, k) => MARGIN + k * PITCH), TOTAL = COLUMN_X[last] + WIDTH + MARGIN;
   const svg = document.getElementById("player-svg");
-  const boxes = {}, cells = {}, wires = [];
+  const boxes = Object.create(null), cells = Object.create(null), wires = []; // by names, which may be "constructor"
   let sample = 0, step = 0, timer = null;
 
   function make(kind, attributes, parent) {
@@ -102,7 +102,8 @@
   }
 
   function fired(population, at) {
-    return at >= 0 ? data.samples[sample].steps[at][population] || [] : [];
+    const spikes = at >= 0 ? data.samples[sample].steps[at] : {};
+    return Object.prototype.hasOwnProperty.call(spikes, population) ? spikes[population] : [];
   }
 
   function show() {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lava_nbp.executors.trace import trace
 from lava_nbp.seeing import plot
 from lava_nbp.training.nbp.learner import NBPLearner
+from lava_nbp.training.nbp.spikes import sample_spikes
 from lava_nbp.training.sections import Drawing, one_of_each
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def _raster(run: Run, path: Path) -> Path:
     learner = run.learner
     assert isinstance(learner, NBPLearner)
     circuit, shown = learner.circuit, one_of_each(run.inference.right)
-    spikes = learner.spikes(circuit, learner.dataset.test, list(shown.values()))
+    spikes = sample_spikes(circuit, learner.dataset.test, list(shown.values()))
     found = trace("spiking", circuit, run.weights, *spikes)
     rows = {key.removeprefix("spikes/"): rows for key, rows in found.items() if key.startswith("spikes/")}
     named = [f"{sample} ({'right' if right else 'wrong'})" for right, sample in shown.items()]

@@ -18,7 +18,7 @@ from lava_nbp.errors import InputError
 from lava_nbp.executors.make import make_executor
 from lava_nbp.loihi.host import default_address
 from lava_nbp.nbp.circuit import Circuit
-from lava_nbp.nbp.executor import Executor, Outcome, UInt8Array, one_hot
+from lava_nbp.nbp.executor import Executor, Outcome, one_hot
 from lava_nbp.nbp.projections import Projections
 from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.nbp.weights import initial_weights
@@ -27,6 +27,7 @@ from lava_nbp.training.learner import Arrays, Inference, Learner, Session, parts
 from lava_nbp.training.metrics import accuracy
 from lava_nbp.training.nbp.config import NBPExperiment, check_order
 from lava_nbp.training.nbp.network import circuit_of
+from lava_nbp.training.nbp.spikes import sample_spikes
 from lava_nbp.training.nbp.start import nbp_start
 
 #: Samples whose spikes are kept at once while they are counted.
@@ -132,13 +133,6 @@ class NBPLearner(Learner):
                     f"inputs, for {circuit.forward[0]!r}, and targets, for {circuit.output!r}"
                 )
 
-    def spikes(self, circuit: Circuit, samples: Split, chosen: Any = slice(None)) -> list[UInt8Array]:
-        """Spikes of some samples, (n, size) for each source of a circuit: their inputs, or their one-hot targets."""
-        return [
-            one_hot(samples.y[chosen], circuit.layers[-1]) if circuit.brings_targets(source) else samples.x[chosen]
-            for source in circuit.sources
-        ]
-
     def infer(self, weights: Arrays, told: Count = uncounted) -> Inference:
         """By the circuit that only answers, spike by spike; all of a sample counts as one step."""
         circuit, samples = self.circuit.answering, self.dataset.test
@@ -146,7 +140,7 @@ class NBPLearner(Learner):
         fired = {p.name: np.zeros(p.size, np.int64) for p in circuit.populations}
         answers = []
         for part in parts(len(samples), _COUNTED, told):
-            outcome, raster = engine.run(*self.spikes(circuit, samples, part), record=True)
+            outcome, raster = engine.run(*sample_spikes(circuit, samples, part), record=True)
             assert raster is not None
             answers.append(outcome.spikes)
             for name, rows in engine.split(raster).items():
@@ -175,11 +169,11 @@ class _NBPSession(Session):
         order = np.random.default_rng([learner.config.seed, epoch]).permutation(len(split))
         before = (executor.work.updates, executor.work.gate_breaches)
         executor.begin_epoch(epoch)
-        executor.train(*learner.spikes(circuit, split, slice(0)))  # compiles, before time is taken
+        executor.train(*sample_spikes(circuit, split, slice(0)))  # compiles, before time is taken
         right, seconds = 0, 0.0
         for part in np.array_split(order, -(-len(order) // learner.target.chunk)):
             begin = time.perf_counter()
-            outcome = executor.train(*learner.spikes(circuit, split, part))
+            outcome = executor.train(*sample_spikes(circuit, split, part))
             seconds += time.perf_counter() - begin
             right += int((outcome.spikes.argmax(axis=1) == split.y[part]).sum())
             advance(len(part))
@@ -196,7 +190,7 @@ class _NBPSession(Session):
         samples: Split = getattr(learner.dataset, split)
         circuit = learner.circuit.answering
         found = [
-            self._executor.infer(*learner.spikes(circuit, samples, part))
+            self._executor.infer(*sample_spikes(circuit, samples, part))
             for part in parts(len(samples), learner.target.chunk, told)
         ]
         return {**accuracy(_joined(found), samples.y, split)}

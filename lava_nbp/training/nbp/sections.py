@@ -10,12 +10,14 @@ import numpy as np
 
 from lava_nbp.base.progress import Stage
 from lava_nbp.errors import CircuitError
+from lava_nbp.loihi.boards import BOARDS
 from lava_nbp.loihi.plan import cures, make_plan
 from lava_nbp.loihi.resources import limits_of
 from lava_nbp.nbp.circuit import TABLE_HEAD, Circuit
 from lava_nbp.seeing.plan import core_map
 from lava_nbp.training.nbp.learner import NBPLearner
 from lava_nbp.training.nbp.player import Shown, player_data
+from lava_nbp.training.nbp.spikes import sample_spikes
 from lava_nbp.training.sections import Section, Table, embedded
 
 if TYPE_CHECKING:
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
 #: Samples of each kind, right and wrong, for the phase player.
 _OF_EACH = 3
-_BOARD = "loihi1"
 _LEGEND = (
     "Every square is a neuron; those that fire in this step are lit, and their number stands above. Lines carry the "
     "spikes of the step before (or of an earlier one, where they have a delay): blue are the dense weights, green "
@@ -43,7 +44,7 @@ def sections(run: Run, stage: Stage) -> list[Section]:
     return [
         Section("player-section", "Phase player", list(_LEGEND), player=player),
         Section("phases", "Phases", tables=[Table([*learner.circuit.table_rows()], TABLE_HEAD)]),
-        _plan(learner.circuit),
+        _plan(learner.circuit, run.config.target),
     ]
 
 
@@ -51,16 +52,18 @@ def _samples(run: Run, learner: NBPLearner) -> list[Shown]:
     """Some that are answered wrong, and some that are answered right."""
     test, said = learner.dataset.test, run.inference
     chosen = np.concatenate([np.flatnonzero(~said.right)[:_OF_EACH], np.flatnonzero(said.right)[:_OF_EACH]])
-    spikes = zip(*learner.spikes(learner.circuit, test, chosen), strict=True)
+    spikes = zip(*sample_spikes(learner.circuit, test, chosen), strict=True)
     return [
         Shown(int(k), int(test.y[k]), int(said.classes[k]), brought, bool(said.right[k]))
         for k, brought in zip(chosen, spikes, strict=True)
     ]
 
 
-def _plan(circuit: Circuit) -> Section:
+def _plan(circuit: Circuit, target: str) -> Section:
+    """On the board that the run's target means, or on the first of the table."""
+    board = next((name for name, board in BOARDS.items() if board.target == target), next(iter(BOARDS)))
     try:
-        plan = make_plan(circuit, _BOARD, "auto")
+        plan = make_plan(circuit, board, "auto")
     except CircuitError as error:
         return Section("plan", "On a chip", [f"There is no plan: {error}."])
     e = plan.estimate

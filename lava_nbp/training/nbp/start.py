@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX, WEIGHT_STEP
-from lava_nbp.errors import WeightError
+from lava_nbp.errors import InputError, WeightError
 from lava_nbp.exchange.dense import check_sizes
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.projections import check_network_weights
@@ -41,10 +41,15 @@ def nbp_start(path: Path, circuit: Circuit) -> dict[str, NDArray[Any]]:
     matrices = read_layers(path)
     check_sizes(matrices, circuit.layers, str(path))
     network = feed_forward(circuit)
-    weights = {}
+    weights: dict[str, NDArray[Any]] = {}
     for term, w in zip(network.terms, matrices, strict=True):
         held = _rounded(w, network.fires_above, f"{path}: {term.matrix}")
-        weights[term.matrix] = term.sign * (held.T if term.transposed else held)
+        matrix = term.sign * (held.T if term.transposed else held)
+        if not np.array_equal(weights.setdefault(term.matrix, matrix), matrix):
+            raise InputError(
+                f"initial weights {path}: circuit {circuit.name!r} has the matrix {term.matrix!r} in two layers, but "
+                f"theirs differ; give the same twice, or another circuit"
+            )
     return {**check_network_weights(circuit, weights)}
 
 
