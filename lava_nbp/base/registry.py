@@ -41,7 +41,7 @@ class Registry(Mapping[str, T], Generic[T]):
 
     Examples
     --------
-    >>> from lava_nbp.loihi.boards import BOARDS, Board
+    >>> from lava_nbp import BOARDS, Board
     >>> with BOARDS.registered(Board("two-chips", BOARDS["loihi1"].chip, 2, "mine")):
     ...     BOARDS["two-chips"].cores
     256

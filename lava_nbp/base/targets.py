@@ -147,7 +147,7 @@ def targets_of(kind: str) -> tuple[str, ...]:
 
 def spike_by_spike(kind: str) -> str:
     """Names of the targets on this machine that run an algorithm's networks spike by spike, for messages."""
-    return " or ".join(name for name in targets_of(kind) if not (TARGETS[name].per_sample or TARGETS[name].on_chip))
+    return ", ".join(name for name in targets_of(kind) if not (TARGETS[name].per_sample or TARGETS[name].on_chip))
 
 
 def find_target(name: str, kind: str, what: str = "target") -> Target:

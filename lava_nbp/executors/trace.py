@@ -82,7 +82,7 @@ def _traceable(name: str) -> Target:
     target = find_target(name, "nbp")
     if target.on_chip:
         raise InputError(
-            f"target is {name!r}, but a chip sends the output's spikes only; trace with {spike_by_spike('nbp')}"
+            f"target is {name!r}, but a chip sends the output's spikes only; trace with one of {spike_by_spike('nbp')}"
         )
     return target
 

@@ -186,8 +186,8 @@ class Executor(ABC):
 
     def _record(self, *_: UInt8Array) -> tuple[dict[str, UInt8Array], dict[str, Int16Array]]:
         raise InputError(
-            f"{type(self).__name__} does not show every spike; trace with {spike_by_spike('nbp')}, or give it a method "
-            f"_record"
+            f"{type(self).__name__} does not show every spike; trace with one of {spike_by_spike('nbp')}, or give it a "
+            f"method _record"
         )
 
 

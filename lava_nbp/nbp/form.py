@@ -201,7 +201,7 @@ class _Derivation:
 
     def refuse(self, reason: str) -> CircuitError:
         return CircuitError(
-            f"circuit {self.circuit.name!r} has no per-sample form: {reason}; run it spike by spike, with target "
+            f"circuit {self.circuit.name!r} has no per-sample form: {reason}; run it spike by spike, with one of "
             f"{spike_by_spike('nbp')}"
         )
 

@@ -77,7 +77,7 @@ class ErrorNeurons(GatedProcess):
     >>> import numpy as np
     >>> from lava.proc.io.sink import RingBuffer as Sink
     >>> from lava.proc.io.source import RingBuffer as Source
-    >>> from lava_nbp.on_lava.runtime import LavaRuntime
+    >>> from lava_nbp import LavaRuntime
     >>> error, sinks = ErrorNeurons((4,)), [Sink(shape=(4,), buffer=2) for _ in range(2)]
     >>> fires = {"s": [0, 1, 1, 0], "lo": [1, 1, 1, 0], "hi": [0, 0, 1, 0], "t": [1, 0, 0, 1]}
     >>> for copy, spikes in fires.items():

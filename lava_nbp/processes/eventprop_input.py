@@ -55,7 +55,7 @@ class EventPropInput(LibraryProcess):
     >>> import numpy as np
     >>> from lava.proc.io.source import RingBuffer as Source
     >>> from lava_nbp.eventprop import FixedPoint, NeuronParameters
-    >>> from lava_nbp.on_lava.runtime import LavaRuntime
+    >>> from lava_nbp import LavaRuntime
     >>> c = FixedPoint(NeuronParameters(), dt=1, end=2)
     >>> neuron, chain = EventPropInput(1, c), SynfireChain(c.period, autostart=True)
     >>> source, raster = Source(data=np.array([[0, 1, 0]])), SpikeRaster({"x": (1,)}, steps=7)

@@ -75,7 +75,7 @@ class EventPropLIF(NeuronProcess):
     >>> import numpy as np
     >>> from lava.proc.io.source import RingBuffer as Source
     >>> from lava_nbp.eventprop import FixedPoint, NeuronParameters
-    >>> from lava_nbp.on_lava.runtime import LavaRuntime
+    >>> from lava_nbp import LavaRuntime
     >>> c = FixedPoint(NeuronParameters(), dt=1, end=3)
     >>> neuron, chain = EventPropLIF(1, c), SynfireChain(c.period, autostart=True)
     >>> source = Source(data=np.array([[0, 0, 2**19]]))

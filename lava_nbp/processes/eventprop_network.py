@@ -80,7 +80,7 @@ class EventPropNetwork(LibraryProcess):
     Examples
     --------
     >>> from lava_nbp.eventprop import FixedPoint, NeuronParameters, Setup, TTFSLoss
-    >>> from lava_nbp.on_lava.runtime import LavaRuntime
+    >>> from lava_nbp import LavaRuntime
     >>> setup = Setup(FixedPoint(NeuronParameters(), dt=0.5, end=30), TTFSLoss())
     >>> network = EventPropNetwork([[[9.0, 9.0]], [[8.0, 2.0], [2.0, 9.0]]], setup, capacity=2)
     >>> source = LatencySource(1, 2, setup.c, capacity=2)

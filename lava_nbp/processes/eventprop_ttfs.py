@@ -70,7 +70,7 @@ class EventPropTTFS(LibraryProcess):
     >>> import numpy as np
     >>> from lava.proc.io.source import RingBuffer as Source
     >>> from lava_nbp.eventprop import AnswerLog, FixedPoint, NeuronParameters
-    >>> from lava_nbp.on_lava.runtime import LavaRuntime
+    >>> from lava_nbp import LavaRuntime
     >>> from lava_nbp.base.arrays import shared_zeros
     >>> c, log = FixedPoint(NeuronParameters(), dt=1, end=3), AnswerLog(2, 1, shared_zeros)
     >>> loss, chain = EventPropTTFS(2, c, log=log), SynfireChain(c.period, autostart=True)

@@ -76,7 +76,7 @@ class GatedLIF(GatedProcess):
     >>> import numpy as np
     >>> from lava.proc.io.sink import RingBuffer as Sink
     >>> from lava.proc.io.source import RingBuffer as Source
-    >>> from lava_nbp.on_lava.runtime import LavaRuntime
+    >>> from lava_nbp import LavaRuntime
     >>> spikes, gate = Source(data=np.ones((2, 4), int)), Source(data=np.array([[0, 1, 0, 1]]))
     >>> population, sink = GatedLIF((2,)), Sink(shape=(2,), buffer=4)
     >>> spikes.s_out.connect(population.s_in)

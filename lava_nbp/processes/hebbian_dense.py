@@ -86,7 +86,7 @@ class HebbianDense(LibraryProcess):
     --------
     >>> import numpy as np
     >>> from lava.proc.io.source import RingBuffer as Source
-    >>> from lava_nbp.on_lava.runtime import LavaRuntime
+    >>> from lava_nbp import LavaRuntime
     >>> synapses = HebbianDense(np.zeros((2, 1), int))
     >>> pre, post = Source(data=np.array([[1, 1, 1], [0, 0, 1]])), Source(data=np.array([[1, 1, 0]]))
     >>> reward = Source(data=np.array([[1, 1, 0]]))

@@ -56,7 +56,7 @@ class LatencySource(LibraryProcess):
     --------
     >>> from lava.proc.io.sink import RingBuffer as Sink
     >>> from lava_nbp.eventprop import FixedPoint, NeuronParameters
-    >>> from lava_nbp.on_lava.runtime import LavaRuntime
+    >>> from lava_nbp import LavaRuntime
     >>> source = LatencySource(2, 2, FixedPoint(NeuronParameters(), dt=1, end=3), capacity=4)
     >>> sink = Sink(shape=(2,), buffer=2)
     >>> source.s_out.connect(sink.a_in)

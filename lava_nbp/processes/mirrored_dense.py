@@ -95,7 +95,7 @@ class MirroredDense(LibraryProcess):
     >>> import numpy as np
     >>> from lava.proc.io.source import RingBuffer as Source
     >>> from lava_nbp.eventprop import Control, FixedPoint, NeuronParameters
-    >>> from lava_nbp.on_lava.runtime import LavaRuntime
+    >>> from lava_nbp import LavaRuntime
     >>> c = FixedPoint(NeuronParameters(), dt=1, end=2)
     >>> synapses = MirroredDense([[1.0, -0.5]], c, control=Control(batch=0))
     >>> chain, pre = SynfireChain(c.period, autostart=True), Source(data=np.array([[0, 0, 0, 0, 0, 1]]))

@@ -113,7 +113,7 @@ class NBPNetwork(LibraryProcess):
     --------
     >>> import numpy as np
     >>> from lava_nbp import run_config, training_circuit
-    >>> from lava_nbp.on_lava.runtime import LavaRuntime
+    >>> from lava_nbp import LavaRuntime
     >>> from lava_nbp.processes import SampleSource
     >>> circuit, weights = training_circuit(4, 3, 2), {"W1": np.full((4, 3), 254), "W2": np.full((3, 2), 100)}
     >>> network = NBPNetwork(circuit=circuit, weights=weights, granularity="step")

@@ -71,7 +71,7 @@ class PlasticLIF(LibraryProcess):
     >>> import numpy as np
     >>> from lava.proc.io.sink import RingBuffer as Sink
     >>> from lava.proc.io.source import RingBuffer as Source
-    >>> from lava_nbp.on_lava.runtime import LavaRuntime
+    >>> from lava_nbp import LavaRuntime
     >>> a, third = Source(data=np.array([[900, 1100, 1100, 1100]])), Source(data=np.array([[0, 0, 1, 1]]))
     >>> neuron, sink, y3 = PlasticLIF((1,), vth=1024, refractory=2), *(Sink(shape=(1,), buffer=4) for _ in "ab")
     >>> a.s_out.connect(neuron.a_in)

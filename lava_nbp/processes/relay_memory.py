@@ -64,7 +64,7 @@ class RelayMemory(GatedProcess):
     >>> import numpy as np
     >>> from lava.proc.io.sink import RingBuffer as Sink
     >>> from lava.proc.io.source import RingBuffer as Source
-    >>> from lava_nbp.on_lava.runtime import LavaRuntime
+    >>> from lava_nbp import LavaRuntime
     >>> vector = Source(data=np.array([[1, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]]))
     >>> gate, memory = Source(data=np.array([[0, 0, 0, 1, 0, 0]])), RelayMemory((2,), delays=3)
     >>> sink = Sink(shape=(2,), buffer=6)

@@ -62,7 +62,7 @@ class SampleSink(LibraryProcess):
     --------
     >>> import numpy as np
     >>> from lava_nbp import inference_circuit
-    >>> from lava_nbp.on_lava.runtime import LavaRuntime
+    >>> from lava_nbp import LavaRuntime
     >>> from lava_nbp.processes import NBPNetwork, SampleSource
     >>> circuit, weights = inference_circuit(3, 1, 2), {"W1": np.full((3, 1), 254), "W2": np.array([[254, -2]])}
     >>> source, sink = (process(circuit=circuit, capacity=2) for process in (SampleSource, SampleSink))

@@ -49,7 +49,7 @@ class SampleSource(LibraryProcess):
     Examples
     --------
     >>> from lava_nbp import inference_circuit
-    >>> from lava_nbp.on_lava.runtime import LavaRuntime
+    >>> from lava_nbp import LavaRuntime
     >>> from lava_nbp.processes import SpikeRaster
     >>> source = SampleSource(circuit=inference_circuit(3, 2, 2), granularity="step", capacity=4)
     >>> raster = SpikeRaster({"x": (3,)}, steps=9)

@@ -54,7 +54,7 @@ class SpikeRaster(LibraryProcess):
 
     Examples
     --------
-    >>> from lava_nbp.on_lava.runtime import LavaRuntime
+    >>> from lava_nbp import LavaRuntime
     >>> from lava_nbp.processes import SynfireChain
     >>> chain, raster = SynfireChain(2, autostart=True), SpikeRaster({"chain": (2,)}, steps=3)
     >>> chain.s_out.connect(raster.chain_in)

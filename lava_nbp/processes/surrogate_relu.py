@@ -86,7 +86,7 @@ class SurrogateReLU(GatedProcess):
     >>> import numpy as np
     >>> from lava.proc.dense.process import Dense
     >>> from lava.proc.io.source import RingBuffer as Source
-    >>> from lava_nbp.on_lava.runtime import LavaRuntime
+    >>> from lava_nbp import LavaRuntime
     >>> from lava_nbp.processes import SpikeRaster
     >>> chain, spike = Source(data=np.array([[1, 0, 0], [0, 1, 0]])), Source(data=np.array([[1, 0, 0]]))
     >>> a, layer = Dense(weights=np.array([[200], [-200]])), SurrogateReLU((2,), n_gates=2, box_delay=0)

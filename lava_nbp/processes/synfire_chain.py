@@ -71,7 +71,7 @@ class SynfireChain(LibraryProcess):
     Examples
     --------
     >>> from lava.proc.io.sink import RingBuffer as Sink
-    >>> from lava_nbp.on_lava.runtime import LavaRuntime
+    >>> from lava_nbp import LavaRuntime
     >>> chain, sink = SynfireChain(3, autostart=True), Sink(shape=(3,), buffer=5)
     >>> chain.s_out.connect(sink.a_in)
     >>> with LavaRuntime(chain) as runtime:

@@ -76,7 +76,7 @@ def test_a_target_of_ones_own_is_known_by_name(run, inputs):
 def test_a_chip_cannot_be_traced(run):
     code, _, err = run("trace", "--inputs", "a.npz", "--target", "loihi2", "--out", "b.npz")
     assert code == 2
-    assert "a chip sends the output's spikes only; trace with lava-stock" in err
+    assert "a chip sends the output's spikes only; trace with one of spiking, lava" in err
 
 
 def test_circuit(run):

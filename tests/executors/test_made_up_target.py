@@ -90,7 +90,7 @@ def test_made_and_run(mine):
 def test_traced_if_it_can_be(mine):
     circuit, weights, *samples = problem()
     if not mine.per_sample and mine.makes["nbp"] is Mine:
-        with pytest.raises(InputError, match="Mine does not show every spike; trace with target spiking"):
+        with pytest.raises(InputError, match="Mine does not show every spike; trace with one of spiking, lava"):
             trace("mine", circuit, weights, *samples)
         return
     expected, found = (trace(target, circuit, weights, *samples) for target in ("spiking", "mine"))

@@ -202,5 +202,5 @@ def test_unknown_names(tmp_path):
 
 
 def test_a_chip_shows_too_little():
-    with pytest.raises(InputError, match="a chip sends the output's spikes only; trace with lava-stock"):
+    with pytest.raises(InputError, match="a chip sends the output's spikes only; trace with one of spiking, lava"):
         traced("loihi2", "nbp-chip")
