@@ -43,7 +43,9 @@ def check(circuit: Circuit) -> None:
     _check_schedule(circuit)
     _check_drive(circuit)
     _check_rule(circuit)
+    _check_matrices(circuit)
     _check_projections(circuit)
+    _check_learning(circuit)
 
 
 def _check_populations(circuit: Circuit) -> None:
@@ -260,11 +262,7 @@ def _check_rule(circuit: Circuit) -> None:
             )
 
 
-def _check_projections(circuit: Circuit) -> None:
-    if not circuit.projections:
-        raise CircuitError(
-            f"circuit {circuit.name!r} has no projections, so that no weights lead anywhere; give it one"
-        )
+def _check_matrices(circuit: Circuit) -> None:
     if len(circuit.matrix_shapes) < len(circuit.matrices):
         names = [m.name for m in circuit.matrices]
         twice = next(name for name in names if names.count(name) > 1)
@@ -281,6 +279,13 @@ def _check_projections(circuit: Circuit) -> None:
             raise CircuitError(
                 f"matrix {matrix.name!r}: no projection holds it as it is, neither transposed nor negative; add one"
             )
+
+
+def _check_projections(circuit: Circuit) -> None:
+    if not circuit.projections:
+        raise CircuitError(
+            f"circuit {circuit.name!r} has no projections, so that no weights lead anywhere; give it one"
+        )
     seen: set[str] = set()
     for p in circuit.projections:
         what = f"projection {p.name!r} ({p.pre} -> {p.post})"
@@ -296,14 +301,18 @@ def _check_projections(circuit: Circuit) -> None:
         sizes = circuit.shape_of(p)
         if sizes != wanted:
             raise CircuitError(f"{what}: sizes {sizes} do not fit {p.matrix!r} of shape {shape}, that is {wanted} here")
-        if circuit.rule is None:
-            continue
+
+
+def _check_learning(circuit: Circuit) -> None:
+    """What pairs of spikes change must be able to grow and to shrink; projections whose ends never meet stay fixed."""
+    if circuit.rule is None or any(any(circuit.rule.coefficients(r)[:2]) for r in (0, 1)):
+        return
+    for p in circuit.projections:
         changes = {circuit.change(k) for k in circuit.reduced(p.pre) & circuit.reduced(p.post)}
-        pairless = any(any(circuit.rule.coefficients(r)[:2]) for r in (0, 1))
         for sign, verb in ((1, "potentiates"), (-1, "depresses")):
-            if changes and not pairless and not any(sign * change > 0 for change in changes):
+            if changes and not any(sign * change > 0 for change in changes):
                 raise CircuitError(
-                    f"{what} learns, but no phase {verb} it: {p.pre!r} fires in {sorted(circuit.reduced(p.pre))}, "
-                    f"{p.post!r} in {sorted(circuit.reduced(p.post))}, reward in {sorted(circuit.reward_phases)}; "
-                    f"schedule both in one phase with r = {int(sign > 0)}"
+                    f"projection {p.name!r} ({p.pre} -> {p.post}) learns, but no phase {verb} it: {p.pre!r} fires in "
+                    f"{sorted(circuit.reduced(p.pre))}, {p.post!r} in {sorted(circuit.reduced(p.post))}, reward in "
+                    f"{sorted(circuit.reward_phases)}; schedule both in one phase with r = {int(sign > 0)}"
                 )

@@ -14,6 +14,7 @@ A circuit in the chip's order (`Circuit.chip_order`) sends before it learns.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -263,8 +264,12 @@ class SpikingExecutor(Executor):
 
     def _set_up(self, weights: dict[str, Int16Array]) -> None:
         self._training = self._engine(self.circuit, weights)
-        answering = self.circuit.answering
-        self._inference = self._engine(answering, {m.name: weights[m.name] for m in answering.matrices})
+
+    @cached_property
+    def _inference(self) -> SpikingEngine:
+        """Made when it is first asked: not every circuit that learns can answer alone."""
+        weights, answering = self.read_weights(), self.circuit.answering
+        return self._engine(answering, {m.name: weights[m.name] for m in answering.matrices})
 
     def _engine(self, circuit: Circuit, weights: Mapping[str, Int16Array]) -> SpikingEngine:
         return SpikingEngine(Projections(circuit, weights, faults=self._faults), faults=self._faults)

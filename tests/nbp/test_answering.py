@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from own_circuits import delta_circuit
 
+from lava_nbp import make_executor
 from lava_nbp.errors import CircuitError
 from lava_nbp.nbp.circuit import Circuit, Connection, DenseProjection, Matrix, Population, Source
 from lava_nbp.nbp.levels import GATE, LINK, RELAY
@@ -62,8 +64,15 @@ def test_an_answer_that_needs_the_sample_before_cannot_be_cut_out():
 def test_an_answer_that_no_source_reaches_cannot_be_cut_out():
     """The target alone comes from outside: what o fires by, x and h1, stays silent."""
     whole = training_circuit(5, 4, 3)
+    deaf = replace(whole, sources=whole.sources[1:])
     with pytest.raises(CircuitError, match="its answer, 'o' in phase 4, depends on no source"):
-        _ = replace(whole, sources=whole.sources[1:]).answering
+        _ = deaf.answering
+    weights = {name: np.zeros(shape, int) for name, shape in deaf.matrix_shapes.items()}
+    for target in ("reference", "spiking"):  # it learns all the same
+        with make_executor(target, deaf, weights) as executor:
+            assert not executor.train(np.eye(3, dtype=int)).spikes.any()
+            with pytest.raises(CircuitError, match="depends on no source; train with it, but it cannot infer alone"):
+                executor.infer(np.eye(3, dtype=int))
 
 
 def test_an_answer_without_a_layer_cannot_be_cut_out():

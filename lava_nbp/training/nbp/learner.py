@@ -113,8 +113,8 @@ class NBPLearner(Learner):
 
         Raises
         ------
-        InputError, ConfigError
-            Says what does not fit.
+        InputError, ConfigError, CircuitError
+            Says what does not fit, or why the circuit cannot answer.
         """
         circuit = self.circuit
         if not circuit.learning:
@@ -125,6 +125,7 @@ class NBPLearner(Learner):
                 f"{self.dataset.name} gives {self.layers[0]} inputs and {self.layers[-1]} classes; change one of them"
             )
         check_order(self.target, circuit, self.config.network)
+        _ = circuit.answering  # every epoch is evaluated: said now if it cannot be
         for source in circuit.sources:
             layer = circuit.layer_of(source.population)
             if layer not in (circuit.forward[0], circuit.output):
