@@ -316,7 +316,7 @@ PROJECTION, SOURCE = SMALL.projections[-1], SMALL.sources[0]
         (lambda: changed(reward_phases={6, 100}), "'nbp': reward phase is 100, but must be an integer in 0 .. 12"),
         (lambda: changed(reward_phases={-3, 6}), "'nbp': reward phase is -3, but must be an integer in 0 .. 12"),
         (lambda: changed(sources=()), "circuit 'nbp' has no source, so that nothing can reach it; give it one"),
-        (lambda: changed(projections=(), matrices=()), "circuit 'nbp' has no projections: no weights),
+        (lambda: changed(projections=(), matrices=()), "circuit 'nbp' has no projections, so that no weights lead"),
         (lambda: changed(matrices=(*SMALL.matrices, Matrix("W1", (4, 3)))), "matrix 'W1' is defined twice; rename one"),
         (
             lambda: changed(projections=(dataclasses.replace(SMALL.projections[0], name=""), *SMALL.projections[1:])),

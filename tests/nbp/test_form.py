@@ -1,11 +1,12 @@
 """What circuits compute per sample: the paper's by hand, circuits of one's own, and those that have no such form."""
 
+import contextlib
 import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from networks import random_weights
 from own_circuits import delta_circuit, later, renamed
@@ -247,3 +248,75 @@ def test_the_membrane_leaves_out_what_gating_neurons_add_whatever_their_role():
     hidden = x[:1].astype(int) @ weights["W1"] > 512
     np.testing.assert_array_equal(found[0].membrane[:1], hidden @ weights["W2"])
     assert found[0].membrane[0].any()
+
+
+# ------------------------------------------------------ circuits changed at random
+
+
+@st.composite
+def changed_circuits(draw):
+    """The paper's circuit or the delta rule, with connections, phases, delays and weights that nobody meant."""
+    sizes = draw(st.tuples(st.integers(1, 6), st.integers(1, 4), st.integers(1, 3)))
+    chip_order = draw(st.booleans())
+    if draw(st.booleans()):
+        circuit = training_circuit(*sizes, guarded=draw(st.booleans()), chip_order=chip_order)
+    else:
+        circuit = delta_circuit(sizes[0], sizes[2], chip_order=chip_order)
+    for _ in range(draw(st.integers(1, 3))):
+        with contextlib.suppress(CircuitError):
+            circuit = draw(changes(circuit))
+    return circuit
+
+
+@st.composite
+def changes(draw, circuit):
+    kind, connections = draw(st.sampled_from(["connect", "move", "schedule", "project"])), list(circuit.connections)
+    others = [p for p in circuit.populations if p.name not in circuit.chain]
+    post = draw(st.sampled_from(others))
+    if kind == "connect":
+        pre = draw(st.sampled_from([p for p in circuit.populations if p.size in (1, post.size)]))
+        weight = draw(st.sampled_from([RELAY, -RELAY, 2 * RELAY, GATE, GATE_LOW, 8192, -8128]))
+        role = "relay" if draw(st.booleans()) else "gate" if weight > 0 else "inhibit"
+        added = Connection(pre.name, post.name, role, weight, draw(st.sampled_from([0, 0, 1, 2, 4, 8])))
+        return replace(circuit, connections=(*connections, added))
+    if kind == "move":
+        k = draw(st.sampled_from([k for k, c in enumerate(connections) if c.role != "chain"]))
+        connections[k] = replace(connections[k], delay=draw(st.integers(0, 5)))
+        return replace(circuit, connections=tuple(connections))
+    if kind == "schedule":
+        phases = {*post.phases} ^ {draw(st.integers(1, circuit.period))}
+        moved = replace(post, phases=tuple(sorted(phases)), refractory=draw(st.integers(1, 2)))
+        return replace(circuit, populations=tuple(moved if p is post else p for p in circuit.populations))
+    matrix, transposed = draw(st.sampled_from(circuit.matrices)), draw(st.booleans())
+    n_pre, n_post = matrix.shape[::-1] if transposed else matrix.shape
+    ends = [draw(st.sampled_from([p.name for p in others if p.size == n])) for n in (n_pre, n_post)]
+    added = DenseProjection("added", *ends, matrix.name, transposed, draw(st.sampled_from([1, -1])))
+    return replace(circuit, projections=(*circuit.projections, added))
+
+
+@given(circuit=changed_circuits(), seed=st.integers(0, 2**32), large=st.booleans())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+def test_what_has_a_form_computes_it(circuit, seed, large):
+    """Whatever is changed: there is no per-sample form, or spike by spike the same comes out, breaches included."""
+    try:
+        sample_form(circuit)
+    except CircuitError:
+        assume(False)
+    rng = np.random.default_rng(seed)
+    weights = {
+        name: 254 - 508 * rng.integers(0, 2, shape) if large else 2 * rng.integers(-127, 128, shape)
+        for name, shape in circuit.matrix_shapes.items()
+    }
+    samples = [(rng.random((4, circuit[s.population].size)) < 0.7).astype(np.uint8) for s in circuit.sources]
+    outcomes, after, breaches = [], [], []
+    for kind in (SpikingExecutor, ReferenceExecutor):
+        with kind(circuit, weights) as executor:
+            outcomes.append(executor.train(*samples))
+            after.append(executor.read_weights())
+            breaches.append(executor.work.gate_breaches)
+    assert (breaches[0] == 0) == (breaches[1] == 0)
+    if breaches[0] == 0:
+        assert np.array_equal(outcomes[0].spikes, outcomes[1].spikes)
+        assert np.array_equal(outcomes[0].membrane, outcomes[1].membrane)
+        for name in after[0]:
+            assert np.array_equal(after[0][name], after[1][name]), name
