@@ -161,12 +161,13 @@ def clocked_error(errors: Mapping[str, Sequence[tuple[float, float, float]]], pa
     ----------
     errors : mapping
         By name of the arithmetic: (dt in ms, mean error of output spike times in ms, median relative
-        error of a sample's gradient) per step.
+        error of a sample's gradient) per step. An error of 0, or of nothing (NaN), has no place on these axes.
     """
     figure = Figure(figsize=(9, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for (name, rows), colour in zip(errors.items(), (BLUE, ORANGE, GREEN), strict=False):
-        dt, spikes, gradient = np.array(sorted(rows)).T
+        dt, *shown = np.array(sorted(rows)).T
+        spikes, gradient = (np.where(values > 0, values, np.nan) for values in shown)
         left.loglog(dt, spikes, "o-", color=colour, label=name)
         right.loglog(dt, gradient, "o-", color=colour, label=name)
         left.loglog(dt, dt / 2, ":", color=GREY, label="dt / 2" if colour == BLUE else None)

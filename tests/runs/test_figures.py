@@ -173,6 +173,23 @@ def test_all_figures_of_yin_yang(tmp_path, monkeypatch, target):
         np.testing.assert_array_equal(lines(right)[arithmetic], [dt, gradient])
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("recurrent", [0, 0.1])
+def test_a_silent_network_is_drawn_without_a_warning(tmp_path, monkeypatch, recurrent):
+    """There are no spikes to compare, and no gradient; what is not there has no place in a figure."""
+    silent = (
+        "network.initial_mean=[0, 0]",
+        "network.initial_deviation=[0.01, 0.01]",
+        f"network.recurrent_deviation=[{recurrent}, 0]",
+    )
+    run = trained(tmp_path, YINYANG, "epochs=1", *silent)
+    drawn = figures(run, monkeypatch)
+    assert drawn.keys() >= COMMON - {"raster", "raster_wrong"}
+    if not recurrent:
+        (found, *_) = drawn["clocked_error"].axes[0].lines
+        assert np.isnan(found.get_ydata()).all()
+
+
 def test_all_figures_of_voltages(tmp_path, monkeypatch):
     run = trained(tmp_path, MAX_VOLTAGE)
     drawn = figures(run, monkeypatch)

@@ -152,7 +152,7 @@ def clocked_errors(
 def _error(
     engine: EventPropEngine, c: FixedPoint, trains: SpikeTrains, labels: NDArray[np.int64]
 ) -> tuple[float, float]:
-    """Mean error of output spike times in ms, and median relative error of a sample's gradient."""
+    """Mean error of output spike times in ms, NaN without any, and median relative error of a sample's gradient."""
     clocked = ClockedEngine([w / engine.p.theta for w in engine.weights], Setup(c, engine.loss))
     # Both with the same 8-bit weights: what is left is the error of the steps and of the integers.
     rounded = EventPropEngine([w * engine.p.theta for w in clocked.weights], engine.p, engine.loss, engine.end)
@@ -167,4 +167,4 @@ def _error(
             for of in ([a - b for a, b in zip(approximate, gradients, strict=True)], gradients)
         )
         wrong.append(distance / norm if norm > 0 else 0.0)
-    return float(np.mean(late)), float(np.median(wrong))
+    return float(np.mean(late)) if late else np.nan, float(np.median(wrong))
