@@ -119,5 +119,5 @@ def test_before_it_runs_the_store_is_left_alone():
 
 def test_what_cannot_be_lowered():
     held = {"V": np.zeros((3, 2), np.int16)}
-    with pytest.raises(CircuitError, match="chip_order=True"):
+    with pytest.raises(CircuitError, match="use circuit.in_chip_order"):
         StockNetwork(delta_circuit(3, 2, chip_order=False), held, PlasticLIF.of)

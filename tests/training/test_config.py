@@ -134,6 +134,7 @@ def test_what_a_section_refuses_is_said_with_its_key(tmp_path, settings, message
         (("faults.deat=0.1",), r"unknown key faults.deat = 0.1; did you mean dead\?"),
         (("faults.dead=true",), "faults.dead = True: input should be a valid number"),
         (("loihi.node=a", "loihi.host=b"), "loihi: partition, node and host each say where to run; give one of them"),
+        (("target=lava-stock",), "target 'lava-stock' delivers spikes before it learns, .*network.chip_order = true"),
         (("network.guarded=1",), "network.guarded = 1: must be true or false"),
         (("network.gaurded=true",), r"unknown key network.gaurded = True; did you mean guarded\?"),
         (

@@ -169,6 +169,16 @@ class NBPExperiment(Experiment):
         return self
 
     @model_validator(mode="after")
+    def _order_of_the_target(self) -> NBPExperiment:
+        if TARGETS[self.target].chip_order and self.network.options.get("chip_order") is False:
+            raise ValueError(
+                f"target {self.target!r} delivers spikes before it learns, as the chip does, but network.chip_order is "
+                f"false; set network.chip_order = true, or network.circuit = {GIVEN!r} for a circuit from Python in "
+                f"that order"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _board_of_the_target(self) -> NBPExperiment:
         board = self.loihi.board
         if board is None or not TARGETS[self.target].on_chip:
@@ -193,20 +203,18 @@ class NBPExperiment(Experiment):
         return self.model_copy(update={"network": NetworkConfig(**said | {"circuit": GIVEN})})
 
 
-def check_order(target: Target, circuit: Circuit, network: NetworkConfig) -> None:
+def check_order(target: Target, circuit: Circuit) -> None:
     """Check that a target delivers and learns in the order in which a circuit says it does.
 
     Raises
     ------
     ConfigError
-        Says what to set.
+        Says what to do.
     """
     if target.chip_order and not circuit.chip_order:
-        has_option = "chip_order" in network.options
-        cure = "set network.chip_order = true" if has_option else "give circuit.in_chip_order()"
         raise ConfigError(
             f"target {target.name!r} delivers spikes before it learns, as the chip does, but circuit {circuit.name!r} "
-            f"learns first; {cure}"
+            f"learns first; give circuit.in_chip_order()"
         )
 
 

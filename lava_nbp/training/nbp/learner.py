@@ -124,7 +124,7 @@ class NBPLearner(Learner):
                 f"circuit {circuit.name!r} has the layers {'-'.join(map(str, circuit.layers))}, but data set "
                 f"{self.dataset.name} gives {self.layers[0]} inputs and {self.layers[-1]} classes; change one of them"
             )
-        check_order(self.target, circuit, self.config.network)
+        check_order(self.target, circuit)
         _ = circuit.answering  # every epoch is evaluated: said now if it cannot be
         for source in circuit.sources:
             layer = circuit.layer_of(source.population)

@@ -176,7 +176,12 @@ def test_options_of_a_circuit_of_ones_own_are_keys(config, tmp_path):
             CircuitError,
             "per-sample engine compiles .* three layers, but this circuit has 2",
         ),
-        (PAPER, ("target=lava-stock",), ConfigError, "delivers spikes before it learns.*; give circuit.in_chip_order"),
+        (
+            PAPER,
+            ("target=lava-stock", "network.chip_order=true"),
+            ConfigError,
+            "delivers spikes before it learns.*; give circuit.in_chip_order",
+        ),
     ],
 )
 def test_circuits_that_are_refused(config, tmp_path, circuit, settings, error, message):
@@ -210,11 +215,6 @@ def test_a_cure_is_named_where_there_is_one(config):
         (note,) = learner.notes()
         assert ("network.guarded = true" in note) == cured
     assert make_learner(config("network.circuit=nbp-guarded")).notes() == []
-
-
-def test_a_circuit_of_the_configuration_in_another_order_than_the_targets(config):
-    with pytest.raises(ConfigError, match="'lava-stock' delivers spikes before it learns, .*network.chip_order = true"):
-        make_learner(config("target=lava-stock")).initial_weights()
 
 
 def test_more_layers_than_the_circuit_has(config):
