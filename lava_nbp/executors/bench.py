@@ -234,14 +234,13 @@ def _samples(circuit: Circuit, seed: int) -> tuple[tuple[UInt8Array, ...], str]:
             x, labels, data = dataset.train.x, dataset.train.y, f"MNIST, {n_in} inputs"
         except (DataError, MissingPackageError):
             pass
-    sources = (circuit if circuit.learning else circuit.answering).sources
     return tuple(
         one_hot(labels, n_out)
         if circuit.brings_targets(s)
         else x
         if circuit[s.population].size == n_in
         else (rng.random((len(x), circuit[s.population].size)) < 0.25).astype(np.uint8)
-        for s in sources
+        for s in circuit.sources
     ), data
 
 
