@@ -19,6 +19,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(bench_eventprop, "_FUSED", 40)
     monkeypatch.setattr(bench_eventprop, "_MESSAGES", 2)
     monkeypatch.setattr(module, "_STOCK_SAMPLES", 1)
+    monkeypatch.setattr(module, "_CHECKED", 20)
 
 
 def test_every_executor_is_measured_with_its_work():

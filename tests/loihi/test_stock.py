@@ -47,7 +47,7 @@ def compare(circuit, weights, x, targets):
         session.close()
 
 
-def problem(seed, layers, n=5, low=-150, saturating=False):
+def problem(seed, layers, n=3, low=-150, saturating=False):
     rng = np.random.default_rng(seed)
     weights = {k: np.maximum(w, low) for k, w in random_weights(layers, rng, saturating).items()}
     x, _, targets = random_samples(n, layers, rng, density=0.6)
@@ -72,7 +72,7 @@ def test_saturated_weights_on_both_sides():
 def test_breaches_too():
     """Where the circuit leaves its schedule Lava's processes leave it likewise: `PlasticLIF` has refractory periods."""
     layers = (100, 20, 5)
-    weights, x, targets = problem(1, layers, n=4, low=-100)
+    weights, x, targets = problem(1, layers, n=2, low=-100)
     weights["W1"][:, ::2] = 254
     engine = compare(training_circuit(*layers, chip_order=True), weights, x, targets)
     assert engine.counters.gate_breaches[0] > 0
@@ -102,14 +102,14 @@ def test_lavas_lif_wraps_only_once():
 
 def test_inference():
     layers = (30, 20, 6)
-    weights, x, targets = problem(3, layers, n=20, low=-254)
+    weights, x, targets = problem(3, layers, n=10, low=-254)
     compare(inference_circuit(*layers), weights, x, targets)
 
 
 def test_executor_trains_and_answers_like_the_spiking_one():
     layers = (8, 6, 3)
-    weights, x, targets = problem(4, layers, n=3)
-    other, x2, targets2 = problem(5, layers, n=3)
+    weights, x, targets = problem(4, layers, n=2)
+    other, x2, targets2 = problem(5, layers, n=2)
     answers = []
     for make in (SpikingExecutor, lambda *a, **o: LavaExecutor(*a, target="lava-stock", timeout=100, **o)):
         with make(training_circuit(*layers, chip_order=True), weights) as executor:
@@ -168,7 +168,7 @@ def test_circuits_in_the_other_order_are_refused():
     with LavaExecutor(training_circuit(4, 3, 2), weights, target="lava-stock") as executor:
         with pytest.raises(CircuitError, match="network.chip_order = true"):
             executor.train(x, targets)
-        assert executor.infer(x).spikes.shape == (5, 2)  # inference has no such order
+        assert executor.infer(x).spikes.shape == (3, 2)  # inference has no such order
 
 
 def test_a_configuration_is_refused_before_anything_begins(tmp_path):
