@@ -15,9 +15,10 @@ transposed or negative, must come out the same in all of them. `lava_nbp.nbp.ref
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from lava_nbp.base.targets import spike_by_spike
 from lava_nbp.errors import CircuitError
@@ -136,6 +137,35 @@ class SampleForm:
     def layers(self) -> tuple[int, ...]:
         """The signal of every layer: what its population fires first."""
         return tuple(self.fires[name, min(self.circuit[name].phases)] for name in self.circuit.forward)
+
+    @cached_property
+    def sums(self) -> tuple[tuple[Term, ...], ...]:
+        """Every sum of terms, behind a signal or at a closed gate, once."""
+        behind = (s.terms for s in self.signals if isinstance(s, Above))
+        return tuple(dict.fromkeys((*behind, *(c.terms for c in self.closed))))
+
+    @cached_property
+    def sum_of(self) -> dict[int, int]:
+        """Place in `sums` of what is behind a signal, for signals that are a sum."""
+        places = {terms: k for k, terms in enumerate(self.sums)}
+        return {k: places[s.terms] for k, s in enumerate(self.signals) if isinstance(s, Above)}
+
+    @cached_property
+    def closed_sums(self) -> Counter[tuple[int, int]]:
+        """How many populations a sum, by its place in `sums`, reaches while they are closed up to a limit."""
+        places = {terms: k for k, terms in enumerate(self.sums)}
+        return Counter((places[c.terms], c.limit) for c in self.closed)
+
+    @cached_property
+    def sent(self) -> tuple[tuple[int, int], ...]:
+        """Signals that are sent through a matrix to an open population, and how many synapses each of their spikes has.
+
+        Copies of a matrix count once.
+        """
+        terms = {t for s in self.signals if isinstance(s, Above) for t in s.terms}
+        pairs = {(t.matrix, t.transposed, t.signal) for t in terms}
+        shapes = self.circuit.matrix_shapes
+        return tuple((signal, shapes[name][0 if transposed else 1]) for name, transposed, signal in sorted(pairs))
 
     def above(self, signal: int) -> Above | None:
         """The sum behind a signal, if it is one."""

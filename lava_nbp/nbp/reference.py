@@ -16,6 +16,7 @@ update. `lava_nbp.nbp.form` derives the form of any circuit that has one.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,7 +27,7 @@ from lava_nbp.base.integers import INPUT_HALF_RANGE, Int16Array, saturate
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.executor import Executor, Int32Array, Outcome, UInt8Array, empty_answers
-from lava_nbp.nbp.form import Above, ClosedSum, Given, Logic, SampleForm, Term, sample_form
+from lava_nbp.nbp.form import Above, Given, Logic, SampleForm, sample_form
 
 Bits = NDArray[np.bool_]
 
@@ -62,32 +63,33 @@ class SampleRun:
         self._start = weights
         self._versions: dict[tuple[str, tuple[int, ...]], Int16Array] = {}
         self._given = {s.name: a.astype(bool) for s, a in zip(form.circuit.sources, spikes, strict=True)}
-        self._sums: dict[tuple[Term, ...], Int32Array] = {}
+        self._sums: dict[int, Int32Array] = {}
         self.signals: list[Bits] = []
-        for size, signal in zip(form.sizes, form.signals, strict=True):
-            self.signals.append(np.broadcast_to(self._value(signal), size))
-        answer = form.above(form.answer)
+        for k, (size, signal) in enumerate(zip(form.sizes, form.signals, strict=True)):
+            value = self._value(k, signal)
+            self.signals.append(value if value.shape == (size,) else np.broadcast_to(value, size))
+        summed = form.answer in form.sum_of
         output = np.zeros(form.circuit.layers[-1], np.int32)
-        self.membrane = output if answer is None else self._sum(answer.terms)
+        self.membrane = self._sum(form.sum_of[form.answer]) if summed else output
         every = {
             m.name: tuple(k for k, u in enumerate(form.updates) if u.matrix == m.name) for m in form.circuit.matrices
         }
         self.weights = {name: self._matrix(name, updates) for name, updates in every.items()}
 
-    def _value(self, signal: Given | Above | Logic) -> Bits:
+    def _value(self, k: int, signal: Given | Above | Logic) -> Bits:
         if isinstance(signal, Given):
             return self._given[signal.source]
         if isinstance(signal, Above):
-            fires: Bits = self._sum(signal.terms) > signal.above
+            fires: Bits = self._sum(self.form.sum_of[k]) > signal.above
             return fires
         entry: Any = sum(self.signals[s].astype(np.int64) << k for k, s in enumerate(signal.signals))
         spikes: Bits = np.array(signal.table)[entry]
         return spikes
 
-    def _sum(self, terms: tuple[Term, ...]) -> Int32Array:
-        if terms not in self._sums:
+    def _sum(self, place: int) -> Int32Array:
+        if place not in self._sums:
             total: Any = 0
-            for term in terms:
+            for term in self.form.sums[place]:
                 W, active = self._matrix(term.matrix, term.updates), self.signals[term.signal]
                 part = (
                     W[:, active].sum(axis=1, dtype=np.int32)
@@ -95,8 +97,8 @@ class SampleRun:
                     else W[active].sum(axis=0, dtype=np.int32)
                 )
                 total = total + term.sign * part
-            self._sums[terms] = total
-        return self._sums[terms]
+            self._sums[place] = total
+        return self._sums[place]
 
     def _matrix(self, name: str, updates: tuple[int, ...]) -> Int16Array:
         """A matrix with some updates of this sample behind it."""
@@ -124,16 +126,15 @@ class SampleRun:
     @property
     def gate_breaches(self) -> int:
         """Sums that leave the register; if none does, spikes of closed populations."""
-        outside = sum(
-            int(((total > INPUT_HALF_RANGE) | (total <= -INPUT_HALF_RANGE)).sum())
-            for signal in self.form.signals
-            if isinstance(signal, Above)
-            for total in (self._sum(signal.terms),)
+        reached = Counter(self.form.sum_of.values())
+        outside = sum(n * self._outside(place) for place, n in reached.items())
+        return outside or sum(
+            n * int((self._sum(place) > limit).sum()) for (place, limit), n in self.form.closed_sums.items()
         )
-        return outside or sum(self._breaches(closed) for closed in self.form.closed)
 
-    def _breaches(self, closed: ClosedSum) -> int:
-        return int((self._sum(closed.terms) > closed.limit).sum())
+    def _outside(self, place: int) -> int:
+        total = self._sum(place)
+        return int(((total > INPUT_HALF_RANGE) | (total <= -INPUT_HALF_RANGE)).sum())
 
     @property
     def spikes(self) -> int:
@@ -143,12 +144,7 @@ class SampleRun:
     @property
     def synaptic_events(self) -> int:
         """(spike, synapse) pairs of the sums that open populations fire by; copies of a matrix count once."""
-        sums = {t for s in self.form.signals if isinstance(s, Above) for t in s.terms}
-        pairs = {(t.matrix, t.transposed, t.signal) for t in sums}
-        return sum(
-            int(self.signals[s].sum()) * self._start[name].shape[0 if transposed else 1]
-            for name, transposed, s in pairs
-        )
+        return sum(int(self.signals[signal].sum()) * synapses for signal, synapses in self.form.sent)
 
     @property
     def updates(self) -> int:
