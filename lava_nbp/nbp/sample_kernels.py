@@ -193,16 +193,33 @@ def infer(x, net, answers, faults):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _output_breaches(net, s):  # type: ignore[no-untyped-def]
-    """Spikes that the closed output and its copies would fire; W2T is still that before the sample."""
+def _could_fire(closed, a2_most, ups, downs):  # type: ignore[no-untyped-def]
+    """Whether any sum of one output could pass its limit: the answer's at most, and those of so many errors."""
+    for c in range(closed.kind.shape[0]):
+        most = a2_most if closed.kind[c] == 0 else _WMAX * (ups if closed.kind[c] == 1 else downs)
+        if most > closed.limit[c]:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _output_breaches(net, s, a2, change):  # type: ignore[no-untyped-def]
+    """Spikes that the closed output and its copies would fire; W2T is still that before the sample.
+
+    change: the most that W2 h can change by.
+    """
     closed, p = net.closed, net.numbers
     n_hidden = net.W2T.shape[1]
-    count = 0
+    count = ups = downs = 0
     for j in range(n_hidden):
         s.masks[0, j] = s.h[j]
         s.masks[1, j] = np.int16(-1) if s.e[j] == 1 else np.int16(0)
         s.masks[2, j] = np.int16(-1) if s.e[j] == -1 else np.int16(0)
+        ups += s.e[j] == 1
+        downs += s.e[j] == -1
     for k in range(net.W2T.shape[0]):
+        if not _could_fire(closed, a2[k] + change, ups, downs):
+            continue
         row = net.W2T[k]
         grown = np.int16(p.grow2 * (s.d[k] == 1))
         new = np.int16(p.shrink2 * (s.d[k] == -1))
@@ -363,7 +380,7 @@ def _breaches(net, s, fired, a2, o):  # type: ignore[no-untyped-def]
     count = 0
     largest1, largest2 = max(abs(p.grow1), abs(p.shrink1)), max(abs(p.grow2), abs(p.shrink2))
     if a2_max + fired.hidden * largest2 > closed.least[0] or fired.errors * _WMAX > closed.least[1]:
-        count += _output_breaches(net, s)
+        count += _output_breaches(net, s, a2, fired.hidden * largest2)
     if fired.a1_max + fired.inputs * largest1 > closed.least[2]:
         count += _hidden_breaches(net, s, fired.inputs)
     if fired.outputs * _WMAX > closed.least[3]:
