@@ -8,7 +8,7 @@ from lava_nbp.eventprop import reference
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
 
-LAYERS = [(3, 4), (3, 5, 3), (3, 4, 4, 2)]
+LAYERS = [(3, 4), (3, 4, 3), (3, 4, 4, 2)]
 
 
 def test_one_neuron_one_spike_in_closed_form():
