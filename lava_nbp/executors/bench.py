@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.progress import Stage, untold
-from lava_nbp.base.targets import TARGETS, Target, targets_of
+from lava_nbp.base.targets import TARGETS, targets_of
 from lava_nbp.data import load_dataset
 from lava_nbp.errors import CircuitError, DataError, LavaNBPError, MissingPackageError
 from lava_nbp.executors.bench_eventprop import bench_eventprop
@@ -155,8 +155,9 @@ def _weights(circuit: Circuit, spikes: tuple[UInt8Array, ...], seed: int, n: int
     weights = {**initial_weights(circuit, np.random.default_rng([seed, 0]), output_mean=10.0)}
     if not circuit.learning:
         return weights
-    compiled = [target for target in map(TARGETS.__getitem__, targets_of("nbp")) if not _apart(target)]
-    for target in sorted(compiled, key=lambda target: target.chunk, reverse=True):
+    found = [TARGETS[name] for name in targets_of("nbp")]
+    here = [target for target in found if not (target.on_lava or target.on_chip)]
+    for target in sorted(here, key=lambda target: target.chunk, reverse=True):
         try:
             with make_executor(target.name, circuit, weights) as executor:
                 _run(executor, spikes, n)
@@ -164,11 +165,6 @@ def _weights(circuit: Circuit, spikes: tuple[UInt8Array, ...], seed: int, n: int
         except CircuitError:
             continue
     return weights
-
-
-def _apart(target: Target) -> bool:
-    """Whether a target runs on Lava or a chip."""
-    return target.on_lava or target.on_chip
 
 
 def _run(executor: Executor, spikes: tuple[UInt8Array, ...], n: int) -> Outcome:
@@ -210,7 +206,6 @@ def _networks(seed: int) -> list[dict[str, Any]]:
         rows.append(
             {
                 "target": name,
-                "summary": target.summary,
                 "layers": list(layers),
                 "processes": processes,
                 "ms_per_step": ms,

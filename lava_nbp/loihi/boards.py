@@ -264,3 +264,8 @@ for _board in (
     Board("nahuku32", LOIHI1, 32, "D21", target="loihi1"),
 ):
     BOARDS.register(_board)
+
+
+def board_of(target: str) -> Board | None:
+    """The board that a target means if nothing else is said; None: no board says that it is the target's."""
+    return next((board for board in BOARDS.values() if board.target == target), None)

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from lava_nbp.errors import InputError, MissingLoihiError
-from lava_nbp.loihi.boards import BOARDS, LOIHI2
+from lava_nbp.loihi.boards import LOIHI2, board_of
 
 #: Modules of lava-loihi that a run imports, and what they are for.
 MODULES = {
@@ -61,10 +61,10 @@ def default_address(target: str) -> BoardAddress:
     InputError
         If no board of the table says that it is the target's.
     """
-    for board in BOARDS.values():
-        if board.target == target:
-            return BoardAddress(board.name, generation=board.chip.generation)
-    raise InputError(f"target {target!r} means no board; register one that does: Board(..., target={target!r})")
+    board = board_of(target)
+    if board is None:
+        raise InputError(f"target {target!r} means no board; register one that does: Board(..., target={target!r})")
+    return BoardAddress(board.name, generation=board.chip.generation)
 
 
 def missing_modules() -> dict[str, str]:

@@ -24,8 +24,9 @@ def answering_circuit(circuit: Circuit) -> Circuit:
         If the answer depends on spikes of the sample before, or on no source, or not on all layers.
     """
     needed = _needed(circuit)
+    populations = {name for name, _ in needed}
     for name in circuit.forward:
-        if name not in {population for population, _ in needed}:
+        if name not in populations:
             raise CircuitError(
                 f"circuit {circuit.name!r}: its answer, {circuit.output!r} in phase {circuit.output_phase}, does not "
                 f"depend on its layer {name!r}; train with it, but it cannot infer alone"

@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 
@@ -275,10 +275,10 @@ class Circuit:
         return frozenset(phase % self.period for phase in self[population].phases)
 
     def arrivals(self, post: str, *roles: Role) -> dict[int, tuple[Connection, ...]]:
-        """Fixed connections of the given roles by the phase (modulo the period) in which they reach `post`."""
+        """Fixed connections, of the given roles if any are, by the phase (modulo the period) of their arrival."""
         found: dict[int, tuple[Connection, ...]] = {}
         for c in self.connections:
-            if c.post == post and c.role in roles:
+            if c.post == post and (not roles or c.role in roles):
                 for phase in self[c.pre].phases:
                     arrival = (phase + 1 + c.delay) % self.period
                     found[arrival] = (*found.get(arrival, ()), c)
@@ -304,7 +304,7 @@ class Circuit:
 
     def gating(self, population: str, phase: int) -> int:
         """What gating neurons add to the input of a population in a phase, in every sample, whatever their role."""
-        arriving = self.arrivals(population, *get_args(Role)).get(phase % self.period, ())
+        arriving = self.arrivals(population).get(phase % self.period, ())
         return sum(c.weight for c in arriving if c.pre in self.chain)
 
     def firing_point(self, population: str, phase: int) -> int:

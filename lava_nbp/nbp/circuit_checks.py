@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -61,10 +62,7 @@ def _check_populations(circuit: Circuit) -> None:
         seen.add(p.name)
         _check_int(p.size, 1, NEURONS_PER_CHIP, f"population {p.name!r}: size")
         _check_int(p.refractory, 1, REFRACTORY_MAX, f"population {p.name!r}: refractory")
-        try:
-            bias_mantissa_exponent(p.bias, p.name)
-        except InputError as error:
-            raise CircuitError(str(error)) from None
+        _check_fits(bias_mantissa_exponent, p.bias, p.name)
         if p.bias > THRESHOLD:
             raise CircuitError(
                 f"population {p.name!r}: its bias {p.bias} is over the threshold {THRESHOLD}, so it fires in "
@@ -116,15 +114,16 @@ def _check_connections(circuit: Circuit) -> None:
                 f"{what}: sizes {pre.size} and {post.size}; fixed connections are one-to-one or from one neuron to all"
             )
         _check_int(c.delay, 0, DELAY_MAX, f"{what}: delay")
-        _check_weight(c.weight, what)
+        _check_fits(mantissa_exponent, c.weight, f"{what}: weight")
         if (c.role in ("gate", "chain") and c.weight <= 0) or (c.role == "inhibit" and c.weight >= 0):
             raise CircuitError(f"{what}: a connection of role {c.role!r} cannot have weight {c.weight}; flip its sign")
 
 
-def _check_weight(weight: int, what: str) -> None:
+def _check_fits(split: Callable[[int, str], object], value: int, what: str) -> None:
+    """What the chip's mantissas and exponents do not give is an error of the circuit."""
     try:
-        mantissa_exponent(weight, f"{what}: weight")
-    except WeightError as error:
+        split(value, what)
+    except (InputError, WeightError) as error:
         raise CircuitError(str(error)) from None
 
 
@@ -139,7 +138,7 @@ def _check_sources(circuit: Circuit) -> None:
                 f"after it"
             )
         seen.add(s.name)
-        _check_weight(s.weight, f"source {s.name!r}")
+        _check_fits(mantissa_exponent, s.weight, f"source {s.name!r}: weight")
         if s.weight <= 0:
             raise CircuitError(
                 f"source {s.name!r} has weight {s.weight}, so that its spikes make nothing fire; use {RELAY}"
@@ -263,13 +262,13 @@ def _check_rule(circuit: Circuit) -> None:
 
 
 def _check_matrices(circuit: Circuit) -> None:
-    if len(circuit.matrix_shapes) < len(circuit.matrices):
-        names = [m.name for m in circuit.matrices]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise CircuitError(f"matrix {twice!r} is defined twice; rename one of them")
+    seen: set[str] = set()
     for matrix in circuit.matrices:
         if not re.fullmatch(_NAME, matrix.name):
             raise CircuitError(f"matrix name {matrix.name!r}: use a letter, then letters, digits or underscores")
+        if matrix.name in seen:
+            raise CircuitError(f"matrix {matrix.name!r} is defined twice; rename one of them")
+        seen.add(matrix.name)
         if matrix.shape[0] * matrix.shape[1] > SYNAPSES_PER_CHIP:
             raise CircuitError(
                 f"matrix {matrix.name!r} of shape {matrix.shape} has more than the {SYNAPSES_PER_CHIP} synapses "

@@ -139,22 +139,29 @@ class SampleForm:
         return tuple(self.fires[name, min(self.circuit[name].phases)] for name in self.circuit.forward)
 
     @cached_property
+    def _places(self) -> dict[tuple[Term, ...], int]:
+        behind = (s.terms for s in self.signals if isinstance(s, Above))
+        return {terms: k for k, terms in enumerate(dict.fromkeys((*behind, *(c.terms for c in self.closed))))}
+
+    @cached_property
     def sums(self) -> tuple[tuple[Term, ...], ...]:
         """Every sum of terms, behind a signal or at a closed gate, once."""
-        behind = (s.terms for s in self.signals if isinstance(s, Above))
-        return tuple(dict.fromkeys((*behind, *(c.terms for c in self.closed))))
+        return tuple(self._places)
 
     @cached_property
     def sum_of(self) -> dict[int, int]:
         """Place in `sums` of what is behind a signal, for signals that are a sum."""
-        places = {terms: k for k, terms in enumerate(self.sums)}
-        return {k: places[s.terms] for k, s in enumerate(self.signals) if isinstance(s, Above)}
+        return {k: self._places[s.terms] for k, s in enumerate(self.signals) if isinstance(s, Above)}
+
+    @cached_property
+    def open_sums(self) -> Counter[int]:
+        """How many signals fire by a sum, by its place in `sums`."""
+        return Counter(self.sum_of.values())
 
     @cached_property
     def closed_sums(self) -> Counter[tuple[int, int]]:
         """How many populations a sum, by its place in `sums`, reaches while they are closed up to a limit."""
-        places = {terms: k for k, terms in enumerate(self.sums)}
-        return Counter((places[c.terms], c.limit) for c in self.closed)
+        return Counter((self._places[c.terms], c.limit) for c in self.closed)
 
     @cached_property
     def sent(self) -> tuple[tuple[int, int], ...]:

@@ -16,7 +16,6 @@ update. `lava_nbp.nbp.form` derives the form of any circuit that has one.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -126,8 +125,7 @@ class SampleRun:
     @property
     def gate_breaches(self) -> int:
         """Sums that leave the register; if none does, spikes of closed populations."""
-        reached = Counter(self.form.sum_of.values())
-        outside = sum(n * self._outside(place) for place, n in reached.items())
+        outside = sum(n * self._outside(place) for place, n in self.form.open_sums.items())
         return outside or sum(
             n * int((self._sum(place) > limit).sum()) for (place, limit), n in self.form.closed_sums.items()
         )

@@ -51,7 +51,6 @@ def sweep_run(
         For a circuit that the target cannot run.
     """
     run = load_run(folder)
-    learner = run.learner
     if run.circuit is None:
         raise InputError(f"{folder} is a run of {run.algorithm.name}, but faults are those of circuits")
     breakable = [name for name in targets_of(run.algorithm.name) if TARGETS[name].faults]
@@ -65,7 +64,7 @@ def sweep_run(
     points = [(kind, rate, Faults(**{kind: rate})) for kind in kinds for rate in rates]  # type: ignore[arg-type]
     network = _Network(run, run.circuit, target)
     without = network.without()
-    progress.start(len(points), epochs * learner.n_train, 0)
+    progress.start(len(points), epochs * run.learner.n_train, 0)
     rows = []
     for k, (kind, rate, faults) in enumerate(points):
         before, after = network.broken(faults, epochs, progress)

@@ -12,14 +12,14 @@ from lava_nbp.executors import bench
 
 #: What the parts that take their time would say: Lava's networks, and EventProp.
 NETWORKS = [
-    {"target": name, "summary": "", "layers": [12, 9, 4], "processes": n, "ms_per_step": ms, "start_seconds": 0.5,
+    {"target": name, "layers": [12, 9, 4], "processes": n, "ms_per_step": ms, "start_seconds": 0.5,
      "stop_seconds": 0.25}
     for name, n, ms in (("lava", 3, 0.5), ("lava-primitives", 14, 2.0))
 ]  # fmt: skip
 EVENTPROP = {
     "yinyang_data": "generated samples", "gradient_error": 7e-15, "oracle_error": 6e-9,
     "yinyang_seconds_per_epoch": 0.125, "times_faster_than_oracle": 30_000.0,
-    "clocked": [{"target": "clocked", "summary": "", "layers": [5, 200, 3], "ms_per_sample": 0.25}],
+    "clocked": [{"target": "clocked", "layers": [5, 200, 3], "ms_per_sample": 0.25}],
 }  # fmt: skip
 
 

@@ -12,8 +12,8 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, mod
 from lava_nbp.base.targets import TARGETS, Target, targets_of
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX, WEIGHT_STEP
 from lava_nbp.errors import ConfigError, unknown_name
-from lava_nbp.loihi.boards import BOARDS
-from lava_nbp.loihi.host import BoardAddress, default_address
+from lava_nbp.loihi.boards import BOARDS, board_of
+from lava_nbp.loihi.host import BoardAddress
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.circuit_file import SUFFIX
 from lava_nbp.nbp.circuits import CIRCUITS
@@ -180,11 +180,8 @@ class NBPExperiment(Experiment):
 
     @model_validator(mode="after")
     def _board_of_the_target(self) -> NBPExperiment:
-        board = self.loihi.board
-        if board is None or not TARGETS[self.target].on_chip:
-            return self
-        usual = BOARDS[default_address(self.target).board]
-        if BOARDS[board].chip != usual.chip:
+        board, usual = self.loihi.board, board_of(self.target)
+        if board is not None and usual is not None and BOARDS[board].chip != usual.chip:
             raise ValueError(
                 f"target {self.target!r} is for {usual.chip.name}, but loihi.board = {board!r} has "
                 f"{BOARDS[board].chip.name}; change one of them"

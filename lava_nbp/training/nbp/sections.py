@@ -10,7 +10,7 @@ import numpy as np
 
 from lava_nbp.base.progress import Stage
 from lava_nbp.errors import CircuitError
-from lava_nbp.loihi.boards import BOARDS
+from lava_nbp.loihi.boards import BOARDS, board_of
 from lava_nbp.loihi.plan import cures, make_plan
 from lava_nbp.loihi.resources import limits_of
 from lava_nbp.nbp.circuit import TABLE_HEAD, Circuit
@@ -61,9 +61,9 @@ def _samples(run: Run, learner: NBPLearner) -> list[Shown]:
 
 def _plan(circuit: Circuit, target: str) -> Section:
     """On the board that the run's target means, or on the first of the table."""
-    board = next((name for name, board in BOARDS.items() if board.target == target), next(iter(BOARDS)))
+    board = board_of(target) or next(iter(BOARDS.values()))
     try:
-        plan = make_plan(circuit, board, "auto")
+        plan = make_plan(circuit, board.name, "auto")
     except CircuitError as error:
         return Section("plan", "On a chip", [f"There is no plan: {error}."])
     e = plan.estimate
