@@ -64,6 +64,8 @@ def _types(kind: Any) -> dict[str, Any]:
 
 
 def _settled(found: Any, wanted: Any) -> Any:
+    if type(found) is wanted:
+        return found  # nearly always
     origin, parts = typing.get_origin(wanted), typing.get_args(wanted)
     if origin in (Union, types.UnionType):
         return _first_of(found, parts)
