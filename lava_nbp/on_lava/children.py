@@ -1,5 +1,10 @@
 """The operating-system processes that Lava starts: guarded, so that they end with their parent and say what ended them.
 
+They are forked, and share the parent's memory until somebody writes to it. Python's garbage collector does: a full
+collection marks every object there is, so that each child copies all of the parent's. A hundred children of a notebook
+that has loaded PyTorch are then 20 GB and more. So nothing is collected while children are forked, and a child
+collects only what it makes itself.
+
 Uses internals of lava-nc 0.10.0, which is archived and pinned.
 """
 
@@ -7,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import os
 import pickle
 import signal
@@ -44,11 +50,11 @@ class GuardedMultiProcessing(MultiProcessing):  # type: ignore[misc]
     def start(self) -> None:
         """As Lava's; the process that holds the shared memory ends with its parent, too."""
         self._smm = SharedMemoryManager()
-        self._smm._manager.start(initializer=_die_with_parent(os.getpid()))
+        self._smm._manager.start(initializer=_first_in_child(os.getpid()))
 
     def build_actor(self, target_fn: Callable[..., Any], builder: Any, exception_q: Any = None) -> Any:
         """As Lava's; a child has the name of its Process."""
-        actor = super().build_actor(partial(_run_child, _die_with_parent(os.getpid())), builder, exception_q)
+        actor = super().build_actor(partial(_run_child, _first_in_child(os.getpid())), builder, exception_q)
         actor.name = self._labels.get(id(builder), "Lava's runtime service")
         return actor
 
@@ -109,7 +115,7 @@ def failure_of(actor: Any, error: BaseException) -> RuntimeFailure:
     return RuntimeFailure(f"Process {actor.name} failed {getattr(error, 'lava_nbp_story', repr(error))}")
 
 
-def _die_with_parent(parent: int) -> Callable[[], None]:
+def _first_in_child(parent: int) -> Callable[[], None]:
     """Make the function a child calls first: if the parent ends, however it ends, so does the child.
 
     The kernel ties this to the thread that forked, so it is left out in other
@@ -118,6 +124,8 @@ def _die_with_parent(parent: int) -> Callable[[], None]:
     in_main_thread = threading.current_thread() is threading.main_thread()
 
     def prepare() -> None:
+        gc.freeze()
+        gc.enable()
         # Ctrl-C goes to the whole process group; only the parent shall react to it.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if in_main_thread:
@@ -126,6 +134,18 @@ def _die_with_parent(parent: int) -> Callable[[], None]:
                 os._exit(1)
 
     return prepare
+
+
+@contextlib.contextmanager
+def collection_deferred() -> Iterator[None]:
+    """No garbage is collected in the block, nor in a child forked there until it has set the parent's objects aside."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextlib.contextmanager

@@ -38,6 +38,7 @@ from lava_nbp.on_lava.channels import wait_for_message
 from lava_nbp.on_lava.children import (
     GuardedMultiProcessing,
     check_children,
+    collection_deferred,
     failure_of,
     interrupts_deferred,
     kill_children,
@@ -178,7 +179,7 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
 
     def initialize(self, node_cfg_idx: int = 0) -> None:
         """As Lava's, but a child that dies or hangs while it is built ends the wait."""
-        with interrupts_deferred():  # no child shall be started without being known
+        with interrupts_deferred(), collection_deferred():  # no child shall be started without being known
             self._build_watchdog_manager()
             self._build_message_infrastructure()
             self._build_channels()

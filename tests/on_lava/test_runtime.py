@@ -71,6 +71,33 @@ def test_a_hundred_networks_in_a_row():
             runtime.run(1)
 
 
+def private_megabytes(pid):
+    """What a process holds for itself alone, not shared with the one it was forked from."""
+    rows = (row.split() for row in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
+    return sum(int(row[1]) for row in rows if row[0].startswith("Private")) / 1024
+
+
+def test_children_do_not_copy_what_the_parent_holds():
+    """A full collection in a child leaves the parent's objects alone."""
+    held = [[k] for k in range(1_500_000)]  # 100 MB and more of what the collector looks at
+    with LavaRuntime(network("collect", at=1)) as runtime:
+        runtime.run(1)
+        children = [child.pid for child in multiprocessing.active_children()]
+        assert len(children) >= 3
+        assert max(map(private_megabytes, children)) < 40
+    assert len(held) == 1_500_000
+
+
+def test_collecting_goes_on_as_before():
+    for switch in (gc.enable, gc.disable):
+        switch()
+        before = gc.isenabled()
+        with LavaRuntime(network("never")) as runtime:
+            assert gc.isenabled() == before
+            runtime.run(1)
+        assert gc.get_freeze_count() == 0
+
+
 def test_two_networks_at_once():
     with LavaRuntime(network("never")) as one, LavaRuntime(network("never")) as two:
         for _ in range(3):

@@ -1,5 +1,6 @@
 """Lava Processes whose models fail in the ways that make plain Lava hang."""
 
+import gc
 import os
 import signal
 import time
@@ -59,6 +60,8 @@ class PyFailing(PyLoihiProcessModel):
             raise ValueError(f"step {self.time_step} is one too many")
         if self.how == "raise unpicklable":
             raise Unpicklable("fish", "chips")
+        if self.how == "collect":
+            gc.collect()
         if self.how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         if self.how == "exit":
