@@ -90,6 +90,8 @@ class LavaRuntime:
         if timeout is not None and not timeout > 0:
             raise InputError(f"timeout is {timeout!r}, but must be a positive number of seconds, or None for no limit")
         executable = Compiler(None, logging.WARNING).compile(process, run_config or make_run_config("lava"))
+        #: Operating-system processes that run models; Lava adds one that synchronises them.
+        self.processes = len(executable.proc_builders)
         self._runtime = _start(executable, timeout)
 
     def run(self, steps: int) -> None:
@@ -99,11 +101,6 @@ class LavaRuntime:
     def stop(self) -> None:
         """End the children and free their shared memory; doing it twice is harmless."""
         self._runtime.stop()
-
-    @property
-    def processes(self) -> int:
-        """Operating-system processes that run models; Lava adds one that synchronises them."""
-        return len(self._runtime.executable.proc_builders)
 
     def __enter__(self) -> LavaRuntime:
         return self
@@ -150,11 +147,6 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
     timeout: float | None = None
     _is_running: bool
     _deadline: float | None = None
-
-    @property
-    def executable(self) -> Executable:
-        """The compiled network."""
-        return self._executable
 
     # ------------------------------------------------------------- starting
 
@@ -261,11 +253,7 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
 
     @contextlib.contextmanager
     def _in_use(self) -> Iterator[None]:
-        """Refuse a stopped runtime; what interrupts the use (Ctrl-C too) finds the children in mid-step: end them."""
-        if self.stopped:
-            raise RuntimeFailure(
-                "this Lava runtime is stopped, and Lava compiles a Process only once; make the network anew"
-            )
+        """What interrupts the use (Ctrl-C too) finds the children in mid-step: end them."""
         self._set_deadline()
         try:
             yield
@@ -308,6 +296,10 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
             super().set_var(var_id, checked)
 
     def _check_idle(self) -> None:
+        if self.stopped:
+            raise RuntimeFailure(
+                "this Lava runtime is stopped, and Lava compiles a Process only once; make the network anew"
+            )
         if self._is_running:
             raise RuntimeFailure("the network is running; call wait() or pause() before you run it or use its Vars")
 
@@ -348,6 +340,18 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
             infrastructure.smm.shutdown()
         if self._watchdog_manager is not None:
             self._watchdog_manager.stop()
+        self._forget_channels()
+
+    def _forget_channels(self) -> None:
+        """Let go of every channel: its semaphores are mapped as long as somebody has them.
+
+        Lava remembers every Process for ever, and with it its runtime; thousands of mappings would make each later
+        fork slower.
+        """
+        executable: Any = self._executable
+        executable.proc_builders, executable.runtime_service_builders = {}, {}
+        executable.channel_builders, executable.sync_channel_builders = [], []
+        self.runtime_to_service = self.service_to_runtime = list[Any]()
 
     # ------------------------------------------------------------- watching
 
