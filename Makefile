@@ -11,8 +11,9 @@ demo: $(VENV)/.base
 # Every extra.
 install: $(VENV)/.all
 
+# The files in the order of tests/conftest.py. If a worker dies, end: xdist would replace it, and wait for ever for its tests.
 test: $(VENV)/.all
-	$(BIN)/python -m pytest -n auto --maxprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 # Pages and reference, into site/; a warning is an error. The page of the command line is made from its own help. The
 # variable silences advertising of the theme's.

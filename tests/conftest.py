@@ -1,4 +1,4 @@
-"""What holds for every test: it leaves no process and no shared memory behind."""
+"""What holds for every test: it leaves no process and no shared memory behind. And which come first."""
 
 import multiprocessing
 import time
@@ -6,16 +6,27 @@ import time
 import pytest
 from segments import left_since, segments
 
+#: Rooms whose tests start networks of Lava. Forking a child takes as long as its parent is large, so they come first,
+#: before others have loaded PyTorch and compiled much; then what takes long, so that no worker is left alone with it.
+FIRST = ("loihi", "executors", "processes", "on_lava", "nbp", "tutorials")
+
+
+def pytest_collection_modifyitems(config, items):
+    here = config.rootpath / "tests"
+    rank = {room: k for k, room in enumerate(FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.relative_to(here).parts[0], len(FIRST)))
+
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind():
     before = segments()
     yield
     # Freed by helper processes that may need a moment; what is left all the time is left behind.
-    deadline = time.monotonic() + 5
+    deadline, pause = time.monotonic() + 5, 0.01
     left = left_since(before)
     while time.monotonic() < deadline and (multiprocessing.active_children() or left):
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(2 * pause, 0.2)
         left &= left_since(before)
     children = multiprocessing.active_children()
     for child in children:  # a test that failed must not make the interpreter wait for its children

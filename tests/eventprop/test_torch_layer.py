@@ -6,13 +6,19 @@ import sys
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
-
-from lava_nbp.errors import InputError  # noqa: E402
-from lava_nbp.eventprop.equations import NeuronParameters  # noqa: E402
-from lava_nbp.eventprop.torch_layer import EventPropLayer  # noqa: E402
+from lava_nbp.errors import InputError
+from lava_nbp.eventprop.equations import NeuronParameters
 
 END = 60.0
+
+
+@pytest.fixture(autouse=True, scope="module")
+def late_imports():
+    """PyTorch is 200 MB: workers that run other tests first stay small, see tests/conftest.py."""
+    global torch, EventPropLayer
+    import torch
+
+    from lava_nbp.eventprop.torch_layer import EventPropLayer
 
 
 def layer(output="first_spikes", sizes=(4, 6, 3), seed=0, **options):

@@ -14,7 +14,7 @@ def random_problem(layers, seed, recurrent=False, n_spikes=12, scale=1.0):
     rng = np.random.default_rng(seed)
     means = [2.2, *[1.4] * (len(layers) - 2)]
     weights = [scale * rng.normal(m, 0.8, shape) for m, shape in zip(means, pairwise(layers), strict=True)]
-    loops = [rng.normal(0, 0.4, (n, n)) if recurrent else None for n in layers[1:-1]] + [None]
+    loops = [scale * rng.normal(0, 0.4, (n, n)) if recurrent else None for n in layers[1:-1]] + [None]
     order = np.sort(rng.uniform(0, 30, n_spikes))
     return weights, order, rng.integers(0, layers[0], n_spikes), loops
 
