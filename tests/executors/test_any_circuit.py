@@ -133,7 +133,7 @@ def paper_problem(seed=0, **options):
     rng, layers = np.random.default_rng(seed), (9, 7, 4)
     circuit = shifted_paper(layers, **options)
     weights = {name: 2 * rng.integers(-50, 127, shape) for name, shape in circuit.matrix_shapes.items()}
-    x = (rng.random((6, layers[0])) < 0.6).astype(np.uint8)
+    x = (rng.random((4, layers[0])) < 0.6).astype(np.uint8)
     return circuit, weights, (x, np.eye(layers[-1], dtype=np.uint8)[rng.integers(0, layers[-1], len(x))])
 
 
@@ -141,7 +141,7 @@ def delta_problem(seed=11, **options):
     rng, layers = np.random.default_rng(seed), (8, 5)
     circuit = delta_rule(*layers, **options)
     weights = {"V": rng.choice([-252, -254, -100, 4, 90, 180, 248, 252], layers)}
-    x = (rng.random((8, layers[0])) < 0.6).astype(np.uint8)
+    x = (rng.random((5, layers[0])) < 0.6).astype(np.uint8)
     return circuit, weights, (x, (rng.random((len(x), layers[1])) < 0.5).astype(np.uint8))
 
 

@@ -25,7 +25,7 @@ def problem(n=6, seed=0):
     return x, labels, weights
 
 
-def traced(target, circuit_name="nbp", n=6, **options):
+def traced(target, circuit_name="nbp", n=4, **options):
     """The trace of a circuit of the table."""
     x, labels, weights = problem(n)
     circuit = make_circuit(circuit_name, LAYERS)
@@ -154,7 +154,7 @@ def write(path, **changes):
 def test_from_file_to_file(tmp_path):
     trace_file(write(tmp_path / "in.npz"), "sample", tmp_path / "out.npz", "nbp")
     with np.load(tmp_path / "out.npz", allow_pickle=False) as archive:
-        for key, rows in traced("spiking").items():
+        for key, rows in traced("spiking", n=6).items():
             assert np.array_equal(archive[key], rows)
 
 

@@ -8,7 +8,6 @@ import pytest
 from drawn import Drawn, lines
 from experiments import DIGITS, MAX_VOLTAGE, SLAYER, YINYANG, experiment, trained
 from own_circuits import paper_under_other_names
-from sklearn.metrics import confusion_matrix
 
 from lava_nbp import load_run, trace
 from lava_nbp.errors import CheckpointError
@@ -47,6 +46,8 @@ def check_common(run, drawn, name, accuracy, curves):
     (axes,) = drawn["confusion_matrix"].axes
     data = run.learner.dataset
     answers = run.learner.infer(run.weights).classes
+    from sklearn.metrics import confusion_matrix
+
     counts = confusion_matrix(data.test.y, answers, labels=np.arange(len(data.classes)))
     texts = {text.get_position(): int(text.get_text()) for text in axes.texts}
     assert texts == {(j, i): n for (i, j), n in np.ndenumerate(counts) if n}

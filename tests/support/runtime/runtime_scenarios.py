@@ -4,6 +4,7 @@ RUNTIME is "nbp" (this library's) or "plain" (Lava's own). A scenario prints "we
 the end of what it does; the interpreter must then end by itself.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -119,6 +120,24 @@ def var_of_wrong_size(runtime):
         except Exception as error:
             print("raised", type(error).__name__)
         started.run(1)
+
+
+def a_hundred_in_a_row(runtime):
+    """In a young interpreter, which forks fast."""
+
+    def held():
+        gc.collect()
+        with open("/proc/self/maps") as maps:
+            return len(maps.readlines()), len(os.listdir("/proc/self/fd"))
+
+    before = None
+    for _ in range(100):
+        with runtime(network()) as started:
+            started.run(1)
+        before = before or held()
+    maps, files = held()
+    assert maps < before[0] + 50, maps - before[0]  # one each would be a hundred; the interpreter may take some
+    assert files == before[1], files - before[1]
 
 
 def continuous_pause_steps(runtime):
