@@ -45,7 +45,7 @@ def executor(target="loihi2"):
     from lava_nbp.loihi.host import BoardAddress
     from lava_nbp.nbp.paper import training_circuit
 
-    weights, x, _, targets = problem(0)
+    weights, x, _, targets = problem(0, n=3)
     circuit = training_circuit(*LAYERS, chip_order=True)
     results = []
     there = {"address": BoardAddress("oheogulch"), "chunk": 2}
@@ -53,7 +53,7 @@ def executor(target="loihi2"):
         with make_executor(name, circuit, weights, **options) as made:
             answers = [made.train(x, targets).spikes, made.infer(x).spikes, made.train(x[:1], targets[:1]).spikes]
             made.begin_epoch()
-            answers += [made.train(x[3:], targets[3:]).spikes, *made.read_weights().values()]
+            answers += [made.train(x[2:], targets[2:]).spikes, *made.read_weights().values()]
             results.append(answers)
             if name == target:
                 assert made.infer(x).membrane is None
@@ -173,7 +173,7 @@ def train():
     from lava_nbp.training.config import load_config
 
     config, folder = Path(sys.argv[2]), Path(sys.argv[3])
-    small = ["network.n_hidden=6", "data.train=4", "data.test=3", "data.validation=2", "data.side=3", "loihi.chunk=3"]
+    small = ["network.n_hidden=6", "data.train=3", "data.test=2", "data.validation=1", "data.side=3", "loihi.chunk=2"]
     small += ["network.initial_clip=100", "target=loihi1"]
     first = run(load_config(config, [*small, "epochs=1"]), folder / "chip")
     assert first["last"]["test_accuracy_membrane"] is None
