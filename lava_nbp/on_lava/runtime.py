@@ -68,6 +68,11 @@ class LavaRuntime:
         Longest time in seconds that the start, one `run`, or the use of a Var may take;
         default: no limit.
 
+    Attributes
+    ----------
+    processes : int
+        Operating-system processes that run models; Lava adds one that synchronises them.
+
     Raises
     ------
     RuntimeFailure
@@ -90,7 +95,6 @@ class LavaRuntime:
         if timeout is not None and not timeout > 0:
             raise InputError(f"timeout is {timeout!r}, but must be a positive number of seconds, or None for no limit")
         executable = Compiler(None, logging.WARNING).compile(process, run_config or make_run_config("lava"))
-        #: Operating-system processes that run models; Lava adds one that synchronises them.
         self.processes = len(executable.proc_builders)
         self._runtime = _start(executable, timeout)
 
@@ -196,14 +200,14 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
 
     def run_steps(self, steps: int) -> None:
         """Run a number of steps and wait until all services have done them."""
-        self._check_idle()
+        self._check_ready()
         with self._in_use():
             self._begin(steps)
             self._finish()
 
     def start(self, run_condition: AbstractRunCondition) -> None:
         """As Lava's: the way `Process.run` comes."""
-        self._check_idle()
+        self._check_ready()
         with self._in_use():
             if isinstance(run_condition, RunContinuous):
                 self._begin(sys.maxsize)
@@ -276,7 +280,7 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
 
     def get_var(self, var_id: int, idx: Any = None) -> Any:
         """Value of a Var, in the type that its model declares; `idx` selects a part."""
-        self._check_idle()
+        self._check_ready()
         with self._in_use():
             value = super().get_var(var_id)
         declared = self._vars[var_id][1]
@@ -286,7 +290,7 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
 
     def set_var(self, var_id: int, value: Any, idx: Any = None) -> None:
         """Set a Var, or the part that `idx` selects, after checking shape, type and range."""
-        self._check_idle()
+        self._check_ready()
         if idx is not None:
             whole = np.asarray(self.get_var(var_id)).astype(np.result_type(np.int64, np.asarray(value)))
             whole[idx] = value
@@ -295,7 +299,7 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
         with self._in_use():
             super().set_var(var_id, checked)
 
-    def _check_idle(self) -> None:
+    def _check_ready(self) -> None:
         if self.stopped:
             raise RuntimeFailure(
                 "this Lava runtime is stopped, and Lava compiles a Process only once; make the network anew"
