@@ -116,10 +116,11 @@ def failure_of(actor: Any, error: BaseException) -> RuntimeFailure:
 
 
 def _first_in_child(parent: int) -> Callable[[], None]:
-    """Make the function a child calls first: if the parent ends, however it ends, so does the child.
+    """Make the function a child calls first.
 
-    The kernel ties this to the thread that forked, so it is left out in other
-    threads than the main one, which may end before the work is done.
+    It sets the parent's objects aside from the collector, leaves Ctrl-C to the parent, and sees to it that if the
+    parent ends, however it ends, so does the child. The kernel ties this last to the thread that forked, so it is left
+    out in other threads than the main one, which may end before the work is done.
     """
     in_main_thread = threading.current_thread() is threading.main_thread()
 

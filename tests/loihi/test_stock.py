@@ -53,9 +53,9 @@ def problem(seed, layers, n=3, low=-150, saturating=False):
     return weights, x, targets
 
 
-def test_training():
-    layers = (36, 30, 10)
-    engine = compare(training_circuit(*layers, chip_order=True), *problem(1, layers))
+@pytest.mark.parametrize(("seed", "layers"), [(0, (9, 7, 4)), (1, (36, 30, 10))])
+def test_training(seed, layers):
+    engine = compare(training_circuit(*layers, chip_order=True), *problem(seed, layers))
     assert engine.counters.updates[0] > 0
 
 

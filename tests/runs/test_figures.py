@@ -33,6 +33,8 @@ def figures(run, monkeypatch):
 
 def check_common(run, drawn, name, accuracy, curves):
     """Learning curve, confusion matrix and histograms, with what the run's own files say; `curves` by label."""
+    from sklearn.metrics import confusion_matrix  # late: workers that run other tests first stay small
+
     (axes,) = drawn["learning_curve"].axes
     metrics = [json.loads(line) for line in (run.folder / METRICS).read_text().splitlines()]
     epochs = [record["epoch"] for record in metrics]
@@ -46,8 +48,6 @@ def check_common(run, drawn, name, accuracy, curves):
     (axes,) = drawn["confusion_matrix"].axes
     data = run.learner.dataset
     answers = run.learner.infer(run.weights).classes
-    from sklearn.metrics import confusion_matrix
-
     counts = confusion_matrix(data.test.y, answers, labels=np.arange(len(data.classes)))
     texts = {text.get_position(): int(text.get_text()) for text in axes.texts}
     assert texts == {(j, i): n for (i, j), n in np.ndenumerate(counts) if n}
