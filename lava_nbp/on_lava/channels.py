@@ -11,10 +11,11 @@ asynchronous models, wait for several channels; they keep Lava's channels (see
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from lava.magma.compiler.channels.pypychannel import CspRecvPort, CspSendPort, PyPyChannel
+from lava.magma.compiler.channels.pypychannel import CspRecvPort, CspSelector, CspSendPort, PyPyChannel
 
 
 class DirectSendPort(CspSendPort):  # type: ignore[misc]
@@ -65,15 +66,15 @@ class DirectRecvPort(CspRecvPort):  # type: ignore[misc]
     def probe(self) -> bool:
         """Whether `recv` would not block.
 
-        Under a `CspSelector`, which waits for this one channel and has set an observer
+        Under Lava's `CspSelector`, which waits for this one channel and has set an observer
         to be woken by, it blocks until it can say yes.
         """
         if not self._ready:
             self._ready = self._req.acquire(self.observer is not None)
         return bool(self._ready)
 
-    def wait(self, seconds: float) -> bool:
-        """Wait at most so long for a message; whether there is one."""
+    def wait(self, seconds: float | None) -> bool:
+        """Wait at most so long for a message, or without a limit; whether there is one."""
         if not self._ready:
             self._ready = self._req.acquire(True, seconds)
         return bool(self._ready)
@@ -86,8 +87,11 @@ class DirectRecvPort(CspRecvPort):  # type: ignore[misc]
 
     def recv(self) -> Any:
         """The next message; blocks until there is one."""
-        message = self.peek()
-        self._ready = False
+        if self._ready:
+            self._ready = False
+        else:
+            self._req.acquire()
+        message = self._array[self._idx].copy()
         self._idx = (self._idx + 1) % self._size
         self._ack.release()
         return message
@@ -95,6 +99,16 @@ class DirectRecvPort(CspRecvPort):  # type: ignore[misc]
     def join(self) -> None:
         """Nothing runs that would have to end."""
         self._done = True
+
+
+class DirectSelector(CspSelector):  # type: ignore[misc]
+    """Waits for the one channel there is."""
+
+    def select(self, *channel_actions: tuple[Any, Callable[[], Any]]) -> Any:
+        """Wait for a message, and return what the action says."""
+        ((channel, action),) = channel_actions
+        channel.wait(None)
+        return action()
 
 
 class DirectChannel(PyPyChannel):  # type: ignore[misc]

@@ -23,11 +23,12 @@ from functools import partial
 from typing import Any
 
 from lava.magma.compiler.channels.pypychannel import PyPyChannel
+from lava.magma.core.model.py.model import AbstractPyProcessModel
 from lava.magma.runtime.message_infrastructure.multiprocessing import MultiProcessing
 from lava.magma.runtime.message_infrastructure.shared_memory_manager import SharedMemoryManager
 
 from lava_nbp.errors import RuntimeFailure
-from lava_nbp.on_lava.channels import DirectChannel
+from lava_nbp.on_lava.channels import DirectChannel, DirectSelector
 
 _PR_SET_PDEATHSIG = 1
 
@@ -54,7 +55,8 @@ class GuardedMultiProcessing(MultiProcessing):  # type: ignore[misc]
 
     def build_actor(self, target_fn: Callable[..., Any], builder: Any, exception_q: Any = None) -> Any:
         """As Lava's; a child has the name of its Process."""
-        actor = super().build_actor(partial(_run_child, _first_in_child(os.getpid())), builder, exception_q)
+        run = partial(_run_child, _first_in_child(os.getpid()), self._direct)
+        actor = super().build_actor(run, builder, exception_q)
         actor.name = self._labels.get(id(builder), "Lava's runtime service")
         return actor
 
@@ -64,12 +66,14 @@ class GuardedMultiProcessing(MultiProcessing):  # type: ignore[misc]
         return DirectChannel if self._direct and found is PyPyChannel else found
 
 
-def _run_child(prepare: Callable[[], None], builder: Any, exception_q: Any) -> None:
+def _run_child(prepare: Callable[[], None], direct: bool, builder: Any, exception_q: Any) -> None:
     """What a child does instead of Lava's own: build the model and serve it; on failure, say in which step."""
     prepare()
     actor = None
     try:
         actor = builder.build()
+        if isinstance(actor, AbstractPyProcessModel):
+            _hasten(actor, direct)
         exception_q.put(None)
         actor.start()
     except Exception as error:
@@ -78,6 +82,20 @@ def _run_child(prepare: Callable[[], None], builder: Any, exception_q: Any) -> N
         if actor is None:
             exception_q.put(failure)
         raise failure from None
+
+
+def _hasten(model: AbstractPyProcessModel, direct: bool) -> None:
+    """Leave out what Lava does in every step although nothing can come of it.
+
+    A model looks at every attribute that is set, whether it is a port: when it is built it has them all. And it can
+    wait for several channels, where there is one.
+    """
+    kind = type(model)
+    if kind.__setattr__ is AbstractPyProcessModel.__setattr__:
+        # In this process only, and no other model is in it.
+        kind.__setattr__ = object.__setattr__  # type: ignore[assignment]
+    if direct:
+        model._selector = DirectSelector()
 
 
 def _sendable(error: Exception, story: str) -> Exception:

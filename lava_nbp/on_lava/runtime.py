@@ -45,6 +45,7 @@ from lava_nbp.on_lava.children import (
 )
 from lava_nbp.on_lava.model_choice import make_run_config
 from lava_nbp.on_lava.ports import check_value
+from lava_nbp.on_lava.service import ResumableService, SparingService
 
 #: How often a wait looks at the children, in seconds.
 _POLL = 0.05
@@ -136,14 +137,6 @@ def _start(executable: Executable, timeout: float | None = None) -> _WatchedRunt
     return runtime
 
 
-class _ResumableService(LoihiPyRuntimeService):  # type: ignore[misc]
-    """Lava's service forgets that a pause is over, and then never says that a run is done."""
-
-    def _handle_pause(self) -> None:
-        super()._handle_pause()
-        self.pausing = False
-
-
 class _WatchedRuntime(Runtime):  # type: ignore[misc]
     """Lava's Runtime, with every wait watching the children."""
 
@@ -169,7 +162,7 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
         direct = loihi and not any(b.ref_ports or b.var_ports for _, b in builders)
         if loihi:
             for service in services:
-                service.rs_class = _ResumableService
+                service.rs_class = SparingService if direct else ResumableService
         self._messaging_infrastructure = GuardedMultiProcessing(labels, direct)
         self._messaging_infrastructure.start()
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lava_nbp.on_lava.channels import DirectChannel, wait_for_message
+from lava_nbp.on_lava.channels import DirectChannel, DirectSelector, wait_for_message
 
 SIZE = 3
 
@@ -80,3 +80,12 @@ def test_wrong_shape():
         AssertionError, match=r"port 'out' sends an array of shape \(3,\), but its channel has shape \(2,\)"
     ):
         out.send(np.zeros(3))
+
+
+def test_selecting_waits_for_the_message_and_leaves_it_there():
+    out, into = channel()
+    sender = threading.Timer(0.1, out.send, [np.array([3, 4])])
+    sender.start()
+    assert DirectSelector().select((into, lambda: "said")) == "said"
+    assert into.recv().tolist() == [3, 4]
+    sender.join(5)
