@@ -6,9 +6,10 @@ import time
 import pytest
 from segments import left_since, segments
 
-#: Rooms whose tests start networks of Lava. Forking a child takes as long as its parent is large, so they come first,
-#: before others have loaded PyTorch and compiled much; then what takes long, so that no worker is left alone with it.
-FIRST = ("loihi", "executors", "processes", "on_lava", "nbp", "tutorials")
+#: What compiles the kernels comes first. Then rooms whose tests start networks of Lava: forking a child takes as long
+#: as its parent is large, so they come before others have loaded PyTorch; then what takes long, so that no worker is
+#: left alone with it.
+FIRST = ("test_kernels.py", "loihi", "executors", "processes", "on_lava", "nbp", "tutorials")
 
 
 def pytest_collection_modifyitems(config, items):

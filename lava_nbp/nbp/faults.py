@@ -63,6 +63,7 @@ class Faults:
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise InputError(f"faults.{name} is {value!r}, but must be a share or probability in 0 .. 1")
+            object.__setattr__(self, name, float(value))  # a kernel is compiled once, not once more for a whole 1
         check_integer(self.seed, 0, 2**63 - 1, "faults.seed")
 
     @property

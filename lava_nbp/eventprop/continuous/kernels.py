@@ -63,7 +63,7 @@ def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no
             continue
         leaky = not criterion.spiking
         if batch.given.shape[0] > 0:
-            by_said[:] = batch.given[q]
+            _copy(batch.given[q], by_said, by_said.shape[0])
         elif differentiate(criterion, said, batch.labels[sample], by_said):
             silent_labels += 1
             if criterion.phantom > 0.0:
@@ -87,8 +87,15 @@ def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no
             else:
                 clipped += backward_spiking(c, tape, weights[k], room.by_weights[k], n_events[k], count)
         if batch.given.shape[0] > 0:
-            answers.by_input[begin:end] = tapes[0].in_error[: end - begin]
+            _copy(tapes[0].in_error, answers.by_input[begin:end], end - begin)
     return DONE, Counts(hidden, silent, silent_labels, clipped, 0, most)
+
+
+@njit(cache=True, nogil=True)
+def _copy(source, target, n):  # type: ignore[no-untyped-def]
+    """As target[:n] = source[:n], which can fail: to compile what it would say takes seconds."""
+    for k in range(n):
+        target[k] = source[k]
 
 
 @njit(cache=True, nogil=True)

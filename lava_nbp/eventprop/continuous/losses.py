@@ -1,4 +1,7 @@
-"""The losses' derivatives by what a network says, compiled."""
+"""The losses' derivatives by what a network says, compiled.
+
+Loops instead of NumPy's `min` and `max`: those can fail, and their messages take seconds to compile.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,9 @@ def ttfs_by_times(first, label, criterion, by_times):  # type: ignore[no-untyped
     if not math.isfinite(first[label]):
         return
     tau0, tau1 = criterion.tau0, criterion.tau1
-    smallest = first.min()
-    total = 0.0
+    smallest, total = math.inf, 0.0
+    for k in range(first.shape[0]):
+        smallest = min(smallest, first[k])
     for k in range(first.shape[0]):
         by_times[k] = math.exp(-(first[k] - smallest) / tau0)
         total += by_times[k]
@@ -37,8 +41,9 @@ def ttfs_by_times(first, label, criterion, by_times):  # type: ignore[no-untyped
 @njit(cache=True, nogil=True)
 def softmax_by_peaks(peaks, label, by_peaks):  # type: ignore[no-untyped-def]
     """As `MaxVoltageLoss.by_peaks`."""
-    largest = peaks.max()
-    total = 0.0
+    largest, total = -math.inf, 0.0
+    for k in range(peaks.shape[0]):
+        largest = max(largest, peaks[k])
     for k in range(peaks.shape[0]):
         by_peaks[k] = math.exp(peaks[k] - largest)
         total += by_peaks[k]

@@ -74,7 +74,7 @@ class Adam(Optimizer):
         """Change every matrix by its gradient."""
         self.steps += 1
         for w, g, (m, v) in zip(self.matrices, gradients, self._moments, strict=True):
-            adam(w.reshape(-1), g.reshape(-1), m, v, self.steps, rate, 0.9, 0.999, 1e-8)
+            adam(w.reshape(-1), g.reshape(-1), m, v, self.steps, float(rate), 0.9, 0.999, 1e-8)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Copies of all it remembers, by name."""
