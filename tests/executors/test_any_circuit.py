@@ -196,26 +196,35 @@ def test_training_and_answers(problem, target):
         return
     fired, held = simulate(circuit, weights, *samples)
     plain = {p.matrix: p.name for p in reversed(circuit.projections) if not p.transposed and p.sign == 1}
-    answers = np.array(
-        [
-            simulate(circuit, weights, *(array[k : k + 1] for array in samples))[0][circuit.output][
-                circuit.output_phase
-            ]
-            for k in range(len(samples[0]))
+    trained = {name: held[p] for name, p in plain.items()}
+    parts = [tuple(array[part] for array in samples) for part in (slice(0, 2), slice(2, None))]
+
+    def answers(weights):
+        alone = [
+            simulate(circuit, weights, *(array[k : k + 1] for array in samples))[0] for k in range(len(samples[0]))
         ]
-    )
+        return np.array([spikes[circuit.output][circuit.output_phase] for spikes in alone])
+
+    def outcomes(executor):
+        """Spikes and membranes of answers, of learning in two calls, and of answers with what was learned."""
+        found = [executor.infer(samples[0]), *(executor.train(*part) for part in parts), executor.infer(samples[0])]
+        return [outcome.spikes for outcome in found], [outcome.membrane for outcome in found]
+
+    with make_executor("spiking", circuit, weights) as spiking:
+        _, expected = outcomes(spiking)
     with make_executor(target, circuit, weights) as executor:
-        assert np.array_equal(executor.infer(samples[0]).spikes, answers)
         for _ in range(2):
-            said = [
-                executor.train(*(array[part] for array in samples)).spikes for part in (slice(0, 2), slice(2, None))
-            ]
+            (before, *said, after), found = outcomes(executor)
+            assert np.array_equal(before, answers(weights))
             assert np.array_equal(np.concatenate(said), fired[circuit.output][circuit.output_phase :: circuit.period])
+            assert np.array_equal(after, answers(trained))
+            for one, two in zip(found, expected, strict=True):
+                assert np.array_equal(one, two)
             for name, w in executor.read_weights().items():
-                assert np.array_equal(w, held[plain[name]]), name
+                assert np.array_equal(w, trained[name]), name
             executor.write_weights(weights)
             executor.begin_epoch()
-        assert np.array_equal(executor.infer(samples[0]).spikes, answers)
+        assert np.array_equal(executor.infer(samples[0]).spikes, answers(weights))
         with pytest.raises(InputError, match=f"1 arrays of spikes, but circuit '{circuit.name}' has the sources"):
             executor.train(samples[0])
 

@@ -136,6 +136,7 @@ def test_measured_by_bench(monkeypatch):
     monkeypatch.delenv("LAVA_NBP_DATA", raising=False)
     monkeypatch.setattr(bench, "bench_eventprop", lambda seed: {})
     monkeypatch.setattr(bench, "_networks", lambda seed: [])
+    monkeypatch.setattr(bench, "_CHECKED", 4)
     with TARGETS.registered(Target("mine", "the tests' simulator", makes={"nbp": Mine})):
         rows = bench.bench(training_circuit(12, 9, 4), pre_train=20, samples=3)["executors"]
     (row,) = [row for row in rows if row["target"] == "mine"]
