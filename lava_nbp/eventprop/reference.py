@@ -7,7 +7,7 @@ fused or reordered as in the engine.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,17 +112,17 @@ def forward(
         # The earliest crossing of any neuron before the next input spike.
         crossing = (horizon, -1, -1)
         for layer in range(n_layers):
-            for n in range(len(V[layer])) if spiking[layer] else ():
-                t = now + _first_crossing(V[layer][n], I[layer][n], horizon - now, p)
+            for n, (v, i) in enumerate(_states(V[layer], I[layer])) if spiking[layer] else ():
+                t = now + _first_crossing(v, i, horizon - now, p)
                 if t < crossing[0]:
                     crossing = (t, layer, n)
         if not spiking_output:
-            for n in range(len(peaks)):
-                h = _peak(V[-1][n], I[-1][n], crossing[0] - now, p)
-                v = membrane(V[-1][n], I[-1][n], h, p)
+            for n, (v, i) in enumerate(_states(V[-1], I[-1])):
+                h = _peak(v, i, crossing[0] - now, p)
+                v = membrane(v, i, h, p)
                 if v > peaks[n]:
                     peaks[n], peak_times[n] = v, now + h
-                    peak_slopes[n] = (current(I[-1][n], h, p) - v) / p.tau_m
+                    peak_slopes[n] = (current(i, h, p) - v) / p.tau_m
                     ended = h == crossing[0] - now and crossing[1] >= 0
                     peak_spikes[n] = len(spikes) if ended else -1
         h, now = crossing[0] - now, crossing[0]
@@ -212,6 +212,11 @@ def gradient(
             sent.append(AdjointSpike(time, layer, n, error))
         lV[layer][n] = adjoint_jump(lV[layer][n], error, spike.current, p)
     return by_weights, by_loops
+
+
+def _states(V: Float64Array, I: Float64Array) -> Iterator[tuple[float, float]]:  # noqa: E741 - the paper's symbol
+    """Each neuron's V and I, as Python's numbers: NumPy's are slow one by one."""
+    return zip(V.tolist(), I.tolist(), strict=True)
 
 
 def _first_crossing(v: float, i: float, h: float, p: NeuronParameters) -> float:

@@ -24,6 +24,8 @@ from lava_nbp.eventprop.trains import SpikeTrains, latency_trains
 _ORACLE, _EPOCHS, _MNIST_SAMPLES = 3, 6, 2000
 #: Samples of the clocked network, and of the one that exchanges every message.
 _FUSED, _MESSAGES = 500, 10
+#: Layers of the network whose gradient is compared with differences, a weight at a time.
+_DIFFERENCES = (5, 8, 3)
 
 
 def bench_eventprop(seed: int) -> dict[str, Any]:
@@ -76,9 +78,10 @@ def _oracle_error(p: NeuronParameters, rng: np.random.Generator) -> float:
     """
     loss, end, step = TTFSLoss(alpha=0.01), 60.0, 1e-6
     while True:
-        weights = [rng.normal(2.2, 0.8, (5, 8)), rng.normal(1.4, 0.8, (8, 3))]
+        n_in, n_hidden, n_out = _DIFFERENCES
+        weights = [rng.normal(2.2, 0.8, (n_in, n_hidden)), rng.normal(1.4, 0.8, (n_hidden, n_out))]
         times = np.sort(rng.uniform(0, 30, 12))
-        sources, label = rng.integers(0, 5, 12), int(rng.integers(3))
+        sources, label = rng.integers(0, n_in, 12), int(rng.integers(n_out))
         run = oracle.forward(weights, times, sources, p, end)
         spikes = [(s.layer, s.neuron) for s in run.spikes]
         found, _ = oracle.gradient(weights, run, p, loss, label)

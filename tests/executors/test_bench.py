@@ -17,6 +17,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(bench_eventprop, "_EPOCHS", 1)
     monkeypatch.setattr(bench_eventprop, "_ORACLE", 1)
     monkeypatch.setattr(bench_eventprop, "_FUSED", 40)
+    monkeypatch.setattr(bench_eventprop, "_DIFFERENCES", (4, 5, 2))
     monkeypatch.setattr(bench_eventprop, "_MESSAGES", 2)
     monkeypatch.setattr(module, "_STOCK_SAMPLES", 1)
     monkeypatch.setattr(module, "_CHECKED", 20)
