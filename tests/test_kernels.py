@@ -15,12 +15,12 @@ SCRIPT = Path(__file__).parent / "support" / "use_kernels.py"
 
 
 def used():
-    done = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True, timeout=450, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_kernels_are_compiled_once():
     first = used()
     again = used() if first["compiled"] else first
