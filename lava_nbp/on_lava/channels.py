@@ -87,11 +87,8 @@ class DirectRecvPort(CspRecvPort):  # type: ignore[misc]
 
     def recv(self) -> Any:
         """The next message; blocks until there is one."""
-        if self._ready:
-            self._ready = False
-        else:
-            self._req.acquire()
-        message = self._array[self._idx].copy()
+        message = self.peek()
+        self._ready = False
         self._idx = (self._idx + 1) % self._size
         self._ack.release()
         return message

@@ -9,6 +9,7 @@ from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
 from networks import random_samples, random_weights
 from own_circuits import delta_circuit
+from sessions import assert_same
 
 from lava_nbp import run_config
 from lava_nbp.errors import CircuitError, ConfigError, InputError
@@ -44,13 +45,7 @@ def compare(circuit, *problems):
                     session.reset()
                     engine.reset()
                 found, (outcome, raster) = session.run(*part), engine.run(*part, record=True)
-                if not again:
-                    for name, rows in engine.split(raster).items():
-                        assert np.array_equal(session.network.split(session.sink.raster)[name], rows), name
-                assert np.array_equal(found.spikes, outcome.spikes)
-                assert np.array_equal(found.membrane, outcome.membrane)
-                for name, w in session.network.read_projections().items():
-                    assert np.array_equal(w, engine.projections.arrays[name]), name
+                assert_same(session, engine, found, outcome, None if again else raster)
         return engines
     finally:
         session.close()

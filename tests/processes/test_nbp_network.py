@@ -9,6 +9,7 @@ from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.dense.process import Dense
 from lava.proc.io.source import RingBuffer
 from networks import random_samples, random_weights
+from sessions import assert_same
 
 from lava_nbp import run_config
 from lava_nbp.errors import InputError, RuntimeFailure, WeightError
@@ -48,10 +49,7 @@ def test_every_population_at_every_step(granularity, guarded, seed):
         found = session.run(x, targets)
         first = 1 if granularity == "sample" else 0  # phase 0, before the first sample, has no Lava step there
         assert np.array_equal(session.sink.raster[first:], raster[first:])
-        assert np.array_equal(found.spikes, outcome.spikes)
-        assert np.array_equal(found.membrane, outcome.membrane)
-        for name, w in session.network.read_projections().items():
-            assert np.array_equal(w, engine.projections.arrays[name]), name
+        assert_same(session, engine, found, outcome)
         assert session.network.counters == engine.counters
     finally:
         session.close()

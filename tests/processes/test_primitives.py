@@ -10,6 +10,7 @@ from lava.proc.dense.process import Dense
 from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.lif.process import LIF
 from networks import random_samples, random_weights
+from sessions import assert_same
 
 import lava_nbp
 from lava_nbp.errors import CircuitError, InputError
@@ -42,12 +43,7 @@ def compare(circuit, weights, x, targets):
     session = CircuitSession(circuit, weights, "lava-primitives", raster=True, capacity=len(x), timeout=100)
     try:
         found = session.run(*samples)
-        for name, rows in engine.split(raster).items():
-            assert np.array_equal(session.network.split(session.sink.raster)[name], rows), name
-        assert np.array_equal(found.spikes, outcome.spikes)
-        assert np.array_equal(found.membrane, outcome.membrane)
-        for name, w in session.network.read_projections().items():
-            assert np.array_equal(w, engine.projections.arrays[name]), name
+        assert_same(session, engine, found, outcome, raster)
         assert session.network.counters == engine.counters
         assert session.network.gate_breaches.get().tolist() == engine.counters.gate_breaches.tolist()
         return engine, session.runtime.processes

@@ -63,7 +63,7 @@ def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no
             continue
         leaky = not criterion.spiking
         if batch.given.shape[0] > 0:
-            _copy(batch.given[q], by_said, by_said.shape[0])
+            _copy(batch.given[q], by_said)
         elif differentiate(criterion, said, batch.labels[sample], by_said):
             silent_labels += 1
             if criterion.phantom > 0.0:
@@ -87,14 +87,14 @@ def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no
             else:
                 clipped += backward_spiking(c, tape, weights[k], room.by_weights[k], n_events[k], count)
         if batch.given.shape[0] > 0:
-            _copy(tapes[0].in_error, answers.by_input[begin:end], end - begin)
+            _copy(tapes[0].in_error, answers.by_input[begin:end])
     return DONE, Counts(hidden, silent, silent_labels, clipped, 0, most)
 
 
 @njit(cache=True, nogil=True)
-def _copy(source, target, n):  # type: ignore[no-untyped-def]
-    """As target[:n] = source[:n], which can fail: to compile what it would say takes seconds."""
-    for k in range(n):
+def _copy(source, target):  # type: ignore[no-untyped-def]
+    """Fill the target. Assigning to a slice can fail: to compile what it would say takes seconds."""
+    for k in range(target.shape[0]):
         target[k] = source[k]
 
 
