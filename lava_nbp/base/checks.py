@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,10 @@ def is_integer(value: object) -> bool:
 
 def shown(value: object, most: int = 60) -> str:
     """A value for a message: not longer than a line can hold."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # Python does not write integers of more than 4300 digits; other people's classes do as they like
+        text = f"a {type(value).__name__} that cannot be shown"
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
@@ -39,7 +44,80 @@ def check_integer(
     if isinstance(value, (int, np.integer)) and is_integer(value) and low <= value and (high is None or value <= high):
         return int(value)
     limit = f"an integer of {low} or more" if high is None else f"an integer in {low} .. {high}"
-    raise error(f"{what} is {value!r}, but must be {limit}" + (f"; {cure}" if cure else ""))
+    raise error(f"{what} is {shown(value)}, but must be {limit}" + (f"; {cure}" if cure else ""))
+
+
+def is_real(value: object) -> bool:
+    """Whether a value is a real number of Python or NumPy, NaN and infinity included; True and False are not."""
+    return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
+
+
+def check_real(
+    value: object,
+    low: float,
+    high: float,
+    what: str,
+    cure: str = "",
+    error: type[LavaNBPError] = InputError,
+    *,
+    above: bool = False,
+) -> float:
+    """Return a value as a float if it is a finite real number in low .. high.
+
+    Whatever is a number will do, NumPy's scalars too; what is text, or has an imaginary part, is none.
+
+    Parameters
+    ----------
+    value : object
+        What is given.
+    low, high : float
+        Limits, which belong to the range; -inf and inf: any finite number.
+    what : str
+        Names it in messages.
+    cure : str
+        What to do about it.
+    error : type
+        Class of the error.
+    above : bool
+        `low` itself does not belong to the range.
+
+    Raises
+    ------
+    InputError, or the given error
+        Names what it is, the value, the limit, and the cure if one is given.
+    """
+    number = _as_float(value)
+    if math.isfinite(number) and low <= number <= high and not (above and number == low):
+        return number
+    raise error(f"{what} is {shown(value)}, but must be {_range(low, high, above)}" + (f"; {cure}" if cure else ""))
+
+
+def check_positive(value: object, what: str, cure: str = "", error: type[LavaNBPError] = InputError) -> float:
+    """Return a value as a float if it is a positive, finite real number; see `check_real`."""
+    return check_real(value, 0.0, math.inf, what, cure, error, above=True)
+
+
+def _as_float(value: object) -> float:
+    """NaN for what is no number, infinity for what is too large for a float."""
+    if not is_real(value):
+        return math.nan
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        return math.inf
+
+
+def _range(low: float, high: float, above: bool) -> str:
+    """The numbers that are allowed, in words."""
+    if low == 0 and math.isinf(high):
+        return "positive and finite" if above else "0 or more, and finite"
+    if math.isinf(low) and math.isinf(high):
+        return "a finite number"
+    if math.isinf(high):
+        return f"{'more than ' if above else ''}{low:g}{'' if above else ' or more'}, and finite"
+    if math.isinf(low):
+        return f"{high:g} or less, and finite"
+    return f"more than {low:g}, and {high:g} at most" if above else f"in {low:g} .. {high:g}"
 
 
 def check_labels(labels: Any, n: int | None, n_classes: int) -> NDArray[np.int64]:

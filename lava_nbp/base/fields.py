@@ -1,11 +1,14 @@
 """Values of a dataclass's fields, brought to the types that it declares.
 
-People write ``[2, 8]`` for a tuple and give sizes as NumPy integers. Both are meant well, but a list cannot be hashed
-and JSON knows no NumPy: `settle` makes the declared types of them, and refuses what cannot be meant.
+People write ``[2, 8]`` for a tuple and give sizes as NumPy integers, rates as whole numbers. All are meant well, but a
+list cannot be hashed and JSON knows no NumPy: `settle` makes the declared types of them, and refuses what cannot be
+meant.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
 import types
 import typing
 from dataclasses import fields
@@ -14,7 +17,7 @@ from typing import Any, Literal, Union
 
 import numpy as np
 
-from lava_nbp.base.checks import is_integer, shown
+from lava_nbp.base.checks import is_integer, is_real, shown
 from lava_nbp.errors import LavaNBPError
 
 #: What stands for a tuple or a frozenset.
@@ -24,7 +27,8 @@ _SEQUENCES = (list, tuple, set, frozenset, np.ndarray)
 def settle(value: Any, what: str, error: type[LavaNBPError], only: tuple[str, ...] = ()) -> None:
     """Bring the fields of a frozen dataclass to their declared types, in its `__post_init__`.
 
-    Types may be str, int, bool, Literal, None, other classes, and unions, tuples and frozensets of them.
+    Types may be str, int, float, bool, Literal, None, other classes, and unions, tuples and frozensets of them. A float
+    is any finite real number; whole numbers become floats, so that kernels are not compiled once more for them.
 
     Parameters
     ----------
@@ -64,7 +68,7 @@ def _types(kind: Any) -> dict[str, Any]:
 
 
 def _settled(found: Any, wanted: Any) -> Any:
-    if type(found) is wanted:
+    if type(found) is wanted and wanted is not float:
         return found  # nearly always
     origin, parts = typing.get_origin(wanted), typing.get_args(wanted)
     if origin in (Union, types.UnionType):
@@ -77,10 +81,21 @@ def _settled(found: Any, wanted: Any) -> Any:
             return plain
     if wanted is int and is_integer(found):
         return int(found)
+    if wanted is float:
+        return _finite(found)
     if wanted is bool and isinstance(found, (bool, np.bool_)):
         return bool(found)
     if origin is None and wanted is not int and isinstance(found, wanted):
         return str(found) if wanted is str else found
+    raise _WrongType
+
+
+def _finite(found: Any) -> float:
+    if is_real(found):
+        with contextlib.suppress(OverflowError):
+            number = float(found)
+            if math.isfinite(number):
+                return number
     raise _WrongType
 
 
@@ -115,5 +130,5 @@ def _said(wanted: Any) -> str:
         return f"a tuple of {len(parts)}: " + " and ".join(map(_said, parts))
     if origin in (tuple, frozenset):
         return f"a {origin.__name__}, each entry of it {_said(parts[0])}"
-    plain = {int: "an integer", str: "text", bool: "True or False", type(None): "None"}
+    plain = {int: "an integer", float: "a finite number", str: "text", bool: "True or False", type(None): "None"}
     return plain.get(wanted) or f"a {wanted.__name__}"

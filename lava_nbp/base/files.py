@@ -15,7 +15,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.errors import OutputError
+from lava_nbp.base.checks import shown
+from lava_nbp.errors import InputError, OutputError
+
+#: What names a file or a folder: text, or a `pathlib.Path`.
+AnyPath = str | os.PathLike[str]
+
+
+def as_path(value: AnyPath, what: str) -> Path:
+    """The path that is meant by text or a path; `what` names it in messages.
+
+    Raises
+    ------
+    InputError
+        For anything else, for nothing, or for text with a NUL, which no file system has.
+    """
+    if not isinstance(value, (str, os.PathLike)) or not isinstance(os.fspath(value), str):
+        raise InputError(f"{what} is {shown(value)}, but must be a path, or text that names one")
+    if not os.fspath(value) or "\0" in os.fspath(value):
+        raise InputError(f"{what} is {shown(value)}, which names no file or folder; give a path")
+    return Path(value)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -27,6 +27,9 @@ class Thing:
     sign: Literal[1, -1] = 1
     role: Literal["a", "b"] = "a"
     perhaps: Inner | None = None
+    share: float = 0.5
+    rates: tuple[float, ...] = ()
+    limit: float | None = None
 
     def __post_init__(self):
         settle(self, "thing 'it'", CircuitError)
@@ -46,6 +49,11 @@ class Thing:
         ("apart", [6, 6], frozenset({6})),
         ("sign", np.int8(-1), -1),
         ("perhaps", Inner(2), Inner(2)),
+        ("share", 1, 1.0),
+        ("share", np.float32(0.5), 0.5),
+        ("rates", [1, 0.5, np.float16(2)], (1.0, 0.5, 2.0)),
+        ("limit", 3, 3.0),
+        ("limit", None, None),
     ],
 )
 def test_what_is_meant_becomes_what_is_declared(field, given, found):
@@ -83,12 +91,24 @@ def test_what_is_meant_becomes_what_is_declared(field, given, found):
         ("sign", 1.0, "one of 1, -1"),
         ("role", "c", "one of 'a', 'b'"),
         ("perhaps", 1, "a Inner or None"),
+        ("share", float("nan"), "a finite number"),
+        ("share", float("inf"), "a finite number"),
+        ("share", "0.5", "a finite number"),
+        ("share", True, "a finite number"),
+        ("share", 1j, "a finite number"),
+        ("rates", [0.5, float("nan")], "a tuple, each entry of it a finite number"),
+        ("limit", float("inf"), "a finite number or None"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(field, given, must):
     with pytest.raises(CircuitError) as error:
         Thing(**{field: given})
     assert str(error.value) == f"thing 'it': {field} is {given!r}, but must be {must}"
+
+
+def test_a_number_beyond_all_floats_is_refused_in_a_line():
+    with pytest.raises(CircuitError, match="share is .*, but must be a finite number"):
+        Thing(share=10**5000)
 
 
 def test_a_long_value_is_cut_in_the_message():
