@@ -16,6 +16,7 @@ from lava_nbp.base.targets import TARGETS, Target, find_target, targets_of
 from lava_nbp.data import load_latency_dataset
 from lava_nbp.data.latency_dataset import LatencyDataset
 from lava_nbp.errors import ConfigError
+from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.training.complexity import CountedSynapses
 from lava_nbp.training.eventprop.config import EventPropExperiment
 from lava_nbp.training.eventprop.network import forward_names, in_thresholds
@@ -60,7 +61,8 @@ class EventPropLearner(Learner):
             )
         }
         if n.weights is not None:
-            weights = eventprop_start(Path(n.weights), self.layers, self.config.neuron)
+            spiking = isinstance(self.config.loss.loss, TTFSLoss)
+            weights = eventprop_start(Path(n.weights), self.layers, self.config.neuron, spiking_output=spiking)
             if self.target.clocked:
                 check_range(weights, self.config)
         for k, (size, deviation) in enumerate(zip(self.layers[1:], n.recurrent_deviation or (), strict=False), 1):
