@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import tomli
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -24,6 +25,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from lava_nbp.base.checks import check_real, shown
+from lava_nbp.base.memory import size
 from lava_nbp.base.targets import find_target
 from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.data.encodings import Encoding
@@ -52,8 +54,24 @@ Time = Annotated[Real, Field(ge=TIMES[0], le=TIMES[1])]
 Step = Annotated[Real, Field(ge=STEPS[0], le=STEPS[1])]
 Rate = Annotated[Real, Field(ge=1e-12, le=100)]
 Factor = Annotated[Real, Field(ge=1e-12, le=FACTORS)]
-#: Neurons of a layer.
+#: Neurons of a layer of a circuit.
 Size = Annotated[int, Field(ge=1, le=NEURONS_PER_CHIP)]
+#: Of a layer with times or voltages; what one neuron takes, roughly: room for its spikes in a batch, and time.
+LARGEST_LAYER = 1 << 16
+_NEURON_BYTES, _NEURON_SECONDS = 10_000, 1e-6
+
+
+def _affordable(n: int) -> int:
+    if n > LARGEST_LAYER:
+        raise ValueError(
+            f"network.hidden has a layer of {n} neurons, which would take some {size(n * _NEURON_BYTES)} of memory and "
+            f"{n * _NEURON_SECONDS:.2g} s per sample; use {LARGEST_LAYER} at most"
+        )
+    return n
+
+
+#: Hidden layers of such.
+Hidden = Annotated[list[Annotated[int, Field(ge=1), AfterValidator(_affordable)]], Field(min_length=1, max_length=64)]
 #: Samples, in a batch or at once.
 Samples = Annotated[int, Field(ge=1, le=1_000_000)]
 
@@ -294,7 +312,7 @@ def _explain_own(key: str, value: Any, message: str) -> str:
     """What a section, or the class that one is made of, has against its values: the keys are named in full."""
     if not isinstance(value, Mapping):  # a single key, which the message names
         return message
-    said = re.fullmatch(r"(?:\w+\.)?(\w+) is (.+?), but (must .*)", message)
+    said = re.fullmatch(r"(?:\w+(?:\.|: ))?(\w+) is (.+?), but (must .*)", message)
     if said is None or said[1] not in value:
         named = not key or message.startswith((f"{key}.", f"unknown key {key}."))
         return message if named else f"{key}: {message}"

@@ -20,11 +20,11 @@ from lava_nbp.training.config import (
     ConfigSection,
     EncodingConfig,
     Experiment,
+    Hidden,
     LatencyDataConfig,
     Rate,
     Real,
     Samples,
-    Size,
     Step,
 )
 
@@ -34,7 +34,7 @@ _Deviation = Annotated[Real, Field(ge=0, le=WEIGHTS)]
 class LayersConfig(ConfigSection):
     """[network] of EventProp: hidden layers, and normal distributions of the initial weights, in thresholds."""
 
-    hidden: list[Size] = Field(min_length=1)
+    hidden: Hidden
     initial_mean: list[Annotated[Real, Field(ge=-WEIGHTS, le=WEIGHTS)]]
     initial_deviation: list[_Deviation]
     #: Recurrent weights within a layer, of the mean 0; 0: the layer has none. Target "continuous" only.
@@ -105,7 +105,7 @@ class ClockedConfig(ConfigSection):
     theta_bits: int = FixedPoint.theta_bits
     coefficient_bits: int = FixedPoint.coefficient_bits
     adjoint_bits: int = FixedPoint.adjoint_bits
-    floor: Annotated[Real, Field(le=WEIGHTS)] = FixedPoint.floor
+    floor: Annotated[Real, Field(gt=0, le=WEIGHTS)] = FixedPoint.floor
     #: Largest weight of each layer that 8 bits shall hold, in thresholds.
     largest_weight: list[Annotated[Real, Field(gt=0, le=WEIGHTS)]] | None = None
 
@@ -120,7 +120,7 @@ class EventPropExperiment(Experiment):
     data: Annotated[LatencyDataConfig, AsSection()]
     encoding: Annotated[EncodingConfig, AsSection()]
     network: LayersConfig
-    neuron: Annotated[NeuronParameters, AsSection(tau_m=TIMES, tau_s=TIMES, theta=(1e-6, FACTORS))] = NeuronParameters()
+    neuron: Annotated[NeuronParameters, AsSection(tau_m=TIMES, tau_s=TIMES, theta=(1e-3, 1e3))] = NeuronParameters()
     loss: Annotated[LossConfig, AsSection(tau0=TIMES, tau1=TIMES, alpha=(0.0, FACTORS))] = LossConfig()
     learning: LearningConfig = LearningConfig()
     clocked: ClockedConfig = ClockedConfig()

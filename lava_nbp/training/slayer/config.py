@@ -13,11 +13,11 @@ from lava_nbp.training.config import (
     EncodingConfig,
     Experiment,
     Factor,
+    Hidden,
     LatencyDataConfig,
     Rate,
     Real,
     Samples,
-    Size,
     Step,
 )
 
@@ -25,7 +25,7 @@ from lava_nbp.training.config import (
 class SLAYERNetworkConfig(ConfigSection):
     """[network] of SLAYER: hidden layers, the step in ms, and the initial weights' width, in 1 / sqrt(pre)."""
 
-    hidden: list[Size] = Field(min_length=1)
+    hidden: Hidden
     dt: Step
     initial_scale: Factor = 1.0
 
@@ -33,7 +33,8 @@ class SLAYERNetworkConfig(ConfigSection):
 class SLAYERNeuronConfig(ConfigSection):
     """[neuron] of SLAYER: threshold, decays per step, surrogate gradient; see `lava.lib.dl.slayer.neuron.cuba`."""
 
-    threshold: Annotated[Real, Field(gt=0, le=WEIGHTS)] = 1.25
+    #: A register in 64ths holds it.
+    threshold: Annotated[Real, Field(ge=1 / 64, le=WEIGHTS)] = 1.25
     current_decay: Real = Field(default=0.25, gt=0, le=1)
     voltage_decay: Real = Field(default=0.03, ge=0, le=1)
     #: Smaller than lava-dl's examples have it: their trials are longer, and 0.03 learned worse here.
