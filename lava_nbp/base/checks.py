@@ -120,6 +120,39 @@ def _range(low: float, high: float, above: bool) -> str:
     return f"more than {low:g}, and {high:g} at most" if above else f"in {low:g} .. {high:g}"
 
 
+def check_reals(
+    values: Any,
+    what: str,
+    cure: str = "",
+    error: type[LavaNBPError] = InputError,
+    *,
+    most: float = math.inf,
+) -> NDArray[np.float64]:
+    """Return an array of any shape as float64 if it holds finite real numbers, of magnitude `most` at most.
+
+    Complex numbers, texts, objects and truth values are none.
+
+    Raises
+    ------
+    InputError, or the given error
+        Names what it is, the first entry that is none or the type, the limit, and the cure if one is given.
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError:  # rows of different lengths
+        array = np.asarray(None)
+    ending = f"; {cure}" if cure else ""
+    if array.dtype.kind not in "iuf":
+        raise error(f"{what} has dtype {array.dtype}, but must hold real numbers{ending}")
+    with np.errstate(over="ignore"):  # wider floats may be too large for float64
+        found: NDArray[np.float64] = array.astype(np.float64, copy=False)
+    good = np.isfinite(found) & (np.abs(found) <= most)
+    if not good.all():
+        limit = "finite numbers" if math.isinf(most) else f"numbers of magnitude {most:g} at most"
+        raise error(f"{what} holds {found[~good].flat[0]:g}, but must hold {limit}{ending}")
+    return found
+
+
 def check_labels(labels: Any, n: int | None, n_classes: int) -> NDArray[np.int64]:
     """Return labels (n,) as int64 if they are integers in 0 .. n_classes - 1; n None: any number.
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from lava_nbp.base.checks import shown
 from lava_nbp.base.registry import resolve
 from lava_nbp.base.targets import TARGETS
 from lava_nbp.cli.console import OUT, ShownProgress
@@ -96,7 +97,7 @@ def faults(
         list[str] | None, typer.Option(help=f"Kind of fault, repeatable: {', '.join(KINDS)}; default all.")
     ] = None,
     rates: Annotated[str, typer.Option(help="Shares or probabilities.")] = "0.001,0.003,0.01,0.03,0.1,0.3",
-    epochs: Annotated[int, typer.Option(min=0, help="Epochs of learning with the faults.")] = 1,
+    epochs: Annotated[int, typer.Option(help="Epochs of learning with the faults.")] = 1,
     target: Annotated[
         str | None,
         typer.Option(
@@ -123,7 +124,7 @@ def _numbers(text: str) -> list[float]:
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:
-        raise InputError(f"--rates is {text!r}, but must be numbers in 0 .. 1 with commas between them") from None
+        raise InputError(f"--rates is {shown(text)}, but must be numbers in 0 .. 1 with commas between them") from None
 
 
 def doctor(as_json: AsJSON = False) -> None:

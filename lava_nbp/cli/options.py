@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lava_nbp.base.checks import shown
 from lava_nbp.cli.tables import TableStyle
 from lava_nbp.errors import InputError
 from lava_nbp.nbp.circuit import Circuit
@@ -15,6 +16,8 @@ from lava_nbp.nbp.circuits import CIRCUITS, make_circuit
 
 #: Layers where none are asked for: the paper's.
 NETWORK = "400-400-10"
+#: Of a size, which Python would else refuse to read at some length.
+_MOST_DIGITS = 9
 #: What a circuit may be.
 CIRCUIT = f"{', '.join(CIRCUITS)}, or a .json file that save_circuit wrote."
 
@@ -54,6 +57,6 @@ def layers_of(text: str) -> tuple[int, ...]:
         For anything but two or more sizes.
     """
     parts = text.split("-")
-    if len(parts) < 2 or not all(part.isdecimal() for part in parts):
-        raise InputError(f"network is {text!r}, but must be two or more sizes like {NETWORK}")
+    if len(parts) < 2 or not all(part.isdecimal() and len(part) <= _MOST_DIGITS for part in parts):
+        raise InputError(f"network is {shown(text)}, but must be two or more sizes like {NETWORK}")
     return tuple(map(int, parts))

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import check_integer
+from lava_nbp.base.checks import check_integer, is_real, shown
+from lava_nbp.base.fields import settle
 from lava_nbp.errors import InputError
 
 Times = NDArray[np.float64]
+#: Spikes are no later, in ms: a quarter of an hour.
+LATEST = 1e6
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Encoding:
     Raises
     ------
     InputError
-        For times that are not 0 <= early < late, a bias before 0, or a darkest pixel outside 0 .. 254.
+        For times that are not finite and 0 <= early < late, a bias before 0, or a darkest pixel outside 0 .. 254.
     """
 
     early: float
@@ -33,10 +36,11 @@ class Encoding:
     darkest: int = 1
 
     def __post_init__(self) -> None:
+        settle(self, "encoding", InputError)
         _check_window(self.early, self.late)
         _check_darkest(self.darkest)
-        if self.bias is not None and not 0 <= self.bias < np.inf:
-            raise InputError(f"bias is {self.bias} ms, but must be 0 or more")
+        if self.bias is not None and not 0 <= self.bias <= LATEST:
+            raise InputError(f"bias is {self.bias} ms, but must be 0 or more, and {LATEST:g} at most")
 
 
 def crop(images: NDArray[Any], pixels: int) -> NDArray[Any]:
@@ -160,8 +164,11 @@ def step_spikes(times: Any, dt: float, steps: int) -> NDArray[np.float32]:
 
 
 def _check_window(early: float, late: float) -> None:
-    if not (0 <= early < late < np.inf):
-        raise InputError(f"spikes from {early} to {late} ms: the first must be 0 or more and before the last")
+    if not (is_real(early) and is_real(late) and 0 <= early < late <= LATEST):
+        raise InputError(
+            f"spikes from {shown(early)} to {shown(late)} ms: the first must be 0 or more and before the last, "
+            f"which is {LATEST:g} at most"
+        )
 
 
 def _check_darkest(darkest: int) -> None:

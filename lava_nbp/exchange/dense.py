@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -10,9 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.base.checks import check_real, check_reals
+from lava_nbp.base.fields import settle
 from lava_nbp.errors import InputError
 
 Float64Array = NDArray[np.float64]
+#: Time constants of a file may differ by so much from those they are read for: a clocked network rounds its decays by
+#: up to 3 %.
+TIME_TOLERANCE = 0.04
+#: What formats hold as float32 with room to spare.
+_LARGEST = 1e30
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,12 @@ class DenseNetwork:
         False: the last layer only integrates, and its largest V is the answer.
     about : mapping of str to str
         Where the network comes from.
+
+    Raises
+    ------
+    InputError
+        For weights that are no matrices of finite numbers, one behind the other; or a threshold, decay, factor or step
+        that such a network cannot have.
     """
 
     weights: tuple[Float64Array, ...]
@@ -50,6 +63,24 @@ class DenseNetwork:
     dt: float
     spiking_output: bool = True
     about: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        settle(self, "network", InputError, only=("theta", "alpha", "beta", "gamma", "dt", "spiking_output"))
+        matrices = tuple(
+            check_reals(w, f"network: matrix {k} of its weights", most=_LARGEST) for k, w in enumerate(self.weights, 1)
+        )
+        if not matrices or any(w.ndim != 2 or not w.size for w in matrices) or _broken(matrices):
+            raise InputError(
+                f"network: its weights have shapes {', '.join(str(w.shape) for w in matrices) or 'of nothing'}, but "
+                f"must be matrices (pre, post), each from the layer that the one before leads to"
+            )
+        object.__setattr__(self, "weights", matrices)
+        for name in ("theta", "gamma", "dt"):
+            check_real(getattr(self, name), 0, _LARGEST, f"network: {name}", above=True)
+        for name in ("alpha", "beta"):
+            decay = check_real(getattr(self, name), 0, 1, f"network: {name}")
+            if decay == 1:
+                raise InputError(f"network: {name} is 1, so that nothing decays in a step; use a larger dt")
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -105,9 +136,13 @@ def check_sizes(weights: list[Float64Array], layers: tuple[int, ...], where: str
         Names the file and both networks.
     """
     found = (weights[0].shape[0], *(w.shape[1] for w in weights)) if weights else ()
-    broken = any(a.shape[1] != b.shape[0] for a, b in pairwise(weights))
-    if found != layers or broken:
+    if found != layers or _broken(weights):
         raise InputError(
             f"{where} holds a network of {'-'.join(map(str, found)) or 'no layers'}, but this experiment's is "
             f"{'-'.join(map(str, layers))}; set the sizes of [network] (and crop or side of [data]) to the file's"
         )
+
+
+def _broken(weights: Sequence[Float64Array]) -> bool:
+    """Whether a matrix begins at another number of neurons than the one before leads to."""
+    return any(a.shape[1] != b.shape[0] for a, b in pairwise(weights))

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from lava_nbp.base.extras import require
+from lava_nbp.base.checks import check_reals
 from lava_nbp.base.files import write_atomically
 from lava_nbp.base.widths import (
     ALIGNMENT_BITS,
@@ -30,15 +30,16 @@ from lava_nbp.base.widths import (
 )
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.equations import NeuronParameters, response
-from lava_nbp.exchange.dense import DenseNetwork, Float64Array
+from lava_nbp.exchange.dense import TIME_TOLERANCE, DenseNetwork, Float64Array
+from lava_nbp.exchange.hdf5 import check_content, load_h5py
 
 _UNITY, _LARGEST_THRESHOLD = VOLTAGE_DECAY_ALL, (1 << THRESHOLD_BITS) - 1
 #: Lava's LIF shifts its input, and wraps currents beyond 24 bits.
 _LARGEST_SUM = ((1 << (STATE_BITS - 1)) - 1) >> ALIGNMENT_BITS
 #: Smallest mixed-sign mantissa.
 _SMALLEST = -(1 << WEIGHT_BITS)
-#: Time constants of a file may differ from the experiment's by so much: decays are rounded to 12 bits.
-_TOLERANCE = 0.1
+#: Registers that these networks leave at rest, and at what.
+_AT_REST = {"refDelay": 1, "wgtExp": 0, "weight_exp": 0, "gradedSpike": 0, "messageBits": 0}
 
 
 def netx_layers(network: DenseNetwork) -> list[tuple[Any, int]]:
@@ -100,7 +101,7 @@ def write_netx(network: DenseNetwork, path: Path) -> None:
     OutputError
         If the file cannot be written.
     """
-    h5py, layers = _h5py(), netx_layers(network)
+    h5py, layers = load_h5py(), netx_layers(network)
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         file["simulation/Ts"] = 1
@@ -132,37 +133,43 @@ def read_netx(path: Path, p: NeuronParameters | None = None) -> list[Float64Arra
         The file.
     p : NeuronParameters, optional
         Given: weights are the rise of the current I of ``tau_m dV/dt = -V + I``; the step follows from the decay of v
-        and tau_m. Otherwise they are what a spike adds to v in its step.
+        and tau_m. Otherwise nothing may outlast a step (both decays 4096), as in nBP's neurons, and weights are what a
+        spike adds to v.
 
     Raises
     ------
     InputError
-        If the file cannot be read, or holds anything but dense layers of CUBA neurons without bias and delay, or
-        neurons with other time constants: names the layer.
+        If the file cannot be read, or holds anything but dense layers of CUBA neurons without bias and delay, neurons
+        with other dynamics, or numbers that registers do not hold: names the layer.
     """
-    h5py = _h5py()
-    matrices: list[Float64Array] = []
+    h5py = load_h5py()
     try:
         with h5py.File(path, "r") as file:
+            check_content(file, path)
             if "layer" not in file:
                 raise InputError(f"{path} has no group 'layer', so it is no netx file; export it with lava-dl")
-            for k in range(len(file["layer"])):
-                group = file[f"layer/{k}"]
-                kind = _text(group["type"])
-                if kind in ("input", "flatten"):
-                    continue
-                if kind != "dense":
-                    raise InputError(f"{path}: layer {k} is of type {kind}; only dense layers can be read")
-                matrices.append(_dense(group, f"{path}: layer {k}", p))
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
+            return _layers(file["layer"], path, p)
+    except InputError:
+        raise
+    except Exception as error:  # h5py raises all kinds
         raise InputError(f"{path} cannot be read as a netx file: {error}; export it with lava-dl") from error
+
+
+def _layers(layers: Any, path: Path, p: NeuronParameters | None) -> list[Float64Array]:
+    matrices: list[Float64Array] = []
+    for k in range(len(layers)):
+        group, where = layers[str(k)], f"{path}: layer {k}"
+        kind = _text(group["type"])
+        if kind == "dense":
+            matrices.append(_dense(group, where, p))
+        elif kind not in ("input", "flatten") or matrices:
+            raise InputError(f"{where} is of type {kind}; only dense layers behind an input can be read")
+        elif "neuron" in group or "weight" in group or "bias" in group:
+            raise InputError(
+                f"{where} is an input with neurons of its own, but the inputs of these networks are spikes; train "
+                f"without an Input block, or with data that are spikes"
+            )
     return matrices
-
-
-def _h5py() -> Any:
-    return require("h5py", "exchange", "a netx file")
 
 
 def _text(dataset: Any) -> str:
@@ -171,28 +178,85 @@ def _text(dataset: Any) -> str:
 
 
 def _dense(group: Any, where: str, p: NeuronParameters | None) -> Float64Array:
-    for key in ("bias", "delay"):
+    for key in ("bias", "delay", "weight_rec"):
         if key in group and np.any(group[key][()]):
-            raise InputError(f"{where} has a {key}, but these networks have none; train without {key}s")
+            raise InputError(f"{where} has a {key}, but these networks have none; train without")
+    if "neuron" not in group:
+        raise InputError(f"{where} has no neurons; train one with CUBA neurons behind every matrix")
     neuron = group["neuron"]
     kind = _text(neuron["type"])
     if kind not in ("CUBA", "LOIHI"):
         raise InputError(f"{where} has neurons of type {kind}; only CUBA neurons can be read")
-    n_out = int(np.prod(group["shape"][()]))
-    weights = np.asarray(group["weight"][()], dtype=np.float64).reshape(n_out, -1).T
-    threshold, i_decay, v_decay = (float(neuron[key][()]) for key in ("vThMant", "iDecay", "vDecay"))
+    for key, rest in _AT_REST.items():
+        if key in neuron and np.any(np.asarray(neuron[key][()]) != rest):
+            raise InputError(f"{where} has {key} {np.ravel(neuron[key][()])[0]}, but these networks have {rest}")
+    weights = _weights(group, where)
+    n_out = weights.shape[1]
+    threshold = _register(neuron, "vThMant", n_out, where, 1, _LARGEST_THRESHOLD)
+    i_decay, v_decay = (_decay(neuron, key, n_out, where) for key in ("iDecay", "vDecay"))
     if p is None:
+        if not (i_decay == v_decay == _UNITY):
+            raise InputError(
+                f"{where} has iDecay {i_decay:g} and vDecay {v_decay:g}, but nothing may outlast a step of nBP, whose "
+                f"neurons have {_UNITY}; give a network of such, or train EventProp"
+            )
         return weights / threshold
     if not (0 < v_decay < _UNITY and 0 < i_decay < _UNITY):
         raise InputError(
             f"{where} has iDecay {i_decay:g} and vDecay {v_decay:g}; EventProp's currents and voltages decay, with "
             f"values in 1 .. {_UNITY - 1}"
         )
-    dt = -p.tau_m * float(np.log1p(-v_decay / _UNITY))
-    tau_s = -dt / float(np.log1p(-i_decay / _UNITY))
-    if abs(tau_s / p.tau_s - 1) > _TOLERANCE:
+    dt = p.tau_m / _steps(v_decay)
+    # Either decay is rounded: what they mean is a range.
+    low, high = _steps(i_decay + 0.5) / _steps(v_decay - 0.5), _steps(i_decay - 0.5) / _steps(v_decay + 0.5)
+    if not low * (1 - TIME_TOLERANCE) <= p.tau_s / p.tau_m <= high * (1 + TIME_TOLERANCE):
         raise InputError(
-            f"{where}: with tau_m {p.tau_m:g} ms its currents decay with {tau_s:.3g} ms, but this experiment's tau_s "
-            f"is {p.tau_s:g} ms; set [neuron] to the file's ratio"
+            f"{where}: with tau_m {p.tau_m:g} ms its currents decay with {dt * _steps(i_decay):.3g} ms, but this "
+            f"experiment's tau_s is {p.tau_s:g} ms; set [neuron] to the file's ratio"
         )
     return weights / threshold / response(dt, p)
+
+
+def _steps(decay: float) -> float:
+    """The time constant of a decay in steps."""
+    return -1 / float(np.log1p(-decay / _UNITY))
+
+
+def _weights(group: Any, where: str) -> Float64Array:
+    """Weights (pre, post) as synapses hold them."""
+    if hasattr(group["weight"], "keys"):
+        raise InputError(f"{where} has complex weights, but these networks have real ones; train without")
+    given, n_out = check_reals(group["weight"][()], f"{where}: weight"), int(np.prod(group["shape"][()]))
+    n_in = given.size // max(1, n_out)
+    if not n_in or given.shape not in ((n_in * n_out,), (n_out, n_in)):
+        raise InputError(f"{where} has weights of shape {given.shape} for {n_out} neurons; give a matrix (post, pre)")
+    most = 1 << WEIGHT_BITS
+    bad = (given % 1 != 0) | (given < -most) | (given >= most)
+    if bad.any():
+        raise InputError(
+            f"{where} has the weight {given[bad][0]:g}, but 8-bit synapses hold integers in {-most} .. {most - 1}; "
+            f"export it quantised"
+        )
+    return given.reshape(n_out, -1).T
+
+
+def _register(neuron: Any, key: str, n: int, where: str, low: int, high: int) -> Float64Array:
+    """A register of a layer's neurons, (n,)."""
+    value = check_reals(neuron[key][()], f"{where}: {key}").reshape(-1)
+    if value.size not in (1, n):
+        raise InputError(f"{where}: {key} has {value.size} entries for {n} neurons; give one for all, or one each")
+    bad = (value < low) | (value > high) | (value % 1 != 0)
+    if bad.any():
+        never = ": an output of lava-dl that never spikes" if key == "vThMant" and (value > high).all() else ""
+        raise InputError(
+            f"{where} has {key} {value[bad][0]:g}{never}; its register holds integers in {low} .. {high}, so train "
+            f"with spiking neurons of such"
+        )
+    return np.broadcast_to(value, (n,))
+
+
+def _decay(neuron: Any, key: str, n: int, where: str) -> float:
+    value = _register(neuron, key, n, where, 0, _UNITY)
+    if (value != value[0]).any():
+        raise InputError(f"{where}: {key} differs from neuron to neuron, but these networks have one; train so")
+    return float(value[0])

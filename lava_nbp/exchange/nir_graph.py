@@ -9,7 +9,12 @@ so that the time constants written here are those with which Euler's step is the
 
     tau_mem = dt / (1 - alpha),  tau_syn = dt / (1 - beta),  w_in = tau_syn / dt,  r = gamma / (1 - alpha)
 
-They differ from the physical ones by about dt / 2, and hold for that dt only: it is in the metadata of the graph, in s.
+They differ from the physical ones by about dt / 2, and hold for that dt only: it is in the metadata of the graph, in s;
+beside it "gain", the r of these constants, by which a graph of this kind is known, and the threshold "theta" that the
+weights of an output without one count in.
+
+What is read must be the dynamics of the experiment, node by node: neurons that forget everything in a step for nBP, its
+time constants for EventProp. Anything else is refused.
 """
 
 from __future__ import annotations
@@ -18,17 +23,22 @@ import os
 import tempfile
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from lava_nbp.base.checks import check_real, check_reals
 from lava_nbp.base.extras import require
 from lava_nbp.base.files import write_atomically
 from lava_nbp.errors import InputError
-from lava_nbp.exchange.dense import DenseNetwork, Float64Array
+from lava_nbp.eventprop.equations import NeuronParameters
+from lava_nbp.exchange.dense import TIME_TOLERANCE, DenseNetwork, Float64Array
+from lava_nbp.exchange.hdf5 import check_content, load_h5py
 
-_NEURONS = ("LIF", "CubaLIF", "IF", "Threshold", "LI", "CubaLI")
+_NEURONS = ("LIF", "CubaLIF", "IF", "Threshold", "I", "LI", "CubaLI")
 _SYNAPSES = ("Linear", "Affine")
+#: Constants are float32 in many files.
+_ROUNDED = 1e-5
 
 
 def _nir() -> Any:
@@ -55,7 +65,7 @@ def to_nir(network: DenseNetwork) -> Any:
     return nir.NIRGraph(
         nodes=nodes,
         edges=list(pairwise(names)),
-        metadata={**network.about, "dt": dt, "gain": network.gain},
+        metadata={**network.about, "dt": dt, "gain": network.gain, "theta": network.theta},
     )
 
 
@@ -93,44 +103,52 @@ def write_nir(network: DenseNetwork, path: Path) -> None:
         write_atomically(path, Path(made).read_bytes())
 
 
-def read_nir(path: Path) -> list[Float64Array]:
-    """Weights (pre, post) of a NIR file that holds one dense feed-forward chain.
+def read_nir(path: Path, p: NeuronParameters | None = None, *, spiking_output: bool = True) -> list[Float64Array]:
+    """Weights (pre, post) of a NIR file that holds one dense feed-forward chain, in thresholds.
 
-    In thresholds of the layers they lead to: w r / (v_threshold - v_leak); for a CubaLIF also times
-    w_in dt / tau_syn where the graph's metadata names dt, which makes it the rise of the current per spike, else
-    times w_in. An output that only integrates has threshold 1.
+    Parameters
+    ----------
+    path : path
+        The file.
+    p : NeuronParameters, optional
+        Given: the neurons must be CubaLIF with these time constants, and weights are the rise of the current per spike,
+        w w_in dt / tau_syn r / (v_threshold - v_leak). Otherwise nothing may outlast a step, as in nBP's neurons: LIF
+        whose tau is dt, CubaLIF whose two are, or Threshold; and weights are the rise of the voltage.
+    spiking_output : bool
+        False: the last layer only integrates (CubaLI), and its weights count in the threshold that the graph's metadata
+        name, or in 1.
 
     Raises
     ------
     InputError
         If nir is not installed, or the file cannot be read; for nodes, biases, loops or branches that dense
-        feed-forward networks do not have: names the node.
+        feed-forward networks do not have, other dynamics than these, or numbers that are not finite: names the node.
     """
-    nir = _nir()
-    try:
-        graph = nir.read(path)
-    except Exception as error:  # h5py and nir raise all kinds
-        raise InputError(f"{path} cannot be read as a NIR graph: {error}; write it with nir.write") from error
+    graph = _read(path)
     matrices: list[Float64Array] = []
-    waiting: Float64Array | None = None
-    dt = graph.metadata.get("dt") if isinstance(graph.metadata, dict) else None
-    gain = float(graph.metadata.get("gain", 1.0)) if isinstance(graph.metadata, dict) else 1.0
-    for name in _chain(graph, path):
-        node, kind = graph.nodes[name], type(graph.nodes[name]).__name__
-        if kind in ("Input", "Output", "Flatten"):
+    waiting: tuple[str, Float64Array] | None = None
+    marks = _Marks.of(graph, path)
+    names = _chain(graph, path)
+    last = next((name for name in reversed(names) if _kind(graph.nodes[name]) in _NEURONS), "")
+    for name in names:
+        node, kind, where = graph.nodes[name], _kind(graph.nodes[name]), f"{path}: node {name}"
+        if kind == "Input" or (kind == "Output" and name == names[-1]):
+            continue
+        if kind == "Flatten" and waiting is None and not matrices:
             continue
         if kind in _SYNAPSES and waiting is None:
-            if kind == "Affine" and np.any(node.bias):
-                raise InputError(f"{path}: node {name} has a bias, but these networks have none; train without biases")
-            waiting = np.asarray(node.weight, dtype=np.float64).T
-            if waiting.ndim != 2:
-                raise InputError(f"{path}: the weight of node {name} has shape {node.weight.shape}; give a matrix")
+            waiting = name, _matrix(node, kind, where)
         elif kind in _NEURONS and waiting is not None:
-            matrices.append(waiting * _in_thresholds(node, kind, name, dt, gain, path))
+            fires = spiking_output or name != last
+            n = waiting[1].shape[1]
+            factor = _binary(node, kind, where, n, marks) if p is None else _leaky(node, where, n, marks, p, fires)
+            with np.errstate(over="ignore", invalid="ignore"):
+                scaled = waiting[1] * factor
+            matrices.append(check_reals(scaled, f"{path}: node {waiting[0]}, in thresholds,"))
             waiting = None
         else:
             raise InputError(
-                f"{path}: node {name} is a {kind}, where a dense chain has {' or '.join(_SYNAPSES)} and neurons "
+                f"{where} is a {kind}, where a dense chain has {' or '.join(_SYNAPSES)} and neurons "
                 f"({', '.join(_NEURONS)}) in turn; only dense feed-forward networks can be read"
             )
     if waiting is not None or not matrices:
@@ -138,21 +156,151 @@ def read_nir(path: Path) -> list[Float64Array]:
     return matrices
 
 
-def _in_thresholds(node: Any, kind: str, name: str, dt: Any, gain: float, path: Path) -> Float64Array:
-    """Factor on the weights of each neuron."""
+def _read(path: Path) -> Any:
+    """The graph of a file."""
+    nir, h5py = _nir(), load_h5py()
+    try:
+        with h5py.File(path, "r") as file:
+            check_content(file, path)
+        graph = nir.read(path)
+    except InputError:
+        raise
+    except Exception as error:  # h5py and nir raise all kinds
+        raise InputError(f"{path} cannot be read as a NIR graph: {error}; write it with nir.write") from error
+    if _kind(graph) != "NIRGraph":
+        raise InputError(f"{path} holds a {_kind(graph)}, which is no network; write a nir.NIRGraph")
+    return graph
+
+
+def _kind(node: Any) -> str:
+    return type(node).__name__
+
+
+class _Marks(NamedTuple):
+    """What the metadata of a graph say: the step in s, the r of Euler's constants, the threshold; None: nothing."""
+
+    dt: float | None
+    gain: float | None
+    theta: float | None
+
+    @classmethod
+    def of(cls, graph: Any, path: Path) -> _Marks:
+        found = graph.metadata if isinstance(graph.metadata, dict) else {}
+        values = []
+        for key in cls._fields:
+            value = found.get(key)
+            if isinstance(value, np.ndarray) and value.size == 1:
+                value = value.reshape(-1)[0]
+            if value is not None:
+                value = check_real(value, 0, 1e30, f"{path}: {key} in the graph's metadata", above=True)
+            values.append(value)
+        return cls(*values)
+
+
+def _matrix(node: Any, kind: str, where: str) -> Float64Array:
+    """Weights (pre, post) of a node without bias."""
+    if kind == "Affine" and np.any(node.bias):
+        raise InputError(f"{where} has a bias, but these networks have none; train without biases")
+    weight = check_reals(node.weight, f"{where}: weight")
+    if weight.ndim != 2 or not weight.size:
+        raise InputError(f"{where}: its weight has shape {weight.shape}; give a matrix")
+    return weight.T
+
+
+def _values(node: Any, key: str, n: int, where: str) -> Float64Array:
+    """A constant of a node, (n,)."""
+    value = check_reals(getattr(node, key), f"{where}: {key}")
+    if value.size not in (1, n):
+        raise InputError(f"{where}: {key} has {value.size} entries for {n} neurons; give one each")
+    return np.broadcast_to(value.reshape(-1), (n,))
+
+
+def _heights(node: Any, n: int, where: str) -> Float64Array:
+    """Thresholds above the rest, to which a neuron must return."""
+    rest, reset = _values(node, "v_leak", n, where), _values(node, "v_reset", n, where)
+    if (rest != reset).any():
+        k = int(np.argmax(rest != reset))
+        raise InputError(
+            f"{where}: v_reset is {reset[k]:g} and v_leak {rest[k]:g} (neuron {k}), but after a spike our neurons are "
+            f"at rest; give a network whose v_reset is v_leak"
+        )
+    return _positive(_values(node, "v_threshold", n, where) - rest, where)
+
+
+def _positive(height: Float64Array, where: str) -> Float64Array:
+    if not (height > 0).all():
+        raise InputError(f"{where}: its thresholds are not above its rest (neuron {int(np.argmin(height > 0))})")
+    return height
+
+
+def _binary(node: Any, kind: str, where: str, n: int, marks: _Marks) -> Float64Array:
+    """Factor on the weights of each neuron, of those that forget everything in a step."""
     if kind == "Threshold":
-        height, r = node.threshold, np.ones_like(node.threshold)
-    else:
-        leak = getattr(node, "v_leak", 0.0)
-        height = np.asarray(getattr(node, "v_threshold", 1.0)) - leak
-        r = np.asarray(node.r) / gain
-        if kind.startswith("Cuba"):
-            r = r * node.w_in * (1.0 if dt is None else float(dt) / np.asarray(node.tau_syn))
-    height = np.asarray(height, dtype=np.float64)
-    if not (np.isfinite(height) & (height > 0)).all():
-        raise InputError(f"{path}: thresholds of node {name} are not above its rest; they must be")
-    factor: Float64Array = np.asarray(r, dtype=np.float64) / height
-    return factor
+        return 1 / _positive(_values(node, "threshold", n, where), where)
+    constants = {"LIF": ("tau",), "CubaLIF": ("tau_mem", "tau_syn")}.get(kind)
+    if constants is None:
+        raise InputError(
+            f"{where} is a {kind}, but nBP's neurons fire and forget: give Threshold, LIF with tau = dt, or CubaLIF "
+            f"with tau_mem = tau_syn = dt"
+        )
+    dt = _step(marks, where)
+    for key in constants:
+        tau = _values(node, key, n, where)
+        other = ~(np.abs(tau / dt - 1) <= _ROUNDED)
+        if other.any():
+            raise InputError(
+                f"{where}: {key} is {tau[other][0]:g} s (neuron {int(np.argmax(other))}), but nothing may outlast a "
+                f"step of nBP, whose neurons have {key} = dt = {dt:g} s; give a network of such, or train EventProp"
+            )
+    rise = _values(node, "r", n, where)
+    if kind == "CubaLIF":
+        rise = rise * _values(node, "w_in", n, where)
+    return rise / _heights(node, n, where)
+
+
+def _leaky(node: Any, where: str, n: int, marks: _Marks, p: NeuronParameters, fires: bool) -> Float64Array:
+    """Factor on the weights of each neuron, of those with a current and a voltage that decay."""
+    kind, wanted = _kind(node), "CubaLIF" if fires else "CubaLI"
+    if kind != wanted:
+        raise InputError(
+            f"{where} is a {kind}, but this layer of the experiment has neurons with a current that "
+            f"{'spike' if fires else 'only integrate, for its loss max_voltage'}; give {wanted}"
+        )
+    dt = _step(marks, where)
+    for key, ms, name in (("tau_mem", p.tau_m, "tau_m"), ("tau_syn", p.tau_s, "tau_s")):
+        tau = 1000 * _physical(_values(node, key, n, where), key, dt, marks.gain, where)
+        other = ~(np.abs(tau / ms - 1) <= TIME_TOLERANCE)
+        if other.any():
+            raise InputError(
+                f"{where}: {key} is {tau[other][0]:.4g} ms (neuron {int(np.argmax(other))}), but neuron.{name} of this "
+                f"experiment is {ms:g} ms, for all neurons; set [neuron] to the file's, if they are the same there"
+            )
+    rise = _values(node, "r", n, where) / (marks.gain or 1.0)
+    rise = rise * _values(node, "w_in", n, where) * (dt / _values(node, "tau_syn", n, where))
+    if fires:
+        return rise / _heights(node, n, where)
+    rest = _values(node, "v_leak", n, where)
+    if rest.any():
+        raise InputError(f"{where}: v_leak is {rest[rest != 0][0]:g}, but our outputs rest at 0; give such a network")
+    return rise / (marks.theta or 1.0)
+
+
+def _physical(tau: Float64Array, key: str, dt: float, gain: float | None, where: str) -> Float64Array:
+    """Time constants that a node means, in s: of a graph with Euler's constants those of the exact step."""
+    if not (tau > (0 if gain is None else dt)).all():
+        raise InputError(
+            f"{where}: {key} is {tau.min():g} s, but must be more than {'0' if gain is None else f'dt = {dt:g} s'}"
+        )
+    return tau if gain is None else -dt / np.log1p(-dt / tau)
+
+
+def _step(marks: _Marks, where: str) -> float:
+    if marks.dt is None:
+        raise InputError(
+            f"{where} has time constants, but the graph's metadata do not say dt, the step in s that its weights are "
+            f"for; write it with metadata={{'dt': 0.001}}, if that is the step"
+        )
+    return marks.dt
 
 
 def _chain(graph: Any, path: Path) -> list[str]:
@@ -160,19 +308,21 @@ def _chain(graph: Any, path: Path) -> list[str]:
     after: dict[str, list[str]] = {}
     for source, target in graph.edges:
         after.setdefault(source, []).append(target)
-    starts = [name for name, node in graph.nodes.items() if type(node).__name__ == "Input"]
+    starts = [name for name, node in graph.nodes.items() if _kind(node) == "Input"]
     if len(starts) != 1:
         raise InputError(f"{path} has {len(starts)} input nodes; only networks with one can be read")
     names = starts
+    seen = set(starts)
     while names[-1] in after:
         nexts = after[names[-1]]
-        if len(nexts) > 1 or nexts[0] in names:
+        if len(nexts) > 1 or nexts[0] in seen or nexts[0] not in graph.nodes:
             raise InputError(
-                f"{path}: node {names[-1]} leads to {', '.join(sorted(nexts))}: a branch or a loop; only feed-forward "
-                f"chains can be read"
+                f"{path}: node {names[-1]} leads to {', '.join(sorted(nexts))}: a branch or a loop, or nowhere; only "
+                f"feed-forward chains can be read"
             )
-        names = [*names, nexts[0]]
+        names.append(nexts[0])
+        seen.add(nexts[0])
     if len(names) != len(graph.nodes):
-        left = sorted(set(graph.nodes) - set(names))
+        left = sorted(set(graph.nodes) - seen)
         raise InputError(f"{path}: nodes {', '.join(left)} are not in the chain from the input; remove them")
     return names

@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.base.checks import check_integer
+from lava_nbp.base.memory import check_memory
 from lava_nbp.base.progress import Stage, untold
 from lava_nbp.base.targets import TARGETS, targets_of
 from lava_nbp.data import load_dataset
-from lava_nbp.errors import CircuitError, DataError, LavaNBPError, MissingPackageError
+from lava_nbp.errors import CircuitError, DataError, InputError, LavaNBPError, MissingPackageError
 from lava_nbp.executors.bench_eventprop import bench_eventprop
 from lava_nbp.executors.make import make_executor
 from lava_nbp.nbp.circuit import Circuit, check_circuit
@@ -28,6 +30,10 @@ _CALLS, _BY_STEP = 4, 100
 _PRIMITIVES: tuple[tuple[int, int, int], int] = ((100, 100, 10), 50)
 #: Networks in the chip's order, of stock Processes, are slower: samples that are timed there.
 _STOCK_SAMPLES = 5
+#: Samples that are drawn, bytes of one's input while it is, bytes of a synapse; seconds of one per sample, roughly, and
+#: of a whole bench at most.
+_DRAWN, _INPUT_BYTES, _SYNAPSE_BYTES, _SYNAPSE_SECONDS, _MOST_SECONDS = 20_000, 10, 20, 1e-9, 1800.0
+_MOST_SAMPLES = 1_000_000
 #: Samples that every executor is run on to compare weights and answers.
 _CHECKED = 100
 #: What is counted of the work, beside the samples.
@@ -95,9 +101,13 @@ def bench(
     Raises
     ------
     LavaNBPError
-        If two executors disagree; for something else than a circuit.
+        If two executors disagree; for something else than a circuit, or one that is too large.
     """
     check_circuit(circuit)
+    _check_size(circuit, check_integer(pre_train, 0, _MOST_SAMPLES, "pre_train"))
+    if samples is not None:
+        check_integer(samples, 1, _MOST_SAMPLES, "samples")
+    check_integer(seed, 0, 2**63 - 1, "seed")
     spikes, data = _samples(circuit, seed)
     weights = _weights(circuit, spikes, seed, pre_train)
     rows: list[dict[str, Any]] = []
@@ -132,6 +142,23 @@ def bench(
         "networks": networks,
         "eventprop": bench_eventprop(seed),
     }
+
+
+def _check_size(circuit: Circuit, pre_train: int) -> None:
+    """Refuse what does not fit, or takes hours."""
+    shown = "-".join(map(str, circuit.layers))
+    widest = sum(circuit[s.population].size for s in circuit.sources)
+    check_memory(
+        _DRAWN * widest * _INPUT_BYTES + circuit.n_dense_synapses * _SYNAPSE_BYTES,
+        f"bench of a network of {shown}",
+        "choose smaller layers (--network)",
+    )
+    seconds = (pre_train + _DRAWN) * circuit.n_dense_synapses * _SYNAPSE_SECONDS
+    if seconds > _MOST_SECONDS:
+        raise InputError(
+            f"bench of a network of {shown} takes some {seconds / 3600:.1f} h or more, but the limit is "
+            f"{_MOST_SECONDS / 3600:g} h; choose smaller layers (--network)"
+        )
 
 
 def _measured(
@@ -221,7 +248,7 @@ def _samples(circuit: Circuit, seed: int) -> tuple[tuple[UInt8Array, ...], str]:
     n_in, n_out = circuit.layers[0], circuit.layers[-1]
     crop = {400: 4, 784: 0}.get(n_in)
     rng = np.random.default_rng([seed, 1])
-    x = (rng.random((20_000, n_in)) < 0.25).astype(np.uint8)
+    x = (rng.random((_DRAWN, n_in)) < 0.25).astype(np.uint8)
     labels, data = rng.integers(0, n_out, len(x)), "random, a quarter of the inputs active"
     if crop is not None and n_out == 10:
         try:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lava_nbp.base.files import read_npz, write_npz
 from lava_nbp.base.integers import Int16Array
+from lava_nbp.base.memory import check_memory
 from lava_nbp.base.progress import Stage, untold
 from lava_nbp.base.targets import Target, find_target, spike_by_spike
 from lava_nbp.errors import InputError
@@ -24,6 +25,8 @@ from lava_nbp.nbp.projections import Projections, check_network_weights
 
 #: Samples that a network of Lava processes runs at once.
 _AT_ONCE = 20
+#: Bytes of a synapse, those of its copies included.
+_SYNAPSE_BYTES = 8
 #: Array of a file that may stand for the spikes of the sources that bring targets, one-hot.
 _LABELS = "labels"
 Traced = tuple[dict[str, UInt8Array], dict[str, Int16Array]]
@@ -58,7 +61,7 @@ def trace(
     Raises
     ------
     InputError, WeightError
-        For an unknown target, or wrong shapes, types or values.
+        For an unknown target, wrong shapes, types or values, or a trace that needs more memory than there may be.
     CircuitError
         For a circuit that the target cannot run: with the reason.
     """
@@ -68,6 +71,12 @@ def trace(
     samples = check_samples(circuit, spikes)
     if len(samples[0]) == 0:
         raise InputError(f"{circuit.sources[0].name} has no rows; give at least one sample")
+    rows = len(samples[0]) * circuit.period + 1
+    check_memory(
+        2 * rows * circuit.n_neurons + _SYNAPSE_BYTES * circuit.n_dense_synapses,
+        f"a trace of {len(samples[0])} samples in {circuit.n_neurons} neurons",
+        "trace fewer samples",
+    )
     if found.per_sample:
         fired, held = _per_sample(target, circuit, samples, checked, stage)
     elif found.on_lava:

@@ -15,6 +15,7 @@ from lava_nbp.loihi.resources import (
     Int64Array,
     Placement,
     bundles,
+    least_use,
     limits_of,
     list_bits,
     usage,
@@ -81,7 +82,15 @@ class Plan:
 
     def groups_on(self, core: int) -> list[str]:
         """Groups, with their numbers of neurons, on a core."""
-        return [f"{s.size} of {name}" for name, slices in self.placement.items() for s in slices if s.core == core]
+        return self._groups.get(core, [])
+
+    @cached_property
+    def _groups(self) -> dict[int, list[str]]:
+        found: dict[int, list[str]] = {}
+        for name, slices in self.placement.items():
+            for s in slices:
+                found.setdefault(s.core, []).append(f"{s.size} of {name}")
+        return found
 
     @cached_property
     def estimate(self) -> Estimate:
@@ -185,11 +194,17 @@ def _lowered(circuit: Circuit) -> Lowered:
 
 def place(lowered: Lowered, board: Board, placement: str = "auto") -> Plan:
     """Place a lowered circuit; see `make_plan`."""
-    if placement in ("auto", "paper"):
+    if placement == "paper" or (placement == "auto" and _could_fit(lowered, board)):
         paper = Plan(lowered, board, "paper", paper_placement(lowered))
         if placement == "paper" or paper.fits:
             return paper
     return Plan(lowered, board, "packed", packed_placement(lowered, board.chip))
+
+
+def _could_fit(lowered: Lowered, board: Board) -> bool:
+    """Whether a board has as much of everything as a network needs, however it is placed: asked before it is."""
+    limits, least = limits_of(board.chip), least_use(lowered, board.chip)
+    return all(least[name] <= limits[name] * board.cores for name in least.keys() & limits.keys())
 
 
 def cures(plan: Plan) -> list[str]:
@@ -198,12 +213,12 @@ def cures(plan: Plan) -> list[str]:
         return []
     found = []
     circuit, board = plan.lowered.circuit, plan.board
-    if plan.placement_name != "packed":
+    if plan.placement_name != "packed" and _could_fit(plan.lowered, board):
         packed = place(plan.lowered, board, "packed")
         if packed.fits:
             found.append(f"--placement packed: {packed.n_cores} neurocores")
     for other in BOARDS.values():
-        if (other.chip, other.chips) != (board.chip, board.chips):
+        if (other.chip, other.chips) != (board.chip, board.chips) and _could_fit(plan.lowered, other):
             moved = place(plan.lowered, other)
             if moved.fits:
                 found.append(f"--chip {other.name}: {moved.n_cores} of {other.cores} neurocores")
@@ -235,7 +250,8 @@ def largest_hidden(circuit: Circuit, board: Board) -> int:
 
 def _fits(circuit: Circuit, n: int, board: Board) -> bool:
     try:
-        return place(_lowered(with_hidden(circuit, n)), board).fits
+        lowered = _lowered(with_hidden(circuit, n))
+        return _could_fit(lowered, board) and place(lowered, board).fits
     except CircuitError:
         return False
 

@@ -10,7 +10,7 @@ what they mean in weight units (register / 64)::
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -157,10 +157,10 @@ class SynapseRegisters:
         return self.pattern == "from-each"
 
     @property
-    def senders(self) -> tuple[int, ...]:
-        """Neurons of `pre` that have synapses."""
+    def senders(self) -> Sequence[int]:
+        """Neurons of `pre` that have synapses, in order."""
         every = range(self.n_pre)
-        return tuple(every) if len(self.mantissas) == 1 else tuple(k for k in every if self.mantissas[k])
+        return every if len(self.mantissas) == 1 else tuple(k for k in every if self.mantissas[k])
 
     def _of(self, sender: int) -> tuple[int, range]:
         """A sender's mantissa, and the neurons that it reaches."""

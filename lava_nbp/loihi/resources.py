@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,8 +39,8 @@ class Bundle:
     ----------
     name, pre, post : str
         `pre` is "" for spikes from outside.
-    senders : int
-        Neurons of `pre` that have synapses; each has a list on every core of `post` that it reaches.
+    senders : sequence of int
+        Neurons of `pre` that have synapses, in order; each has a list on every core of `post` that it reaches.
     to_all : bool
         Whether each of them reaches all neurons of `post`, or one.
     plastic, delayed : bool
@@ -49,7 +50,7 @@ class Bundle:
     name: str
     pre: str
     post: str
-    senders: tuple[int, ...]
+    senders: Sequence[int]
     to_all: bool
     plastic: bool
     delayed: bool
@@ -67,7 +68,7 @@ def bundles(lowered: Lowered) -> Iterator[Bundle]:
     for s in lowered.inputs:
         yield Bundle(s.name, "", s.post, s.senders, s.to_all, False, s.delay > 0)
     for d in lowered.dense:
-        yield Bundle(d.name, d.pre, d.post, tuple(range(size[d.pre])), True, d.plastic, False)
+        yield Bundle(d.name, d.pre, d.post, range(size[d.pre]), True, d.plastic, False)
 
 
 def list_bits(chip: Chip, n: int, delayed: bool) -> int:
@@ -103,6 +104,13 @@ def core_memory(used: Mapping[str, Any], chip: Chip) -> Any:
     return used["synapse_memory"] + used["neurons"] * chip.memory.neuron_state_bits + axons
 
 
+def least_use(lowered: Lowered, chip: Chip) -> dict[str, int]:
+    """What all cores together need at least, wherever neurons and synapses are; axons are left out."""
+    synapses = sum(lowered.by_name[d.pre].size * lowered.by_name[d.post].size for d in lowered.dense)
+    least = {"neurons": lowered.n_neurons, "synapse_memory": synapses * chip.weight_bits.value}
+    return least | {"core_memory": core_memory(least | {"input_axons": 0, "output_axons": 0}, chip)}
+
+
 def limits_of(chip: Chip) -> dict[str, int]:
     """The limit of every resource of a core."""
     found = {name: getattr(chip, name) for name in RESOURCES}
@@ -119,7 +127,6 @@ def _add(used: dict[str, Int64Array], b: Bundle, placement: Placement, chip: Chi
         return
     # A neuron sends one message to every slice that it reaches.
     reached = len(posts) if b.to_all else 1
-    senders = np.asarray(b.senders)
     for s in placement[b.pre]:
-        first = np.searchsorted(senders, (s.first, s.first + s.size))
-        used["output_axons"][s.core] += int(first[1] - first[0]) * reached
+        first, last = (bisect_left(b.senders, k) for k in (s.first, s.first + s.size))
+        used["output_axons"][s.core] += (last - first) * reached

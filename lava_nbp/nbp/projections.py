@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lava_nbp.base.arrays import Allocate
 from lava_nbp.base.integers import Int16Array, check_plastic_weights
+from lava_nbp.base.memory import check_memory
 from lava_nbp.errors import CircuitError, WeightError
 from lava_nbp.nbp.circuit import Circuit, DenseProjection
 from lava_nbp.nbp.faults import Faults
@@ -59,6 +60,8 @@ class Projections:
     ------
     WeightError
         For weights that do not belong to the circuit or that synapses cannot hold.
+    InputError
+        If all of them need more memory than there may be.
     """
 
     def __init__(
@@ -69,6 +72,11 @@ class Projections:
         faults: Faults | None = None,
     ) -> None:
         self.circuit, self._faults = circuit, faults
+        check_memory(
+            2 * circuit.n_dense_synapses * np.dtype(np.int16).itemsize,
+            f"circuit {circuit.name!r} with {circuit.n_dense_synapses} dense synapses",
+            "make a layer smaller",
+        )
         place = {p.name: k for k, p in enumerate(circuit.populations)}
         self.flat: Int16Array = allocate(circuit.n_dense_synapses, np.int16)
         self.offsets: dict[str, int] = {}

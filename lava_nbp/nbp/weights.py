@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import numpy as np
 
+from lava_nbp.base.checks import check_integer, check_real, is_integer, shown
 from lava_nbp.base.integers import Int16Array, round_to_even_toward_zero
-from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX, WEIGHT_STEP
+from lava_nbp.base.memory import check_memory
+from lava_nbp.base.widths import NEURONS_PER_CHIP, PLASTIC_WEIGHT_MAX, WEIGHT_STEP
 from lava_nbp.errors import WeightError
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.levels import THRESHOLD
 
 #: Largest magnitude of an initial weight, as published with the paper.
 INITIAL_WEIGHT_MAX = 240
+#: Bytes per weight while it is drawn: several float64.
+_DRAWN = 40
 
 
 def initial_weights(
@@ -44,13 +49,21 @@ def initial_weights(
     Raises
     ------
     WeightError
-        If `clip` is not such a number.
+        If `clip` is not such a number, the factor is not in 0 .. 100, the mean not in -254 .. 254, or a layer has no
+        size.
+    InputError
+        If the matrices need more memory than there may be.
     """
-    if not 0 < clip <= PLASTIC_WEIGHT_MAX or clip % WEIGHT_STEP:
+    if not (is_integer(clip) and 0 < clip <= PLASTIC_WEIGHT_MAX) or clip % WEIGHT_STEP:
         raise WeightError(
-            f"initial weights clipped to {clip}, but the limit is an even number in 2 .. {PLASTIC_WEIGHT_MAX}"
+            f"initial weights clipped to {shown(clip)}, but the limit is an even number in 2 .. {PLASTIC_WEIGHT_MAX}"
         )
+    input_scale = check_real(input_scale, 0, 100, "initial weights: input_scale", error=WeightError)
+    most = PLASTIC_WEIGHT_MAX
+    output_mean = check_real(output_mean, -most, most, "initial weights: output_mean", error=WeightError)
     shapes = network.matrix_shapes if isinstance(network, Circuit) else _shapes(network)
+    largest = max(math.prod(shape) for shape in shapes.values())
+    check_memory(largest * _DRAWN, f"a matrix of {largest} initial weights", "make a layer smaller")
     first, last = next(iter(shapes)), next(reversed(shapes))
     weights = {}
     for name, (n_pre, n_post) in shapes.items():
@@ -61,4 +74,8 @@ def initial_weights(
 
 
 def _shapes(layers: tuple[int, ...]) -> dict[str, tuple[int, int]]:
+    if len(layers) < 2:
+        raise WeightError(f"initial weights of layers {shown(layers)}; give two sizes or more")
+    for size in layers:
+        check_integer(size, 1, NEURONS_PER_CHIP, "size of a layer", error=WeightError)
     return {f"W{k}": shape for k, shape in enumerate(pairwise(layers), 1)}

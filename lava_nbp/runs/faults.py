@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from lava_nbp.base.checks import check_integer
 from lava_nbp.base.files import write_atomically
 from lava_nbp.base.progress import Progress
 from lava_nbp.base.targets import TARGETS, targets_of
@@ -20,6 +21,8 @@ from lava_nbp.nbp.faults import KINDS, Faults
 from lava_nbp.seeing.plot import fault_curves
 from lava_nbp.training.nbp.spikes import sample_spikes
 from lava_nbp.training.run import Run, load_run
+
+_MOST_EPOCHS = 1_000_000
 
 
 def sweep_run(
@@ -58,6 +61,7 @@ def sweep_run(
         target = run.config.target if run.config.target in breakable else breakable[0]
     if target not in breakable:
         raise InputError(unknown_name("target of a sweep of faults", target, breakable))
+    check_integer(epochs, 0, _MOST_EPOCHS, "epochs of a sweep of faults")
     for kind in kinds:
         if kind not in KINDS:
             raise InputError(unknown_name("kind of fault", kind, KINDS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import tomli
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -20,8 +22,10 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, core_schema
 
+from lava_nbp.base.checks import check_real, shown
+from lava_nbp.base.memory import size
 from lava_nbp.base.targets import find_target
 from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.data.encodings import Encoding
@@ -32,13 +36,44 @@ from lava_nbp.training.algorithms import ALGORITHMS
 
 
 def _whole_number_as_float(value: Any) -> Any:
-    """TOML writes 1 for 1.0; strict validation would refuse it."""
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    """TOML writes 1 for 1.0; strict validation would refuse it. Integers that no float holds stay, to be refused."""
+    with contextlib.suppress(OverflowError):
+        return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    return value
 
 
-Real = Annotated[float, BeforeValidator(_whole_number_as_float)]
-#: Neurons of a layer.
+#: A finite number; NaN and infinity would pass comparisons, or end in kernels.
+Real = Annotated[float, BeforeValidator(_whole_number_as_float), Field(allow_inf_nan=False)]
+#: Limits of what is never meant to be so large: times and time constants in ms; steps in ms; weights and thresholds, in
+#: their unit; rates of learning; whatever else has no unit.
+TIMES = 1e-3, 1e6
+STEPS = 1e-4, 1e3
+WEIGHTS = 1e4
+FACTORS = 1e6
+Time = Annotated[Real, Field(ge=TIMES[0], le=TIMES[1])]
+Step = Annotated[Real, Field(ge=STEPS[0], le=STEPS[1])]
+Rate = Annotated[Real, Field(ge=1e-12, le=100)]
+Factor = Annotated[Real, Field(ge=1e-12, le=FACTORS)]
+#: Neurons of a layer of a circuit.
 Size = Annotated[int, Field(ge=1, le=NEURONS_PER_CHIP)]
+#: Of a layer with times or voltages; what one neuron takes, roughly: room for its spikes in a batch, and time.
+LARGEST_LAYER = 1 << 16
+_NEURON_BYTES, _NEURON_SECONDS = 10_000, 1e-6
+
+
+def _affordable(n: int) -> int:
+    if n > LARGEST_LAYER:
+        raise ValueError(
+            f"network.hidden has a layer of {n} neurons, which would take some {size(n * _NEURON_BYTES)} of memory and "
+            f"{n * _NEURON_SECONDS:.2g} s per sample; use {LARGEST_LAYER} at most"
+        )
+    return n
+
+
+#: Hidden layers of such.
+Hidden = Annotated[list[Annotated[int, Field(ge=1), AfterValidator(_affordable)]], Field(min_length=1, max_length=64)]
+#: Samples, in a batch or at once.
+Samples = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class ConfigSection(BaseModel):
@@ -50,15 +85,26 @@ class ConfigSection(BaseModel):
 class AsSection:
     """Lets a dataclass of the library be a section as it is: ``faults: Annotated[Faults, AsSection()]``.
 
-    It is validated as strictly as a `ConfigSection`, and by its own checks.
+    It is validated as strictly as a `ConfigSection`, by its own checks, and by limits (lowest, largest) of its numbers,
+    by name: ``AsSection(tau_m=(1e-3, 1e6))``.
     """
+
+    def __init__(self, **limits: tuple[float, float]) -> None:
+        self._limits = limits
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         schema = handler(source)
         # Its values are checked strictly all the same: this lets a table of TOML be one.
         own: Any = handler.resolve_ref_schema(schema)
         own["strict"] = False
-        return schema
+        return core_schema.no_info_after_validator_function(self._within, schema)
+
+    def _within(self, section: Any) -> Any:
+        for name, (low, high) in self._limits.items():
+            value = getattr(section, name)
+            if value is not None:
+                check_real(value, low, high, name)
+        return section
 
 
 @dataclass(frozen=True)
@@ -108,7 +154,7 @@ class EncodingConfig(Encoding):
     """
 
     early: float = 0.0
-    end: Annotated[Real, Field(gt=0)]
+    end: Time
 
 
 class LavaConfig(ConfigSection):
@@ -116,7 +162,7 @@ class LavaConfig(ConfigSection):
 
     #: One Lava step is a step of the network, or a sample; for targets that have both.
     granularity: Literal["step", "sample"] = "sample"
-    timeout: Real | None = Field(default=None, gt=0)
+    timeout: Annotated[Real, Field(gt=0, le=FACTORS)] | None = None
 
 
 class Experiment(ConfigSection):
@@ -230,7 +276,7 @@ def unknown_key(key: str, value: Any, allowed: Sequence[str]) -> str:
     """What is said of a key, with dots, that its section does not have."""
     close = difflib.get_close_matches(key.rpartition(".")[-1], allowed, n=1)
     hint = f"did you mean {close[0]}?" if close else f"allowed are {', '.join(allowed)}"
-    return f"unknown key {key} = {value!r}; {hint}"
+    return f"unknown key {key} = {shown(value)}; {hint}"
 
 
 def _explain(problem: Any, kind: type[Experiment], content: Mapping[str, Any]) -> str:
@@ -240,13 +286,13 @@ def _explain(problem: Any, kind: type[Experiment], content: Mapping[str, Any]) -
     if problem["type"] == "missing":
         return f"key {key} is missing; add it"
     if problem["type"] in ("model_type", "dataclass_type"):
-        return f"{key} = {problem['input']!r}: must be a section, [{key}] with keys below it"
+        return f"{key} = {shown(problem['input'])}: must be a section, [{key}] with keys below it"
     if problem["type"] == "literal_error":
         return unknown_name(key, problem["input"], re.findall(r"'([^']*)'", problem["ctx"]["expected"]))
     if problem["type"] == "value_error":
         return _explain_own(key, problem["input"], str(problem["ctx"]["error"]))
     message = problem["msg"][0].lower() + problem["msg"][1:]
-    return f"{key} = {problem['input']!r}: {message}"
+    return f"{key} = {shown(problem['input'])}: {message}"
 
 
 def _written(location: Sequence[Any], content: Any) -> list[str]:
@@ -266,14 +312,14 @@ def _explain_own(key: str, value: Any, message: str) -> str:
     """What a section, or the class that one is made of, has against its values: the keys are named in full."""
     if not isinstance(value, Mapping):  # a single key, which the message names
         return message
-    said = re.fullmatch(r"(?:\w+\.)?(\w+) is (.+?), but (must .*)", message)
+    said = re.fullmatch(r"(?:\w+(?:\.|: ))?(\w+) is (.+?), but (must .*)", message)
     if said is None or said[1] not in value:
         named = not key or message.startswith((f"{key}.", f"unknown key {key}."))
         return message if named else f"{key}: {message}"
     name = f"{key}.{said[1]}" if key else said[1]
     if said[3].startswith("must be one of"):
         return f"{name} is {said[2]}, but {said[3]}"
-    return f"{name} = {value[said[1]]!r}: {said[3]}"
+    return f"{name} = {shown(value[said[1]])}: {said[3]}"
 
 
 def _section(location: Sequence[str], kind: Any) -> Any:

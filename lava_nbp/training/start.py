@@ -35,7 +35,7 @@ def read_arrays(path: Path, what: str) -> dict[str, NDArray[Any]]:
         raise InputError(f"initial weights {path} cannot be read: {error}; give an .npz file with {what}") from error
 
 
-def read_layers(path: Path, p: NeuronParameters | None = None) -> list[Float64Array]:
+def read_layers(path: Path, p: NeuronParameters | None = None, *, spiking_output: bool = True) -> list[Float64Array]:
     """The matrices (pre, post) of a NIR graph or a netx file, from the input to the output, in thresholds.
 
     Parameters
@@ -43,21 +43,28 @@ def read_layers(path: Path, p: NeuronParameters | None = None) -> list[Float64Ar
     path : path
         The file.
     p : NeuronParameters, optional
-        Neurons that they are for, where the unit of a file depends on these; see `lava_nbp.exchange.netx_file`.
+        Neurons that they are for; None: those of nBP, which forget everything in a step.
+    spiking_output : bool
+        Whether the last layer spikes.
 
     Raises
     ------
     InputError
-        For a file that is not there, of an unknown kind, or that cannot be read.
+        For a file that is not there, of an unknown kind, that cannot be read, or whose neurons do something else.
     """
     if not path.is_file():
         raise InputError(f"initial weights {path} cannot be read: there is no such file; give one of {_KINDS}")
     if path.suffix in _NIR:
         from lava_nbp.exchange.nir_graph import read_nir
 
-        return read_nir(path)
+        return read_nir(path, p, spiking_output=spiking_output)
     if path.suffix in _NETX:
         from lava_nbp.exchange.netx_file import read_netx
 
+        if not spiking_output:
+            raise InputError(
+                f"initial weights {path}: netx networks answer by spikes, but the output of this experiment only "
+                f"integrates (loss max_voltage); give a NIR graph, or use loss ttfs"
+            )
         return read_netx(path, p)
     raise InputError(f"initial weights {path} are of an unknown kind; give one of {_KINDS}")

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from lava_nbp.base.checks import check_integer, check_positive, check_real
+from lava_nbp.base.checks import check_integer, check_positive, check_real, check_reals
 from lava_nbp.errors import CircuitError, InputError
 
 
@@ -57,3 +57,35 @@ def test_a_long_value_is_cut():
         with pytest.raises(InputError) as told:
             check_integer(value, 1, 5, "it")
         assert len(str(told.value)) < 200
+
+
+@pytest.mark.parametrize("dtype", [None, np.float32, np.int8, np.longdouble, ">u2"])
+def test_arrays_of_numbers_become_float64(dtype):
+    found = check_reals(np.array([[1, 2]], dtype), "they")
+    assert found.dtype == np.float64
+    assert found.tolist() == [[1.0, 2.0]]
+
+
+def test_float64_is_not_copied():
+    given = np.ones(3)
+    assert check_reals(given, "they") is given
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([1, math.nan], "holds nan"),
+        ([1, -math.inf], "holds -inf"),
+        (np.array([1, np.longdouble("1e400")]), "holds inf"),
+        ([1, 11], "holds 11, but must hold numbers of magnitude 10 at most"),
+        ([1, 2j], "has dtype complex128, but must hold real numbers"),
+        (["1"], "has dtype <U1"),
+        ([True], "has dtype bool"),
+        ([None], "has dtype object"),
+        ([[1], [1, 2]], "has dtype object"),
+        ([10**30], "has dtype object"),
+    ],
+)
+def test_arrays_of_what_is_none(given, said):
+    with pytest.raises(CircuitError, match=f"they {said}.*; cure"):
+        check_reals(given, "they", "cure", CircuitError, most=10)

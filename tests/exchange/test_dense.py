@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -30,3 +32,25 @@ def test_input_of_another_shape(shape):
     assert network.sizes == (2, 3, 1)
     with pytest.raises(InputError, match=r"x has shape .*, but must be \(steps, samples, 2\)"):
         network.run(np.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"weights": ()}, "its weights have shapes of nothing"),
+        ({"weights": (np.ones((2, 3)), np.ones((2, 1)))}, r"shapes \(2, 3\), \(2, 1\), but must be matrices"),
+        ({"weights": (np.ones(3),)}, r"shapes \(3,\)"),
+        ({"weights": (np.full((2, 1), np.nan),)}, "matrix 1 of its weights holds nan"),
+        ({"weights": (np.ones((2, 1)) * 1j,)}, "matrix 1 of its weights has dtype complex128"),
+        ({"theta": 0.0}, "theta is 0"),
+        ({"theta": np.nan}, "theta is nan"),
+        ({"gamma": np.inf}, "gamma is inf"),
+        ({"dt": -1}, "dt is -1"),
+        ({"alpha": 1.0}, "alpha is 1, so that nothing decays in a step; use a larger dt"),
+        ({"beta": -0.5}, "beta is -0.5"),
+        ({"beta": "0"}, "beta is '0'"),
+    ],
+)
+def test_what_no_network_has(values, message):
+    with pytest.raises(InputError, match=message):
+        replace(DenseNetwork((np.ones((2, 1)),), 1.0, 0.0, 0.0, 1.0, 1.0), **values)

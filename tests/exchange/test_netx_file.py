@@ -93,8 +93,9 @@ def changed(path, **values):
     with h5py.File(path, "r+") as file:
         for key, value in values.items():
             name = "layer/1/" + key.replace("__", "/")
-            if name in file:
-                del file[name]
+            for taken in (name, name.rpartition("/")[0]):  # an array where a group is to be, too
+                if taken in file and (taken == name or not isinstance(file[taken], h5py.Group)):
+                    del file[taken]
             file[name] = value
     return path
 
@@ -103,17 +104,83 @@ def changed(path, **values):
     ("values", "message"),
     [
         ({"type": b"conv"}, "layer 1 is of type conv"),
+        ({"type": b"dense_rec"}, "layer 1 is of type dense_rec"),
+        ({"type": b"average"}, "layer 1 is of type average"),
         ({"bias": np.ones(6)}, "layer 1 has a bias"),
+        ({"bias": np.full(6, np.nan)}, "layer 1 has a bias"),
         ({"delay": np.ones(6)}, "layer 1 has a delay"),
+        ({"weight_rec": np.ones((6, 6))}, "layer 1 has a weight_rec"),
         ({"neuron__type": b"ALIF"}, "layer 1 has neurons of type ALIF"),
+        ({"neuron": 1}, "cannot be read as a netx file"),
         ({"neuron__vDecay": 0}, "iDecay 390 and vDecay 0"),
+        ({"neuron__vDecay": np.nan}, "layer 1: vDecay holds nan"),
+        ({"neuron__vDecay": 5000}, r"layer 1 has vDecay 5000; its register holds integers in 0 \.\. 4096"),
+        ({"neuron__vDecay": [101, 101, 101, 101, 101, 102]}, "layer 1: vDecay differs from neuron to neuron"),
         ({"neuron__iDecay": 200}, "its currents decay with 9.97 ms, but this experiment's tau_s is 5 ms"),
-        ({"weight": np.ones(5)}, "cannot be read as a netx file"),
+        ({"neuron__iDecay": 390.5}, "layer 1 has iDecay 390.5"),
+        ({"neuron__refDelay": 2}, "layer 1 has refDelay 2, but these networks have 1"),
+        ({"neuron__wgtExp": 3}, "layer 1 has wgtExp 3, but these networks have 0"),
+        ({"neuron__weight_exp": np.array([0, 1])}, "layer 1 has weight_exp 0"),
+        ({"neuron__gradedSpike": True}, "layer 1 has gradedSpike True"),
+        ({"neuron__messageBits": 24}, "layer 1 has messageBits 24"),
+        ({"neuron__vThMant": 0}, "layer 1 has vThMant 0; its register holds"),
+        ({"neuron__vThMant": -5}, "layer 1 has vThMant -5"),
+        ({"neuron__vThMant": np.nan}, "layer 1: vThMant holds nan"),
+        ({"neuron__vThMant": np.inf}, "layer 1: vThMant holds inf"),
+        ({"neuron__vThMant": [80, 80, 80, 80, 80, 0]}, "layer 1 has vThMant 0"),
+        ({"neuron__vThMant": [80, 80]}, "layer 1: vThMant has 2 entries for 6 neurons"),
+        ({"neuron__vThMant": (1 << 18) - 1}, "layer 1 has vThMant 262143: an output of lava-dl that never spikes"),
+        ({"weight": np.ones(5)}, r"layer 1 has weights of shape \(5,\) for 6 neurons"),
+        ({"weight": np.ones((7, 6))}, r"layer 1 has weights of shape \(7, 6\) for 6 neurons"),
+        ({"weight": np.ones((6, 7)) * 1j}, "layer 1: weight has dtype complex128"),
+        ({"weight": np.full((6, 7), np.nan)}, "layer 1: weight holds nan"),
+        ({"weight": np.full((6, 7), 0.5)}, "layer 1 has the weight 0.5, but 8-bit synapses hold integers"),
+        ({"weight": np.full((6, 7), 300)}, "layer 1 has the weight 300"),
+        ({"weight__real": np.ones((6, 7))}, "layer 1 has complex weights"),
+        ({"shape": [0]}, "layer 1 has weights of shape"),
     ],
 )
 def test_refused_to_read(values, message, tmp_path):
     with pytest.raises(InputError, match=message):
         read_netx(changed(tmp_path / "network.net", **values), P)
+
+
+def test_a_layer_without_neurons(tmp_path):
+    write_netx(LEAKY, tmp_path / "network.net")
+    with h5py.File(tmp_path / "network.net", "r+") as file:
+        del file["layer/1/neuron"]
+    with pytest.raises(InputError, match="layer 1 has no neurons"):
+        read_netx(tmp_path / "network.net", P)
+
+
+def test_an_input_with_neurons(tmp_path):
+    """lava-dl's Input block turns numbers into spikes first."""
+    write_netx(LEAKY, tmp_path / "network.net")
+    with h5py.File(tmp_path / "network.net", "r+") as file:
+        file.copy("layer/1/neuron", "layer/0/neuron")
+    with pytest.raises(InputError, match="layer 0 is an input with neurons of its own"):
+        read_netx(tmp_path / "network.net", P)
+
+
+@pytest.mark.parametrize("values", [{}, {"neuron__iDecay": 4096}, {"neuron__vDecay": 4096}])
+def test_neurons_that_remember_are_not_nbps(values, tmp_path):
+    with pytest.raises(InputError, match=r"layer 1 has iDecay .* but nothing may outlast a step of nBP"):
+        read_netx(changed(tmp_path / "network.net", **values))
+
+
+def test_thresholds_of_each_neuron(tmp_path):
+    """Weights count in the threshold of the neuron that they lead to."""
+    thresholds = np.array([100, 200, 100, 50, 100, 400])
+    one = read_netx(changed(tmp_path / "a.net", neuron__vThMant=100), P)[0]
+    each = read_netx(changed(tmp_path / "b.net", neuron__vThMant=thresholds), P)[0]
+    np.testing.assert_allclose(each, one * 100 / thresholds)
+
+
+def test_a_file_that_announces_more_than_fits(tmp_path):
+    with h5py.File(tmp_path / "huge.net", "w") as file:
+        file.create_dataset("layer/0/weight", (1 << 40, 1 << 10), dtype="f4")
+    with pytest.raises(InputError, match=r"huge.net needs some 1.8e\+04 TB|huge.net needs some .* of memory"):
+        read_netx(tmp_path / "huge.net")
 
 
 def test_no_netx_file(tmp_path):

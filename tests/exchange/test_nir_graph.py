@@ -8,6 +8,7 @@ import pytest
 from exported import run_norse
 
 from lava_nbp.errors import InputError, OutputError
+from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.exchange.dense import DenseNetwork
 from lava_nbp.exchange.nir_graph import read_nir, to_nir, write_nir
 
@@ -22,6 +23,7 @@ LEAKY = DenseNetwork(
     0.012,
     0.25,
 )
+P = NeuronParameters(20.0, 5.0)
 
 
 @pytest.mark.parametrize("network", [BINARY, LEAKY, replace(LEAKY, theta=0.7)])
@@ -35,14 +37,15 @@ def test_norse_gives_the_same_spikes(network, tmp_path):
     assert hidden.any()
 
 
-@pytest.mark.parametrize("network", [BINARY, LEAKY, replace(LEAKY, spiking_output=False, theta=0.8)])
-def test_round_trip(network, tmp_path):
-    """What is read are the weights in thresholds; an output that only integrates has none of its own."""
+@pytest.mark.parametrize(
+    ("network", "p"), [(BINARY, None), (LEAKY, P), (replace(LEAKY, spiking_output=False, theta=0.8), P)]
+)
+def test_round_trip(network, p, tmp_path):
+    """What is read are the weights in thresholds, also those of an output that only integrates."""
     write_nir(network, tmp_path / "network.nir")
-    found = read_nir(tmp_path / "network.nir")
-    for k, (w, own) in enumerate(zip(found, network.weights, strict=True)):
-        theta = network.theta if network.spiking_output or k == 0 else 1.0
-        np.testing.assert_allclose(w, own / theta, rtol=1e-6)
+    found = read_nir(tmp_path / "network.nir", p, spiking_output=network.spiking_output)
+    for w, own in zip(found, network.weights, strict=True):
+        np.testing.assert_allclose(w, own / network.theta, rtol=1e-6)
 
 
 def test_nodes_and_constants():
@@ -61,16 +64,23 @@ def test_nodes_and_constants():
     assert isinstance(to_nir(replace(LEAKY, spiking_output=False)).nodes["n2"], nir.CubaLI)
 
 
-def chain(*nodes, edges=None):
+def chain(*nodes, edges=None, **metadata):
     names = {"input": nir.Input(np.array([3])), **{f"n{k}": node for k, node in enumerate(nodes)}}
     names["output"] = nir.Output(np.array([2]))
     order = list(names)
-    return nir.NIRGraph(names, edges or list(pairwise(order)), type_check=False)
+    return nir.NIRGraph(names, edges or list(pairwise(order)), type_check=False, metadata={"dt": 1.0} | metadata)
 
 
 def lif(n=2, **values):
     parts = {"tau": np.ones(n), "r": np.ones(n), "v_leak": np.zeros(n), "v_threshold": np.full(n, 2.0)}
-    return nir.LIF(**{key: np.asarray(values.get(key, part)) for key, part in parts.items()})
+    return nir.LIF(**{key: np.asarray(values.get(key, parts.get(key))) for key in parts | values})
+
+
+def cuba(kind=nir.CubaLIF, n=2, **values):
+    """Of EventProp's constants in s, which a graph with the steps of 1 ms has."""
+    parts = {"tau_mem": 0.02, "tau_syn": 0.005, "r": 1.0, "v_leak": 0.0, "w_in": 5.0}
+    parts |= {"v_threshold": 2.0} if kind is nir.CubaLIF else {}
+    return kind(**{key: np.broadcast_to(np.asarray(values.get(key, parts.get(key))), (n,)) for key in parts | values})
 
 
 WEIGHT = np.array([[1.0, 2, 3], [4, 5, 6]])
@@ -78,35 +88,149 @@ WEIGHT = np.array([[1.0, 2, 3], [4, 5, 6]])
 
 def test_read_what_others_wrote(tmp_path):
     """r and the rest count: w r / (threshold - rest), neuron by neuron."""
-    node = lif(r=np.array([1.0, 2]), v_leak=np.array([0.0, 1]))
+    node = lif(r=np.array([1.0, 2]), v_leak=np.array([0.0, 1]), v_reset=np.array([0.0, 1]))
     nir.write(tmp_path / "a.nir", chain(nir.Affine(WEIGHT, np.zeros(2)), node))
     np.testing.assert_allclose(read_nir(tmp_path / "a.nir")[0], (WEIGHT * [[0.5], [2.0]]).T)
     nir.write(tmp_path / "b.nir", chain(nir.Linear(WEIGHT), nir.Threshold(np.array([4.0, 8]))))
     np.testing.assert_allclose(read_nir(tmp_path / "b.nir")[0], (WEIGHT / [[4.0], [8]]).T)
-    nir.write(tmp_path / "c.nir", chain(nir.Linear(WEIGHT), nir.IF(np.ones(2), np.array([5.0, 1]))))
-    np.testing.assert_allclose(read_nir(tmp_path / "c.nir")[0], (WEIGHT / [[5.0], [1]]).T)
+    steps = {"tau_mem": 1.0, "tau_syn": 1.0, "w_in": 3.0}
+    nir.write(tmp_path / "c.nir", chain(nir.Linear(WEIGHT), cuba(**steps)))
+    np.testing.assert_allclose(read_nir(tmp_path / "c.nir")[0], WEIGHT.T * 1.5)
+
+
+def test_read_what_others_wrote_for_eventprop(tmp_path):
+    """w w_in dt / tau_syn r / (threshold - rest): the rise of the current per spike, neuron by neuron."""
+    node = cuba(r=np.array([1.0, 2]), v_leak=np.array([0.0, 1]), v_reset=np.array([0.0, 1]), w_in=np.array([5.0, 10]))
+    nir.write(tmp_path / "a.nir", chain(nir.Linear(WEIGHT), node, dt=0.001))
+    np.testing.assert_allclose(read_nir(tmp_path / "a.nir", P)[0], (WEIGHT * [[0.5], [4.0]]).T)
+    nir.write(tmp_path / "b.nir", chain(nir.Linear(WEIGHT), cuba(nir.CubaLI), dt=0.001))
+    np.testing.assert_allclose(read_nir(tmp_path / "b.nir", P, spiking_output=False)[0], WEIGHT.T)
 
 
 def looping(edges, *further):
     return chain(nir.Linear(WEIGHT), lif(), *further, edges=[("input", "n0"), ("n0", "n1"), *edges])
 
 
+def behind(node, **metadata):
+    return chain(nir.Linear(WEIGHT), node, **metadata)
+
+
+ALL_BUT = np.array([1.0, np.nan])
+
+
 @pytest.mark.parametrize(
     ("graph", "message"),
     [
         (lambda: chain(nir.Affine(WEIGHT, np.ones(2)), lif()), "node n0 has a bias"),
+        (lambda: chain(nir.Affine(WEIGHT, np.full(2, np.nan)), lif()), "node n0 has a bias"),
         (lambda: chain(lif(3), nir.Linear(WEIGHT)), "node n0 is a LIF, where a dense chain has Linear or Affine"),
         (lambda: chain(nir.Linear(WEIGHT), nir.Linear(np.eye(2))), "node n1 is a Linear"),
+        (lambda: chain(nir.Scale(np.ones(3)), nir.Linear(WEIGHT), lif()), "node n0 is a Scale"),
+        (lambda: chain(nir.Delay(np.ones(3)), nir.Linear(WEIGHT), lif()), "node n0 is a Delay"),
+        (lambda: chain(nir.Linear(WEIGHT), nir.Flatten(np.array([2]), 0), lif()), "node n1 is a Flatten"),
         (lambda: chain(nir.Linear(WEIGHT)), "ends without neurons"),
-        (lambda: chain(nir.Linear(WEIGHT), lif(v_threshold=np.array([1.0, 0]))), "not above its rest"),
+        (lambda: behind(lif(v_threshold=np.array([1.0, 0]))), "not above its rest"),
         (lambda: looping([("n1", "n1"), ("n1", "output")]), "node n1 leads to n1, output: a branch or a loop"),
         (lambda: looping([("n1", "output"), ("n2", "n2")], lif()), "nodes n2 are not in the chain"),
+        # ------------------------------------------------- dynamics that are not those of nBP
+        (lambda: behind(lif(tau=np.array([0.05, 0.05])), dt=0.001), r"n1: tau is 0.05 s \(neuron 0\), but nothing may"),
+        (lambda: behind(lif(tau=np.array([1, 1.01]))), r"n1: tau is 1.01 s \(neuron 1\)"),
+        (lambda: behind(lif(tau=np.zeros(2))), "n1: tau is 0 s"),
+        (lambda: behind(cuba(), dt=0.001), "n1: tau_mem is 0.02 s"),
+        (lambda: behind(cuba(tau_mem=0.001), dt=0.001), "n1: tau_syn is 0.005 s"),
+        (lambda: behind(lif(v_reset=np.array([0, 0.5]))), r"n1: v_reset is 0.5 and v_leak 0 \(neuron 1\)"),
+        (lambda: behind(lif(v_leak=np.array([0, 0.5]))), r"n1: v_reset is 0 and v_leak 0.5 \(neuron 1\)"),
+        (lambda: behind(nir.IF(np.ones(2), np.ones(2))), "n1 is a IF, but nBP's neurons fire and forget"),
+        (lambda: behind(nir.LI(np.ones(2), np.ones(2), np.zeros(2))), "n1 is a LI, but nBP's"),
+        (lambda: behind(nir.I(np.ones(2))), "n1 is a I, but nBP's"),
+        (lambda: behind(cuba(nir.CubaLI)), "n1 is a CubaLI, but nBP's"),
+        # -------------------------------------------------------------- numbers that are none
+        (lambda: chain(nir.Linear(WEIGHT * np.nan), lif()), "n0: weight holds nan, but must hold finite numbers"),
+        (lambda: chain(nir.Linear(np.where(WEIGHT > 5, -np.inf, 1)), lif()), "n0: weight holds -inf"),
+        (lambda: chain(nir.Linear(WEIGHT + 1j), lif()), "n0: weight has dtype complex128"),
+        (lambda: chain(nir.Linear(WEIGHT[None]), lif()), r"type mismatch|n0: its weight has shape"),
+        (lambda: chain(nir.Linear(WEIGHT * 1e200), lif(r=np.full(2, 1e200))), "n0, in thresholds, holds inf"),
+        (lambda: behind(lif(r=ALL_BUT)), "n1: r holds nan"),
+        (lambda: behind(lif(v_threshold=ALL_BUT)), "n1: v_threshold holds nan"),
+        (lambda: behind(lif(v_threshold=np.full(2, np.inf))), "n1: v_threshold holds inf"),
+        (lambda: behind(nir.Threshold(ALL_BUT)), "n1: threshold holds nan"),
+        (lambda: behind(nir.Threshold(np.array([1.0, -1]))), "not above its rest"),
+        (lambda: behind(lif(tau=ALL_BUT)), "n1: tau holds nan"),
+        (lambda: behind(lif(3)), "n1: tau has 3 entries for 2 neurons|type mismatch"),
+        (lambda: behind(lif(), dt=np.nan), "dt in the graph's metadata is nan"),
+        (lambda: behind(lif(), dt=0.0), "dt in the graph's metadata is 0"),
+        (
+            lambda: behind(lif(), dt="1 ms"),
+            "dt in the graph's metadata is b?'1 ms'",
+        ),
+        (lambda: behind(lif(), gain=-1.0), "gain in the graph's metadata is -1"),
     ],
 )
 def test_refused(graph, message, tmp_path):
     nir.write(tmp_path / "bad.nir", graph())
     with pytest.raises(InputError, match=message):
         read_nir(tmp_path / "bad.nir")
+
+
+@pytest.mark.parametrize(
+    ("node", "metadata", "message"),
+    [
+        (cuba(tau_mem=0.05, tau_syn=0.001), {}, r"n1: tau_mem is 50 ms \(neuron 0\), but neuron.tau_m .* is 20 ms"),
+        (cuba(tau_syn=np.array([0.005, 0.006])), {}, r"n1: tau_syn is 6 ms \(neuron 1\), but neuron.tau_s .* is 5 ms"),
+        (cuba(tau_mem=-0.02), {}, "n1: tau_mem is -0.02 s, but must be more than 0"),
+        (cuba(tau_syn=0.0), {}, "n1: tau_syn is 0 s, but must be more than 0"),
+        (cuba(tau_syn=0.001), {"gain": 1.0}, "n1: tau_syn is 0.001 s, but must be more than dt = 0.001 s"),
+        (cuba(v_reset=0.5), {}, "n1: v_reset is 0.5 and v_leak 0"),
+        (cuba(w_in=np.inf), {}, "n1: w_in holds inf"),
+        (cuba(v_threshold=-1.0), {}, "not above its rest"),
+        (
+            lif(),
+            {},
+            "n1 is a LIF, but this layer .* has neurons with a current that spike; give CubaLIF",
+        ),
+        (nir.Threshold(np.ones(2)), {}, "n1 is a Threshold, .* give CubaLIF"),
+        (cuba(nir.CubaLI), {}, "n1 is a CubaLI, .* that spike; give CubaLIF"),
+    ],
+)
+def test_refused_for_eventprop(node, metadata, message, tmp_path):
+    nir.write(tmp_path / "bad.nir", behind(node, **{"dt": 0.001} | metadata))
+    with pytest.raises(InputError, match=message):
+        read_nir(tmp_path / "bad.nir", P)
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        (cuba(), "n1 is a CubaLIF, .* only integrate, for its loss max_voltage; give CubaLI"),
+        (nir.LI(np.ones(2), np.ones(2), np.zeros(2)), "n1 is a LI, .* give CubaLI"),
+        (cuba(nir.CubaLI, v_leak=0.1), "n1: v_leak is 0.1, but our outputs rest at 0"),
+    ],
+)
+def test_refused_as_an_output_that_only_integrates(node, message, tmp_path):
+    nir.write(tmp_path / "bad.nir", behind(node, dt=0.001))
+    with pytest.raises(InputError, match=message):
+        read_nir(tmp_path / "bad.nir", P, spiking_output=False)
+
+
+def test_time_constants_without_a_step(tmp_path):
+    graph = behind(lif())
+    del graph.metadata["dt"]
+    nir.write(tmp_path / "bad.nir", graph)
+    with pytest.raises(InputError, match=r"n1 has time constants, but the graph's metadata do not say dt"):
+        read_nir(tmp_path / "bad.nir")
+
+
+def test_a_file_that_announces_more_than_fits(tmp_path, monkeypatch):
+    write_nir(BINARY, tmp_path / "network.nir")
+    monkeypatch.setenv("LAVA_NBP_MEMORY", "1e-7")
+    with pytest.raises(InputError, match=r"network.nir needs some .* of memory, but the limit is 100 bytes"):
+        read_nir(tmp_path / "network.nir")
+
+
+def test_a_node_is_no_graph(tmp_path):
+    nir.write(tmp_path / "node.nir", nir.Linear(WEIGHT))
+    with pytest.raises(InputError, match=r"holds a Linear, which is no network|cannot be read as"):
+        read_nir(tmp_path / "node.nir")
 
 
 def test_no_graph(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from own_circuits import delta_circuit
 
-from lava_nbp.errors import LavaNBPError
+from lava_nbp.errors import InputError, LavaNBPError
 from lava_nbp.executors import bench as module
 from lava_nbp.executors import bench_eventprop
 from lava_nbp.nbp.paper import inference_circuit, training_circuit
@@ -105,3 +105,20 @@ def test_a_circuit_that_only_answers(circuits_only):
     assert [row["target"] for row in report["executors"]][:3] == ["reference", "sample", "spiking"]
     assert all(row["updates_per_sample"] == 0 for row in report["executors"])
     assert all(row["microseconds_per_sample"] > 0 for row in report["executors"])
+
+
+@pytest.mark.parametrize(
+    ("circuit", "options", "message"),
+    [
+        (training_circuit(1000, 100_000, 10), {}, r"bench of a network of 1000-100000-10 takes some 3.4 h or more"),
+        (training_circuit(1_000_000, 10, 10), {}, r"bench of a network of 1000000-10-10 needs some .* GB of memory"),
+        (training_circuit(3, 2, 1), {"pre_train": -1}, "pre_train is -1"),
+        (training_circuit(3, 2, 1), {"samples": 0}, "samples is 0"),
+        (training_circuit(3, 2, 1), {"samples": 2.5}, "samples is 2.5"),
+        (training_circuit(3, 2, 1), {"seed": -1}, "seed is -1"),
+    ],
+)
+def test_what_takes_for_ever_is_refused(circuit, options, message, monkeypatch):
+    monkeypatch.setenv("LAVA_NBP_MEMORY", "16")
+    with pytest.raises(InputError, match=message):
+        module.bench(circuit, **options)

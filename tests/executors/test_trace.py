@@ -204,3 +204,9 @@ def test_unknown_names(tmp_path):
 def test_a_chip_shows_too_little():
     with pytest.raises(InputError, match="a chip sends the output's spikes only; trace with one of spiking, lava"):
         traced("loihi2", "nbp-chip")
+
+
+def test_a_trace_that_does_not_fit(monkeypatch):
+    monkeypatch.setenv("LAVA_NBP_MEMORY", "1e-6")
+    with pytest.raises(InputError, match=r"a trace of 6 samples in \d+ neurons needs some .*; trace fewer samples"):
+        traced("spiking")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 
 import pytest
 from own_circuits import delta_circuit, feedforward_circuit, renamed
@@ -10,7 +11,9 @@ from rich.console import Console
 from lava_nbp.errors import InputError, OutputError
 from lava_nbp.loihi.boards import BOARDS, LOIHI1
 from lava_nbp.loihi.estimate import calibrate
-from lava_nbp.loihi.plan import cures, largest_hidden, make_plan, with_hidden
+from lava_nbp.loihi.lowering import lower
+from lava_nbp.loihi.plan import cures, largest_hidden, make_plan, place, with_hidden
+from lava_nbp.loihi.resources import least_use
 from lava_nbp.nbp.paper import inference_circuit, training_circuit
 from lava_nbp.seeing.plan import core_map, print_plan
 
@@ -133,3 +136,22 @@ def test_tables_and_picture(tmp_path):
     assert path.read_bytes()[:4] == b"\x89PNG"
     with pytest.raises(OutputError, match="cannot be written"):
         core_map(plan, tmp_path / "no" / "plan.png")
+
+
+def test_a_network_of_a_million_is_answered_at_once():
+    """What no placement can make fit is not placed, again and again, to find that out."""
+    begin = time.process_time()
+    plan = make_plan(training_circuit(64, 1_000_000, 10), "loihi1")
+    assert not plan.fits
+    assert cures(plan) == ["network.n_hidden = 4085 is the largest that fits loihi1"]
+    assert time.process_time() - begin < 20  # it took minutes
+
+
+@pytest.mark.parametrize("board", ["loihi1", "oheogulch", "loihi2"])
+@pytest.mark.parametrize("n", [400, 4000, 20_000])
+def test_the_least_that_a_network_needs_is_less_than_what_it_takes(board, n):
+    lowered = lower(training_circuit(64, n, 10, chip_order=True))
+    plan = place(lowered, BOARDS[board], "packed")
+    for name, least in least_use(lowered, plan.board.chip).items():
+        if name in plan.used:
+            assert least <= plan.used[name].sum()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lava_nbp.errors import WeightError
+from lava_nbp.errors import InputError, WeightError
 from lava_nbp.nbp.paper import training_circuit
 from lava_nbp.nbp.projections import Projections
 from lava_nbp.nbp.spiking_engine import SpikingEngine
@@ -56,3 +56,9 @@ def test_copies_are_read_and_written_where_they_may_differ():
     with pytest.raises(WeightError, match=r"W2_T\[0, 0\] is 3"):
         store.write_copies({**copies, "W2_T": np.full((3, 4), 3)})
     assert store.arrays["W2_T"][0, 0] == 8
+
+
+def test_more_synapses_than_fit(monkeypatch):
+    monkeypatch.setenv("LAVA_NBP_MEMORY", "1e-7")
+    with pytest.raises(InputError, match=r"circuit 'nbp' with 120 dense synapses needs some 480 bytes of memory"):
+        Projections(CIRCUIT, WEIGHTS)

@@ -50,3 +50,32 @@ def test_labels_outside_the_classes(labels, message):
 
 def test_one_hot():
     assert one_hot([2, 0], 3).tolist() == [[0, 0, 1], [1, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"clip": 10.0}, "clipped to 10.0"),
+        ({"clip": np.nan}, "clipped to nan"),
+        ({"input_scale": np.nan}, "input_scale is nan"),
+        ({"input_scale": np.inf}, "input_scale is inf"),
+        ({"input_scale": -1}, "input_scale is -1"),
+        ({"input_scale": 1j}, "input_scale is 1j"),
+        ({"output_mean": np.nan}, "output_mean is nan"),
+        ({"output_mean": 255}, "output_mean is 255"),
+    ],
+)
+def test_numbers_that_no_weights_follow_from(options, message):
+    with pytest.raises(WeightError, match=message):
+        initial_weights((2, 2, 2), np.random.default_rng(0), **options)
+
+
+@pytest.mark.parametrize("layers", [(), (3,), (3, 0), (3, 2.5), (3, 10**30), (3, True)])
+def test_layers_that_have_no_size(layers):
+    with pytest.raises(WeightError, match="size of a layer is|layers"):
+        initial_weights(layers, np.random.default_rng(0))
+
+
+def test_more_weights_than_fit():
+    with pytest.raises(InputError, match=r"a matrix of 1000000000000 initial weights needs some 40 TB of memory"):
+        initial_weights((1_000_000, 1_000_000), np.random.default_rng(0))

@@ -62,6 +62,22 @@ def test_targets_that_can_are_those_of_the_table(run):
     assert report["rows"] == expected["rows"]
 
 
+@pytest.mark.parametrize(
+    ("rates", "epochs", "message"),
+    [
+        ([0.1, float("nan")], 0, "faults.dead is nan"),
+        ([float("inf")], 0, "faults.dead is inf"),
+        ([-0.1], 0, "faults.dead is -0.1"),
+        ([0.1], -1, "epochs of a sweep of faults is -1"),
+        ([0.1], 0.5, "epochs of a sweep of faults is 0.5"),
+        ([0.1], 10**30, r"epochs of a sweep of faults is 10+, but must be an integer in 0 \.\. 1000000"),
+    ],
+)
+def test_numbers_that_no_sweep_has(run, rates, epochs, message):
+    with pytest.raises(InputError, match=message):
+        sweep_run(run, ["dead"], rates, epochs, "sample", Progress())
+
+
 def test_another_algorithm(tmp_path):
     folder = trained(tmp_path, YINYANG).folder
     with pytest.raises(InputError, match="is a run of eventprop, but faults are those of circuits"):

@@ -6,7 +6,7 @@ from experiments import MAX_VOLTAGE, SLAYER, YINYANG
 from lava_nbp.base.targets import TARGETS, Target
 from lava_nbp.data.encodings import Encoding
 from lava_nbp.data.options import DataOptions
-from lava_nbp.errors import ConfigError
+from lava_nbp.errors import ConfigError, InputError
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.nbp.faults import Faults
 from lava_nbp.training.config import load_config, parse_config
@@ -83,6 +83,87 @@ def test_defaults_and_overrides(tmp_path):
 def test_mistakes_are_named(tmp_path, override, message):
     with pytest.raises(ConfigError, match=message):
         config(tmp_path, GOOD, override)
+
+
+#: Numbers of every section, and an experiment that has it; those of lists are first entries.
+REALS = {
+    GOOD: (
+        "data.threshold", "network.initial_input_scale", "network.initial_output_mean", "faults.dead", "lava.timeout",
+    ),
+    YINYANG: (
+        "encoding.early", "encoding.late", "encoding.bias", "encoding.end", "neuron.tau_m", "neuron.tau_s",
+        "neuron.theta", "loss.tau0", "loss.tau1", "loss.alpha", "learning.rate", "learning.decay", "learning.dropout",
+        "learning.silent_strength", "learning.silent_target", "learning.floor", "clocked.dt", "clocked.floor",
+        "network.initial_mean", "network.initial_deviation", "network.recurrent_deviation", "clocked.largest_weight",
+    ),
+    SLAYER: (
+        "network.dt", "network.initial_scale", "neuron.threshold", "neuron.current_decay", "neuron.voltage_decay",
+        "neuron.tau_grad", "neuron.scale_grad", "learning.rate", "learning.true_rate", "learning.false_rate",
+    ),
+}  # fmt: skip
+LISTS = ("initial_mean", "initial_deviation", "recurrent_deviation", "largest_weight")
+
+
+def keys_of(table):
+    """Rows for `parametrize`: an experiment and a key of it."""
+    return [pytest.param(text, key, id=key) for text, keys in table.items() for key in keys]
+
+
+@pytest.mark.parametrize(("text", "key"), keys_of(REALS))
+def test_every_real_is_finite_and_has_limits(tmp_path, text, key):
+    for value in ("nan", "inf", "-inf", "1e400", "1e308", "-1e308", "1" + 400 * "0", "true", "'1'"):
+        with pytest.raises(ConfigError) as caught:
+            config(tmp_path, text, f"{key}={f'[{value}, 1]' if key.endswith(LISTS) else value}")
+        said = str(caught.value)
+        assert any(part in said for part in (key.split(".")[1], "spikes from", "silent policy"))
+        assert len(said) < 400
+        assert "\n" not in said
+
+
+INTEGERS = {
+    GOOD: ("seed", "epochs", "data.crop", "data.side", "data.train", "network.n_hidden", "network.initial_clip",
+           "faults.seed", "loihi.chunk"),
+    YINYANG: ("data.validation", "encoding.darkest", "network.hidden", "learning.batch", "learning.threads",
+              "clocked.theta_bits"),
+    SLAYER: ("learning.batch", "network.hidden", "learning.threads"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "key"), keys_of(INTEGERS))
+def test_every_integer_is_one(tmp_path, text, key):
+    for value in ("nan", "inf", "-1", "0.5", "1e3", "true", "'1'"):
+        with pytest.raises((ConfigError, InputError), match=key.split(".")[-1]) as caught:
+            _ = getattr(
+                config(tmp_path, text, f"{key}={f'[{value}]' if key == 'network.hidden' else value}"), "setup", 0
+            )
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "setting", "message"),
+    [
+        (
+            YINYANG,
+            "network.hidden=[1048576]",
+            "a layer of 1048576 neurons, .* some 10.5 GB of memory and 1 s",
+        ),
+        (SLAYER, "network.hidden=[65537]", "a layer of 65537 neurons, .*; use 65536 at most"),
+        (YINYANG, f"network.hidden={[1] * 65}", "network.hidden = .*at most 64 items"),
+        (YINYANG, "encoding.end=1e9", "encoding.end = 1000000000.0: input should be less than or equal to 1000000"),
+        (GOOD, "epochs=1000001", "epochs = 1000001: input should be less than or equal to 1000000"),
+        (
+            YINYANG,
+            "learning.batch=10000000",
+            "learning.batch = 10000000: input should be less than or equal to 1000000",
+        ),
+        (YINYANG, "neuron.tau_m=1e-9", r"neuron.tau_m = 1e-09: must be in 0.001 \.\. 1e\+06"),
+        (YINYANG, "loss.alpha=1e7", r"loss.alpha = 10000000.0: must be in 0 \.\. 1e\+06"),
+        (YINYANG, "encoding.late=inf", "encoding.late = inf: must be a finite number"),
+    ],
+)
+def test_sizes_have_limits(tmp_path, text, setting, message):
+    with pytest.raises(ConfigError, match=message):
+        config(tmp_path, text, setting)
 
 
 def test_missing_keys_and_files(tmp_path):

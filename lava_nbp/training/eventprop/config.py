@@ -13,24 +13,32 @@ from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import OptimizerName, SilentName, SilentPolicy
 from lava_nbp.training.config import (
+    FACTORS,
+    TIMES,
+    WEIGHTS,
     AsSection,
     ConfigSection,
     EncodingConfig,
     Experiment,
+    Hidden,
     LatencyDataConfig,
+    Rate,
     Real,
-    Size,
+    Samples,
+    Step,
 )
+
+_Deviation = Annotated[Real, Field(ge=0, le=WEIGHTS)]
 
 
 class LayersConfig(ConfigSection):
     """[network] of EventProp: hidden layers, and normal distributions of the initial weights, in thresholds."""
 
-    hidden: list[Size] = Field(min_length=1)
-    initial_mean: list[Real]
-    initial_deviation: list[Annotated[Real, Field(ge=0)]]
+    hidden: Hidden
+    initial_mean: list[Annotated[Real, Field(ge=-WEIGHTS, le=WEIGHTS)]]
+    initial_deviation: list[_Deviation]
     #: Recurrent weights within a layer, of the mean 0; 0: the layer has none. Target "continuous" only.
-    recurrent_deviation: list[Annotated[Real, Field(ge=0)]] | None = None
+    recurrent_deviation: list[_Deviation] | None = None
     #: File to start from, instead of drawing W1 .. Wn: .npz (in thresholds), NIR or netx; see
     #: `lava_nbp.training.eventprop.start`.
     weights: str | None = None
@@ -63,19 +71,19 @@ class LearningConfig(ConfigSection):
     """[learning]: optimizer, batches, and policies."""
 
     optimizer: OptimizerName = "adam"
-    rate: Real = Field(default=5e-3, gt=0)
+    rate: Rate = 5e-3
     #: Factor on the rate per epoch; the first two epochs have the full rate, as the authors' code has it.
     decay: Real = Field(default=0.95, gt=0, le=1)
-    batch: int = Field(default=32, ge=1)
+    batch: Samples = 32
     #: Share of the input spikes that are left out, drawn anew for every epoch.
     dropout: Real = Field(default=0.0, ge=0, lt=1)
     silent: SilentName = SilentPolicy.name
     #: What a tie between outputs counts as where epochs are compared; results have both figures.
     ties: Literal["wrong", "right"] = "wrong"
-    silent_strength: Real = SilentPolicy.strength
-    silent_target: Real = SilentPolicy.target
+    silent_strength: Annotated[Real, Field(le=FACTORS)] = SilentPolicy.strength
+    silent_target: Annotated[Real, Field(le=FACTORS)] = SilentPolicy.target
     #: Lower bound of I - theta in the adjoint jump of the target "continuous", in thresholds.
-    floor: Real = Field(default=1e-9, gt=0)
+    floor: Annotated[Real, Field(ge=1e-30, le=WEIGHTS)] = 1e-9
     threads: int = Field(default=1, ge=1, le=1024)
 
     @property
@@ -93,13 +101,13 @@ class ClockedConfig(ConfigSection):
     """[clocked]: step and widths of the clocked targets; see `lava_nbp.eventprop.clocked.arithmetic.FixedPoint`."""
 
     #: In ms; of the target "continuous" it is the step in which the cost of inference is counted.
-    dt: Real = Field(default=0.5, gt=0)
+    dt: Step = 0.5
     theta_bits: int = FixedPoint.theta_bits
     coefficient_bits: int = FixedPoint.coefficient_bits
     adjoint_bits: int = FixedPoint.adjoint_bits
-    floor: Real = FixedPoint.floor
+    floor: Annotated[Real, Field(gt=0, le=WEIGHTS)] = FixedPoint.floor
     #: Largest weight of each layer that 8 bits shall hold, in thresholds.
-    largest_weight: list[Annotated[Real, Field(gt=0)]] | None = None
+    largest_weight: list[Annotated[Real, Field(gt=0, le=WEIGHTS)]] | None = None
 
 
 class EventPropExperiment(Experiment):
@@ -112,8 +120,8 @@ class EventPropExperiment(Experiment):
     data: Annotated[LatencyDataConfig, AsSection()]
     encoding: Annotated[EncodingConfig, AsSection()]
     network: LayersConfig
-    neuron: Annotated[NeuronParameters, AsSection()] = NeuronParameters()
-    loss: Annotated[LossConfig, AsSection()] = LossConfig()
+    neuron: Annotated[NeuronParameters, AsSection(tau_m=TIMES, tau_s=TIMES, theta=(1e-3, 1e3))] = NeuronParameters()
+    loss: Annotated[LossConfig, AsSection(tau0=TIMES, tau1=TIMES, alpha=(0.0, FACTORS))] = LossConfig()
     learning: LearningConfig = LearningConfig()
     clocked: ClockedConfig = ClockedConfig()
 

@@ -11,17 +11,24 @@ from typing import Any
 
 import numpy as np
 
+from lava_nbp.base.memory import check_memory
 from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.base.targets import TARGETS, Target, find_target, targets_of
 from lava_nbp.data import load_latency_dataset
 from lava_nbp.data.latency_dataset import LatencyDataset
 from lava_nbp.errors import ConfigError
+from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.training.complexity import CountedSynapses
 from lava_nbp.training.eventprop.config import EventPropExperiment
 from lava_nbp.training.eventprop.network import forward_names, in_thresholds
 from lava_nbp.training.eventprop.session import COUNTED, EventPropSession
 from lava_nbp.training.eventprop.start import check_range, eventprop_start
 from lava_nbp.training.learner import Arrays, Inference, Learner
+
+#: Bytes of a weight: the weight twice, the optimizer's two means, a gradient for each of eight parts of a batch.
+_WEIGHT_BYTES = 12 * 8
+#: Steps of a trial, and what a neuron takes for one, forward and backward, roughly.
+_MOST_STEPS, _STEP_SECONDS = 100_000, 4e-9
 
 
 class EventPropLearner(Learner):
@@ -31,8 +38,9 @@ class EventPropLearner(Learner):
     ------
     DataError, InputError
         See `load_latency_dataset`.
+        Also for a network that needs more memory than there may be.
     ConfigError
-        For settings that the target does not have.
+        For settings that the target does not have, or a trial of too many steps.
     """
 
     figures: Mapping[str, str] = {"accuracy": "ties wrong", "accuracy_ties_right": "ties right"}
@@ -46,8 +54,32 @@ class EventPropLearner(Learner):
                 f"network.recurrent_deviation is {config.network.recurrent_deviation}, but target {config.target} has "
                 f"no recurrent layers; use target continuous, or leave it out"
             )
+        if self.target.clocked:
+            self._check_steps()
         self.dataset: LatencyDataset = load_latency_dataset(encoding=config.encoding, **asdict(config.data))
         self.layers = (self.dataset.n_in, *config.network.hidden, len(self.dataset.classes))
+        self._check_memory()
+
+    def _check_steps(self) -> None:
+        """Refuse trials whose steps take for ever."""
+        end, dt = self.config.encoding.end, self.config.clocked.dt
+        if (steps := end / dt) > _MOST_STEPS:
+            seconds = steps * sum(self.config.network.hidden) * _STEP_SECONDS
+            raise ConfigError(
+                f"encoding.end is {end:g} ms and clocked.dt {dt:g} ms: {steps:.3g} steps, some {seconds:.2g} s per "
+                f"sample, but the limit is {_MOST_STEPS} steps; use a shorter trial or a larger dt"
+            )
+
+    def _check_memory(self) -> None:
+        """Refuse a network that does not fit, before any of it is made."""
+        loops = self.config.network.recurrent_deviation or ()
+        weights = sum(a * b for a, b in pairwise(self.layers))
+        weights += sum(n * n for n, deviation in zip(self.layers[1:], loops, strict=False) if deviation > 0)
+        check_memory(
+            weights * _WEIGHT_BYTES,
+            f"a network of {'-'.join(map(str, self.layers))} with its gradients and optimizer",
+            "make network.hidden smaller, or images (data.crop, data.side)",
+        )
 
     def initial_weights(self) -> Arrays:
         """Normal distributions, or what network.weights names, in thresholds."""
@@ -60,7 +92,8 @@ class EventPropLearner(Learner):
             )
         }
         if n.weights is not None:
-            weights = eventprop_start(Path(n.weights), self.layers, self.config.neuron)
+            spiking = isinstance(self.config.loss.loss, TTFSLoss)
+            weights = eventprop_start(Path(n.weights), self.layers, self.config.neuron, spiking_output=spiking)
             if self.target.clocked:
                 check_range(weights, self.config)
         for k, (size, deviation) in enumerate(zip(self.layers[1:], n.recurrent_deviation or (), strict=False), 1):

@@ -20,6 +20,8 @@ from lava_nbp.training.learner import Arrays, Session, parts
 if TYPE_CHECKING:
     from lava_nbp.training.eventprop.learner import EventPropLearner
 
+#: What weights of 20 fractional bits and float64 do not notice, and squares of it are not 0.
+_SMALLEST_RATE = 1e-100
 #: Samples that are encoded at once.
 _ENCODED = 5000
 #: Counters of a `Result` that are summed over an epoch, and what metrics call them.
@@ -121,8 +123,8 @@ class EventPropSession(Session):
         return trains.without_some(share, np.random.default_rng([self._config.seed, epoch, 1]))
 
     def _rate(self, epoch: int) -> float:
-        """In thresholds, as weights are."""
-        return self._config.learning.rate * self._config.learning.decay ** max(epoch - 2, 0)
+        """In thresholds, as weights are; never 0, which no rate is, however often it has decayed."""
+        return max(self._config.learning.rate * self._config.learning.decay ** max(epoch - 2, 0), _SMALLEST_RATE)
 
     @property
     def _unit(self) -> float:

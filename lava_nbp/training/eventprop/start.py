@@ -8,35 +8,43 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.base.checks import check_reals
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.exchange.dense import check_sizes
+from lava_nbp.training.config import WEIGHTS
 from lava_nbp.training.eventprop.config import EventPropExperiment
 from lava_nbp.training.eventprop.network import forward_names
 from lava_nbp.training.learner import Arrays
 from lava_nbp.training.start import is_npz, read_arrays, read_layers
 
+_CURE = "weights are matrices (pre, post) of finite numbers, in thresholds"
 
-def eventprop_start(path: Path, layers: tuple[int, ...], p: NeuronParameters) -> dict[str, NDArray[Any]]:
+
+def eventprop_start(
+    path: Path, layers: tuple[int, ...], p: NeuronParameters, *, spiking_output: bool = True
+) -> dict[str, NDArray[Any]]:
     """W1 .. Wn in thresholds for an EventProp network.
 
     Raises
     ------
     InputError
-        For a file that cannot be read, or another network.
+        For a file that cannot be read, another network, other neurons, or numbers that no weights are.
     """
     names = forward_names(len(layers) - 1)
     if is_npz(path):
         arrays = read_arrays(path, f"{names[0]} .. {names[-1]}")
         if arrays.keys() != set(names):
             raise InputError(f"{path} holds {', '.join(sorted(arrays))}, but this network has {', '.join(names)}")
-        matrices = [np.asarray(arrays[name], dtype=np.float64) for name in names]
-        if any(w.ndim != 2 or not np.isfinite(w).all() for w in matrices):
+        matrices = [check_reals(arrays[name], f"{path}: {name}", _CURE) for name in names]
+        if any(w.ndim != 2 for w in matrices):
             raise InputError(f"{path}: weights must be matrices (pre, post) of finite numbers, in thresholds")
     else:
-        matrices = read_layers(path, p)
+        matrices = read_layers(path, p, spiking_output=spiking_output)
     check_sizes(matrices, layers, str(path))
+    for name, w in zip(names, matrices, strict=True):
+        check_reals(w, f"{path}: {name}", _CURE, most=WEIGHTS)
     return dict(zip(names, matrices, strict=True))
 
 

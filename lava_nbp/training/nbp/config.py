@@ -19,7 +19,16 @@ from lava_nbp.nbp.circuit_file import SUFFIX
 from lava_nbp.nbp.circuits import CIRCUITS
 from lava_nbp.nbp.faults import Faults
 from lava_nbp.nbp.weights import INITIAL_WEIGHT_MAX
-from lava_nbp.training.config import AsSection, ConfigSection, DataConfig, Experiment, Real, Size, unknown_key
+from lava_nbp.training.config import (
+    AsSection,
+    ConfigSection,
+    DataConfig,
+    Experiment,
+    Real,
+    Samples,
+    Size,
+    unknown_key,
+)
 
 
 def _one_or_several(value: Any) -> str:
@@ -55,7 +64,7 @@ class NetworkConfig(ConfigSection):
     )
     #: Factor on the spread of the first initial matrix, and mean of the last in weight units; 1 and 0 are the
     #: paper's, see `lava_nbp.nbp.weights.initial_weights`.
-    initial_input_scale: Real = Field(default=1.0, gt=0, le=100)
+    initial_input_scale: Real = Field(default=1.0, ge=1e-12, le=100)
     initial_output_mean: Real = Field(default=0.0, ge=-PLASTIC_WEIGHT_MAX, le=PLASTIC_WEIGHT_MAX)
     #: File to start from, instead of drawing weights: .npz with the matrices, NIR or netx; see
     #: `lava_nbp.training.nbp.start`.
@@ -128,7 +137,7 @@ class LoihiConfig(ConfigSection):
     generation: str | None = None
     host: str | None = None
     #: Samples that are loaded and run at once.
-    chunk: int = Field(default=500, ge=1)
+    chunk: Samples = 500
 
     def address(self, default: BoardAddress) -> BoardAddress:
         """How to reach the board: the default, but for what is said here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from lava_nbp.base.memory import check_memory
 from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.base.targets import Target, find_target
 from lava_nbp.data import Dataset, load_dataset
@@ -30,8 +32,10 @@ from lava_nbp.training.nbp.network import circuit_of
 from lava_nbp.training.nbp.spikes import sample_spikes
 from lava_nbp.training.nbp.start import nbp_start
 
-#: Samples whose spikes are kept at once while they are counted.
-_COUNTED = 500
+#: Bytes of a weight while it is drawn, as float64, and of a synapse that holds it.
+_WEIGHT_BYTES, _SYNAPSE_BYTES = 40, 4
+#: Samples whose spikes are kept at once while they are counted, and bytes of a neuron's in one: steps of an inference.
+_COUNTED, _COUNTED_BYTES = 500, 8
 
 
 class NBPLearner(Learner):
@@ -48,6 +52,7 @@ class NBPLearner(Learner):
     ------
     DataError, InputError
         See `load_dataset`.
+        Also for a circuit that needs more memory than there may be.
     CircuitError
         For impossible layer sizes.
     """
@@ -67,6 +72,14 @@ class NBPLearner(Learner):
         self._given = circuit is not None
         self.circuit: Circuit = circuit_of(config, ends) if circuit is None else circuit
         self.layers = (ends[0], *self.circuit.layers[1:-1], ends[1])
+        weights = sum(math.prod(shape) for shape in self.circuit.matrix_shapes.values())
+        check_memory(
+            weights * _WEIGHT_BYTES
+            + self.circuit.n_dense_synapses * _SYNAPSE_BYTES
+            + sum(self.circuit.layers) * _COUNTED * _COUNTED_BYTES,
+            f"circuit {self.circuit.name!r} of {'-'.join(map(str, self.circuit.layers))} with its weights",
+            "use fewer hidden neurons (network.n_hidden), or smaller images (data.crop, data.side)",
+        )
 
     def notes(self) -> list[str]:
         """Gate breaches that are possible."""

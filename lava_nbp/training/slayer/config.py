@@ -7,40 +7,46 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from lava_nbp.training.config import (
+    WEIGHTS,
     AsSection,
     ConfigSection,
     EncodingConfig,
     Experiment,
+    Factor,
+    Hidden,
     LatencyDataConfig,
+    Rate,
     Real,
-    Size,
+    Samples,
+    Step,
 )
 
 
 class SLAYERNetworkConfig(ConfigSection):
     """[network] of SLAYER: hidden layers, the step in ms, and the initial weights' width, in 1 / sqrt(pre)."""
 
-    hidden: list[Size] = Field(min_length=1)
-    dt: Real = Field(gt=0)
-    initial_scale: Real = Field(default=1.0, gt=0)
+    hidden: Hidden
+    dt: Step
+    initial_scale: Factor = 1.0
 
 
 class SLAYERNeuronConfig(ConfigSection):
     """[neuron] of SLAYER: threshold, decays per step, surrogate gradient; see `lava.lib.dl.slayer.neuron.cuba`."""
 
-    threshold: Real = Field(default=1.25, gt=0)
+    #: A register in 64ths holds it.
+    threshold: Annotated[Real, Field(ge=1 / 64, le=WEIGHTS)] = 1.25
     current_decay: Real = Field(default=0.25, gt=0, le=1)
     voltage_decay: Real = Field(default=0.03, ge=0, le=1)
     #: Smaller than lava-dl's examples have it: their trials are longer, and 0.03 learned worse here.
-    tau_grad: Real = Field(default=0.005, gt=0)
-    scale_grad: Real = Field(default=3.0, gt=0)
+    tau_grad: Factor = 0.005
+    scale_grad: Factor = 3.0
 
 
 class SLAYERLearningConfig(ConfigSection):
     """[learning] of SLAYER: Adam, and the spike rates that label and other outputs shall have, in spikes per step."""
 
-    rate: Real = Field(default=1e-3, gt=0)
-    batch: int = Field(default=32, ge=1)
+    rate: Rate = 1e-3
+    batch: Samples = 32
     true_rate: Real = Field(default=0.2, gt=0, le=1)
     false_rate: Real = Field(default=0.02, ge=0, lt=1)
     threads: int = Field(default=1, ge=1, le=1024)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.base.memory import check_memory
 from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.base.targets import Target, find_target
 from lava_nbp.data import load_latency_dataset
@@ -20,6 +22,10 @@ from lava_nbp.training.complexity import CountedSynapses
 from lava_nbp.training.learner import Arrays, Inference, Learner, Session, parts
 from lava_nbp.training.slayer.config import SLAYERExperiment
 from lava_nbp.training.slayer.network import blocks, device_layers, load_slayer, load_torch, set_weights
+
+_MOST_STEPS = 10_000
+#: Bytes of a neuron's state in a step of a sample: what PyTorch keeps for the way back, in float32; and of a weight.
+_STATE_BYTES, _WEIGHT_BYTES = 10 * 4, 6 * 4
 
 
 class SLAYERLearner(Learner):
@@ -32,7 +38,7 @@ class SLAYERLearner(Learner):
     DataError, InputError
         See `load_latency_dataset`.
     ConfigError
-        If the trial is no whole number of steps.
+        If the trial is no whole number of steps, or of too many, or ends before the last input spike.
     """
 
     compared_by = "accuracy_ties_right"
@@ -42,6 +48,14 @@ class SLAYERLearner(Learner):
         self.config = config
         e, dt = config.encoding, config.network.dt
         self.steps = round(e.end / dt)
+        for name, ms in (("late", e.late), ("bias", e.bias or 0.0)):
+            if ms > e.end:
+                raise ConfigError(f"encoding.{name} is {ms:g} ms, but the trial ends at encoding.end = {e.end:g} ms")
+        if self.steps > _MOST_STEPS:
+            raise ConfigError(
+                f"encoding.end is {e.end:g} ms and network.dt {dt:g} ms: {self.steps} steps, each of which takes its "
+                f"time, but the limit is {_MOST_STEPS}; use a shorter trial or a larger dt"
+            )
         if not np.isclose(self.steps * dt, e.end) or self.steps < 1:
             raise ConfigError(
                 f"network.dt is {dt} ms, which does not divide encoding.end = {e.end} ms; change one of them"
@@ -50,6 +64,18 @@ class SLAYERLearner(Learner):
         self.slayer, self.torch = load_slayer(), load_torch()
         self.dataset: LatencyDataset = load_latency_dataset(encoding=e, **asdict(config.data))
         self.layers = (self.dataset.n_in, *config.network.hidden, len(self.dataset.classes))
+        self._check_memory()
+
+    def _check_memory(self) -> None:
+        """Refuse a network whose weights, or the states of a batch in all steps, do not fit, before any is made."""
+        at_once = max(self.config.learning.batch, self.target.chunk)
+        states = min(at_once, self.n_train + len(self.dataset.test)) * self.steps * sum(self.layers)
+        weights = sum(a * b for a, b in pairwise(self.layers))
+        check_memory(
+            states * _STATE_BYTES + weights * _WEIGHT_BYTES,
+            f"a network of {'-'.join(map(str, self.layers))} in {self.steps} steps",
+            "use fewer neurons (network.hidden), steps (encoding.end, network.dt) or samples at once (learning.batch)",
+        )
 
     def initial_weights(self) -> Arrays:
         """Uniform in +- initial_scale / sqrt(pre), as PyTorch's layers begin."""

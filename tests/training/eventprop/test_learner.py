@@ -149,6 +149,10 @@ def test_another_threshold_is_another_unit(config, tmp_path, optimizer):
             r"is 'eventprob', but must be one of nbp, eventprop, slayer \(did you mean 'eventprop'",
         ),
         (("target=clocked", "network.recurrent_deviation=[0.1, 0]"), "target clocked has no recurrent layers"),
+        (
+            ("target=clocked", "encoding.end=1e6"),
+            r"1e\+06 steps, some 0.08 s per sample, but the limit is 100000 steps",
+        ),
     ],
 )
 def test_configurations_that_are_refused(config, tmp_path, overrides, message):
@@ -168,6 +172,33 @@ def test_configurations_that_are_refused(config, tmp_path, overrides, message):
 def test_runs_that_are_refused(config, tmp_path, overrides, message):
     with pytest.raises(InputError, match=message):
         train(config(*overrides), tmp_path / "run")
+
+
+def test_networks_that_do_not_fit(config, tmp_path, monkeypatch):
+    monkeypatch.setenv("LAVA_NBP_MEMORY", "0.001")
+    with pytest.raises(InputError, match=r"a network of 5-2000-3 with its gradients .* needs some 1.54 MB of memory"):
+        train(config("network.hidden=[2000]"), tmp_path / "run")
+    with pytest.raises(InputError, match=r"a network of 5-200-3 with its gradients .* needs some 3.99 MB of memory"):
+        train(config("network.hidden=[200]", "network.recurrent_deviation=[0.1, 0]"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("target", ["continuous", "clocked"])
+def test_a_rate_that_has_decayed_for_long_is_still_one(config, tmp_path, target):
+    result = train(config(f"target={target}", "learning.decay=1e-200", "epochs=5", "data.train=20"), tmp_path / "run")
+    assert result["epochs"] == 5
+
+
+def test_weights_from_a_file_of_another_output(config, tmp_path):
+    """A network that answers by spikes is no start for one that answers by voltages."""
+    train(config("epochs=1", "data.train=20"), tmp_path / "run")
+    path, _ = export_run(tmp_path / "run", "nir")
+    with pytest.raises(
+        InputError, match="node n2 is a CubaLIF, .* only integrate, for its loss max_voltage; give CubaLI"
+    ):
+        make_learner(config(f"network.weights='{path}'", "loss.name=max_voltage")).initial_weights()
+    with pytest.raises(InputError, match=r"node n1: tau_mem is 20 ms .*, but neuron.tau_m of this experiment is 10 ms"):
+        make_learner(config(f"network.weights='{path}'", "neuron.tau_m=10")).initial_weights()
 
 
 def test_checkpoint_of_another_experiment(config, tmp_path):

@@ -34,3 +34,28 @@ def test_eventprop_from_npz(tmp_path):
     np.savez(tmp_path / "b.npz", W1=W1 * np.nan, W2=W2)
     with pytest.raises(InputError, match="finite numbers, in thresholds"):
         eventprop_start(tmp_path / "b.npz", LAYERS, P)
+
+
+@pytest.mark.parametrize(
+    ("w", "message"),
+    [
+        (W1 * 1j, "W1 has dtype complex128, but must hold real numbers"),
+        (W1.astype(str), "W1 has dtype <U"),
+        (np.ones((7, 6), bool), "W1 has dtype bool"),
+        (np.where(W1 > 0, np.inf, 1), "W1 holds inf"),
+        (np.full((7, 6), np.longdouble("1e400")), "W1 holds inf"),
+        (np.full((7, 6), 1e300), r"W1 holds 1e\+300, but must hold numbers of magnitude 10000 at most"),
+        (np.ones((7, 6, 1)), "weights must be matrices"),
+        (np.zeros((7, 0)), "holds a network of"),
+    ],
+)
+def test_what_no_weights_are(w, message, tmp_path):
+    np.savez(tmp_path / "a.npz", W1=w, W2=W2)
+    with pytest.raises(InputError, match=rf"a.npz.*{message}"):
+        eventprop_start(tmp_path / "a.npz", LAYERS, P)
+
+
+def test_a_netx_network_has_no_output_that_only_integrates(tmp_path):
+    (tmp_path / "a.net").write_text("")
+    with pytest.raises(InputError, match=r"a.net: netx networks answer by spikes, .*\(loss max_voltage\)"):
+        eventprop_start(tmp_path / "a.net", LAYERS, P, spiking_output=False)

@@ -258,3 +258,12 @@ def test_copies_that_learn_differently_go_on_bit_for_bit(config, tmp_path, circu
 def test_copies_that_learn_alike_are_not_kept(config, tmp_path):
     train(config("target=spiking"), tmp_path / "run")
     assert load_run(tmp_path / "run").state.memory == {}
+
+
+def test_a_circuit_that_does_not_fit(config, tmp_path, monkeypatch):
+    monkeypatch.setenv("LAVA_NBP_MEMORY", "0.01")
+    with pytest.raises(
+        InputError, match=r"circuit 'nbp' of 64-9000-10 .* needs some .* MB of memory, but the limit is"
+    ):
+        train(config("network.n_hidden=9000"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

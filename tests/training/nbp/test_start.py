@@ -61,3 +61,20 @@ def test_files_that_cannot_be_read(name, message, tmp_path):
     (tmp_path / "some.onnx").write_text("")
     with pytest.raises(InputError, match=message):
         nbp_start(tmp_path / name, CIRCUIT)
+
+
+@pytest.mark.parametrize(
+    "w",
+    [W1.astype(float), W1 * np.nan, W1 * 1j, W1.astype(str), W1.astype(bool), W1 + 1, W1.astype(np.int64) << 40],
+    ids=str,
+)
+def test_what_no_weights_are(w, tmp_path):
+    np.savez(tmp_path / "a.npz", W1=w, W2=W2)
+    with pytest.raises(WeightError, match=r"a.npz: W1"):
+        nbp_start(tmp_path / "a.npz", CIRCUIT)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.uint64, np.int64, ">i4"])
+def test_integers_of_any_width_are_weights(dtype, tmp_path):
+    np.savez(tmp_path / "a.npz", W1=np.abs(W1).astype(dtype) // 4 * 2, W2=W2)
+    np.testing.assert_array_equal(nbp_start(tmp_path / "a.npz", CIRCUIT)["W1"], np.abs(W1).astype(dtype) // 4 * 2)

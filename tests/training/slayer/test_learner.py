@@ -13,6 +13,7 @@ from lava_nbp.errors import ConfigError, InputError
 from lava_nbp.runs.evaluate import evaluate_run
 from lava_nbp.runs.export import export_run
 from lava_nbp.runs.train import train
+from lava_nbp.training.algorithms import make_learner
 from lava_nbp.training.checkpoint import load_checkpoint
 from lava_nbp.training.run import METRICS, load_result, load_run
 
@@ -113,3 +114,19 @@ def test_without_lava_dl(config, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"algorithm slayer needs the package lava-dl, .*'lava-nbp\[dl\]'"):
         train(config(), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        (("encoding.end=100000",), ConfigError, "100000 steps, .* but the limit is 10000"),
+        (("encoding.late=17",), ConfigError, "encoding.late is 17 ms, but the trial ends at encoding.end = 16 ms"),
+        (("encoding.bias=17",), ConfigError, "encoding.bias is 17 ms"),
+        (("neuron.threshold=0.01",), ConfigError, "neuron.threshold = 0.01: input should be greater than or equal to"),
+        (("network.hidden=[2000]",), InputError, "a network of 64-2000-10 in 16 steps needs some .* of memory"),
+    ],
+)
+def test_what_does_not_fit(config, monkeypatch, settings, error, message):
+    monkeypatch.setenv("LAVA_NBP_MEMORY", "0.1")
+    with pytest.raises(error, match=message):
+        make_learner(config(*settings))
