@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-import tomli
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -22,12 +21,14 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
+from lava_nbp.base.checks import shown
+from lava_nbp.base.content import check_plain, parse_toml, read_toml
 from lava_nbp.base.targets import find_target
 from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.data.encodings import Encoding
 from lava_nbp.data.options import DataOptions
 from lava_nbp.data.sets import find_data_set
-from lava_nbp.errors import ConfigError, unknown_name
+from lava_nbp.errors import ConfigError, Unreadable, unknown_name
 from lava_nbp.training.algorithms import ALGORITHMS
 
 
@@ -164,12 +165,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
         Names the file or override, the key, the value, and what is allowed.
     """
     try:
-        with open(path, "rb") as file:
-            content = tomli.load(file)
-    except OSError as error:
-        raise ConfigError(f"configuration {path} cannot be read: {error.strerror}") from error
-    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"configuration {path} is not valid TOML: {error}") from error
+        content = read_toml(path)
+    except Unreadable as error:
+        raise ConfigError(
+            f"configuration {path} cannot be read: {error}; give a TOML file like run_configs/digits.toml"
+        ) from error
     for override in overrides:
         _override(content, override)
     return parse_config(content, str(path))
@@ -183,6 +183,12 @@ def parse_config(content: Mapping[str, Any], where: str) -> Experiment:
     ConfigError
         As for `load_config`.
     """
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"configuration {where} is {shown(content)}, but must be a dictionary")
+    try:
+        check_plain(content, "TOML")
+    except Unreadable as error:
+        raise ConfigError(f"configuration {where} cannot be used: {error}") from None
     algorithm = content.get("algorithm", "nbp")
     if algorithm not in ALGORITHMS:
         raise ConfigError(f"configuration {where}: {unknown_name('algorithm', algorithm, ALGORITHMS)}")
@@ -209,16 +215,16 @@ def _override(content: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
-        raise ConfigError(f"--set {override}: write key=value, with dots for sections, like data.validation=5000")
+        raise ConfigError(f"--set {override:.80}: write key=value, with dots for sections, like data.validation=5000")
     try:
-        value = tomli.loads(f"value = {text}")["value"]
-    except tomli.TOMLDecodeError:
+        value = parse_toml(f"value = {text}")["value"]
+    except Unreadable:
         value = text.strip()
     section = content
     for part in parts[:-1]:
         inner = section.setdefault(part, {})
         if not isinstance(inner, dict):
-            raise ConfigError(f"--set {override}: {part} is a value, not a section")
+            raise ConfigError(f"--set {override:.80}: {part:.60} is a value, not a section")
         section = inner
     section[parts[-1]] = value
 
@@ -230,7 +236,7 @@ def unknown_key(key: str, value: Any, allowed: Sequence[str]) -> str:
     """What is said of a key, with dots, that its section does not have."""
     close = difflib.get_close_matches(key.rpartition(".")[-1], allowed, n=1)
     hint = f"did you mean {close[0]}?" if close else f"allowed are {', '.join(allowed)}"
-    return f"unknown key {key} = {value!r}; {hint}"
+    return f"unknown key {key:.80} = {shown(value)}; {hint}"
 
 
 def _explain(problem: Any, kind: type[Experiment], content: Mapping[str, Any]) -> str:
@@ -240,13 +246,13 @@ def _explain(problem: Any, kind: type[Experiment], content: Mapping[str, Any]) -
     if problem["type"] == "missing":
         return f"key {key} is missing; add it"
     if problem["type"] in ("model_type", "dataclass_type"):
-        return f"{key} = {problem['input']!r}: must be a section, [{key}] with keys below it"
+        return f"{key} = {shown(problem['input'])}: must be a section, [{key}] with keys below it"
     if problem["type"] == "literal_error":
         return unknown_name(key, problem["input"], re.findall(r"'([^']*)'", problem["ctx"]["expected"]))
     if problem["type"] == "value_error":
         return _explain_own(key, problem["input"], str(problem["ctx"]["error"]))
     message = problem["msg"][0].lower() + problem["msg"][1:]
-    return f"{key} = {problem['input']!r}: {message}"
+    return f"{key} = {shown(problem['input'])}: {message}"
 
 
 def _written(location: Sequence[Any], content: Any) -> list[str]:
@@ -273,7 +279,7 @@ def _explain_own(key: str, value: Any, message: str) -> str:
     name = f"{key}.{said[1]}" if key else said[1]
     if said[3].startswith("must be one of"):
         return f"{name} is {said[2]}, but {said[3]}"
-    return f"{name} = {value[said[1]]!r}: {said[3]}"
+    return f"{name} = {shown(value[said[1]])}: {said[3]}"
 
 
 def _section(location: Sequence[str], kind: Any) -> Any:

@@ -2,21 +2,82 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from lava_nbp.base.checks import is_integer, is_real, shown
+from lava_nbp.base.content import problem, read_json
 from lava_nbp.base.progress import Count, uncounted
-from lava_nbp.errors import CheckpointError
+from lava_nbp.errors import CheckpointError, Unreadable
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.training.algorithms import ALGORITHMS, Algorithm, make_learner
 from lava_nbp.training.checkpoint import CHECKPOINT, Arrays, Checkpoint, load_checkpoint
 from lava_nbp.training.config import Experiment, parse_config
 from lava_nbp.training.learner import Inference, Learner
 
+#: Metrics of every epoch: how long it took.
+_TIMES = ("microseconds_per_sample", "seconds")
 #: File names inside a run's folder.
 METRICS, RESULT = "metrics.jsonl", "result.json"
+
+
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+_Count = Annotated[int, Field(ge=0)]
+
+
+def _of_an_epoch(figures: Any) -> Any:
+    if isinstance(figures, dict) and not is_integer(figures.get("epoch")):
+        raise ValueError(f"figures have epoch {shown(figures.get('epoch'))}, but must say of which epoch they are")
+    return figures
+
+
+#: The number of an epoch, and shares, or None where they could not be seen.
+_Figures = Annotated[dict[str, _Finite | None], BeforeValidator(_of_an_epoch)]
+
+
+class _Inference(BaseModel):
+    """What every result says of the inference network; see `lava_nbp.training.complexity`."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    __pydantic_extra__: dict[str, _Finite]
+
+    parameters: _Count
+    weight_bits: _Count
+    spikes: _Finite
+    effective_acs: _Finite
+
+
+class _Result(BaseModel):
+    """What every result.json has; an algorithm adds its sums."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    algorithm: str
+    target: str
+    dataset: str
+    layers: Annotated[list[_Count], Field(min_length=2)]
+    seed: _Count
+    epochs: _Count
+    last: _Figures
+    chosen: _Figures | None
+    inference: _Inference
+    microseconds_per_sample: _Finite
+    seconds: _Finite
+    # Not of every version.
+    best_on_test: _Figures | None = None
+    training_samples: _Count = 0
+    peak_memory_mb: _Finite = 0.0
+
+    @model_validator(mode="after")
+    def _the_same_figures(self) -> _Result:
+        for name, figures in (("chosen", self.chosen), ("best_on_test", self.best_on_test)):
+            if figures is not None and figures.keys() != self.last.keys():
+                raise ValueError(f"{name} and last have different figures")
+        return self
 
 
 class Run:
@@ -103,22 +164,61 @@ def load_run(folder: Path) -> Run:
     return Run(folder, state, parse_config(state.config, str(folder / CHECKPOINT)))
 
 
-def load_result(folder: Path) -> dict[str, Any]:
+def load_result(folder: Path, *keys: str) -> dict[str, Any]:
     """The result.json of a finished run.
+
+    Parameters
+    ----------
+    folder : path
+        The run.
+    *keys : str
+        What it has to have beside what those of every version have.
 
     Raises
     ------
     CheckpointError
-        If it cannot be read.
+        If it cannot be read, or does not hold what a run writes.
     """
     path = folder / RESULT
     try:
-        result: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        result = read_json(path)
+    except Unreadable as error:
         raise CheckpointError(
             f"{path} cannot be read ({error}), so the run is not finished; go on with lava-nbp train --resume"
         ) from error
-    return result
+    try:
+        _Result.model_validate(result)
+        missing = next((key for key in keys if key not in result), None)
+    except ValidationError as error:
+        first = error.errors()[0]
+        if first["type"] != "missing":
+            raise CheckpointError(
+                f"{path} holds what no run writes: {problem(error)}; train anew, or --resume with more epochs"
+            ) from None
+        missing = ".".join(map(str, first["loc"]))
+    if missing is not None:
+        raise CheckpointError(_older(path, missing))
+    return dict(result)
+
+
+def _older(path: Path, missing: str) -> str:
+    return f"{path} has no {missing!r}: it is of an older version; train anew, or --resume with more epochs"
+
+
+def accuracy_of(result: Mapping[str, Any], folder: Path) -> tuple[int, float | None]:
+    """Epoch and accuracy by which a result is compared: of the epoch chosen on validation, else of the last.
+
+    Raises
+    ------
+    CheckpointError
+        If it has no such figure.
+    InputError
+        For an algorithm that is not registered.
+    """
+    figures, key = result["chosen"] or result["last"], f"test_{ALGORITHMS[result['algorithm']].accuracy}"
+    if key not in figures:
+        raise CheckpointError(_older(folder / RESULT, key))
+    return figures["epoch"], figures[key]
 
 
 def fitting_learner(config: Experiment, state: Checkpoint, folder: Path) -> Learner:
@@ -127,13 +227,33 @@ def fitting_learner(config: Experiment, state: Checkpoint, folder: Path) -> Lear
     Raises
     ------
     CheckpointError
-        If the data and the configuration give a network of other sizes.
+        If the data and the configuration give a network of other sizes, or metrics are missing.
     LavaNBPError
         For data that cannot be.
     """
     learner = make_learner(config, state.circuit)
     check_layers(state, learner.layers, folder)
+    check_history(state, learner.figures, folder)
     return learner
+
+
+def check_history(state: Checkpoint, figures: Iterable[str], folder: Path) -> None:
+    """Check that the metrics of a checkpoint have what a run is summed up and drawn from.
+
+    Raises
+    ------
+    CheckpointError
+        Names the epoch and the metric that is missing.
+    """
+    shares = [f"test_{name}" for name in figures]
+    for record in state.history:
+        missing = next((key for key in (*shares, *_TIMES) if key not in record), None)
+        untimed = next((key for key in _TIMES if not is_real(record.get(key))), None)
+        if missing or untimed:
+            raise CheckpointError(
+                f"{folder / CHECKPOINT} does not have {missing or untimed} of epoch {record['epoch']}; it was changed "
+                f"by hand, or is of another version: train anew"
+            )
 
 
 def check_layers(state: Checkpoint, layers: tuple[int, ...], folder: Path) -> None:

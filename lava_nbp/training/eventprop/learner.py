@@ -22,6 +22,7 @@ from lava_nbp.training.eventprop.network import forward_names, in_thresholds
 from lava_nbp.training.eventprop.session import COUNTED, EventPropSession
 from lava_nbp.training.eventprop.start import check_range, eventprop_start
 from lava_nbp.training.learner import Arrays, Inference, Learner
+from lava_nbp.training.metrics import total
 
 
 class EventPropLearner(Learner):
@@ -113,5 +114,5 @@ class EventPropLearner(Learner):
         """Where the samples come from, and counters of all epochs."""
         return {
             "samples": self.dataset.source,
-            **{name: sum(record[name] for record in history) for name in COUNTED.values()},
+            **{name: total(history, name) for name in COUNTED.values()},
         }
