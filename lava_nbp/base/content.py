@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import tomli
 from pydantic import ValidationError
 
-from lava_nbp.base.checks import shown
+from lava_nbp.base.checks import one_line, shown
 from lava_nbp.base.files import AnyPath, read_file
 from lava_nbp.errors import Unreadable
 
@@ -78,7 +78,7 @@ def parse_toml(text: str) -> dict[str, Any]:
     except Unreadable:
         raise
     except ValueError as error:  # integers of thousands of digits, too
-        raise Unreadable(f"it is not valid TOML: {error}") from None
+        raise Unreadable(f"it is not valid TOML: {one_line(error)}") from None
     return content
 
 

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import shown
+from lava_nbp.base.checks import one_line, shown
 from lava_nbp.base.memory import check_memory, size
 from lava_nbp.base.npy import read_array
 from lava_nbp.errors import InputError, OutputError, Unreadable
@@ -296,7 +296,7 @@ def read_npz(path: AnyPath) -> dict[str, NDArray[Any]]:
         except (OSError, Unreadable):
             raise
         except Exception as error:  # a damaged zip file makes zipfile and zlib raise all kinds
-            raise Unreadable(f"no .npz file, or a damaged one ({error or type(error).__name__})") from error
+            raise Unreadable(f"no .npz file, or a damaged one ({one_line(error)})") from error
 
 
 def _members(archive: zipfile.ZipFile, there: int) -> dict[str, zipfile.ZipInfo]:

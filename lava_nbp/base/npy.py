@@ -8,7 +8,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import shown
+from lava_nbp.base.checks import one_line, shown
 from lava_nbp.errors import Unreadable
 
 #: Kinds of types that are read: truth values, integers, real numbers, text.
@@ -65,4 +65,4 @@ def _header(stream: IO[bytes], what: str) -> tuple[tuple[int, ...], bool, np.dty
     except OSError:
         raise
     except Exception as error:  # NumPy parses the header as Python, and raises what that does
-        raise Unreadable(f"{what} does not begin as NumPy writes arrays ({error})") from error
+        raise Unreadable(f"{what} does not begin as NumPy writes arrays ({one_line(error)})") from error

@@ -262,3 +262,5 @@ def _check_finite(weights: Arrays) -> None:
     for name, w in weights.items():
         if w.dtype.kind not in "if" or not np.isfinite(w).all():
             raise WeightError(f"{name} has dtype {w.dtype}, or entries that are not finite; weights are finite numbers")
+    if len({w.dtype.kind for w in weights.values()}) > 1:
+        raise WeightError("some matrices are integers and some are not; they are all of one kind")

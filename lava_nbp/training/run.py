@@ -7,9 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lava_nbp.base.checks import is_integer, is_real, shown
+from lava_nbp.base.checks import is_real
 from lava_nbp.base.content import problem, read_json
 from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.errors import CheckpointError, Unreadable
@@ -25,57 +25,62 @@ _TIMES = ("microseconds_per_sample", "seconds")
 METRICS, RESULT = "metrics.jsonl", "result.json"
 
 
-_Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Count = Annotated[int, Field(ge=0)]
+_Size = Annotated[int, Field(ge=1)]
+_Measure = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Share = Annotated[float, Field(ge=0, le=1)]
 
 
-def _of_an_epoch(figures: Any) -> Any:
-    if isinstance(figures, dict) and not is_integer(figures.get("epoch")):
-        raise ValueError(f"figures have epoch {shown(figures.get('epoch'))}, but must say of which epoch they are")
-    return figures
+class _Checked(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
 
 
-#: The number of an epoch, and shares, or None where they could not be seen.
-_Figures = Annotated[dict[str, _Finite | None], BeforeValidator(_of_an_epoch)]
+class _Figures(_Checked):
+    """Of an epoch: shares of the test set, or None where they could not be seen."""
+
+    __pydantic_extra__: dict[str, _Share | None]
+
+    epoch: _Size
 
 
-class _Inference(BaseModel):
+class _Inference(_Checked):
     """What every result says of the inference network; see `lava_nbp.training.complexity`."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
-    __pydantic_extra__: dict[str, _Finite]
+    __pydantic_extra__: dict[str, _Measure]
 
     parameters: _Count
     weight_bits: _Count
-    spikes: _Finite
-    effective_acs: _Finite
+    spikes: _Measure
+    effective_acs: _Measure
 
 
-class _Result(BaseModel):
+class _Result(_Checked):
     """What every result.json has; an algorithm adds its sums."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
 
     algorithm: str
     target: str
     dataset: str
-    layers: Annotated[list[_Count], Field(min_length=2)]
+    layers: Annotated[list[_Size], Field(min_length=2)]
     seed: _Count
-    epochs: _Count
+    epochs: _Size
     last: _Figures
     chosen: _Figures | None
     inference: _Inference
-    microseconds_per_sample: _Finite
-    seconds: _Finite
+    microseconds_per_sample: _Measure
+    seconds: _Measure
     # Not of every version.
     best_on_test: _Figures | None = None
     training_samples: _Count = 0
-    peak_memory_mb: _Finite = 0.0
+    peak_memory_mb: _Measure = 0.0
 
     @model_validator(mode="after")
     def _the_same_figures(self) -> _Result:
-        for name, figures in (("chosen", self.chosen), ("best_on_test", self.best_on_test)):
-            if figures is not None and figures.keys() != self.last.keys():
+        for name, figures in (("last", self.last), ("chosen", self.chosen), ("best_on_test", self.best_on_test)):
+            if figures is None:
+                continue
+            if figures.epoch > self.epochs:
+                raise ValueError(f"{name} is of epoch {figures.epoch}, but there are {self.epochs}")
+            if (figures.model_extra or {}).keys() != (self.last.model_extra or {}).keys():
                 raise ValueError(f"{name} and last have different figures")
         return self
 
