@@ -9,6 +9,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+#: Letters of a wrong name that a message shows.
+_SHOWN = 60
+
 
 class LavaNBPError(Exception):
     """Base of every error this library raises on purpose."""
@@ -24,6 +27,20 @@ class WeightError(LavaNBPError, ValueError):
 
 class InputError(LavaNBPError, ValueError):
     """Inputs, labels or arguments of the wrong shape, type or value."""
+
+
+class Unreadable(InputError):
+    """What is wrong with a file, without its name: whoever asked for it says which one, and the cure.
+
+    Attributes
+    ----------
+    missing : bool
+        There is no such file.
+    """
+
+    def __init__(self, reason: str, *, missing: bool = False) -> None:
+        super().__init__(reason)
+        self.missing = missing
 
 
 class RuleError(LavaNBPError, ValueError):
@@ -69,6 +86,6 @@ class MissingLoihiError(LavaNBPError, ImportError):
 def unknown_name(what: str, value: object, options: Iterable[str]) -> str:
     """Message for a name that is none of the options, with the nearest one if there is any."""
     names = list(options)
-    near = difflib.get_close_matches(str(value), names, n=1)
+    near = difflib.get_close_matches(str(value)[:_SHOWN], names, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    return f"{what} is {value!r}, but must be one of {', '.join(names)}{hint}"
+    return f"{what} is {value!r:.{_SHOWN}}, but must be one of {', '.join(names)}{hint}"

@@ -26,6 +26,11 @@ def shown(value: object, most: int = 60) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
+def one_line(error: BaseException, most: int = 200) -> str:
+    """What an error of another library says, for a message: in one line, not too long."""
+    return " ".join(str(error).split())[:most] or type(error).__name__
+
+
 def check_integer(
     value: object,
     low: int,

@@ -22,9 +22,11 @@ def bench(
     out: Annotated[Path | None, typer.Option(help="JSON file to write.", show_default=False)] = None,
 ) -> None:
     """Time every executor of a circuit on the same samples and weights, and EventProp's."""
-    from lava_nbp.base.files import write_atomically
+    from lava_nbp.base.files import check_output, write_atomically
     from lava_nbp.executors.bench import bench as run
 
+    if out is not None:
+        check_output(out)
     with staged() as stage:
         report = run(circuit_of(circuit, network), stage=stage)
     rows, sizes = report["executors"], "-".join(map(str, report["layers"]))

@@ -48,6 +48,10 @@ def plan(
     """Plan a network on a chip: cores, resources, what does not fit, and what would make it fit."""
     from lava_nbp.loihi.plan import cures, make_plan
 
+    if picture is not None:
+        from lava_nbp.seeing.plot import check_picture
+
+        check_picture(picture)
     circuit = _circuit(config, settings or [])
     if inference:
         circuit = circuit.answering

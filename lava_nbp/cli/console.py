@@ -15,7 +15,7 @@ from lava_nbp.base.progress import Progress, Stage
 from lava_nbp.cli.tables import figures_of
 
 # Tables in a pipe or file need not fit the 80 columns that rich assumes there.
-OUT = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+OUT = Console(soft_wrap=True, width=None if sys.stdout is not None and sys.stdout.isatty() else 120)
 ERR = Console(stderr=True, soft_wrap=True)
 
 

@@ -151,7 +151,7 @@ def _slurm() -> list[Finding]:
 
 def _microcode() -> Finding:
     path = os.environ.get("LAVA_NBP_MICROCODE", "")
-    if path and Path(path).is_file():
+    if path and os.path.isfile(path):
         return Finding("microcode", "ok", path)
     found = f"LAVA_NBP_MICROCODE is {path!r}, no file" if path else "LAVA_NBP_MICROCODE is not set"
     return Finding("microcode", "missing", found, "only learning on a chip needs it: see docs/loihi.md")
@@ -165,9 +165,9 @@ def _data() -> Finding:
     cure = f"set {ROOT_VARIABLE} to the folder that holds {folders[0]}; the digits and generated Yin-Yang need none"
     if not root:
         return Finding("data", "missing", f"{ROOT_VARIABLE} is not set", cure)
-    if not Path(root).is_dir():
+    if not os.path.isdir(root):
         return Finding("data", "wrong", f"{ROOT_VARIABLE} is {root!r}, no folder", cure)
-    there = [folder.partition("/")[0] for folder in folders if (Path(root) / folder).is_dir()]
+    there = [folder.partition("/")[0] for folder in folders if os.path.isdir(Path(root) / folder)]
     if not there:
         return Finding("data", "wrong", f"{root} has none of {', '.join(folders)}", cure)
     return Finding("data", "ok", f"{root} has {', '.join(there)}")

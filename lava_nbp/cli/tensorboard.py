@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from lava_nbp.base.extras import require
+from lava_nbp.base.files import make_folder
 from lava_nbp.base.progress import Progress
+from lava_nbp.errors import OutputError
 
 #: Folder inside a run's.
 FOLDER = "tensorboard"
@@ -29,6 +33,8 @@ class TensorBoardLog(Progress):
     ------
     InputError
         If tensorboard is not installed.
+    OutputError
+        From its methods: if the log cannot be written.
     """
 
     def __init__(self, folder: Path, shown: Progress) -> None:
@@ -43,14 +49,17 @@ class TensorBoardLog(Progress):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._writer is not None:
-            self._writer.close()
+            with self._said():
+                self._writer.close()
 
     def start(self, epochs: int, samples: int, done: int) -> None:
         """See `Progress`."""
-        if not done:  # a run that begins anew replaces the one before
-            for old in self._folder.glob("events.out.tfevents.*"):
-                old.unlink()
-        self._writer = self._summary.Writer(str(self._folder))
+        make_folder(self._folder)
+        with self._said():
+            if not done:  # a run that begins anew replaces the one before
+                for old in self._folder.glob("events.out.tfevents.*"):
+                    old.unlink()
+            self._writer = self._summary.Writer(str(self._folder))
         self._shown.start(epochs, samples, done)
 
     def note(self, text: str) -> None:
@@ -67,8 +76,20 @@ class TensorBoardLog(Progress):
 
     def epoch(self, record: dict[str, Any]) -> None:
         """See `Progress`."""
-        for key, value in record.items():
-            if key != "epoch" and isinstance(value, (int, float)):
-                self._writer.add_scalar(key, float(value), step=record["epoch"])
-        self._writer.flush()
+        with self._said():
+            for key, value in record.items():
+                if key != "epoch" and isinstance(value, (int, float)):
+                    self._writer.add_scalar(key, float(value), step=record["epoch"])
+            self._writer.flush()
         self._shown.epoch(record)
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        """What the system has against the log, as one line."""
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(
+                f"TensorBoard's log in {self._folder} cannot be written: {error.strerror or error}; free space, or "
+                f"train without --tensorboard"
+            ) from error

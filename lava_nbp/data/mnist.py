@@ -1,19 +1,25 @@
-"""MNIST and Fashion-MNIST, through torchvision; nothing is fetched unasked."""
+"""MNIST and Fashion-MNIST, as torchvision keeps and fetches them; nothing is fetched unasked."""
 
 from __future__ import annotations
 
 import hashlib
+import math
 import os
+import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lava_nbp.base.extras import require
+from lava_nbp.base.files import read_file
 from lava_nbp.data.options import ROOT_VARIABLE, DataOptions
 from lava_nbp.data.samples import Labelled, Samples
-from lava_nbp.errors import DataError
+from lava_nbp.errors import DataError, Unreadable
+
+UInt8Array = NDArray[np.uint8]
 
 _FILES = {
     "train images": "train-images-idx3-ubyte",
@@ -89,31 +95,31 @@ def _samples(published: _Published, options: DataOptions) -> Samples:
             f"configuration, to the folder that holds {published.folder}/raw"
         )
     datasets = require("torchvision.datasets", "vision", f"data set {published.name}")
-    make = getattr(datasets, published.folder)
     raw = Path(root) / published.folder / "raw"
     if options.download:
         try:
             for part in ("train", "test"):
-                make(root, train=part == "train", download=True)
+                getattr(datasets, published.folder)(root, train=part == "train", download=True)
         except Exception as error:
             raise DataError(
                 f"downloading {published.name} into {root} failed: {error}; copy its files to {raw}"
             ) from error
-    for key, file in _FILES.items():
-        _check_idx(raw / file, published.sha256[key] if options.verify else None, labels=key.endswith("labels"))
-    train, test = (_labelled(make, root, raw, part) for part in ("train", "test"))
+    parts = {
+        key: _read_idx(raw / file, published.sha256[key] if options.verify else None, labels=key.endswith("labels"))
+        for key, file in _FILES.items()
+    }
+    train, test = (_labelled(parts, raw, part) for part in ("train", "test"))
     return Samples(train, test, published.classes, full_scale=255.0)
 
 
-def _labelled(make: Any, root: str, raw: Path, part: str) -> Labelled:
-    held = make(root, train=part == "train", download=False)
-    images, labels = held.data.numpy(), held.targets.numpy().astype(np.int64)
+def _labelled(parts: Mapping[str, UInt8Array], raw: Path, part: str) -> Labelled:
+    images, labels = parts[f"{part} images"], parts[f"{part} labels"].astype(np.int64)
     if len(images) != len(labels):
         raise DataError(
             f"{raw / _FILES[part + ' images']} holds {len(images)} images, but the labels file {len(labels)} labels; "
             f"{_cure(raw)}"
         )
-    if labels.min() < 0 or labels.max() > 9:
+    if labels.max() > 9:
         raise DataError(
             f"{raw / _FILES[part + ' labels']} holds the label {labels.max()}, outside 0 .. 9; {_cure(raw)}"
         )
@@ -124,14 +130,14 @@ def _cure(raw: Path) -> str:
     return f"copy the original file to {raw}, or let torchvision fetch it with --set data.download=true"
 
 
-def _check_idx(path: Path, sha256: str | None, *, labels: bool) -> None:
-    """Check that an IDX file is there, as long as its header says, and, if it has the published size, as published."""
-    if not path.is_file():
-        raise DataError(f"{path} is missing; {_cure(path.parent)}")
+def _read_idx(path: Path, sha256: str | None, *, labels: bool) -> UInt8Array:
+    """The array of an IDX file, which has to be as long as its header says, and, if it has the published size, as
+    published."""
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+        content = read_file(path)
+    except Unreadable as error:
+        reason = "is missing" if error.missing else f"cannot be read: {error}"
+        raise DataError(f"{path} {reason}; {_cure(path.parent)}") from None
     n_dimensions = 1 if labels else 3
     header = 4 + 4 * n_dimensions
     if len(content) < header:
@@ -141,18 +147,21 @@ def _check_idx(path: Path, sha256: str | None, *, labels: bool) -> None:
             f"{path} is corrupt: it does not begin like an IDX file of {n_dimensions} dimension(s) "
             f"of bytes; {_cure(path.parent)}"
         )
-    shape = np.frombuffer(content, dtype=">u4", count=n_dimensions, offset=4).astype(np.int64)
-    expected = header + int(np.prod(shape))
+    shape = struct.unpack_from(f">{n_dimensions}I", content, 4)
+    expected = header + math.prod(shape)
     if len(content) != expected:
         state = "truncated" if len(content) < expected else "corrupt"
         raise DataError(
             f"{path} is {state}: {len(content)} bytes, but its header announces {expected}; {_cure(path.parent)}"
         )
+    if len(content) == header:
+        raise DataError(f"{path} is empty: its header announces {' x '.join(map(str, shape))}; {_cure(path.parent)}")
     published = (60_000, 10_000)
-    if sha256 and shape[0] in published and (labels or tuple(shape[1:]) == (28, 28)):
+    if sha256 and shape[0] in published and (labels or shape[1:] == (28, 28)):
         found = hashlib.sha256(content).hexdigest()
         if found != sha256:
             raise DataError(
                 f"{path} is corrupt: its SHA-256 is {found[:12]}..., that of the published file {sha256[:12]}...; "
                 f"{_cure(path.parent)} (if it is data of your own: --set data.verify=false)"
             )
+    return np.frombuffer(content, np.uint8, offset=header).reshape(shape).copy()

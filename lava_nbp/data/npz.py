@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.files import read_npz
+from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.data.options import DataOptions
 from lava_nbp.data.samples import Labelled, Samples
-from lava_nbp.errors import DataError
+from lava_nbp.errors import DataError, Unreadable
 
 
 def npz_samples(options: DataOptions) -> Samples:
@@ -31,23 +32,39 @@ def npz_samples(options: DataOptions) -> Samples:
     if options.path is None:
         raise DataError("data.name is 'npz', but data.path does not say which file")
     file = Path(options.path)
-    if not file.is_file():
-        raise DataError(
-            f"{file} is missing; set data.path to an .npz file with train_images, train_labels, test_images and "
-            f"test_labels"
-        )
     try:
         arrays = read_npz(file)
-    except ValueError as error:
+    except Unreadable as error:
+        if error.missing:
+            raise DataError(
+                f"{file} is missing; set data.path to an .npz file with train_images, train_labels, test_images and "
+                f"test_labels"
+            ) from None
         raise DataError(f"{file} cannot be read as .npz: {error}; write it with numpy.savez") from error
     train, test = (_labelled(file, arrays, part) for part in ("train", "test"))
     if test.x.dtype != train.x.dtype or test.x.shape[1:] != train.x.shape[1:]:
         raise DataError(f"{file}: train_images and test_images differ in dtype or in the size of the images")
-    n_classes = int(max(train.y.max(), test.y.max())) + 1
-    classes = tuple(str(c) for c in arrays.get("classes", np.arange(n_classes)))
-    if len(classes) < n_classes:
-        raise DataError(f"{file}: {len(classes)} class names, but labels up to {n_classes - 1}; name every class")
+    classes = _classes(file, arrays.get("classes"), int(max(train.y.max(), test.y.max())) + 1)
     return Samples(train, test, classes, full_scale=255.0 if train.x.dtype == np.uint8 else 1.0, source="file")
+
+
+def _classes(file: Path, names: NDArray[Any] | None, n: int) -> tuple[str, ...]:
+    """The names of at least n classes: their numbers if the file has none."""
+    if n > NEURONS_PER_CHIP:
+        raise DataError(
+            f"{file}: labels up to {n - 1}, but a network has {NEURONS_PER_CHIP} outputs at most; number classes from 0"
+        )
+    if names is None:
+        return tuple(map(str, range(n)))
+    if names.ndim != 1 or len(names) > NEURONS_PER_CHIP:
+        raise DataError(f"{file}: classes has shape {names.shape}, but must be (classes,): a name for each")
+    try:
+        classes = tuple(map(str, names))
+    except ValueError as error:  # text that is none
+        raise DataError(f"{file}: classes cannot be read as text: {error}; write it with numpy.savez") from None
+    if len(classes) < n:
+        raise DataError(f"{file}: {len(classes)} class names, but labels up to {n - 1}; name every class")
+    return classes
 
 
 def _labelled(file: Path, arrays: Mapping[str, NDArray[Any]], part: str) -> Labelled:
@@ -56,11 +73,11 @@ def _labelled(file: Path, arrays: Mapping[str, NDArray[Any]], part: str) -> Labe
         raise DataError(
             f"{file} lacks {part}_images or {part}_labels; it holds {', '.join(sorted(arrays)) or 'nothing'}"
         )
-    if images.ndim not in (2, 3) or len(images) == 0:
+    if images.ndim not in (2, 3) or images.size == 0:
         raise DataError(
             f"{file}: {part}_images has shape {images.shape}, but must be (n, height, width) or (n, features)"
         )
-    if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
+    if labels.shape != (len(images),) or labels.dtype.kind not in "iu" or labels.min() < 0:
         raise DataError(
             f"{file}: {part}_labels has shape {labels.shape} and dtype {labels.dtype}, but must be one integer "
             f"of 0 or more for each of the {len(images)} images"

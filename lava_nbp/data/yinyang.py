@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.checks import check_integer
+from lava_nbp.base.files import read_npy
 from lava_nbp.data.options import ROOT_VARIABLE, DataOptions
 from lava_nbp.data.samples import Labelled, Samples
-from lava_nbp.errors import DataError, InputError
+from lava_nbp.errors import DataError, InputError, Unreadable
 
 CLASSES = ("yin", "yang", "dot")
 _R_BIG, _R_SMALL = 0.5, 0.1
@@ -115,7 +117,7 @@ def load_yinyang(root: str | None = None) -> dict[str, tuple[Points, Labels]]:
 
 def has_yinyang(root: str | None = None) -> bool:
     """Whether there is a folder of the published samples; `root` as for `load_yinyang`."""
-    return _folder(root).is_dir()
+    return os.path.isdir(_folder(root))
 
 
 def _folder(root: str | None) -> Path:
@@ -123,18 +125,34 @@ def _folder(root: str | None) -> Path:
 
 
 def _read(folder: Path, part: str) -> tuple[Points, Labels]:
-    try:
-        samples, labels = (np.load(folder / f"{part}_{what}.npy", allow_pickle=False) for what in ("samples", "labels"))
-    except FileNotFoundError as error:
-        raise DataError(
-            f"Yin-Yang: {error.filename} is missing; set LAVA_NBP_DATA to the folder that holds YinYang, or generate "
-            f"samples with lava_nbp.data.generate_yinyang"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"Yin-Yang: {folder} holds a damaged file of the {part} set: {error}") from error
-    whole = samples.ndim == 2 and samples.shape[1] == 4 and labels.shape == samples.shape[:1]
-    if not whole or not np.array_equal(yinyang_classes(samples[:, :2]), labels):
+    samples, labels = (_read_array(folder / f"{part}_{what}.npy", part) for what in ("samples", "labels"))
+    if not _belong_together(samples, labels):
         raise DataError(
             f"Yin-Yang: the {part} samples in {folder} and their labels do not belong together; restore them"
         )
     return samples, labels.astype(np.int64)
+
+
+def _read_array(path: Path, part: str) -> NDArray[Any]:
+    try:
+        return read_npy(path)
+    except Unreadable as error:
+        if error.missing:
+            raise DataError(
+                f"Yin-Yang: {path} is missing; set LAVA_NBP_DATA to the folder that holds YinYang, or generate "
+                f"samples with lava_nbp.data.generate_yinyang"
+            ) from None
+        raise DataError(f"Yin-Yang: {path}, a damaged file of the {part} set: {error}; restore it") from error
+
+
+def _belong_together(samples: NDArray[Any], labels: NDArray[Any]) -> bool:
+    """Whether samples are (x, y, 1 - x, 1 - y), of which (x, y) are points of the classes that labels say."""
+    if samples.ndim != 2 or samples.shape[1] != 4 or labels.shape != samples.shape[:1] or len(labels) == 0:
+        return False
+    if samples.dtype.kind != "f" or labels.dtype.kind not in "iu" or not np.isfinite(samples).all():
+        return False
+    points = samples[:, :2]
+    try:
+        return np.array_equal(yinyang_classes(points), labels) and np.allclose(samples[:, 2:], 1 - points)
+    except InputError:  # a point outside the disc
+        return False

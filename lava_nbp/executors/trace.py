@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.files import read_npz, write_npz
+from lava_nbp.base.files import AnyPath, check_output, read_npz, write_npz
 from lava_nbp.base.integers import Int16Array
 from lava_nbp.base.memory import check_memory
 from lava_nbp.base.progress import Stage, untold
 from lava_nbp.base.targets import Target, find_target, spike_by_spike
-from lava_nbp.errors import InputError
+from lava_nbp.errors import InputError, Unreadable
 from lava_nbp.executors.make import make_executor
 from lava_nbp.nbp.circuit import Circuit, check_circuit
 from lava_nbp.nbp.circuit_file import SUFFIX, load_circuit
@@ -138,7 +137,9 @@ def _lava(
 # --------------------------------------------------------------------- files
 
 
-def trace_file(inputs: Path, target: str, out: Path, circuit: str, stage: Stage = untold) -> dict[str, NDArray[Any]]:
+def trace_file(
+    inputs: AnyPath, target: str, out: AnyPath, circuit: AnyPath, stage: Stage = untold
+) -> dict[str, NDArray[Any]]:
     """Trace what an .npz file holds into another .npz file.
 
     Parameters
@@ -150,7 +151,7 @@ def trace_file(inputs: Path, target: str, out: Path, circuit: str, stage: Stage 
         As for `trace`.
     out : path
         What `trace` returns.
-    circuit : str
+    circuit : str or path
         One of `lava_nbp.CIRCUITS`, its layers being those of the matrices; or a .json file that `save_circuit` wrote.
     stage : Stage
         Is told of the samples.
@@ -165,17 +166,18 @@ def trace_file(inputs: Path, target: str, out: Path, circuit: str, stage: Stage 
     _traceable(target)
     try:
         arrays = read_npz(inputs)
-    except ValueError as error:
+    except Unreadable as error:
         raise InputError(f"{inputs} cannot be read as .npz: {error}; write it with numpy.savez") from error
-    made = load_circuit(circuit) if circuit.endswith(SUFFIX) else _made_for(circuit, arrays, inputs)
+    made = load_circuit(circuit) if str(circuit).endswith(SUFFIX) else _made_for(str(circuit), arrays, inputs)
     _check_present(made, arrays, inputs)
     spikes = [arrays[s.name] if s.name in arrays else one_hot(arrays[_LABELS], made.layers[-1]) for s in made.sources]
+    check_output(out)
     result = trace(target, made, {name: arrays[name] for name in made.matrix_shapes}, *spikes, stage=stage)
     write_npz(out, result)
     return result
 
 
-def _check_present(circuit: Circuit, arrays: Mapping[str, Any], inputs: Path) -> None:
+def _check_present(circuit: Circuit, arrays: Mapping[str, Any], inputs: AnyPath) -> None:
     """Raise InputError unless a file has what a circuit needs."""
     for s in circuit.sources:
         if s.name in circuit.matrix_shapes:
@@ -190,7 +192,7 @@ def _check_present(circuit: Circuit, arrays: Mapping[str, Any], inputs: Path) ->
         raise InputError(f"{inputs} lacks {', '.join(missing)}; it needs {', '.join(needed)}")
 
 
-def _made_for(name: str, arrays: Mapping[str, NDArray[Any]], inputs: Path) -> Circuit:
+def _made_for(name: str, arrays: Mapping[str, NDArray[Any]], inputs: AnyPath) -> Circuit:
     """The circuit of a name with the layers of a file's matrices: as many as there are matrices for."""
     kind = CIRCUITS[name]
     depths = [n for n in range(2, len(arrays) + 3) if _takes(kind.make, n)]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from lava_nbp.base.checks import shown
-from lava_nbp.base.files import write_atomically
-from lava_nbp.errors import CircuitError, InputError
+from lava_nbp.base.content import check_plain, problem, read_json
+from lava_nbp.base.files import AnyPath, as_path, write_atomically
+from lava_nbp.errors import CircuitError, InputError, Unreadable
 from lava_nbp.nbp.circuit import Circuit, check_circuit
 
 #: How the name of such a file ends.
@@ -39,16 +38,11 @@ def circuit_from_dict(content: Any, where: str = "circuit") -> Circuit:
         raise CircuitError(f"{where} is no circuit of format {_FORMAT}; write it with save_circuit")
     try:
         # As JSON, so that lists are tuples, but "1" and 1.0 are no integers.
-        circuit: Circuit = _ADAPTER.validate_json(json.dumps(content), strict=True)
+        circuit: Circuit = _ADAPTER.validate_json(json.dumps(check_plain(content, "JSON")), strict=True)
     except ValidationError as error:
-        problem = error.errors()[0]
-        reason = problem.get("ctx", {}).get("error")
-        if reason is not None:  # what a value's own constructor says
-            raise CircuitError(f"{where}: {reason}") from None
-        at = ".".join(map(str, problem["loc"]))
-        if problem["type"] == "missing":
-            raise CircuitError(f"{where}: {at} is missing; add it") from None
-        raise CircuitError(f"{where}: {at} = {shown(problem['input'])}: {problem['msg']}") from None
+        raise CircuitError(f"{where}: {problem(error)}") from None
+    except (TypeError, ValueError) as error:
+        raise CircuitError(f"{where} holds what JSON does not: {error}") from None
     unknown = next(_unknown(content, circuit_to_dict(circuit)), None)
     if unknown is not None:
         raise CircuitError(f"{where}: unknown key {unknown}; remove it")
@@ -68,7 +62,7 @@ def _unknown(content: Any, known: Any, at: str = "") -> Iterator[str]:
             yield from _unknown(value, same, f"{at}{k}.")
 
 
-def save_circuit(circuit: Circuit, path: str | Path) -> None:
+def save_circuit(circuit: Circuit, path: AnyPath) -> None:
     """Write a circuit to a .json file, atomically.
 
     Raises
@@ -79,12 +73,13 @@ def save_circuit(circuit: Circuit, path: str | Path) -> None:
         If the file cannot be written; one that was there stays.
     """
     check_circuit(circuit)
-    if not str(path).endswith(SUFFIX):
-        raise InputError(f"circuit file {path}: its name must end in {SUFFIX}, so that it is known as one")
-    write_atomically(Path(path), (json.dumps(circuit_to_dict(circuit), indent=1) + "\n").encode())
+    file = as_path(path, "circuit file")
+    if not file.name.endswith(SUFFIX):
+        raise InputError(f"circuit file {file}: its name must end in {SUFFIX}, so that it is known as one")
+    write_atomically(file, (json.dumps(circuit_to_dict(circuit), indent=1) + "\n").encode())
 
 
-def load_circuit(path: str | Path) -> Circuit:
+def load_circuit(path: AnyPath) -> Circuit:
     """Read a circuit from a file that `save_circuit` wrote.
 
     Raises
@@ -94,13 +89,12 @@ def load_circuit(path: str | Path) -> Circuit:
     CircuitError
         If it holds no circuit, or one that cannot work.
     """
+    file = as_path(path, "circuit file")
     try:
-        content = json.loads(Path(path).read_text())
-    except OSError as error:
-        raise InputError(f"circuit {path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"circuit {path} is not valid JSON: {error}") from error
-    return circuit_from_dict(content, f"circuit {path}")
+        content = read_json(file)
+    except Unreadable as error:
+        raise InputError(f"circuit {file} cannot be read: {error}; write it with save_circuit") from error
+    return circuit_from_dict(content, f"circuit {file}")
 
 
 _ADAPTER: TypeAdapter[Circuit] = TypeAdapter(Circuit)

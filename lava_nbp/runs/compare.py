@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lava_nbp.errors import CheckpointError
-from lava_nbp.training.algorithms import ALGORITHMS
-from lava_nbp.training.run import RESULT, load_result
+from lava_nbp.training.run import accuracy_of, load_result
 
 
 def compare_runs(folders: Sequence[Path]) -> list[dict[str, Any]]:
@@ -34,18 +32,13 @@ def compare_runs(folders: Sequence[Path]) -> list[dict[str, Any]]:
 
 def _row(folder: Path) -> dict[str, Any]:
     result = load_result(folder)
-    try:
-        figures, cost = result["chosen"] or result["last"], result["inference"]
-        return {
-            "run": folder.name,
-            **{key: result[key] for key in ("algorithm", "target", "dataset", "seed", "epochs")},
-            "network": "-".join(map(str, result["layers"])),
-            "accuracy": figures[f"test_{ALGORITHMS[result['algorithm']].accuracy}"],
-            "epoch": figures["epoch"],
-            **{key: result[key] for key in ("seconds", "microseconds_per_sample")},
-            **{key: cost[key] for key in ("parameters", "weight_bits", "spikes", "effective_acs")},
-        }
-    except KeyError as error:
-        raise CheckpointError(
-            f"{folder / RESULT} has no {error}: it is of an older version; train anew, or --resume with more epochs"
-        ) from error
+    epoch, accuracy = accuracy_of(result, folder)
+    return {
+        "run": folder.name,
+        **{key: result[key] for key in ("algorithm", "target", "dataset", "seed", "epochs")},
+        "network": "-".join(map(str, result["layers"])),
+        "accuracy": accuracy,
+        "epoch": epoch,
+        **{key: result[key] for key in ("seconds", "microseconds_per_sample")},
+        **{key: result["inference"][key] for key in ("parameters", "weight_bits", "spikes", "effective_acs")},
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lava_nbp.base.files import check_output
 from lava_nbp.base.registry import resolve
 from lava_nbp.errors import CheckpointError, InputError, unknown_name
 from lava_nbp.exchange.dense import DenseNetwork
@@ -37,9 +38,11 @@ def export_run(folder: Path, form: str, out: Path | None = None, dt: float | Non
     """
     if form not in FORMATS:
         raise InputError(unknown_name("format", form, FORMATS))
-    network = network_of(load_run(folder), dt)
+    run = load_run(folder)
     suffix, write = FORMATS[form]
     path = out or folder / f"network{suffix}"
+    check_output(path)
+    network = network_of(run, dt)
     write(network, path)
     return path, network
 

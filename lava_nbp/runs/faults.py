@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lava_nbp.base.checks import check_integer
-from lava_nbp.base.files import write_atomically
+from lava_nbp.base.files import check_output, write_atomically
 from lava_nbp.base.progress import Progress
 from lava_nbp.base.targets import TARGETS, targets_of
 from lava_nbp.errors import InputError, unknown_name
@@ -52,6 +52,8 @@ def sweep_run(
         For an unknown kind or target, a rate outside 0 .. 1, or a run of another algorithm.
     CircuitError
         For a circuit that the target cannot run.
+    OutputError
+        If the files cannot be written.
     """
     run = load_run(folder)
     if run.circuit is None:
@@ -65,6 +67,9 @@ def sweep_run(
     for kind in kinds:
         if kind not in KINDS:
             raise InputError(unknown_name("kind of fault", kind, KINDS))
+    files = folder / "faults.json", folder / "faults.png"
+    for file in files:
+        check_output(file)
     points = [(kind, rate, Faults(**{kind: rate})) for kind in kinds for rate in rates]  # type: ignore[arg-type]
     network = _Network(run, run.circuit, target)
     without = network.without()
@@ -78,9 +83,8 @@ def sweep_run(
         "run": str(folder.name), "target": target, "epochs": epochs, "without": without, "rows": rows,
         "accuracy": "test set, argmax of the output spikes",
     }  # fmt: skip
-    json_path = folder / "faults.json"
-    write_atomically(json_path, (json.dumps(report, indent=2) + "\n").encode())
-    return report, [json_path, fault_curves(report, folder / "faults.png")]
+    write_atomically(files[0], (json.dumps(report, indent=2) + "\n").encode())
+    return report, [files[0], fault_curves(report, files[1])]
 
 
 class _Network:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from lava_nbp.base.files import check_output
 from lava_nbp.base.progress import Stage, untold
 from lava_nbp.base.registry import resolve
 from lava_nbp.errors import CheckpointError
@@ -36,10 +37,12 @@ def plot_run(folder: Path, out: Path | None = None, stage: Stage = untold) -> li
     Raises
     ------
     LavaNBPError
-        If the run's checkpoint or data cannot be used.
+        If the run's checkpoint or data cannot be used, or a figure cannot be written.
     """
     run = load_run(folder)
     drawings = drawings_of(run)
+    for name in drawings:
+        check_output(_file(out or folder, name))
     run.infer(partial(stage, "test set"))
     return draw_all(drawings, out or folder, stage)
 
@@ -49,8 +52,12 @@ def draw_all(drawings: Mapping[str, Drawing], folder: Path, stage: Stage = untol
     paths = []
     for k, (name, drawing) in enumerate(drawings.items()):
         stage(f"figure: {name.replace('_', ' ')}", k, len(drawings))
-        paths.append(drawing.draw(folder / f"{name}.png"))
+        paths.append(drawing.draw(_file(folder, name)))
     return paths
+
+
+def _file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.png"
 
 
 def drawings_of(run: Run) -> dict[str, Drawing]:

@@ -20,7 +20,7 @@ from lava_nbp.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
 from lava_nbp.training.config import Experiment, flatten, parse_config
 from lava_nbp.training.learner import Learner, Session
 from lava_nbp.training.metrics import best_epoch
-from lava_nbp.training.run import METRICS, RESULT, check_layers
+from lava_nbp.training.run import METRICS, RESULT, check_history, check_layers
 
 
 def train(
@@ -120,6 +120,7 @@ def _starting_state(config: Experiment, learner: Learner, state: Checkpoint | No
     if state is not None:
         _check_same(config, state, folder)
         check_layers(state, learner.layers, folder)
+        check_history(state, learner.figures, folder)
         if state.circuit != learner.circuit:
             raise CheckpointError(
                 f"{folder / CHECKPOINT} holds another circuit than this configuration, or its file, gives; resume with "

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from lava_nbp.base.files import AnyPath
 from lava_nbp.data.yinyang import CLASSES, yinyang_classes
 from lava_nbp.eventprop.reference import AdjointSpike, Spike
 from lava_nbp.seeing.plot import BLUE, GREEN, GREY, ORANGE, save
@@ -25,7 +26,7 @@ def adjoint_raster(
     adjoint: Sequence[AdjointSpike],
     sizes: Sequence[int],
     end: float,
-    path: Path,
+    path: AnyPath,
     title: str = "",
 ) -> Path:
     """Draw a sample's spikes, and below them the adjoint spikes that answer each, in mirrored time.
@@ -85,7 +86,7 @@ def _scatter(
     axes.scatter(np.array([time for time, *_ in events]), np.array(y), marker="|", color=colour, s=size, linewidths=0.9)
 
 
-def gradient_check(found: NDArray[Any], expected: NDArray[Any], path: Path, title: str = "") -> Path:
+def gradient_check(found: NDArray[Any], expected: NDArray[Any], path: AnyPath, title: str = "") -> Path:
     """Draw a gradient against central differences of the loss, entry by entry, and the relative error of each.
 
     Parameters
@@ -113,7 +114,7 @@ def gradient_check(found: NDArray[Any], expected: NDArray[Any], path: Path, titl
 def class_map(
     points: NDArray[np.float64],
     answers: NDArray[np.integer[Any]],
-    path: Path,
+    path: AnyPath,
     wrong: NDArray[np.float64] | None = None,
     title: str = "",
 ) -> Path:
@@ -154,7 +155,7 @@ def class_map(
     return save(figure, path)
 
 
-def clocked_error(errors: Mapping[str, Sequence[tuple[float, float, float]]], path: Path, title: str = "") -> Path:
+def clocked_error(errors: Mapping[str, Sequence[tuple[float, float, float]]], path: AnyPath, title: str = "") -> Path:
     """Draw the error of the clocked network against the continuous one, over the step.
 
     Parameters

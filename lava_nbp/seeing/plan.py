@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from lava_nbp.base.files import AnyPath
 from lava_nbp.loihi.plan import Plan
 from lava_nbp.loihi.resources import limits_of
 from lava_nbp.seeing.plot import save
@@ -96,7 +97,7 @@ def _resources(plan: Plan) -> Table:
     return table
 
 
-def core_map(plan: Plan, path: Path) -> Path:
+def core_map(plan: Plan, path: AnyPath) -> Path:
     """Draw every core of the first chips: its colour is the share of its scarcest resource, its text who is there.
 
     Raises

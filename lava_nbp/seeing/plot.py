@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from lava_nbp.base.files import AnyPath, as_path, check_output, write_atomically
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
 from lava_nbp.errors import InputError, OutputError
 from lava_nbp.nbp.circuit import Circuit
@@ -26,9 +29,11 @@ _GROW, _SHRINK = "#D5E8F5", "#FBE3CB"
 #: Line and colour of a learning curve, by its split; those of the test set in turn.
 _SPLIT_STYLES = {"train": (":", GREY), "validation": ("--", GREEN)}
 _TEST_STYLES = (("-", BLUE), ("-", ORANGE), ("-.", PURPLE))
+#: How names of pictures end: what matplotlib writes without LaTeX, and other programs show.
+_PICTURES = sorted(FigureCanvasBase.filetypes.keys() - {"pgf", "raw", "rgba"})
 
 
-def raster(circuit: Circuit, spikes: Mapping[str, NDArray[np.uint8]], path: Path, title: str = "") -> Path:
+def raster(circuit: Circuit, spikes: Mapping[str, NDArray[np.uint8]], path: AnyPath, title: str = "") -> Path:
     """Draw spikes of all populations against steps, phases shaded, populations named.
 
     Phases in which plastic weights may grow are shaded blue, those in which they may
@@ -59,7 +64,7 @@ def _shade(circuit: Circuit, step: int) -> str:
     return (_GROW if change > 0 else _SHRINK) if change else _PHASE_SHADES[step % 2]
 
 
-def spike_raster(spikes: Mapping[str, NDArray[np.uint8]], path: Path, period: int = 1, title: str = "") -> Path:
+def spike_raster(spikes: Mapping[str, NDArray[np.uint8]], path: AnyPath, period: int = 1, title: str = "") -> Path:
     """Draw spikes of any populations against Lava steps; as from `lava_nbp.processes.SpikeRaster`.
 
     Parameters
@@ -118,7 +123,7 @@ def _bands(spikes: Mapping[str, NDArray[np.uint8]], shades: Sequence[str]) -> tu
 def learning_curve(
     history: Sequence[Mapping[str, Any]],
     curves: Mapping[str, str],
-    path: Path,
+    path: AnyPath,
     title: str = "",
     chosen: int | None = None,
 ) -> Path:
@@ -138,13 +143,13 @@ def learning_curve(
     """
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
-    epochs = [record["epoch"] for record in history]
     of_test = itertools.cycle(_TEST_STYLES)
     for key, label in curves.items():
         split = key.split("_")[0]
         style, colour = next(of_test) if split == "test" else _SPLIT_STYLES[split]
-        if history[0].get(key) is not None:
-            axes.plot(epochs, [100 * r[key] for r in history], style, color=colour, label=label, linewidth=1.4)
+        seen = [(record["epoch"], 100 * record[key]) for record in history if record.get(key) is not None]
+        if seen:
+            axes.plot(*zip(*seen, strict=True), style, color=colour, label=label, linewidth=1.4)
     if chosen is not None:
         axes.axvline(chosen, color=GREEN, linewidth=0.8)
         axes.annotate(f" chosen: {chosen}", (chosen, axes.get_ylim()[0]), fontsize=8, color=GREEN, va="bottom")
@@ -156,7 +161,7 @@ def learning_curve(
     return save(figure, path)
 
 
-def weight_histograms(weights: Mapping[str, NDArray[Any]], path: Path, title: str = "") -> Path:
+def weight_histograms(weights: Mapping[str, NDArray[Any]], path: AnyPath, title: str = "") -> Path:
     """Draw the distribution of each matrix: 8-bit weights over their 255 values, real ones (thresholds) over theirs."""
     figure = Figure(figsize=(4 * len(weights), 3.2), layout="constrained")
     for k, (name, matrix) in enumerate(weights.items()):
@@ -173,7 +178,7 @@ def weight_histograms(weights: Mapping[str, NDArray[Any]], path: Path, title: st
     return save(figure, path)
 
 
-def weight_images(images: NDArray[Any], path: Path, title: str = "") -> Path:
+def weight_images(images: NDArray[Any], path: AnyPath, title: str = "") -> Path:
     """Draw what leads to neurons as images: the first of (neurons, height, width), all on one scale around 0."""
     shown = images[:_IMAGES]
     columns = min(8, len(shown))
@@ -196,7 +201,7 @@ def confusion_matrix(
     answers: NDArray[np.integer[Any]],
     labels: NDArray[np.integer[Any]],
     classes: Sequence[str],
-    path: Path,
+    path: AnyPath,
     title: str = "",
 ) -> Path:
     """Draw how often each class (rows) was answered as each (columns), with counts."""
@@ -221,7 +226,7 @@ def confusion_matrix(
     return save(figure, path)
 
 
-def fault_curves(report: Mapping[str, Any], path: Path) -> Path:
+def fault_curves(report: Mapping[str, Any], path: AnyPath) -> Path:
     """Draw accuracy against fault rate, a panel per kind of fault: as the faults come, and after learning with them.
 
     Parameters
@@ -258,13 +263,48 @@ def fault_curves(report: Mapping[str, Any], path: Path) -> Path:
     return save(figure, path)
 
 
-def save(figure: Figure, path: Path) -> Path:
-    """Write a figure; raise OutputError if that fails."""
-    # Figure without pyplot: no display, no global state. Text stays text in SVG.
-    with matplotlib.rc_context({"svg.fonttype": "none"}):
-        try:
-            figure.savefig(path, dpi=150)
-        except OSError as error:
-            path.unlink(missing_ok=True)
-            raise OutputError(f"figure {path} cannot be written: {error.strerror or error}") from error
-    return path
+def save(figure: Figure, path: AnyPath) -> Path:
+    """Write a figure, whole or not at all.
+
+    Raises
+    ------
+    InputError, OutputError
+        As `check_picture`.
+    """
+    check_picture(path)
+    asked = Path(path)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            drawn = Path(folder) / asked.name
+            # Figure without pyplot: no display, no global state. Text stays text in SVG.
+            with matplotlib.rc_context({"svg.fonttype": "none"}):
+                figure.savefig(drawn, dpi=150)
+            content = drawn.read_bytes()
+    except OSError as error:
+        raise OutputError(
+            f"figure {path} cannot be drawn: {error.strerror or error}; free space for temporary files, or set TMPDIR"
+        ) from error
+    write_atomically(asked, content)
+    return asked
+
+
+def check_picture(path: AnyPath) -> None:
+    """Prove that a picture can be written, before it is drawn.
+
+    Raises
+    ------
+    InputError
+        For a name that does not end as pictures do.
+    OutputError
+        If the file cannot be written.
+    """
+    if _ending(path) not in _PICTURES:
+        raise InputError(f"figure {path}: its name must end in one of {', '.join(f'.{name}' for name in _PICTURES)}")
+    try:
+        check_output(path)
+    except OutputError as error:
+        raise OutputError(f"figure {error}") from error
+
+
+def _ending(path: AnyPath) -> str:
+    return as_path(path, "file of a figure").suffix[1:].lower()

@@ -6,16 +6,19 @@ import json
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from lava_nbp.base.checks import is_integer, shown
+from lava_nbp.base.content import parse_json, problem
 from lava_nbp.base.files import read_npz, write_npz
 from lava_nbp.base.registry import resolve
 from lava_nbp.data.options import DataOptions
 from lava_nbp.data.sets import DATA_SETS
-from lava_nbp.errors import CheckpointError, CircuitError, ConfigError, WeightError, unknown_name
+from lava_nbp.errors import CheckpointError, CircuitError, ConfigError, Unreadable, WeightError, unknown_name
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.circuit_file import circuit_from_dict, circuit_to_dict
 from lava_nbp.training.algorithms import ALGORITHMS, Algorithm
@@ -26,6 +29,29 @@ CHECKPOINT = "checkpoint.npz"
 _FORMAT = 3
 
 Arrays = dict[str, NDArray[Any]]
+
+#: Metrics of an epoch: numbers, or None where they could not be seen.
+_Record = dict[str, float | None]
+
+
+class _Meta(BaseModel):
+    """What a checkpoint holds beside its arrays."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    format: int
+    config: dict[str, Any]
+    circuit: dict[str, Any] | None = None
+    layers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2)]
+    history: list[_Record]
+
+    @field_validator("history")
+    @classmethod
+    def _epochs_count_from_1(cls, history: list[_Record]) -> list[_Record]:
+        for k, record in enumerate(history, 1):
+            if record.get("epoch") != k:
+                raise ValueError(f"history has epoch {shown(record.get('epoch'))} where epoch {k} should be")
+        return history
 
 
 @dataclass
@@ -72,16 +98,22 @@ class Checkpoint:
         ------
         OutputError
             If it cannot be written; the one before stays.
+        CheckpointError
+            For metrics that are no numbers, which could not be read again.
         """
         meta = {
             "format": _FORMAT,
             "config": self.config,
             "circuit": None if self.circuit is None else circuit_to_dict(self.circuit),
-            "layers": self.layers,
+            "layers": list(self.layers),
             "history": self.history,
         }
         parts = {"weights": self.weights, "chosen": self.chosen or {}, "memory": self.memory}
         arrays = {f"{part}/{name}": array for part, named in parts.items() for name, array in named.items()}
+        try:
+            _checked(meta)
+        except Unreadable as error:
+            raise CheckpointError(f"the run of {folder} has what no checkpoint holds: {error}") from None
         write_npz(folder / CHECKPOINT, {"meta": np.array(json.dumps(meta)), **arrays})
 
 
@@ -96,16 +128,9 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         If this version does not accept the configuration of a run of format 2 any more.
     """
     path = folder / CHECKPOINT
-    if not path.is_file():
-        raise CheckpointError(f"{path} is missing; {folder} is not the folder of a run, or the run never started")
     try:
         arrays = read_npz(path)
-        meta = json.loads(str(arrays.pop("meta")))
-        if meta["format"] not in _READERS:
-            raise CheckpointError(
-                f"{path} has format {meta['format']}, but this version reads {' and '.join(map(str, _READERS))}; "
-                f"train anew"
-            )
+        meta = _meta(arrays, path)
         state = _READERS[meta["format"]](meta, arrays, path)
         _check_matrices(state, path)
         return state
@@ -116,9 +141,38 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     except ConfigError:
         raise
     except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, Unreadable) and error.missing:
+            raise CheckpointError(
+                f"{path} is missing; {folder} is not the folder of a run, or the run never started"
+            ) from None
         raise CheckpointError(
             f"{path} is truncated or corrupt ({error}); delete it to train anew, or restore it from a backup"
         ) from error
+
+
+def _meta(arrays: Arrays, path: Path) -> dict[str, Any]:
+    """What is beside the arrays, taken from among them."""
+    if "meta" not in arrays:
+        raise Unreadable("it has no array meta")
+    text = arrays.pop("meta")
+    if text.shape != () or text.dtype.kind != "U":
+        raise Unreadable(f"meta has shape {text.shape} and dtype {text.dtype}, but must be text")
+    meta = parse_json(str(text))
+    form = meta.get("format") if isinstance(meta, dict) else None
+    if is_integer(form) and form not in _READERS:
+        raise CheckpointError(
+            f"{path} has format {form}, but this version reads {' and '.join(map(str, _READERS))}; train anew"
+        )
+    return _checked(meta)
+
+
+def _checked(meta: Any) -> dict[str, Any]:
+    """Raise Unreadable unless everything has the type that it should have."""
+    try:
+        _Meta.model_validate(meta)
+    except ValidationError as error:
+        raise Unreadable(problem(error)) from None
+    return dict(meta)
 
 
 def _read_3(meta: dict[str, Any], arrays: Arrays, path: Path) -> Checkpoint:
@@ -147,8 +201,8 @@ def _read_2(meta: dict[str, Any], arrays: Arrays, path: Path) -> Checkpoint:
 
 def _meaningful(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration without the keys of [data] that mean nothing for its data set, which format 2 put up with."""
-    data = config.get("data", {})
-    if data.get("name") not in DATA_SETS:
+    data = config.get("data")
+    if not isinstance(data, dict) or data.get("name") not in DATA_SETS:
         return config
     refused = {f.name for f in fields(DataOptions)} - {*DATA_SETS[data["name"]].keys}
     return {**config, "data": {key: value for key, value in data.items() if key not in refused}}
@@ -208,3 +262,5 @@ def _check_finite(weights: Arrays) -> None:
     for name, w in weights.items():
         if w.dtype.kind not in "if" or not np.isfinite(w).all():
             raise WeightError(f"{name} has dtype {w.dtype}, or entries that are not finite; weights are finite numbers")
+    if len({w.dtype.kind for w in weights.values()}) > 1:
+        raise WeightError("some matrices are integers and some are not; they are all of one kind")

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-import tomli
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -25,13 +24,14 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from lava_nbp.base.checks import check_real, shown
+from lava_nbp.base.content import check_plain, parse_toml, read_toml
 from lava_nbp.base.memory import size
 from lava_nbp.base.targets import find_target
 from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.data.encodings import Encoding
 from lava_nbp.data.options import DataOptions
 from lava_nbp.data.sets import find_data_set
-from lava_nbp.errors import ConfigError, unknown_name
+from lava_nbp.errors import ConfigError, Unreadable, unknown_name
 from lava_nbp.training.algorithms import ALGORITHMS
 
 
@@ -210,12 +210,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
         Names the file or override, the key, the value, and what is allowed.
     """
     try:
-        with open(path, "rb") as file:
-            content = tomli.load(file)
-    except OSError as error:
-        raise ConfigError(f"configuration {path} cannot be read: {error.strerror}") from error
-    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"configuration {path} is not valid TOML: {error}") from error
+        content = read_toml(path)
+    except Unreadable as error:
+        raise ConfigError(
+            f"configuration {path} cannot be read: {error}; give a TOML file like run_configs/digits.toml"
+        ) from error
     for override in overrides:
         _override(content, override)
     return parse_config(content, str(path))
@@ -229,6 +228,12 @@ def parse_config(content: Mapping[str, Any], where: str) -> Experiment:
     ConfigError
         As for `load_config`.
     """
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"configuration {where} is {shown(content)}, but must be a dictionary")
+    try:
+        check_plain(content, "TOML")
+    except Unreadable as error:
+        raise ConfigError(f"configuration {where} cannot be used: {error}") from None
     algorithm = content.get("algorithm", "nbp")
     if algorithm not in ALGORITHMS:
         raise ConfigError(f"configuration {where}: {unknown_name('algorithm', algorithm, ALGORITHMS)}")
@@ -255,16 +260,16 @@ def _override(content: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
-        raise ConfigError(f"--set {override}: write key=value, with dots for sections, like data.validation=5000")
+        raise ConfigError(f"--set {override:.80}: write key=value, with dots for sections, like data.validation=5000")
     try:
-        value = tomli.loads(f"value = {text}")["value"]
-    except tomli.TOMLDecodeError:
+        value = parse_toml(f"value = {text}")["value"]
+    except Unreadable:
         value = text.strip()
     section = content
     for part in parts[:-1]:
         inner = section.setdefault(part, {})
         if not isinstance(inner, dict):
-            raise ConfigError(f"--set {override}: {part} is a value, not a section")
+            raise ConfigError(f"--set {override:.80}: {part:.60} is a value, not a section")
         section = inner
     section[parts[-1]] = value
 
@@ -276,7 +281,7 @@ def unknown_key(key: str, value: Any, allowed: Sequence[str]) -> str:
     """What is said of a key, with dots, that its section does not have."""
     close = difflib.get_close_matches(key.rpartition(".")[-1], allowed, n=1)
     hint = f"did you mean {close[0]}?" if close else f"allowed are {', '.join(allowed)}"
-    return f"unknown key {key} = {shown(value)}; {hint}"
+    return f"unknown key {key:.80} = {shown(value)}; {hint}"
 
 
 def _explain(problem: Any, kind: type[Experiment], content: Mapping[str, Any]) -> str:

@@ -32,6 +32,12 @@ def accuracy(outcome: Outcome, labels: NDArray[np.int64], prefix: str) -> dict[s
     }
 
 
+def total(history: Sequence[Mapping[str, Any]], key: str) -> int | None:
+    """Sum of a count over all epochs; None if it was not seen in one."""
+    found: list[Any] = [record.get(key) for record in history]
+    return None if None in found else sum(found)
+
+
 Record = TypeVar("Record", bound=Mapping[str, Any])
 
 

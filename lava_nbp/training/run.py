@@ -2,21 +2,87 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lava_nbp.base.checks import is_real
+from lava_nbp.base.content import problem, read_json
 from lava_nbp.base.progress import Count, uncounted
-from lava_nbp.errors import CheckpointError
+from lava_nbp.errors import CheckpointError, Unreadable
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.training.algorithms import ALGORITHMS, Algorithm, make_learner
 from lava_nbp.training.checkpoint import CHECKPOINT, Arrays, Checkpoint, load_checkpoint
 from lava_nbp.training.config import Experiment, parse_config
 from lava_nbp.training.learner import Inference, Learner
 
+#: Metrics of every epoch: how long it took.
+_TIMES = ("microseconds_per_sample", "seconds")
 #: File names inside a run's folder.
 METRICS, RESULT = "metrics.jsonl", "result.json"
+
+
+_Count = Annotated[int, Field(ge=0)]
+_Size = Annotated[int, Field(ge=1)]
+_Measure = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Checked(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+class _Figures(_Checked):
+    """Of an epoch: shares of the test set, or None where they could not be seen."""
+
+    __pydantic_extra__: dict[str, _Share | None]
+
+    epoch: _Size
+
+
+class _Inference(_Checked):
+    """What every result says of the inference network; see `lava_nbp.training.complexity`."""
+
+    __pydantic_extra__: dict[str, _Measure]
+
+    parameters: _Count
+    weight_bits: _Count
+    spikes: _Measure
+    effective_acs: _Measure
+
+
+class _Result(_Checked):
+    """What every result.json has; an algorithm adds its sums."""
+
+    algorithm: str
+    target: str
+    dataset: str
+    layers: Annotated[list[_Size], Field(min_length=2)]
+    seed: _Count
+    epochs: _Size
+    last: _Figures
+    chosen: _Figures | None
+    inference: _Inference
+    microseconds_per_sample: _Measure
+    seconds: _Measure
+    # Not of every version.
+    best_on_test: _Figures | None = None
+    training_samples: _Count = 0
+    peak_memory_mb: _Measure = 0.0
+
+    @model_validator(mode="after")
+    def _the_same_figures(self) -> _Result:
+        for name, figures in (("last", self.last), ("chosen", self.chosen), ("best_on_test", self.best_on_test)):
+            if figures is None:
+                continue
+            if figures.epoch > self.epochs:
+                raise ValueError(f"{name} is of epoch {figures.epoch}, but there are {self.epochs}")
+            if (figures.model_extra or {}).keys() != (self.last.model_extra or {}).keys():
+                raise ValueError(f"{name} and last have different figures")
+        return self
 
 
 class Run:
@@ -103,22 +169,61 @@ def load_run(folder: Path) -> Run:
     return Run(folder, state, parse_config(state.config, str(folder / CHECKPOINT)))
 
 
-def load_result(folder: Path) -> dict[str, Any]:
+def load_result(folder: Path, *keys: str) -> dict[str, Any]:
     """The result.json of a finished run.
+
+    Parameters
+    ----------
+    folder : path
+        The run.
+    *keys : str
+        What it has to have beside what those of every version have.
 
     Raises
     ------
     CheckpointError
-        If it cannot be read.
+        If it cannot be read, or does not hold what a run writes.
     """
     path = folder / RESULT
     try:
-        result: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        result = read_json(path)
+    except Unreadable as error:
         raise CheckpointError(
             f"{path} cannot be read ({error}), so the run is not finished; go on with lava-nbp train --resume"
         ) from error
-    return result
+    try:
+        _Result.model_validate(result)
+        missing = next((key for key in keys if key not in result), None)
+    except ValidationError as error:
+        first = error.errors()[0]
+        if first["type"] != "missing":
+            raise CheckpointError(
+                f"{path} holds what no run writes: {problem(error)}; train anew, or --resume with more epochs"
+            ) from None
+        missing = ".".join(map(str, first["loc"]))
+    if missing is not None:
+        raise CheckpointError(_older(path, missing))
+    return dict(result)
+
+
+def _older(path: Path, missing: str) -> str:
+    return f"{path} has no {missing!r}: it is of an older version; train anew, or --resume with more epochs"
+
+
+def accuracy_of(result: Mapping[str, Any], folder: Path) -> tuple[int, float | None]:
+    """Epoch and accuracy by which a result is compared: of the epoch chosen on validation, else of the last.
+
+    Raises
+    ------
+    CheckpointError
+        If it has no such figure.
+    InputError
+        For an algorithm that is not registered.
+    """
+    figures, key = result["chosen"] or result["last"], f"test_{ALGORITHMS[result['algorithm']].accuracy}"
+    if key not in figures:
+        raise CheckpointError(_older(folder / RESULT, key))
+    return figures["epoch"], figures[key]
 
 
 def fitting_learner(config: Experiment, state: Checkpoint, folder: Path) -> Learner:
@@ -127,13 +232,33 @@ def fitting_learner(config: Experiment, state: Checkpoint, folder: Path) -> Lear
     Raises
     ------
     CheckpointError
-        If the data and the configuration give a network of other sizes.
+        If the data and the configuration give a network of other sizes, or metrics are missing.
     LavaNBPError
         For data that cannot be.
     """
     learner = make_learner(config, state.circuit)
     check_layers(state, learner.layers, folder)
+    check_history(state, learner.figures, folder)
     return learner
+
+
+def check_history(state: Checkpoint, figures: Iterable[str], folder: Path) -> None:
+    """Check that the metrics of a checkpoint have what a run is summed up and drawn from.
+
+    Raises
+    ------
+    CheckpointError
+        Names the epoch and the metric that is missing.
+    """
+    shares = [f"test_{name}" for name in figures]
+    for record in state.history:
+        missing = next((key for key in (*shares, *_TIMES) if key not in record), None)
+        untimed = next((key for key in _TIMES if not is_real(record.get(key))), None)
+        if missing or untimed:
+            raise CheckpointError(
+                f"{folder / CHECKPOINT} does not have {missing or untimed} of epoch {record['epoch']}; it was changed "
+                f"by hand, or is of another version: train anew"
+            )
 
 
 def check_layers(state: Checkpoint, layers: tuple[int, ...], folder: Path) -> None:

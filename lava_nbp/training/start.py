@@ -7,8 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from lava_nbp.base.files import read_npz
-from lava_nbp.errors import InputError
+from lava_nbp.base.files import check_file, read_npz
+from lava_nbp.errors import InputError, Unreadable
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.exchange.dense import Float64Array
 
@@ -31,7 +31,7 @@ def read_arrays(path: Path, what: str) -> dict[str, NDArray[Any]]:
     """
     try:
         return read_npz(path)
-    except ValueError as error:
+    except Unreadable as error:
         raise InputError(f"initial weights {path} cannot be read: {error}; give an .npz file with {what}") from error
 
 
@@ -52,8 +52,11 @@ def read_layers(path: Path, p: NeuronParameters | None = None, *, spiking_output
     InputError
         For a file that is not there, of an unknown kind, that cannot be read, or whose neurons do something else.
     """
-    if not path.is_file():
-        raise InputError(f"initial weights {path} cannot be read: there is no such file; give one of {_KINDS}")
+    try:
+        check_file(path)
+    except Unreadable as error:
+        reason = "there is no such file" if error.missing else error
+        raise InputError(f"initial weights {path} cannot be read: {reason}; give one of {_KINDS}") from None
     if path.suffix in _NIR:
         from lava_nbp.exchange.nir_graph import read_nir
 

@@ -1,12 +1,13 @@
 """Circuits as files, and circuits by name."""
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
 
 from lava_nbp import lower, make_executor, make_plan, trace
-from lava_nbp.errors import CircuitError, InputError
+from lava_nbp.errors import CircuitError, InputError, OutputError
 from lava_nbp.executors.bench import bench
 from lava_nbp.nbp.circuit_file import circuit_from_dict, circuit_to_dict, load_circuit, save_circuit
 from lava_nbp.nbp.circuits import CIRCUITS, CircuitKind, make_circuit
@@ -67,6 +68,47 @@ def test_files_that_are_none(tmp_path):
         load_circuit(path)
     with pytest.raises(InputError, match=r"must end in .json"):
         save_circuit(CIRCUIT, tmp_path / "circuit.txt")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"format": 1, "period": ' + "9" * 5000 + "}", "an integer of 5000 digits"),
+        ('{"format": 1, "format": 1}', "has 'format' twice"),
+        ('{"format": 1, "name": "\\ud800"}', "half a character"),
+        (json.dumps(content(period=float("nan"))), "period = nan"),
+        (json.dumps(content(populations=None)), "populations = None"),
+        (json.dumps(content(sources=[[]])), r"sources.0 = \[\]"),
+        (json.dumps(content(rule=3)), "rule = 3"),
+        ("null", "is no circuit of format 1"),
+        ("\0", "is not valid JSON"),
+    ],
+)
+def test_files_that_lie(tmp_path, text, message):
+    path = tmp_path / "mine.json"
+    path.write_text(text)
+    with pytest.raises((InputError, CircuitError), match=f"^circuit {path}.*{message}"):
+        load_circuit(str(path))
+
+
+def test_values_that_json_does_not_hold():
+    deep = content()
+    for _ in range(5000):
+        deep = {"format": 1, "deeper": deep}
+    for value in (content(name={1, 2}), content(period=object()), content(period=10**5000), deep):
+        with pytest.raises(CircuitError, match="^circuit"):
+            circuit_from_dict(value)
+
+
+def test_what_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "mine.json")
+    with pytest.raises(InputError, match=r"mine.json cannot be read: it is a FIFO \(pipe\), no file"):
+        load_circuit(tmp_path / "mine.json")
+    with pytest.raises(OutputError, match=r"mine.json cannot be written: it is a FIFO"):
+        save_circuit(CIRCUIT, str(tmp_path / "mine.json"))
+    for wrong in (3, None, ""):
+        with pytest.raises(InputError, match="circuit file is"):
+            load_circuit(wrong)
 
 
 def test_circuits_by_name():

@@ -1,9 +1,14 @@
+import contextlib
+import copy
 import json
+import os
 
+import numpy as np
 import pytest
 
-from lava_nbp.errors import CheckpointError
+from lava_nbp.errors import CheckpointError, InputError
 from lava_nbp.runs.compare import compare_runs
+from lava_nbp.training.run import load_result
 
 RESULT = {
     "algorithm": "eventprop", "target": "clocked", "dataset": "yinyang", "seed": 3, "epochs": 7, "layers": [5, 20, 3],
@@ -44,3 +49,63 @@ def test_runs_that_cannot_be_compared(tmp_path):
     (old / "result.json").write_text(json.dumps({k: v for k, v in RESULT.items() if k != "inference"}))
     with pytest.raises(CheckpointError, match=r"has no 'inference': it is of an older version"):
         compare_runs([old])
+
+
+def changed(at, value):
+    """The result with another value at a place, written as Python writes JSON."""
+    made = copy.deepcopy(RESULT)
+    *outer, last = at
+    inner = made
+    for key in outer:
+        inner = inner[key]
+    inner[last] = value
+    return json.dumps(made)
+
+
+PLACES = (
+    ("algorithm",), ("target",), ("dataset",), ("seed",), ("epochs",), ("layers",), ("layers", 0), ("last",),
+    ("chosen",), ("last", "epoch"), ("chosen", "test_accuracy"), ("seconds",), ("microseconds_per_sample",), ("inference",),
+    ("inference", "parameters"), ("inference", "weight_bits"), ("inference", "spikes"), ("inference", "effective_acs"),
+    ("inference", "steps"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("place", PLACES, ids=[".".join(map(str, place)) for place in PLACES])
+@pytest.mark.parametrize("value", [True, -1, 2.5, np.nan, -np.inf, 10**400, "x", [], [None], {}, {"a": 1}], ids=str)
+def test_results_of_wrong_types(tmp_path, place, value):
+    """Either what is written could be a result, or it is one line."""
+    folder = run(tmp_path / "a")
+    (folder / "result.json").write_text(changed(place, value))
+    with contextlib.suppress(CheckpointError, InputError):
+        assert json.dumps(compare_runs([folder]), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "null", "[]", "{}", "3", '"text"', "", "[" * 100_000, '{"last": ' * 100_000, '{"epochs": ' + "9" * 5000 + "}",
+        changed(("last",), None), changed(("layers",), [5]), changed(("chosen",), {"epoch": 9, "test_accuracy": 0.5}),
+        changed(("chosen",), {"epoch": 4, "accuracy": 0.5}), changed(("layers", 1), 0), changed(("seed",), "3"),
+    ],
+)  # fmt: skip
+def test_files_that_are_no_results(tmp_path, content):
+    folder = run(tmp_path / "a")
+    (folder / "result.json").write_text(content)
+    with pytest.raises(CheckpointError, match=r"a/result.json (cannot be read|holds what no run writes|has no )"):
+        compare_runs([folder])
+    (folder / "result.json").unlink()
+    os.mkfifo(folder / "result.json")
+    with pytest.raises(CheckpointError, match="it is a FIFO"):
+        compare_runs([folder])
+
+
+def test_what_only_reports_need(tmp_path):
+    folder = run(tmp_path / "a")
+    with pytest.raises(CheckpointError, match="has no 'peak_memory_mb': it is of an older version"):
+        load_result(folder, "peak_memory_mb")
+    (folder / "result.json").write_text(changed(("last", "test_accuracy"), None))
+    assert compare_runs([folder])[0]["accuracy"] == 0.75
+    other = {"epoch": 7, "test_right": 0.5}
+    (folder / "result.json").write_text(json.dumps(RESULT | {"last": other, "chosen": None}))
+    with pytest.raises(CheckpointError, match="has no 'test_accuracy'"):
+        compare_runs([folder])

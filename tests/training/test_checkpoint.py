@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from experiments import DIGITS, trained
 
-from lava_nbp.errors import CheckpointError, OutputError
+from lava_nbp.errors import CheckpointError, ConfigError, OutputError
 from lava_nbp.nbp.paper import training_circuit
 from lava_nbp.nbp.weights import initial_weights
 from lava_nbp.runs.evaluate import evaluate_run
@@ -172,3 +172,96 @@ def test_a_circuit_that_was_changed_by_hand(tmp_path):
         expected = f"does not fit its network: .*{message}" if message else "algorithm is 'nbq', but must be one of nbp"
         with pytest.raises(CheckpointError, match=expected):
             load_checkpoint(run.folder)
+
+
+def rewritten(folder, **arrays):
+    """The checkpoint of a folder with other arrays; None: without one."""
+    with np.load(folder / CHECKPOINT) as archive:
+        there = {name: archive[name] for name in archive.files}
+    np.savez(folder / CHECKPOINT, **{k: v for k, v in (there | arrays).items() if v is not None})
+
+
+def meta_of(folder):
+    with np.load(folder / CHECKPOINT) as archive:
+        return json.loads(str(archive["meta"]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"config": None}, {"config": []}, {"config": "x"}, {"config": {"data": 3}}, {"config": {"algorithm": []}},
+        {"layers": None}, {"layers": "40"}, {"layers": [40]}, {"layers": [40, -30, 4]}, {"layers": [40, 30.5, 4]},
+        {"layers": [[40], 30, 4]}, {"layers": {"a": 1}}, {"history": None}, {"history": {}}, {"history": [3]},
+        {"history": [[]]}, {"history": [{}]}, {"history": [{"epoch": "1"}]}, {"history": [{"epoch": 2}]},
+        {"history": [{"epoch": -1}]}, {"history": [{"epoch": 1, "seconds": "x"}]}, {"history": [{"epoch": 1, "a": []}]},
+        {"history": [{"epoch": True}]}, {"circuit": []}, {"circuit": "x"}, {"circuit": {}}, {"format": "3"},
+        {"format": None}, {"format": [3]},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("form", [2, 3])
+def test_what_stands_beside_the_arrays_has_its_types(tmp_path, change, form):
+    checkpoint().save(tmp_path)
+    rewritten(tmp_path, meta=json.dumps(meta_of(tmp_path) | {"format": form} | change))
+    with pytest.raises((CheckpointError, ConfigError)) as caught:
+        load_run(tmp_path)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "meta",
+    ["null", "[]", "", "{}", "[" * 100_000, '{"config":' * 100_000, '{"format": ' + "9" * 5000 + "}", "3", '"x"'],
+    ids=str,
+)
+def test_what_stands_beside_the_arrays_is_an_object(tmp_path, meta):
+    checkpoint().save(tmp_path)
+    rewritten(tmp_path, meta=meta)
+    with pytest.raises(CheckpointError, match=r"checkpoint.npz is truncated or corrupt \(.*\); delete it"):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"meta": np.arange(3)}, {"meta": np.array(["a", "b"])}, {"meta": np.array(3)}, {"meta": None},
+        {"weights/W1": np.array("text")}, {"weights/W1": np.zeros((40, 30), complex)}, {"weights/W1": np.array(3)},
+        {"weights/W1": np.zeros((0, 30), np.int16)}, {"weights/W1": np.full((40, 30), np.nan)}, {"weights/W1": None},
+        {"weights/W1": np.zeros((40, 30), "M8[D]")}, {"chosen/W1": np.zeros((40, 30, 1), np.int16)},
+        {"weights/W1": np.zeros((40, 30))},
+        {"weights/W9": np.zeros((2, 2))}, {"others/W1": np.zeros(2)}, {"W1": np.zeros(2)}, {"/": np.zeros(2)},
+    ],
+)  # fmt: skip
+def test_arrays_of_wrong_types(tmp_path, arrays):
+    checkpoint().save(tmp_path)
+    rewritten(tmp_path, **arrays)
+    with pytest.raises(CheckpointError, match="truncated or corrupt|does not fit its network"):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["FIFO", "folder"])
+def test_a_checkpoint_that_is_no_file(tmp_path, kind):
+    (os.mkfifo if kind == "FIFO" else os.mkdir)(tmp_path / CHECKPOINT)
+    with pytest.raises(CheckpointError, match="it is a FIFO|Is a directory"):
+        load_checkpoint(tmp_path)
+    with pytest.raises(CheckpointError, match="File name too long"):
+        load_checkpoint(tmp_path / ("n" * 300))
+
+
+def test_metrics_that_could_not_be_read_again_are_not_written(tmp_path):
+    bad = checkpoint()
+    bad.history[0]["colour"] = "red"
+    with pytest.raises(CheckpointError, match=r"what no checkpoint holds: history.0.colour = 'red'"):
+        bad.save(tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_history_that_lacks_what_a_run_is_summed_up_from(tmp_path):
+    shutil.copytree(FORMAT_2 / "nbp", tmp_path / "run")
+    for key in ("test_exact", "seconds"):
+        meta = meta_of(FORMAT_2 / "nbp")
+        del meta["history"][1][key]
+        rewritten(tmp_path / "run", meta=json.dumps(meta))
+        with pytest.raises(CheckpointError, match=f"checkpoint.npz does not have {key} of epoch 2"):
+            evaluate_run(tmp_path / "run")
+        config = load_run(tmp_path / "run").config
+        with pytest.raises(CheckpointError, match=f"does not have {key} of epoch 2"):
+            train(config, tmp_path / "run", resume=True)

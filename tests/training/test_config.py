@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -259,3 +260,55 @@ def test_checkpoints_have_what_the_file_says(tmp_path):
     for text in (GOOD, YINYANG, SLAYER, MAX_VOLTAGE):
         first = config(tmp_path, text)
         assert parse_config(first.model_dump(mode="json", exclude_none=True), "checkpoint") == first
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("seed = " + "[" * 400 + "]" * 400, "nested more than 64 deep"),
+        ("a" + ".a" * 400 + " = 1", "nested more than 64 deep"),
+        ("seed = " + "9" * 5000, "not valid TOML"),
+        ("seed = " + "9" * 50, "seed = 9999"),
+        ("epochs = 1\0", "not valid TOML"),
+        ("algorithm = []", "algorithm is"),
+        ("data = 3", "data = 3: must be a section"),
+        ('target = "' + "x" * 100_000 + '"', "target is 'xxx"),
+        ("x" * 100_000 + " = 1", "unknown key xxx"),
+    ],
+)
+def test_files_that_lie(tmp_path, content, message):
+    path = tmp_path / "config.toml"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=f"^configuration {path}.*{message}") as caught:
+        load_config(path)
+    assert len(str(caught.value)) < 900
+
+
+def test_what_is_no_configuration(tmp_path):
+    path = tmp_path / "config.toml"
+    os.mkfifo(path)
+    with pytest.raises(ConfigError, match=r"cannot be read: it is a FIFO \(pipe\), no file"):
+        load_config(path)
+    with pytest.raises(ConfigError, match="cannot be read: File name too long"):
+        load_config(tmp_path / ("n" * 300))
+    for content in (None, [], "text"):
+        with pytest.raises(ConfigError, match="configuration here is .*, but must be a dictionary"):
+            parse_config(content, "here")
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "a" + ".a" * 400 + "=1", "seed=" + "[" * 400, "seed=" + "9" * 5000, "seed=" + "9" * 50, "data.name=\ud800",
+        "seed=\0", "=", "x" * 10_000,
+    ],
+)  # fmt: skip
+def test_overrides_that_lie(tmp_path, override):
+    with pytest.raises(ConfigError) as caught:
+        config(tmp_path, GOOD, override)
+    assert len(str(caught.value)) < 500
+
+
+def test_a_file_with_a_mark_of_its_byte_order(tmp_path):
+    (tmp_path / "config.toml").write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
+    assert load_config(tmp_path / "config.toml") == config(tmp_path, GOOD)

@@ -15,7 +15,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from lava_nbp.base.files import write_atomically
+from lava_nbp.base.files import check_output, write_atomically
 from lava_nbp.base.progress import Stage, untold
 from lava_nbp.base.registry import resolve
 from lava_nbp.runs.figures import draw_all, drawings_of
@@ -52,7 +52,9 @@ def write_report(folder: Path, out: Path | None = None, stage: Stage = untold) -
         For a run that is not finished or cannot be read, data that are missing, or a file that cannot be written.
     """
     run = load_run(folder)
-    result = load_result(folder)
+    result = load_result(folder, "best_on_test", "training_samples", "peak_memory_mb")
+    path = out or folder / REPORT
+    check_output(path)
     run.infer(partial(stage, "test set"))
     sections = [
         Section("result", "Result", tables=_result(run, result)),
@@ -62,7 +64,6 @@ def write_report(folder: Path, out: Path | None = None, stage: Stage = untold) -
         Section("versions", "Versions", tables=[_versions()]),
     ]
     page = render_page(_title(result), _summary(result), sections)
-    path = out or folder / REPORT
     write_atomically(path, page.encode())
     return path
 

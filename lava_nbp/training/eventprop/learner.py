@@ -24,6 +24,7 @@ from lava_nbp.training.eventprop.network import forward_names, in_thresholds
 from lava_nbp.training.eventprop.session import COUNTED, EventPropSession
 from lava_nbp.training.eventprop.start import check_range, eventprop_start
 from lava_nbp.training.learner import Arrays, Inference, Learner
+from lava_nbp.training.metrics import total
 
 #: Bytes of a weight: the weight twice, the optimizer's two means, a gradient for each of eight parts of a batch.
 _WEIGHT_BYTES = 12 * 8
@@ -146,5 +147,5 @@ class EventPropLearner(Learner):
         """Where the samples come from, and counters of all epochs."""
         return {
             "samples": self.dataset.source,
-            **{name: sum(record[name] for record in history) for name in COUNTED.values()},
+            **{name: total(history, name) for name in COUNTED.values()},
         }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
@@ -201,7 +201,7 @@ class NBPExperiment(Experiment):
     def names_circuit(self) -> bool:
         """See `Experiment`: not one from Python, nor one whose file is gone."""
         n = self.network
-        return n.circuit != GIVEN and not (n.from_file and not Path(n.circuit).exists())
+        return n.circuit != GIVEN and not (n.from_file and not os.path.exists(n.circuit))
 
     def with_given_circuit(self) -> NBPExperiment:
         """See `Experiment`."""

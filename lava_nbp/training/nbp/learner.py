@@ -26,7 +26,7 @@ from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.nbp.weights import initial_weights
 from lava_nbp.training.complexity import CountedSynapses
 from lava_nbp.training.learner import Arrays, Inference, Learner, Session, parts
-from lava_nbp.training.metrics import accuracy
+from lava_nbp.training.metrics import accuracy, total
 from lava_nbp.training.nbp.config import NBPExperiment, check_order
 from lava_nbp.training.nbp.network import circuit_of
 from lava_nbp.training.nbp.spikes import sample_spikes
@@ -168,8 +168,7 @@ class NBPLearner(Learner):
 
     def sums(self, history: list[dict[str, Any]]) -> dict[str, Any]:
         """Gate breaches of all epochs; None if an executor did not see them."""
-        found = [record["gate_breaches"] for record in history]
-        return {"gate_breaches": None if None in found else sum(found)}
+        return {"gate_breaches": total(history, "gate_breaches")}
 
 
 class _NBPSession(Session):
