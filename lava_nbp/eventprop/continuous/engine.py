@@ -34,6 +34,9 @@ _PARTS, _SAMPLES = 8, 16
 #: Of I - theta in the adjoint jump.
 _LARGEST_FLOOR = 1e30
 _MOST_THREADS = 1024
+#: A recurrent layer may feed its spikes to itself for ever: updates of a neuron by a spike in a sample, some seconds'
+#: worth, and spikes per neuron that there may be anyhow.
+_MOST_UPDATES, _MOST_SPIKES = 4e7, 100
 
 
 class EventPropEngine:
@@ -125,8 +128,8 @@ class EventPropEngine:
         Raises
         ------
         InputError
-            For trains or samples that there cannot be, see `trains_check.check_samples`, or more spikes than the limit
-            on memory allows.
+            For trains or samples that there cannot be, see `trains_check.check_samples`, more spikes than the limit
+            on memory allows, or a recurrent layer that seems to spike without end.
         """
         return self._run(*self._checked(trains, samples), learn=False)[0]
 
@@ -334,6 +337,13 @@ class EventPropEngine:
         part = self._parts[k]
         caps = part.caps
         caps[layer] *= 2
+        n = self.sizes[layer + 1]
+        if self.loops[layer].size and caps[layer] > max(_MOST_UPDATES / n, _MOST_SPIKES * n):
+            raise InputError(
+                f"layer {layer + 1}, of {n} neurons, spikes more than {part.caps[layer]} times in a sample, and every "
+                f"spike of a recurrent layer reaches all of it, which takes seconds per sample: it seems to spike "
+                f"without end; use smaller weights, or a shorter trial"
+            )
         check_spike_room(_PARTS * Room.bytes(self._network, caps, part.n_events), layer, part.caps[layer])
         self._parts[k] = Room.of(self._network, caps, part.n_events)
 

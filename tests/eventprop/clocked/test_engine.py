@@ -240,7 +240,7 @@ def test_steps_by_hand_are_checked():
 def test_room_for_spikes_grows_and_nothing_else_changes(monkeypatch):
     """As if it had been there from the start, up to the limit on memory."""
     c = FixedPoint(P, 1.0, END, 14, 20, 14)
-    weights = [np.full((1, 4), 250.0), np.full((4, 3), 30.0), np.full((3, 2), 1.0)]
+    weights = [np.full((1, 4), 250.0), np.full((4, 3), 20.0), np.full((3, 2), 1.0)]
     trains = spike_trains([([0.0, 20.0], [0, 0]), ([5.0], [0])], 1, END)
     found = []
     for room in (1, 1000):

@@ -265,7 +265,7 @@ def test_an_output_that_never_spikes_is_noted(config, tmp_path):
 
     noted = Noted()
     np.savez(tmp_path / "zeros.npz", W1=np.zeros((64, 20), np.int16), W2=np.full((20, 10), -254, np.int16))
-    settings = ("network.hidden=20", "epochs=1", f"network.weights={tmp_path / 'zeros.npz'}")
+    settings = ("epochs=1", f"network.weights={tmp_path / 'zeros.npz'}")
     result = train(config(*settings), tmp_path / "run", progress=noted)
     assert result["test_exact"] == 0.0
     assert any("the output 'o' did not spike once in epoch 1" in text for text in noted.notes)
