@@ -31,5 +31,5 @@ def test_kernels_are_compiled_once():
         "spiking inject": 1, "spiking record": 1,
         # For each number of layers.
         "continuous run_samples": 3,
-        "adam adam": 1, "clocked forward": 1, "clocked backward": 1,
+        "adam adam": 1, "adam average": 1, "trains first_fault": 1, "clocked forward": 1, "clocked backward": 1,
     }  # fmt: skip

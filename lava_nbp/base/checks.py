@@ -125,6 +125,25 @@ def _range(low: float, high: float, above: bool) -> str:
     return f"more than {low:g}, and {high:g} at most" if above else f"in {low:g} .. {high:g}"
 
 
+def as_array(value: object, what: str, cure: str = "", error: type[LavaNBPError] = InputError) -> NDArray[Any]:
+    """What is given, as an array of numbers: the same one if it is one already.
+
+    Raises
+    ------
+    InputError, or the given error
+        For what is none: rows of different lengths, or entries that are no numbers. Names what it is, and the cure if
+        one is given.
+    """
+    ending = f"; {cure}" if cure else ""
+    try:
+        array = np.asarray(value)
+    except Exception as reason:  # NumPy asks the value itself, which may do as it likes
+        raise error(f"{what} cannot be made an array ({shown(str(reason))}){ending}") from None
+    if array.dtype.kind not in "biufc":
+        raise error(f"{what} has dtype {array.dtype}, but must hold numbers: {shown(value)}{ending}")
+    return array
+
+
 def check_reals(
     values: Any,
     what: str,
@@ -142,10 +161,7 @@ def check_reals(
     InputError, or the given error
         Names what it is, the first entry that is none or the type, the limit, and the cure if one is given.
     """
-    try:
-        array = np.asarray(values)
-    except ValueError:  # rows of different lengths
-        array = np.asarray(None)
+    array = as_array(values, what, cure, error)
     ending = f"; {cure}" if cure else ""
     if array.dtype.kind not in "iuf":
         raise error(f"{what} has dtype {array.dtype}, but must hold real numbers{ending}")
@@ -158,6 +174,13 @@ def check_reals(
     return found
 
 
+def check_kind(value: object, kinds: type | tuple[type, ...], what: str) -> None:
+    """Raise InputError unless a value is of a class, or of one of several."""
+    if not isinstance(value, kinds):
+        wanted = " or ".join(kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
+        raise InputError(f"{what} is {shown(value)}, but must be a {wanted}")
+
+
 def check_labels(labels: Any, n: int | None, n_classes: int) -> NDArray[np.int64]:
     """Return labels (n,) as int64 if they are integers in 0 .. n_classes - 1; n None: any number.
 
@@ -166,7 +189,7 @@ def check_labels(labels: Any, n: int | None, n_classes: int) -> NDArray[np.int64
     InputError
         Names the first label that is none, or the shape and type.
     """
-    array = np.asarray(labels)
+    array = as_array(labels, "labels")
     if array.ndim != 1 or n not in (None, len(array)) or not np.issubdtype(array.dtype, np.integer):
         wanted = "one integer per sample" if n is None else f"{n} integers, one per sample"
         raise InputError(f"labels have shape {array.shape} and dtype {array.dtype}, but must be {wanted}")

@@ -26,7 +26,7 @@ class Progress:
         """Training begins: epochs in all, samples per epoch, epochs already done."""
 
     def note(self, text: str) -> None:
-        """Something the user should know before training begins."""
+        """Something the user should know, before training begins or of an epoch."""
 
     def advance(self, samples: int) -> None:
         """So many more training samples are done."""

@@ -11,8 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lava_nbp.base.checks import check_real
+from lava_nbp.base.fields import settle
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.equations import Float64Array
+
+#: Limits of what a loss may have: times in ms, and weights of its terms.
+_SHORTEST, _LONGEST, _HEAVIEST = 1e-6, 1e9, 1e9
+#: A derivative of a loss from which gradients may come out of Adam's numbers, whose squares end at 1e308.
+_HUGE = 1e100
 
 
 @dataclass(frozen=True)
@@ -29,9 +36,9 @@ class TTFSLoss:
     Parameters
     ----------
     tau0, tau1 : float
-        In ms, positive.
+        In ms, 1e-6 .. 1e9.
     alpha : float
-        Not negative.
+        0 .. 1e9.
 
     Raises
     ------
@@ -44,12 +51,10 @@ class TTFSLoss:
     alpha: float = 0.003
 
     def __post_init__(self) -> None:
-        numbers = (self.tau0, self.tau1, self.alpha)
-        if not (all(map(math.isfinite, numbers)) and self.tau0 > 0 and self.tau1 > 0 and self.alpha >= 0):
-            raise InputError(
-                f"TTFS loss with tau0 {self.tau0}, tau1 {self.tau1} and alpha {self.alpha}: the first two must be "
-                f"positive, the last not negative, and all finite"
-            )
+        settle(self, "TTFS loss", InputError, ("tau0", "tau1", "alpha"))
+        for name in ("tau0", "tau1"):
+            check_real(getattr(self, name), _SHORTEST, _LONGEST, name, "it is in ms")
+        check_real(self.alpha, 0.0, _HEAVIEST, "alpha")
 
     def value(self, times: Float64Array, label: int, end: float) -> float:
         """The loss of first spike times (classes,); `end` of the trial in ms."""
@@ -57,7 +62,8 @@ class TTFSLoss:
         t[label] = min(t[label], end)
         first = t.min()  # subtracted, so that no exponential overflows and not all underflow
         total = np.exp(-(t - first) / self.tau0).sum()
-        return float((t[label] - first) / self.tau0 + np.log(total) + self.alpha * np.expm1(t[label] / self.tau1))
+        late = self.alpha * _quietly(np.expm1, t[label] / self.tau1) if self.alpha else 0.0
+        return float((t[label] - first) / self.tau0 + np.log(total) + late)
 
     def by_times(self, times: Float64Array, label: int) -> Float64Array:
         """dL/dt_k (classes,), 1/ms; all zero if the label's output is silent (see the class)."""
@@ -66,13 +72,37 @@ class TTFSLoss:
         softmax = np.exp(-(times - times.min()) / self.tau0)
         softmax /= softmax.sum()
         derivative: Float64Array = -softmax / self.tau0
-        derivative[label] += 1 / self.tau0 + self.alpha / self.tau1 * np.exp(times[label] / self.tau1)
+        late = self.alpha / self.tau1 * _quietly(np.exp, times[label] / self.tau1) if self.alpha else 0.0
+        derivative[label] += 1 / self.tau0 + late
         return derivative
+
+    def warnings(self, end: float) -> list[str]:
+        """What to say before training of a trial in which this loss may ask for steps that no number holds."""
+        logarithm = math.log10(self.alpha / self.tau1) + end / self.tau1 / math.log(10) if self.alpha else -math.inf
+        if logarithm < math.log10(_HUGE):
+            return []
+        return [
+            f"a label's output that spikes at the end of a trial of {end:g} ms has a gradient of alpha / tau1 "
+            f"exp(end / tau1) = 1e{logarithm:.0f} with loss.tau1 = {self.tau1:g}; if one does, training ends with an "
+            f"error: {self.cure}"
+        ]
+
+    @property
+    def cure(self) -> str:
+        """What keeps gradients of late spikes small."""
+        return "raise loss.tau1, or lower the trial's end or loss.alpha, whose term is alpha exp(t / tau1)"
 
 
 @dataclass(frozen=True)
 class MaxVoltageLoss:
     """Cross-entropy of the softmax of the outputs' largest voltages: L = -log softmax(max_t V)_y."""
+
+    #: What keeps gradients small.
+    cure = "use smaller weights, or a larger floor"
+
+    def warnings(self, end: float) -> list[str]:
+        """As `TTFSLoss.warnings`: there are none, whatever the end."""
+        return []
 
     def value(self, peaks: Float64Array, label: int) -> float:
         """The loss of the largest voltages (classes,)."""
@@ -85,6 +115,11 @@ class MaxVoltageLoss:
         error /= error.sum()
         error[label] -= 1
         return np.asarray(error)
+
+
+def _quietly(f: np.ufunc, x: float) -> float:
+    """An exponential, or inf without a warning: a late spike of a long trial."""
+    return float(f(x)) if x < 709 else math.inf
 
 
 Loss = TTFSLoss | MaxVoltageLoss

@@ -8,10 +8,11 @@ of Nowotny, Turner & Knight, "Loss shaping enhances exact gradient learning with
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from lava_nbp.base.checks import check_real
+from lava_nbp.base.fields import settle
 from lava_nbp.errors import InputError, unknown_name
 
 OptimizerName = Literal["adam", "sgd"]
@@ -20,9 +21,16 @@ SilentName = Literal["none", "phantom", "bump", "spike_count"]
 SILENT_POLICIES: tuple[str, ...] = get_args(SilentName)
 
 
+#: Of strength and target.
+_LARGEST = 1e9
+
+
 @dataclass(frozen=True)
 class SilentPolicy:
     """A policy by name, and how strong it is.
+
+    Only "bump" wakes a layer that is silent altogether: "phantom" reaches a silent output if the layer in front of it
+    spikes, and "spike_count" moves spikes that are there.
 
     - ``"none"``: the paper's; silence teaches nothing.
     - ``"phantom"``: a sample whose label's output is silent teaches that output as if it had spiked where its
@@ -37,14 +45,14 @@ class SilentPolicy:
     ----------
     name : {"none", "phantom", "bump", "spike_count"}
     strength : float
-        Not negative.
+        0 .. 1e9.
     target : float
-        Spikes per sample and hidden neuron, of "spike_count".
+        Spikes per sample and hidden neuron, of "spike_count"; 0 .. 1e9.
 
     Raises
     ------
     InputError
-        For an unknown name, or numbers that are negative or not finite.
+        For an unknown name, or numbers outside these limits.
     """
 
     name: SilentName = "none"
@@ -54,11 +62,23 @@ class SilentPolicy:
     def __post_init__(self) -> None:
         if self.name not in SILENT_POLICIES:
             raise InputError(unknown_name("silent policy", self.name, SILENT_POLICIES))
+        settle(self, "silent policy", InputError)
         for what in ("strength", "target"):
-            value = getattr(self, what)
-            if not (math.isfinite(value) and value >= 0):
-                raise InputError(f"{what} of the silent policy is {value!r}, but must be finite and not negative")
+            check_real(getattr(self, what), 0.0, _LARGEST, f"{what} of the silent policy")
 
     def strength_of(self, name: SilentName) -> float:
         """The strength if this is the policy, else 0."""
-        return float(self.strength) if self.name == name else 0.0
+        return self.strength if self.name == name else 0.0
+
+    def waking(self, output: bool) -> str:
+        """What to do about a layer that is silent altogether, the output or another, as far as this policy does not."""
+        if self.strength > 0 and (self.name == "bump" or (self.name == "phantom" and output)):
+            return f"the silent policy {self.name!r} is waking it; if that takes long, raise its strength"
+        cannot = {
+            "phantom": "; 'phantom' teaches outputs only",
+            "spike_count": "; 'spike_count' only moves spikes that are there",
+        }
+        return (
+            f"the silent policy 'bump' wakes it (target continuous), or start from larger weights"
+            f"{cannot.get(self.name, '')}"
+        )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.base.checks import check_labels
 from lava_nbp.eventprop.equations import Float64Array
 
 
@@ -28,6 +29,8 @@ class Result:
         Adjoint variables that met the end of their register; the continuous engine has none.
     most_spikes : int
         Largest number of spikes of a layer in a sample: how much of a buffer was used.
+    deepest_layer : int
+        The last layer, counted from 1, in which any neuron spiked in any sample; 0: none did.
     """
 
     said: Float64Array
@@ -38,6 +41,7 @@ class Result:
     voltages: bool = False
     saturated: int = 0
     most_spikes: int = 0
+    deepest_layer: int = 0
 
     def ties(self) -> NDArray[np.bool_]:
         """Samples in which several outputs are first, or all are silent."""
@@ -49,9 +53,23 @@ class Result:
         return best
 
     def right(self, labels: NDArray[np.integer[Any]], ties_right: bool = False) -> NDArray[np.bool_]:
-        """Samples that are answered right; a tie is wrong unless `ties_right`, then one with the label is right."""
-        best = self.said[np.arange(len(labels)), labels] == self._best()
+        """Samples that are answered right; a tie is wrong unless `ties_right`, then one with the label is right.
+
+        Silence is never right: no output has a spike, or a voltage above rest.
+
+        Raises
+        ------
+        InputError
+            For labels outside the classes, or of another number than samples.
+        """
+        labels = check_labels(labels, *self.said.shape)
+        best = (self.said[np.arange(len(labels)), labels] == self._best()) & ~self.silent()
         return np.asarray(best if ties_right else best & ~self.ties())
+
+    def silent(self) -> NDArray[np.bool_]:
+        """Samples to which no output responds: none spikes, or no voltage rises above rest."""
+        best = self._best()
+        return np.asarray(best <= 0 if self.voltages else np.isinf(best))
 
     def _best(self) -> Float64Array:
         return np.asarray(self.said.max(axis=1) if self.voltages else self.said.min(axis=1))

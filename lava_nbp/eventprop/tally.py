@@ -19,12 +19,23 @@ class Counts(NamedTuple):
     clipped: int = 0
     saturated: int = 0
     most_spikes: int = 0
+    deepest_layer: int = 0
+
+
+#: Those of which several parts have the largest; of all others the sum.
+_LARGEST = ("most_spikes", "deepest_layer")
 
 
 def total(parts: Iterable[Counts]) -> Counts:
-    """What several parts have counted together: sums, and of the most spikes of a layer the largest."""
-    *sums, most = zip(*parts, strict=True)
-    return Counts._make([*map(sum, sums), max(most)])
+    """What several parts have counted together: sums, but the largest `most_spikes` and `deepest_layer`."""
+    columns = zip(Counts._fields, zip(*parts, strict=True), strict=True)
+    return Counts._make(max(column) if name in _LARGEST else sum(column) for name, column in columns)
+
+
+def since(before: Counts, now: Counts) -> Counts:
+    """What was counted since `before`, of what is summed; the largest are those of now."""
+    columns = zip(Counts._fields, before, now, strict=True)
+    return Counts._make(new if name in _LARGEST else new - old for name, old, new in columns)
 
 
 class Tally:
@@ -40,7 +51,7 @@ class Tally:
         self._numbers = allocate(len(Counts._fields), np.int64)
 
     def add(self, counts: Counts) -> None:
-        """Add numbers; of the most spikes of a layer the larger stays."""
+        """Add numbers, as `total` does."""
         self._numbers[...] = total((self.read(), counts))
 
     def read(self) -> Counts:
@@ -48,5 +59,5 @@ class Tally:
         return Counts(*self._numbers.tolist())
 
     def rewind(self) -> None:
-        """Forget the most spikes of a layer."""
-        self._numbers[Counts._fields.index("most_spikes")] = 0
+        """Forget what is no sum."""
+        self._numbers[[Counts._fields.index(name) for name in _LARGEST]] = 0

@@ -1,4 +1,4 @@
-"""Input spikes of many samples, checked and sorted."""
+"""Input spikes of many samples, checked and sorted; engines check once more what they are given, see `trains_check`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.base.checks import as_array, check_integer, check_kind, check_real, shown
+from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.equations import Float64Array
+
+#: What a sample is made of.
+_PARTS = ("times", "sources")
+#: Longest trial in ms, eleven days: no sum of times loses more than 1e-7 ms.
+LONGEST_TRIAL = 1e9
 
 
 class SpikeTrains(NamedTuple):
@@ -32,27 +39,104 @@ class SpikeTrains(NamedTuple):
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    def checked(self) -> SpikeTrains:
+        """The same in arrays of the declared types, whose offsets belong to the spikes.
+
+        Neither times nor sources are looked at: which there may be, only a network knows.
+
+        Raises
+        ------
+        InputError
+            For arrays of other shapes or kinds, or offsets that do not begin with 0, fall, or end elsewhere than the
+            spikes do.
+        """
+        typed = self.typed()
+        if (np.diff(typed.offsets) < 0).any():
+            k = int(np.argmax(np.diff(typed.offsets) < 0))
+            raise InputError(bad_offsets(typed, k))
+        return typed
+
+    def typed(self) -> SpikeTrains:
+        """As `checked`, without looking at the offsets in between: at no cost, however many samples there are."""
+        trains = SpikeTrains(
+            as_vector(self.times, np.float64, "times of the trains"),
+            as_vector(self.sources, np.int64, "sources of the trains"),
+            as_vector(self.offsets, np.int64, "offsets of the trains"),
+        )
+        if len(trains.times) != len(trains.sources):
+            raise InputError(
+                f"trains have {len(trains.times)} times and {len(trains.sources)} sources; give one source per time"
+            )
+        if not len(trains.offsets) or trains.offsets[0] != 0 or trains.offsets[-1] != len(trains.times):
+            raise InputError(
+                f"offsets of the trains are {shown(trains.offsets.tolist())}, but must begin with 0 and end with the "
+                f"number of spikes, {len(trains.times)}; make trains with spike_trains or latency_trains"
+            )
+        return trains
+
     def without_some(self, share: float, rng: np.random.Generator) -> SpikeTrains:
         """Input dropout: every spike is left out with the probability `share`.
 
         Raises
         ------
         InputError
-            For a share outside 0 .. 1.
+            For a share outside 0 .. 1, what is no generator, or trains that are none.
         """
-        if not 0 <= share <= 1:
-            raise InputError(f"share of spikes to leave out is {share!r}, but must be in 0 .. 1")
-        kept = rng.random(len(self.times)) >= share
+        check_real(share, 0.0, 1.0, "share of spikes to leave out")
+        check_kind(rng, np.random.Generator, "rng")
+        own = self.checked()
+        kept = rng.random(len(own.times)) >= share
         before = np.concatenate([[0], np.cumsum(kept)])
-        return SpikeTrains(self.times[kept], self.sources[kept], before[self.offsets])
+        return SpikeTrains(own.times[kept], own.sources[kept], before[own.offsets])
 
-    def take(self, samples: NDArray[np.integer[Any]]) -> SpikeTrains:
-        """Some samples, in the order given."""
-        lengths = self.offsets[samples + 1] - self.offsets[samples]
-        offsets = np.zeros(len(samples) + 1, dtype=np.int64)
+    def take(self, samples: Any) -> SpikeTrains:
+        """Some samples, in the order given.
+
+        Raises
+        ------
+        InputError
+            For samples that there are not, or trains that are none.
+        """
+        own, chosen = self.checked(), as_vector(samples, np.int64, "samples")
+        if chosen.min(initial=0) < 0 or chosen.max(initial=-1) >= len(own):
+            raise InputError(bad_sample(chosen, int(np.argmax((chosen < 0) | (chosen >= len(own)))), len(own)))
+        lengths = own.offsets[chosen + 1] - own.offsets[chosen]
+        offsets = np.zeros(len(chosen) + 1, dtype=np.int64)
         np.cumsum(lengths, out=offsets[1:])
-        where = np.arange(offsets[-1]) + np.repeat(self.offsets[samples] - offsets[:-1], lengths)
-        return SpikeTrains(self.times[where], self.sources[where], offsets)
+        where = np.arange(offsets[-1]) + np.repeat(own.offsets[chosen] - offsets[:-1], lengths)
+        return SpikeTrains(own.times[where], own.sources[where], offsets)
+
+
+def check_end(end: Any) -> float:
+    """Return the length of a trial in ms as a float.
+
+    Raises
+    ------
+    InputError
+        Unless it is a number of more than 0, and 1e9 at most.
+    """
+    return check_real(end, 0.0, LONGEST_TRIAL, "end of the trial", "it is in ms", above=True)
+
+
+def as_vector(value: Any, dtype: Any, what: str) -> NDArray[Any]:
+    """Return (n,) float64 or int64 numbers as kernels are compiled for: the same array if it is one already.
+
+    Raises
+    ------
+    InputError
+        For other shapes, True and False, complex numbers, or fractions where integers are needed.
+    """
+    if type(value) is np.ndarray and value.dtype == dtype and value.ndim == 1 and value.flags.carray:
+        return (
+            value  # nearly always; `carray`: contiguous, aligned, and to be written to, or it is another type to numba
+        )
+    array = as_array(value, what)
+    if array.ndim != 1:
+        raise InputError(f"{what} have shape {array.shape}, but must be (n,)")
+    kinds, wanted = ("iu", "integers") if dtype == np.int64 else ("iuf", "real numbers")
+    if array.size and array.dtype.kind not in kinds:
+        raise InputError(f"{what} have dtype {array.dtype}, but must be {wanted}")
+    return np.array(array, dtype=dtype, order="C")
 
 
 def latency_trains(times: Any, end: float) -> SpikeTrains:
@@ -63,9 +147,12 @@ def latency_trains(times: Any, end: float) -> SpikeTrains:
     InputError
         For times that are neither in 0 .. end nor inf.
     """
-    rows = np.asarray(times, dtype=np.float64)
-    if rows.ndim != 2:
-        raise InputError(f"times have shape {rows.shape}, but must be (samples, n_in)")
+    end, given = check_end(end), as_array(times, "times")
+    if given.ndim != 2 or given.dtype.kind not in "iuf":
+        raise InputError(
+            f"times have shape {given.shape} and dtype {given.dtype}, but must be (samples, n_in) and real numbers"
+        )
+    rows = given.astype(np.float64, copy=False)
     _check_times(rows[~np.isposinf(rows)], end, "")
     order = np.argsort(rows, axis=1, kind="stable")
     ordered = np.take_along_axis(rows, order, axis=1)
@@ -75,11 +162,21 @@ def latency_trains(times: Any, end: float) -> SpikeTrains:
 
 
 def join_trains(parts: Sequence[SpikeTrains]) -> SpikeTrains:
-    """The samples of several trains, one after the other."""
-    lengths = np.concatenate([np.zeros(1, np.int64), *(np.diff(part.offsets) for part in parts)])
+    """The samples of several trains, one after the other.
+
+    Raises
+    ------
+    InputError
+        For parts that are no trains.
+    """
+    check_kind(parts, (list, tuple), "parts to join")
+    for part in parts:
+        check_kind(part, SpikeTrains, "a part to join")
+    checked = [part.checked() for part in parts]
+    lengths = np.concatenate([np.zeros(1, np.int64), *(np.diff(part.offsets) for part in checked)])
     return SpikeTrains(
-        np.concatenate([np.zeros(0), *(part.times for part in parts)]),
-        np.concatenate([np.zeros(0, np.int64), *(part.sources for part in parts)]),
+        np.concatenate([np.zeros(0), *(part.times for part in checked)]),
+        np.concatenate([np.zeros(0, np.int64), *(part.sources for part in checked)]),
         np.cumsum(lengths),
     )
 
@@ -92,13 +189,20 @@ def spike_trains(samples: Sequence[tuple[Any, Any]], n_in: int, end: float) -> S
     InputError
         For times that are no numbers in 0 .. end, or sources outside 0 .. n_in - 1.
     """
+    n_in, end = check_integer(n_in, 1, NEURONS_PER_CHIP, "n_in"), check_end(end)
     sorted_times, sorted_sources = [], []
-    for k, (times, sources) in enumerate(samples):
-        t, i = np.asarray(times, dtype=np.float64), np.asarray(sources)
-        if t.ndim != 1 or t.shape != i.shape:
-            raise InputError(f"sample {k}: times have shape {t.shape} and sources {i.shape}; give one source per time")
+    for k, sample in enumerate(samples):
+        if not isinstance(sample, (list, tuple)) or len(sample) != 2:
+            raise InputError(f"sample {k} is {shown(sample)}, but must be (times, sources)")
+        t, i = (as_array(part, f"{name} of sample {k}") for part, name in zip(sample, _PARTS, strict=True))
+        if t.ndim != 1 or t.shape != i.shape or t.dtype.kind not in "iuf":
+            raise InputError(
+                f"sample {k}: times have shape {t.shape} and dtype {t.dtype}, and sources shape {i.shape}; give one "
+                f"source per time, and times that are real numbers"
+            )
+        t = t.astype(np.float64, copy=False)
         _check_times(t, end, f"sample {k}: ")
-        if len(i) and not (np.issubdtype(i.dtype, np.integer) and i.min() >= 0 and i.max() < n_in):
+        if len(i) and not (i.dtype.kind in "iu" and i.min() >= 0 and i.max() < n_in):
             raise InputError(f"sample {k}: sources must be integers in 0 .. {n_in - 1}")
         order = np.argsort(t, kind="stable")
         sorted_times.append(t[order])
@@ -111,15 +215,26 @@ def spike_trains(samples: Sequence[tuple[Any, Any]], n_in: int, end: float) -> S
     )
 
 
-def bad_source(sources: NDArray[np.int64], n_in: int) -> str:
-    """What to say of spikes of an input that a network does not have."""
-    bad = sources[(sources < 0) | (sources >= n_in)][0]
-    return f"spike of input {bad}, but the network has inputs 0 .. {n_in - 1}; make the trains for as many"
+def bad_sample(samples: NDArray[np.int64], k: int, n: int) -> str:
+    """What to say of a number of no sample."""
+    return f"samples[{k}] is {samples[k]}, but the trains have samples 0 .. {n - 1}"
+
+
+def bad_offsets(trains: SpikeTrains, sample: int) -> str:
+    """What to say of a sample that lasts from nowhere to nowhere."""
+    begin, stop = trains.offsets[sample], trains.offsets[sample + 1]
+    return (
+        f"offsets of the trains say that sample {sample} has the spikes {begin} .. {stop} (the last not), but there "
+        f"are {len(trains.times)}, and offsets must not fall; make trains with spike_trains or latency_trains"
+    )
+
+
+def bad_time(time: float, end: float, what: str) -> str:
+    """What to say of an input spike outside the trial."""
+    return f"{what}input spike at {time} ms, but the trial lasts from 0 to {end} ms; shift or rescale"
 
 
 def _check_times(times: Float64Array, end: float, what: str) -> None:
     bad = ~((times >= 0) & (times <= end))
     if bad.any():
-        raise InputError(
-            f"{what}input spike at {times[bad][0]} ms, but the trial lasts from 0 to {end} ms; shift or rescale"
-        )
+        raise InputError(bad_time(times[bad][0], end, what))

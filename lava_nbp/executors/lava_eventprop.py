@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from lava_nbp.eventprop.clocked.arithmetic import Int64Array
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.eventprop.result import Result
+from lava_nbp.eventprop.tally import Counts, since, total
 from lava_nbp.eventprop.trains import SpikeTrains
+from lava_nbp.eventprop.trains_check import check_batch, check_samples
 from lava_nbp.executors.lava_session import CAPACITY, LavaSession, granularity_of
 from lava_nbp.on_lava.clock import Granularity
 from lava_nbp.processes import EventPropNetwork, LatencySource
@@ -89,9 +92,18 @@ class LavaEventProp(LavaSession):
     # ---------------------------------------------------------------- running
 
     def infer(self, trains: SpikeTrains, samples: NDArray[np.int64] | None = None) -> Result:
-        """Run samples without learning; by default all."""
+        """Run samples without learning; by default all.
+
+        Raises
+        ------
+        InputError
+            For trains or samples that there cannot be, see `trains_check.check_samples`, spikes that are outside the
+            window, or two of one input.
+        RuntimeFailure
+            If a Process failed: a current has overflowed, or spikes need more memory than the limit.
+        """
+        trains, chosen = check_samples(trains, samples, self.network.engine.sizes[0], self.setup.c.end)
         self.network.control.batch[0] = 0
-        chosen = np.arange(len(trains)) if samples is None else np.asarray(samples)
         return self._run(trains, None, chosen)
 
     def train_batch(self, trains: SpikeTrains, labels: Any, samples: NDArray[np.int64], rate: float) -> Result:
@@ -100,13 +112,16 @@ class LavaEventProp(LavaSession):
         Raises
         ------
         InputError
-            For labels outside the classes, or spikes that are outside the window, or two of one input.
+            As `infer`, and for labels outside the classes, a batch without samples, or a rate that is not positive or
+            beyond what integers hold.
         RuntimeFailure
-            If a Process failed: a current or a buffer has overflowed.
+            As `infer`.
         """
+        trains, chosen = check_batch(trains, samples, self.network.engine.sizes[0], self.setup.c.end)
+        self.network.engine.check_rate(len(chosen), rate)
         checked = check_labels(labels, len(trains), self._n_classes)
-        self.network.control.set(len(samples), rate)
-        return self._run(trains, checked, np.asarray(samples))
+        self.network.control.set(len(chosen), rate)
+        return self._run(trains, checked, chosen)
 
     def _run(self, trains: SpikeTrains, labels: NDArray[np.int64] | None, samples: NDArray[np.int64]) -> Result:
         def load(part: slice) -> None:
@@ -118,15 +133,15 @@ class LavaEventProp(LavaSession):
             )
             self.network.rewind()
 
-        def read(_: int) -> tuple[Any, int]:
-            return self.network.answers, self.network.tally["most_spikes"]
+        def read(_: int) -> tuple[Any, Counts]:
+            return self.network.answers, Counts(**self.network.tally)
 
-        before, found = self.network.tally, self.run_parts(len(samples), load, read)
-        done = self.network.tally
+        before, found = Counts(**self.network.tally), self.run_parts(len(samples), load, read)
+        tallies = [before, *(tally for _, tally in found)]
+        counted = total([Counts(), *(since(a, b) for a, b in pairwise(tallies))])
         answers = np.concatenate([np.zeros((0, self._n_classes), np.int64), *(answer for answer, _ in found)])
         return Result(
             self.network.engine.said(answers),
             voltages=not isinstance(self.setup.loss, TTFSLoss),
-            most_spikes=max((most for _, most in found), default=0),
-            **{name: number - before[name] for name, number in done.items() if name != "most_spikes"},
+            **counted._asdict(),
         )

@@ -13,7 +13,7 @@ A circuit in the chip's order (`Circuit.chip_order`) sends before it learns.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from lava_nbp.base.arrays import Allocate
 from lava_nbp.base.integers import Int16Array
+from lava_nbp.errors import InputError
 from lava_nbp.nbp import spiking_kernels as kernels
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.executor import Executor, Outcome, UInt8Array, empty_answers
@@ -118,6 +119,7 @@ class SpikingEngine:
             counters=Counters.make(allocate) if counters is None else counters,
             block=allocate(max(q.size for q in circuit.populations), np.int16),
         )
+        self._widths = [circuit[source.population].size for source in circuit.sources]
         self._slices = {
             q.name: slice(int(tables.first[k]), int(tables.first[k + 1])) for k, q in enumerate(circuit.populations)
         }
@@ -189,9 +191,14 @@ class SpikingEngine:
             Spikes of each source, in the order of `circuit.sources`.
         record : bool
             Also return the spikes of all steps, (steps, neurons) uint8; see `split`.
+
+        Raises
+        ------
+        InputError
+            For arrays of another number, shape or type.
         """
         c, s = self._tables, self._state
-        n = len(external[0])
+        n = self._check(external, 2)
         period = self.circuit.period
         rows = n * period + (self.steps == 0)
         raster = np.zeros((rows if record else 0, self.circuit.n_neurons), dtype=np.uint8)
@@ -206,11 +213,27 @@ class SpikingEngine:
         return outcome, raster if record else None
 
     def step(self, *external: UInt8Array) -> None:
-        """Run one step; `external` are the spikes that leave each source in this very step."""
+        """Run one step; `external` are the spikes (size,) that leave each source in this very step, as for `run`."""
+        self._check(external, 1)
         kernels.step(self._tables, self._state, self._broken)
         for k, spikes in enumerate(external):
             if spikes.any():  # a call costs more than the look: sources are silent in most phases
                 kernels.inject(self._tables, self._state, k, spikes)
+
+    def _check(self, external: Sequence[UInt8Array], ndim: int) -> int:
+        """Check the shapes by which kernels index, a look at each array; how many rows they have."""
+        if not external and ndim == 1:
+            return 0  # no spikes
+        arrays = [a for a in external if isinstance(a, np.ndarray) and a.dtype == np.uint8 and a.ndim == ndim]
+        widths, rows = [a.shape[-1] for a in arrays], {a.shape[0] for a in arrays if ndim == 2}
+        if len(arrays) != len(external) or widths != self._widths or len(rows) != ndim - 1:
+            given = [f"{getattr(a, 'dtype', type(a).__name__)} {np.shape(a)}" for a in external]
+            wanted = [(*("n",) * (ndim - 1), size) for size in self._widths]
+            raise InputError(
+                f"spikes of the sources are {', '.join(given) or 'none'}, but circuit {self.circuit.name!r} needs "
+                f"uint8 arrays of {', '.join(map(str, wanted))}"
+            )
+        return max(rows, default=1)
 
     def input_of(self, population: str) -> NDArray[np.int32]:
         """Input, in weight units, that arrives at a population in the step to come; a copy."""

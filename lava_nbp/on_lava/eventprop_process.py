@@ -31,7 +31,7 @@ class NeuronProcess(LibraryProcess):
 
     @property
     def tally(self) -> Counts:
-        """What was counted so far; "most_spikes" of a sample: since the network's `rewind`."""
+        """What was counted so far; the largest of its numbers since the network's `rewind`."""
         return self.part.tally.read()
 
     def reset(self) -> None:

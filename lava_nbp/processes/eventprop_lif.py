@@ -38,8 +38,6 @@ class EventPropLIF(NeuronProcess):
     phantom : bool
         For an output layer: a neuron that did not spike replays the step of its largest voltage, as 2,
         and adds the answer to lV there.
-    max_spikes : int, optional
-        Spikes of a sample that can be stored; by default 8 per neuron and 64.
     layer : int
         Number of the layer in messages, from 0.
     name : str, optional
@@ -68,7 +66,7 @@ class EventPropLIF(NeuronProcess):
     ------
     InputError
         For numbers that are no positive integers. A run ends with one if a current overflows its 24
-        bits, or more neurons spike than can be stored.
+        bits, or its spikes need more memory than the limit (`lava_nbp.base.memory`).
 
     Examples
     --------
@@ -94,11 +92,10 @@ class EventPropLIF(NeuronProcess):
         c: FixedPoint,
         *,
         phantom: bool = False,
-        max_spikes: int | None = None,
         layer: int = 0,
         name: str | None = None,
     ) -> None:
-        super().__init__(LIFPart(n, c, phantom, max_spikes, layer, shared_zeros), name=name)
+        super().__init__(LIFPart(n, c, phantom, layer, shared_zeros), name=name)
         self.adjoint_in = InPort(shape=(n,))
         self.s_out = OutPort(shape=(n,))
 

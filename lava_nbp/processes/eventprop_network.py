@@ -13,6 +13,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.base.arrays import shared_zeros
+from lava_nbp.base.checks import check_kind
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.setup import AnswerLog, Control, Setup
 from lava_nbp.eventprop.losses import TTFSLoss
@@ -107,12 +108,14 @@ class EventPropNetwork(LibraryProcess):
         name: str | None = None,
     ) -> None:
         check_granularity(granularity)
+        check_kind(setup, Setup, "setup")
         # Imported here because Lava executes this file at every compilation.
         from lava_nbp.eventprop.clocked.engine import ClockedEngine
 
         self.engine = ClockedEngine(weights, setup, largest=largest, allocate=shared_zeros)
         self.setup, self.granularity = setup, granularity
         self.control = Control(batch, rate, shared_zeros)
+        self.engine.check_rate(max(batch, 1), rate)
         n_in, n_out = self.engine.sizes[0], self.engine.sizes[-1]
         self.answer_log = AnswerLog(n_out, capacity, shared_zeros)
         # Of the fused model; parts count for themselves.
@@ -137,7 +140,7 @@ class EventPropNetwork(LibraryProcess):
 
     @property
     def tally(self) -> dict[str, int]:
-        """What was counted since the network was made; "most_spikes" of a layer in a sample: since `rewind`."""
+        """What was counted since the network was made; the largest of its numbers since `rewind`."""
         counted = [self._tally.read()]
         counted += [part.tally for part in self.parts if isinstance(part, (MirroredDense, EventPropTTFS))]
         *hidden, output = [layer.tally for layer in self._layers()] or [Counts()]
@@ -147,7 +150,7 @@ class EventPropNetwork(LibraryProcess):
         return [part for part in self.parts if isinstance(part, (EventPropLIF, EventPropReadout))]
 
     def rewind(self) -> None:
-        """Forget the answers, and the most spikes of a layer. Call it between runs."""
+        """Forget the answers, and what the tally has the largest of. Call it between runs."""
         self.answer_log.rewind()
         self._tally.rewind()
         for layer in self._layers():
@@ -255,7 +258,7 @@ class SubEventPropNetwork(AbstractSubProcessModel):  # type: ignore[misc]
                 layer: Any = EventPropReadout(n, c, layer=k, log=proc.answer_log, name="output")
             else:
                 name = "output" if last else f"hidden{k + 1}"
-                layer = EventPropLIF(n, c, phantom=last, max_spikes=engine.max_spikes[k], layer=k, name=name)
+                layer = EventPropLIF(n, c, phantom=last, layer=k, name=name)
             setattr(self, f"part_W{k + 1}", synapses)
             setattr(self, f"part_layer{k + 1}", layer)
             layers[-1].s_out.connect(synapses.s_in)

@@ -75,6 +75,8 @@ def train(
         progress.start(config.epochs, learner.n_train, state.epoch)
         while state.epoch < config.epochs:
             record = _epoch(learner, session, state.epoch + 1, progress)
+            for text in session.notes():
+                progress.note(text)
             state.weights, state.memory = session.read_weights(), session.read_memory()
             state.history.append(record)
             if best_epoch(state.history, f"validation_{learner.compared_by}") is record:

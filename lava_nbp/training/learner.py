@@ -87,6 +87,10 @@ class Session(ABC):
     def write_weights(self, weights: Mapping[str, Any]) -> None:
         """Replace the weights."""
 
+    def notes(self) -> list[str]:
+        """What a user should know of the last epoch: a layer that did not spike at all, for one."""
+        return []
+
     def read_memory(self) -> Arrays:
         """Copies of what learning has to remember beside the weights."""
         return {}

@@ -82,7 +82,7 @@ def test_float64_is_not_copied():
         (["1"], "has dtype <U1"),
         ([True], "has dtype bool"),
         ([None], "has dtype object"),
-        ([[1], [1, 2]], "has dtype object"),
+        ([[1], [1, 2]], "cannot be made an array"),
         ([10**30], "has dtype object"),
     ],
 )

@@ -43,8 +43,43 @@ def test_max_voltage_by_hand():
 
 
 @pytest.mark.parametrize(
-    "options", [{"tau0": 0}, {"tau1": -1}, {"alpha": -0.1}, {"tau1": float("inf")}, {"alpha": float("nan")}]
+    ("options", "message"),
+    [
+        ({"tau0": 0}, r"tau0 is 0.0, but must be in 1e-06 .. 1e\+09; it is in ms"),
+        ({"tau1": -1}, "tau1 is -1.0, but must be in"),
+        ({"alpha": -0.1}, r"alpha is -0.1, but must be in 0 .. 1e\+09"),
+        ({"tau1": float("inf")}, "tau1 is inf, but must be a finite number"),
+        ({"alpha": float("nan")}, "alpha is nan, but must be a finite number"),
+        ({"alpha": "0.003"}, "alpha is '0.003', but must be a finite number"),
+        ({"tau0": True}, "tau0 is True, but must be a finite number"),
+        ({"tau0": 1e-300}, "tau0 is 1e-300, but must be in"),
+        ({"tau0": 1e300}, r"tau0 is 1e\+300, but must be in"),
+    ],
 )
-def test_parameters_that_are_refused(options):
-    with pytest.raises(InputError, match="the first two must be positive, the last not negative"):
+def test_parameters_that_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
         TTFSLoss(**options)
+
+
+def test_numbers_of_numpy_and_whole_ones_will_do():
+    loss = TTFSLoss(np.float32(0.5), np.int64(6), 0)
+    assert (loss.tau0, loss.tau1, loss.alpha) == (0.5, 6.0, 0.0)
+    assert {type(x) for x in (loss.tau0, loss.tau1, loss.alpha)} == {float}
+
+
+def test_exponentials_that_no_number_holds_say_nothing():
+    """A late spike of a trial of 1e6 ms: infinite without a warning of NumPy's, and nothing where alpha is 0."""
+    late = np.array([1e6, np.inf])
+    assert TTFSLoss().value(late, 1, 1e6) == np.inf
+    assert TTFSLoss().by_times(late, 0)[0] == np.inf
+    assert np.isfinite(TTFSLoss(alpha=0).value(late, 1, 1e6))
+    assert np.isfinite(TTFSLoss(alpha=0).by_times(late, 0)).all()
+
+
+def test_a_trial_whose_late_spikes_have_endless_gradients_is_warned_of():
+    (said,) = TTFSLoss().warnings(2500.0)
+    assert "a trial of 2500 ms" in said
+    assert "with loss.tau1 = 6.4" in said
+    assert "raise loss.tau1, or lower the trial's end or loss.alpha" in said
+    for loss, end in ((TTFSLoss(), 500.0), (TTFSLoss(alpha=0), 1e9), (MaxVoltageLoss(), 1e9)):
+        assert loss.warnings(end) == []

@@ -9,12 +9,25 @@ def test_a_policy_has_the_strength_of_its_name_only():
     assert SilentPolicy("bump", 2.0).strength_of("phantom") == 0.0
 
 
+def test_what_wakes_a_silent_layer():
+    for output in (False, True):
+        assert "'bump' wakes it (target continuous), or start from larger weights" in SilentPolicy().waking(output)
+        assert "'spike_count' only moves spikes that are there" in SilentPolicy("spike_count").waking(output)
+        assert "'bump' is waking it" in SilentPolicy("bump").waking(output)
+        assert "'bump' wakes it" in SilentPolicy("bump", 0).waking(output)
+    assert "'phantom' teaches outputs only" in SilentPolicy("phantom").waking(False)
+    assert "'phantom' is waking it" in SilentPolicy("phantom").waking(True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("bumb",), r"silent policy is 'bumb', but must be one of none, phantom, bump, spike_count \(did you mean"),
         (("bump", -1.0), "strength of the silent policy is -1.0"),
-        (("spike_count", 1.0, float("nan")), "target of the silent policy is nan"),
+        (("spike_count", 1.0, float("nan")), "silent policy: target is nan, but must be a finite number"),
+        (("spike_count", 1.0, 1e300), r"target of the silent policy is 1e\+300"),
+        (("bump", "1"), "silent policy: strength is '1', but must be a finite number"),
+        ((["bump"],), r"silent policy is \['bump'\], but must be one of none"),
     ],
 )
 def test_policies_that_are_refused(arguments, message):

@@ -172,3 +172,25 @@ def test_the_chips_order_takes_the_hidden_error_from_the_weights_before_their_up
         changes[chip_order] = (e.projections.read_weights()["W1"] - 200)[0].tolist()
         assert e.projections.read_weights()["W2"].tolist() == [[0], [254]]
     assert changes == {False: [0, 2], True: [-2, 2]}
+
+
+def test_spikes_by_which_kernels_would_index_wrongly_are_refused():
+    engine = SpikingEngine(Projections(training_circuit(*LAYERS), {"W1": W1, "W2": W2}))
+    x, t = np.zeros((7, 5), np.uint8), np.zeros((7, 2), np.uint8)
+    for external in (
+        (),
+        (x,),
+        (x, t, t),
+        (t, x),
+        (x, t[:4]),
+        (x[:, :3], t),
+        (x[0], t[0]),
+        (x.tolist(), t),
+        (x * 1.0, t),
+    ):
+        with pytest.raises(InputError, match=r"but circuit 'nbp' needs uint8 arrays of \('n', 5\), \('n', 2\)"):
+            engine.run(*external)
+    for external in ((x[0],), (x[0], t[0], t[0]), (x, t), (t[0], x[0]), (x[0] > 0, t[0])):
+        with pytest.raises(InputError, match=r"needs uint8 arrays of \(5,\), \(2,\)"):
+            engine.step(*external)
+    engine.step()  # no spikes

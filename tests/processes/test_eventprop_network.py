@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from broken_trains import BROKEN, UNFIT
 from clocked_loop import saturating
 from feeding import feed
 from lava.proc.io.sink import RingBuffer as Sink
@@ -314,17 +315,28 @@ def test_a_granularity_that_the_target_does_not_have(target, granularity, messag
 
 
 @pytest.mark.parametrize("target", ["lava", "lava-primitives"])
-def test_a_buffer_that_overflows_ends_the_run(target):
-    """Forty neurons that fire in every step for a while: more spikes than 8 per neuron and 64."""
-    weights = [np.full((4, 1), 120.0), np.ones((1, 2))]
-    trains = spike_trains([([0.0, 1.0, 2.0, 3.0], [0, 1, 2, 3])] * 2, 4, C.end)
-    with LavaEventProp(weights, Setup(C, TTFSLoss()), target=target, timeout=60) as lava:
-        result = lava.infer(spike_trains([([0.0], [0])], 4, C.end))
-        assert result.hidden_spikes > 5
+def test_room_for_spikes_grows_on_lava(target, monkeypatch):
+    """Forty neurons that fire in every step for a while, more often than there is room for at first; then too often."""
     weights = [np.full((4, 40), 120.0), np.ones((40, 2))]
+    trains = spike_trains([([0.0, 1.0, 2.0, 3.0], [0, 1, 2, 3])] * 2, 4, C.end)
+    expected = ClockedEngine(weights, Setup(C, TTFSLoss())).train_batch(trains, np.zeros(2, int), [0, 1], 0.1)
+    assert expected.most_spikes > 384
+    with LavaEventProp(weights, Setup(C, TTFSLoss()), target=target, timeout=60) as lava:
+        found = lava.train_batch(trains, np.zeros(2, int), [0, 1], 0.1)
+        assert np.array_equal(found.said, expected.said)
+        assert {**vars(found), "said": None} == {**vars(expected), "said": None}
+        # What no engine may run reaches no Process: the network goes on.
+        for broken, _ in (*BROKEN, *UNFIT):
+            with pytest.raises(InputError):
+                lava.infer(broken)
+        for samples, rate, message in (([], 0.1, "no samples"), ([-1], 0.1, "is -1"), ([0], np.nan, "rate is nan")):
+            with pytest.raises(InputError, match=message):
+                lava.train_batch(trains, np.zeros(2, int), samples, rate)
+        lava.infer(trains)
+    monkeypatch.setenv("LAVA_NBP_MEMORY", "1e-5")
     with (
-        pytest.raises(RuntimeFailure, match="layer 1 spikes more than 384 times in a sample; raise max_spikes"),
-        LavaEventProp(weights, Setup(C, TTFSLoss()), target=target, timeout=60) as lava,
+        pytest.raises(RuntimeFailure, match="layer 1 spikes more than 384 times in a sample, and room for more needs"),
+        LavaEventProp(weights[:1], Setup(C, TTFSLoss()), target=target, timeout=60) as lava,
     ):
         lava.infer(trains)
 

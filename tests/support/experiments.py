@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lava_nbp.base.progress import Progress
 from lava_nbp.runs.train import train
 from lava_nbp.training.checkpoint import load_checkpoint
 from lava_nbp.training.config import Experiment, load_config
@@ -112,3 +113,13 @@ def content(folder: Path) -> tuple[Any, ...]:
     metrics = [without_times(json.loads(line)) for line in (folder / METRICS).read_text().splitlines()]
     result = without_times(json.loads((folder / RESULT).read_text())) if (folder / RESULT).exists() else None
     return (*arrays, metrics, result)
+
+
+class Noted(Progress):
+    """Keeps what a run notes."""
+
+    def __init__(self):
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)

@@ -10,7 +10,7 @@ from networks import random_samples, random_weights
 from numba.core import event
 
 from lava_nbp import training_circuit
-from lava_nbp.eventprop import EventPropEngine, NeuronParameters, TTFSLoss, spike_trains
+from lava_nbp.eventprop import EventPropEngine, NeuronParameters, TTFSLoss, spike_trains, trains_check
 from lava_nbp.eventprop.clocked import kernels as clocked_kernels
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.engine import ClockedEngine
@@ -27,7 +27,8 @@ KERNELS = {
     "sample": (sample_kernels, "train", "infer"),
     "spiking": (spiking_kernels, "step", "run", "inject", "record"),
     "continuous": (continuous_kernels, "run_samples"),
-    "adam": (optimizers, "adam"),
+    "adam": (optimizers, "adam", "average"),
+    "trains": (trains_check, "first_fault"),
     "clocked": (clocked_kernels, "forward", "backward"),
 }
 

@@ -191,8 +191,11 @@ def test_missing_keys_and_files(tmp_path):
         (("neuron.tau_m=0",), "neuron.tau_m = 0: must be positive and finite"),
         (("neuron.tau=3",), r"unknown key neuron.tau = 3; did you mean tau_[sm]\?"),
         (("neuron=3",), r"neuron = 3: must be a section, \[neuron\] with keys below it"),
-        (("loss.tau0=0",), "loss: TTFS loss with tau0 0.0, tau1 6.4 and alpha 0.003: the first two must be positive"),
-        (("learning.silent_target=-1",), "learning: target of the silent policy is -1.0, but must be finite"),
+        (("loss.tau0=0",), r"loss.tau0 = 0: must be in 1e-06 \.\. 1e\+09; it is in ms"),
+        (
+            ("learning.silent_target=-1",),
+            r"learning: target of the silent policy is -1.0, but must be in 0 \.\. 1e\+09",
+        ),
         (("data.crop=1",), "data.crop is 1, but means nothing for the data set yinyang"),
         (("data.source=new",), "data.source is 'new', but must be one of auto, published, generated"),
         (("data.train=1.5",), "data.train = 1.5: input should be a valid integer"),

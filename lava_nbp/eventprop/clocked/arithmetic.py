@@ -40,10 +40,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import is_integer
+from lava_nbp.base.checks import check_integer, check_real
+from lava_nbp.base.fields import settle
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX, STATE_BITS, WEIGHT_STEP
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.equations import NeuronParameters, response
+from lava_nbp.eventprop.trains import check_end
 
 Int64Array = NDArray[np.int64]
 
@@ -53,6 +55,10 @@ THETA_BITS, COEFFICIENT_BITS, ADJOINT_BITS = 14, 12, 14
 MASTER_BITS = 20
 #: Largest magnitude of a 24-bit register, and of a graded spike's payload.
 REGISTER_MAX = (1 << (STATE_BITS - 1)) - 1
+#: Most steps of a trial, and what a step of 1000 neurons takes forward and backward, in seconds.
+MOST_STEPS, _STEP_SECONDS = 1_000_000, 4e-6
+#: Shortest step in ms, and highest floor in thresholds.
+_SHORTEST_STEP, _HIGHEST_FLOOR = 1e-6, 1e6
 #: A coefficient below this is rounded by more than 3 %: the step is too small for its bits.
 _SMALLEST_COEFFICIENT = 16
 #: Fractional bits of tau_m / dt.
@@ -101,15 +107,18 @@ class FixedPoint:
 
     def __post_init__(self) -> None:
         for name, most in (("theta_bits", 20), ("coefficient_bits", 24), ("adjoint_bits", 20)):
-            bits = getattr(self, name)
-            if not (is_integer(bits) and 1 <= bits <= most):
-                raise InputError(f"{name} is {bits!r}, but must be in 1 .. {most}, an integer")
-        for name in ("dt", "end"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise InputError(f"{name} is {value!r} ms, but must be positive and finite")
-        if not (math.isfinite(self.floor) and self.floor > 0):
-            raise InputError(f"floor is {self.floor!r}, but must be positive and finite: a rise may be 0")
+            check_integer(getattr(self, name), 1, most, name)
+        settle(self, "clocked arithmetic", InputError)
+        check_end(self.end)
+        check_real(self.dt, _SHORTEST_STEP, math.inf, "dt", "it is in ms")
+        check_real(self.floor, 0.0, _HIGHEST_FLOOR, "floor", "a rise may be 0", above=True)
+        if self.steps > MOST_STEPS:
+            seconds = self.steps * _STEP_SECONDS
+            raise InputError(
+                f"a window of {self.end:g} ms has {self.steps} steps of dt = {self.dt:g} ms, but may have "
+                f"{MOST_STEPS}: a sample would take some {seconds:.3g} s per 1000 neurons; use a shorter window or a "
+                f"larger dt"
+            )
         if not math.isclose(self.steps * self.dt, self.end, rel_tol=1e-9) or self.steps < 1:
             raise InputError(
                 f"dt is {self.dt} ms, which does not divide the window of {self.end} ms; use "
@@ -217,11 +226,8 @@ class FixedPoint:
         WeightError
             For a largest weight that is not positive, or that one spike of would overflow the current.
         """
-        if not (math.isfinite(largest) and 0 < largest * self.theta <= REGISTER_MAX):
-            raise WeightError(
-                f"largest weight is {largest!r} thresholds, but must be positive and at most "
-                f"{REGISTER_MAX / self.theta:g}, what a 24-bit current holds at {self.theta_bits} theta_bits"
-            )
+        held = f"it is in thresholds, and a 24-bit current holds so many at {self.theta_bits} theta_bits"
+        largest = check_real(largest, 0.0, REGISTER_MAX / self.theta, "largest weight", held, WeightError, above=True)
         return max(0, math.ceil(math.log2(largest * self.theta / PLASTIC_WEIGHT_MAX)))
 
     def master_limit(self, exponent: int) -> int:

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.arrays import Allocate
-from lava_nbp.base.checks import check_labels
+from lava_nbp.base.checks import as_array, check_integer, check_kind, check_labels, shown
+from lava_nbp.base.memory import check_memory
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import Int64Array
 from lava_nbp.eventprop.clocked.kernels import (
-    BAD_SOURCE,
     OVERFLOW,
     TOO_MANY_SPIKES,
     Coefficients,
@@ -31,13 +31,16 @@ from lava_nbp.eventprop.clocked.kernels import (
 from lava_nbp.eventprop.clocked.losses import TTFSTables, VoltageTables, first_ms, phantom_impulse
 from lava_nbp.eventprop.clocked.optimizers import IntegerOptimizer
 from lava_nbp.eventprop.clocked.setup import Setup
-from lava_nbp.eventprop.layers import check_layers, spike_room
+from lava_nbp.eventprop.layers import check_layers, check_spike_room, spike_room
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.tally import Counts, total
-from lava_nbp.eventprop.trains import SpikeTrains, bad_source
+from lava_nbp.eventprop.trains import SpikeTrains, as_vector
+from lava_nbp.eventprop.trains_check import check_batch, check_samples, first_fault
 
 _NONE = np.zeros((0, 0), dtype=np.int64)
+#: Bytes per weight: in full precision, in 8 bits, gradient, Adam's means.
+_PER_WEIGHT = 40
 
 
 class LayerSeen(NamedTuple):
@@ -56,6 +59,8 @@ _UNSEEN = LayerSeen(_NONE, _NONE, _NONE, _NONE)
 class ClockedEngine:
     """A feed-forward network in fixed steps and integers, with the gradients of EventProp.
 
+    Room for spikes grows as a sample needs it, up to one per neuron and step, or the limit on memory.
+
     Parameters
     ----------
     weights : sequence of (pre, post) float
@@ -65,8 +70,6 @@ class ClockedEngine:
     largest : sequence of float, optional
         Largest magnitude that the 8-bit weights of each layer shall hold, in thresholds; by default that
         of the initial ones.
-    max_spikes : int, optional
-        Spikes per sample and layer that fit; by default 8 per neuron.
     allocate : callable
         Makes arrays of zeros; with shared memory, parent and child see the same weights.
 
@@ -80,8 +83,6 @@ class ClockedEngine:
         Summed since the last `forget`.
     optimizers : list of IntegerOptimizer
         One per matrix.
-    max_spikes : list of int
-        Spikes per sample and layer that fit.
 
     Raises
     ------
@@ -89,7 +90,7 @@ class ClockedEngine:
         For matrices that do not fit together, entries that are not finite, or a layer whose inputs, all
         spiking at once, would overflow the current.
     InputError
-        For a policy or optimizer that there is not.
+        For a policy or optimizer that there is not, or a network that needs more memory than the limit.
     """
 
     def __init__(
@@ -98,12 +99,19 @@ class ClockedEngine:
         setup: Setup,
         *,
         largest: Sequence[float] | None = None,
-        max_spikes: int | None = None,
         allocate: Allocate = np.zeros,
     ) -> None:
+        check_kind(setup, Setup, "setup")
         matrices = check_layers(weights)
         self.setup, self.c = setup, setup.c
         self.sizes = [matrices[0].shape[0], *(w.shape[1] for w in matrices)]
+        check_memory(
+            _PER_WEIGHT * sum(w.size for w in matrices),
+            f"a network of {'-'.join(map(str, self.sizes))} neurons",
+            "make layers smaller",
+        )
+        if largest is not None and not isinstance(largest, (list, tuple, np.ndarray)):
+            raise InputError(f"largest weights are {shown(largest)}, but must be a list of numbers, one per layer")
         tops = [float(np.abs(w).max()) or 1.0 for w in matrices] if largest is None else list(largest)
         if len(tops) != len(matrices):
             raise InputError(f"{len(tops)} largest weights for {len(matrices)} layers; give one per layer")
@@ -119,8 +127,7 @@ class ClockedEngine:
         self._tables = (
             TTFSTables.of(setup.loss, self.c) if isinstance(setup.loss, TTFSLoss) else VoltageTables.of(self.c)
         )
-        self.max_spikes = [spike_room(n, max_spikes) for n in self.sizes[1:]]
-        self._tapes = [Tape.make(n, cap) for n, cap in zip(self.sizes[1:], self.max_spikes, strict=True)]
+        self._tapes = [Tape.make(n, spike_room(n)) for n in self.sizes[1:]]
         self.gradients = [allocate(w.shape, np.int64) for w in matrices]
         #: Spikes of each layer in the last sample.
         self._spikes = [0] * len(matrices)
@@ -145,7 +152,8 @@ class ClockedEngine:
         """
         if len(masters) != len(self.masters):
             raise WeightError(f"{len(masters)} matrices for {len(self.masters)} layers; give one per layer")
-        for layer, (own, new, exponent) in enumerate(zip(self.masters, masters, self.exponents, strict=True)):
+        arrays = [as_array(m, f"full-precision weights of layer {k + 1}", WeightError) for k, m in enumerate(masters)]
+        for layer, (own, new, exponent) in enumerate(zip(self.masters, arrays, self.exponents, strict=True)):
             limit = self.c.master_limit(exponent)
             if new.shape != own.shape or new.dtype.kind != "i" or np.abs(new).max() > limit:
                 raise WeightError(
@@ -153,7 +161,7 @@ class ClockedEngine:
                     f"must be {own.shape} integers of magnitude {limit} at most"
                 )
             self.c.check_volley(self.c.forward_weights(new, exponent), layer)
-        for own, new in zip(self.masters, masters, strict=True):
+        for own, new in zip(self.masters, arrays, strict=True):
             own[...] = new
         self.write_forward()
 
@@ -162,11 +170,7 @@ class ClockedEngine:
         self.forward_weights = [
             self.c.forward_weights(m, exponent) for m, exponent in zip(self.masters, self.exponents, strict=True)
         ]
-        top = len(self.masters) - 1
-        self._layers = [
-            Layer(w, tape, k < top or isinstance(self._tables, TTFSTables), k == top)
-            for k, (w, tape) in enumerate(zip(self.forward_weights, self._tapes, strict=True))
-        ]
+        self._layers = [self._layer(k) for k in range(len(self.masters))]
         for layer, w in enumerate(self.forward_weights):
             self.c.check_volley(w, layer)
 
@@ -192,17 +196,22 @@ class ClockedEngine:
     # ---------------------------------------------------------------- running
 
     def infer(self, trains: SpikeTrains, samples: NDArray[np.int64] | None = None) -> Result:
-        """Run samples without learning; by default all."""
-        chosen = np.arange(len(trains)) if samples is None else np.asarray(samples)
-        return self._run(trains, None, chosen)
+        """Run samples without learning; by default all.
+
+        Raises
+        ------
+        InputError
+            For trains or samples that there cannot be, see `trains_check.check_samples`, spikes outside the window, or
+            more spikes than the limit on memory allows.
+        """
+        return self._run(*self._checked(trains, samples))
 
     def infer_counted(
         self, trains: SpikeTrains, samples: NDArray[np.int64] | None = None
     ) -> tuple[Result, list[Int64Array]]:
         """As `infer`, with the spikes of every neuron of every layer; of an output that only integrates none."""
-        chosen = np.arange(len(trains)) if samples is None else np.asarray(samples)
         spikes = [np.zeros(n, dtype=np.int64) for n in self.sizes[1:]]
-        return self._run(trains, None, chosen, spikes), spikes
+        return self._run(*self._checked(trains, samples), spikes=spikes), spikes
 
     def gradient(
         self, trains: SpikeTrains, labels: Any, samples: NDArray[np.int64] | None = None
@@ -212,18 +221,26 @@ class ClockedEngine:
         Raises
         ------
         InputError
-            For labels outside the classes, spikes outside the window, or more spikes than fit.
-        WeightError
-            If a current overflows.
+            As `infer`, for labels outside the classes, or if a current overflows.
         """
-        chosen = np.arange(len(trains)) if samples is None else np.asarray(samples)
-        result = self._run(trains, check_labels(labels, len(trains), self.sizes[-1]), chosen)
+        trains, chosen = self._checked(trains, samples)
+        result = self._run(trains, chosen, check_labels(labels, len(trains), self.sizes[-1]))
         unit = self.c.p.tau_s / (1 << self.c.adjoint_bits)
         return result, [g * unit for g in self.gradients]
 
     def train_batch(self, trains: SpikeTrains, labels: Any, samples: NDArray[np.int64], rate: float) -> Result:
-        """One step of the optimizer along the summed gradient of a batch; errors as for `gradient`."""
-        result = self._run(trains, check_labels(labels, len(trains), self.sizes[-1]), np.asarray(samples))
+        """One step of the optimizer along the summed gradient of a batch.
+
+        Raises
+        ------
+        InputError
+            As `gradient`, and for a batch without samples, or a rate that is negative or beyond what integers hold.
+        WeightError
+            As `learn`.
+        """
+        trains, samples = check_batch(trains, samples, self.sizes[0], self.c.end)
+        self.check_rate(len(samples), rate)
+        result = self._run(trains, samples, check_labels(labels, len(trains), self.sizes[-1]))
         self.learn(len(samples), rate)
         return result
 
@@ -232,12 +249,20 @@ class ClockedEngine:
 
         Raises
         ------
+        InputError
+            For a number of samples or a rate that there cannot be; nothing has changed then.
         WeightError
             If weights have grown so large that a volley would overflow a current.
         """
+        self.check_rate(n_samples, rate)
         for optimizer, g in zip(self.optimizers, self.gradients, strict=True):
             optimizer.step(g, n_samples, rate)
         self.write_forward()
+
+    def check_rate(self, n_samples: int, rate: float) -> None:
+        """Raise InputError for a number of samples or a rate with which no step can be made."""
+        for optimizer in self.optimizers:
+            optimizer.check(n_samples, rate)
 
     def forget(self) -> None:
         """Set the gradient to zero."""
@@ -259,9 +284,14 @@ class ClockedEngine:
         answer : (classes,) int64
             Steps of first spikes (T: silent), or largest voltages.
         counts : Counts
-            Of this sample; errors as for `gradient`.
+            Of this sample.
+
+        Raises
+        ------
+        InputError
+            As `gradient`.
         """
-        return self._sample(Spikes(steps, sources, len(steps), 0), label, [_UNSEEN] * len(self._layers))
+        return self._sample(self._checked_spikes(steps, sources), label, [_UNSEEN] * len(self._layers))
 
     def said(self, answers: Int64Array) -> NDArray[np.float64]:
         """Answers in ms (inf: silent), or in thresholds."""
@@ -270,30 +300,54 @@ class ClockedEngine:
     def watch(self, steps: Int64Array, sources: Int64Array, label: int) -> tuple[list[LayerSeen], list[Int64Array]]:
         """State of every layer in every step of one sample forward and backward, and its gradients by layer."""
         seen = [LayerSeen(*(np.zeros((self.c.steps, n), dtype=np.int64) for _ in range(4))) for n in self.sizes[1:]]
+        spikes = self._checked_spikes(steps, sources)
         self.forget()
-        self._sample(Spikes(steps, sources, len(steps), 0), label, seen)
+        self._sample(spikes, label, seen)
         return seen, [g.copy() for g in self.gradients]
 
     # -------------------------------------------------------------- internals
 
+    def _layer(self, k: int) -> Layer:
+        """What the kernels get of a layer, counted from 0."""
+        top = len(self.masters) - 1
+        spiking = k < top or isinstance(self._tables, TTFSTables)
+        return Layer(self.forward_weights[k], self._tapes[k], spiking, k == top)
+
+    def _checked(self, trains: SpikeTrains, samples: Any) -> tuple[SpikeTrains, NDArray[np.int64]]:
+        return check_samples(trains, samples, self.sizes[0], self.c.end)
+
+    def _checked_spikes(self, steps: Any, sources: Any) -> Spikes:
+        """Input spikes of a sample as kernels may have them: steps and sources are an index each."""
+        k, i = as_vector(steps, np.int64, "steps"), as_vector(sources, np.int64, "sources")
+        if len(k) != len(i):
+            raise InputError(f"{len(k)} steps, but {len(i)} sources; give one source per step")
+        whole = np.array([0, len(k)]), np.zeros(1, np.int64)
+        if first_fault(k.astype(np.float64), i, *whole, self.sizes[0], self.c.steps - 1.0)[0]:
+            raise InputError(
+                f"steps {shown(k.tolist())} of inputs {shown(i.tolist())}: steps must be 0 .. {self.c.steps - 1} and "
+                f"not fall, and inputs 0 .. {self.sizes[0] - 1}"
+            )
+        return Spikes(k, i, len(k), 0)
+
     def _run(
         self,
         trains: SpikeTrains,
-        labels: NDArray[np.int64] | None,
         samples: NDArray[np.int64],
+        labels: NDArray[np.int64] | None = None,
         spikes: Sequence[Int64Array] = (),
     ) -> Result:
         """Run samples; `spikes` (n,) of every layer get those of every neuron."""
-        if labels is not None:
-            self.forget()
         chosen = trains.take(samples)
         steps = self.c.steps_of(chosen.times)
+        if labels is not None:
+            self.forget()
         answers = np.zeros((len(samples), self.sizes[-1]), dtype=np.int64)
         counted = [Counts()]
         for row in range(len(samples)):
             mine = slice(chosen.offsets[row], chosen.offsets[row + 1])
             label = None if labels is None else int(labels[samples[row]])
-            answers[row], counts = self.run_sample(steps[mine], chosen.sources[mine], label)
+            sample = Spikes(steps[mine], chosen.sources[mine], mine.stop - mine.start, 0)
+            answers[row], counts = self._sample(sample, label, [_UNSEEN] * len(self._layers))
             counted.append(counts)
             for count, tape, n in zip(spikes, self._tapes, self._spikes, strict=False):
                 count += np.bincount(tape.neuron[:n], minlength=len(count))
@@ -301,18 +355,20 @@ class ClockedEngine:
 
     def _sample(self, spikes: Spikes, label: int | None, seen: Sequence[LayerSeen]) -> tuple[Int64Array, Counts]:
         """Run a sample forward, and backward if it has a label; what it says, and what was counted."""
+        if label is not None:
+            label = check_integer(label, 0, self.sizes[-1] - 1, "label")
         inputs = [spikes]
-        for k, (layer, states) in enumerate(zip(self._layers, seen, strict=True)):
-            n = forward(self._coefficients, layer, inputs[k], Seen(states.V, states.I))
-            self._spikes[k] = self._checked(n, k, spikes.source)
-            inputs.append(Spikes(layer.tape.step, layer.tape.neuron, n, 1))
+        for k, states in enumerate(seen):
+            n = self._spikes[k] = self._forward(k, inputs[k], Seen(states.V, states.I))
+            inputs.append(Spikes(self._tapes[k].step, self._tapes[k].neuron, n, 1))
         hidden = range(len(self._layers) - 1)
         silent = sum(self._silent(k) for k in hidden)
         answer, errors = self._answer(self._spikes[-1], label)
         clipped, saturated = self._back(inputs, errors, seen) if label is not None else (0, 0)
         unheard = label is not None and self._layers[-1].spiking and answer[label] == self.c.steps
         spiked = sum(self._spikes[k] for k in hidden)
-        return answer, Counts(spiked, silent, int(unheard), clipped, saturated, max(self._spikes))
+        deepest = max((k + 1 for k, n in enumerate(self._spikes) if n), default=0)
+        return answer, Counts(spiked, silent, int(unheard), clipped, saturated, max(self._spikes), deepest)
 
     def _silent(self, k: int) -> int:
         """Neurons of a layer that did not spike in the last sample."""
@@ -332,19 +388,19 @@ class ClockedEngine:
             clipped, saturated = clipped + counts[0], saturated + counts[1]
         return clipped, saturated
 
-    def _checked(self, n: int, layer: int, sources: Int64Array) -> int:
-        """The number of spikes that `forward` gives; an error if it is none."""
-        if n == TOO_MANY_SPIKES:
-            raise InputError(
-                f"layer {layer + 1} spikes more than {self.max_spikes[layer]} times in a sample; raise max_spikes, or "
-                f"use smaller weights"
-            )
-        if n == OVERFLOW:
-            current = np.abs(self._tapes[layer].I)
-            raise InputError(self.c.overflow(int(current.max()), layer, f"neuron {int(current.argmax())}"))
-        if n == BAD_SOURCE:
-            raise InputError(bad_source(sources, self.sizes[0]))
-        return n
+    def _forward(self, k: int, spikes: Spikes, seen: Seen) -> int:
+        """Run a layer, counted from 0, and make room for its spikes; how many there are."""
+        while True:
+            n: int = forward(self._coefficients, self._layers[k], spikes, seen)
+            if n == OVERFLOW:
+                current = np.abs(self._tapes[k].I)
+                raise InputError(self.c.overflow(int(current.max()), k, f"neuron {int(current.argmax())}"))
+            if n != TOO_MANY_SPIKES:
+                return n
+            room = len(self._tapes[k].step)
+            check_spike_room(Tape.bytes(self.sizes[k + 1], 2 * room), k, room)
+            self._tapes[k] = Tape.make(self.sizes[k + 1], 2 * room)
+            self._layers[k] = self._layer(k)  # and once more from the start
 
     def _answer(self, n_spikes: int, label: int | None) -> tuple[Int64Array, Int64Array]:
         """What the output layer says, and the error of each of its spikes; impulses go into its tape."""

@@ -70,6 +70,11 @@ class Tape(NamedTuple):
         per_spike = ("step", "neuron", "rise", "error")
         return cls(**{name: np.zeros(cap if name in per_spike else n, dtype=np.int64) for name in cls._fields})
 
+    @staticmethod
+    def bytes(n: int, cap: int) -> int:
+        """Memory that it takes."""
+        return 8 * (4 * cap + 8 * n)
+
 
 class Layer(NamedTuple):
     """A layer of neurons and the weights in front of it."""
@@ -88,7 +93,7 @@ class Seen(NamedTuple):
 
 
 #: Results of `forward` instead of a number of spikes.
-TOO_MANY_SPIKES, OVERFLOW, BAD_SOURCE = -1, -2, -3
+TOO_MANY_SPIKES, OVERFLOW = -1, -2
 
 
 @njit(cache=True, nogil=True)
@@ -112,10 +117,7 @@ def forward(c, layer, spikes, seen):  # type: ignore[no-untyped-def]
     for k in range(start, c.steps):
         arrived = False
         while e < n_events and event_step[e] + late == k:
-            source = event_source[e]
-            if not 0 <= source < w.shape[0]:
-                return BAD_SOURCE
-            row = w[source]
+            row = w[event_source[e]]
             for j in range(n):
                 I[j] += row[j]
             e += 1

@@ -37,10 +37,12 @@ class TTFSTables:
     def of(cls, loss: TTFSLoss, c: FixedPoint) -> TTFSTables:
         """The tables of a loss."""
         n, one = np.arange(c.steps + 1), 1 << c.adjoint_bits
-        late = loss.alpha / loss.tau1 * np.exp((n[:-1] + 1) * c.dt / loss.tau1)
+        with np.errstate(over="ignore"):  # a late step's error saturates
+            late = loss.alpha / loss.tau1 * np.exp((n[:-1] + 1) * c.dt / loss.tau1) if loss.alpha else np.zeros(c.steps)
+            late = np.minimum(np.rint(late * one), REGISTER_MAX)
         return cls(
             decay=np.rint(np.exp(-n * c.dt / loss.tau0) * (1 << EXPONENTIAL_BITS)).astype(np.int64),
-            late=np.minimum(np.rint(late * one), REGISTER_MAX).astype(np.int64),
+            late=late.astype(np.int64),
             weight=round(one / loss.tau0),
         )
 

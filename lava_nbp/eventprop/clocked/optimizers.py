@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.arrays import Allocate
+from lava_nbp.base.checks import check_integer, check_real
 from lava_nbp.errors import InputError, unknown_name
 from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS, FixedPoint, Int64Array, shift
 from lava_nbp.eventprop.policies import OPTIMIZERS
@@ -23,6 +24,8 @@ _FIRST, _SECOND = 3, 10
 _EXTRA, _LARGEST = 8, 1 << 26
 #: Fractional bits of SGD's factor.
 _FACTOR = 24
+#: Largest factors on a gradient of 2**26, and on a mean of 2**34: their products fit 63 bits.
+_LARGEST_FACTOR, _LARGEST_SIZE = 1 << 36, 1 << 28
 
 
 class IntegerOptimizer:
@@ -64,11 +67,17 @@ class IntegerOptimizer:
         self._m, self._v = allocate(shape, np.int64), allocate(shape, np.int64)
 
     def step(self, g: Int64Array, batch: int, rate: float) -> None:
-        """Change the weights by the gradient of a batch; `rate` in thresholds."""
+        """Change the weights by the gradient of a batch; `rate` in thresholds.
+
+        Raises
+        ------
+        InputError
+            As `check`; nothing has changed then.
+        """
+        self.check(batch, rate)
         self._steps[0] += 1
         if self.name == "sgd":
-            units = 2.0 ** (MASTER_BITS + _FACTOR - self._c.adjoint_bits)
-            factor = round(rate * self._c.p.tau_s / batch * units)
+            factor = self._factor(rate, batch)
             change = shift(factor * np.clip(g, -_LARGEST, _LARGEST), _FACTOR)
         else:
             t = int(self._steps[0])
@@ -81,6 +90,29 @@ class IntegerOptimizer:
             magnitude = (size * np.abs(self._m)) // ((_root(self._v) + 1) << (_EXTRA // 2))
             change = np.sign(self._m) * magnitude
         self.masters[...] = np.clip(self.masters - change, -self._limit, self._limit)
+
+    def check(self, batch: int, rate: float) -> None:
+        """Check that integers hold a step.
+
+        Raises
+        ------
+        InputError
+            For a batch without samples, or a rate that is negative, or so large that products overflow.
+        """
+        check_integer(batch, 1, None, "samples of a batch")
+        largest = _LARGEST_SIZE / (1 << MASTER_BITS)
+        if self.name == "sgd":
+            largest = _LARGEST_FACTOR * batch / (self._c.p.tau_s * self._units)
+        check_real(rate, 0.0, largest, "rate", "its products with integer gradients have 63 bits")
+
+    def _factor(self, rate: float, batch: int) -> int:
+        """By which SGD multiplies a gradient."""
+        return round(rate * self._c.p.tau_s / batch * self._units)
+
+    @property
+    def _units(self) -> float:
+        """Of SGD's factor: those of weights, over those of gradients."""
+        return 2.0 ** (MASTER_BITS + _FACTOR - self._c.adjoint_bits)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Copies of all it remembers, by name."""

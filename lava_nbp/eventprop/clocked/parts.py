@@ -21,7 +21,7 @@ from lava_nbp.eventprop.clocked.arithmetic import (
 )
 from lava_nbp.eventprop.clocked.losses import VoltageTables
 from lava_nbp.eventprop.clocked.phases import PHANTOM, SPIKE, LabelPart, Phases
-from lava_nbp.eventprop.layers import spike_room
+from lava_nbp.eventprop.layers import check_spike_room, spike_room
 from lava_nbp.eventprop.tally import Counts, Tally
 
 
@@ -70,8 +70,6 @@ class LIFPart:
         Arithmetic.
     phantom : bool
         Neurons that did not spike replay their largest voltage (for the output layer).
-    max_spikes : int, optional
-        Spikes per sample that fit; by default 8 per neuron and 64.
     layer : int
         For messages: the layer's number, from 0.
     """
@@ -83,15 +81,14 @@ class LIFPart:
         n: int,
         c: FixedPoint,
         phantom: bool = False,
-        max_spikes: int | None = None,
         layer: int = 0,
         allocate: Allocate = np.zeros,
     ) -> None:
         self.n, self.c, self.phantom, self.layer = check_integer(n, 1, None, "number of neurons"), c, phantom, layer
         self.phases = Phases(c.steps, allocate)
-        cap = spike_room(n, max_spikes)
         self.V, self.I, self.lV, self.lI = (allocate(n, np.int64) for _ in range(4))
-        self._step, self._neuron, self._rise = (allocate(cap, np.int64) for _ in range(3))
+        # Spikes, which only who runs the part asks for: they need not be shared, and may grow.
+        self._step, self._neuron, self._rise = (np.zeros(spike_room(n), np.int64) for _ in range(3))
         self._count = allocate(1, np.int64)
         self.peak, self.peak_step = allocate(n, np.int64), allocate(n, np.int64)
         #: Over all samples; the layer's own spikes count as hidden ones.
@@ -114,7 +111,7 @@ class LIFPart:
         Raises
         ------
         InputError
-            If a current overflows, or there are more spikes than fit.
+            If a current overflows, or spikes need more memory than the limit.
         """
         nothing = np.zeros(self.n, dtype=np.int64)
         if self.phases.begins:
@@ -123,7 +120,12 @@ class LIFPart:
             return self._forward(self.phases.forward, weighted), nothing, nothing
         if self.phases.turns:
             spikes, silent = int(self._count[0]), int(np.count_nonzero(self._silent()))
-            self.tally.add(Counts(hidden_spikes=spikes, silent_neurons=silent, most_spikes=spikes))
+            self.tally.add(
+                Counts(
+                    hidden_spikes=spikes, silent_neurons=silent, most_spikes=spikes,
+                    deepest_layer=self.layer + 1 if spikes else 0,
+                )
+            )  # fmt: skip
         if self.phases.backward >= 0:
             self._backward(self.phases.backward, np.asarray(errors, dtype=np.int64))
             return self._replay(), adjoint(self.lV, self.lI), self.lI.copy()
@@ -141,11 +143,8 @@ class LIFPart:
         fired = (self.c.theta <= self.V) & self.spiking
         who = np.flatnonzero(fired)
         start = int(self._count[0])
-        if start + len(who) > len(self._step):
-            raise InputError(
-                f"layer {self.layer + 1} spikes more than {len(self._step)} times in a sample; raise max_spikes, "
-                f"or use smaller weights"
-            )
+        while start + len(who) > len(self._step):
+            self._grow()
         new = slice(start, start + len(who))
         self._step[new], self._neuron[new] = k, who
         self._rise[new] = rise(self.V[who], before[who], self.c)
@@ -154,6 +153,12 @@ class LIFPart:
         higher = self.peak < self.V
         self.peak[higher], self.peak_step[higher] = self.V[higher], k
         return fired.astype(np.int64)
+
+    def _grow(self) -> None:
+        """Room for twice as many spikes, behind those that there are."""
+        arrays = self._step, self._neuron, self._rise
+        check_spike_room(2 * sum(a.nbytes for a in arrays), self.layer, len(self._step))
+        self._step, self._neuron, self._rise = (np.concatenate([a, np.zeros_like(a)]) for a in arrays)
 
     def _spikes_of(self, k: int) -> slice:
         low, high = np.searchsorted(self._step[: self._count[0]], [k, k + 1])

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from lava_nbp.base.arrays import Allocate
-from lava_nbp.base.checks import check_integer
+from lava_nbp.base.checks import check_integer, check_positive, check_real
+from lava_nbp.base.fields import settle
 from lava_nbp.errors import InputError, unknown_name
-from lava_nbp.eventprop.clocked.arithmetic import FixedPoint, Int64Array
-from lava_nbp.eventprop.losses import Loss
+from lava_nbp.eventprop.clocked.arithmetic import REGISTER_MAX, FixedPoint, Int64Array
+from lava_nbp.eventprop.losses import Loss, TTFSLoss
 from lava_nbp.eventprop.policies import OPTIMIZERS, OptimizerName, SilentPolicy
 
 
@@ -32,7 +34,8 @@ class Setup:
     Raises
     ------
     InputError
-        For a policy that a clocked network does not have, or an optimizer that there is not.
+        For a policy that a clocked network does not have, an optimizer that there is not, what is of another class,
+        or a loss or strength whose integers would overflow.
     """
 
     c: FixedPoint
@@ -41,6 +44,7 @@ class Setup:
     optimizer: OptimizerName = "adam"
 
     def __post_init__(self) -> None:
+        settle(self, "setup", InputError, ("c", "loss", "silent"))
         if self.silent.name not in ("none", "phantom"):
             raise InputError(
                 f"silent policy is {self.silent.name!r}, but a clocked network has only none and phantom; "
@@ -48,6 +52,14 @@ class Setup:
             )
         if self.optimizer not in OPTIMIZERS:
             raise InputError(unknown_name("optimizer", self.optimizer, OPTIMIZERS))
+        one, bits = (
+            1 << self.c.adjoint_bits,
+            f"an adjoint variable has 24 bits, {self.c.adjoint_bits} of them fractional",
+        )
+        if isinstance(self.loss, TTFSLoss):
+            check_real(self.loss.tau0, one / REGISTER_MAX, math.inf, "tau0 of a clocked network's loss", bits)
+        most = REGISTER_MAX * self.c.p.tau_m / (one * self.c.p.theta)
+        check_real(self.silent.strength_of("phantom"), 0.0, most, "strength of the silent policy", bits)
 
 
 class Control:
@@ -68,9 +80,7 @@ class Control:
     def set(self, batch: int, rate: float) -> None:
         """Change both."""
         check_integer(batch, 0, None, "samples per update", "0 switches learning off")
-        if not (np.isfinite(rate) and rate > 0):
-            raise InputError(f"rate is {rate!r}, but must be positive and finite")
-        self.batch[0], self.rate[0] = batch, rate
+        self.batch[0], self.rate[0] = batch, check_positive(rate, "rate")
 
 
 class AnswerLog:

@@ -13,35 +13,37 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import check_integer, check_labels
+from lava_nbp.base.checks import as_array, check_integer, check_kind, check_labels, check_real
+from lava_nbp.base.memory import check_memory
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.continuous.kernels import run_samples
-from lava_nbp.eventprop.continuous.optimizers import make_optimizer
-from lava_nbp.eventprop.continuous.state import (
-    BAD_SOURCE,
-    DONE,
-    Answers,
-    Batch,
-    Constants,
-    Criterion,
-    Network,
-    Room,
-)
+from lava_nbp.eventprop.continuous.optimizers import average, check_rate, make_optimizer
+from lava_nbp.eventprop.continuous.state import DONE, Answers, Batch, Constants, Criterion, Network, Room
 from lava_nbp.eventprop.equations import Float64Array, NeuronParameters
-from lava_nbp.eventprop.layers import check_layers, check_loops, spike_room
-from lava_nbp.eventprop.losses import Loss, TTFSLoss
+from lava_nbp.eventprop.layers import check_layers, check_loops, check_spike_room, spike_room
+from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import OptimizerName, SilentPolicy
 from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.tally import Counts, total
-from lava_nbp.eventprop.trains import SpikeTrains, bad_source
+from lava_nbp.eventprop.trains import SpikeTrains, as_vector, check_end
+from lava_nbp.eventprop.trains_check import check_batch, check_samples
 
 #: A batch is cut into at most so many parts of at least so many samples, whatever the number of threads, so that
 #: sums of gradients do not depend on it.
 _PARTS, _SAMPLES = 8, 16
+#: Of I - theta in the adjoint jump.
+_LARGEST_FLOOR = 1e30
+_MOST_THREADS = 1024
+#: A recurrent layer may feed its spikes to itself for ever: updates of a neuron by a spike in a sample, some seconds'
+#: worth, and spikes per neuron that there may be anyhow.
+_MOST_UPDATES, _MOST_SPIKES = 4e7, 100
 
 
 class EventPropEngine:
     """A network of layers of LIF neurons with exact gradients.
+
+    Room for spikes grows as a sample needs it, up to the limit on memory (`lava_nbp.base.memory`): results are as if
+    it had been there from the start.
 
     Parameters
     ----------
@@ -55,8 +57,6 @@ class EventPropEngine:
         Length of a trial, ms. Spikes do not reach beyond it, nor into the next sample.
     floor : float
         Lower bound of I - theta in the adjoint jump.
-    max_spikes : int
-        Spikes per sample and layer that fit; by default 8 per neuron.
     threads : int
         Threads for the parts of a batch; results do not depend on it.
     recurrent : sequence of (n, n) float or None, optional
@@ -82,7 +82,8 @@ class EventPropEngine:
     WeightError
         For matrices that do not fit together, or entries that are not finite.
     InputError
-        For a trial, floor or number that is not positive, or a policy or optimizer that there is not.
+        For a trial, floor or number that is not positive, a policy or optimizer that there is not, or a network that
+        needs more memory than the limit.
     """
 
     def __init__(
@@ -93,52 +94,54 @@ class EventPropEngine:
         end: float,
         *,
         floor: float = 1e-9,
-        max_spikes: int | None = None,
         threads: int = 1,
         recurrent: Sequence[Any] | None = None,
         silent: SilentPolicy | None = None,
         optimizer: OptimizerName = "adam",
     ) -> None:
         self.weights = check_layers(weights)
-        self.p, self.loss, self.end = p, loss, float(end)
-        if not (np.isfinite(end) and end > 0):
-            raise InputError(f"end of the trial is {end!r} ms, but must be positive and finite")
-        if not (np.isfinite(floor) and floor > 0):
-            raise InputError(
-                f"floor is {floor!r}, but must be positive and finite: I - theta is 0 where V only touches theta"
-            )
-        check_integer(threads, 1, None, "threads")
+        check_kind(p, NeuronParameters, "neuron parameters p")
+        check_kind(loss, (TTFSLoss, MaxVoltageLoss), "loss")
+        self.p, self.loss, self.end = p, loss, check_end(end)
+        floor = check_real(floor, 0.0, _LARGEST_FLOOR, "floor", "I - theta is 0 where V only touches theta", above=True)
+        self._threads = check_integer(threads, 1, _MOST_THREADS, "threads")
         self.sizes = [self.weights[0].shape[0], *(w.shape[1] for w in self.weights)]
-        self._caps = [spike_room(n, max_spikes) for n in self.sizes[1:]]
-        self._threads = threads
         self._parts: list[Room] = []
-        self._max_events = 0
         self.loops = check_loops(recurrent, self.sizes[1:], isinstance(loss, TTFSLoss))
         self.matrices = [*self.weights, *(loop for loop in self.loops if loop.size)]
         self.optimizer = make_optimizer(optimizer, self.matrices)
-        self.silent = silent or SilentPolicy()
+        self.silent = SilentPolicy() if silent is None else silent
+        check_kind(self.silent, SilentPolicy, "silent")
         if self.silent.name == "phantom" and self.loops[-1].size:
             raise InputError("silent policy 'phantom' needs an output layer without recurrent weights; use another")
         self._constants = Constants.of(p, floor, self.end)
         self._criterion = Criterion.of(loss, self.silent.strength_of("phantom"))
         pulls = tuple(np.zeros(n) for n in self.sizes[1:])
-        self._network = Network(self.sizes[0], tuple(self.weights), self.loops, pulls)
+        self._network = Network(tuple(self.weights), self.loops, pulls)
+        self._make_room(0)
 
     # -------------------------------------------------------------- running
 
     def infer(self, trains: SpikeTrains, samples: NDArray[np.int64] | None = None) -> Result:
-        """Run samples without learning; by default all."""
-        chosen = np.arange(len(trains)) if samples is None else samples
-        return self._run(trains, chosen, learn=False)[0]
+        """Run samples without learning; by default all.
+
+        Raises
+        ------
+        InputError
+            For trains or samples that there cannot be, see `trains_check.check_samples`, more spikes than the limit
+            on memory allows, or a recurrent layer that seems to spike without end.
+        """
+        return self._run(*self._checked(trains, samples), learn=False)[0]
 
     def infer_counted(
         self, trains: SpikeTrains, samples: NDArray[np.int64] | None = None
     ) -> tuple[Result, list[NDArray[np.int64]]]:
         """As `infer`, with the spikes of every neuron of every layer; of an output that only integrates none."""
+        checked = self._checked(trains, samples)
         for part in self._parts:
             for counts in part.counts:
                 counts[...] = 0
-        return self.infer(trains, samples), self._counts(len(self._parts))
+        return self._run(*checked, learn=False)[0], self._counts(len(self._parts))
 
     def gradient(
         self, trains: SpikeTrains, labels: NDArray[np.int64], samples: NDArray[np.int64] | None = None
@@ -148,10 +151,9 @@ class EventPropEngine:
         Raises
         ------
         InputError
-            For labels outside the classes, or of another number than samples.
+            As `infer`, and for labels outside the classes, or of another number than samples.
         """
-        chosen = np.arange(len(trains)) if samples is None else samples
-        result, gradients = self._learn(trains, labels, chosen)
+        result, gradients = self._learn(*self._checked(trains, samples), labels)
         return result, [g.copy() for g in gradients]
 
     def backpropagate(self, trains: SpikeTrains, by_said: Any) -> tuple[Result, list[Float64Array], Float64Array]:
@@ -176,23 +178,38 @@ class EventPropEngine:
         Raises
         ------
         InputError
-            For derivatives of another shape, or that are not finite.
+            As `infer`, and for derivatives of another shape, or that are not finite.
         """
-        given = np.ascontiguousarray(by_said, dtype=np.float64)
-        if given.shape != (len(trains), self.sizes[-1]) or not np.isfinite(given).all():
+        trains, every = self._checked(trains, None)
+        array = as_array(by_said, "derivatives")
+        fits = array.shape == (len(trains), self.sizes[-1]) and array.dtype.kind in "iuf"
+        if not fits or not np.isfinite(array).all():
             raise InputError(
-                f"derivatives have shape {given.shape}, but must be ({len(trains)}, {self.sizes[-1]}), and finite"
+                f"derivatives have shape {array.shape} and dtype {array.dtype}, but must be "
+                f"({len(trains)}, {self.sizes[-1]}) real numbers, and finite"
             )
-        result, by_times = self._run(trains, np.arange(len(trains)), learn=True, given=given)
+        given = np.require(array, np.float64, ["C", "A", "W"])
+        result, by_times = self._run(trains, every, learn=True, given=given)
         return result, [g.copy() for g in self._sum_of_parts(len(trains))], by_times
 
     def train_batch(
         self, trains: SpikeTrains, labels: NDArray[np.int64], samples: NDArray[np.int64], rate: float
     ) -> Result:
-        """One step of the optimizer along the mean gradient of a batch, and what the policy does about silence."""
-        result, gradients = self._learn(trains, labels, samples)
-        for g in gradients:
-            g /= len(samples)
+        """One step of the optimizer along the mean gradient of a batch, and what the policy does about silence.
+
+        Raises
+        ------
+        InputError
+            As `gradient`, and for a batch without samples, a rate that is negative or beyond 1e9, or a gradient that
+            is not finite or so large that the optimizer could not go on. Nothing has changed then.
+        """
+        rate = check_rate(rate)
+        trains, samples = check_batch(trains, samples, self.sizes[0], self.end)
+        result, gradients = self._learn(trains, samples, labels)
+        largest = self.optimizer.largest_gradient(rate)
+        for k, g in enumerate(gradients):
+            if not average(g.reshape(-1), float(len(samples)), largest):
+                raise InputError(self._too_large(k, g, largest))
         self.optimizer.step(gradients, rate)
         if self.silent.name != "none":
             self._mind_silence(len(samples))
@@ -232,8 +249,28 @@ class EventPropEngine:
         """Spikes of every neuron of every layer that the first parts have counted."""
         return [np.sum(counts, axis=0) for counts in zip(*(part.counts for part in self._parts[:n_parts]), strict=True)]
 
-    def _learn(self, trains: SpikeTrains, labels: Any, samples: Any) -> tuple[Result, tuple[Float64Array, ...]]:
-        checked = check_labels(labels, len(trains), self.sizes[-1])
+    def _too_large(self, k: int, g: Float64Array, largest: float) -> str:
+        """What to say of a gradient with which no optimizer can go on."""
+        reached = np.abs(g).max()
+        what = f"reaches {reached:.3g}" if np.isfinite(reached) else "is not finite"
+        return (
+            f"the gradient of {'the weights' if k < len(self.weights) else 'recurrent weights'} of layer "
+            f"{self._layer_of(k) + 1} {what}, but {largest:.3g} is the most that a step can be made of, so nothing was "
+            f"changed; {self.loss.cure}"
+        )
+
+    def _layer_of(self, k: int) -> int:
+        """Layer of a matrix of `matrices`."""
+        n = len(self.weights)
+        return k if k < n else [layer for layer, loop in enumerate(self.loops) if loop.size][k - n]
+
+    def _checked(self, trains: SpikeTrains, samples: Any) -> tuple[SpikeTrains, NDArray[np.int64]]:
+        return check_samples(trains, samples, self.sizes[0], self.end)
+
+    def _learn(
+        self, trains: SpikeTrains, samples: NDArray[np.int64], labels: Any
+    ) -> tuple[Result, tuple[Float64Array, ...]]:
+        checked = as_vector(check_labels(labels, len(trains), self.sizes[-1]), np.int64, "labels")
         result, _ = self._run(trains, samples, learn=True, labels=checked)
         return result, self._sum_of_parts(len(samples))
 
@@ -248,57 +285,67 @@ class EventPropEngine:
     def _run(
         self,
         trains: SpikeTrains,
-        samples: Any,
+        samples: NDArray[np.int64],
         learn: bool,
         labels: NDArray[np.int64] | None = None,
         given: Float64Array | None = None,
     ) -> tuple[Result, Float64Array]:
-        samples = np.ascontiguousarray(samples, dtype=np.int64)
-        self._make_room(trains.offsets[samples + 1] - trains.offsets[samples])
+        self._make_room(int((trains.offsets[samples + 1] - trains.offsets[samples]).max(initial=0)))
         labels = np.zeros(0, np.int64) if labels is None else labels
         said = np.zeros((len(samples), self.sizes[-1]))
         by_input = np.zeros(0 if given is None else len(trains.times))
         n_parts = _parts_of(len(samples))
         bounds = [k * len(samples) // n_parts for k in range(n_parts + 1)]
 
-        def run_part(k: int) -> tuple[int, Counts]:
+        def run_part(k: int) -> Counts:
             rows = slice(bounds[k], bounds[k + 1])
             if learn:
                 self._parts[k].clear()
             by_said = np.zeros((0, 0)) if given is None else given[rows]
             batch = Batch(*trains, samples[rows], labels, by_said, learn)
             answers = Answers(said[rows], by_input)
-            done: tuple[int, Counts] = run_samples(
-                self._constants, self._criterion, self._network, self._parts[k], batch, answers
-            )
-            return done
+            while True:
+                end, counts = run_samples(
+                    self._constants, self._criterion, self._network, self._parts[k], batch, answers
+                )
+                if end == DONE:
+                    return counts  # type: ignore[no-any-return]
+                self._grow(k, end)  # once more from the start: whatever was summed was in the room before
 
         if self._threads == 1 or n_parts == 1:
             parts = [run_part(k) for k in range(n_parts)]
         else:
             with ThreadPoolExecutor(self._threads) as pool:
                 parts = list(pool.map(run_part, range(n_parts)))
-        self._check_end([end for end, _ in parts], trains)
-        counts = total(counted for _, counted in parts)
-        return Result(said, voltages=not self._criterion.spiking, **counts._asdict()), by_input
+        return Result(said, voltages=not self._criterion.spiking, **total(parts)._asdict()), by_input
 
-    def _check_end(self, ends: Sequence[int], trains: SpikeTrains) -> None:
-        if BAD_SOURCE in ends:
-            raise InputError(bad_source(trains.sources, self.sizes[0]))
-        layer = max(ends)
-        if layer != DONE:
-            raise InputError(
-                f"layer {layer + 1} spikes more than {self._caps[layer]} times in a sample; raise max_spikes, or use "
-                f"smaller weights"
-            )
-
-    def _make_room(self, spikes: NDArray[np.int64]) -> None:
+    def _make_room(self, n_events: int) -> None:
         """Layers that hold samples of so many input spikes."""
-        needed = int(spikes.max(initial=0))
-        if needed <= self._max_events and self._parts:
+        if self._parts and n_events <= self._parts[0].n_events:
             return
-        self._max_events = needed
-        self._parts = [Room.of(self._network, self._caps, needed) for _ in range(_PARTS)]
+        caps = [part.caps for part in self._parts] or [[spike_room(n) for n in self.sizes[1:]]] * _PARTS
+        sums = 3 * sum(matrix.nbytes for matrix in self.matrices)  # the weights, and Adam's means
+        check_memory(
+            sums + sum(Room.bytes(self._network, of_part, n_events) for of_part in caps),
+            f"a network of {'-'.join(map(str, self.sizes))} neurons, for samples of {n_events} input spikes,",
+            "make layers or samples smaller",
+        )
+        self._parts = [Room.of(self._network, of_part, n_events) for of_part in caps]
+
+    def _grow(self, k: int, layer: int) -> None:
+        """A part with room for twice as many spikes of a layer; any of the others may need as much."""
+        part = self._parts[k]
+        caps = part.caps
+        caps[layer] *= 2
+        n = self.sizes[layer + 1]
+        if self.loops[layer].size and caps[layer] > max(_MOST_UPDATES / n, _MOST_SPIKES * n):
+            raise InputError(
+                f"layer {layer + 1}, of {n} neurons, spikes more than {part.caps[layer]} times in a sample, and every "
+                f"spike of a recurrent layer reaches all of it, which takes seconds per sample: it seems to spike "
+                f"without end; use smaller weights, or a shorter trial"
+            )
+        check_spike_room(_PARTS * Room.bytes(self._network, caps, part.n_events), layer, part.caps[layer])
+        self._parts[k] = Room.of(self._network, caps, part.n_events)
 
 
 def _parts_of(n_samples: int) -> int:

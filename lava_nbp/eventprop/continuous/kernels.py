@@ -14,13 +14,14 @@ from numba import njit
 from lava_nbp.eventprop.continuous.backward import backward_leaky, backward_recurrent, backward_spiking
 from lava_nbp.eventprop.continuous.forward import OVERFLOW, forward_leaky, forward_recurrent, forward_spiking
 from lava_nbp.eventprop.continuous.losses import differentiate
-from lava_nbp.eventprop.continuous.state import BAD_SOURCE, DONE
+from lava_nbp.eventprop.continuous.state import DONE
 from lava_nbp.eventprop.tally import Counts
 
 
 @njit(cache=True, nogil=True)
 def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no-untyped-def]
-    """Run samples forward, and backward if they teach; how it ended (DONE, BAD_SOURCE or a layer), and `Counts`.
+    """Run samples forward, and backward if they teach; how it ended (DONE, or the layer whose spikes do
+    not fit its room), and `Counts`.
 
     `answers` gets what the network says, a row per sample, and, where derivatives by that are given, the derivatives
     by the times of input spikes; `room` gets gradients and spike counts.
@@ -31,13 +32,12 @@ def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no
     n_spikes = np.zeros(top + 1, dtype=np.int64)
     n_merged = np.zeros(top + 1, dtype=np.int64)
     by_said = np.zeros(answers.said.shape[1])
-    hidden, silent, silent_labels, clipped, most = 0, 0, 0, 0, 0
+    hidden, silent, silent_labels, clipped, most, deepest = 0, 0, 0, 0, 0, 0
     for q in range(batch.samples.shape[0]):
         sample = batch.samples[q]
         begin, end = batch.offsets[sample], batch.offsets[sample + 1]
         times, sources = batch.times[begin:end], batch.sources[begin:end]
-        if not _take(times, sources, tapes[0].in_time, tapes[0].in_neuron, network.n_in):
-            return BAD_SOURCE, Counts(hidden, silent, silent_labels, clipped, 0, most)
+        _take(times, sources, tapes[0].in_time, tapes[0].in_neuron)
         said, count = answers.said[q], end - begin
         for k in range(top + 1):
             tape = tapes[k]
@@ -50,9 +50,11 @@ def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no
             else:
                 count = forward_spiking(c, tape, weights[k], count, k == top)
             if count == OVERFLOW:
-                return k, Counts(hidden, silent, silent_labels, clipped, 0, most)
+                return k, Counts(hidden, silent, silent_labels, clipped, 0, most, deepest)
             n_spikes[k] = count
             most = max(most, count)
+            if count > 0:
+                deepest = max(deepest, k + 1)
             without = _count(tape.neuron, tape.previous, count, room.counts[k])
             if k < top:
                 hidden += count
@@ -88,7 +90,7 @@ def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no
                 clipped += backward_spiking(c, tape, weights[k], room.by_weights[k], n_events[k], count)
         if batch.given.shape[0] > 0:
             _copy(tapes[0].in_error, answers.by_input[begin:end])
-    return DONE, Counts(hidden, silent, silent_labels, clipped, 0, most)
+    return DONE, Counts(hidden, silent, silent_labels, clipped, 0, most, deepest)
 
 
 @njit(cache=True, nogil=True)
@@ -99,14 +101,11 @@ def _copy(source, target):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _take(times, sources, in_time, in_neuron, n_in):  # type: ignore[no-untyped-def]
-    """Copy a sample's spikes to the first layer's tape; whether all are of inputs that there are."""
-    fits = True
+def _take(times, sources, in_time, in_neuron):  # type: ignore[no-untyped-def]
+    """Copy a sample's spikes to the first layer's tape."""
     for e in range(times.shape[0]):
         in_time[e] = times[e]
         in_neuron[e] = sources[e]
-        fits &= 0 <= sources[e] < n_in
-    return fits
 
 
 @njit(cache=True, nogil=True)

@@ -35,7 +35,10 @@ def ttfs_by_times(first, label, criterion, by_times):  # type: ignore[no-untyped
         total += by_times[k]
     for k in range(first.shape[0]):
         by_times[k] /= -total * tau0
-    by_times[label] += 1.0 / tau0 + criterion.alpha / tau1 * math.exp(first[label] / tau1)
+    late = 0.0
+    if criterion.alpha > 0.0:  # the exponential may be inf, and 0 inf is no number
+        late = criterion.alpha / tau1 * math.exp(first[label] / tau1)
+    by_times[label] += 1.0 / tau0 + late
 
 
 @njit(cache=True, nogil=True)

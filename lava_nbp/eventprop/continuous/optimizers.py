@@ -10,8 +10,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from lava_nbp.base.checks import check_real
 from lava_nbp.errors import InputError, unknown_name
 from lava_nbp.eventprop.policies import OPTIMIZERS
+
+#: Largest rate, and by how much a step of plain descent may change a weight: what is far beyond any use, and finite.
+LARGEST_RATE, _LARGEST_CHANGE = 1e9, 1e30
+#: Largest gradient of Adam, whose square is a number that it remembers.
+_LARGEST_GRADIENT = 1e150
 
 
 class Optimizer(ABC):
@@ -29,6 +35,10 @@ class Optimizer(ABC):
     @abstractmethod
     def step(self, gradients: Sequence[NDArray[Any]], rate: float) -> None:
         """Change every matrix by its gradient."""
+
+    @abstractmethod
+    def largest_gradient(self, rate: float) -> float:
+        """Magnitude of a gradient up to which a step gives numbers that it can go on with."""
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Copies of all it remembers, by name."""
@@ -61,6 +71,10 @@ class SGD(Optimizer):
         for w, g in zip(self.matrices, gradients, strict=True):
             w -= rate * g
 
+    def largest_gradient(self, rate: float) -> float:
+        """See `Optimizer`: a weight changes by 1e30 at most."""
+        return _LARGEST_CHANGE / rate if rate else _LARGEST_GRADIENT
+
 
 class Adam(Optimizer):
     """Adam (Kingma & Ba 2015, Algorithm 1) with beta1 0.9, beta2 0.999, epsilon 1e-8."""
@@ -75,6 +89,10 @@ class Adam(Optimizer):
         self.steps += 1
         for w, g, (m, v) in zip(self.matrices, gradients, self._moments, strict=True):
             adam(w.reshape(-1), g.reshape(-1), m, v, self.steps, float(rate), 0.9, 0.999, 1e-8)
+
+    def largest_gradient(self, rate: float) -> float:
+        """See `Optimizer`: whatever the rate, its square is finite."""
+        return _LARGEST_GRADIENT
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Copies of all it remembers, by name."""
@@ -98,6 +116,31 @@ def make_optimizer(name: str, matrices: Sequence[NDArray[Any]]) -> Optimizer:
     if name not in OPTIMIZERS:
         raise InputError(unknown_name("optimizer", name, OPTIMIZERS))
     return Adam(matrices) if name == "adam" else SGD(matrices)
+
+
+def check_rate(rate: Any) -> float:
+    """Return a rate as a float.
+
+    Raises
+    ------
+    InputError
+        Unless it is a number in 0 .. 1e9.
+    """
+    return check_real(rate, 0.0, LARGEST_RATE, "rate")
+
+
+@njit(cache=True, nogil=True)
+def average(g, n, largest):  # type: ignore[no-untyped-def]
+    """Divide a flat gradient, summed over n samples, by n, in place; whether all of it is `largest` at most.
+
+    In one go: a second look at the gradients of a large network would cost what a step of Adam does.
+    """
+    outside = False
+    for k in range(g.shape[0]):
+        mean = g[k] / n
+        g[k] = mean
+        outside |= not abs(mean) <= largest
+    return not outside
 
 
 @njit(cache=True, nogil=True)

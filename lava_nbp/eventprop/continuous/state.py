@@ -13,8 +13,8 @@ from lava_nbp.eventprop.losses import Loss, TTFSLoss
 
 Int64Array = NDArray[np.int64]
 
-#: How a run ends; else with the layer whose spikes did not fit. BAD_SOURCE: a spike of an input that there is not.
-DONE, BAD_SOURCE = -1, -2
+#: How a run ends; else with the layer whose spikes did not fit.
+DONE = -1
 
 
 class Constants(NamedTuple):
@@ -65,7 +65,6 @@ class Criterion(NamedTuple):
 class Network(NamedTuple):
     """What all parts of a batch share, by layer."""
 
-    n_in: int
     weights: tuple[Float64Array, ...]  #: (pre, post)
     loops: tuple[Float64Array, ...]  #: (n, n) recurrent weights, or (0, 0)
     pulls: tuple[Float64Array, ...]  #: (n,) derivatives by the times of all spikes of a neuron, policy "spike_count"
@@ -121,6 +120,27 @@ class Room(NamedTuple):
             tuple(np.zeros_like(loop) for loop in network.loops),
             tuple(np.zeros(w.shape[1], dtype=np.int64) for w in network.weights),
         )
+
+    @staticmethod
+    def bytes(network: Network, caps: Sequence[int], n_events: int) -> int:
+        """Memory that such a room takes."""
+        numbers = 3 * n_events
+        for w, loop, cap in zip(network.weights, network.loops, caps, strict=True):
+            n = w.shape[1]
+            # Per neuron, per event and per spike as many numbers as a `Tape` has, and what `Room` sums.
+            numbers += w.size + loop.size + 6 * n + 4 * (n_events + (cap if loop.size else 0)) + 15 * max(cap, n)
+            n_events = max(cap, n)
+        return 8 * numbers
+
+    @property
+    def caps(self) -> list[int]:
+        """Spikes of every layer that fit."""
+        return [len(tape.time) for tape in self.tapes]
+
+    @property
+    def n_events(self) -> int:
+        """Input spikes that fit."""
+        return len(self.tapes[0].in_time)
 
     def clear(self) -> None:
         """Forget gradients and spike counts."""

@@ -82,6 +82,10 @@ class EventPropLearner(Learner):
             "make network.hidden smaller, or images (data.crop, data.side)",
         )
 
+    def notes(self) -> list[str]:
+        """Whether a late spike may teach more than numbers hold; the integers of a clocked network saturate."""
+        return [] if self.target.clocked else self.config.loss.loss.warnings(self.config.encoding.end)
+
     def initial_weights(self) -> Arrays:
         """Normal distributions, or what network.weights names, in thresholds."""
         rng = np.random.default_rng([self.config.seed, 0])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.data.latency_dataset import LatencySplit
 from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS
+from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.trains import SpikeTrains, join_trains, latency_trains
 from lava_nbp.training.eventprop.network import are_masters, forward_names
@@ -44,6 +45,7 @@ class EventPropSession(Session):
     def __init__(self, learner: EventPropLearner, weights: Arrays) -> None:
         self._learner, self._config, self._target = learner, learner.config, learner.target
         self._trains: dict[str, SpikeTrains] = {}
+        self._notes: list[str] = []
         self.engine: Any = self._clocked_engine(weights) if self._target.clocked else self._continuous_engine(weights)
 
     @property
@@ -113,7 +115,23 @@ class EventPropSession(Session):
             if unreported >= self._target.chunk or start + learning.batch >= len(order):
                 advance(unreported)
                 unreported = 0
+        self._notes = self._silence(done.deepest, epoch)
         return {**done.metrics(len(order)), "rate": rate, "seconds_learning": done.seconds}
+
+    def _silence(self, deepest: int, epoch: int) -> list[str]:
+        """What to say if the layer behind the deepest that spiked should have: all behind it is silent, too."""
+        spiking = self._layers if isinstance(self._config.loss.loss, TTFSLoss) else self._layers - 1
+        if deepest >= spiking:
+            return []
+        output = deepest == self._layers - 1
+        return [
+            f"layer {deepest + 1} of {self._layers} ({'output' if output else 'hidden'}) did not spike once in epoch "
+            f"{epoch}, so it teaches nothing: {self._config.learning.policy.waking(output)}"
+        ]
+
+    def notes(self) -> list[str]:
+        """See `Session`."""
+        return self._notes
 
     def _trains_of(self, epoch: int) -> SpikeTrains:
         """The training samples, without the spikes that are left out in an epoch."""
@@ -216,13 +234,14 @@ class _Epoch:
 
     def __init__(self) -> None:
         self.counted = dict.fromkeys(COUNTED, 0)
-        self.right = self.ties = self.most = 0
+        self.right = self.ties = self.most = self.deepest = 0
         self.seconds = 0.0
 
     def add(self, result: Result, labels: NDArray[np.int64], seconds: float) -> None:
         self.right += int(result.right(labels).sum())
         self.ties += int(result.ties().sum())
         self.most = max(self.most, result.most_spikes)
+        self.deepest = max(self.deepest, result.deepest_layer)
         self.seconds += seconds
         for name in self.counted:
             self.counted[name] += getattr(result, name)

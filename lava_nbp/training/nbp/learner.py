@@ -174,6 +174,11 @@ class NBPLearner(Learner):
 class _NBPSession(Session):
     def __init__(self, learner: NBPLearner, executor: Executor) -> None:
         self._learner, self._executor = learner, executor
+        self._notes: list[str] = []
+
+    def notes(self) -> list[str]:
+        """See `Session`."""
+        return self._notes
 
     def train_epoch(self, epoch: int, advance: Callable[[int], None]) -> dict[str, Any]:
         """See `Session`. Every epoch starts from a silent network, so that a resumed run finds the same."""
@@ -183,13 +188,22 @@ class _NBPSession(Session):
         before = (executor.work.updates, executor.work.gate_breaches)
         executor.begin_epoch(epoch)
         executor.train(*sample_spikes(circuit, split, slice(0)))  # compiles, before time is taken
-        right, seconds = 0, 0.0
+        right, seconds, spiked = 0, 0.0, False
         for part in np.array_split(order, -(-len(order) // learner.target.chunk)):
             begin = time.perf_counter()
             outcome = executor.train(*sample_spikes(circuit, split, part))
             seconds += time.perf_counter() - begin
             right += int((outcome.spikes.argmax(axis=1) == split.y[part]).sum())
+            spiked |= bool(outcome.spikes.any())
             advance(len(part))
+        self._notes = (
+            []
+            if spiked
+            else [
+                f"the output {circuit.output!r} did not spike once in epoch {epoch}: all its answers are the lowest "
+                f"class, by the paper's readout; start from larger weights (network.initial_clip, initial_output_mean)"
+            ]
+        )
         return {
             "train_accuracy_spikes": right / len(split),
             "updates": executor.work.updates - before[0] if executor.counts_updates else None,

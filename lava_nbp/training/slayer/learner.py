@@ -17,7 +17,7 @@ from lava_nbp.base.targets import Target, find_target
 from lava_nbp.data import load_latency_dataset
 from lava_nbp.data.encodings import step_spikes
 from lava_nbp.data.latency_dataset import LatencyDataset, LatencySplit
-from lava_nbp.errors import ConfigError
+from lava_nbp.errors import ConfigError, InputError
 from lava_nbp.training.complexity import CountedSynapses
 from lava_nbp.training.learner import Arrays, Inference, Learner, Session, parts
 from lava_nbp.training.slayer.config import SLAYERExperiment
@@ -98,7 +98,8 @@ class SLAYERLearner(Learner):
             CountedSynapses(w, s) for (w, _), s in zip(device_layers(self.config, weights), spikes[:-1], strict=True)
         ]
         classes = said.argmax(axis=1)
-        return Inference(classes, classes == self.dataset.test.y, synapses, spikes[1:], self.steps, said=said)
+        right = (classes == self.dataset.test.y) & (said.max(axis=1) > 0)
+        return Inference(classes, right, synapses, spikes[1:], self.steps, said=said)
 
     def shown(self, weights: Arrays) -> Arrays:
         """In thresholds."""
@@ -125,6 +126,7 @@ class _SLAYERSession(Session):
         self._learner, self._config = learner, learner.config
         torch, slayer = learner.torch, learner.slayer
         self._threads = torch.get_num_threads()
+        self._notes: list[str] = []
         torch.set_num_threads(self._config.learning.threads)
         self.blocks = blocks(self._config, weights)
         learning = self._config.learning
@@ -148,27 +150,49 @@ class _SLAYERSession(Session):
         torch, learner = self._learner.torch, self._learner
         split, batch = learner.dataset.train, self._config.learning.batch
         order = np.random.default_rng([self._config.seed, epoch]).permutation(len(split))
-        right, seconds = 0, 0.0
+        right, seconds, spiked = 0, 0.0, np.zeros(len(self.blocks), dtype=bool)
         for start in range(0, len(order), batch):
             chosen = order[start : start + batch]
             begin = time.perf_counter()
             x, y = learner.inputs(split, chosen), torch.from_numpy(split.y[chosen])
-            spikes = self.forward(x)[-1]
+            layers = self.forward(x)[1:]
+            spikes = layers[-1]
             loss = self._loss(spikes, y)
             self._optimizer.zero_grad()
             loss.backward()
+            self._check_gradient(epoch, float(loss.detach()))
             self._optimizer.step()
             seconds += time.perf_counter() - begin
-            right += int((spikes.detach().sum(dim=-1).argmax(dim=1) == y).sum())
+            counts = spikes.detach().sum(dim=-1)
+            right += int(((counts.argmax(dim=1) == y) & (counts.amax(dim=1) > 0)).sum())  # silence is never right
+            spiked |= [bool(layer.detach().any()) for layer in layers]
             advance(len(chosen))
+        self._notes = [
+            f"layer {k} of {len(self.blocks)} did not spike once in epoch {epoch}: start from larger weights "
+            f"(network.initial_scale), or lower neuron.threshold"
+            for k in np.flatnonzero(~spiked)[:1] + 1
+        ]
         return {"train_accuracy": right / len(order), "seconds_learning": seconds}
+
+    def _check_gradient(self, epoch: int, loss: float) -> None:
+        """Refuse a step that would leave weights without numbers; it is not made."""
+        total = sum(float(w.grad.abs().sum()) for w in self._parameters())
+        if not np.isfinite(total) or not np.isfinite(loss):
+            raise InputError(
+                f"in epoch {epoch} the loss is {loss:g}, and the sum of all gradients {total:g}: there is no step to "
+                f"make; lower neuron.scale_grad, learning.rate or network.initial_scale, or raise neuron.tau_grad"
+            )
+
+    def notes(self) -> list[str]:
+        """See `Session`."""
+        return self._notes
 
     def evaluate(self, split: str, told: Count = uncounted) -> dict[str, Any]:
         """See `Session`."""
         samples: LatencySplit = getattr(self._learner.dataset, split)
         counts, _ = self.answers(samples, told)
         best = counts.max(axis=1)
-        label_best = counts[np.arange(len(samples)), samples.y] == best
+        label_best = (counts[np.arange(len(samples)), samples.y] == best) & (best > 0)  # silence is never right
         ties = (counts == best[:, None]).sum(axis=1) > 1
         return {
             f"{split}_accuracy": float((label_best & ~ties).mean()),

@@ -111,23 +111,29 @@ def test_weights_by_hand():
 def test_what_is_refused():
     for options, message in (
         ({"dt": 0.7}, r"dt is 0.7 ms, which does not divide the window of 60.0 ms; use 0.697674 ms"),
-        ({"dt": 0.0}, "dt is 0.0 ms, but must be positive and finite"),
-        ({"dt": math.nan}, "dt is nan ms, but must be positive"),
+        ({"dt": 0.0}, "dt is 0.0, but must be 1e-06 or more, and finite; it is in ms"),
+        ({"dt": math.nan}, "dt is nan, but must be a finite number"),
         ({"dt": 70.0}, "does not divide the window"),
-        ({"end": -1.0}, "end is -1.0 ms, but must be positive"),
+        ({"end": -1.0}, r"end of the trial is -1.0, but must be more than 0, and 1e\+09 at most; it is in ms"),
         ({"dt": 0.05}, "of 12 bits is only 10.2 of 4096; the smallest usable dt is 0.0789474 ms, or raise"),
-        ({"theta_bits": 0}, r"theta_bits is 0, but must be in 1 .. 20"),
+        ({"theta_bits": 0}, r"theta_bits is 0, but must be an integer in 1 .. 20"),
         ({"coefficient_bits": 25}, "coefficient_bits is 25"),
         ({"adjoint_bits": 21}, "adjoint_bits is 21"),
-        ({"floor": 0.0}, "floor is 0.0, but must be positive"),
-        ({"floor": math.inf}, "floor is inf, but must be positive and finite"),
-        ({"theta_bits": 14.0}, "theta_bits is 14.0, but must be in 1 .. 20, an integer"),
+        ({"floor": 0.0}, r"floor is 0.0, but must be more than 0, and 1e\+06 at most; a rise may be 0"),
+        ({"floor": math.inf}, "floor is inf, but must be a finite number"),
+        ({"theta_bits": 14.0}, "theta_bits is 14.0, but must be an integer in 1 .. 20"),
+        ({"p": None}, "p is None, but must be a NeuronParameters"),
+        ({"dt": "0.5"}, "dt is '0.5', but must be a finite"),
+        ({"end": 1e308}, r"end of the trial is 1e\+308"),
+        ({"end": math.inf}, "end is inf, but must be a finite number"),
+        ({"end": 1e9}, "a window of 1e[+]09 ms has 2000000000 steps of dt = 0.5 ms, but may have 1000000: a sample"),
+        ({"dt": 1e-300}, "dt is 1e-300"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=message):
             FixedPoint(**{"p": P, "dt": 0.5, "end": 60.0, **options})
-    for largest in (0.0, -1.0, math.inf, 512.0):
+    for largest in (0.0, -1.0, math.inf, math.nan, "2", 512.0):
         with pytest.raises(
-            WeightError, match=f"largest weight is {largest} thresholds, but must be positive and at most 512"
+            WeightError, match=f"largest weight is {largest!r}, but must be more than 0, and 512 at most"
         ):
             C.weight_exponent(largest)
 

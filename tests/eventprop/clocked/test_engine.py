@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from lava_nbp.errors import InputError, WeightError
+from lava_nbp.eventprop.clocked import engine as clocked
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.engine import ClockedEngine
 from lava_nbp.eventprop.clocked.setup import Setup
@@ -20,12 +21,12 @@ P = NeuronParameters(20.0, 5.0)
 END = 48.0
 
 
-def engine(layers, loss=None, seed=0, dt=1.0, silent=None, mean=3.0, **options):
+def engine(layers, loss=None, seed=0, dt=1.0, silent=None, mean=3.0, optimizer="adam", **options):
     rng = np.random.default_rng(seed)
     means = [mean, *[1.4] * (len(layers) - 2)]
     weights = [rng.normal(m, 0.9, s) for m, s in zip(means, pairwise(layers), strict=True)]
     c = FixedPoint(P, dt, END, 14, 20, 14)
-    return ClockedEngine(weights, Setup(c, loss or TTFSLoss(), silent or SilentPolicy()), **options)
+    return ClockedEngine(weights, Setup(c, loss or TTFSLoss(), silent or SilentPolicy(), optimizer), **options)
 
 
 def batch(n, n_in, classes, seed=0):
@@ -176,9 +177,6 @@ def test_overflow_is_an_error():
         InputError, match=r"layer 1, neuron 0: the current reaches 545\.\d thresholds, but a 24-bit register"
     ):
         heavy.infer(spike_trains([([0.0, 1.0], [0, 0])], 1, END))
-    few = ClockedEngine([np.array([[300.0]]), np.ones((1, 2))], Setup(c, TTFSLoss()), max_spikes=3)
-    with pytest.raises(InputError, match="layer 1 spikes more than 3 times in a sample; raise max_spikes"):
-        few.infer(spike_trains([([0.0], [0])], 1, END))
     with pytest.raises(WeightError, match="layer 1, neuron 0, one spike of every input: the current reaches 600"):
         ClockedEngine([np.full((2, 1), 300.0)], Setup(c, TTFSLoss()))
 
@@ -193,12 +191,76 @@ def test_what_is_refused():
         engine((5, 3), silent=SilentPolicy("spike_count"))
     with pytest.raises(InputError, match="1 largest weights for 2 layers"):
         engine((5, 8, 3), largest=[4.0])
-    with pytest.raises(InputError, match="max_spikes is 0"):
-        engine((5, 8, 3), max_spikes=0)
     with pytest.raises(InputError, match="spike of input 5, but the network has inputs 0 .. 4; make the trains for as"):
         e.infer(spike_trains([([1.0], [5])], 6, END))
     with pytest.raises(InputError, match="input spike at 47.9 ms, but the window is"):
         e.infer(spike_trains([([47.9], [0])], 5, END))
+    for call, error, message in (
+        (lambda: ClockedEngine([np.ones((2, 3))], None), InputError, "setup is None, but must be a Setup"),
+        (lambda: engine((5, 3), largest="4"), InputError, "largest weights are '4', but must be a list"),
+        (lambda: engine((5, 3), largest=["4"]), WeightError, "largest weight is '4', but must be"),
+        (lambda: engine((5, 3), largest=[np.nan]), WeightError, "largest weight is nan"),
+        (lambda: e.write_masters([[[1]], [[1, 2], [1]]]), WeightError, "of layer 2 cannot be made an array"),
+    ):
+        with pytest.raises(error, match=message):
+            call()
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd"])
+def test_a_rate_or_batch_with_which_no_step_can_be_made_changes_nothing(name):
+    e, (trains, labels) = engine((5, 8, 3), optimizer=name), batch(2, 5, 3)
+    kept = [m.copy() for m in (*e.masters, *e.state().values())]
+    for samples, rate, message in (
+        ([0], np.nan, "rate is nan"), ([0], -1.0, "rate is -1.0"), ([0], "1", "rate is '1'"),
+        ([0], np.inf, "rate is inf"), ([0], 1e300, r"rate is 1e\+300, .* its products with integer gradients"),
+        ([], 0.1, "a batch has no samples"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            e.train_batch(trains, labels, samples, rate)
+    with pytest.raises(InputError, match="samples of a batch is 0"):
+        e.learn(0, 0.1)
+    assert all(map(np.array_equal, kept, (*e.masters, *e.state().values())))
+
+
+def test_steps_by_hand_are_checked():
+    e = engine((5, 8, 3))
+    for steps, sources in (([0], [5]), ([0], [-1]), ([-1], [0]), ([48], [0]), ([3, 2], [0, 0])):
+        for run in (e.run_sample, e.watch):
+            with pytest.raises(InputError, match="steps must be 0 .. 47 and not fall, and inputs 0 .. 4"):
+                run(np.array(steps), np.array(sources), 0)
+    with pytest.raises(InputError, match="2 steps, but 1 sources"):
+        e.run_sample([0, 1], [0], 0)
+    with pytest.raises(InputError, match="steps have dtype float64, but must be integers"):
+        e.run_sample([0.5], [0], 0)
+    for label in (3, -1, 0.5, True):
+        with pytest.raises(InputError, match=f"label is {label}, but must be an integer in 0 .. 2"):
+            e.run_sample([0], [0], label)
+
+
+def test_room_for_spikes_grows_and_nothing_else_changes(monkeypatch):
+    """As if it had been there from the start, up to the limit on memory."""
+    c = FixedPoint(P, 1.0, END, 14, 20, 14)
+    weights = [np.full((1, 4), 250.0), np.full((4, 3), 20.0), np.full((3, 2), 1.0)]
+    trains = spike_trains([([0.0, 20.0], [0, 0]), ([5.0], [0])], 1, END)
+    found = []
+    for room in (1, 1000):
+        monkeypatch.setattr(clocked, "spike_room", lambda n, room=room: room)
+        e = ClockedEngine(weights, Setup(c, TTFSLoss()), largest=[300.0, 100.0, 4.0])
+        result, gradients = e.gradient(trains, np.array([0, 1]))
+        inferred, counts = e.infer_counted(trains)
+        e.train_batch(trains, np.array([0, 1]), np.arange(2), 0.1)
+        numbers = [v for name, v in vars(result).items() if name != "said"]
+        found.append([numbers, result.said, inferred.said, *gradients, *counts, *e.masters])
+        assert result.most_spikes > 30
+        assert result.deepest_layer == 3
+    assert all(map(np.array_equal, *found))
+    monkeypatch.setattr(clocked, "spike_room", lambda n: 1)
+    e = ClockedEngine(weights, Setup(c, TTFSLoss()), largest=[300.0, 100.0, 4.0])
+    monkeypatch.setenv("LAVA_NBP_MEMORY", "1e-6")
+    with pytest.raises(
+        InputError, match=r"layer 1 spikes more than \d+ times in a sample, and room for more needs some"
+    ):
+        e.infer(trains)
 
 
 def test_it_learns_yin_yang():

@@ -7,6 +7,7 @@ import pytest
 from clocked_loop import PartsLoop, saturating
 
 from lava_nbp.errors import InputError
+from lava_nbp.eventprop.clocked import parts
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.engine import ClockedEngine
 from lava_nbp.eventprop.clocked.parts import LIFPart
@@ -164,11 +165,34 @@ def test_without_a_phase_nothing_happens():
 
 
 def test_overflow_is_an_error():
-    layer = LIFPart(2, C, max_spikes=1, layer=1)
+    layer = LIFPart(2, C, layer=1)
     layer.phases.receive(np.eye(C.period)[1])
     with pytest.raises(
         InputError, match=r"layer 2, neuron 1: the current reaches 512.1 thresholds, but a 24-bit register"
     ):
         layer.run([0, 2**23 + 2000], np.zeros(2, int))
-    with pytest.raises(InputError, match="layer 2 spikes more than 1 times in a sample; raise max_spikes"):
+
+
+def test_room_for_spikes_grows_and_nothing_else_changes(monkeypatch):
+    """As if it had been there from the start, up to the limit on memory."""
+    found = []
+    for room in (1, 1000):
+        monkeypatch.setattr(parts, "spike_room", lambda n, room=room: room)
+        layer = LIFPart(2, C, layer=1)
+        states = []
+        for phase in range(C.period):
+            layer.phases.receive(np.eye(C.period)[phase])
+            arrays = layer.run([2**22 * (phase == 1), 2**21 * (phase == 2)], np.full(2, 1000))
+            states.append([*map(np.copy, (*arrays, layer.V, layer.I, layer.lV, layer.lI))])
+        assert layer.tally.read().most_spikes > 8
+        assert layer.tally.read().deepest_layer == 2
+        found.append(states)
+    assert np.array_equal(*found)
+    monkeypatch.setattr(parts, "spike_room", lambda n: 1)
+    layer = LIFPart(2, C, layer=1)
+    monkeypatch.setenv("LAVA_NBP_MEMORY", "1e-8")
+    layer.phases.receive(np.eye(C.period)[1])
+    with pytest.raises(
+        InputError, match="layer 2 spikes more than 1 times in a sample, and room for more needs some 48"
+    ):
         layer.run([2**22, 2**22], np.zeros(2, int))

@@ -7,6 +7,7 @@ from gradients import END, random_problem
 from lava_nbp.data import generate_yinyang, value_latency
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop import reference
+from lava_nbp.eventprop.continuous import engine as continuous
 from lava_nbp.eventprop.continuous.engine import EventPropEngine
 from lava_nbp.eventprop.continuous.losses import softmax_by_peaks, ttfs_by_times
 from lava_nbp.eventprop.continuous.state import Criterion
@@ -33,7 +34,7 @@ def test_spikes_and_gradients_as_the_oracle(taus, layers, spiking):
     """Relative error of 1e-9 or less."""
     p, loss = NeuronParameters(*taus), TTFSLoss(alpha=0.01) if spiking else MaxVoltageLoss()
     weights, samples, labels = batch(layers, 3, 5, scale=0.8 if taus[1] == 5 else 0.4)
-    engine = EventPropEngine(weights, p, loss, END, max_spikes=2000)
+    engine = EventPropEngine(weights, p, loss, END)
     result, gradients = engine.gradient(spike_trains(samples, layers[0], END), labels)
     total, hidden = [np.zeros_like(w) for w in weights], 0
     for k, (times, sources) in enumerate(samples):
@@ -62,7 +63,7 @@ def test_recurrent_layers_as_the_oracle(taus, layers, spiking):
     loops[-1] = loops[-1] if spiking else None
     if len(layers) == 4:
         loops[0] = None  # one layer with, one without
-    engine = EventPropEngine(weights, p, loss, END, max_spikes=2000, recurrent=loops)
+    engine = EventPropEngine(weights, p, loss, END, recurrent=loops)
     result, gradients = engine.gradient(spike_trains(samples, layers[0], END), labels)
     total = [np.zeros_like(w) for w in engine.matrices]
     for k, (times, sources) in enumerate(samples):
@@ -275,12 +276,47 @@ def test_a_voltage_that_only_touches_the_threshold_is_counted():
         assert np.isfinite(gradients[0]).all()
 
 
-def test_spike_buffers_do_not_overflow_silently():
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_room_for_spikes_grows_and_nothing_else_changes(monkeypatch, recurrent):
+    """As if it had been there from the start: answers, gradients, counts, and what is learned."""
+    weights, samples, labels = batch((3, 4, 4, 2), 3, 40, scale=6.0)
+    trains = spike_trains(samples, 3, END)
+    rng = np.random.default_rng(0)
+    loops = [rng.normal(0, 1.0, (4, 4)), None, None] if recurrent else None
+    found = []
+    for room in (1, 100_000):
+        monkeypatch.setattr(continuous, "spike_room", lambda n, room=room: room)
+        engine = EventPropEngine(
+            weights, NeuronParameters(), TTFSLoss(), END, recurrent=loops, silent=SilentPolicy("spike_count")
+        )
+        result, gradients = engine.gradient(trains, labels)
+        inferred, counts = engine.infer_counted(trains)
+        _, by_weights, by_times = engine.backpropagate(trains, np.ones((40, 2)))
+        for _ in range(2):
+            engine.train_batch(trains, labels, np.arange(40), 0.1)
+        numbers = [v for name, v in vars(result).items() if name != "said"]
+        found.append(
+            [numbers, result.said, inferred.said, *gradients, *counts, *by_weights, by_times, *engine.matrices]
+        )
+        assert result.most_spikes > 200
+        assert result.deepest_layer == 3
+    assert all(map(np.array_equal, *found))
+
+
+def test_a_network_that_spikes_without_end_is_refused(monkeypatch):
+    """Every spike raises the current of all by far more than it decays: no room is enough."""
+    monkeypatch.setenv("LAVA_NBP_MEMORY", "0.01")
     engine = EventPropEngine(
-        [np.full((1, 2), 900.0), np.ones((2, 2))], NeuronParameters(), TTFSLoss(), END, max_spikes=5
-    )
-    with pytest.raises(InputError, match="layer 1 spikes more than 5 times in a sample; raise max_spikes"):
-        engine.infer(spike_trains([([0.0], [0])], 1, END))
+        [np.full((1, 4), 30.0), np.ones((4, 2))], NeuronParameters(), TTFSLoss(), END,
+        recurrent=[np.full((4, 4), 30.0), None],
+    )  # fmt: skip
+    trains = spike_trains([([0.0], [0])], 1, END)
+    with pytest.raises(
+        InputError,
+        match=r"layer 1 spikes more than \d+ times in a sample, and room for more needs some .* but the limit is 10 "
+        r"MB; use smaller weights, or a shorter trial, or set LAVA_NBP_MEMORY",
+    ):
+        engine.infer(trains)
 
 
 @pytest.mark.parametrize("wide", [4, 40])
@@ -321,8 +357,9 @@ def test_arguments_that_are_refused():
         with pytest.raises(WeightError, match=message):
             EventPropEngine(weights, p, loss, END)
     for options, message in (
-        ({"end": 0}, "end of the trial is 0 ms"), ({"floor": 0}, "floor is 0"), ({"threads": 0}, "threads is 0"),
-        ({"optimizer": "sdg"}, "optimizer is 'sdg'"), ({"max_spikes": 0}, "max_spikes is 0"),
+        ({"end": 0}, "end of the trial is 0, but must be more than 0"), ({"floor": 0}, "floor is 0"),
+        ({"threads": 0}, "threads is 0"),
+        ({"optimizer": "sdg"}, "optimizer is 'sdg'"),
         ({"floor": float("inf")}, "floor is inf"),
         ({"recurrent": [np.ones((3, 3))], "silent": SilentPolicy("phantom")}, "without recurrent weights"),
     ):  # fmt: skip
@@ -341,3 +378,78 @@ def test_arguments_that_are_refused():
                             ([0.0], "must be 1 integers")):  # fmt: skip
         with pytest.raises(InputError, match=message):
             engine.gradient(trains, np.array(labels))
+    for options, message in (
+        ({"end": "60"}, "end of the trial is '60'"), ({"end": np.nan}, "end of the trial is nan"),
+        ({"end": 1e308}, r"end of the trial is 1e\+308"), ({"floor": "1"}, "floor is '1'"),
+        ({"floor": 1e300}, r"floor is 1e\+300"),
+        ({"loss": "ttfs"}, "loss is 'ttfs', but must be a TTFSLoss or MaxVolt"),
+        ({"p": None}, "neuron parameters p is None, but must be a NeuronParameters"),
+        ({"silent": "none"}, "silent is 'none', but must be a SilentPolicy"), ({"threads": 1.0}, "threads is 1.0"),
+        ({"optimizer": engine.optimizer}, "optimizer is <lava"), ({"threads": 10**9}, "threads is 1000000000"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            EventPropEngine(**{"weights": [np.ones((2, 3))], "p": p, "loss": loss, "end": END, **options})
+    for weights, message in (
+        (None, "weights are None"), ([[[1.0], [1.0, 2.0]]], "weights of layer 1 cannot be made an array"),
+        (["abc"], "weights of layer 1 are 'abc'"), ([np.ones((2, 3)) * 1j], "dtype complex128, but must be real"),
+        ([np.full((2, 3), True)], "dtype bool"), ([np.full((2, 3), 1e200)], r"reach 1e\+200, but 1e\+30 is the most"),
+    ):  # fmt: skip
+        with pytest.raises(WeightError, match=message):
+            EventPropEngine(weights, p, loss, END)
+    with pytest.raises(WeightError, match="recurrent weights are 'no'"):
+        EventPropEngine([np.ones((2, 3))], p, loss, END, recurrent="no")
+    assert EventPropEngine([[[1, 2]]], p, loss, np.float32(60), floor=np.float64(1e-9)).end == 60.0
+
+
+def test_a_network_that_no_memory_holds_is_refused(monkeypatch):
+    monkeypatch.setenv("LAVA_NBP_MEMORY", "0.001")
+    with pytest.raises(
+        InputError, match=r"a network of 100-100-3 neurons, .* needs some .* MB of memory, but the limit"
+    ):
+        EventPropEngine([np.ones((100, 100)), np.ones((100, 3))], NeuronParameters(), TTFSLoss(), END)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_gradient_that_is_out_of_hand_changes_nothing(optimizer):
+    """A label that spikes 3 s late: alpha exp(t / tau1) is 1e200."""
+    end = 4000.0
+    engine = EventPropEngine(
+        [np.array([[9.0, 1.0]]), np.array([[2.0, 9.0], [2.0, 9.0]])], NeuronParameters(), TTFSLoss(), end,
+        optimizer=optimizer, recurrent=[None, np.ones((2, 2))],
+    )  # fmt: skip
+    trains, labels = spike_trains([([3000.0], [0])], 1, end), np.array([1])
+    kept = [m.copy() for m in (*engine.matrices, *engine.state().values())]
+    with pytest.raises(
+        InputError,
+        match=r"the gradient of the weights of layer 1 reaches .*e\+20\d, but .* so nothing was changed; raise "
+        r"loss.tau1, or lower the trial's end or loss.alpha, whose term is alpha exp\(t / tau1\)",
+    ):
+        engine.train_batch(trains, labels, np.arange(1), 0.01)
+    assert all(map(np.array_equal, kept, (*engine.matrices, *engine.state().values())))
+    # Without that term, or with an earlier spike, it learns.
+    engine.train_batch(spike_trains([([10.0], [0])], 1, end), labels, np.arange(1), 0.01)
+    assert not np.array_equal(kept[0], engine.matrices[0])
+
+
+def test_a_late_spike_without_alpha_is_a_spike_like_any():
+    engine = EventPropEngine([np.array([[9.0]])], NeuronParameters(), TTFSLoss(alpha=0), 1e5)
+    _, (g,) = engine.gradient(spike_trains([([9e4], [0])], 1, 1e5), np.array([0]))
+    assert np.isfinite(g).all()
+
+
+def test_rates_and_batches_that_are_refused():
+    engine = EventPropEngine([np.full((2, 3), 9.0)], NeuronParameters(), TTFSLoss(), END)
+    trains = spike_trains([([1.0], [0])], 2, END)
+    for rate in (np.nan, -1.0, np.inf, "1", True, None, 1e300):
+        with pytest.raises(InputError, match="rate is "):
+            engine.train_batch(trains, np.array([0]), np.array([0]), rate)
+    with pytest.raises(InputError, match="a batch has no samples"):
+        engine.train_batch(trains, np.array([0]), [], 0.1)
+    for by_said, message in (
+        ("abc", "derivatives are 'abc'"), ([[1.0, 2.0]], r"have shape \(1, 2\)"), ([[1j, 0, 0]], "dtype complex128"),
+        ([[np.nan, 0, 0]], "and finite"), ([[True] * 3], "dtype bool"), ([[1.0], [1.0, 2.0]], "cannot be made an"),
+        (None, "derivatives are None"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            engine.backpropagate(trains, by_said)
+    assert (engine.weights[0] == 9.0).all()

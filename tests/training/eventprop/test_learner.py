@@ -1,10 +1,11 @@
 """EventProp through the training loop: every target, resumption, figures, and what is refused."""
 
 import json
+import re
 
 import numpy as np
 import pytest
-from experiments import YINYANG, content, experiment
+from experiments import YINYANG, Noted, content, experiment
 
 from lava_nbp.base.progress import Progress
 from lava_nbp.errors import CheckpointError, ConfigError, InputError, WeightError
@@ -275,3 +276,41 @@ def test_an_inference_answers_as_the_target_does(config, tmp_path, settings):
         figures = session.evaluate("test")
     assert run.inference.right.mean() == figures["test_accuracy"]
     assert run.inference.cost == load_result(tmp_path / "run")["inference"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            (),
+            "layer 1 of 2 .hidden. did not spike once in epoch 1, so it teaches nothing: the silent policy 'bump'",
+        ),
+        (("learning.silent=phantom",), "layer 1 of 2 .hidden.* 'phantom' teaches outputs only"),
+        (("learning.silent=spike_count",), "layer 1 of 2 .hidden.* 'spike_count' only moves spikes that are there"),
+        (("learning.silent=bump", "learning.silent_strength=1e-9"), "the silent policy 'bump' is waking it"),
+        (("network.initial_mean=[1.5, -5]",), "layer 2 of 2 .output. did not spike once in epoch 1"),
+        (("loss.name=max_voltage",), "layer 1 of 2 .hidden. did not spike once in epoch 1"),
+        (("target=clocked", "clocked.dt=2"), "layer 1 of 2 .hidden. did not spike once in epoch 1"),
+    ],
+)
+def test_a_dead_network_is_noted_and_never_right(config, tmp_path, settings, message):
+    """Even where ties are right."""
+    dead, noted = ("network.initial_mean=[-5, 1]", "network.initial_deviation=[0.1, 0.1]", "epochs=1"), Noted()
+    result = train(config(*dead, "learning.ties=right", *settings), tmp_path / "run", progress=noted)
+    assert len(noted.notes) == 1
+    assert re.search(message, noted.notes[0])
+    assert result["test_accuracy"] == result["test_accuracy_ties_right"] == 0.0
+    assert not load_run(tmp_path / "run").inference.right.any()
+
+
+def test_a_living_network_is_not_noted(config, tmp_path):
+    noted = Noted()
+    train(config("epochs=1"), tmp_path / "run", progress=noted)
+    assert noted.notes == []
+
+
+def test_a_trial_in_which_a_late_spike_teaches_too_much_is_warned_of(config, tmp_path):
+    noted = Noted()
+    train(config("epochs=1", "encoding.end=3000", "loss.tau1=6.4"), tmp_path / "run", progress=noted)
+    assert any("raise loss.tau1, or lower the trial's end or loss.alpha" in text for text in noted.notes)
+    assert make_learner(config("encoding.end=3000", "target=clocked")).notes() == []  # its integers saturate

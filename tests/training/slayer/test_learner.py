@@ -6,7 +6,7 @@ import sys
 import h5py
 import numpy as np
 import pytest
-from experiments import SLAYER, experiment, trained
+from experiments import SLAYER, Noted, experiment, trained
 from exported import run_netx, run_norse
 
 from lava_nbp.errors import ConfigError, InputError
@@ -130,3 +130,19 @@ def test_what_does_not_fit(config, monkeypatch, settings, error, message):
     monkeypatch.setenv("LAVA_NBP_MEMORY", "0.1")
     with pytest.raises(error, match=message):
         make_learner(config(*settings))
+
+
+def test_a_dead_network_is_noted_and_never_right(config, tmp_path):
+    noted = Noted()
+    result = train(config("epochs=1", "neuron.threshold=1e4"), tmp_path / "run", progress=noted)
+    assert any("layer 1 of 2 did not spike once in epoch 1: start from larger weights" in text for text in noted.notes)
+    metrics = json.loads((tmp_path / "run" / METRICS).read_text())
+    assert metrics["train_accuracy"] == result["test_accuracy"] == result["test_accuracy_ties_right"] == 0.0
+
+
+def test_gradients_without_numbers_end_the_run_before_their_step(config, tmp_path):
+    with pytest.raises(
+        InputError, match=r"in epoch 1 the loss is .*, and the sum of all gradients (inf|nan): there is no"
+    ):
+        train(config("epochs=1", "neuron.scale_grad=1e38", "neuron.tau_grad=10"), tmp_path / "run")
+    assert load_checkpoint(tmp_path / "run").epoch == 0
