@@ -37,6 +37,10 @@ SLOW = ("lava.magma", "numba", "matplotlib.figure", "sklearn", "torch")
         (("circuit", "--network", "400-0-10"), "n_hidden is 0"),
         (("bench", "--network", "1-2-x"), "network is '1-2-x'"),
         (("bench", "--network", "20-3"), "circuit 'nbp' has 3 layers"),
+        (("bench", "--network", "1000-100000-10"), "takes some 3.4 h or more, but the limit is 0.5 h"),
+        (("circuit", "--network", f"4-{5000 * '9'}"), "must be two or more sizes like 400-400-10"),
+        (("train", "config.toml", "--set", "lava.timeout=nan"), "lava.timeout = nan: input should be a finite number"),
+        (("plan", "config.toml", "--set", "network.n_hidden=1e400"), "network.n_hidden = inf: input should be a valid"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line_and_exit_code_2(run, tmp_path, arguments, message):
