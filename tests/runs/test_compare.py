@@ -64,9 +64,9 @@ def changed(at, value):
 
 PLACES = (
     ("algorithm",), ("target",), ("dataset",), ("seed",), ("epochs",), ("layers",), ("layers", 0), ("last",),
-    ("chosen",), ("last", "epoch"), ("chosen", "test_accuracy"), ("seconds",), ("microseconds_per_sample",), ("inference",),
+    ("chosen",), ("last", "epoch"), ("chosen", "test_accuracy"), ("seconds",), ("microseconds_per_sample",),
     ("inference", "parameters"), ("inference", "weight_bits"), ("inference", "spikes"), ("inference", "effective_acs"),
-    ("inference", "steps"),
+    ("inference", "steps"), ("inference",),
 )  # fmt: skip
 
 
