@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 
@@ -61,3 +63,13 @@ def test_files_that_cannot_be_read(name, message, tmp_path):
     (tmp_path / "some.onnx").write_text("")
     with pytest.raises(InputError, match=message):
         nbp_start(tmp_path / name, CIRCUIT)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".nir", ".net", ".h5"])
+def test_what_is_no_file_is_not_waited_for(suffix, tmp_path):
+    path = tmp_path / f"w{suffix}"
+    os.mkfifo(path)
+    with pytest.raises(InputError, match=r"cannot be read: it is a FIFO \(pipe\), no file; give"):
+        nbp_start(path, training_circuit(4, 3, 2))
+    with pytest.raises(InputError, match="cannot be read: File name too long"):
+        nbp_start(tmp_path / ("n" * 300 + suffix), training_circuit(4, 3, 2))
