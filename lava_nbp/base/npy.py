@@ -13,6 +13,8 @@ from lava_nbp.errors import Unreadable
 
 #: Kinds of types that are read: truth values, integers, real numbers, text.
 _KINDS = "biufUS"
+#: The last letter there is, and the halves of pairs, which are none: Python fails where it meets one.
+_LAST, _HALVES = 0x10FFFF, (0xD800, 0xDFFF)
 #: Bytes that are read at once.
 _PART = 1 << 20
 
@@ -50,7 +52,12 @@ def read_array(stream: IO[bytes], there: int, what: str) -> NDArray[Any]:
         if not read:
             raise Unreadable(f"{what} ends {len(left)} bytes early")
         left = left[read:]
-    return array.reshape(shape, order="F" if fortran else "C").astype(dtype.newbyteorder("="), order="K", copy=False)
+    own = array.astype(dtype.newbyteorder("="), copy=False)
+    if dtype.kind == "U":
+        letters = own.view(np.uint32)
+        if ((letters > _LAST) | ((letters >= _HALVES[0]) & (letters <= _HALVES[1]))).any():
+            raise Unreadable(f"{what} has numbers that are no letters")
+    return own.reshape(shape, order="F" if fortran else "C")
 
 
 def _header(stream: IO[bytes], what: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:

@@ -50,18 +50,11 @@ def npz_samples(options: DataOptions) -> Samples:
 
 def _classes(file: Path, names: NDArray[Any] | None, n: int) -> tuple[str, ...]:
     """The names of at least n classes: their numbers if the file has none."""
-    if n > NEURONS_PER_CHIP:
-        raise DataError(
-            f"{file}: labels up to {n - 1}, but a network has {NEURONS_PER_CHIP} outputs at most; number classes from 0"
-        )
     if names is None:
         return tuple(map(str, range(n)))
     if names.ndim != 1 or len(names) > NEURONS_PER_CHIP:
         raise DataError(f"{file}: classes has shape {names.shape}, but must be (classes,): a name for each")
-    try:
-        classes = tuple(map(str, names))
-    except ValueError as error:  # text that is none
-        raise DataError(f"{file}: classes cannot be read as text: {error}; write it with numpy.savez") from None
+    classes = tuple(map(str, names))
     if len(classes) < n:
         raise DataError(f"{file}: {len(classes)} class names, but labels up to {n - 1}; name every class")
     return classes
@@ -81,6 +74,11 @@ def _labelled(file: Path, arrays: Mapping[str, NDArray[Any]], part: str) -> Labe
         raise DataError(
             f"{file}: {part}_labels has shape {labels.shape} and dtype {labels.dtype}, but must be one integer "
             f"of 0 or more for each of the {len(images)} images"
+        )
+    if labels.max() >= NEURONS_PER_CHIP:
+        raise DataError(
+            f"{file}: {part}_labels reach {labels.max()}, but a network has {NEURONS_PER_CHIP} outputs at most; number "
+            f"classes from 0"
         )
     if images.dtype != np.uint8 and not (
         np.issubdtype(images.dtype, np.floating) and images.min() >= 0 and images.max() <= 1

@@ -69,7 +69,7 @@ class Session(ABC):
     def train_epoch(self, epoch: int, advance: Callable[[int], None]) -> dict[str, Any]:
         """Learn from every training sample once; epochs count from 1. `advance` is told of samples done.
 
-        Returns the epoch's metrics, `seconds_learning` among them.
+        Returns the epoch's metrics, numbers or None where they were not seen; `seconds_learning` among them.
         """
 
     @abstractmethod

@@ -244,6 +244,8 @@ LIES = {
     "has no type": said("(10,)", "'<q9'") + bytes(80),
     "is of a later version": header("{'descr': '<f8', 'fortran_order': False, 'shape': (0,)}", (3, 0)),
     "is of no version": header("{'descr': '<f8', 'fortran_order': False, 'shape': (0,)}", (9, 9)),
+    "has no letters": said("(2,)", "'<U1'") + b"\xff" * 8,
+    "has half a letter": said("(1,)", "'>U1'") + b"\0\0\xd8\0",
     "is empty": b"",
 }
 

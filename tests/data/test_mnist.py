@@ -113,3 +113,47 @@ def test_the_published_files():
 
 def test_checksums_are_those_of_torchvisions_layout():
     assert set(mnist._MNIST.sha256) == set(mnist._FASHION_MNIST.sha256) == set(mnist._FILES)
+
+
+def idx(shape, content=b""):
+    """An IDX file of bytes whose header says a shape."""
+    return bytes([0, 0, 8, len(shape)]) + b"".join(n.to_bytes(4, "big") for n in shape) + content
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        (IMAGES, idx((0, 28, 28)), "is empty: its header announces 0 x 28 x 28"),
+        (IMAGES, idx((5, 0, 28)), "is empty: its header announces 5 x 0 x 28"),
+        (LABELS, idx((0,)), "is empty: its header announces 0"),
+        # Products that are small where integers have 64 bits.
+        (IMAGES, idx((2**31, 2**31, 4)), f"is truncated: 16 bytes, but its header announces {2**64 + 16}"),
+        (IMAGES, idx((2**32 - 1,) * 3), "is truncated"),
+        (LABELS, idx((2**32 - 1,)), "is truncated"),
+        (LABELS, b"\x1f\x8b\x08" + bytes(20), "does not begin like an IDX file"),  # still packed
+    ],
+)
+def test_headers_that_lie(tmp_path, file, content, message):
+    raw, _ = write_mnist(tmp_path)
+    (raw / file).write_bytes(content)
+    with pytest.raises(DataError, match=f"{raw / file} .*{message}"):
+        load_dataset("mnist", root=str(tmp_path))
+
+
+def test_what_is_no_file(tmp_path):
+    raw, _ = write_mnist(tmp_path)
+    (raw / IMAGES).unlink()
+    os.mkfifo(raw / IMAGES)
+    with pytest.raises(DataError, match=f"{raw / IMAGES} cannot be read: it is a FIFO"):
+        load_dataset("mnist", root=str(tmp_path))
+    with pytest.raises(DataError, match="File name too long"):
+        load_dataset("mnist", root="n" * 300)
+
+
+def test_only_the_files_that_are_checked_are_read(tmp_path):
+    """Torchvision would rather load what its older versions have pickled."""
+    _, arrays = write_mnist(tmp_path)
+    (tmp_path / "MNIST" / "processed").mkdir()
+    for name in ("training.pt", "test.pt"):
+        (tmp_path / "MNIST" / "processed" / name).write_bytes(b"anything")
+    assert np.array_equal(load_dataset("mnist", root=str(tmp_path)).test.y, arrays["test"][1])

@@ -1,5 +1,7 @@
 """Data of one's own."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -70,3 +72,43 @@ def test_own_data_are_not_called_published(tmp_path):
     np.savez(path, **own())
     assert load_latency_dataset("npz", Encoding(0.0, 20.0), path=str(path)).source == "file"
     assert load_dataset("npz", path=str(path)).source == "file"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classes": np.array("one")}, r"classes has shape \(\), but must be"),
+        ({"classes": np.array([["a", "b", "c"]])}, r"classes has shape \(1, 3\)"),
+        ({"train_labels": np.full(30, 2**62)}, f"train_labels reach {2**62}, but a network has"),
+        (
+            {"train_labels": np.full(30, 2**63, np.uint64)},
+            f"train_labels reach {2**63}, but",
+        ),
+        ({"train_labels": np.full(30, 10**7)}, "train_labels reach 10000000, but a network has"),
+        ({"train_images": np.zeros((30, 0, 5), np.uint8)}, r"train_images has shape \(30, 0, 5\)"),
+        ({"train_images": np.zeros((30, 6, 5), complex)}, "train_images' has dtype complex128"),
+        ({"train_images": np.full((30, 6, 5), "x")}, "must be uint8, or floating"),
+        ({"train_labels": np.array(3)}, r"train_labels has shape \(\)"),
+        ({"train_labels": np.zeros(30, "m8[s]")}, "train_labels' has dtype timedelta64"),
+    ],
+)
+def test_own_data_that_lie(tmp_path, changes, message):
+    path = tmp_path / "own.npz"
+    np.savez(path, **own(**changes))
+    with pytest.raises(DataError, match=message):
+        load_dataset("npz", path=path)
+
+
+def test_classes_that_are_no_text(tmp_path):
+    path = tmp_path / "own.npz"
+    np.savez(path, **own(classes=np.frombuffer(b"\xff" * 12, "<U1")))
+    with pytest.raises(DataError, match="array .classes. has numbers that are no letters"):
+        load_dataset("npz", path=path)
+
+
+def test_own_data_that_are_no_file(tmp_path):
+    os.mkfifo(tmp_path / "own.npz")
+    with pytest.raises(DataError, match=r"own.npz cannot be read as .npz: it is a FIFO"):
+        load_dataset("npz", path=tmp_path / "own.npz")
+    with pytest.raises(DataError, match="File name too long"):
+        load_dataset("npz", path="n" * 300)

@@ -66,6 +66,48 @@ def test_missing_and_damaged_files(tmp_path, monkeypatch):
         load_yinyang()
 
 
+POINT = generate_yinyang(8, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"train_samples": np.full((8, 4), np.nan), "train_labels": np.zeros(8, int)},
+        {"train_samples": np.full((8, 4), "x")},
+        {"train_samples": POINT[0][:, :2]},
+        {"train_samples": np.array(3.0)},
+        {"train_samples": np.zeros((8, 4))},  # outside the disc
+        {"train_samples": np.hstack([POINT[0][:, :2], POINT[0][:, :2]])},
+        {"train_samples": np.zeros((0, 4)), "train_labels": np.zeros(0, int)},
+        {"train_labels": POINT[1].astype(float)},
+        {"train_labels": POINT[1].astype(str)},
+        {"train_labels": np.full(8, 2**62)},
+    ],
+)
+def test_arrays_that_are_no_samples(tmp_path, changes):
+    write(tmp_path, **changes)
+    with pytest.raises(DataError, match="the train samples .* and their labels do not belong together"):
+        load_yinyang(str(tmp_path))
+
+
+def test_files_that_lie(tmp_path):
+    where = write(tmp_path)
+    content = (where / "test_samples.npy").read_bytes()
+    for damaged, message in (
+        (content.replace(b"(8, 4), }                    ", b"(10000000000000000000000, 4), }"), "promises shape"),
+        (content[:-1], "promises shape"),
+        (content[:50], "does not begin as NumPy writes arrays"),
+        (b"", "does not begin as NumPy writes arrays"),
+    ):
+        (where / "test_samples.npy").write_bytes(damaged)
+        with pytest.raises(DataError, match=f"test_samples.npy, a damaged file of the test set: .*{message}"):
+            load_yinyang(str(tmp_path))
+    (where / "test_samples.npy").unlink()
+    os.mkfifo(where / "test_samples.npy")
+    with pytest.raises(DataError, match="it is a FIFO"):
+        load_yinyang(str(tmp_path))
+
+
 def test_wrong_arguments():
     with pytest.raises(InputError, match=r"points have shape \(2,\)"):
         yinyang_classes(np.zeros(2))

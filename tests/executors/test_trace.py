@@ -6,7 +6,7 @@ from networks import random_samples, random_weights
 from own_circuits import delta_circuit, feedforward_circuit
 
 from lava_nbp import CIRCUITS, TARGETS, CircuitKind, save_circuit, targets_of
-from lava_nbp.errors import CircuitError, InputError, OutputError, WeightError
+from lava_nbp.errors import CircuitError, InputError, LavaNBPError, OutputError, WeightError
 from lava_nbp.executors.trace import trace, trace_file
 from lava_nbp.nbp.circuits import make_circuit
 from lava_nbp.nbp.executor import one_hot
@@ -210,3 +210,19 @@ def test_a_trace_that_does_not_fit(monkeypatch):
     monkeypatch.setenv("LAVA_NBP_MEMORY", "1e-6")
     with pytest.raises(InputError, match=r"a trace of 6 samples in \d+ neurons needs some .*; trace fewer samples"):
         traced("spiking")
+
+
+ODD = (
+    np.array(3), np.array("x"), np.full((2, 9), "x"), np.zeros((0, 0)), np.full((2, 9), np.nan), np.full(2, 2**62),
+    np.full(2, -1), np.full(2, 2**63, np.uint64), np.zeros((2, 9, 1), int), np.zeros((2, 9), complex),
+    np.full((9, 7), 10**30, float), np.float16([[1, 2]]), np.array([True, False]), np.array([b"x"]),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["x", "labels", "W1", "W2"])
+@pytest.mark.parametrize("array", ODD, ids=[f"{a.dtype}{a.shape}" for a in ODD])
+def test_arrays_that_lie(tmp_path, name, array):
+    with pytest.raises(LavaNBPError) as caught:
+        trace_file(write(tmp_path / "in.npz", **{name: array}), "reference", str(tmp_path / "out.npz"), "nbp")
+    assert len(str(caught.value)) < 400
+    assert not (tmp_path / "out.npz").exists()

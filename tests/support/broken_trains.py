@@ -24,10 +24,10 @@ BROKEN = [
     (SpikeTrains([1.0], [True], [0, 1]), "sources of the trains have dtype bool"),
     (SpikeTrains([1.0 + 0j], [0], [0, 1]), "times of the trains have dtype complex128, but must be real numbers"),
     (SpikeTrains([True], [0], [0, 1]), "times of the trains have dtype bool"),
-    (SpikeTrains(["1"], [0], [0, 1]), "times of the trains are"),
+    (SpikeTrains(["1"], [0], [0, 1]), "times of the trains has dtype"),
     (SpikeTrains([[1.0]], [0], [0, 1]), r"times of the trains have shape \(1, 1\)"),
     (SpikeTrains([[1.0], [1.0, 2.0]], [0], [0, 1]), "times of the trains cannot be made an array"),
-    (SpikeTrains(None, [0], [0, 1]), "times of the trains are None"),
+    (SpikeTrains(None, [0], [0, 1]), "times of the trains has dtype object"),
 ]
 
 #: The same of what only a network of two inputs, and trials of 60 ms, can refuse.

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 
@@ -78,3 +80,13 @@ def test_what_no_weights_are(w, tmp_path):
 def test_integers_of_any_width_are_weights(dtype, tmp_path):
     np.savez(tmp_path / "a.npz", W1=np.abs(W1).astype(dtype) // 4 * 2, W2=W2)
     np.testing.assert_array_equal(nbp_start(tmp_path / "a.npz", CIRCUIT)["W1"], np.abs(W1).astype(dtype) // 4 * 2)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".nir", ".net", ".h5"])
+def test_what_is_no_file_is_not_waited_for(suffix, tmp_path):
+    path = tmp_path / f"w{suffix}"
+    os.mkfifo(path)
+    with pytest.raises(InputError, match=r"cannot be read: it is a FIFO \(pipe\), no file; give"):
+        nbp_start(path, training_circuit(4, 3, 2))
+    with pytest.raises(InputError, match="cannot be read: File name too long"):
+        nbp_start(tmp_path / ("n" * 300 + suffix), training_circuit(4, 3, 2))
