@@ -17,9 +17,9 @@ from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi1HwCfg, Loihi2HwCfg
 
 from lava_nbp.base.targets import TARGETS
-from lava_nbp.errors import MissingLoihiError
+from lava_nbp.errors import MissingLoihiError, RuntimeFailure
 from lava_nbp.loihi.host import default_address, require_lava_loihi
-from lava_nbp.on_lava.children import check_children, kill_children
+from lava_nbp.on_lava.children import ended, kill_children
 from lava_nbp.on_lava.model_choice import OwnModels, is_own
 
 #: Stock Processes that belong on the host: sources, sinks, monitors, and the adapters to the chip.
@@ -115,9 +115,9 @@ class ChipRuntime:
             self._process.run(RunSteps(steps, blocking=False), self._run_config)
             runtime: Any = self._process.runtime
             while not all(port.probe() for port in runtime.service_to_runtime):
-                check_children(runtime._messaging_infrastructure)
+                _check_host(runtime._messaging_infrastructure)
                 time.sleep(_POLL)
-            check_children(runtime._messaging_infrastructure)
+            _check_host(runtime._messaging_infrastructure)
             self._process.wait()
         except BaseException:
             self._abandon()
@@ -137,3 +137,13 @@ class ChipRuntime:
         kill_children(infrastructure)
         infrastructure._smm.shutdown()
         runtime._is_initialized = runtime._is_running = runtime._is_started = False
+
+
+def _check_host(infrastructure: Any) -> None:
+    """Raise RuntimeFailure if one of Lava's processes on the host has failed."""
+    for actor in infrastructure.actors:
+        if actor.exception:
+            error, _ = actor.exception
+            raise RuntimeFailure(f"Process {actor.name} failed {error!r}") from error
+        if not actor._is_done and not actor.is_alive():
+            raise ended(actor)

@@ -76,6 +76,7 @@ class LavaEventProp(LavaSession):
 
     def write_masters(self, masters: Sequence[Int64Array]) -> None:
         """Replace the full-precision weights."""
+        self.check_open()
         self.network.write_masters(masters)
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -84,12 +85,14 @@ class LavaEventProp(LavaSession):
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a state; as `ClockedEngine.load_state`."""
+        self.check_open()
         self.network.engine.load_state(state)
 
     # ---------------------------------------------------------------- running
 
     def infer(self, trains: SpikeTrains, samples: NDArray[np.int64] | None = None) -> Result:
         """Run samples without learning; by default all."""
+        self.check_open()
         self.network.control.batch[0] = 0
         chosen = np.arange(len(trains)) if samples is None else np.asarray(samples)
         return self._run(trains, None, chosen)
@@ -104,6 +107,7 @@ class LavaEventProp(LavaSession):
         RuntimeFailure
             If a Process failed: a current or a buffer has overflowed.
         """
+        self.check_open()
         checked = check_labels(labels, len(trains), self._n_classes)
         self.network.control.set(len(samples), rate)
         return self._run(trains, checked, np.asarray(samples))
