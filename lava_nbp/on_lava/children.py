@@ -22,6 +22,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from functools import cache
 from types import SimpleNamespace
@@ -110,7 +111,11 @@ class Child(multiprocessing.get_context("fork").Process):  # type: ignore[misc]
 
     def start(self) -> None:
         """Fork."""
-        super().start()
+        try:
+            super().start()
+        except OSError as error:
+            _close_what_fork_left(error)
+            raise
         self.mailbox.forked()
         del self._builder  # the Processes behind it shall not live as long as this
 
@@ -152,6 +157,14 @@ class Child(multiprocessing.get_context("fork").Process):  # type: ignore[misc]
         multiprocessing.process._children.discard(self)  # type: ignore[attr-defined]
         with contextlib.suppress(ValueError):  # nobody knows that it has ended
             self.close()
+
+
+def _close_what_fork_left(error: OSError) -> None:
+    """Close the pipes that multiprocessing has made before it forks, and leaves open if that fails."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_name == "_launch":
+            for name in {"parent_r", "child_w", "child_r", "parent_w"} & frame.f_locals.keys():
+                os.close(frame.f_locals[name])
 
 
 def _hasten(model: AbstractPyProcessModel, direct: bool) -> None:

@@ -103,7 +103,15 @@ class OwnModels(dict):  # type: ignore[type-arg]
             return super().__getitem__(process)
         check_not_searching()
         models = self._models(process) or _search(process)
-        return ProcGroupDiGraphs._select_proc_models(process, models, self._run_config)
+        try:
+            return ProcGroupDiGraphs._select_proc_models(process, models, self._run_config)
+        except (AssertionError, IndexError, NotImplementedError) as error:  # what Lava says of tags that no model has
+            names = ", ".join(model.__name__ for model in models)
+            raise InputError(
+                f"the run configuration chooses none of the models of {process.name} ({type(process).__name__}), which "
+                f"are {names} ({error}); give one of them the tag, or name it: "
+                f"Loihi2SimCfg(exception_proc_model_map={{process: {models[0].__name__}}})"
+            ) from error
 
     def _models(self, process: AbstractProcess) -> list[Any]:
         """Models in the module of a Process, for chips beside it, too; or beside one of Lava's."""

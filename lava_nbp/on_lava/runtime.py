@@ -176,7 +176,7 @@ def _start(executable: Executable, timeout: float | None = None) -> _WatchedRunt
     if living_networks() >= _MANY:
         gc.collect()  # a network and its Processes refer to each other: only the collector finds those to be ended
     runtime = _WatchedRuntime(executable, ActorType.MultiProcessing, loglevel=logging.WARNING)
-    runtime.timeout = timeout
+    runtime.timeout, models = timeout, len(executable.proc_builders)
     executable.assign_runtime_to_all_processes(runtime)
     try:
         runtime.initialize()
@@ -186,7 +186,7 @@ def _start(executable: Executable, timeout: float | None = None) -> _WatchedRunt
     except (OSError, MemoryError, RuntimeError) as error:
         runtime.kill()
         raise RuntimeFailure(
-            f"a network of {len(executable.proc_builders)} models cannot be started: {error or type(error).__name__}; "
+            f"a network of {models} models cannot be started: {error or type(error).__name__}; "
             f"it needs a process per model, and files and memory for each: raise the limits (ulimit -n, ulimit -u, "
             f"/dev/shm), or run a smaller one"
         ) from error
@@ -247,11 +247,15 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
 
     def _create_external_channels(self, proc: AbstractProcess, proc_builder: PyProcessBuilder) -> None:
         super()._create_external_channels(proc, proc_builder)
+        # Ends of channels that the program itself sends to or receives from, in its own time, as with Lava's Injector.
         for name in proc_builder.py_ports:
-            port = getattr(proc, name)
-            for end in ("external_pipe_csp_send_port", "external_pipe_csp_recv_port"):
-                if hasattr(port, end):
-                    self._open_ports.append(getattr(port, end))
+            into = getattr(getattr(proc, name), "external_pipe_csp_send_port", None)
+            out = getattr(getattr(proc, name), "external_pipe_csp_recv_port", None)
+            if into is not None:
+                into.send = partial(self._send, into, into.send, timed=False)
+            if out is not None:
+                out.recv = partial(self._receive, out, out.recv, timed=False)
+            self._open_ports += [port for port in (into, out) if port is not None]
 
     def initialize(self, node_cfg_idx: int = 0) -> None:
         """As Lava's, but a child that dies or hangs while it is built ends the wait."""
@@ -442,27 +446,35 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
 
     # ------------------------------------------------------------- watching
 
-    def _receive(self, port: Any, receive: Callable[[], Any]) -> Any:
-        """Receive from a service, looking at the children while there is nothing."""
-        self._wait(partial(wait_for_message, port))
+    def _receive(self, port: Any, receive: Callable[[], Any], timed: bool = True) -> Any:
+        """Receive a message, looking at the children while there is none."""
+        self._check_not_stopped(timed)
+        self._wait(partial(wait_for_message, port), timed)
         return receive()
 
-    def _send(self, port: Any, send: Callable[[Any], None], message: Any) -> None:
-        """Send to a service, looking at the children while the channel is full."""
+    def _send(self, port: Any, send: Callable[[Any], None], message: Any, timed: bool = True) -> None:
+        """Send a message, looking at the children while the channel is full."""
+        self._check_not_stopped(timed)
         if not port.probe():
-            self._wait(partial(wait_for_space, port))
+            self._wait(partial(wait_for_space, port), timed)
         send(message)
 
-    def _wait(self, happens: Callable[[float], bool]) -> None:
+    def _check_not_stopped(self, timed: bool = True) -> None:
+        if not timed:  # by the program itself
+            self._check_owner()
+        if self.stopped:
+            raise RuntimeFailure("the network is stopped: there is nobody to wait for")
+
+    def _wait(self, happens: Callable[[float], bool], timed: bool) -> None:
         while True:
-            deadline = self._deadline
+            deadline = self._deadline if timed else None
             left = _POLL if deadline is None else max(0.0, min(_POLL, deadline - time.monotonic()))
             if happens(left):
                 return
-            if self.stopped:
-                raise RuntimeFailure("the network was stopped while it was in use")
+            self._check_not_stopped()
             self._check_children()
-            self._check_time("Lava had done its work")
+            if timed:
+                self._check_time("Lava had done its work")
 
     def _set_deadline(self) -> None:
         self._deadline = None if self.timeout is None else time.monotonic() + self.timeout
