@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from failing_processes import Failing, Listening
+from interpreters import members
 from lava.magma.core.process.process import ProcessServer
 from lava.magma.core.process.variable import VarServer
 from lava.magma.core.run_conditions import RunContinuous, RunSteps
@@ -649,18 +650,6 @@ def start(scenario, runtime):
         text=True,
         start_new_session=True,
     )
-
-
-def members(group):
-    """Living processes of a process group."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            with contextlib.suppress(OSError):
-                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-                if int(fields[2]) == group and fields[0] not in "ZX":
-                    found.append(int(entry.name))
-    return found
 
 
 def outcome(process, seconds):
