@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from lava_nbp.base.checks import check_integer
 from lava_nbp.base.integers import Int16Array
 from lava_nbp.base.targets import find_target
 from lava_nbp.executors.lava_session import CAPACITY, LavaSession, check_open, granularity_of
@@ -19,6 +20,7 @@ from lava_nbp.nbp.paper import inference_circuit
 from lava_nbp.nbp.projections import Projections
 from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.on_lava.clock import Granularity
+from lava_nbp.on_lava.runtime import check_timeout
 from lava_nbp.processes import NBPNetwork, SampleSink, SampleSource
 
 
@@ -124,7 +126,9 @@ class LavaExecutor(Executor):
     Raises
     ------
     InputError
-        For a granularity that the target does not have.
+        For a granularity that the target does not have, or a timeout or chunk that is not positive.
+    RuntimeFailure
+        When it is used: a Process failed, or it is closed, or used in a fork of the process that made it.
     MissingLoihiError
         For a chip without lava-loihi, or without a board.
     """
@@ -142,6 +146,8 @@ class LavaExecutor(Executor):
     ) -> None:
         self._target = entry = find_target(target, "nbp")
         granularity_of(entry, granularity)  # refused before anything is started
+        check_timeout(timeout)
+        check_integer(chunk, 1, None, "chunk", "it is a number of samples")
         self.counts_updates = self.counts_breaches = entry.counts_work
         if entry.on_chip:
             require_lava_loihi(target)

@@ -42,7 +42,6 @@ def loader_first():
 
     print(sum(1 for _ in DataLoader(range(4), num_workers=2)))
     run_one()
-    print(sum(1 for _ in DataLoader(range(4), num_workers=2)))
 
 
 def queue_first():
@@ -218,7 +217,7 @@ def figures():
     }
 
 
-def nothing_grows(rounds=8):
+def nothing_grows(rounds=6):
     """Networks of every kind and end, five a round; what is held after half of them and after all."""
     import numpy as np
     from lava.magma.core.run_conditions import RunSteps
