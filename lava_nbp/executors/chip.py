@@ -9,6 +9,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import lava_nbp.on_lava  # noqa: F401 - before anything of Lava
+
+# isort: split
 from lava.magma.core import run_configs
 from lava.magma.core.model.model import AbstractProcessModel
 from lava.magma.core.model.sub.model import AbstractSubProcessModel

@@ -2,9 +2,10 @@
 
 Lava's own runtime waits for ever when a model dies, and leaves children and
 shared memory when it is not stopped in order. `LavaRuntime` starts the same
-children, but watches them while it waits, hands a model's exception to the
-caller, and on every way out ends the children and frees their shared memory.
-`watch` gives the same to `Process.run`, for run configurations that ask for it.
+children, but watches them in every wait, tells the caller what a model raised,
+and on every way out ends the children: also if nobody stops it, when nobody can
+reach it any more. `watch` gives the same to `Process.run`, for run configurations
+that ask for it.
 
 Uses internals of lava-nc 0.10.0, which is archived and pinned.
 """
@@ -67,16 +68,18 @@ class LavaRuntime:
     """Context manager that compiles and runs a Process and all Processes connected to it.
 
     Between runs, Vars of any Process of the network can be read and set; values are
-    checked for shape, type and range first.
+    checked for shape, type and range first. The network ends with this object: at the end of the
+    block, by `stop`, or when nobody refers to it any more.
 
     Parameters
     ----------
     process : AbstractProcess
         Any Process of the network.
     run_config : RunConfig, optional
-        Chooses the models; default: that of the target "lava", see `lava_nbp.run_config`.
+        Chooses the models; default: that of the target "lava", see `lava_nbp.run_config`. Models in the module of
+        their Process are looked at first, whatever the configuration.
     timeout : float, optional
-        Longest time in seconds that the start, one `run`, or the use of a Var may take;
+        Longest time in seconds, a year at most, that the start, one `run`, or the use of a Var may take;
         default: no limit.
 
     Attributes
@@ -89,10 +92,11 @@ class LavaRuntime:
     RuntimeFailure
         From the constructor, `run`, or the use of a Var: a model raised (its name, step
         and traceback are in the message), a child died, or the time is over. Everything
-        is stopped then.
+        is stopped then. Also where processes cannot be forked, if there are not enough of them, of files or of
+        memory, and in a fork of the process that started the network.
     InputError
-        For a number of steps or a time-out that is not positive; when setting a Var, for a
-        value it cannot hold. Nothing is changed or stopped then.
+        For what is no Process, run configuration, positive time-out or number of steps; for a Process without a
+        model; when setting a Var, for a value it cannot hold. Nothing is changed or stopped then.
 
     Examples
     --------
