@@ -6,7 +6,9 @@ lava-loihi.
 
 from __future__ import annotations
 
+import os
 import time
+import weakref
 from typing import Any
 
 import lava_nbp.on_lava  # noqa: F401 - before anything of Lava
@@ -110,7 +112,8 @@ class ChipRuntime:
 
     def __init__(self, process: AbstractProcess, target: str) -> None:
         self._process, self._run_config = process, make_chip_run_config(target)
-        self._abandoned = False
+        #: Called by hand, or when nobody refers to this any more.
+        self._abandon = weakref.finalize(self, _end_on_host, process, os.getpid())
 
     def run(self, steps: int) -> None:
         """Run a number of steps; the first call compiles and loads the network."""
@@ -128,18 +131,20 @@ class ChipRuntime:
 
     def stop(self) -> None:
         """Stop the network, if it was started."""
-        if self._process.runtime is not None and not self._abandoned:
+        if self._process.runtime is not None and self._abandon.alive:
             self._process.stop()
+            self._abandon.detach()
 
-    def _abandon(self) -> None:
-        """End what runs on the host at once: after a failure Lava's own stop waits for ever."""
-        self._abandoned, runtime = True, self._process.runtime
-        infrastructure = None if runtime is None else runtime._messaging_infrastructure
-        if infrastructure is None:
-            return
-        kill_children(infrastructure)
-        infrastructure._smm.shutdown()
-        runtime._is_initialized = runtime._is_running = runtime._is_started = False
+
+def _end_on_host(process: AbstractProcess, pid: int) -> None:
+    """End what runs on the host at once: after a failure Lava's own stop waits for ever."""
+    runtime = process.runtime
+    infrastructure = None if runtime is None else runtime._messaging_infrastructure
+    if infrastructure is None or pid != os.getpid():
+        return
+    kill_children(infrastructure)
+    infrastructure._smm.shutdown()
+    runtime._is_initialized = runtime._is_running = runtime._is_started = False
 
 
 def _check_host(infrastructure: Any) -> None:

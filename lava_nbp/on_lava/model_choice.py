@@ -119,7 +119,7 @@ class OwnModels(dict):  # type: ignore[type-arg]
         modules = [name]
         if is_own(process) and self._with_chip:
             modules.append(f"{name.rpartition('.')[0]}.ncmodels")
-        elif name.startswith("lava.proc.") and name.endswith(".process"):
+        elif name.startswith(("lava.proc.", "lava.lib.")) and name.endswith(".process"):
             kinds = ("models", "ncmodels") if self._with_chip else ("models",)
             modules = [name.removesuffix("process") + kind for kind in kinds]
         found: list[Any] = []

@@ -96,11 +96,14 @@ class SharedVar(Var):  # type: ignore[misc]
         Raises
         ------
         LavaNBPError
-            For a wrong shape, type or value, or a Var that can only be read; nothing is
-            changed then.
+            For a wrong shape, type or value, a Var that can only be read, or in a fork of the process that
+            started the network; nothing is changed then.
         """
         if self._write is None:
             raise InputError(f"{_label(self)} can only be read")
+        check_owner = getattr(self.process.runtime if self.process else None, "check_owner", None)
+        if check_owner is not None:
+            check_owner()  # the memory is the network's, in a fork, too
         if idx is not None:
             value = replace_part(self._read(), idx, value, _label(self))
         self._write(value)

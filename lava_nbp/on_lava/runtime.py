@@ -387,7 +387,7 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
 
     def check_usable(self) -> None:
         """Raise RuntimeFailure if the network is stopped, is running, or belongs to the parent of this process."""
-        self._check_owner()
+        self.check_owner()
         if self.stopped:
             raise RuntimeFailure(
                 "this Lava runtime is stopped, and Lava compiles a Process only once; make the network anew"
@@ -395,7 +395,8 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
         if self._is_running:
             raise RuntimeFailure("the network is running; call wait() or pause() before you run it or use its Vars")
 
-    def _check_owner(self) -> None:
+    def check_owner(self) -> None:
+        """Raise RuntimeFailure in a fork of the process that started the network."""
         if os.getpid() != self._pid:
             raise RuntimeFailure(
                 f"this Lava network belongs to process {self._pid}, which started it, and process {os.getpid()} is a "
@@ -465,7 +466,7 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
 
     def _check_not_stopped(self, timed: bool = True) -> None:
         if not timed:  # by the program itself
-            self._check_owner()
+            self.check_owner()
         if self.stopped:
             raise RuntimeFailure("the network is stopped: there is nobody to wait for")
 

@@ -52,8 +52,8 @@ def test_a_daemonic_process_is_one_line(together):
 
 
 def test_forks_leave_a_network_alone(together):
-    refused = ["this Lava network belongs to process its parent"] * 3
-    assert together["forks_of_the_user"] == [*refused, "ran", "3", *refused, "ran", "0", "[1, 2, 3]", "is used"]
+    refused = ["this Lava network belongs to process its parent"] * 4
+    assert together["forks_of_the_user"] == [*refused, "ran", "3", *refused, "ran", "0", "[1, 2, 3] [1, 1]", "is used"]
 
 
 def test_forks_leave_an_executor_alone(together):

@@ -73,13 +73,15 @@ def daemonic():
 def forks_of_the_user():
     """They leave the network alone, and say so if they are asked to use it."""
     from lava_nbp import LavaNBPError, LavaRuntime
+    from lava_nbp.processes import SynfireChain
 
-    process = network()
-    runtime = LavaRuntime(process)
+    process, chain = network(), SynfireChain(2)
+    runtime, other = LavaRuntime(process), LavaRuntime(chain)
     runtime.run(1)
+    sets = lambda: process.state.set(1), lambda: chain.alive.set(0)  # through messages, and in memory that is shared
 
     def use():
-        for what in (lambda: runtime.run(1), process.state.get, lambda: process.state.set(1)):
+        for what in (lambda: runtime.run(1), process.state.get, *sets):
             try:
                 what()
             except LavaNBPError as error:
@@ -93,13 +95,14 @@ def forks_of_the_user():
         use()
         sys.exit(3)  # with all that happens at the end of an interpreter
     print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-    other = multiprocessing.Process(target=use)
-    other.start()
-    other.join()
-    print(other.exitcode)
-    del other
+    fork = multiprocessing.Process(target=use)
+    fork.start()
+    fork.join()
+    print(fork.exitcode)
+    del fork
     runtime.run(1)
-    print(process.state.get().tolist())
+    other.run(1)
+    print(process.state.get().tolist(), chain.alive.get().tolist())
     print("is used", flush=True)
 
 
