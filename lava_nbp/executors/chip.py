@@ -6,9 +6,14 @@ lava-loihi.
 
 from __future__ import annotations
 
+import os
 import time
+import weakref
 from typing import Any
 
+import lava_nbp.on_lava  # noqa: F401 - before anything of Lava
+
+# isort: split
 from lava.magma.core import run_configs
 from lava.magma.core.model.model import AbstractProcessModel
 from lava.magma.core.model.sub.model import AbstractSubProcessModel
@@ -17,9 +22,9 @@ from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi1HwCfg, Loihi2HwCfg
 
 from lava_nbp.base.targets import TARGETS
-from lava_nbp.errors import MissingLoihiError
+from lava_nbp.errors import MissingLoihiError, RuntimeFailure
 from lava_nbp.loihi.host import default_address, require_lava_loihi
-from lava_nbp.on_lava.children import check_children, kill_children
+from lava_nbp.on_lava.children import ended, kill_children
 from lava_nbp.on_lava.model_choice import OwnModels, is_own
 
 #: Stock Processes that belong on the host: sources, sinks, monitors, and the adapters to the chip.
@@ -107,7 +112,8 @@ class ChipRuntime:
 
     def __init__(self, process: AbstractProcess, target: str) -> None:
         self._process, self._run_config = process, make_chip_run_config(target)
-        self._abandoned = False
+        #: Called by hand, or when nobody refers to this any more.
+        self._abandon = weakref.finalize(self, _end_on_host, process, os.getpid())
 
     def run(self, steps: int) -> None:
         """Run a number of steps; the first call compiles and loads the network."""
@@ -115,9 +121,9 @@ class ChipRuntime:
             self._process.run(RunSteps(steps, blocking=False), self._run_config)
             runtime: Any = self._process.runtime
             while not all(port.probe() for port in runtime.service_to_runtime):
-                check_children(runtime._messaging_infrastructure)
+                _check_host(runtime._messaging_infrastructure)
                 time.sleep(_POLL)
-            check_children(runtime._messaging_infrastructure)
+            _check_host(runtime._messaging_infrastructure)
             self._process.wait()
         except BaseException:
             self._abandon()
@@ -125,15 +131,27 @@ class ChipRuntime:
 
     def stop(self) -> None:
         """Stop the network, if it was started."""
-        if self._process.runtime is not None and not self._abandoned:
+        if self._process.runtime is not None and self._abandon.alive:
             self._process.stop()
+            self._abandon.detach()
 
-    def _abandon(self) -> None:
-        """End what runs on the host at once: after a failure Lava's own stop waits for ever."""
-        self._abandoned, runtime = True, self._process.runtime
-        infrastructure = None if runtime is None else runtime._messaging_infrastructure
-        if infrastructure is None:
-            return
-        kill_children(infrastructure)
-        infrastructure._smm.shutdown()
-        runtime._is_initialized = runtime._is_running = runtime._is_started = False
+
+def _end_on_host(process: AbstractProcess, pid: int) -> None:
+    """End what runs on the host at once: after a failure Lava's own stop waits for ever."""
+    runtime = process.runtime
+    infrastructure = None if runtime is None else runtime._messaging_infrastructure
+    if infrastructure is None or pid != os.getpid():
+        return
+    kill_children(infrastructure)
+    infrastructure._smm.shutdown()
+    runtime._is_initialized = runtime._is_running = runtime._is_started = False
+
+
+def _check_host(infrastructure: Any) -> None:
+    """Raise RuntimeFailure if one of Lava's processes on the host has failed."""
+    for actor in infrastructure.actors:
+        if actor.exception:
+            error, _ = actor.exception
+            raise RuntimeFailure(f"Process {actor.name} failed {error!r}") from error
+        if not actor._is_done and not actor.is_alive():
+            raise ended(actor)

@@ -79,6 +79,7 @@ class LavaEventProp(LavaSession):
 
     def write_masters(self, masters: Sequence[Int64Array]) -> None:
         """Replace the full-precision weights."""
+        self.check_open()
         self.network.write_masters(masters)
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -87,6 +88,7 @@ class LavaEventProp(LavaSession):
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a state; as `ClockedEngine.load_state`."""
+        self.check_open()
         self.network.engine.load_state(state)
 
     # ---------------------------------------------------------------- running
@@ -102,6 +104,7 @@ class LavaEventProp(LavaSession):
         RuntimeFailure
             If a Process failed: a current has overflowed, or spikes need more memory than the limit.
         """
+        self.check_open()
         trains, chosen = check_samples(trains, samples, self.network.engine.sizes[0], self.setup.c.end)
         self.network.control.batch[0] = 0
         return self._run(trains, None, chosen)
@@ -117,6 +120,7 @@ class LavaEventProp(LavaSession):
         RuntimeFailure
             As `infer`.
         """
+        self.check_open()
         trains, chosen = check_batch(trains, samples, self.network.engine.sizes[0], self.setup.c.end)
         self.network.engine.check_rate(len(chosen), rate)
         checked = check_labels(labels, len(trains), self._n_classes)

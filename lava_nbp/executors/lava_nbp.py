@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from lava_nbp.base.checks import check_integer
 from lava_nbp.base.integers import Int16Array
 from lava_nbp.base.targets import find_target
-from lava_nbp.executors.lava_session import CAPACITY, LavaSession, granularity_of
+from lava_nbp.executors.lava_session import CAPACITY, LavaSession, check_open, granularity_of
 from lava_nbp.loihi.host import BoardAddress, connect, default_address, microcode, require_lava_loihi
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.executor import Executor, Outcome, UInt8Array, empty_answers
@@ -17,6 +20,7 @@ from lava_nbp.nbp.paper import inference_circuit
 from lava_nbp.nbp.projections import Projections
 from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.on_lava.clock import Granularity
+from lava_nbp.on_lava.runtime import check_timeout
 from lava_nbp.processes import NBPNetwork, SampleSink, SampleSource
 
 
@@ -69,9 +73,9 @@ class CircuitSession(LavaSession):
 
     def reset(self) -> None:
         """Forget spikes under way: the next sample starts from phase 0."""
+        self.begin()
         for process in (self.network, self._source, self.sink):
             process.reset()
-        self.begin()
 
     def run(self, *spikes: UInt8Array) -> Outcome:
         """Run samples, an array per source, and return their answers."""
@@ -122,7 +126,9 @@ class LavaExecutor(Executor):
     Raises
     ------
     InputError
-        For a granularity that the target does not have.
+        For a granularity that the target does not have, or a timeout or chunk that is not positive.
+    RuntimeFailure
+        When it is used: a Process failed, or it is closed, or used in a fork of the process that made it.
     MissingLoihiError
         For a chip without lava-loihi, or without a board.
     """
@@ -140,10 +146,13 @@ class LavaExecutor(Executor):
     ) -> None:
         self._target = entry = find_target(target, "nbp")
         granularity_of(entry, granularity)  # refused before anything is started
+        check_timeout(timeout)
+        check_integer(chunk, 1, None, "chunk", "it is a number of samples")
         self.counts_updates = self.counts_breaches = entry.counts_work
         if entry.on_chip:
             require_lava_loihi(target)
             connect(address or default_address(target))
+        self._closed, self._pid = False, os.getpid()
         self._options: dict[str, Any] = {
             "target": target, "granularity": granularity, "timeout": timeout, "capacity": chunk,
         }  # fmt: skip
@@ -158,6 +167,7 @@ class LavaExecutor(Executor):
             self._start_training()
 
     def _write_weights(self, weights: dict[str, Int16Array]) -> None:
+        check_open(self._closed, self._pid)
         self._weights, self._copies = weights, {}
         if self._training is not None:
             self._training.network.write_weights(weights)
@@ -181,6 +191,7 @@ class LavaExecutor(Executor):
 
     def begin_epoch(self, epoch: int = 0) -> None:
         """Forget spikes under way and start the chain anew."""
+        check_open(self._closed, self._pid)
         if self._target.on_chip:
             self._stop_training()  # a network that is loaded anew starts from phase 0
         elif self._training is not None:
@@ -193,6 +204,7 @@ class LavaExecutor(Executor):
         return outcome
 
     def _infer(self, *spikes: UInt8Array) -> Outcome:
+        check_open(self._closed, self._pid)
         answering, held = self.circuit.answering, self.read_weights()
         weights = {name: held[name] for name in answering.matrix_shapes}
         if self._target.on_chip:
@@ -205,6 +217,7 @@ class LavaExecutor(Executor):
 
     def _start_training(self) -> CircuitSession:
         """The training network; targets in the chip's order make it when it is needed, for weights that only infer."""
+        check_open(self._closed, self._pid)
         if self._training is None:
             if self._target.on_chip:
                 microcode()  # known to be missing before anything is loaded
@@ -228,7 +241,9 @@ class LavaExecutor(Executor):
         return processes
 
     def close(self) -> None:
-        """Stop both Lava runtimes."""
-        for session in (self._training, self._inference):
-            if session is not None:
-                session.close()
+        """Stop both Lava runtimes; doing it twice is harmless."""
+        self._closed = True
+        with contextlib.ExitStack() as both:
+            for session in (self._training, self._inference):
+                if session is not None:
+                    both.callback(session.close)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from typing import Any, TypeVar
-
-from lava.magma.core.process.process import AbstractProcess
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lava_nbp.base.checks import check_integer
 from lava_nbp.base.targets import Target
-from lava_nbp.errors import InputError
+from lava_nbp.errors import InputError, RuntimeFailure
 from lava_nbp.on_lava.clock import Granularity, check_granularity
+
+if TYPE_CHECKING:
+    from lava.magma.core.process.process import AbstractProcess
 
 #: Samples per run of the Lava runtime; between runs new ones are loaded.
 CAPACITY = 500
@@ -36,6 +38,17 @@ def granularity_of(target: Target, asked: Granularity | None) -> Granularity:
             f"set granularity='step'"
         )
     return asked
+
+
+def check_open(closed: bool, pid: int) -> None:
+    """Raise RuntimeFailure for what is closed, or was made by process `pid` and is used in a fork of it."""
+    if closed:
+        raise RuntimeFailure("this network is closed; make it anew to go on")
+    if pid != os.getpid():
+        raise RuntimeFailure(
+            f"this network belongs to process {pid}, which started it, and process {os.getpid()} is a fork of that "
+            f"one; make it anew here, or use it there"
+        )
 
 
 class LavaSession:
@@ -72,7 +85,7 @@ class LavaSession:
         self.capacity = check_integer(capacity, 1, None, "capacity", "it is a number of samples")
         self._by_step = granularity == "step"
         self._steps_per_sample = period if self._by_step else 1
-        self._fresh = True
+        self._fresh, self._closed, self._pid = True, False, os.getpid()
         if compile_kernels is not None:
             compile_kernels()
         self.runtime = self._start(target, network, timeout)
@@ -88,12 +101,21 @@ class LavaSession:
 
         return LavaRuntime(network, make_run_config(target.name), timeout)
 
+    def check_open(self) -> None:
+        """Raise RuntimeFailure if it is closed, or a fork of the process that started it asks.
+
+        What is loaded or set reaches the network at once: this comes before.
+        """
+        check_open(self._closed, self._pid)
+
     def begin(self) -> None:
         """The next sample starts from phase 0, as after the network's `reset`."""
+        self.check_open()
         self._fresh = True
 
     def run_parts(self, n: int, load: Callable[[slice], None], read: Callable[[int], Found]) -> list[Found]:
         """Run n samples in parts that fit: load each part, run it, and read the answers of so many samples."""
+        self.check_open()
         found = []
         for start in range(0, n, self.capacity):
             part = slice(start, min(n, start + self.capacity))
@@ -106,7 +128,8 @@ class LavaSession:
         return found
 
     def close(self) -> None:
-        """Stop the Lava runtime."""
+        """Stop the Lava runtime; doing it twice is harmless."""
+        self._closed = True
         self.runtime.stop()
 
     def __enter__(self: Self) -> Self:

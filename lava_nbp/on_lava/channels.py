@@ -34,6 +34,12 @@ class DirectSendPort(CspSendPort):  # type: ignore[misc]
             self._free = 1
         return bool(self._free)
 
+    def wait(self, seconds: float) -> bool:
+        """Wait at most so long for room for a message; whether there is some."""
+        if not self._free and self._ack.acquire(True, seconds):
+            self._free = 1
+        return bool(self._free)
+
     def send(self, data: Any) -> None:
         """Copy an array of the channel's shape into the ring."""
         if data.shape != self._shape:
@@ -119,8 +125,15 @@ class DirectChannel(PyPyChannel):  # type: ignore[misc]
 
 def wait_for_message(port: Any, seconds: float) -> bool:
     """Wait at most so long for a message on a receiving port of either kind; whether there is one."""
-    if isinstance(port, DirectRecvPort):
-        return port.wait(seconds)
+    return port.wait(seconds) if isinstance(port, DirectRecvPort) else _wait_until_ready(port, seconds)
+
+
+def wait_for_space(port: Any, seconds: float) -> bool:
+    """Wait at most so long for room in a sending port of either kind; whether there is some."""
+    return port.wait(seconds) if isinstance(port, DirectSendPort) else _wait_until_ready(port, seconds)
+
+
+def _wait_until_ready(port: Any, seconds: float) -> bool:
     end = time.monotonic() + seconds
     while not port.probe():
         if time.monotonic() >= end:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import inspect
+import sys
+import threading
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
+from lava.magma.compiler.compiler_graphs import ProcGroupDiGraphs
 from lava.magma.core.model.model import AbstractProcessModel
 from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.process.process import AbstractProcess
-from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
 
 from lava_nbp.base.targets import TARGETS
 from lava_nbp.errors import InputError, unknown_name
@@ -79,37 +84,97 @@ class TargetRunConfig(Loihi2SimCfg):  # type: ignore[misc]
 
 
 class OwnModels(dict):  # type: ignore[type-arg]
-    """Finds the models of the library's Processes in their own module, and of stock ones beside it.
+    """Finds the models of a Process in its own module, of Lava's stock ones beside it; else Lava searches.
 
     Lava asks here first. Its own search executes every file of the folder once per file
-    of the folder, for every Process: seconds for a network of a dozen.
+    of the folder, for every Process: seconds for a network of a dozen, and a script that starts a network starts itself
+    again and again. What a configuration names for a Process itself comes before all that.
     """
 
-    def __init__(self, run_config: Any, with_chip: bool = False) -> None:
-        super().__init__()
+    def __init__(self, run_config: Any, with_chip: bool = False, named: Mapping[Any, Any] | None = None) -> None:
+        super().__init__(named or {})
         self._run_config, self._with_chip = run_config, with_chip
 
     def __contains__(self, process: object) -> bool:
-        return isinstance(process, AbstractProcess) and bool(self._models(process))
+        return isinstance(process, AbstractProcess) or super().__contains__(process)
 
-    def __getitem__(self, process: AbstractProcess) -> Any:
-        return self._run_config.select(process, self._models(process))
+    def __getitem__(self, process: Any) -> Any:
+        if super().__contains__(process):
+            return super().__getitem__(process)
+        check_not_searching()
+        models = self._models(process) or _search(process)
+        try:
+            return ProcGroupDiGraphs._select_proc_models(process, models, self._run_config)
+        except (AssertionError, IndexError, NotImplementedError) as error:  # what Lava says of tags that no model has
+            names = ", ".join(model.__name__ for model in models)
+            raise InputError(
+                f"the run configuration chooses none of the models of {process.name} ({type(process).__name__}), which "
+                f"are {names} ({error}); give one of them the tag, or name it: "
+                f"Loihi2SimCfg(exception_proc_model_map={{process: {models[0].__name__}}})"
+            ) from error
 
     def _models(self, process: AbstractProcess) -> list[Any]:
-        """Models in the module of one of the library's Processes, for chips beside it; or beside one of Lava's."""
+        """Models in the module of a Process, for chips beside it, too; or beside one of Lava's."""
         name = type(process).__module__
-        if is_own(process):
-            modules = [name, f"{name.rpartition('.')[0]}.ncmodels"]
-        elif name.startswith("lava.proc.") and name.endswith(".process"):
-            modules = [name.removesuffix("process") + kind for kind in ("models", "ncmodels")]
-        else:
-            return []
+        modules = [name]
+        if is_own(process) and self._with_chip:
+            modules.append(f"{name.rpartition('.')[0]}.ncmodels")
+        elif name.startswith(("lava.proc.", "lava.lib.")) and name.endswith(".process"):
+            kinds = ("models", "ncmodels") if self._with_chip else ("models",)
+            modules = [name.removesuffix("process") + kind for kind in kinds]
         found: list[Any] = []
-        for module in modules if self._with_chip else modules[:1]:
-            if find_spec(module) is not None:
+        for module in modules:
+            if module in sys.modules or (module != name and find_spec(module) is not None):
                 found += vars(importlib.import_module(module)).values()
         classes = [c for c in dict.fromkeys(filter(inspect.isclass, found)) if issubclass(c, AbstractProcessModel)]
         return [c for c in classes if getattr(c, "implements_process", None) is type(process)]
+
+
+def own_module_first(run_config: RunConfig) -> RunConfig:
+    """A run configuration that looks into a Process's own module first, and is else as the one given."""
+    named = getattr(run_config, "exception_proc_model_map", None)
+    if isinstance(named, OwnModels):
+        return run_config
+    made: Any = copy.copy(run_config)
+    made.exception_proc_model_map = OwnModels(made, named=named)
+    return made
+
+
+class _StartedAgain(BaseException):
+    """Ends a file that Lava's search executes; not an Exception, for Lava would go on with the next file."""
+
+
+_search_of = threading.local()
+
+
+def check_not_searching() -> None:
+    """End the file that does this if it is being executed by Lava's search for models."""
+    if getattr(_search_of, "process", None) is not None:
+        raise _StartedAgain
+
+
+def _search(process: AbstractProcess) -> list[Any]:
+    """Lava's own search: it executes every file in the folder of the Process."""
+    kind = type(process)
+    module = sys.modules.get(kind.__module__)
+    where = getattr(module, "__file__", None) or kind.__module__
+    _search_of.process = process
+    try:
+        found: list[Any] = ProcGroupDiGraphs._find_proc_models(process)
+    except (_StartedAgain, SystemExit):
+        raise InputError(
+            f"{kind.__name__} has no model in its own module ({where}), so that Lava executes every file beside it, "
+            f"and one of them starts a network or ends the interpreter; put what a script does below "
+            f"if __name__ == '__main__':, or the model into the module of its Process"
+        ) from None
+    except Exception as error:
+        raise InputError(
+            f"no model was found for {kind.__name__} in its own module ({where}), nor beside it ({error}); put one, "
+            f"decorated with @implements(proc={kind.__name__}), into that module"
+        ) from error
+    finally:
+        _search_of.process = None
+    return found
 
 
 def is_own(process: object) -> bool:

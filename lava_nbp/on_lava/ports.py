@@ -11,7 +11,9 @@ from lava.magma.core.process.ports import ports as lava_ports
 from lava.magma.core.process.ports.exceptions import ReshapeError
 from lava.magma.core.process.variable import Var
 from numpy.typing import NDArray
+from scipy.sparse import spmatrix
 
+from lava_nbp.base.checks import shown
 from lava_nbp.errors import InputError, PortError
 
 
@@ -86,7 +88,7 @@ class SharedVar(Var):  # type: ignore[misc]
     def get(self, idx: Any = None) -> Any:
         """A copy of the value, or of the part `idx` selects. Call it between runs."""
         value = np.array(self._read())
-        return value if idx is None else value[idx]
+        return value if idx is None else select_part(value, idx, _label(self))
 
     def set(self, value: Any, idx: Any = None) -> None:
         """Replace the value, or the part `idx` selects. Call it between runs.
@@ -94,25 +96,78 @@ class SharedVar(Var):  # type: ignore[misc]
         Raises
         ------
         LavaNBPError
-            For a wrong shape, type or value, or a Var that can only be read; nothing is
-            changed then.
+            For a wrong shape, type or value, a Var that can only be read, or in a fork of the process that
+            started the network; nothing is changed then.
         """
         if self._write is None:
             raise InputError(f"{_label(self)} can only be read")
+        check_owner = getattr(self.process.runtime if self.process else None, "check_owner", None)
+        if check_owner is not None:
+            check_owner()  # the memory is the network's, in a fork, too
         if idx is not None:
-            # Wide enough to keep what is wrong with the value, so that the check can refuse it.
-            whole = self._read()
-            whole = whole.astype(np.result_type(whole.dtype, np.int64, np.asarray(value)))
-            whole[idx] = value
-            value = whole
+            value = replace_part(self._read(), idx, value, _label(self))
         self._write(value)
+
+
+def as_numbers(value: Any, what: str) -> NDArray[Any]:
+    """A value as an array of real numbers, True and False among them.
+
+    Raises
+    ------
+    InputError
+        For text, complex numbers, None, rows of different lengths, or anything else.
+    """
+    try:
+        array = np.asarray(value)
+    except Exception:  # rows of different lengths; objects that fail on the way
+        raise InputError(f"{what} holds numbers, but the value is {shown(value)}; give an array of numbers") from None
+    if array.dtype.kind not in "biuf":
+        raise InputError(
+            f"{what} holds numbers, but the value has dtype {array.dtype}: {shown(value)}; convert it first"
+        )
+    return array
+
+
+def select_part(value: NDArray[Any], idx: Any, what: str) -> Any:
+    """The part of a value that `idx` selects.
+
+    Raises
+    ------
+    InputError
+        For an index outside the value, or that is none.
+    """
+    try:
+        return value[idx]
+    except (IndexError, TypeError, ValueError) as error:
+        raise InputError(f"{what} has shape {value.shape}, but idx is {shown(idx)}: {error}") from None
+
+
+def replace_part(whole: NDArray[Any], idx: Any, value: Any, what: str) -> NDArray[Any]:
+    """A copy in which the part that `idx` selects is another; wide enough to keep what is wrong with a value.
+
+    Raises
+    ------
+    InputError
+        For what are no numbers, an index that selects nothing, or a value that does not fit into what it selects.
+    """
+    new = as_numbers(value, what)
+    part = np.shape(select_part(whole, idx, what))
+    made = whole.astype(np.result_type(whole.dtype, np.int64, new))
+    try:
+        made[idx] = new
+    except (IndexError, TypeError, ValueError):
+        raise InputError(
+            f"{what}: idx {shown(idx)} selects a part of shape {part}, but the value has {new.shape}; give one of that "
+            f"shape"
+        ) from None
+    return made
 
 
 def integers_into(array: NDArray[Any], low: int, high: int, what: str) -> Callable[[Any], None]:
     """Make the `write` of a `SharedVar` that stores integers in low .. high into an array."""
 
     def write(value: Any) -> None:
-        new = np.asarray(value)
+        new = as_numbers(value, what)
         if new.shape not in ((), array.shape):
             raise InputError(f"{what} has shape {array.shape}, but the value has {new.shape}; give one of that shape")
         if not (np.issubdtype(new.dtype, np.integer) or new.dtype == np.bool_):
@@ -125,6 +180,19 @@ def integers_into(array: NDArray[Any], low: int, high: int, what: str) -> Callab
     return write
 
 
+def refuse_text(var: Any) -> None:
+    """Let a Var that holds numbers refuse text and sparse matrices: Lava would set the letters' codes."""
+    if type(var).set is not Var.set or isinstance(var.init, (str, spmatrix)):
+        return
+
+    def set_numbers(value: Any, idx: Any = None) -> None:
+        if isinstance(value, (str, spmatrix)):
+            raise InputError(f"{_label(var)} holds numbers, but the value is {shown(value)}; give an array of numbers")
+        Var.set(var, value, idx)
+
+    var.set = set_numbers
+
+
 def check_value(var: Any, declared: Any, value: Any) -> Any:
     """A value for a Var, checked against its shape and the type and bits that its model declares.
 
@@ -133,14 +201,12 @@ def check_value(var: Any, declared: Any, value: Any) -> Any:
     InputError
         Names the Var, the value, and what it can hold.
     """
-    if declared is None or not isinstance(value, (int, float, list, tuple, np.ndarray, np.generic)):
-        return value  # text and sparse matrices: Lava has checks of its own
+    if declared is None or isinstance(var.init, (str, spmatrix)):
+        return value  # Lava has checks of its own
     what = f"{type(var.process).__name__}.{var.name}"
-    array = np.asarray(value)
+    array = as_numbers(value, what)
     if array.shape not in ((), var.shape):
         raise InputError(f"{what} has shape {var.shape}, but the value has {array.shape}; give one of the Var's shape")
-    if not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_):
-        raise InputError(f"{what} holds numbers, but the value has dtype {array.dtype}")
     dtype = np.dtype(declared.d_type)
     if np.issubdtype(dtype, np.integer):
         low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)

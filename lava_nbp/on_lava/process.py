@@ -16,6 +16,7 @@ from lava.magma.core.process.variable import Var
 from lava_nbp.base.widths import STATE_BITS, WEIGHT_BITS
 from lava_nbp.errors import InputError
 from lava_nbp.nbp.work import Counters
+from lava_nbp.on_lava.model_choice import own_module_first
 from lava_nbp.on_lava.runtime import watch
 
 #: How the names of ports end.
@@ -52,6 +53,10 @@ class LibraryProcess(AbstractProcess):  # type: ignore[misc]
                 f"another"
             )
         setattr(self, name, member)
+
+    def compile(self, run_cfg: Any, compile_config: Any = None) -> Any:
+        """As Lava's, but models are looked for in a Process's own module first, whatever the run configuration."""
+        return super().compile(own_module_first(run_cfg), compile_config)
 
     def create_runtime(self, run_cfg: Any = None, executable: Any = None, compile_config: Any = None) -> None:
         """As Lava's, under watch if the run configuration asks for it."""

@@ -2,27 +2,31 @@
 
 Lava's own runtime waits for ever when a model dies, and leaves children and
 shared memory when it is not stopped in order. `LavaRuntime` starts the same
-children, but watches them while it waits, hands a model's exception to the
-caller, and on every way out ends the children and frees their shared memory.
-`watch` gives the same to `Process.run`, for run configurations that ask for it.
+children, but watches them in every wait, tells the caller what a model raised,
+and on every way out ends the children: also if nobody stops it, when nobody can
+reach it any more. `watch` gives the same to `Process.run`, for run configurations
+that ask for it.
 
 Uses internals of lava-nc 0.10.0, which is archived and pinned.
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
+import gc
 import logging
-import sys
+import os
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
+from lava.magma.compiler.builders.py_builder import PyProcessBuilder
+from lava.magma.compiler.channels.watchdog import NoOPWatchdogManager
 from lava.magma.compiler.compiler import Compiler
+from lava.magma.compiler.exceptions import ProcessAlreadyCompiled
 from lava.magma.compiler.executable import Executable
 from lava.magma.core.process.message_interface_enum import ActorType
 from lava.magma.core.process.process import AbstractProcess
@@ -32,41 +36,50 @@ from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, MGMT_RESPONSE, enu
 from lava.magma.runtime.runtime import Runtime
 from lava.magma.runtime.runtime_services.runtime_service import LoihiPyRuntimeService
 
-from lava_nbp.base.checks import check_integer
-from lava_nbp.errors import InputError, RuntimeFailure
-from lava_nbp.on_lava.channels import wait_for_message
+from lava_nbp.base.checks import check_integer, is_real, shown
+from lava_nbp.errors import InputError, LavaNBPError, RuntimeFailure
+from lava_nbp.on_lava.channels import wait_for_message, wait_for_space
 from lava_nbp.on_lava.children import (
     GuardedMultiProcessing,
     check_children,
     collection_deferred,
-    failure_of,
     interrupts_deferred,
-    kill_children,
+    living_networks,
 )
-from lava_nbp.on_lava.model_choice import make_run_config
-from lava_nbp.on_lava.ports import check_value
+from lava_nbp.on_lava.forgetting import forget
+from lava_nbp.on_lava.model_choice import check_not_searching, make_run_config, own_module_first
+from lava_nbp.on_lava.ports import check_value, refuse_text, replace_part, select_part
 from lava_nbp.on_lava.service import ResumableService, SparingService
+from lava_nbp.on_lava.start_method import check_can_start
 
 #: How often a wait looks at the children, in seconds.
 _POLL = 0.05
 #: How long children may take to stop in order before they are killed, in seconds.
 _GRACE = 3.0
+#: Longest time-out, in seconds: a year.
+_LONGEST = 366 * 86400.0
+#: Most steps of one run: Lava sends the number as a float64.
+_MOST_STEPS = 2**53
+#: So many networks may run before one more looks for those that nobody can reach any more.
+_MANY = 4
 
 
 class LavaRuntime:
     """Context manager that compiles and runs a Process and all Processes connected to it.
 
     Between runs, Vars of any Process of the network can be read and set; values are
-    checked for shape, type and range first.
+    checked for shape, type and range first. The network ends with this object: at the end of the
+    block, by `stop`, or when nobody refers to it any more.
 
     Parameters
     ----------
     process : AbstractProcess
         Any Process of the network.
     run_config : RunConfig, optional
-        Chooses the models; default: that of the target "lava", see `lava_nbp.run_config`.
+        Chooses the models; default: that of the target "lava", see `lava_nbp.run_config`. Models in the module of
+        their Process are looked at first, whatever the configuration.
     timeout : float, optional
-        Longest time in seconds that the start, one `run`, or the use of a Var may take;
+        Longest time in seconds, a year at most, that the start, one `run`, or the use of a Var may take;
         default: no limit.
 
     Attributes
@@ -79,10 +92,11 @@ class LavaRuntime:
     RuntimeFailure
         From the constructor, `run`, or the use of a Var: a model raised (its name, step
         and traceback are in the message), a child died, or the time is over. Everything
-        is stopped then.
+        is stopped then. Also where processes cannot be forked, if there are not enough of them, of files or of
+        memory, and in a fork of the process that started the network.
     InputError
-        For a number of steps or a time-out that is not positive; when setting a Var, for a
-        value it cannot hold. Nothing is changed or stopped then.
+        For what is no Process, run configuration, positive time-out or number of steps; for a Process without a
+        model; when setting a Var, for a value it cannot hold. Nothing is changed or stopped then.
 
     Examples
     --------
@@ -93,11 +107,29 @@ class LavaRuntime:
     def __init__(
         self, process: AbstractProcess, run_config: RunConfig | None = None, timeout: float | None = None
     ) -> None:
-        if timeout is not None and not timeout > 0:
-            raise InputError(f"timeout is {timeout!r}, but must be a positive number of seconds, or None for no limit")
-        executable = Compiler(None, logging.WARNING).compile(process, run_config or make_run_config("lava"))
+        if not isinstance(process, AbstractProcess):
+            raise InputError(f"process is {shown(process)}, but must be a Process of Lava; give one of the network")
+        if not (run_config is None or isinstance(run_config, RunConfig)):
+            raise InputError(
+                f"run_config is {shown(run_config)}, but must be a RunConfig of Lava; leave it out, or make one with "
+                f"lava_nbp.run_config"
+            )
+        timeout = check_timeout(timeout)
+        check_can_start()
+        check_not_searching()
+        config = own_module_first(make_run_config("lava") if run_config is None else run_config)
+        try:
+            executable = Compiler(None, logging.WARNING).compile(process, config)
+        except ProcessAlreadyCompiled as error:
+            raise InputError(f"{error}; make the network anew") from None
         self.processes = len(executable.proc_builders)
         self._runtime = _start(executable, timeout)
+        # Whoever made it holds the network by this object: when it is gone, nobody will stop it.
+        weakref.finalize(self, self._runtime.kill).atexit = False
+
+    def check_usable(self) -> None:
+        """Raise RuntimeFailure if the network is stopped, is running, or belongs to the parent of this process."""
+        self._runtime.check_usable()
 
     def run(self, steps: int) -> None:
         """Run a number of Lava steps and wait for them."""
@@ -114,6 +146,24 @@ class LavaRuntime:
         self.stop()
 
 
+def check_timeout(timeout: object) -> float | None:
+    """Return a time-out in seconds, or None for no limit.
+
+    Raises
+    ------
+    InputError
+        For anything else than None or a positive number of at most a year.
+    """
+    if timeout is None:
+        return None
+    if not is_real(timeout) or not 0 < timeout <= _LONGEST:  # type: ignore[operator]
+        raise InputError(
+            f"timeout is {shown(timeout)}, but must be a positive number of seconds, of at most a year, or None for no "
+            f"limit"
+        )
+    return float(timeout)  # type: ignore[arg-type]
+
+
 def watch(process: AbstractProcess, executable: Executable) -> None:
     """Start a compiled network under the same watch, for `Process.run`, `pause`, `wait` and `stop`.
 
@@ -124,13 +174,26 @@ def watch(process: AbstractProcess, executable: Executable) -> None:
 
 
 def _start(executable: Executable, timeout: float | None = None) -> _WatchedRuntime:
+    check_can_start()
+    check_not_searching()
+    forget(executable.process_list)
+    if living_networks() >= _MANY:
+        gc.collect()  # a network and its Processes refer to each other: only the collector finds those to be ended
     runtime = _WatchedRuntime(executable, ActorType.MultiProcessing, loglevel=logging.WARNING)
-    runtime.timeout = timeout
+    runtime.timeout, models = timeout, len(executable.proc_builders)
     executable.assign_runtime_to_all_processes(runtime)
-    _stop_at_exit()
-    _running.add(runtime)
     try:
         runtime.initialize()
+    except LavaNBPError:
+        runtime.kill()
+        raise
+    except (OSError, MemoryError, RuntimeError) as error:
+        runtime.kill()
+        raise RuntimeFailure(
+            f"a network of {models} models cannot be started: {error or type(error).__name__}; "
+            f"it needs a process per model, and files and memory for each: raise the limits (ulimit -n, ulimit -u, "
+            f"/dev/shm), or run a smaller one"
+        ) from error
     except BaseException:
         runtime.kill()
         raise
@@ -145,26 +208,58 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
     _is_running: bool
     _deadline: float | None = None
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._pid = os.getpid()
+
     # ------------------------------------------------------------- starting
 
     def _start_ports(self) -> None:
         super()._start_ports()
-        # Everything that waits for the children does so in `recv`: reading and setting Vars too.
+        # Everything that waits for the children does so here: reading and setting Vars too.
         for port in self.service_to_runtime:
             port.recv = partial(self._receive, port, port.recv)
+        for port in self.runtime_to_service:
+            port.send = partial(self._send, port, port.send)
 
     def _build_message_infrastructure(self) -> None:
         builders = self._executable.proc_builders.items()
         services = self._executable.runtime_service_builders.values()
         labels = {id(b): f"{p.name} ({type(p).__name__}, model {b.proc_model.__name__})" for p, b in builders}
         loihi = all(service.rs_class is LoihiPyRuntimeService for service in services)
-        # Who waits for several channels at once needs Lava's own: RefPorts and asynchronous models.
-        direct = loihi and not any(b.ref_ports or b.var_ports for _, b in builders)
+        # Who waits for several channels at once needs Lava's own: RefPorts and asynchronous models; and its watchdogs.
+        watchdogs = not isinstance(self._watchdog_manager, NoOPWatchdogManager)
+        direct = loihi and not watchdogs and not any(b.ref_ports or b.var_ports for _, b in builders)
         if loihi:
             for service in services:
                 service.rs_class = SparingService if direct else ResumableService
-        self._messaging_infrastructure = GuardedMultiProcessing(labels, direct)
-        self._messaging_infrastructure.start()
+        self._messaging_infrastructure = infrastructure = GuardedMultiProcessing(labels, direct)
+        infrastructure.watchdogs = self._watchdog_manager
+        infrastructure.start()
+        weakref.finalize(self, infrastructure.end).atexit = False
+
+    def _build_processes(self) -> None:
+        for process, builder in self._executable.proc_builders.items():
+            if isinstance(builder, PyProcessBuilder):
+                process.runtime = self
+                self._create_external_channels(process, builder)
+                self._messaging_infrastructure.start_child(builder)
+
+    def _build_runtime_services(self) -> None:
+        for builder in self._executable.runtime_service_builders.values():
+            self._messaging_infrastructure.start_child(builder)
+
+    def _create_external_channels(self, proc: AbstractProcess, proc_builder: PyProcessBuilder) -> None:
+        super()._create_external_channels(proc, proc_builder)
+        # Ends of channels that the program itself sends to or receives from, in its own time, as with Lava's Injector.
+        for name in proc_builder.py_ports:
+            into = getattr(getattr(proc, name), "external_pipe_csp_send_port", None)
+            out = getattr(getattr(proc, name), "external_pipe_csp_recv_port", None)
+            if into is not None:
+                into.send = partial(self._send, into, into.send, timed=False)
+            if out is not None:
+                out.recv = partial(self._receive, out, out.recv, timed=False)
+            self._open_ports += [port for port in (into, out) if port is not None]
 
     def initialize(self, node_cfg_idx: int = 0) -> None:
         """As Lava's, but a child that dies or hangs while it is built ends the wait."""
@@ -177,15 +272,13 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
             self._build_runtime_services()
             self._start_ports()
         self._set_deadline()
-        for actor, queue in zip(self._messaging_infrastructure.actors, self.exception_q, strict=True):
-            while queue.empty():
+        for child in self._messaging_infrastructure.actors:
+            while not child.mailbox.built:
                 self._check_children()
-                self._check_time(f"{actor.name} was built")
+                self._check_time(f"{child.name} was built")
                 time.sleep(0.002)
-            error = queue.get()
-            if error is not None:
-                raise failure_of(actor, error) from error
-        self.exception_q: list[Any] = []
+        for var, _ in self._vars.values():
+            refuse_text(var)
         # "Started" lets Vars be read and set; the services serve them before the first run, too.
         self._is_initialized = self._is_started = True
 
@@ -193,17 +286,17 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
 
     def run_steps(self, steps: int) -> None:
         """Run a number of steps and wait until all services have done them."""
-        self._check_ready()
+        self.check_usable()
         with self._in_use():
             self._begin(steps)
             self._finish()
 
     def start(self, run_condition: AbstractRunCondition) -> None:
         """As Lava's: the way `Process.run` comes."""
-        self._check_ready()
+        self.check_usable()
         with self._in_use():
             if isinstance(run_condition, RunContinuous):
-                self._begin(sys.maxsize)
+                self._begin(_MOST_STEPS)
             elif isinstance(run_condition, RunSteps):
                 self._begin(run_condition.num_steps)
                 if run_condition.blocking:
@@ -231,7 +324,9 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
                 self._is_running = False
 
     def _begin(self, steps: int) -> None:
-        check_integer(steps, 1, None, "number of steps")
+        steps = check_integer(steps, 1, None, "number of steps")
+        if steps > _MOST_STEPS:
+            raise InputError(f"number of steps is {shown(steps)}, but Lava counts {_MOST_STEPS} at most")
         self._is_running = True
         self.num_steps = steps
         for port in self.runtime_to_service:
@@ -273,26 +368,26 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
 
     def get_var(self, var_id: int, idx: Any = None) -> Any:
         """Value of a Var, in the type that its model declares; `idx` selects a part."""
-        self._check_ready()
+        self.check_usable()
         with self._in_use():
             value = super().get_var(var_id)
         declared = self._vars[var_id][1]
         if isinstance(value, np.ndarray) and declared is not None and np.issubdtype(declared.d_type, np.integer):
             value = value.astype(declared.d_type)
-        return value if idx is None else value[idx]
+        return value if idx is None else select_part(value, idx, self._vars[var_id][0].name)
 
     def set_var(self, var_id: int, value: Any, idx: Any = None) -> None:
         """Set a Var, or the part that `idx` selects, after checking shape, type and range."""
-        self._check_ready()
+        self.check_usable()
         if idx is not None:
-            whole = np.asarray(self.get_var(var_id)).astype(np.result_type(np.int64, np.asarray(value)))
-            whole[idx] = value
-            value = whole
+            value = replace_part(np.asarray(self.get_var(var_id)), idx, value, self._vars[var_id][0].name)
         checked = check_value(*self._vars[var_id], value)
         with self._in_use():
             super().set_var(var_id, checked)
 
-    def _check_ready(self) -> None:
+    def check_usable(self) -> None:
+        """Raise RuntimeFailure if the network is stopped, is running, or belongs to the parent of this process."""
+        self.check_owner()
         if self.stopped:
             raise RuntimeFailure(
                 "this Lava runtime is stopped, and Lava compiles a Process only once; make the network anew"
@@ -300,50 +395,54 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
         if self._is_running:
             raise RuntimeFailure("the network is running; call wait() or pause() before you run it or use its Vars")
 
+    def check_owner(self) -> None:
+        """Raise RuntimeFailure in a fork of the process that started the network."""
+        if os.getpid() != self._pid:
+            raise RuntimeFailure(
+                f"this Lava network belongs to process {self._pid}, which started it, and process {os.getpid()} is a "
+                f"fork of that one; make the network anew here, or use it there"
+            )
+
     # ------------------------------------------------------------- stopping
 
     def stop(self) -> None:
         """Stop in order if the children can, else kill them; idempotent, also from __del__ and atexit."""
-        if self.stopped:
+        if os.getpid() != self._pid or self.stopped:
             return
-        if self._is_started and not self._is_running and self._children_alive():
-            with contextlib.suppress(Exception):
-                self._deadline = deadline = time.monotonic() + _GRACE
-                for port in self.runtime_to_service:
-                    port.send(MGMT_COMMAND.STOP)
-                for port in self.service_to_runtime:
-                    port.recv()
-                for port in self._open_ports:
-                    port.join()
-                self._wait_for_children(deadline)
-        self.kill()
+        try:
+            if self._is_started and not self._is_running and self._children_alive():
+                with contextlib.suppress(Exception):
+                    self._deadline = deadline = time.monotonic() + _GRACE
+                    for port in self.runtime_to_service:
+                        port.send(MGMT_COMMAND.STOP)
+                    for port in self.service_to_runtime:
+                        port.recv()
+                    for port in self._open_ports:
+                        port.join()
+                    self._wait_for_children(deadline)
+        finally:
+            self.kill()
 
     def kill(self) -> None:
-        """End every child at once and free the shared memory."""
-        if self.stopped:
+        """End every child at once, and let go of everything; in a fork of the process that started them, do nothing."""
+        if os.getpid() != self._pid:
             return
         self.stopped = True
-        _running.discard(self)
         self._is_initialized = self._is_running = self._is_started = False
         infrastructure: Any = self._messaging_infrastructure
         if infrastructure is None:
             return
-        kill_children(infrastructure)
+        infrastructure.end()
         for port in self._open_ports:
             with contextlib.suppress(Exception):
                 port.join()
         self._open_ports.clear()
-        if infrastructure.smm is not None:
-            infrastructure.smm.shutdown()
-        if self._watchdog_manager is not None:
-            self._watchdog_manager.stop()
         self._forget_channels()
 
     def _forget_channels(self) -> None:
         """Let go of every channel: its semaphores are mapped as long as somebody has them.
 
-        Lava remembers every Process for ever, and with it its runtime; thousands of mappings would make each later
-        fork slower.
+        A Process that is kept has its runtime; thousands of mappings would make each later fork slower.
         """
         executable: Any = self._executable
         executable.proc_builders, executable.runtime_service_builders = {}, {}
@@ -352,15 +451,35 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
 
     # ------------------------------------------------------------- watching
 
-    def _receive(self, port: Any, receive: Callable[[], Any]) -> Any:
-        """Receive from a service, looking at the children while there is nothing."""
+    def _receive(self, port: Any, receive: Callable[[], Any], timed: bool = True) -> Any:
+        """Receive a message, looking at the children while there is none."""
+        self._check_not_stopped(timed)
+        self._wait(partial(wait_for_message, port), timed)
+        return receive()
+
+    def _send(self, port: Any, send: Callable[[Any], None], message: Any, timed: bool = True) -> None:
+        """Send a message, looking at the children while the channel is full."""
+        self._check_not_stopped(timed)
+        if not port.probe():
+            self._wait(partial(wait_for_space, port), timed)
+        send(message)
+
+    def _check_not_stopped(self, timed: bool = True) -> None:
+        if not timed:  # by the program itself
+            self.check_owner()
+        if self.stopped:
+            raise RuntimeFailure("the network is stopped: there is nobody to wait for")
+
+    def _wait(self, happens: Callable[[float], bool], timed: bool) -> None:
         while True:
-            deadline = self._deadline
+            deadline = self._deadline if timed else None
             left = _POLL if deadline is None else max(0.0, min(_POLL, deadline - time.monotonic()))
-            if wait_for_message(port, left):
-                return receive()
+            if happens(left):
+                return
+            self._check_not_stopped()
             self._check_children()
-            self._check_time("Lava had done its work")
+            if timed:
+                self._check_time("Lava had done its work")
 
     def _set_deadline(self) -> None:
         self._deadline = None if self.timeout is None else time.monotonic() + self.timeout
@@ -377,24 +496,10 @@ class _WatchedRuntime(Runtime):  # type: ignore[misc]
 
     def _wait_for_children(self, deadline: float) -> None:
         while time.monotonic() < deadline and any(
-            not a._is_done and a.is_alive() and a.exception is None for a in self._messaging_infrastructure.actors
+            not a._is_done and a.is_alive() and a.failure is None for a in self._messaging_infrastructure.actors
         ):
             time.sleep(0.005)
 
     def _check_children(self) -> None:
         """Raise if a child has failed."""
         check_children(self._messaging_infrastructure)
-
-
-_running: weakref.WeakSet[_WatchedRuntime] = weakref.WeakSet()
-
-
-@cache
-def _stop_at_exit() -> None:
-    """Once: after multiprocessing has registered its own exit handler (which waits for children), so before it."""
-    atexit.register(_stop_all)
-
-
-def _stop_all() -> None:
-    for runtime in list(_running):
-        runtime.kill()

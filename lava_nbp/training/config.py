@@ -162,7 +162,8 @@ class LavaConfig(ConfigSection):
 
     #: One Lava step is a step of the network, or a sample; for targets that have both.
     granularity: Literal["step", "sample"] = "sample"
-    timeout: Annotated[Real, Field(gt=0, le=FACTORS)] | None = None
+    #: Seconds that one run may take, a year at most.
+    timeout: Real | None = Field(default=None, gt=0, le=366 * 86400)
 
 
 class Experiment(ConfigSection):

@@ -2,15 +2,18 @@
 
 import numpy as np
 import pytest
+from lava.magma.compiler.compiler_graphs import ProcGroupDiGraphs
+from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.dense.process import Dense
+from lava.proc.io.extractor import Extractor
 
 from lava_nbp import TARGETS, InputError, Target, run_config, targets_of, training_circuit
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.losses import TTFSLoss
-from lava_nbp.on_lava.model_choice import make_run_config
+from lava_nbp.on_lava.model_choice import make_run_config, own_module_first
 from lava_nbp.processes import EventPropNetwork, NBPNetwork, nbp_network
 
 
@@ -51,3 +54,45 @@ def test_unknown_names():
         make_run_config("spiking")
     with pytest.raises(InputError, match="tag of the models is 'fixed', .*did you mean 'fixed_pt'"):
         run_config("lava", tag="fixed")
+
+
+def searching(monkeypatch, error):
+    """Lava's search for a Process of this module, which has no model."""
+
+    class Mine(AbstractProcess):
+        pass
+
+    def search(proc):
+        assert isinstance(proc, Mine)
+        raise error
+
+    monkeypatch.setattr(ProcGroupDiGraphs, "_find_proc_models", search)
+    return Mine()
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (SystemExit(0), "Mine has no model in its own module .*starts a network or ends the interpreter; put what a"),
+        (KeyError("nowhere"), "no model was found for Mine .*'nowhere'.*; put one, decorated with @implements"),
+    ],
+)
+def test_a_search_that_fails_is_one_line(monkeypatch, error, message):
+    for _ in range(2):  # and it leaves nothing behind
+        with pytest.raises(InputError, match=message):
+            chosen("lava", searching(monkeypatch, error))
+
+
+def test_what_a_configuration_names_comes_first():
+    process, config = network(), Loihi2SimCfg(exception_proc_model_map={Dense: str})
+    config.exception_proc_model_map[process] = nbp_network.SubNBPNetworkStock
+    made = own_module_first(config)
+    assert made.exception_proc_model_map[process] is nbp_network.SubNBPNetworkStock
+    assert made.exception_proc_model_map[Dense] is str
+    assert type(config.exception_proc_model_map) is dict  # as it was given
+    assert own_module_first(made) is made
+
+
+def test_a_tag_that_no_model_has():
+    with pytest.raises(InputError, match=r"none of the models of .* \(Extractor\), which are PyLoihiExtractorModel, "):
+        chosen("lava", Extractor(shape=(1,)))

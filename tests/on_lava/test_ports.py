@@ -1,6 +1,8 @@
 """Ports and Vars of the library's Processes; and Lava's own classes, which stay as they are."""
 
+import importlib
 import inspect
+import pkgutil
 import subprocess
 import sys
 
@@ -10,6 +12,7 @@ from lava.magma.core.process.ports import ports as lava_ports
 from lava.magma.core.process.ports.exceptions import ReshapeError
 from lava.proc.dense.process import Dense
 
+import lava_nbp.on_lava as on_lava
 import lava_nbp.processes  # noqa: F401 - what follows holds after the import
 from lava_nbp.errors import PortError
 from lava_nbp.on_lava.ports import InPort, OutPort
@@ -53,6 +56,32 @@ def test_ports_check_with_lavas_own_signature(port):
     ours, lavas = (inspect.signature(cls._validate_ports) for cls in (port, lava_ports.AbstractPort))
     assert list(ours.parameters) == list(lavas.parameters)
     assert [p.default for p in ours.parameters.values()] == [p.default for p in lavas.parameters.values()]
+
+
+def overrides():
+    """Methods of Lava's that the library's classes replace, with both."""
+    modules = [importlib.import_module(m.name) for m in pkgutil.iter_modules(on_lava.__path__, f"{on_lava.__name__}.")]
+    classes = {
+        c for m in modules for c in vars(m).values() if inspect.isclass(c) and c.__module__.startswith("lava_nbp.")
+    }
+    for kind in classes:
+        for name, own in vars(kind).items():
+            of_lava = [vars(c)[name] for c in kind.__mro__[1:] if c.__module__.startswith("lava.") and name in vars(c)]
+            if of_lava and inspect.isfunction(own) and inspect.isfunction(of_lava[0]) and name != "__init__":
+                yield f"{kind.__name__}.{name}", own, of_lava[0]
+
+
+def test_no_signature_of_lava_is_another():
+    """Whoever passes an argument by its name finds it."""
+    found = list(overrides())
+    assert len(found) > 30
+    for name, own, lavas in found:
+        theirs = inspect.signature(lavas).parameters
+        ours = inspect.signature(own).parameters
+        if any(p.kind is p.VAR_KEYWORD for p in ours.values()):
+            continue
+        assert list(ours)[: len(theirs)] == list(theirs), name
+        assert all((p.default is p.empty) == (ours[p.name].default is p.empty) for p in theirs.values()), name
 
 
 def test_concat_reshape_flatten_and_transpose_of_own_ports():

@@ -1,9 +1,13 @@
 """Every way out of a run ends in time, tells why, and leaves nothing (checked by conftest)."""
 
 import contextlib
+import errno
 import gc
+import logging
 import multiprocessing
 import os
+import re
+import resource
 import signal
 import subprocess
 import sys
@@ -14,13 +18,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from failing_processes import Failing, Listening
+from interpreters import members
+from lava.magma.core.process.process import ProcessServer
+from lava.magma.core.process.variable import VarServer
 from lava.magma.core.run_conditions import RunContinuous, RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.dense.process import Dense
+from lava.proc.io.extractor import Extractor
+from lava.proc.io.injector import Injector
 from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
 from lava.proc.lif.process import LIF
 from lava.proc.monitor.process import Monitor
+from scipy.sparse import csr_matrix
 from segments import FOLDER, left_since, segments
 
 import lava_nbp
@@ -179,6 +189,48 @@ def test_failing_model(how, message):
         runtime.run(10)
 
 
+HARM = {
+    "huge": r"ValueError\('x+ \.\.\. \(\d+ characters left out\) \.\.\. x+!'\)",
+    "huge and not ASCII": "ValueError.*characters left out",
+    "unshowable": "Unshowable, which cannot be shown",
+    "sticky": r"Sticky\('glue'\)",
+    "several values": r"UnicodeDecodeError\('utf-8'",
+    "end": r"SystemExit\('enough'\)",
+    "interrupt": r"KeyboardInterrupt\(\)",
+    "out of memory": r"MemoryError\(\)",
+    "segmentation fault": "ended with exit code -11",
+    "leave a child": "ended with exit code 5",
+    "stop": "the time-out passed",
+    "start a thread and fail": "a thread is left",
+}
+
+
+@pytest.mark.parametrize("at", [0, 2], ids=["built", "run"])
+@pytest.mark.parametrize("how", HARM)
+def test_whatever_a_model_does_is_a_short_message(how, at):
+    with (
+        in_time(),
+        pytest.raises(RuntimeFailure, match="(?s)" + HARM[how]) as caught,
+        LavaRuntime(network(how, at, name="fragile"), timeout=0.7 if how == "stop" else None) as runtime,
+    ):
+        runtime.run(10)
+    assert len(str(caught.value)) < 20_000
+    assert ("while its model was built" if at == 0 else "in step 2") in str(caught.value) or "Error" not in HARM[how]
+    assert len(str(caught.value.__cause__)) < 20_000
+
+
+def test_a_program_that_ignores_the_ends_of_children():
+    """The kernel then keeps no exit codes, and waitpid fails."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        with in_time(), pytest.raises(RuntimeFailure, match="ended with exit code"):
+            LavaRuntime(network("die in init"))
+        with in_time(), LavaRuntime(network("never")) as runtime:
+            runtime.run(1)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
 def test_the_cause_is_the_models_own_exception():
     with pytest.raises(RuntimeFailure) as caught, LavaRuntime(network("raise")) as runtime:
         runtime.run(10)
@@ -239,6 +291,49 @@ def test_time_out_of_a_ring_that_waits_for_itself():
         runtime.run(1)
 
 
+def test_service_that_dies_while_a_var_is_set():
+    """More messages than a channel holds: the parent would wait for room in it."""
+    lif = LIF(shape=(300,), du=0, dv=0, vth=10)
+    runtime = LavaRuntime(lif)
+    service = next(child for child in multiprocessing.active_children() if "service" in child.name)
+    os.kill(service.pid, signal.SIGSTOP)
+    threading.Timer(0.5, service.kill).start()
+    with in_time(), pytest.raises(RuntimeFailure, match="runtime service ended with exit code -9"):
+        lif.v.set(np.zeros(300, int))
+    runtime.stop()
+
+
+def test_stopped_by_another_thread():
+    runtime = LavaRuntime(network("hang"))
+    threading.Timer(0.3, runtime.stop).start()
+    with in_time(), pytest.raises(RuntimeFailure, match="is stopped|ended with exit code -9"):
+        runtime.run(10)
+
+
+def test_pipes_from_outside_end_with_the_network():
+    into, out = Injector(shape=(2,)), Extractor(shape=(2,))
+    into.out_port.connect(out.in_port)
+    threads = threading.active_count()
+    with LavaRuntime(into, Loihi2SimCfg()) as runtime:
+        into.send(np.array([1.0, 2.0]))
+        runtime.run(1)
+        assert out.receive().tolist() == [1, 2]
+    for use in (out.receive, lambda: into.send(np.zeros(2))):
+        with in_time(), pytest.raises(RuntimeFailure, match="is stopped"):
+            use()
+    assert threading.active_count() == threads
+
+
+def test_watchdogs_of_lava_end_with_the_network():
+    """They wait for ever for the end of a message to or from the dead."""
+    chain, failing, listener = SynfireChain(3, autostart=True), network("kill"), GatedLIF((2,))
+    failing.s_out.connect(listener.s_in)
+    chain.phase(0).connect(listener.gate_in)
+    with in_time(), pytest.raises(RuntimeFailure, match="ended with exit code -9"):
+        chain.run(RunSteps(10), lava_nbp.run_config("lava"), {"use_watchdog": True})
+    assert not multiprocessing.active_children()
+
+
 def test_exception_in_the_block_passes_through():
     def block():
         with LavaRuntime(network("never")) as runtime:
@@ -271,14 +366,160 @@ def test_interrupt_while_running():
         again.run(1)
 
 
-def test_wrong_arguments_stop_nothing():
-    with pytest.raises(InputError, match="timeout is 0, but must be a positive number"):
-        LavaRuntime(network("never"), timeout=0)
-    with LavaRuntime(network("never")) as runtime:
-        for steps in (0, -1, 2.5, True):
-            with pytest.raises(InputError, match=f"number of steps is {steps!r}, but must be an integer of 1 or more"):
-                runtime.run(steps)
+@pytest.mark.parametrize("timeout", [0, -1, "3", float("nan"), float("inf"), True, 1j, [1], 10**400, np.array([1.0])])
+def test_time_outs_that_are_none(timeout):
+    with pytest.raises(InputError, match="^timeout is .*, but must be a positive number of seconds"):
+        LavaRuntime(network("never"), timeout=timeout)
+
+
+@pytest.mark.parametrize("timeout", [np.float32(30), np.int64(30), 30])
+def test_time_outs_of_every_type(timeout):
+    with LavaRuntime(network("never"), timeout=timeout) as runtime:
         runtime.run(1)
+
+
+@pytest.mark.parametrize("process", [None, 3, "network", Failing, [1]])
+def test_what_is_no_process(process):
+    with pytest.raises(InputError, match="^process is .*, but must be a Process of Lava; give one"):
+        LavaRuntime(process)
+
+
+@pytest.mark.parametrize("config", [3, 0, "", "lava", [], Loihi2SimCfg, RunSteps(1)])
+def test_what_is_no_run_configuration(config):
+    with pytest.raises(InputError, match=r"^run_config is .*, but must be a RunConfig .* lava_nbp.run_config$"):
+        LavaRuntime(network("never"), config)
+
+
+def test_a_network_that_was_compiled_before():
+    process = network("never")
+    LavaRuntime(process).stop()
+    with pytest.raises(InputError, match="compiled already.*; make the network anew"):
+        LavaRuntime(process)
+
+
+def test_wrong_arguments_stop_nothing():
+    with LavaRuntime(network("never")) as runtime:
+        for steps in (0, -1, 2.5, True, "3", None, np.array([3])):
+            message = re.escape(f"number of steps is {steps!r}, but must be an integer of 1 or more")
+            with pytest.raises(InputError, match=message):
+                runtime.run(steps)
+        for steps in (2**53 + 1, 10**400):
+            with pytest.raises(InputError, match="number of steps is .*, but Lava counts 9007199254740992 at most"):
+                runtime.run(steps)
+        runtime.run(np.int64(1))
+
+
+# ------------------------------------------------- nobody stops it, limits
+
+
+def test_a_network_that_nobody_can_reach_is_ended():
+    runtime = LavaRuntime(network("never"))
+    runtime.run(1)
+    del runtime
+    assert not multiprocessing.active_children()
+
+
+def test_networks_of_process_run_are_ended_when_they_are_collected():
+    def use(process):
+        process.run(RunSteps(1), lava_nbp.run_config("lava"))
+
+    use(SynfireChain(3, autostart=True))
+    assert multiprocessing.active_children()
+    gc.collect()
+    assert not multiprocessing.active_children()
+    for _ in range(9):  # nobody collects, but whoever starts one more
+        use(SynfireChain(3, autostart=True))
+    assert len(multiprocessing.active_children()) <= 2 * 5
+    gc.collect()
+    assert not multiprocessing.active_children()
+
+
+def test_a_process_that_is_held_keeps_its_network():
+    def started():
+        process, listener = SynfireChain(3, autostart=True), Listening((3,))
+        process.s_out.connect(listener.s_in)
+        process.run(RunSteps(1), lava_nbp.run_config("lava"))
+        return listener
+
+    held = started()
+    gc.collect()
+    held.run(RunSteps(1))
+    held.stop()
+
+
+def test_ended_by_the_collector_in_another_thread():
+    SynfireChain(3).run(RunSteps(1), lava_nbp.run_config("lava"))
+    thread = threading.Thread(target=gc.collect)
+    thread.start()
+    thread.join(LIMIT)
+    assert not multiprocessing.active_children()
+
+
+def test_lava_forgets_a_network():
+    processes, variables = ProcessServer().num_processes, VarServer().num_vars
+    handlers = len(logging.getLogger().handlers)
+    for _ in range(3):
+        process = network("never")
+        assert process.id >= processes
+        with LavaRuntime(process):
+            pass
+    assert (ProcessServer().num_processes, VarServer().num_vars) == (processes, variables)
+    assert len(logging.getLogger().handlers) <= handlers + 1
+
+
+def files():
+    return len(os.listdir("/proc/self/fd"))
+
+
+def cannot_start(match):
+    before = files()
+    with in_time(), pytest.raises(RuntimeFailure, match=f"a network of 2 models cannot be started: .*{match}.*ulimit"):
+        LavaRuntime(network("never"))
+    assert not multiprocessing.active_children()
+    assert files() == before
+
+
+def test_too_few_files():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(map(int, os.listdir("/proc/self/fd")))
+    with contextlib.ExitStack() as holes:  # the limit is one on numbers
+        while (number := os.dup(0)) < highest:
+            holes.callback(os.close, number)
+        os.close(number)
+        before = files()
+        for more in (0, 1, 3, 6, 9):
+            try:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1 + more, hard))
+                with pytest.raises(
+                    RuntimeFailure, match="network of 2 models cannot be started: .*Too many open files"
+                ):
+                    LavaRuntime(network("never"))
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            assert files() == before
+            assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_too_few_processes(nth, monkeypatch):
+    fork, done = os.fork, []
+
+    def refuse():
+        done.append(1)
+        if len(done) == nth:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        return fork()
+
+    monkeypatch.setattr(os, "fork", refuse)
+    cannot_start("Resource temporarily unavailable")
+
+
+def test_full_shared_memory(monkeypatch):
+    def refuse(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("lava.magma.compiler.channels.pypychannel.Semaphore", refuse)
+    cannot_start("No space left on device")
 
 
 # ------------------------------------------------------------------ Vars
@@ -293,6 +534,18 @@ def test_wrong_arguments_stop_nothing():
         ([1, 2.5, 3], "cannot hold 2.5"),
         (np.nan, "cannot hold nan"),
         (np.array(["a", "b", "c"]), "holds numbers"),
+        (None, "Failing.state holds numbers, but the value has dtype object: None"),
+        ([[1], [1, 2], [3]], r"Failing.state holds numbers, but the value is \[\[1\], \[1, 2\], \[3\]\]"),
+        ([1, 2, 3j], "holds numbers, but the value has dtype complex128"),
+        (np.array([1, 2, 3], "datetime64[s]"), "holds numbers, but the value has dtype datetime64"),
+        ([1, None, 3], "holds numbers, but the value has dtype object"),
+        ({1, 2, 3}, "holds numbers"),
+        (10**30, "holds numbers"),
+        (2**63, "cannot hold 9223372036854775808"),
+        (np.inf, "cannot hold inf"),
+        ("abc", r"Failing.state: \(3,\) holds numbers, but the value is 'abc'"),
+        ("\u00e4", r"holds numbers, but the value is"),
+        (csr_matrix([[1, 2, 3]]), r"holds numbers, but the value is"),
     ],
 )
 def test_values_that_a_var_cannot_hold(value, message):
@@ -306,6 +559,13 @@ def test_values_that_a_var_cannot_hold(value, message):
         process.state.set(1023, idx=0)
         with pytest.raises(InputError, match="cannot hold 4000"):
             process.state.set(4000, idx=(1,))
+        for idx, message in ((7, "idx is 7: index 7 is out of bounds"), ("a", "idx is 'a': only integers")):
+            with pytest.raises(InputError, match=message):
+                process.state.set(1, idx=idx)
+            with pytest.raises(InputError, match=message):
+                process.state.get(idx)
+        with pytest.raises(InputError, match=r"selects a part of shape \(2,\), but the value has \(3,\)"):
+            process.state.set([1, 2, 3], idx=slice(2))
         process.level.set(0.25)
         runtime.run(1)
         assert process.state.get().tolist() == [1023, 8, -9]
@@ -390,18 +650,6 @@ def start(scenario, runtime):
         text=True,
         start_new_session=True,
     )
-
-
-def members(group):
-    """Living processes of a process group."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            with contextlib.suppress(OSError):
-                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-                if int(fields[2]) == group and fields[0] not in "ZX":
-                    found.append(int(entry.name))
-    return found
 
 
 def outcome(process, seconds):

@@ -1,8 +1,11 @@
 """Lava Processes whose models fail in the ways that make plain Lava hang."""
 
+import faulthandler
 import gc
 import os
 import signal
+import sys
+import threading
 import time
 
 import numpy as np
@@ -24,8 +27,56 @@ class Unpicklable(Exception):
         super().__init__(f"{one} and {two}")
 
 
+class Unshowable(Exception):
+    """An exception that says nothing when it is asked, but raises."""
+
+    def __repr__(self):
+        raise SystemExit("not today")
+
+    __str__ = __repr__
+
+
+class Sticky(Exception):
+    """An exception that keeps whoever unpickles it."""
+
+    def __reduce__(self):
+        return time.sleep, (3600,)
+
+
+def do_harm(how):
+    """What a model may do while it is built, or in a step."""
+    if how == "huge":
+        raise ValueError("x" * 5_000_000 + "!")
+    if how == "huge and not ASCII":
+        raise ValueError("\U0001f40d\ud800\0" * 1_000_000)
+    if how == "unshowable":
+        raise Unshowable
+    if how == "sticky":
+        raise Sticky("glue")
+    if how == "several values":
+        b"\xff".decode()
+    if how == "end":
+        sys.exit("enough")
+    if how == "interrupt":
+        raise KeyboardInterrupt
+    if how == "out of memory":
+        raise MemoryError
+    if how == "segmentation fault":
+        faulthandler.disable()  # pytest would print a page
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if how == "leave a child":  # which keeps every file open that a parent might wait for
+        if os.fork() == 0:
+            time.sleep(2)
+        os._exit(5)
+    if how == "stop":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    if how == "start a thread and fail":
+        threading.Thread(target=time.sleep, args=(3600,)).start()
+        raise ValueError("a thread is left")
+
+
 class Failing(AbstractProcess):
-    """Counts its steps, and in step `at` does what `how` says."""
+    """Counts its steps, and in step `at` does what `how` says; in step 0: while its model is built."""
 
     def __init__(self, how, at=3, name=None):
         super().__init__(how=how, at=at, name=name)
@@ -45,6 +96,8 @@ class PyFailing(PyLoihiProcessModel):
     def __init__(self, proc_params):
         super().__init__(proc_params)
         self.how, self.at = proc_params["how"], proc_params["at"]
+        if self.at == 0:
+            do_harm(self.how)
         if self.how == "init":
             raise ValueError("no such luck")
         if self.how == "die in init":
@@ -56,6 +109,7 @@ class PyFailing(PyLoihiProcessModel):
         self.s_out.send(np.zeros(2, np.int32))
         if self.time_step != self.at:
             return
+        do_harm(self.how)
         if self.how == "raise":
             raise ValueError(f"step {self.time_step} is one too many")
         if self.how == "raise unpicklable":
