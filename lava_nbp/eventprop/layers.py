@@ -99,7 +99,7 @@ def check_spike_room(needed: float, layer: int, room: int) -> None:
 
 
 def _matrix(value: Any, what: str) -> Float64Array:
-    array = as_array(value, what, WeightError)
+    array = as_array(value, what, error=WeightError)
     if array.dtype.kind not in "iuf":
         raise WeightError(f"{what} have dtype {array.dtype}, but must be real numbers")
     return np.array(array, dtype=np.float64, order="C")

@@ -152,7 +152,9 @@ class ClockedEngine:
         """
         if len(masters) != len(self.masters):
             raise WeightError(f"{len(masters)} matrices for {len(self.masters)} layers; give one per layer")
-        arrays = [as_array(m, f"full-precision weights of layer {k + 1}", WeightError) for k, m in enumerate(masters)]
+        arrays = [
+            as_array(m, f"full-precision weights of layer {k + 1}", error=WeightError) for k, m in enumerate(masters)
+        ]
         for layer, (own, new, exponent) in enumerate(zip(self.masters, arrays, self.exponents, strict=True)):
             limit = self.c.master_limit(exponent)
             if new.shape != own.shape or new.dtype.kind != "i" or np.abs(new).max() > limit:
