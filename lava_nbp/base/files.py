@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import io
 import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,17 @@ def write_atomically(path: Path, content: bytes) -> None:
                 f"{path} cannot be written: {error.strerror or error}{kept}; free space or write elsewhere"
             ) from error
         raise
+
+
+def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
+    """Remove what `write_atomically` has left of files of these names where a process was killed in the midst of it.
+
+    Only for whoever holds the folder, see `lava_nbp.base.locks`: what others are writing looks the same.
+    """
+    for name in names:
+        for leftover in folder.glob(f".{glob.escape(name)}.????????"):
+            with contextlib.suppress(OSError):
+                leftover.unlink()
 
 
 def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
