@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lava_nbp.base.files import read_npz, write_npz
 from lava_nbp.base.registry import resolve
+from lava_nbp.data.identity import DataIdentity
 from lava_nbp.data.options import DataOptions
 from lava_nbp.data.sets import DATA_SETS
 from lava_nbp.errors import CheckpointError, CircuitError, ConfigError, WeightError, unknown_name
@@ -23,7 +24,7 @@ from lava_nbp.training.config import parse_config
 
 #: File name inside a run's folder.
 CHECKPOINT = "checkpoint.npz"
-_FORMAT = 3
+_FORMAT = 4
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -50,6 +51,8 @@ class Checkpoint:
         Metrics of every epoch so far.
     circuit : Circuit or None
         The circuit that is trained; None if the network is none.
+    data : DataIdentity or None
+        The samples that it was trained on; None: the version that began it did not say.
     """
 
     config: dict[str, Any]
@@ -59,6 +62,7 @@ class Checkpoint:
     memory: Arrays = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     circuit: Circuit | None = None
+    data: DataIdentity | None = None
 
     @property
     def epoch(self) -> int:
@@ -73,15 +77,17 @@ class Checkpoint:
         OutputError
             If it cannot be written; the one before stays.
         """
+        parts = {"weights": self.weights, "chosen": self.chosen or {}, "memory": self.memory}
+        arrays = {f"{part}/{name}": array for part, named in parts.items() for name, array in named.items()}
         meta = {
             "format": _FORMAT,
             "config": self.config,
             "circuit": None if self.circuit is None else circuit_to_dict(self.circuit),
             "layers": self.layers,
             "history": self.history,
+            "data": None if self.data is None else self.data.to_dict(),
+            "arrays": list(arrays),
         }
-        parts = {"weights": self.weights, "chosen": self.chosen or {}, "memory": self.memory}
-        arrays = {f"{part}/{name}": array for part, named in parts.items() for name, array in named.items()}
         write_npz(folder / CHECKPOINT, {"meta": np.array(json.dumps(meta)), **arrays})
 
 
@@ -103,11 +109,11 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         meta = json.loads(str(arrays.pop("meta")))
         if meta["format"] not in _READERS:
             raise CheckpointError(
-                f"{path} has format {meta['format']}, but this version reads {' and '.join(map(str, _READERS))}; "
+                f"{path} has format {meta['format']}, but this version reads {', '.join(map(str, _READERS))}; "
                 f"train anew"
             )
         state = _READERS[meta["format"]](meta, arrays, path)
-        _check_matrices(state, path)
+        _check_arrays(state, path)
         return state
     except (CircuitError, WeightError) as error:
         raise CheckpointError(
@@ -119,6 +125,14 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         raise CheckpointError(
             f"{path} is truncated or corrupt ({error}); delete it to train anew, or restore it from a backup"
         ) from error
+
+
+def _read_4(meta: dict[str, Any], arrays: Arrays, path: Path) -> Checkpoint:
+    if sorted(meta["arrays"]) != sorted(arrays):
+        raise ValueError(f"it holds the arrays {sorted(arrays)}, but was written with {sorted(meta['arrays'])}")
+    state = _read_3(meta, arrays, path)
+    state.data = None if meta["data"] is None else DataIdentity(**meta["data"])
+    return state
 
 
 def _read_3(meta: dict[str, Any], arrays: Arrays, path: Path) -> Checkpoint:
@@ -154,7 +168,7 @@ def _meaningful(config: dict[str, Any]) -> dict[str, Any]:
     return {**config, "data": {key: value for key, value in data.items() if key not in refused}}
 
 
-_READERS = {2: _read_2, _FORMAT: _read_3}
+_READERS = {2: _read_2, 3: _read_3, _FORMAT: _read_4}
 
 
 def _checkpoint(meta: dict[str, Any], parts: dict[str, Arrays], circuit: Circuit | None) -> Checkpoint:
@@ -178,13 +192,14 @@ def _algorithm(config: dict[str, Any], path: Path) -> Algorithm:
     return ALGORITHMS[name]
 
 
-def _check_matrices(state: Checkpoint, path: Path) -> None:
+def _check_arrays(state: Checkpoint, path: Path) -> None:
     checks = _algorithm(state.config, path).checks
     for weights in (state.weights, state.chosen):
         if weights is not None:
-            _check_finite(weights)
+            _check_finite(weights, "if")
             if checks is not None:
                 resolve(checks)(weights, state.layers, state.circuit)
+    _check_finite(state.memory, "iufb")
 
 
 def check_layered(weights: Arrays, layers: tuple[int, ...], circuit: Circuit | None = None) -> None:
@@ -204,7 +219,9 @@ def check_layered(weights: Arrays, layers: tuple[int, ...], circuit: Circuit | N
             raise WeightError(f"{name} has shape {w.shape}, but this network needs {allowed[name]} (pre, post)")
 
 
-def _check_finite(weights: Arrays) -> None:
-    for name, w in weights.items():
-        if w.dtype.kind not in "if" or not np.isfinite(w).all():
-            raise WeightError(f"{name} has dtype {w.dtype}, or entries that are not finite; weights are finite numbers")
+def _check_finite(arrays: Arrays, kinds: str) -> None:
+    for name, array in arrays.items():
+        if array.dtype.kind not in kinds or not np.isfinite(array).all():
+            raise WeightError(
+                f"{name} has dtype {array.dtype}, or entries that are not finite; a run's state is finite numbers"
+            )

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from experiments import DIGITS, content, experiment
+from experiments import DIGITS, Notes, content, experiment
 
 from lava_nbp.base.progress import Progress
 from lava_nbp.base.targets import TARGETS
@@ -190,13 +190,6 @@ def test_no_validation_split_no_chosen_epoch(config, tmp_path):
     ("overrides", "warned"), [(("data.crop=1",), False), ((), True), (("network.guarded=true",), False)]
 )
 def test_possible_breaches_are_announced(config, tmp_path, overrides, warned):
-    class Notes(Progress):
-        def __init__(self):
-            self.notes = []
-
-        def note(self, text):
-            self.notes.append(text)
-
     progress = Notes()
     # 64 inputs of weight 254 bring 16256 > 9216; 36 inputs, or the guarded circuit's 41728, leave nothing to fear.
     train(config("epochs=1", *overrides), tmp_path / "run", progress=progress)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lava_nbp.base.progress import Progress
 from lava_nbp.runs.train import train
 from lava_nbp.training.checkpoint import load_checkpoint
 from lava_nbp.training.config import Experiment, load_config
@@ -84,6 +85,16 @@ dt = 1
 
 #: What differs from run to run of the same experiment.
 TIMES = ("microseconds_per_sample", "seconds", "peak_memory_mb")
+
+
+class Notes(Progress):
+    """Keeps what a run tells its user."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
 
 def experiment(folder: Path, text: str, *settings: str) -> Experiment:

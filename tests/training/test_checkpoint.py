@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from experiments import DIGITS, trained
+from experiments import DIGITS, Notes, trained
 
 from lava_nbp.errors import CheckpointError, OutputError
 from lava_nbp.nbp.paper import training_circuit
@@ -17,8 +17,9 @@ from lava_nbp.runs.train import train
 from lava_nbp.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
 from lava_nbp.training.run import load_result, load_run
 
-#: Folders of runs as the version before wrote them, in format 2.
-FORMAT_2 = Path(__file__).parents[1] / "golden" / "format2"
+#: Folders of runs as versions before wrote them.
+GOLDEN = Path(__file__).parents[1] / "golden"
+FORMAT_2 = GOLDEN / "format2"
 LAYERS = (40, 30, 4)
 CIRCUIT = training_circuit(*LAYERS)
 
@@ -114,23 +115,27 @@ def test_any_names_of_matrices_are_kept_apart(tmp_path):
     assert [len(array) for array in loaded.memory.values()] == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("written", ["format2", "format3"])
 @pytest.mark.parametrize("name", ["nbp", "eventprop"])
-def test_a_folder_of_the_format_before_is_read(tmp_path, name):
-    """Evaluated it gives the figures of then, and it goes on."""
+def test_a_folder_of_a_format_before_is_read(tmp_path, name, written):
+    """Evaluated it gives the figures of then, and it goes on, with a note that nobody knows on which samples."""
     run = tmp_path / name
-    shutil.copytree(FORMAT_2 / name, run)
+    shutil.copytree(GOLDEN / written / name, run)
     before, result = load_checkpoint(run), load_result(run)
     found = evaluate_run(run)
     for which in ("last", "chosen"):
         expected = {key: value for key, value in result[which].items() if key != "epoch"}
         assert {key: found[which][key] for key in expected} == expected
     config = load_run(run).config
-    train(config.model_copy(update={"epochs": 3}), run, resume=True)
+    progress = Notes()
+    train(config.model_copy(update={"epochs": 3}), run, resume=True, progress=progress)
+    assert "does not know the samples that it learned from" in progress.notes[-1]
     after = load_checkpoint(run)
+    assert (before.data, after.data) == (None, load_run(run).learner.identity)
     assert after.history[:2] == before.history
     assert after.epoch == 3
     with np.load(run / CHECKPOINT) as archive:
-        assert json.loads(str(archive["meta"]))["format"] == 3
+        assert json.loads(str(archive["meta"]))["format"] == 4
 
 
 def test_the_circuit_of_the_format_before_follows_from_its_configuration():
@@ -152,7 +157,7 @@ def test_keys_of_the_format_before_that_mean_nothing_are_left_out(tmp_path):
 
 def test_formats_that_are_not_read(tmp_path):
     np.savez(tmp_path / CHECKPOINT, meta=json.dumps({"format": 1}))
-    with pytest.raises(CheckpointError, match="has format 1, but this version reads 2 and 3; train anew"):
+    with pytest.raises(CheckpointError, match="has format 1, but this version reads 2, 3, 4; train anew"):
         load_checkpoint(tmp_path)
 
 
