@@ -136,17 +136,18 @@ def failure_of(actor: Any, error: BaseException) -> RuntimeFailure:
 def _first_in_child(parent: int) -> Callable[[], None]:
     """Make the function a child calls first.
 
-    It sets the parent's objects aside from the collector, leaves Ctrl-C to the parent, and sees to it that if the
-    parent ends, however it ends, so does the child. The kernel ties this last to the thread that forked, so it is left
-    out in other threads than the main one, which may end before the work is done.
+    It sets the parent's objects aside from the collector, leaves Ctrl-C and SIGHUP to the parent, and sees to it that
+    if the parent ends, however it ends, so does the child. The kernel ties this last to the thread that forked, so it
+    is left out in other threads than the main one, which may end before the work is done.
     """
     in_main_thread = threading.current_thread() is threading.main_thread()
 
     def prepare() -> None:
         gc.freeze()
         gc.enable()
-        # Ctrl-C goes to the whole process group; only the parent shall react to it.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Ctrl-C and a closing terminal go to the whole process group; only the parent shall react to them.
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
         if in_main_thread:
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != parent:
