@@ -19,6 +19,7 @@ def main() -> None:
     from lava_nbp.cli.commands import run
 
     code = run()
+    stopping.keep_exit_code()
     atexit.register(stopping.end_quietly)
     sys.exit(code)
 

@@ -34,6 +34,15 @@ def end_quietly() -> None:
     _listen(_ignore)
 
 
+def keep_exit_code() -> None:
+    """Make Python forget Ctrl-C, after which it may end itself by the signal whatever the program's exit code is.
+
+    It does so where KeyboardInterrupt has come through an ``exec`` of text, of which imports are full (every dataclass
+    is made by one), even if it was caught; the next ``exec`` clears that.
+    """
+    exec("")
+
+
 def _listen(handler: object) -> None:
     for number in _SIGNALS:
         # What was ignored when the program began stays so: nohup, and shells that start jobs in the background.

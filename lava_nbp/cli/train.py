@@ -59,12 +59,11 @@ def train(
                 progress = stack.enter_context(TensorBoardLog(folder, progress))
             result = run(experiment, folder, resume=resume, overwrite=overwrite, progress=progress)
     except (KeyboardInterrupt, SystemExit):
-        if not (folder / CHECKPOINT).exists():
-            raise  # it had not begun
         number = stopping.received() or signal.SIGINT
+        begun = (folder / CHECKPOINT).exists()
+        where = f"; the last finished epoch is in {escape(str(folder))}; --resume goes on from there" if begun else ""
         with suppress(OSError):  # of a terminal that is gone
-            where = f"the last finished epoch is in {escape(str(folder))}; --resume goes on from there"
-            ERR.print(f"{stopping.WORDS[number]}; {where}")
+            ERR.print(stopping.WORDS[number] + where)
         raise typer.Exit(128 + number) from None
     _show(result)
     OUT.print(f"results: {escape(str(folder / 'result.json'))}")
