@@ -37,6 +37,8 @@ def locked(folder: Path) -> Iterator[None]:
     finally:
         if descriptor in _held:  # a forked child has closed it
             _held.remove(descriptor)
+            with contextlib.suppress(OSError):  # for a child, too, that is being forked just now
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
 
 

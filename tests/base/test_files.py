@@ -75,3 +75,11 @@ def test_npz_round_trip_and_damage(tmp_path):
         files.read_npz(path)
     with pytest.raises(ValueError, match="No such file"):
         files.read_npz(tmp_path / "nothing.npz")
+
+
+def test_leftovers_of_killed_saves_are_removed_and_nothing_else(tmp_path):
+    kept = ["a.txt", ".a.txt", ".a.txt.old", ".b.txt.abcdefgh", ".a.txt.abcdefghi"]
+    for name in [*kept, ".a.txt.abcdefgh", ".a.txt.0_9zzzzz", ".[a].abcdefgh"]:
+        (tmp_path / name).write_bytes(b"half")
+    files.remove_leftovers(tmp_path, ["a.txt", "[a]", "c.txt"])
+    assert sorted(os.listdir(tmp_path)) == sorted(kept)
