@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from experiments import DIGITS, Notes, trained
+from experiments import DIGITS, YINYANG, Notes, trained
 
+from lava_nbp.data.identity import DataIdentity
 from lava_nbp.errors import CheckpointError, OutputError
 from lava_nbp.nbp.paper import training_circuit
 from lava_nbp.nbp.weights import initial_weights
@@ -177,3 +178,133 @@ def test_a_circuit_that_was_changed_by_hand(tmp_path):
         expected = f"does not fit its network: .*{message}" if message else "algorithm is 'nbq', but must be one of nbp"
         with pytest.raises(CheckpointError, match=expected):
             load_checkpoint(run.folder)
+
+
+# ------------------------------------------------------------------ state that is not whole, or not a state
+
+
+def changed(folder, change, meta=None):
+    """Change the arrays of a checkpoint by hand, and, if `meta` is given, what it says of itself."""
+    with np.load(folder / CHECKPOINT) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    said = json.loads(str(arrays.pop("meta")))
+    change(arrays)
+    said |= {"arrays": list(arrays)} if meta is None else meta
+    np.savez(folder / CHECKPOINT, meta=json.dumps(said), **arrays)
+
+
+def test_an_array_that_is_gone_or_too_much_is_noticed_without_knowing_its_meaning(tmp_path):
+    saved = checkpoint()
+    saved.memory = {"m": np.zeros(3)}
+    for change in (
+        lambda arrays: arrays.pop("memory/m"),
+        lambda arrays: arrays.update({"memory/n": np.zeros(3)}),
+        lambda arrays: [arrays.pop(name) for name in list(arrays) if name.startswith("chosen/")],
+    ):
+        saved.save(tmp_path)
+        changed(tmp_path, change, meta={})
+        with pytest.raises(
+            CheckpointError, match=r"truncated or corrupt \(it holds the arrays .*, but was written with"
+        ):
+            load_checkpoint(tmp_path)
+
+
+def test_memory_that_is_no_finite_number(tmp_path):
+    for bad in (np.array([0, np.nan]), np.array([np.inf]), np.array(["a"]), np.zeros(2, complex)):
+        saved = checkpoint()
+        saved.memory = {"m": bad}
+        saved.save(tmp_path)
+        with pytest.raises(CheckpointError, match="m has dtype .*, or entries that are not finite"):
+            load_checkpoint(tmp_path)
+
+
+def test_identity_of_the_data_is_kept_and_checked(tmp_path):
+    saved = checkpoint()
+    saved.data = DataIdentity("digits", "published", "0" * 64)
+    saved.save(tmp_path)
+    assert load_checkpoint(tmp_path).data == saved.data
+    for bad in ({"name": "digits"}, {"name": 1, "source": "a", "sha256": "b"}, [], "digits"):
+        changed(tmp_path, lambda arrays: None, meta={"data": bad})
+        with pytest.raises(CheckpointError, match="truncated or corrupt"):
+            load_checkpoint(tmp_path)
+
+
+TINY = ("epochs=1", "data.train=30", "data.validation=10", "data.test=10", "network.hidden=[5]")
+
+
+def times(name, factor):
+    return lambda arrays: arrays.update({name: arrays[name] * factor})
+
+
+def without(*names):
+    return lambda arrays: [arrays.pop(name) for name in list(arrays) if name.removeprefix("memory/") in names]
+
+
+def put(name, value):
+    return lambda arrays: arrays.update({name: value})
+
+
+@pytest.mark.parametrize(
+    ("settings", "changes"),
+    [
+        (
+            ("target=continuous", "learning.silent=spike_count", "network.recurrent_deviation=[0.1,0]"),
+            {
+                "no memory at all": without("steps", "m0", "v0", "m1", "v1", "m2", "v2", "pull0", "pull1"),
+                "part of it": without("v1"),
+                "no pulls": without("pull0", "pull1"),
+                "too much": put("memory/m3", np.zeros(3)),
+                "another shape": put("memory/m0", np.zeros(3)),
+                "another type": lambda arrays: arrays.update({"memory/m0": arrays["memory/m0"].astype(np.float32)}),
+                "steps before the first": put("memory/steps", np.array(-1)),
+                "negative squares": times("memory/v0", -1.0),
+                "no loops": lambda arrays: [arrays.pop(part + "/R1") for part in ("weights", "chosen")],
+                "integers": lambda arrays: arrays.update({"weights/W1": np.zeros_like(arrays["weights/W1"], int)}),
+            },
+        ),
+        (
+            ("target=clocked",),
+            {
+                "no memory at all": without("steps0", "m0", "v0", "steps1", "m1", "v1"),
+                "part of it": without("steps1"),
+                "too much": put("memory/steps2", np.array([1])),
+                "another shape": put("memory/steps0", np.array(3)),
+                "another type": lambda arrays: arrays.update({"memory/m0": arrays["memory/m0"] * 1.0}),
+                "steps before the first": times("memory/steps0", -1),
+                "steps without end": put("memory/steps0", np.array([2**63 - 1])),
+                "means that no gradients have": put("memory/m1", np.full((5, 3), 1 << 40)),
+                "negative squares": put("memory/v1", np.full((5, 3), -1)),
+                "real weights": lambda arrays: arrays.update({"weights/W1": arrays["weights/W1"] * 1.0}),
+                "real chosen weights": lambda arrays: arrays.update({"chosen/W2": arrays["chosen/W2"] * 1.0}),
+                "large weights": put("weights/W2", np.full((5, 3), 1 << 30)),
+                "the largest negative": put("weights/W2", np.full((5, 3), -(2**63))),
+            },
+        ),
+        (("target=clocked", "learning.optimizer=sgd"), {"too much": put("memory/m0", np.zeros((5, 5), int))}),
+    ],
+)
+def test_state_is_whole_or_refused(tmp_path, settings, changes):
+    run = trained(tmp_path, YINYANG, *TINY, *settings).folder
+    whole = (run / CHECKPOINT).read_bytes()
+    config = load_run(run).config.model_copy(update={"epochs": 2})
+    for name, change in changes.items():
+        (run / CHECKPOINT).write_bytes(whole)
+        changed(run, change)
+        before = (run / CHECKPOINT).read_bytes()
+        with pytest.raises(CheckpointError, match="checkpoint"):
+            pytest.fail(f"{name}: {train(config, run, resume=True)}")
+        assert (run / CHECKPOINT).read_bytes() == before
+        if "weights" in name:
+            with pytest.raises(CheckpointError, match="does not fit its network"):
+                evaluate_run(run)
+    (run / CHECKPOINT).write_bytes(whole)
+    assert train(config, run, resume=True)["epochs"] == 2
+
+
+def test_copies_that_a_circuit_does_not_have(tmp_path):
+    run = trained(tmp_path, DIGITS, "epochs=1", "data.train=60", "target=spiking").folder
+    config = load_run(run).config.model_copy(update={"epochs": 2})
+    for bad in (np.zeros((64, 20), np.int16), np.full((64, 20), 3)):
+        changed(run, put("memory/W1", bad))
+        with pytest.raises(CheckpointError, match="remembers of learning does not fit its network: projections named"):
+            train(config, run, resume=True)
