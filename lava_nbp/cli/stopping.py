@@ -59,6 +59,16 @@ def received() -> int | None:
     return _received[-1] if _received else None
 
 
+def go_on_unless_told() -> None:
+    """Raise once more if it was told to end and goes on all the same.
+
+    An exception of a signal handler is lost where Python can only ignore it: in a finalizer, or in a callback of
+    compiled code. So those who are told how far the work is ask now and then.
+    """
+    if _received:
+        _raise(_received[-1], None)
+
+
 def _raise(number: int, frame: FrameType | None) -> None:
     _received.append(number)
     if number == signal.SIGINT:

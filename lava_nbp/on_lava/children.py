@@ -51,7 +51,7 @@ class GuardedMultiProcessing(MultiProcessing):  # type: ignore[misc]
     def start(self) -> None:
         """As Lava's; the process that holds the shared memory ends with its parent, too."""
         self._smm = SharedMemoryManager()
-        self._smm._manager.start(initializer=_first_in_child(os.getpid()))
+        self._smm._manager.start(initializer=_first_in_manager, initargs=(_first_in_child(os.getpid()),))
 
     def build_actor(self, target_fn: Callable[..., Any], builder: Any, exception_q: Any = None) -> Any:
         """As Lava's; a child has the name of its Process."""
@@ -131,6 +131,13 @@ def kill_children(infrastructure: Any) -> None:
 def failure_of(actor: Any, error: BaseException) -> RuntimeFailure:
     """What the parent raises for an exception of a child."""
     return RuntimeFailure(f"Process {actor.name} failed {getattr(error, 'lava_nbp_story', repr(error))}")
+
+
+def _first_in_manager(prepare: Callable[[], None]) -> None:
+    """What the process that holds the shared memory calls first: the parent needs it to put things in order."""
+    prepare()
+    # A SIGTERM may come to the whole process group, as from timeout or a batch system.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _first_in_child(parent: int) -> Callable[[], None]:

@@ -131,8 +131,13 @@ def _start(executable: Executable, timeout: float | None = None) -> _WatchedRunt
     _running.add(runtime)
     try:
         runtime.initialize()
-    except BaseException:
+    except BaseException as error:
         runtime.kill()
+        if isinstance(error, OSError):
+            raise RuntimeFailure(
+                f"Lava cannot start the network: {error.strerror or error}; free memory in /dev/shm, or raise this "
+                f"process's limits (ulimit -a) on file sizes, open files and processes"
+            ) from error
         raise
     return runtime
 
