@@ -18,7 +18,7 @@ test: $(VENV)/.all
 # Pages and reference, into site/; a warning is an error. The page of the command line is made from its own help. The
 # variable silences advertising of the theme's.
 docs: $(VENV)/.all
-	$(BIN)/python -m typer lava_nbp/cli/app.py utils docs --name lava-nbp --title "Command line" --output docs/cli.md
+	$(BIN)/python -m typer lava_nbp/cli/commands.py utils docs --name lava-nbp --title "Command line" --output docs/cli.md
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 # Lint, types and import rules; with `make docs` and `make test` this is what CI runs.

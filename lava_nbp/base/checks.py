@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -179,6 +180,36 @@ def check_kind(value: object, kinds: type | tuple[type, ...], what: str) -> None
     if not isinstance(value, kinds):
         wanted = " or ".join(kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
         raise InputError(f"{what} is {shown(value)}, but must be a {wanted}")
+
+
+def check_arrays(given: Mapping[str, NDArray[Any]], own: Mapping[str, NDArray[Any]], what: str, owner: str) -> None:
+    """Check that arrays have the names, shapes and types of one's own, and are finite; `owner` is who needs them.
+
+    Raises
+    ------
+    InputError
+        Says what there is and what is needed, or names the first array that is of another type or not finite.
+    """
+    found, needed = ({name: array.shape for name, array in arrays.items()} for arrays in (given, own))
+    if found != needed:
+        raise InputError(f"{what} has arrays {found}, but {owner} {needed}")
+    for name, array in given.items():
+        if array.dtype != own[name].dtype:
+            raise InputError(f"{what}: {name} has dtype {array.dtype}, but {owner} {own[name].dtype}")
+        check_within(array, -math.inf, math.inf, f"{what}: {name}")
+
+
+def check_within(array: NDArray[Any], low: float, high: float, what: str) -> None:
+    """Check that all entries of an array are finite numbers in low .. high.
+
+    Raises
+    ------
+    InputError
+        Names what they are, the first entry that is not, and the limit.
+    """
+    bad = ~(np.isfinite(array) & (array >= low) & (array <= high))
+    if bad.any():
+        raise InputError(f"{what} has an entry {array[bad][0]}, but all must be {_range(low, high, False)}")
 
 
 def check_labels(labels: Any, n: int | None, n_classes: int) -> NDArray[np.int64]:

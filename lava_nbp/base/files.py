@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import io
 import os
 import stat
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -156,6 +157,17 @@ def _said(path: Path, kept: str = "") -> Iterator[None]:
     except OSError as error:
         cure = _CURES.get(error.errno or 0, "write elsewhere")
         raise OutputError(f"{path} cannot be written: {error.strerror or error}{kept}; {cure}") from error
+
+
+def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
+    """Remove what `write_atomically` has left of files of these names where a process was killed in the midst of it.
+
+    Only for whoever holds the folder, see `lava_nbp.base.locks`: what others are writing looks the same.
+    """
+    for name in names:
+        for leftover in folder.glob(f".{glob.escape(name)}.????????"):
+            with contextlib.suppress(OSError):
+                leftover.unlink()
 
 
 def write_npz(path: AnyPath, arrays: Mapping[str, Any]) -> None:

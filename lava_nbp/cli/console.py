@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as RichProgress
 
 from lava_nbp.base.progress import Progress, Stage
+from lava_nbp.cli import stopping
 from lava_nbp.cli.tables import figures_of
 
 # Tables in a pipe or file need not fit the 80 columns that rich assumes there.
@@ -39,6 +40,7 @@ def staged(unit: str = "", console: Console = ERR) -> Iterator[Stage]:
         task = bar.add_task("", total=None, rate="")
 
         def stage(what: str, done: int, total: int) -> None:
+            stopping.go_on_unless_told()
             bar.update(task, description=what, completed=done, total=total)
             speed = bar.tasks[0].speed
             if unit and speed:
@@ -77,11 +79,13 @@ class ShownProgress(Progress):
 
     def advance(self, samples: int) -> None:
         """See `Progress`."""
+        stopping.go_on_unless_told()
         if self._task is not None:
             self._bar.advance(self._task, samples)
 
     def evaluating(self, epoch: int, split: str, done: int, total: int) -> None:
         """See `Progress`."""
+        stopping.go_on_unless_told()
         if self._task is not None:
             self._bar.update(self._task, description=f"epoch {epoch}/{self._epochs}, {split} {done}/{total}")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
+import signal
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from rich.markup import escape
 
 from lava_nbp.base.progress import Progress
 from lava_nbp.base.targets import targets_of
+from lava_nbp.cli import stopping
 from lava_nbp.cli.console import ERR, OUT, ShownProgress, staged
 from lava_nbp.cli.options import AsJSON, RunFolder, Settings
 from lava_nbp.cli.see import draw
@@ -19,9 +21,6 @@ from lava_nbp.cli.tables import accuracies
 from lava_nbp.data.sets import DATA_SETS
 from lava_nbp.errors import InputError
 from lava_nbp.training.algorithms import ALGORITHMS
-
-#: Exit code after Ctrl-C.
-INTERRUPTED = 130
 
 _TARGETS = "; ".join(f"{name}: {', '.join(targets_of(name))}" for name in ALGORITHMS)
 
@@ -44,6 +43,7 @@ def train(
 ) -> None:
     """Train a network, with a checkpoint after every epoch."""
     from lava_nbp.runs.train import train as run
+    from lava_nbp.training.checkpoint import CHECKPOINT
     from lava_nbp.training.config import load_config
 
     if resume and overwrite:
@@ -58,9 +58,13 @@ def train(
 
                 progress = stack.enter_context(TensorBoardLog(folder, progress))
             result = run(experiment, folder, resume=resume, overwrite=overwrite, progress=progress)
-    except KeyboardInterrupt:
-        ERR.print(f"interrupted; the last finished epoch is in {escape(str(folder))}; --resume goes on from there")
-        raise typer.Exit(INTERRUPTED) from None
+    except (KeyboardInterrupt, SystemExit):
+        number = stopping.received() or signal.SIGINT
+        begun = (folder / CHECKPOINT).exists()
+        where = f"; the last finished epoch is in {escape(str(folder))}; --resume goes on from there" if begun else ""
+        with suppress(OSError):  # of a terminal that is gone
+            ERR.print(stopping.WORDS[number] + where)
+        raise typer.Exit(128 + number) from None
     _show(result)
     OUT.print(f"results: {escape(str(folder / 'result.json'))}")
     if plot:

@@ -17,6 +17,8 @@ from lava_nbp.errors import InputError, unknown_name
 
 OptimizerName = Literal["adam", "sgd"]
 OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
+#: Updates that an optimizer may have made: more do not come about, and would not be counted any more.
+MOST_STEPS = 1 << 60
 SilentName = Literal["none", "phantom", "bump", "spike_count"]
 SILENT_POLICIES: tuple[str, ...] = get_args(SilentName)
 

@@ -5,22 +5,24 @@ from __future__ import annotations
 import json
 import resource
 import time
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lava_nbp.base.files import make_folder, write_atomically
+from lava_nbp.base.files import make_folder, remove_leftovers, write_atomically
+from lava_nbp.base.locks import locked
 from lava_nbp.base.progress import Progress
-from lava_nbp.errors import CheckpointError
+from lava_nbp.errors import CheckpointError, OutputError
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.training.algorithms import make_learner
 from lava_nbp.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
 from lava_nbp.training.config import Experiment, flatten, parse_config
 from lava_nbp.training.learner import Learner, Session
 from lava_nbp.training.metrics import best_epoch
-from lava_nbp.training.run import METRICS, RESULT, check_history, check_layers
+from lava_nbp.training.run import METRICS, RESULT, check_fit, check_history, check_learned
 
 
 def train(
@@ -57,36 +59,59 @@ def train(
 
     Raises
     ------
+    CheckpointError
+        For a checkpoint that is damaged, incomplete, or that of another experiment or of other samples.
+    OutputError
+        If the folder cannot be written, or another training run is writing it.
     LavaNBPError
-        For anything wrong with the configuration, the data, the folder or its checkpoint.
+        For anything wrong with the configuration or the data. Nothing is written then.
     """
     progress = progress or Progress()
-    stored = _stored(folder, resume=resume, overwrite=overwrite)
-    config, circuit = _meant(config, circuit, stored, folder)
-    learner = make_learner(config, circuit)
-    state = _starting_state(config, learner, stored, folder)
-    with learner.open(state.weights, state.memory) as session:
-        make_folder(folder)
-        if state.epoch == 0:
-            (folder / RESULT).unlink(missing_ok=True)
-        _save(folder, state)
-        for text in learner.notes():
-            progress.note(text)
-        progress.start(config.epochs, learner.n_train, state.epoch)
-        while state.epoch < config.epochs:
-            record = _epoch(learner, session, state.epoch + 1, progress)
-            for text in session.notes():
-                progress.note(text)
-            state.weights, state.memory = session.read_weights(), session.read_memory()
-            state.history.append(record)
-            if best_epoch(state.history, f"validation_{learner.compared_by}") is record:
-                state.chosen = state.weights
+    with ExitStack() as held:
+        there = folder.is_dir()
+        if there:
+            held.enter_context(locked(folder))
+        stored = _stored(folder, resume=resume, overwrite=overwrite)
+        config, circuit = _meant(config, circuit, stored, folder)
+        learner = make_learner(config, circuit)
+        notes = [*learner.notes(), *_unknown_data(stored)]
+        state = _starting_state(config, learner, stored, folder)
+        with learner.open(state.weights, state.memory) as session:
+            _check_memory(session, state, folder)
+            session.prepare()
+            make_folder(folder)
+            if not there:
+                held.enter_context(locked(folder))
+                _check_still_empty(folder)
+            remove_leftovers(folder, (CHECKPOINT, METRICS, RESULT))
             _save(folder, state)
-            progress.epoch(record)
-    told = partial(progress.evaluating, state.epoch, "cost of inference")
-    result = summarise(config, learner, state, learner.infer(state.chosen or state.weights, told).cost)
-    write_atomically(folder / RESULT, (json.dumps(result, indent=2) + "\n").encode())
+            if state.epoch == 0:
+                _remove_result(folder)
+            for text in notes:
+                progress.note(text)
+            _learn(learner, session, state, config.epochs, folder, progress)
+        told = partial(progress.evaluating, state.epoch, "cost of inference")
+        result = summarise(config, learner, state, learner.infer(state.chosen or state.weights, told).cost)
+        write_atomically(folder / RESULT, (json.dumps(result, indent=2) + "\n").encode())
     return result
+
+
+def _learn(
+    learner: Learner, session: Session, state: Checkpoint, epochs: int, folder: Path, progress: Progress
+) -> None:
+    """The epochs that are not done yet, each of which is saved."""
+    progress.start(epochs, learner.n_train, state.epoch)
+    while state.epoch < epochs:
+        record = _epoch(learner, session, state.epoch + 1, progress)
+        for text in session.notes():
+            progress.note(text)
+        state.weights, state.memory = session.read_weights(), session.read_memory()
+        state.history.append(record)
+        if best_epoch(state.history, f"validation_{learner.compared_by}") is record:
+            state.chosen = state.weights
+        _remove_result(folder)  # of fewer epochs
+        _save(folder, state)
+        progress.epoch(record)
 
 
 def _stored(folder: Path, *, resume: bool, overwrite: bool) -> Checkpoint | None:
@@ -121,16 +146,52 @@ def _starting_state(config: Experiment, learner: Learner, state: Checkpoint | No
     said = config.model_dump(mode="json", exclude_none=True)
     if state is not None:
         _check_same(config, state, folder)
-        check_layers(state, learner.layers, folder)
+        check_learned(config, state, folder)
+        check_fit(state, learner, folder)
         check_history(state, learner.figures, folder)
         if state.circuit != learner.circuit:
             raise CheckpointError(
                 f"{folder / CHECKPOINT} holds another circuit than this configuration, or its file, gives; resume with "
                 f"the circuit that it was begun with, or choose another --out"
             )
-        state.config = said
+        state.config, state.data = said, learner.identity
         return state
-    return Checkpoint(said, learner.layers, learner.initial_weights(), circuit=learner.circuit)
+    return Checkpoint(said, learner.layers, learner.initial_weights(), circuit=learner.circuit, data=learner.identity)
+
+
+def _unknown_data(state: Checkpoint | None) -> list[str]:
+    """What is said of a checkpoint that does not know its samples."""
+    if state is None or state.data is not None:
+        return []
+    return [
+        "the checkpoint does not know the samples that it learned from, which older versions did not keep; these are"
+        " taken to be the same"
+    ]
+
+
+def _check_memory(session: Session, state: Checkpoint, folder: Path) -> None:
+    """Check that a network that goes on remembers what the checkpoint does: neither more nor less."""
+    if state.epoch == 0:
+        return
+    own = session.read_memory()
+    if sorted(own) != sorted(state.memory):
+        raise CheckpointError(
+            f"{folder / CHECKPOINT} remembers of learning {sorted(state.memory)}, but after {state.epoch} epochs its "
+            f"network has {sorted(own)}; it was changed by hand or is corrupt: restore it from a backup, or train anew"
+        )
+
+
+def _check_still_empty(folder: Path) -> None:
+    """Check that nobody has begun a run in a folder that was not there a moment ago."""
+    if (folder / CHECKPOINT).exists():
+        raise CheckpointError(f"{folder} has got a run of another process in the meantime; choose another --out")
+
+
+def _remove_result(folder: Path) -> None:
+    try:
+        (folder / RESULT).unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder / RESULT} cannot be removed: {error.strerror}; remove it by hand") from error
 
 
 def _check_same(config: Experiment, state: Checkpoint, folder: Path) -> None:

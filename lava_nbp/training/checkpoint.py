@@ -16,6 +16,7 @@ from lava_nbp.base.checks import is_integer, shown
 from lava_nbp.base.content import parse_json, problem
 from lava_nbp.base.files import read_npz, write_npz
 from lava_nbp.base.registry import resolve
+from lava_nbp.data.identity import DataIdentity
 from lava_nbp.data.options import DataOptions
 from lava_nbp.data.sets import DATA_SETS
 from lava_nbp.errors import CheckpointError, CircuitError, ConfigError, Unreadable, WeightError, unknown_name
@@ -26,12 +27,22 @@ from lava_nbp.training.config import parse_config
 
 #: File name inside a run's folder.
 CHECKPOINT = "checkpoint.npz"
-_FORMAT = 3
+_FORMAT = 4
 
 Arrays = dict[str, NDArray[Any]]
 
 #: Metrics of an epoch: numbers, or None where they could not be seen.
 _Record = dict[str, float | None]
+
+
+class _Data(BaseModel):
+    """Which samples it was trained on."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str
+    source: str
+    sha256: str
 
 
 class _Meta(BaseModel):
@@ -44,6 +55,8 @@ class _Meta(BaseModel):
     circuit: dict[str, Any] | None = None
     layers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2)]
     history: list[_Record]
+    data: _Data | None = None
+    arrays: list[str] = []
 
     @field_validator("history")
     @classmethod
@@ -76,6 +89,8 @@ class Checkpoint:
         Metrics of every epoch so far.
     circuit : Circuit or None
         The circuit that is trained; None if the network is none.
+    data : DataIdentity or None
+        The samples that it was trained on; None: the version that began it did not say.
     """
 
     config: dict[str, Any]
@@ -85,6 +100,7 @@ class Checkpoint:
     memory: Arrays = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     circuit: Circuit | None = None
+    data: DataIdentity | None = None
 
     @property
     def epoch(self) -> int:
@@ -101,15 +117,17 @@ class Checkpoint:
         CheckpointError
             For metrics that are no numbers, which could not be read again.
         """
+        parts = {"weights": self.weights, "chosen": self.chosen or {}, "memory": self.memory}
+        arrays = {f"{part}/{name}": array for part, named in parts.items() for name, array in named.items()}
         meta = {
             "format": _FORMAT,
             "config": self.config,
             "circuit": None if self.circuit is None else circuit_to_dict(self.circuit),
             "layers": list(self.layers),
             "history": self.history,
+            "data": None if self.data is None else self.data.to_dict(),
+            "arrays": list(arrays),
         }
-        parts = {"weights": self.weights, "chosen": self.chosen or {}, "memory": self.memory}
-        arrays = {f"{part}/{name}": array for part, named in parts.items() for name, array in named.items()}
         try:
             _checked(meta)
         except Unreadable as error:
@@ -132,7 +150,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         arrays = read_npz(path)
         meta = _meta(arrays, path)
         state = _READERS[meta["format"]](meta, arrays, path)
-        _check_matrices(state, path)
+        _check_arrays(state, path)
         return state
     except (CircuitError, WeightError) as error:
         raise CheckpointError(
@@ -161,7 +179,7 @@ def _meta(arrays: Arrays, path: Path) -> dict[str, Any]:
     form = meta.get("format") if isinstance(meta, dict) else None
     if is_integer(form) and form not in _READERS:
         raise CheckpointError(
-            f"{path} has format {form}, but this version reads {' and '.join(map(str, _READERS))}; train anew"
+            f"{path} has format {form}, but this version reads {', '.join(map(str, _READERS))}; train anew"
         )
     return _checked(meta)
 
@@ -175,12 +193,21 @@ def _checked(meta: Any) -> dict[str, Any]:
     return dict(meta)
 
 
+def _read_4(meta: dict[str, Any], arrays: Arrays, path: Path) -> Checkpoint:
+    written = sorted(meta.get("arrays", []))
+    if written != sorted(arrays):
+        raise Unreadable(f"it holds the arrays {sorted(arrays)}, but was written with {written}")
+    state = _read_3(meta, arrays, path)
+    state.data = None if meta.get("data") is None else DataIdentity(**meta["data"])
+    return state
+
+
 def _read_3(meta: dict[str, Any], arrays: Arrays, path: Path) -> Checkpoint:
     parts: dict[str, Arrays] = {"weights": {}, "chosen": {}, "memory": {}}
     for key, array in arrays.items():
         part, _, name = key.partition("/")
         parts[part][name] = array
-    circuit = None if meta["circuit"] is None else circuit_from_dict(meta["circuit"])
+    circuit = None if meta.get("circuit") is None else circuit_from_dict(meta["circuit"])
     return _checkpoint(meta, parts, circuit)
 
 
@@ -208,7 +235,7 @@ def _meaningful(config: dict[str, Any]) -> dict[str, Any]:
     return {**config, "data": {key: value for key, value in data.items() if key not in refused}}
 
 
-_READERS = {2: _read_2, _FORMAT: _read_3}
+_READERS = {2: _read_2, 3: _read_3, _FORMAT: _read_4}
 
 
 def _checkpoint(meta: dict[str, Any], parts: dict[str, Arrays], circuit: Circuit | None) -> Checkpoint:
@@ -232,13 +259,15 @@ def _algorithm(config: dict[str, Any], path: Path) -> Algorithm:
     return ALGORITHMS[name]
 
 
-def _check_matrices(state: Checkpoint, path: Path) -> None:
+def _check_arrays(state: Checkpoint, path: Path) -> None:
     checks = _algorithm(state.config, path).checks
     for weights in (state.weights, state.chosen):
         if weights is not None:
-            _check_finite(weights)
+            _check_finite(weights, "if")
+            _check_kinds(weights)
             if checks is not None:
                 resolve(checks)(weights, state.layers, state.circuit)
+    _check_finite(state.memory, "iufb")
 
 
 def check_layered(weights: Arrays, layers: tuple[int, ...], circuit: Circuit | None = None) -> None:
@@ -258,9 +287,14 @@ def check_layered(weights: Arrays, layers: tuple[int, ...], circuit: Circuit | N
             raise WeightError(f"{name} has shape {w.shape}, but this network needs {allowed[name]} (pre, post)")
 
 
-def _check_finite(weights: Arrays) -> None:
-    for name, w in weights.items():
-        if w.dtype.kind not in "if" or not np.isfinite(w).all():
-            raise WeightError(f"{name} has dtype {w.dtype}, or entries that are not finite; weights are finite numbers")
+def _check_kinds(weights: Arrays) -> None:
     if len({w.dtype.kind for w in weights.values()}) > 1:
         raise WeightError("some matrices are integers and some are not; they are all of one kind")
+
+
+def _check_finite(arrays: Arrays, kinds: str) -> None:
+    for name, array in arrays.items():
+        if array.dtype.kind not in kinds or not np.isfinite(array).all():
+            raise WeightError(
+                f"{name} has dtype {array.dtype}, or entries that are not finite; a run's state is finite numbers"
+            )

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -31,7 +33,7 @@ from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.data.encodings import Encoding
 from lava_nbp.data.options import DataOptions
 from lava_nbp.data.sets import find_data_set
-from lava_nbp.errors import ConfigError, Unreadable, unknown_name
+from lava_nbp.errors import ConfigError, Unreadable, WeightError, unknown_name
 from lava_nbp.training.algorithms import ALGORITHMS
 
 
@@ -190,6 +192,15 @@ class Experiment(ConfigSection):
         """Whether it says what its network is; if not, the run's checkpoint does."""
         return True
 
+    def check_learned(self, weights: Mapping[str, NDArray[Any]]) -> None:
+        """Check that matrices of finite numbers are such as training leaves: which there are, and of which type.
+
+        Raises
+        ------
+        WeightError
+            Names the matrix.
+        """
+
     def with_given_circuit(self) -> Experiment:
         """The same experiment with a circuit from Python, which it does not name; for networks that are circuits."""
         return self
@@ -244,6 +255,21 @@ def parse_config(content: Mapping[str, Any], where: str) -> Experiment:
     except ValidationError as error:
         problems = "; ".join(_explain(problem, kind, content) for problem in error.errors())
         raise ConfigError(f"configuration {where}: {problems}") from None
+
+
+def check_types(weights: Mapping[str, NDArray[Any]], names: Sequence[str], dtype: Any) -> None:
+    """Check that matrices have these names, and are of this type.
+
+    Raises
+    ------
+    WeightError
+        Names what is missing or too much, or the first of another type.
+    """
+    if sorted(weights) != sorted(names):
+        raise WeightError(f"weights named {sorted(weights)}, but this network has {sorted(names)}; give exactly those")
+    for name, w in weights.items():
+        if w.dtype != dtype:
+            raise WeightError(f"{name} has dtype {w.dtype}, but this network learns with {np.dtype(dtype)}")
 
 
 def flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 
 from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.data import Dataset
+from lava_nbp.data.identity import DataIdentity, identity_of
 from lava_nbp.data.latency_dataset import LatencyDataset
+from lava_nbp.errors import CheckpointError, InputError, WeightError
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.training.complexity import CountedSynapses, complexity
 
@@ -26,6 +29,23 @@ def parts(samples: int, size: int, told: Count) -> Iterator[slice]:
         told(start, samples)
         yield slice(start, min(start + size, samples))
     told(samples, samples)
+
+
+def take_memory(take: Callable[[Arrays], None], memory: Arrays) -> None:
+    """Let a network take what learning has to remember, which a checkpoint held.
+
+    Raises
+    ------
+    CheckpointError
+        If it does not fit the network.
+    """
+    try:
+        take(memory)
+    except (InputError, WeightError) as error:
+        raise CheckpointError(
+            f"what the checkpoint remembers of learning does not fit its network: {error}; restore it from a backup, "
+            f"or train anew"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -65,6 +85,9 @@ class Inference:
 class Session(ABC):
     """A network that is set up, between `Learner.open` and `close`; a context manager."""
 
+    def prepare(self) -> None:  # noqa: B027 - most have nothing to encode
+        """Encode what training and its evaluations need: what cannot be is said before anything is written."""
+
     @abstractmethod
     def train_epoch(self, epoch: int, advance: Callable[[int], None]) -> dict[str, Any]:
         """Learn from every training sample once; epochs count from 1. `advance` is told of samples done.
@@ -92,7 +115,7 @@ class Session(ABC):
         return []
 
     def read_memory(self) -> Arrays:
-        """Copies of what learning has to remember beside the weights."""
+        """Copies of what learning has to remember beside the weights: as soon as it is set up, all there will be."""
         return {}
 
     def close(self) -> None:  # noqa: B027 - most hold nothing to release
@@ -138,6 +161,11 @@ class Learner(ABC):
         """Samples of the validation split."""
         return len(self.dataset.validation.y)
 
+    @cached_property
+    def identity(self) -> DataIdentity:
+        """Which samples it has."""
+        return identity_of(self.dataset)
+
     def notes(self) -> list[str]:
         """What a user should know before training begins."""
         return []
@@ -148,7 +176,15 @@ class Learner(ABC):
 
     @abstractmethod
     def open(self, weights: Arrays, memory: Arrays) -> Session:
-        """Set up the network."""
+        """Set up the network, with what `Session.read_memory` gave of another; {}: nothing was learned yet.
+
+        Raises
+        ------
+        CheckpointError
+            For a memory that does not fit the network.
+        LavaNBPError
+            For a network that cannot be.
+        """
 
     @abstractmethod
     def infer(self, weights: Arrays, told: Count = uncounted) -> Inference:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from lava_nbp.base.checks import is_real
 from lava_nbp.base.content import problem, read_json
 from lava_nbp.base.progress import Count, uncounted
-from lava_nbp.errors import CheckpointError, Unreadable
+from lava_nbp.errors import CheckpointError, Unreadable, WeightError
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.training.algorithms import ALGORITHMS, Algorithm, make_learner
 from lava_nbp.training.checkpoint import CHECKPOINT, Arrays, Checkpoint, load_checkpoint
@@ -166,7 +166,9 @@ def load_run(folder: Path) -> Run:
         If this version does not accept its configuration any more.
     """
     state = load_checkpoint(folder)
-    return Run(folder, state, parse_config(state.config, str(folder / CHECKPOINT)))
+    config = parse_config(state.config, str(folder / CHECKPOINT))
+    check_learned(config, state, folder)
+    return Run(folder, state, config)
 
 
 def load_result(folder: Path, *keys: str) -> dict[str, Any]:
@@ -232,12 +234,13 @@ def fitting_learner(config: Experiment, state: Checkpoint, folder: Path) -> Lear
     Raises
     ------
     CheckpointError
-        If the data and the configuration give a network of other sizes, or metrics are missing.
+        If the data and the configuration give a network of other sizes, the data are not those it was trained on, or
+        metrics are missing.
     LavaNBPError
         For data that cannot be.
     """
     learner = make_learner(config, state.circuit)
-    check_layers(state, learner.layers, folder)
+    check_fit(state, learner, folder)
     check_history(state, learner.figures, folder)
     return learner
 
@@ -261,16 +264,40 @@ def check_history(state: Checkpoint, figures: Iterable[str], folder: Path) -> No
             )
 
 
-def check_layers(state: Checkpoint, layers: tuple[int, ...], folder: Path) -> None:
-    """Check that a checkpoint holds a network of these sizes.
+def check_learned(config: Experiment, state: Checkpoint, folder: Path) -> None:
+    """Check that the matrices of a checkpoint are such as this experiment learns.
+
+    Raises
+    ------
+    CheckpointError
+        Names the matrix.
+    """
+    for weights in (state.weights, state.chosen):
+        if state.history and weights is not None:
+            try:
+                config.check_learned(weights)
+            except WeightError as error:
+                raise CheckpointError(
+                    f"{folder / CHECKPOINT} does not fit its network: {error}; it was changed by hand or is corrupt"
+                ) from error
+
+
+def check_fit(state: Checkpoint, learner: Learner, folder: Path) -> None:
+    """Check that a checkpoint holds a network of a learner's sizes, trained on its samples, if it says on which.
 
     Raises
     ------
     CheckpointError
         Says both.
     """
-    if state.layers != layers:
+    path = folder / CHECKPOINT
+    if state.layers != learner.layers:
         raise CheckpointError(
-            f"{folder / CHECKPOINT} holds a network of {state.layers}, but this data and configuration give {layers}; "
+            f"{path} holds a network of {state.layers}, but this data and configuration give {learner.layers}; "
             f"it is the checkpoint of another network"
+        )
+    if state.data is not None and state.data.sha256 != learner.identity.sha256:
+        raise CheckpointError(
+            f"{path} belongs to a run on {state.data}, but what is loaded now are {learner.identity}; bring back the "
+            f"former (LAVA_NBP_DATA, data.root or data.path says where they are), or train anew"
         )

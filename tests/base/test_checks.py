@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from lava_nbp.base.checks import check_integer, check_positive, check_real, check_reals
+from lava_nbp.base.checks import check_arrays, check_integer, check_positive, check_real, check_reals, check_within
 from lava_nbp.errors import CircuitError, InputError
 
 
@@ -89,3 +89,25 @@ def test_float64_is_not_copied():
 def test_arrays_of_what_is_none(given, said):
     with pytest.raises(CircuitError, match=f"they {said}.*; cure"):
         check_reals(given, "they", "cure", CircuitError, most=10)
+
+
+def test_arrays_like_ones_own():
+    own = {"steps": np.array(0), "m": np.zeros(3)}
+    check_arrays({"m": np.ones(3), "steps": np.array(7)}, own, "state", "this needs")
+    for given, message in (
+        ({"m": np.ones(3)}, r"state has arrays {'m': \(3,\)}, but this needs {'steps': \(\), 'm': \(3,\)}"),
+        ({**own, "v": np.ones(3)}, "state has arrays .*'v'"),
+        ({**own, "m": np.ones((1, 3))}, r"state has arrays .*\(1, 3\)"),
+        ({**own, "m": np.ones(3, np.float32)}, "state: m has dtype float32, but this needs float64"),
+        ({**own, "m": np.array(["a", "b", "c"])}, "state: m has dtype <U1"),
+        ({**own, "m": np.array([0, np.nan, np.inf])}, "state: m has an entry nan, but all must be a finite number"),
+    ):
+        with pytest.raises(InputError, match=message):
+            check_arrays(given, own, "state", "this needs")
+
+
+def test_entries_within():
+    check_within(np.array([0, 5]), 0, 5, "steps")
+    for bad in (-1, 6, np.nan, np.inf, -(2**63)):
+        with pytest.raises(InputError, match=r"steps has an entry .*, but all must be in 0 .. 5"):
+            check_within(np.array([0, bad]), 0, 5, "steps")

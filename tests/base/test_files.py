@@ -352,3 +352,11 @@ def test_damaged_archives_are_read_or_refused(tmp_path, flips, keep):
     path.write_bytes(content[:keep])
     with contextlib.suppress(Unreadable):
         files.read_npz(path)
+
+
+def test_leftovers_of_killed_saves_are_removed_and_nothing_else(tmp_path):
+    kept = ["a.txt", ".a.txt", ".a.txt.old", ".b.txt.abcdefgh", ".a.txt.abcdefghi"]
+    for name in [*kept, ".a.txt.abcdefgh", ".a.txt.0_9zzzzz", ".[a].abcdefgh"]:
+        (tmp_path / name).write_bytes(b"half")
+    files.remove_leftovers(tmp_path, ["a.txt", "[a]", "c.txt"])
+    assert sorted(os.listdir(tmp_path)) == sorted(kept)

@@ -14,7 +14,7 @@ def run(capsys, monkeypatch, tmp_path):
     """Run a command in an empty folder with config.toml: exit code, standard output, standard error."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config.toml").write_text(DIGITS)
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["lava-nbp", *map(str, arguments)])
@@ -24,4 +24,5 @@ def run(capsys, monkeypatch, tmp_path):
         return caught.value.code, captured.out, captured.err
 
     yield call
-    signal.signal(signal.SIGTERM, handler)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)

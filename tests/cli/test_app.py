@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from experiments import DIGITS
 
+from lava_nbp.cli.stopping import WORDS
+
 SLOW = ("lava.magma", "numba", "matplotlib.figure", "sklearn", "torch")
 
 
@@ -130,18 +132,18 @@ def weights_of(folder):
     return {name: w.tolist() for name, w in (state.weights | {f"c{k}": w for k, w in state.chosen.items()}).items()}
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_stopped_on_lava_in_the_midst_of_an_epoch_and_resumed(run, tmp_path, how):
     process = start(tmp_path, "target=lava")
     wait_for_epoch(tmp_path, 2, process)
-    if how == signal.SIGINT:
-        os.killpg(process.pid, how)  # as a terminal does
-    else:
+    if how == signal.SIGKILL:
         process.send_signal(how)
+    else:
+        os.killpg(process.pid, how)  # as a terminal does, and timeout
     _, err = process.communicate(timeout=15)
-    assert process.returncode == {signal.SIGKILL: -9, signal.SIGINT: 130, signal.SIGTERM: 143}[how], err
-    if how == signal.SIGINT:
-        assert err.startswith("interrupted; the last finished epoch is in run; --resume goes on")
+    assert process.returncode == {**{number: 128 + number for number in WORDS}, signal.SIGKILL: -9}[how], err
+    if how in WORDS:
+        assert err == f"{WORDS[how]}; the last finished epoch is in run; --resume goes on from there\n"
     assert nobody_is_left(process.pid)
     done = len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines())
     assert 2 <= done < 6

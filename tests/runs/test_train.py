@@ -3,18 +3,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from experiments import DIGITS, content, experiment
+from experiments import DIGITS, YINYANG, Notes, content, experiment
 
 from lava_nbp.base.progress import Progress
 from lava_nbp.base.targets import TARGETS
-from lava_nbp.errors import CheckpointError, CircuitError, InputError, WeightError
+from lava_nbp.data import generate_yinyang
+from lava_nbp.errors import CheckpointError, CircuitError, InputError, LavaNBPError, WeightError
 from lava_nbp.nbp.executor import Outcome
 from lava_nbp.nbp.paper import training_circuit
 from lava_nbp.runs.evaluate import evaluate_run
+from lava_nbp.runs.figures import plot_run
+from lava_nbp.runs.report.page import write_report
 from lava_nbp.runs.train import train
 from lava_nbp.training.checkpoint import CHECKPOINT, load_checkpoint
 from lava_nbp.training.metrics import accuracy, best_epoch
-from lava_nbp.training.run import METRICS, RESULT
+from lava_nbp.training.run import METRICS, RESULT, load_result
 
 SETTINGS = ("seed=4", "epochs=4", "data.validation=60", "data.train=200", "data.test=80", "network.n_hidden=30")
 
@@ -190,13 +193,6 @@ def test_no_validation_split_no_chosen_epoch(config, tmp_path):
     ("overrides", "warned"), [(("data.crop=1",), False), ((), True), (("network.guarded=true",), False)]
 )
 def test_possible_breaches_are_announced(config, tmp_path, overrides, warned):
-    class Notes(Progress):
-        def __init__(self):
-            self.notes = []
-
-        def note(self, text):
-            self.notes.append(text)
-
     progress = Notes()
     # 64 inputs of weight 254 bring 16256 > 9216; 36 inputs, or the guarded circuit's 41728, leave nothing to fear.
     train(config("epochs=1", *overrides), tmp_path / "run", progress=progress)
@@ -223,3 +219,154 @@ def test_the_earliest_of_equal_epochs_is_chosen():
     history = [{"epoch": 1, "v": 0.5}, {"epoch": 2, "v": 0.7}, {"epoch": 3, "v": 0.7}]
     assert best_epoch(history, "v")["epoch"] == 2
     assert best_epoch(history, "w") is None
+
+
+# ------------------------------------------------------- whose state, whose data, whose folder
+
+
+@pytest.fixture
+def own(config, tmp_path):
+    """An experiment on a file of one's own, and what puts other samples into that file."""
+
+    def write(seed=0):
+        rng = np.random.default_rng(seed)
+        x, y = rng.random((60, 5, 5)), np.arange(60) % 3
+        np.savez(tmp_path / "own.npz", train_images=x, train_labels=y, test_images=x[:20], test_labels=y[:20])
+
+    write()
+    small = ("data.validation=0", "data.train=60", "data.test=20", "network.n_hidden=5")
+    return lambda *more: config("data.name=npz", f"data.path={tmp_path / 'own.npz'}", *small, *more), write
+
+
+def test_a_run_goes_on_only_with_its_own_samples(own, tmp_path):
+    config, write = own
+    train(config("epochs=1"), tmp_path / "run")
+    before = (tmp_path / "run" / CHECKPOINT).read_bytes()
+    write(seed=1)
+    refused = r"belongs to a run on file samples of npz, SHA-256 \w{12}\.\.\., but what is loaded now are file samples"
+    for attempt in (
+        lambda: train(config("epochs=2"), tmp_path / "run", resume=True),
+        lambda: evaluate_run(tmp_path / "run"),
+        lambda: plot_run(tmp_path / "run"),
+        lambda: write_report(tmp_path / "run"),
+    ):
+        with pytest.raises(CheckpointError, match=refused):
+            attempt()
+    assert (tmp_path / "run" / CHECKPOINT).read_bytes() == before
+    write(seed=0)
+    train(config("epochs=2"), tmp_path / "run", resume=True)
+
+
+def test_published_samples_that_have_vanished_are_not_replaced_by_generated_ones(tmp_path, monkeypatch):
+    (tmp_path / "data" / "YinYang").mkdir(parents=True)
+    rng = np.random.default_rng(7)
+    for part in ("train", "validation", "test"):
+        for what, array in zip(("samples", "labels"), generate_yinyang(100, rng), strict=True):
+            np.save(tmp_path / "data" / "YinYang" / f"{part}_{what}.npy", array)
+    sizes = ("data.train=60", "data.validation=20", "data.test=20")
+    config = experiment(tmp_path, YINYANG.replace('source = "generated"\n', ""), "epochs=1", *sizes)
+    monkeypatch.setenv("LAVA_NBP_DATA", str(tmp_path / "data"))
+    train(config, tmp_path / "run")
+    monkeypatch.delenv("LAVA_NBP_DATA")
+    with pytest.raises(CheckpointError, match=r"run on published .* but what is loaded now are generated samples"):
+        train(config.model_copy(update={"epochs": 2}), tmp_path / "run", resume=True)
+
+
+class Meanwhile(Progress):
+    """Does something once, while a run learns; what that raises is kept."""
+
+    def __init__(self, what):
+        self.what, self.error = what, None
+
+    def advance(self, samples):
+        what, self.what = self.what, lambda: None
+        try:
+            what()
+        except LavaNBPError as error:
+            self.error = error
+
+
+@pytest.mark.parametrize("how", [{}, {"resume": True}, {"overwrite": True}])
+def test_a_folder_has_one_run_at_a_time(config, tmp_path, how):
+    other = Meanwhile(lambda: train(config("seed=9"), tmp_path / "run", **how))
+    train(config("epochs=2"), tmp_path / "run", progress=other)
+    assert "is being written by another training run (process " in str(other.error)
+    train(config("epochs=2"), tmp_path / "whole")
+    assert content(tmp_path / "run") == content(tmp_path / "whole")
+    train(config("epochs=3"), tmp_path / "run", resume=True)  # it is free again
+
+
+def test_a_run_that_was_begun_in_a_new_folder_by_another_in_the_meantime(config, tmp_path, monkeypatch):
+    from lava_nbp.training.nbp import learner
+
+    opened = learner.NBPLearner.open
+
+    def open_slowly(self, *arguments):
+        monkeypatch.setattr(learner.NBPLearner, "open", opened)
+        train(config("epochs=1", "seed=9"), tmp_path / "run")
+        return opened(self, *arguments)
+
+    monkeypatch.setattr(learner.NBPLearner, "open", open_slowly)
+    with pytest.raises(CheckpointError, match="has got a run of another process in the meantime"):
+        train(config("epochs=1"), tmp_path / "run", resume=True)
+    assert load_checkpoint(tmp_path / "run").config["seed"] == 9
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["encoding.end=1", "encoding.early=29", "data.train=1000000", "network.recurrent_deviation=[0.1,0.1]"],
+)
+def test_what_cannot_start_leaves_no_folder_and_the_run_before_as_it_was(tmp_path, override):
+    small = ("epochs=1", "data.train=40", "data.validation=20", "data.test=20")
+    train(experiment(tmp_path, YINYANG, *small), tmp_path / "run")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    bad = (override, "target=clocked") if "recurrent" in override else (override, "encoding.end=20")
+    with pytest.raises(LavaNBPError):
+        train(experiment(tmp_path, YINYANG, *small, *bad), tmp_path / "new")
+    with pytest.raises(LavaNBPError):
+        train(experiment(tmp_path, YINYANG, *small, *bad), tmp_path / "run", overwrite=True)
+    assert not (tmp_path / "new").exists()
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+
+
+def test_leftovers_of_a_killed_save_are_removed(config, tmp_path):
+    train(config("epochs=1"), tmp_path / "run")
+    for name in (CHECKPOINT, METRICS, RESULT):
+        (tmp_path / "run" / f".{name}.abcdefgh").write_bytes(b"half")
+    with pytest.raises(CheckpointError, match="holds a run already"):
+        train(config("epochs=1"), tmp_path / "run")
+    train(config("epochs=2"), tmp_path / "run", resume=True)
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == sorted((CHECKPOINT, METRICS, RESULT))
+
+
+def test_a_result_of_fewer_epochs_does_not_outlive_the_checkpoint(config, tmp_path):
+    train(config("epochs=1"), tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt):
+        train(config("epochs=3"), tmp_path / "run", resume=True, progress=Stop(100))
+    assert load_result(tmp_path / "run")["epochs"] == load_checkpoint(tmp_path / "run").epoch == 1
+    with pytest.raises(KeyboardInterrupt):
+        train(config("epochs=3"), tmp_path / "run", resume=True, progress=Stop(300))
+    assert load_checkpoint(tmp_path / "run").epoch == 2
+    assert not (tmp_path / "run" / RESULT).exists()
+
+
+def test_killed_between_checkpoint_and_metrics(config, tmp_path, monkeypatch):
+    from lava_nbp.runs import train as module
+
+    train(config("epochs=3"), tmp_path / "whole")
+    write, written = module.write_atomically, []
+
+    def dies(path, data):
+        written.append(path)
+        if len(written) == 3:  # the metrics of the second epoch
+            raise KeyboardInterrupt
+        write(path, data)
+
+    monkeypatch.setattr(module, "write_atomically", dies)
+    with pytest.raises(KeyboardInterrupt):
+        train(config("epochs=3"), tmp_path / "parts")
+    monkeypatch.undo()
+    assert load_checkpoint(tmp_path / "parts").epoch == 2
+    assert len((tmp_path / "parts" / METRICS).read_text().splitlines()) == 1
+    train(config("epochs=3"), tmp_path / "parts", resume=True)
+    assert content(tmp_path / "parts") == content(tmp_path / "whole")

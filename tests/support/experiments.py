@@ -87,6 +87,16 @@ dt = 1
 TIMES = ("microseconds_per_sample", "seconds", "peak_memory_mb")
 
 
+class Notes(Progress):
+    """Keeps what a run tells its user."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
 def experiment(folder: Path, text: str, *settings: str) -> Experiment:
     """The experiment of a configuration, written into a folder, with settings as of --set."""
     (folder / "config.toml").write_text(text)

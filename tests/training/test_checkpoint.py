@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from experiments import DIGITS, trained
+from experiments import DIGITS, YINYANG, Notes, trained
 
+from lava_nbp.data.identity import DataIdentity
 from lava_nbp.errors import CheckpointError, ConfigError, OutputError
 from lava_nbp.nbp.paper import training_circuit
 from lava_nbp.nbp.weights import initial_weights
@@ -17,8 +18,9 @@ from lava_nbp.runs.train import train
 from lava_nbp.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
 from lava_nbp.training.run import load_result, load_run
 
-#: Folders of runs as the version before wrote them, in format 2.
-FORMAT_2 = Path(__file__).parents[1] / "golden" / "format2"
+#: Folders of runs as versions before wrote them.
+GOLDEN = Path(__file__).parents[1] / "golden"
+FORMAT_2 = GOLDEN / "format2"
 LAYERS = (40, 30, 4)
 CIRCUIT = training_circuit(*LAYERS)
 
@@ -114,23 +116,27 @@ def test_any_names_of_matrices_are_kept_apart(tmp_path):
     assert [len(array) for array in loaded.memory.values()] == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("written", ["format2", "format3"])
 @pytest.mark.parametrize("name", ["nbp", "eventprop"])
-def test_a_folder_of_the_format_before_is_read(tmp_path, name):
-    """Evaluated it gives the figures of then, and it goes on."""
+def test_a_folder_of_a_format_before_is_read(tmp_path, name, written):
+    """Evaluated it gives the figures of then, and it goes on, with a note that nobody knows on which samples."""
     run = tmp_path / name
-    shutil.copytree(FORMAT_2 / name, run)
+    shutil.copytree(GOLDEN / written / name, run)
     before, result = load_checkpoint(run), load_result(run)
     found = evaluate_run(run)
     for which in ("last", "chosen"):
         expected = {key: value for key, value in result[which].items() if key != "epoch"}
         assert {key: found[which][key] for key in expected} == expected
     config = load_run(run).config
-    train(config.model_copy(update={"epochs": 3}), run, resume=True)
+    progress = Notes()
+    train(config.model_copy(update={"epochs": 3}), run, resume=True, progress=progress)
+    assert "does not know the samples that it learned from" in progress.notes[-1]
     after = load_checkpoint(run)
+    assert (before.data, after.data) == (None, load_run(run).learner.identity)
     assert after.history[:2] == before.history
     assert after.epoch == 3
     with np.load(run / CHECKPOINT) as archive:
-        assert json.loads(str(archive["meta"]))["format"] == 3
+        assert json.loads(str(archive["meta"]))["format"] == 4
 
 
 def test_the_circuit_of_the_format_before_follows_from_its_configuration():
@@ -152,7 +158,7 @@ def test_keys_of_the_format_before_that_mean_nothing_are_left_out(tmp_path):
 
 def test_formats_that_are_not_read(tmp_path):
     np.savez(tmp_path / CHECKPOINT, meta=json.dumps({"format": 1}))
-    with pytest.raises(CheckpointError, match="has format 1, but this version reads 2 and 3; train anew"):
+    with pytest.raises(CheckpointError, match="has format 1, but this version reads 2, 3, 4; train anew"):
         load_checkpoint(tmp_path)
 
 
@@ -198,7 +204,7 @@ def meta_of(folder):
         {"format": None}, {"format": [3]},
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("form", [2, 3])
+@pytest.mark.parametrize("form", [2, 3, 4])
 def test_what_stands_beside_the_arrays_has_its_types(tmp_path, change, form):
     checkpoint().save(tmp_path)
     rewritten(tmp_path, meta=json.dumps(meta_of(tmp_path) | {"format": form} | change))
@@ -265,3 +271,133 @@ def test_a_history_that_lacks_what_a_run_is_summed_up_from(tmp_path):
         config = load_run(tmp_path / "run").config
         with pytest.raises(CheckpointError, match=f"does not have {key} of epoch 2"):
             train(config, tmp_path / "run", resume=True)
+
+
+# ------------------------------------------------------------------ state that is not whole, or not a state
+
+
+def changed(folder, change, meta=None):
+    """Change the arrays of a checkpoint by hand, and, if `meta` is given, what it says of itself."""
+    with np.load(folder / CHECKPOINT) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    said = json.loads(str(arrays.pop("meta")))
+    change(arrays)
+    said |= {"arrays": list(arrays)} if meta is None else meta
+    np.savez(folder / CHECKPOINT, meta=json.dumps(said), **arrays)
+
+
+def test_an_array_that_is_gone_or_too_much_is_noticed_without_knowing_its_meaning(tmp_path):
+    saved = checkpoint()
+    saved.memory = {"m": np.zeros(3)}
+    for change in (
+        lambda arrays: arrays.pop("memory/m"),
+        lambda arrays: arrays.update({"memory/n": np.zeros(3)}),
+        lambda arrays: [arrays.pop(name) for name in list(arrays) if name.startswith("chosen/")],
+    ):
+        saved.save(tmp_path)
+        changed(tmp_path, change, meta={})
+        with pytest.raises(
+            CheckpointError, match=r"truncated or corrupt \(it holds the arrays .*, but was written with"
+        ):
+            load_checkpoint(tmp_path)
+
+
+def test_memory_that_is_no_finite_number(tmp_path):
+    for bad in (np.array([0, np.nan]), np.array([np.inf]), np.array(["a"]), np.zeros(2, complex)):
+        saved = checkpoint()
+        saved.memory = {"m": bad}
+        saved.save(tmp_path)
+        with pytest.raises(CheckpointError, match="m has dtype .*, or entries that are not finite"):
+            load_checkpoint(tmp_path)
+
+
+def test_identity_of_the_data_is_kept_and_checked(tmp_path):
+    saved = checkpoint()
+    saved.data = DataIdentity("digits", "published", "0" * 64)
+    saved.save(tmp_path)
+    assert load_checkpoint(tmp_path).data == saved.data
+    for bad in ({"name": "digits"}, {"name": 1, "source": "a", "sha256": "b"}, [], "digits"):
+        changed(tmp_path, lambda arrays: None, meta={"data": bad})
+        with pytest.raises(CheckpointError, match="truncated or corrupt"):
+            load_checkpoint(tmp_path)
+
+
+TINY = ("epochs=1", "data.train=30", "data.validation=10", "data.test=10", "network.hidden=[5]")
+
+
+def times(name, factor):
+    return lambda arrays: arrays.update({name: arrays[name] * factor})
+
+
+def without(*names):
+    return lambda arrays: [arrays.pop(name) for name in list(arrays) if name.removeprefix("memory/") in names]
+
+
+def put(name, value):
+    return lambda arrays: arrays.update({name: value})
+
+
+@pytest.mark.parametrize(
+    ("settings", "changes"),
+    [
+        (
+            ("target=continuous", "learning.silent=spike_count", "network.recurrent_deviation=[0.1,0]"),
+            {
+                "no memory at all": without("steps", "m0", "v0", "m1", "v1", "m2", "v2", "pull0", "pull1"),
+                "part of it": without("v1"),
+                "no pulls": without("pull0", "pull1"),
+                "too much": put("memory/m3", np.zeros(3)),
+                "another shape": put("memory/m0", np.zeros(3)),
+                "another type": lambda arrays: arrays.update({"memory/m0": arrays["memory/m0"].astype(np.float32)}),
+                "steps before the first": put("memory/steps", np.array(-1)),
+                "negative squares": times("memory/v0", -1.0),
+                "no loops": lambda arrays: [arrays.pop(part + "/R1") for part in ("weights", "chosen")],
+                "integers": lambda arrays: arrays.update({"weights/W1": np.zeros_like(arrays["weights/W1"], int)}),
+            },
+        ),
+        (
+            ("target=clocked",),
+            {
+                "no memory at all": without("steps0", "m0", "v0", "steps1", "m1", "v1"),
+                "part of it": without("steps1"),
+                "too much": put("memory/steps2", np.array([1])),
+                "another shape": put("memory/steps0", np.array(3)),
+                "another type": lambda arrays: arrays.update({"memory/m0": arrays["memory/m0"] * 1.0}),
+                "steps before the first": times("memory/steps0", -1),
+                "steps without end": put("memory/steps0", np.array([2**63 - 1])),
+                "means that no gradients have": put("memory/m1", np.full((5, 3), 1 << 40)),
+                "negative squares": put("memory/v1", np.full((5, 3), -1)),
+                "real weights": lambda arrays: arrays.update({"weights/W1": arrays["weights/W1"] * 1.0}),
+                "real chosen weights": lambda arrays: arrays.update({"chosen/W2": arrays["chosen/W2"] * 1.0}),
+                "large weights": put("weights/W2", np.full((5, 3), 1 << 30)),
+                "the largest negative": put("weights/W2", np.full((5, 3), -(2**63))),
+            },
+        ),
+        (("target=clocked", "learning.optimizer=sgd"), {"too much": put("memory/m0", np.zeros((5, 5), int))}),
+    ],
+)
+def test_state_is_whole_or_refused(tmp_path, settings, changes):
+    run = trained(tmp_path, YINYANG, *TINY, *settings).folder
+    whole = (run / CHECKPOINT).read_bytes()
+    config = load_run(run).config.model_copy(update={"epochs": 2})
+    for name, change in changes.items():
+        (run / CHECKPOINT).write_bytes(whole)
+        changed(run, change)
+        before = (run / CHECKPOINT).read_bytes()
+        with pytest.raises(CheckpointError, match="checkpoint"):
+            pytest.fail(f"{name}: {train(config, run, resume=True)}")
+        assert (run / CHECKPOINT).read_bytes() == before
+        if "weights" in name:
+            with pytest.raises(CheckpointError, match="does not fit its network"):
+                evaluate_run(run)
+    (run / CHECKPOINT).write_bytes(whole)
+    assert train(config, run, resume=True)["epochs"] == 2
+
+
+def test_copies_that_a_circuit_does_not_have(tmp_path):
+    run = trained(tmp_path, DIGITS, "epochs=1", "data.train=60", "target=spiking").folder
+    config = load_run(run).config.model_copy(update={"epochs": 2})
+    for bad in (np.zeros((64, 20), np.int16), np.full((64, 20), 3)):
+        changed(run, put("memory/W1", bad))
+        with pytest.raises(CheckpointError, match="remembers of learning does not fit its network: projections named"):
+            train(config, run, resume=True)

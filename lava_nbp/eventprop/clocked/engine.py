@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.arrays import Allocate
-from lava_nbp.base.checks import as_array, check_integer, check_kind, check_labels, shown
+from lava_nbp.base.checks import as_array, check_arrays, check_integer, check_kind, check_labels, shown
 from lava_nbp.base.memory import check_memory
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import Int64Array
@@ -157,7 +157,7 @@ class ClockedEngine:
         ]
         for layer, (own, new, exponent) in enumerate(zip(self.masters, arrays, self.exponents, strict=True)):
             limit = self.c.master_limit(exponent)
-            if new.shape != own.shape or new.dtype.kind != "i" or np.abs(new).max() > limit:
+            if new.shape != own.shape or new.dtype.kind != "i" or new.max() > limit or new.min() < -limit:
                 raise WeightError(
                     f"full-precision weights of layer {layer + 1} have shape {new.shape} and dtype {new.dtype}, but "
                     f"must be {own.shape} integers of magnitude {limit} at most"
@@ -186,12 +186,9 @@ class ClockedEngine:
         Raises
         ------
         InputError
-            If it is that of another network or optimizer.
+            If it is that of another network or optimizer, or no state at all.
         """
-        if state.keys() != self.state().keys():
-            raise InputError(
-                f"optimizer state has arrays {sorted(state)}, but this network needs {sorted(self.state())}"
-            )
+        check_arrays(state, self.state(), "optimizer state", "this network needs")
         for k, optimizer in enumerate(self.optimizers):
             optimizer.load({name: state[f"{name}{k}"] for name in optimizer.state()})
 

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.arrays import Allocate
-from lava_nbp.base.checks import check_integer, check_real
+from lava_nbp.base.checks import check_arrays, check_integer, check_real, check_within
 from lava_nbp.errors import InputError, unknown_name
 from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS, FixedPoint, Int64Array, shift
-from lava_nbp.eventprop.policies import OPTIMIZERS
+from lava_nbp.eventprop.policies import MOST_STEPS, OPTIMIZERS
 
 #: Adam's means forget 1 / 2**_FIRST and 1 / 2**_SECOND of themselves per update: beta 0.875 and 0.99902.
 _FIRST, _SECOND = 3, 10
@@ -126,13 +126,13 @@ class IntegerOptimizer:
         Raises
         ------
         InputError
-            If it is that of another optimizer, or of another matrix.
+            If it is that of another optimizer, or of another matrix, or what no updates lead to.
         """
-        shapes = {name: array.shape for name, array in self.state().items()}
-        given = {name: array.shape for name, array in state.items()}
-        if given != shapes:
-            raise InputError(f"optimizer state has arrays {given}, but this matrix needs {shapes}")
+        check_arrays(state, self.state(), "optimizer state", "this matrix needs")
         if state:
+            first, second = _LARGEST << _EXTRA, _LARGEST**2 << _EXTRA
+            for name, low, high in (("steps", 0, MOST_STEPS), ("m", -first, first), ("v", 0, second)):
+                check_within(state[name], low, high, f"optimizer state: {name}")
             self._steps[...], self._m[...], self._v[...] = state["steps"], state["m"], state["v"]
 
 

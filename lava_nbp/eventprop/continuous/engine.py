@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import as_array, check_integer, check_kind, check_labels, check_real
+from lava_nbp.base.checks import as_array, check_arrays, check_integer, check_kind, check_labels, check_real
 from lava_nbp.base.memory import check_memory
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.continuous.kernels import run_samples
@@ -226,8 +226,9 @@ class EventPropEngine:
         Raises
         ------
         InputError
-            If it is that of another network, optimizer or policy.
+            If it is that of another network, optimizer or policy, or no state at all.
         """
+        check_arrays(state, self.state(), "optimizer state", "this network needs")
         pulls = {name: array for name, array in state.items() if name.startswith("pull")}
         self.optimizer.load({name: array for name, array in state.items() if name not in pulls})
         for k, pull in enumerate(self._network.pulls if pulls else ()):

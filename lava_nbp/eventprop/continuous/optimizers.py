@@ -10,9 +10,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import check_real
+from lava_nbp.base.checks import check_arrays, check_real, check_within
 from lava_nbp.errors import InputError, unknown_name
-from lava_nbp.eventprop.policies import OPTIMIZERS
+from lava_nbp.eventprop.policies import MOST_STEPS, OPTIMIZERS
 
 #: Largest rate, and by how much a step of plain descent may change a weight: what is far beyond any use, and finite.
 LARGEST_RATE, _LARGEST_CHANGE = 1e9, 1e30
@@ -50,13 +50,9 @@ class Optimizer(ABC):
         Raises
         ------
         InputError
-            If it is that of another optimizer, or of other matrices.
+            If it is that of another optimizer, or of other matrices, or what no updates lead to.
         """
-        own = self.state()
-        shapes = {name: array.shape for name, array in own.items()}
-        given = {name: array.shape for name, array in state.items()}
-        if given != shapes:
-            raise InputError(f"optimizer state has arrays {given}, but these matrices need {shapes}")
+        check_arrays(state, self.state(), "optimizer state", "these matrices need")
         self._load(state)
 
     def _load(self, state: Mapping[str, NDArray[Any]]) -> None:  # noqa: B027 - some remember nothing
@@ -100,6 +96,9 @@ class Adam(Optimizer):
         return {"steps": np.array(self.steps), **moments}
 
     def _load(self, state: Mapping[str, NDArray[Any]]) -> None:
+        check_within(state["steps"], 0, MOST_STEPS, "optimizer state: steps")
+        for k in range(len(self._moments)):
+            check_within(state[f"v{k}"], 0, np.inf, f"optimizer state: v{k}")
         self.steps = int(state["steps"])
         for k, (m, v) in enumerate(self._moments):
             m[...], v[...] = state[f"m{k}"], state[f"v{k}"]

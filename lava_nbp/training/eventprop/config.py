@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from lava_nbp.base.targets import TARGETS
+from lava_nbp.errors import WeightError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.equations import NeuronParameters
@@ -26,6 +31,7 @@ from lava_nbp.training.config import (
     Real,
     Samples,
     Step,
+    check_types,
 )
 
 _Deviation = Annotated[Real, Field(ge=0, le=WEIGHTS)]
@@ -151,6 +157,19 @@ class EventPropExperiment(Experiment):
             clocked.adjoint_bits, clocked.floor,
         )  # fmt: skip
         return Setup(arithmetic, self.loss.loss, self.learning.policy, self.learning.optimizer)
+
+    def check_learned(self, weights: Mapping[str, NDArray[Any]]) -> None:
+        """See `Experiment`: real numbers, or the integers of a clocked network, which its 8-bit weights hold."""
+        n, clocked = self.network, TARGETS[self.target].clocked
+        forward = [f"W{k}" for k in range(1, n.n_layers + 1)]
+        loops = [f"R{k}" for k, deviation in enumerate(n.recurrent_deviation or (), 1) if deviation > 0]
+        check_types(weights, [*forward, *loops], np.int64 if clocked else np.float64)
+        if clocked:
+            c = self.setup.c
+            for name, top in zip(forward, self.largest_weights, strict=True):
+                limit, w = c.master_limit(c.weight_exponent(top)), weights[name]
+                if w.max() > limit or w.min() < -limit:
+                    raise WeightError(f"{name} has entries from {w.min()} to {w.max()}, but 8 bits hold +-{limit}")
 
     @model_validator(mode="after")
     def _one_largest_per_layer(self) -> EventPropExperiment:

@@ -23,7 +23,7 @@ from lava_nbp.training.eventprop.config import EventPropExperiment
 from lava_nbp.training.eventprop.network import forward_names, in_thresholds
 from lava_nbp.training.eventprop.session import COUNTED, EventPropSession
 from lava_nbp.training.eventprop.start import check_range, eventprop_start
-from lava_nbp.training.learner import Arrays, Inference, Learner
+from lava_nbp.training.learner import Arrays, Inference, Learner, take_memory
 from lava_nbp.training.metrics import total
 
 #: Bytes of a weight: the weight twice, the optimizer's two means, a gradient for each of eight parts of a batch.
@@ -111,7 +111,7 @@ class EventPropLearner(Learner):
         session = EventPropSession(self, weights)
         try:
             if memory:
-                session.engine.load_state(memory)
+                take_memory(session.engine.load_state, memory)
         except BaseException:
             session.close()
             raise

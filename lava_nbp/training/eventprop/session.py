@@ -96,6 +96,11 @@ class EventPropSession(Session):
             )
         return self._trains[split]
 
+    def prepare(self) -> None:
+        """See `Session`."""
+        for split in ("train", "validation", "test"):
+            self.trains(split)
+
     # --------------------------------------------------------------- learning
 
     def train_epoch(self, epoch: int, advance: Callable[[int], None]) -> dict[str, Any]:
@@ -116,6 +121,10 @@ class EventPropSession(Session):
                 advance(unreported)
                 unreported = 0
         self._notes = self._silence(done.deepest, epoch)
+        # Where theta is not 1, weights in thresholds are not quite those of the engine: a run that is resumed from them
+        # must not differ from one that goes on.
+        if not self._target.clocked:
+            self.write_weights(self.read_weights())
         return {**done.metrics(len(order)), "rate": rate, "seconds_learning": done.seconds}
 
     def _silence(self, deepest: int, epoch: int) -> list[str]:

@@ -25,7 +25,7 @@ from lava_nbp.nbp.projections import Projections
 from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.nbp.weights import initial_weights
 from lava_nbp.training.complexity import CountedSynapses
-from lava_nbp.training.learner import Arrays, Inference, Learner, Session, parts
+from lava_nbp.training.learner import Arrays, Inference, Learner, Session, parts, take_memory
 from lava_nbp.training.metrics import accuracy, total
 from lava_nbp.training.nbp.config import NBPExperiment, check_order
 from lava_nbp.training.nbp.network import circuit_of
@@ -115,7 +115,7 @@ class NBPLearner(Learner):
         executor = make_executor(self.target.name, self.circuit, weights, **options)
         try:
             if memory:
-                executor.write_copies(memory)
+                take_memory(executor.write_copies, memory)
         except BaseException:
             executor.close()
             raise

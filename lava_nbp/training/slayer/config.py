@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from lava_nbp.training.config import (
@@ -19,6 +22,7 @@ from lava_nbp.training.config import (
     Real,
     Samples,
     Step,
+    check_types,
 )
 
 
@@ -64,3 +68,7 @@ class SLAYERExperiment(Experiment):
     network: SLAYERNetworkConfig
     neuron: SLAYERNeuronConfig = SLAYERNeuronConfig()
     learning: SLAYERLearningConfig = SLAYERLearningConfig()
+
+    def check_learned(self, weights: Mapping[str, NDArray[Any]]) -> None:
+        """See `Experiment`: PyTorch's real numbers."""
+        check_types(weights, [f"W{k}" for k in range(1, len(self.network.hidden) + 2)], np.float32)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.base.checks import check_arrays, check_within
 from lava_nbp.base.memory import check_memory
 from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.base.targets import Target, find_target
@@ -19,7 +20,7 @@ from lava_nbp.data.encodings import step_spikes
 from lava_nbp.data.latency_dataset import LatencyDataset, LatencySplit
 from lava_nbp.errors import ConfigError, InputError
 from lava_nbp.training.complexity import CountedSynapses
-from lava_nbp.training.learner import Arrays, Inference, Learner, Session, parts
+from lava_nbp.training.learner import Arrays, Inference, Learner, Session, parts, take_memory
 from lava_nbp.training.slayer.config import SLAYERExperiment
 from lava_nbp.training.slayer.network import blocks, device_layers, load_slayer, load_torch, set_weights
 
@@ -132,8 +133,10 @@ class _SLAYERSession(Session):
         learning = self._config.learning
         self._optimizer = torch.optim.Adam(self._parameters(), lr=learning.rate)
         self._loss = slayer.loss.SpikeRate(learning.true_rate, learning.false_rate, reduction="sum")
+        # PyTorch would begin Adam's moments at the first step; so, a session has all its memory from the beginning.
+        self._write_memory(self._fresh_memory())
         if memory:
-            self._load_memory(memory)
+            take_memory(self._take_memory, memory)
 
     def _parameters(self) -> list[Any]:
         return [block.synapse.weight for block in self.blocks]
@@ -226,7 +229,22 @@ class _SLAYERSession(Session):
         state = self._optimizer.state_dict()["state"]
         return {f"{key}{k}": np.array(value) for k, entry in state.items() for key, value in entry.items()}
 
-    def _load_memory(self, memory: Arrays) -> None:
+    def _fresh_memory(self) -> Arrays:
+        memory: Arrays = {}
+        for k, w in enumerate(self._parameters()):
+            zeros = np.zeros(tuple(w.shape), np.float32)
+            memory |= {f"step{k}": np.zeros((), np.float32), f"exp_avg{k}": zeros, f"exp_avg_sq{k}": zeros}
+        return memory
+
+    def _take_memory(self, memory: Arrays) -> None:
+        """Memory of another session, if there is nothing wrong with it."""
+        check_arrays(memory, self._fresh_memory(), "Adam's memory", "this network needs")
+        for k in range(len(self.blocks)):
+            for name in (f"step{k}", f"exp_avg_sq{k}"):
+                check_within(memory[name], 0, np.inf, f"Adam's memory: {name}")
+        self._write_memory(memory)
+
+    def _write_memory(self, memory: Arrays) -> None:
         torch, content = self._learner.torch, self._optimizer.state_dict()
         keys = ("step", "exp_avg", "exp_avg_sq")
         content["state"] = {

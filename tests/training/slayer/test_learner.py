@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from experiments import SLAYER, Noted, experiment, trained
 from exported import run_netx, run_norse
 
-from lava_nbp.errors import ConfigError, InputError
+from lava_nbp.errors import CheckpointError, ConfigError, InputError
 from lava_nbp.runs.evaluate import evaluate_run
 from lava_nbp.runs.export import export_run
 from lava_nbp.runs.train import train
@@ -63,6 +64,29 @@ def test_resume_goes_on_bit_for_bit(finished, config, tmp_path):
     for name, m in whole.memory.items():
         np.testing.assert_array_equal(m, parts.memory[name])
     assert [m["test_accuracy"] for m in whole.history] == [m["test_accuracy"] for m in parts.history]
+
+
+def test_memory_is_whole_or_refused(finished, config, tmp_path):
+    whole = load_checkpoint(finished[0])
+    own = whole.memory
+    for memory in (
+        {},
+        {name: array for name, array in own.items() if name != "exp_avg_sq1"},
+        {**own, "step2": own["step0"]},
+        {**own, "step0": -own["step0"]},
+        {**own, "exp_avg0": own["exp_avg0"][:3]},
+        {**own, "exp_avg0": own["exp_avg0"].astype(np.float64)},
+        {**own, "exp_avg_sq0": -own["exp_avg_sq0"]},
+        {**own, "exp_avg0": own["exp_avg0"] * np.float32("nan")},
+    ):
+        (tmp_path / "run").mkdir(exist_ok=True)
+        replace(whole, memory=memory).save(tmp_path / "run")
+        with pytest.raises(CheckpointError, match="checkpoint"):
+            train(config("epochs=4"), tmp_path / "run", resume=True)
+    w1 = whole.weights["W1"].astype(np.float64)
+    replace(whole, weights={**whole.weights, "W1": w1}).save(tmp_path / "run")
+    with pytest.raises(CheckpointError, match="W1 has dtype float64, but this network learns with float32"):
+        evaluate_run(tmp_path / "run")
 
 
 def test_exported_to_netx_it_has_the_registers_of_lava_dl_and_its_spikes_on_lava(finished, tmp_path):
