@@ -190,6 +190,8 @@ def spike_trains(samples: Sequence[tuple[Any, Any]], n_in: int, end: float) -> S
         For times that are no numbers in 0 .. end, or sources outside 0 .. n_in - 1.
     """
     n_in, end = check_integer(n_in, 1, NEURONS_PER_CHIP, "n_in"), check_end(end)
+    if not hasattr(samples, "__iter__"):
+        raise InputError(f"samples are {shown(samples)}, but must be a list of (times, sources)")
     sorted_times, sorted_sources = [], []
     for k, sample in enumerate(samples):
         if not isinstance(sample, (list, tuple)) or len(sample) != 2:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lava_nbp.base.checks import check_integer
 from lava_nbp.base.integers import Int16Array
 from lava_nbp.errors import InputError
 from lava_nbp.nbp import sample_kernels as kernels
@@ -87,7 +88,7 @@ class SampleExecutor(Executor):
 
     def begin_epoch(self, epoch: int = 0) -> None:
         """Faults in passing of the epoch are new ones; there is nothing else to forget."""
-        self._epoch, self._chunk = epoch, 0
+        self._epoch, self._chunk = check_integer(epoch, 0, None, "epoch"), 0
 
     def _disturb(self, x: UInt8Array, training: bool) -> tuple[UInt8Array, kernels.SampleFaults | None]:
         """The input with its faults, and those behind it, for the samples of one call."""

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.arrays import Allocate
+from lava_nbp.base.checks import check_integer
 from lava_nbp.base.integers import Int16Array
 from lava_nbp.errors import InputError
 from lava_nbp.nbp import spiking_kernels as kernels
@@ -314,7 +315,7 @@ class SpikingExecutor(Executor):
 
     def begin_epoch(self, epoch: int = 0) -> None:
         """See `Executor`."""
-        self._epoch = epoch
+        self._epoch = epoch = check_integer(epoch, 0, None, "epoch")
         self._training.reset()
         self._training.disturb(epoch)
 

@@ -6,6 +6,7 @@ import pytest
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.nbp.paper import inference_circuit, training_circuit
 from lava_nbp.nbp.projections import Projections
+from lava_nbp.nbp.sample_engine import SampleExecutor
 from lava_nbp.nbp.spiking_engine import SpikingEngine, SpikingExecutor
 
 LAYERS = (5, 4, 2)
@@ -194,3 +195,11 @@ def test_spikes_by_which_kernels_would_index_wrongly_are_refused():
         with pytest.raises(InputError, match=r"needs uint8 arrays of \(5,\), \(2,\)"):
             engine.step(*external)
     engine.step()  # no spikes
+
+
+@pytest.mark.parametrize("kind", [SpikingExecutor, SampleExecutor])
+@pytest.mark.parametrize("epoch", [-1, 0.5, True, np.nan, "1", None])
+def test_epochs_that_there_are_not_are_refused(kind, epoch):
+    executor = kind(training_circuit(*LAYERS), {"W1": W1, "W2": W2})
+    with pytest.raises(InputError, match=f"epoch is {epoch!r}, but must be an integer of 0 or more"):
+        executor.begin_epoch(epoch)

@@ -150,6 +150,8 @@ class ClockedEngine:
             For another number of matrices, another shape, no integers, or magnitudes that 8 bits do not hold or that
             would overflow a current; nothing is changed then.
         """
+        if not isinstance(masters, (list, tuple)):
+            raise WeightError(f"full-precision weights are {shown(masters)}, but must be a list of matrices")
         if len(masters) != len(self.masters):
             raise WeightError(f"{len(masters)} matrices for {len(self.masters)} layers; give one per layer")
         arrays = [

@@ -34,7 +34,22 @@ class Optimizer(ABC):
 
     @abstractmethod
     def step(self, gradients: Sequence[NDArray[Any]], rate: float) -> None:
-        """Change every matrix by its gradient."""
+        """Change every matrix by its gradient.
+
+        Raises
+        ------
+        InputError
+            For gradients of other shapes than the matrices, or that are not float64; nothing has changed then.
+        """
+
+    def _check(self, gradients: Sequence[NDArray[Any]]) -> None:
+        """Refuse gradients by which a kernel would read what does not belong to them."""
+        given = [(getattr(g, "shape", None), getattr(g, "dtype", None)) for g in gradients]
+        if given != [(w.shape, w.dtype) for w in self.matrices]:
+            raise InputError(
+                f"gradients have shapes {[shape for shape, _ in given]}, but must be {self.matrices[0].dtype} "
+                f"arrays of {[w.shape for w in self.matrices]}, one per matrix"
+            )
 
     @abstractmethod
     def largest_gradient(self, rate: float) -> float:
@@ -63,7 +78,8 @@ class SGD(Optimizer):
     """w -= rate * g."""
 
     def step(self, gradients: Sequence[NDArray[Any]], rate: float) -> None:
-        """Change every matrix by its gradient."""
+        """See `Optimizer`."""
+        self._check(gradients)
         for w, g in zip(self.matrices, gradients, strict=True):
             w -= rate * g
 
@@ -81,7 +97,8 @@ class Adam(Optimizer):
         self._moments = [(np.zeros(w.size), np.zeros(w.size)) for w in matrices]
 
     def step(self, gradients: Sequence[NDArray[Any]], rate: float) -> None:
-        """Change every matrix by its gradient."""
+        """See `Optimizer`."""
+        self._check(gradients)
         self.steps += 1
         for w, g, (m, v) in zip(self.matrices, gradients, self._moments, strict=True):
             adam(w.reshape(-1), g.reshape(-1), m, v, self.steps, float(rate), 0.9, 0.999, 1e-8)

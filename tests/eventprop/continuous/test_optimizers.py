@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lava_nbp.errors import InputError
-from lava_nbp.eventprop.continuous.optimizers import adam, make_optimizer
+from lava_nbp.eventprop.continuous.optimizers import SGD, Adam, adam, make_optimizer
 
 
 def test_adam_by_hand():
@@ -56,3 +56,22 @@ def test_state_round_trip():
         again.load({})
     with pytest.raises(InputError, match=r"optimizer is 'adm', but must be one of adam, sgd \(did you mean 'adam'"):
         make_optimizer("adm", [])
+
+
+@pytest.mark.parametrize("kind", [Adam, SGD])
+def test_gradients_that_are_none_of_the_matrices_change_nothing(kind):
+    w = np.ones((3, 2))
+    optimizer = kind([w])
+    kept = optimizer.state()
+    for gradients in (
+        [np.ones((2, 2))],
+        [np.ones(6)],
+        [],
+        [np.ones((3, 2))] * 2,
+        [np.ones((3, 2), int)],
+        [[[1.0, 1.0]] * 3],
+    ):
+        with pytest.raises(InputError, match=r"but must be float64 arrays of \[\(3, 2\)\], one per matrix"):
+            optimizer.step(gradients, 0.1)
+    assert (w == 1.0).all()
+    assert all(map(np.array_equal, kept.values(), optimizer.state().values()))
