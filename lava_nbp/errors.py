@@ -26,6 +26,10 @@ class InputError(LavaNBPError, ValueError):
     """Inputs, labels or arguments of the wrong shape, type or value."""
 
 
+class DerivativeError(InputError, RuntimeError):
+    """A derivative that a layer does not have, asked of PyTorch; a RuntimeError too, as PyTorch's own."""
+
+
 class RuleError(LavaNBPError, ValueError):
     """A learning rule that cannot be read, or that 8-bit synapses cannot follow."""
 
