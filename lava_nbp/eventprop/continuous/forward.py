@@ -190,7 +190,7 @@ def forward_leaky(c, tape, W, n_events, peaks):  # type: ignore[no-untyped-def]
                 else:
                     x, y, z = a, b, g
                     top, ended = v_end, e + 1 if e + 1 < n_events else -1
-                # Of inputs at the same time the last that leaves it rising is where it is: errors see them in this order.
+                # Of inputs at the same time, it is behind the last that leaves V rising: errors see that order.
                 if top > peaks[j] or (rising and top == peaks[j]):
                     peaks[j] = top
                     tape.interval[j] = e
