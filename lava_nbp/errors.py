@@ -43,6 +43,10 @@ class Unreadable(InputError):
         self.missing = missing
 
 
+class DerivativeError(InputError, RuntimeError):
+    """A derivative that a layer does not have, asked of PyTorch; a RuntimeError too, as PyTorch's own."""
+
+
 class RuleError(LavaNBPError, ValueError):
     """A learning rule that cannot be read, or that 8-bit synapses cannot follow."""
 

@@ -30,19 +30,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.errors import InputError
+from lava_nbp.base.checks import check_positive, check_real
 
 Float64Array = NDArray[np.float64]
+
+#: Limits of time constants and threshold: far beyond any use, and no power of them overflows.
+_LEAST, _MOST = 1e-9, 1e9
+#: In thresholds: a rising voltage that is this high when something else happens has reached theta, and its neuron
+#: spikes first. No more than rounding: without it, which of two events that fall together comes first would depend on
+#: the last bit, and a spike could be lost.
+AT_THRESHOLD = 1 - 1e-14
 
 
 @dataclass(frozen=True)
 class NeuronParameters:
-    """Time constants in ms, and the threshold.
+    """Time constants in ms, and the threshold; any real numbers will do, and become floats.
 
     Raises
     ------
     InputError
-        Unless all three are positive and finite.
+        Unless all three are positive and finite, and neither below 1e-9 nor beyond 1e9.
     """
 
     tau_m: float = 20.0
@@ -51,9 +58,8 @@ class NeuronParameters:
 
     def __post_init__(self) -> None:
         for name in ("tau_m", "tau_s", "theta"):
-            value = getattr(self, name)
-            if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
-                raise InputError(f"{name} is {value!r}, but must be positive and finite")
+            value = check_positive(getattr(self, name), name)
+            object.__setattr__(self, name, check_real(value, _LEAST, _MOST, name, "use other units"))
 
 
 def current(i: Any, h: float, p: NeuronParameters) -> Any:
@@ -71,11 +77,17 @@ def membrane(v: Any, i: Any, h: float, p: NeuronParameters) -> Any:
     return v * math.exp(-h / p.tau_m) + i * response(h, p)
 
 
+def rate_difference(tau_m: float, tau_s: float) -> float:
+    """1 / tau_s - 1 / tau_m, without the cancellation of nearly equal time constants."""
+    return (tau_m - tau_s) * (1 / tau_m) * (1 / tau_s)
+
+
 def response(h: float, p: NeuronParameters) -> float:
     """Membrane voltage h ms after a current of 1, from rest."""
-    # Times (1 - exp(-x)) / x, which is 1 at x = 0: right also where the time constants are (nearly) equal.
-    x = h * (1 / p.tau_s - 1 / p.tau_m)
-    return math.exp(-h / p.tau_m) * (h / p.tau_m) * (-math.expm1(-x) / x if x else 1.0)
+    # The slower decay times (1 - exp(-x)) / x, which is 1 at x = 0: nothing cancels, whatever the time constants.
+    x = h * abs(rate_difference(p.tau_m, p.tau_s))
+    slower = math.exp(-h / max(p.tau_m, p.tau_s))
+    return slower * (h / p.tau_m) * (-math.expm1(-x) / x if x else 1.0)
 
 
 def adjoint_voltage(lv: Any, h: float, p: NeuronParameters) -> Any:

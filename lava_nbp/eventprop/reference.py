@@ -3,11 +3,16 @@
 One sample at a time, any number of layers, optionally recurrent within a layer.
 Events of all neurons are processed in one list, forward and then backward; nothing is
 fused or reordered as in the engine.
+
+Of events at the same time (but for rounding, see `equations.AT_THRESHOLD`) spikes of neurons
+come before input spikes, and those of later layers before those of earlier ones: what reaches
+a neuron at the time of its spike finds it reset. Within a layer they come in the order of
+neurons, and input spikes in the order given. Backward it is the other way round.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from lava_nbp.eventprop.equations import (
+    AT_THRESHOLD,
     Float64Array,
     NeuronParameters,
     adjoint_current,
@@ -57,6 +63,8 @@ class Run:
         Of the input and all layers, in the order of time.
     peaks, peak_times : (classes,)
         Largest voltages of a non-spiking output layer, and when.
+    peak_places : (classes,)
+        How many spikes there were before the maximum.
     peak_spikes : (classes,)
         Where a spike ends the rise (its weight is negative), so that the maximum moves with
         it: that spike's index, else -1; `peak_slopes` is dV/dt just before it, 1/ms.
@@ -67,6 +75,7 @@ class Run:
     spikes: list[Spike]
     peaks: Float64Array
     peak_times: Float64Array
+    peak_places: NDArray[np.int64]
     peak_spikes: NDArray[np.int64]
     peak_slopes: Float64Array
     end: float
@@ -102,34 +111,38 @@ def forward(
     V = [np.zeros(w.shape[1]) for w in weights]
     I = [np.zeros(w.shape[1]) for w in weights]  # noqa: E741 - the paper's symbol
     spiking = [True] * (n_layers - 1) + [spiking_output]
-    pending = sorted(zip(times.tolist(), neurons.tolist(), strict=True))
+    pending = sorted(zip(times.tolist(), neurons.tolist(), strict=True), key=lambda event: event[0])
     spikes: list[Spike] = []
     peaks, peak_times, peak_slopes = (np.zeros(weights[-1].shape[1]) for _ in range(3))
-    peak_spikes = np.full(len(peaks), -1)
+    peak_places, peak_spikes = np.zeros(len(peaks), np.int64), np.full(len(peaks), -1)
     now = 0.0
     while True:
-        horizon = min(pending[0][0], end) if pending else end
-        # The earliest crossing of any neuron before the next input spike.
-        crossing = (horizon, -1, -1)
+        # The earliest crossing of any neuron, at the next input spike at the latest.
+        until, crossing = min(pending[0][0], end) if pending else end, (-1, -1)
         for layer in range(n_layers):
             for n, (v, i) in enumerate(_states(V[layer], I[layer])) if spiking[layer] else ():
-                t = now + _first_crossing(v, i, horizon - now, p)
-                if t < crossing[0]:
-                    crossing = (t, layer, n)
+                h = _first_crossing(v, i, until - now, p)
+                t = until if h == until - now else min(now + h, until)
+                if h < np.inf and (t < until or layer > crossing[0]):
+                    until, crossing = t, (layer, n)
+        layer, n = crossing
+        to_come = layer >= 0 or (bool(pending) and pending[0][0] <= end)
         if not spiking_output:
-            for n, (v, i) in enumerate(_states(V[-1], I[-1])):
-                h = _peak(v, i, crossing[0] - now, p)
-                v = membrane(v, i, h, p)
-                if v > peaks[n]:
-                    peaks[n], peak_times[n] = v, now + h
-                    peak_slopes[n] = (current(i, h, p) - v) / p.tau_m
-                    ended = h == crossing[0] - now and crossing[1] >= 0
-                    peak_spikes[n] = len(spikes) if ended else -1
-        h, now = crossing[0] - now, crossing[0]
-        for layer in range(n_layers):
-            V[layer] = membrane(V[layer], I[layer], h, p)
-            I[layer] = current(I[layer], h, p)
-        _, layer, n = crossing
+            for k, (v, i) in enumerate(_states(V[-1], I[-1])):
+                if i <= v:
+                    continue  # it falls: it was higher before
+                h = _peak(v, i, until - now, p)
+                top, slope = membrane(v, i, h, p), _slope(v, i, h, p)
+                rising = h == until - now
+                # Rising, it is behind the last spike at this time that has left it so.
+                if top > peaks[k] or (rising and top == peaks[k]):
+                    ended = rising and to_come and layer == n_layers - 2
+                    peaks[k], peak_times[k], peak_places[k] = top, now + h, len(spikes)
+                    peak_spikes[k], peak_slopes[k] = (len(spikes), slope / p.tau_m) if ended else (-1, 0.0)
+        for k in range(n_layers):
+            V[k] = membrane(V[k], I[k], until - now, p)
+            I[k] = current(I[k], until - now, p)
+        now = until
         if layer >= 0:
             spikes.append(Spike(now, layer, n, float(I[layer][n])))
             V[layer][n] = 0.0
@@ -138,7 +151,7 @@ def forward(
             loop = loops[layer]
             if loop is not None:
                 I[layer] = I[layer] + loop[n]
-        elif pending and pending[0][0] <= end:
+        elif to_come:
             _, i = pending.pop(0)
             spikes.append(Spike(now, -1, i))
             I[0] = I[0] + weights[0][i]
@@ -148,7 +161,7 @@ def forward(
     for spike in reversed(spikes):
         if spike.layer == n_layers - 1:
             first[spike.neuron] = spike.time
-    return Run(spikes, peaks, peak_times, peak_spikes, peak_slopes, end, first)
+    return Run(spikes, peaks, peak_times, peak_places, peak_spikes, peak_slopes, end, first)
 
 
 def gradient(
@@ -159,10 +172,11 @@ def gradient(
     label: int,
     recurrent: Sequence[Float64Array | None] | None = None,
     sent: list[AdjointSpike] | None = None,
+    floor: float = 1e-9,
 ) -> tuple[list[Float64Array], list[Float64Array | None]]:
     """Exact gradient of the loss by all weights (and recurrent weights) for a sample that was run forward.
 
-    `sent` gets the adjoint spikes, latest spike first.
+    `sent` gets the adjoint spikes, latest spike first; `floor` bounds I - theta at a spike, as in the engine.
     """
     n_layers = len(weights)
     loops = recurrent or [None] * n_layers
@@ -171,25 +185,25 @@ def gradient(
     lV = [np.zeros(w.shape[1]) for w in weights]
     lI = [np.zeros(w.shape[1]) for w in weights]
     by_times = loss.by_times(run.first, label) if isinstance(loss, TTFSLoss) else np.zeros(weights[-1].shape[1])
-    # Events, latest first: spikes, and the maxima of a non-spiking output layer (as impulses).
-    # (time, whether it is a maximum, index of the spike or of the output)
-    events = [(s.time, False, k) for k, s in enumerate(run.spikes)]
+    # Spikes, and between them the maxima of a non-spiking output layer, as impulses, as they were forward in time:
+    # (twice the place, time, index of the spike or of the output); of a spike, twice its index and one.
+    events = [(2 * k + 1, s.time, k) for k, s in enumerate(run.spikes)]
+    firsts = {s.neuron: k for k, s in reversed(list(enumerate(run.spikes))) if s.layer == n_layers - 1}
     impulses = np.zeros(weights[-1].shape[1])
     explicit = np.zeros(len(run.spikes))  # dl_p/dt_k
     if isinstance(loss, MaxVoltageLoss):
         by_peaks = loss.by_peaks(run.peaks, label)
         impulses = -by_peaks / p.tau_m
-        events += [(float(t), True, n) for n, t in enumerate(run.peak_times)]
+        events += [(2 * int(run.peak_places[n]), float(t), n) for n, t in enumerate(run.peak_times)]
         for n in np.flatnonzero(run.peak_spikes >= 0):
             explicit[run.peak_spikes[n]] += by_peaks[n] * run.peak_slopes[n]
     now = run.end
-    # A maximum at the very time of a spike lies before the spike's jump of the current: it comes later here.
-    for time, is_maximum, k in sorted(events, key=lambda e: (-e[0], e[1])):
+    for place, time, k in sorted(events, reverse=True):
         for layer in range(n_layers):
             lI[layer] = adjoint_current(lV[layer], lI[layer], now - time, p)
             lV[layer] = adjoint_voltage(lV[layer], now - time, p)
         now = time
-        if is_maximum:
+        if place % 2 == 0:
             lV[-1][k] += impulses[k]
             continue
         spike = run.spikes[k]
@@ -206,11 +220,11 @@ def gradient(
         if loop is not None and by_loop is not None:
             by_loop[n] -= p.tau_s * lI[layer]
             error += float(loop[n] @ (lV[layer] - lI[layer]))
-        if layer == n_layers - 1 and time == run.first[n]:
+        if layer == n_layers - 1 and firsts[n] == k:
             error += by_times[n]
         if sent is not None:
             sent.append(AdjointSpike(time, layer, n, error))
-        lV[layer][n] = adjoint_jump(lV[layer][n], error, spike.current, p)
+        lV[layer][n] = adjoint_jump(lV[layer][n], error, spike.current, p, floor)
     return by_weights, by_loops
 
 
@@ -223,20 +237,28 @@ def _first_crossing(v: float, i: float, h: float, p: NeuronParameters) -> float:
     """Time until V first reaches theta, or inf if it does not within h."""
     if i <= p.theta:
         return np.inf  # V follows I, which only falls: it cannot rise through theta
+    if v >= p.theta:
+        return 0.0  # but for rounding, it is there
     top = _peak(v, i, h, p)
-    if membrane(v, i, top, p) <= p.theta:
-        return np.inf
-    return float(brentq(lambda t: membrane(v, i, t, p) - p.theta, 0.0, top, xtol=1e-14, rtol=8.9e-16))
+    highest = membrane(v, i, top, p)
+    if highest < p.theta:
+        return h if top == h and highest >= p.theta * AT_THRESHOLD else np.inf
+    return _root(lambda t: membrane(v, i, t, p) - p.theta, top)
 
 
 def _peak(v: float, i: float, h: float, p: NeuronParameters) -> float:
-    """Time of the largest V in 0 .. h: where V = I, or an end."""
+    """Time of the largest V in 0 .. h, of one that rises at 0: where V = I, or h."""
+    # After a time that is long for both time constants V and I are 0, and where it was is found nearer by.
+    while h > 0 and membrane(v, i, h, p) == current(i, h, p) == 0:
+        h /= 2
+    return h if _slope(v, i, h, p) >= 0 else _root(lambda t: _slope(v, i, t, p), h)
 
-    def slope(t: float) -> float:
-        return float(current(i, t, p) - membrane(v, i, t, p))
 
-    if slope(0.0) <= 0 or h == 0:
-        return 0.0 if slope(0.0) <= 0 and v >= membrane(v, i, h, p) else h
-    if slope(h) >= 0:
-        return h
-    return float(brentq(slope, 0.0, h, xtol=1e-14, rtol=8.9e-16))
+def _slope(v: float, i: float, h: float, p: NeuronParameters) -> float:
+    """tau_m dV/dt after h."""
+    return float(current(i, h, p) - membrane(v, i, h, p))
+
+
+def _root(of: Callable[[float], float], high: float) -> float:
+    """Where a function that changes its sign between 0 and `high` is 0."""
+    return float(brentq(of, 0.0, high, xtol=1e-300, rtol=8.9e-16, maxiter=1000))

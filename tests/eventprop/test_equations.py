@@ -1,5 +1,7 @@
 """Flows between events: against numerical integration, at equal time constants, and what is refused."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
@@ -12,6 +14,7 @@ from lava_nbp.eventprop.equations import (
     adjoint_voltage,
     current,
     membrane,
+    rate_difference,
     response,
 )
 
@@ -56,3 +59,26 @@ def test_jump_by_hand():
 def test_parameters_that_are_refused(name, value):
     with pytest.raises(InputError, match=f"{name} is {value!r}, but must be positive and finite"):
         NeuronParameters(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("tau_m", "tau_s"), [*PARAMETERS, (20.0, 19.999999), (np.nextafter(20.0, 0), 20.0), (1e-3, 1.0)]
+)
+def test_the_difference_of_rates_loses_no_digits(tau_m, tau_s):
+    exact = 1 / Fraction(tau_s) - 1 / Fraction(tau_m)
+    assert abs(Fraction(rate_difference(tau_m, tau_s)) - exact) <= abs(exact) * Fraction(1e-15)
+
+
+def test_no_exponential_overflows():
+    """A long time for both time constants, whichever is longer."""
+    for taus in ((5.0, 20.0), (20.0, 5.0), (0.01, 0.0101)):
+        assert 0 <= response(60000.0, NeuronParameters(*taus)) < 1e-300
+
+
+def test_parameters_of_numpy_become_floats():
+    p = NeuronParameters(np.float32(20), np.int64(5), 1)
+    assert p == NeuronParameters(20.0, 5.0, 1.0)
+    assert all(type(x) is float for x in (p.tau_m, p.tau_s, p.theta))
+    for value in (1e-10, 1e10):
+        with pytest.raises(InputError, match=r"tau_s is .*, but must be in 1e-09 .. 1e\+09; use other units"):
+            NeuronParameters(20.0, value)

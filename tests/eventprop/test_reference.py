@@ -97,3 +97,19 @@ def test_a_maximum_that_a_spike_cuts_off_moves_with_it():
     assert abs(numeric[0][0, 0]) > 1e-4
     for a, b in zip(exact, numeric, strict=True):
         assert np.abs(a - b).max() <= 1e-5 * np.abs(b).max()
+
+
+def test_an_input_that_cuts_off_the_rise_of_a_single_layer():
+    """The maximum is at the input's arrival and moves with it: dL/dt of the input, by differences."""
+    p, W, loss = NeuronParameters(20.0, 5.0, 1.0), np.array([[2.0, 1.0], [-3.0, 0.2]]), MaxVoltageLoss()
+
+    def run(time):
+        return reference.forward([W], np.array([0.0, time]), np.array([0, 1]), p, END, spiking_output=False)
+
+    done, sent = run(4.0), []
+    assert done.peak_times[0] == 4.0
+    assert done.peak_spikes[0] == 1
+    reference.gradient([W], done, p, loss, 0, sent=sent)
+    numeric = (loss.value(run(4.0 + 1e-6).peaks, 0) - loss.value(run(4.0 - 1e-6).peaks, 0)) / 2e-6
+    assert abs(numeric) > 1e-3
+    assert np.isclose(sent[0].error, numeric, rtol=1e-6)

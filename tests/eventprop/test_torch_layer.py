@@ -1,12 +1,15 @@
 """EventProp layers in PyTorch models: gradients by torch's own check, and training beside torch's layers."""
 
+import copy
+import pickle
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
 
-from lava_nbp.errors import InputError
+from lava_nbp.errors import DerivativeError, InputError
 from lava_nbp.eventprop.equations import NeuronParameters
 
 END = 60.0
@@ -110,6 +113,195 @@ def test_arguments_that_are_refused():
         module(torch.zeros(2, 3))
     with pytest.raises(InputError, match="input spike at 70.0 ms"):
         module(torch.full((1, 4), 70.0))
+
+
+def test_constructor_arguments_that_are_refused():
+    good = {"sizes": (4, 3), "end": END, "means": [1.0], "deviations": [0.1]}
+    for name, value, message in (
+        ("end", np.nan, "end of the trial .* is nan"), ("end", "60", "end of the trial .* is '60'"), ("end", 0, "is 0"),
+        ("end", None, "is None"), ("p", (20, 5), "p is .* must be a NeuronParameters"), ("sizes", 5, "sizes are 5"),
+        ("sizes", (4.0, 3), "size of a layer is 4.0"), ("sizes", None, "sizes are None"),
+        ("means", 1.0, "means are 1.0"),
+        ("means", [np.nan], "mean of weights is nan"), ("means", ["1"], "mean of weights is '1'"),
+        ("deviations", [-1.0], "deviation of weights is -1.0"), ("deviations", [np.inf], "deviation of weights is inf"),
+        ("threads", 0, "threads is 0"), ("threads", 1.5, "threads is 1.5"), ("output", ["first_spikes"], "output is"),
+        ("generator", np.random.default_rng(0), "must be a Generator"), ("silence", END - 1, "silence .* is 59"),
+        ("silence", np.nan, "silence .* is nan"), ("silence", None, "silence .* is None"),
+        ("sizes", (10**7, 10**7), "memory"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            EventPropLayer(**{**good, name: value})
+    with pytest.raises(InputError, match="only first_spikes may be silent"):
+        EventPropLayer(**good, output="max_voltages", silence=END)
+    assert EventPropLayer(np.array([4, 3]), np.float32(END), means=np.ones(1), deviations=np.ones(1)).sizes == [4, 3]
+
+
+def test_times_that_are_refused():
+    module, times = layer(), inputs().detach()
+    for given, message in (
+        (times.long(), "times are torch.int64, but must be float64 or float32"), (times > 3, "torch.bool"),
+        (times.half(), "torch.float16"), (times.bfloat16(), "torch.bfloat16"), (times + 0j, "torch.complex128"),
+        (times.to_sparse(), "layout torch.sparse_coo"), (times.to("meta"), "without data"),
+        (times.numpy(), "times are a ndarray"), ([[1.0] * 4], "times are a list"),
+        (times * np.nan, "input spike at nan"),
+        (-times, "input spike at -"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            module(given)
+    assert module(times[:0]).shape == (0, 3)
+    empty = times[:0].requires_grad_()
+    module(empty).sum().backward()
+    assert not module.weights[0].grad.any()
+
+
+def test_weights_that_are_refused():
+    times = inputs()
+    for k, w, message in (
+        (0, torch.zeros(1, 1), r"weights of layer 1 have shape \(1, 1\), but must be \(4, 6\)"),
+        (1, torch.zeros(3, 6), r"weights of layer 2 have shape \(3, 6\)"),
+        (0, torch.full((4, 6), torch.nan), "weights of layer 1 hold nan, but must be finite"),
+        (1, torch.full((6, 3), -torch.inf), "weights of layer 2 hold -inf"),
+    ):
+        module = layer()
+        module.weights[k].data = w.double()
+        with pytest.raises(InputError, match=message):
+            module(times)
+    with pytest.raises(InputError, match="weights of layer 1 are torch.float16"):
+        layer().half()(times)
+    module = layer()
+    module.weights.append(torch.nn.Parameter(torch.zeros(3, 3)))
+    with pytest.raises(InputError, match="3 weight matrices for 2 layers"):
+        module(times)
+    module = layer()
+    with pytest.raises(RuntimeError, match="size mismatch"):  # torch's own
+        module.load_state_dict({"weights.0": torch.zeros(1, 1), "weights.1": torch.zeros(6, 3)})
+
+
+def test_second_derivatives_are_refused_not_zero():
+    module, times = layer(), inputs()
+    said = module(times).sum()
+    (by_times,) = torch.autograd.grad(said, times, create_graph=True)
+    for loss in (by_times.pow(2).sum(), said + by_times.pow(2).sum()):  # the second has other gradients, too
+        with pytest.raises(DerivativeError, match="no second derivatives; leave create_graph at False") as caught:
+            loss.backward(retain_graph=True)
+        assert isinstance(caught.value, RuntimeError)
+    with pytest.raises(DerivativeError):
+        torch.autograd.gradgradcheck(module, (times,))
+    with pytest.raises(DerivativeError):
+        torch.autograd.functional.hessian(lambda t: module(t).sum(), times)
+    # The first derivatives of such a graph are right.
+    (plain,) = torch.autograd.grad(module(times).sum(), times)
+    assert torch.equal(by_times, plain)
+
+
+def test_what_else_has_no_derivatives_says_so():
+    module, times = layer(), inputs()
+    with pytest.raises(DerivativeError, match="one derivative at a time"):
+        torch.autograd.grad(module(times), times, torch.ones(2, 3, 3).double(), is_grads_batched=True)
+    with torch.autograd.forward_ad.dual_level(), pytest.raises(DerivativeError, match="forward mode"):
+        module(torch.autograd.forward_ad.make_dual(times, times))
+    for transform in (torch.func.vmap(module), torch.func.grad(lambda t: module(t[0]).sum())):
+        with pytest.raises(DerivativeError, match="knows nothing of torch.func and vmap"):
+            transform(times[None])
+    with pytest.raises(InputError, match="a derivative by what EventPropLayer said is nan"):
+        (module(times) * torch.nan).sum().backward()
+
+
+def test_a_cross_entropy_of_a_silent_label_is_finite_if_asked():
+    times, labels = inputs(), torch.ones(3, dtype=torch.long)
+    losses = {}
+    for silence in (torch.inf, END, 2 * END):
+        module = layer(silence=silence)
+        with torch.no_grad():
+            module.weights[1][:, 1] = -1.0
+        said = module(times)
+        assert (said[:, 1] == silence).all()
+        losses[silence] = torch.nn.functional.cross_entropy(-said / 5, labels)
+        losses[silence].backward()
+        assert (module.weights[1].grad[:, 1] == 0).all()
+        assert (module.weights[1].grad[:, 0] != 0).any()
+    assert torch.isinf(losses[torch.inf])
+    assert losses[END] < losses[2 * END] < 30
+    # Or in place, by hand.
+    module = layer()
+    said = module(times)
+    said[said > 10] = END
+    said.sum().backward()
+    assert torch.isfinite(module.weights[0].grad).all()
+
+
+def test_weights_of_their_own_for_every_pass():
+    """Two passes with other weights before one backward, a layer twice in a graph, weights changed in between."""
+    module, times, other = layer(), inputs(), inputs(seed=1).detach()
+    module(times).sum().backward()
+    alone = [times.grad.clone(), module.weights[0].grad.clone()]
+    module(other).sum().backward()
+    both = module.weights[0].grad.clone()
+    module.zero_grad()
+    times.grad = None
+    said = module(times)
+    (said.sum() + module(other).sum()).backward()
+    assert torch.allclose(module.weights[0].grad, both, rtol=1e-12)
+    times.grad = None
+    said = module(times)
+    changed = copy.deepcopy(module)
+    with torch.no_grad():
+        changed.weights[0] *= 1.5
+    changed(times.detach())
+    said.sum().backward()
+    assert torch.equal(times.grad, alone[0])
+    said = module(times)
+    with torch.no_grad():
+        module.weights[0] += 1.0
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        said.sum().backward()
+
+
+def test_threads_copies_and_pickles():
+    module, times = layer(), torch.rand(40, 4, dtype=torch.float64) * 20
+    said = module(times)
+    for again in (copy.deepcopy(module), pickle.loads(pickle.dumps(module)), torch.nn.DataParallel(module)):
+        assert torch.equal(again(times), said)
+    apply, found = type(said.grad_fn)._forward_cls.apply, {}
+
+    def run(scale):
+        weights = [scale * w.detach() for w in module.weights]
+        found[scale] = [apply(module._engine, times, *weights) for _ in range(10)]
+
+    threads = [threading.Thread(target=run, args=(scale,)) for scale in (1.0, 1.2, 1.4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(torch.equal(one, found[1.0][0]) for one in found[1.0])
+    assert torch.equal(found[1.0][0], said)
+    assert all(torch.equal(one, found[1.4][0]) for one in found[1.4])
+
+
+def test_frozen_weights_and_times():
+    module, times = layer(), inputs().detach()
+    module.weights[0].requires_grad_(False)
+    module(times).sum().backward()
+    assert module.weights[0].grad is None
+    assert module.weights[1].grad is not None
+    module.requires_grad_(False)
+    assert not module(times).requires_grad
+
+
+def test_torch_compile_leaves_it_as_it_is():
+    """In an interpreter of its own: Dynamo stays in memory."""
+    code = (
+        "import torch\n"
+        "from lava_nbp.eventprop import EventPropLayer\n"
+        "layer = EventPropLayer((4, 3), 60.0, means=[4.0], deviations=[0.8])\n"
+        "model = torch.nn.Sequential(torch.nn.Hardtanh(0, 20), layer)\n"
+        "times = 20 * torch.rand(5, 4, dtype=torch.float64)\n"
+        "said = torch.compile(model, backend='eager')(times)\n"
+        "said.sum().backward()\n"
+        "print(torch.equal(said, model(times)), layer.weights[0].grad.isfinite().all().item())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.split() == ["True", "True"]
 
 
 def test_without_torch_it_says_how_to_get_it():

@@ -14,10 +14,10 @@ _NEWTON = 80
 def response(h, a, b, c):  # type: ignore[no-untyped-def]
     """V after h from I = 1; a and b are the two decays."""
     if c.nearly_equal:
-        x = h * c.delta
-        if abs(x) < 1e-12:
+        if c.delta == 0.0:
             return a * h / c.tau_m
-        return -a * math.expm1(-x) / (c.delta * c.tau_m)
+        delta = abs(c.delta)
+        return -max(a, b) * math.expm1(-h * delta) / (delta * c.tau_m)
     return c.kappa * (a - b)
 
 
@@ -27,9 +27,9 @@ def may_cross(v, i, v_end, i_end, c):  # type: ignore[no-untyped-def]
 
     I > theta at the beginning: V follows I, which only falls, and else could not rise through theta.
     """
-    if v_end >= c.theta:
+    if v_end >= c.reached:
         return True
-    if i_end >= v_end:  # still rising at the end
+    if i_end > v_end:  # still rising at the end; both are 0 after a time that is long for both time constants
         return False
     if c.power == 0:
         return True
@@ -42,12 +42,21 @@ def may_cross(v, i, v_end, i_end, c):  # type: ignore[no-untyped-def]
     return q > 0.0 and y >= c.reach * i
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _at_end(rest, v_end, a_end, b_end, c):  # type: ignore[no-untyped-def]
+    """What `crossing` says of a root that lies behind the end."""
+    if v_end >= c.reached:
+        return rest, a_end, b_end
+    return -1.0, 0.0, 0.0
+
+
 @njit(cache=True, nogil=True)
-def crossing(v, i, rest, c):  # type: ignore[no-untyped-def]
-    """First time in (0, rest] at which V reaches theta, and the decays until then; time -1 if there is none.
+def crossing(v, i, rest, v_end, a_end, b_end, c):  # type: ignore[no-untyped-def]
+    """First time in [0, rest] at which V reaches theta, and the decays until then; time -1 if there is none.
 
     V - theta, times a positive exponential, is concave until its maximum: Newton's steps from
-    the left approach the root from the left, or find that the slope has turned.
+    the left approach the root from the left, or find that the slope has turned. A root beyond the end is at the end if
+    V has reached theta there but for rounding.
     """
     if c.power > 0:
         # In x = exp(-h / tau_m): (v + kappa i) x - kappa i x**power - theta, from x = 1 downward.
@@ -69,7 +78,7 @@ def crossing(v, i, rest, c):  # type: ignore[no-untyped-def]
                 return -1.0, 0.0, 0.0
         h = -c.tau_m * math.log(x)
         if h > rest:
-            return -1.0, 0.0, 0.0
+            return _at_end(rest, v_end, a_end, b_end, c)
         y = x
         for _ in range(c.power - 1):
             y *= x
@@ -87,7 +96,5 @@ def crossing(v, i, rest, c):  # type: ignore[no-untyped-def]
             break
         h += step
         if h > rest:
-            return -1.0, 0.0, 0.0
-    if h > rest:
-        return -1.0, 0.0, 0.0
+            return _at_end(rest, v_end, a_end, b_end, c)
     return h, math.exp(-h / c.tau_m), math.exp(-h / c.tau_s)

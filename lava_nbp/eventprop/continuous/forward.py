@@ -57,11 +57,11 @@ def forward_spiking(c, tape, W, n_events, only_first):  # type: ignore[no-untype
             if i > theta and may_cross(V[j], i, V_end[j], i * b, c) and not (only_first and last[j] >= 0):
                 now, end = times[e], times[e + 1] if e + 1 < n_events else c.end
                 a_left, b_left = a, b
-                h, x, y = crossing(V[j], i, end - now, c)
+                h, x, y = crossing(V[j], i, end - now, V_end[j], a, b, c)
                 while h >= 0.0:
                     if count == tape.time.shape[0]:
                         return OVERFLOW
-                    now += h
+                    now = min(now + h, end)
                     i *= y
                     a_left /= x
                     b_left /= y
@@ -78,7 +78,7 @@ def forward_spiking(c, tape, W, n_events, only_first):  # type: ignore[no-untype
                     V_end[j] = i * g_left
                     h = -1.0
                     if i > theta and not only_first and may_cross(0.0, i, V_end[j], i * b_left, c):
-                        h, x, y = crossing(0.0, i, end - now, c)
+                        h, x, y = crossing(0.0, i, end - now, V_end[j], a_left, b_left, c)
         for j in range(n):
             V[j] = V_end[j]
             I[j] *= b
@@ -124,16 +124,18 @@ def forward_recurrent(c, tape, W, R, n_events):  # type: ignore[no-untyped-def]
             row = W[sources[e]]
             tape.merged[n_merged] = e
             e += 1
-        h = (times[e] if e < n_events else c.end) - now
-        a, b = math.exp(-h / c.tau_m), math.exp(-h / c.tau_s)
+        end = times[e] if e < n_events else c.end
+        rest = h = end - now
+        a_end, b_end = math.exp(-h / c.tau_m), math.exp(-h / c.tau_s)
+        a, b = a_end, b_end
         g = response(h, a, b, c)
         for j in range(n):
             I[j] += row[j]
             V_end[j] = V[j] * a + I[j] * g
-        spiking, b_end = -1, b
+        spiking = -1
         for j in range(n):
             if I[j] > c.theta and may_cross(V[j], I[j], V_end[j], I[j] * b_end, c):
-                time, x, y = crossing(V[j], I[j], h, c)
+                time, x, y = crossing(V[j], I[j], rest, V_end[j], a_end, b_end, c)
                 if time >= 0.0 and (spiking < 0 or time < h):
                     spiking, h, a, b = j, time, x, y
         if spiking >= 0:
@@ -143,7 +145,7 @@ def forward_recurrent(c, tape, W, R, n_events):  # type: ignore[no-untyped-def]
         for j in range(n):
             V[j] = V[j] * a + I[j] * g
             I[j] *= b
-        now += h
+        now = min(now + h, end) if spiking >= 0 else end
         if spiking >= 0:
             if count == tape.time.shape[0]:
                 return OVERFLOW, 0
@@ -177,9 +179,10 @@ def forward_leaky(c, tape, W, n_events, peaks):  # type: ignore[no-untyped-def]
             v, i = tape.V[j], tape.I[j] + row[j]
             v_end, i_end = v * a + i * g, i * b
             if i > v and i > peaks[j]:  # it rises; V = I at its maximum, so it stays below this I
-                if i_end < v_end:
+                rising = i_end > v_end
+                if not rising:
                     h = (1.0 - v / i) * c.tau_m
-                    if abs(c.delta * c.tau_m) > 1e-12:
+                    if c.delta != 0.0:
                         h = -math.log1p(-(1.0 - v / i) * (c.tau_m - c.tau_s) / c.tau_m) / c.delta
                     x, y = math.exp(-h / c.tau_m), math.exp(-h / c.tau_s)
                     z = response(h, x, y, c)
@@ -187,7 +190,8 @@ def forward_leaky(c, tape, W, n_events, peaks):  # type: ignore[no-untyped-def]
                 else:
                     x, y, z = a, b, g
                     top, ended = v_end, e + 1 if e + 1 < n_events else -1
-                if top > peaks[j]:
+                # Of inputs at the same time, it is behind the last that leaves V rising: errors see that order.
+                if top > peaks[j] or (rising and top == peaks[j]):
                     peaks[j] = top
                     tape.interval[j] = e
                     tape.before[j, 0], tape.before[j, 1], tape.before[j, 2] = x, y, z

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.eventprop.equations import Float64Array, NeuronParameters
+from lava_nbp.eventprop.equations import AT_THRESHOLD, Float64Array, NeuronParameters, rate_difference
 from lava_nbp.eventprop.losses import Loss, TTFSLoss
 
 Int64Array = NDArray[np.int64]
@@ -23,11 +23,12 @@ class Constants(NamedTuple):
     tau_m: float
     tau_s: float
     theta: float
+    reached: float  #: a rising voltage that is this high at an event has reached theta, see `equations.AT_THRESHOLD`
     floor: float  #: lower bound of I - theta at a spike
     end: float  #: of the trial
     delta: float  #: 1 / tau_s - 1 / tau_m
     kappa: float  #: tau_s / (tau_m - tau_s), unused if the two are (nearly) equal
-    nearly_equal: bool
+    nearly_equal: bool  #: so much that kappa (a - b) would lose digits
     power: int  #: tau_m / tau_s if that is an integer of 2 or more, else 0
     reach: float  #: r kappa (theta r / (r - 1))**(r - 1) for that integer r, see `crossing.may_cross`
 
@@ -35,13 +36,13 @@ class Constants(NamedTuple):
     def of(cls, p: NeuronParameters, floor: float, end: float) -> Constants:
         """The constants of neurons, a floor and a trial."""
         ratio = p.tau_m / p.tau_s
-        nearly = abs(ratio - 1) < 1e-2
+        nearly = abs(ratio - 1) < 0.5
         power = round(ratio) if ratio == round(ratio) and 2 <= ratio <= 16 else 0
         kappa = 0.0 if nearly else p.tau_s / (p.tau_m - p.tau_s)
         reach = power * kappa * (p.theta * power / (power - 1)) ** (power - 1) if power else 0.0
         return cls(
-            float(p.tau_m), float(p.tau_s), float(p.theta), float(floor), float(end), 1 / p.tau_s - 1 / p.tau_m,
-            kappa, nearly, power, reach,
+            p.tau_m, p.tau_s, p.theta, p.theta * AT_THRESHOLD, float(floor), float(end),
+            rate_difference(p.tau_m, p.tau_s), kappa, nearly, power, reach,
         )  # fmt: skip
 
 

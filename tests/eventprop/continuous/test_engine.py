@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from gradients import END, random_problem
+from gradients import END, compare_with_the_oracle, problem_for, random_problem
+from precise import exactly, simulate, slope, ttfs_loss, voltage_loss
 
 from lava_nbp.data import generate_yinyang, value_latency
 from lava_nbp.errors import InputError, WeightError
@@ -77,6 +78,145 @@ def test_recurrent_layers_as_the_oracle(taus, layers, spiking):
     assert len(gradients) == len(total) > len(weights)
     for found, expected in zip(gradients, total, strict=True):
         assert np.abs(found - expected).max() <= 1e-9 * max(np.abs(expected).max(), 1e-6)
+
+
+#: Integer and other ratios of 1e-3 .. 1e3, equal, and nearly equal down to the last bit, either one longer.
+PAIRS = [
+    (20.0, 5.0), (20.0, 2e4), (20.0, 200.0), (0.02, 0.05), (20.0, 37.0), (20.0, 20.3), (20.0, 19.9), (20.0, 13.5),
+    (20.0, 10.0), (20.0, 2.7), (20.0, 1.25), (20.0, 0.2), (20.0, 0.02), (20.0, 20.0), (20.0, 19.999999),
+    (20.0, 20.0 + 2e-8), (20.0, 20.0 - 2e-10), (20.0, 20.0 - 2e-12), (20.0 - 2e-13, 20.0), (20.0, 20.0 - 2e-14),
+    (20.0, float(np.nextafter(20.0, 0))), (float(np.nextafter(20.0, 0)), 20.0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spiking", "recurrent"), [(True, False), (False, False), (True, True)])
+@pytest.mark.parametrize("taus", PAIRS)
+def test_oracle_and_engine_as_seventy_digits(taus, spiking, recurrent):
+    """What is said, and the derivative along a direction of all weights: to 1e-12, for any time constants."""
+    if recurrent and taus not in PAIRS[:4]:
+        pytest.skip("the flow between events is the same")
+    p, layers = NeuronParameters(*taus), (2, 3, 2)
+    weights, times, sources, loops, end, loss = problem_for(p, layers, spiking, recurrent)
+    direction = [None if w is None else np.random.default_rng(1).normal(0, 1, w.shape) * w for w in [*weights, *loops]]
+    label = 1
+
+    def run(weights, loops):
+        return simulate(weights, times, sources, (*taus, 1.0), end, spiking, loops)
+
+    def loss_of(matrices):
+        said, after = run(matrices[:2], matrices[2:])
+        assert after == spikes
+        return [ttfs_loss(said, label, loss.tau0, loss.tau1, loss.alpha) if spiking else voltage_loss(said, label)]
+
+    said, spikes = exactly(run, weights, loops)
+    derivative = float(slope(loss_of, [*weights, *loops], direction)[0])
+    done = reference.forward(weights, times, sources, p, end, spiking, loops)
+    assert len(done.spikes) == len(spikes) + len(times)
+    engine = EventPropEngine(weights, p, loss, end, max_spikes=5000, recurrent=loops)
+    result, gradients = engine.gradient(spike_trains([(times, sources)], 2, end), np.array([label]))
+    by_weights, by_loops = reference.gradient(weights, done, p, loss, label, loops)
+    for found, by in (
+        (done.first if spiking else done.peaks, [*by_weights, *(g for g in by_loops if g is not None)]),
+        (result.said[0], gradients),
+    ):
+        assert np.abs(found / np.array(said, float) - 1).max() < 1e-13
+        parts = np.concatenate(
+            [(g * d).ravel() for g, d in zip(by, (d for d in direction if d is not None), strict=True)]
+        )
+        assert abs(parts.sum() - derivative) < 1e-12 * np.abs(parts).max()
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize("spiking", [True, False])
+@pytest.mark.parametrize("taus", [(20.0, 5.0), (10.0, 10.0)])
+def test_an_input_within_some_ulps_of_a_spike(taus, spiking, recurrent):
+    """Before, at, or after a spike of any layer, excitatory or inhibitory or both: nothing is lost or raised."""
+    p = NeuronParameters(*taus)
+    weights, times, sources, loops, end, loss = problem_for(p, (2, 3, 2), spiking, recurrent)
+    run = reference.forward(weights, times, sources, p, end, spiking, loops)
+    spikes = [s.time for s in run.spikes if s.layer >= 0]
+    wide = [np.vstack([weights[0], weights[0][:1], -2 * weights[0][:1]]), weights[1]]
+    for time in (0.0, spikes[0], run.spikes[-1].time, end):
+        for ulps in (-1, 0, 1):
+            moved = time
+            for _ in range(abs(ulps)):
+                moved = float(np.nextafter(moved, np.inf * ulps))
+            if 0 <= moved <= end:
+                for more in ([2], [3], [3, 2]):
+                    compare_with_the_oracle(
+                        wide, [*times, *[moved] * len(more)], [*sources, *more], loops, p, loss, end
+                    )  # fmt: skip
+
+
+@pytest.mark.parametrize("taus", REGIMES)
+def test_a_spike_comes_before_an_input_at_its_time(taus):
+    """Inhibition that comes with the spike, or an ulp behind it, does not take it away; a little earlier it does."""
+    p, w = NeuronParameters(*taus), 12.0
+    alone = EventPropEngine([[[w]]], p, TTFSLoss(), END).infer(spike_trains([([1.0], [0])], 1, END)).said[0, 0]
+    for time, there in ((alone, True), (np.nextafter(alone, 99), True), (alone - 1e-9, False), (alone + 1e-9, True)):
+        said = compare_with_the_oracle(
+            [np.array([[w], [-60.0]])], [1.0, time], [0, 1], [None], p, TTFSLoss(), END
+        )  # fmt: skip
+        assert np.isfinite(said[0]) == there
+        if there:
+            assert np.isclose(said[0], alone, rtol=1e-14, atol=0)
+
+
+def test_ties_between_neurons():
+    """Equal neurons of a layer, and an output that reaches theta as the layer before spikes: all are there."""
+    p = NeuronParameters()
+    w = np.array([[9.0, 9.0, 9.0]])
+    for second in (np.array([[3.0, 2.0]] * 3), np.array([[3.0, 2.0], [-3.0, 1.0], [3.0, 2.0]])):
+        for loss in (TTFSLoss(), MaxVoltageLoss()):
+            compare_with_the_oracle([w, second], [0.0], [0], [None, None], p, loss, END)
+    # The second hidden neuron is given its input such that it spikes when the output does, and inhibits it.
+    first, late = np.array([[20.0, 0.0], [0.0, 20.0]]), np.array([[9.0], [-99.0]])
+    alone = compare_with_the_oracle([first, late], [0.0, 59.0], [0, 1], [None, None], p, TTFSLoss(), END)[0]
+    hidden = compare_with_the_oracle([first[:1, :1]], [0.0], [0], [None], p, TTFSLoss(), END)[0]
+    for ulps in range(-3, 4):
+        time = alone - hidden + ulps * np.spacing(alone)
+        said = compare_with_the_oracle([first, late], [0.0, time], [0, 1], [None, None], p, TTFSLoss(), END)
+        assert np.isclose(said[0], alone, rtol=1e-14)
+
+
+@pytest.mark.parametrize("order", [[1, 2], [2, 1]])
+def test_a_maximum_among_inputs_of_the_same_time(order):
+    """One input ends the rise, the other would not: each sees the maximum from where it is in the given order.
+
+    w > 0 first: it comes before the maximum, which an earlier arrival would raise by w / tau_m per ms, and the slope
+    at which the other ends the rise has it, too.
+    """
+    p, W = NeuronParameters(), np.array([[2.0, 1.0], [0.5, 0.1], [-9.0, 0.1]])
+    loss = MaxVoltageLoss()
+    compare_with_the_oracle([W], [0.0, 3.0, 3.0], [0, *order], [None], p, loss, END)
+    run = reference.forward([W], np.array([0.0, 3.0, 3.0]), np.array([0, *order]), p, END, False)
+    assert run.peak_times[0] == 3.0
+    sent = []
+    reference.gradient([W], run, p, loss, 0, sent=sent)
+    by_peak = loss.by_peaks(run.peaks, 0)[0]
+    slope_before = (2 * np.exp(-3 / 5) - run.peaks[0]) / 20
+    errors = {spike.neuron: spike.error for spike in sent}
+    # The second output, which has small weights, takes part with a little.
+    expected = {1: -0.5 / 20, 2: slope_before + 0.5 / 20} if order == [1, 2] else {1: 0.0, 2: slope_before}
+    for n, by in expected.items():
+        assert errors[n] == pytest.approx(by * by_peak, abs=0.01 * abs(by_peak))
+
+
+@pytest.mark.parametrize("taus", [(0.02, 0.05), (0.05, 0.02), (0.01, 0.01), (0.01, 0.010099), (5.0, 20.0)])
+def test_trials_much_longer_than_the_time_constants(taus):
+    """All decays are 0 at the end: spikes and maxima are still found, and no exponential overflows."""
+    for loss in (TTFSLoss(tau1=5000.0), MaxVoltageLoss()):
+        said = compare_with_the_oracle(
+            [np.array([[8.0, 9.0]]), np.full((2, 2), 3.0)],
+            [1.0],
+            [0],
+            [None, None],
+            NeuronParameters(*taus),
+            loss,
+            6000.0,
+        )
+        assert (said > 1).all()
+        assert np.isfinite(said).all()
 
 
 def test_recurrent_weights_learn_and_zero_ones_change_nothing():
