@@ -7,6 +7,7 @@ and vanishes with its last user, however that user ends.
 
 from __future__ import annotations
 
+import math
 import mmap
 from collections.abc import Callable
 from typing import Any
@@ -14,13 +15,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.base.memory import check_memory
+
 #: Makes an array of zeros from a shape and a type: numpy.zeros, or one in memory shared with child processes.
 Allocate = Callable[[Any, Any], NDArray[Any]]
 
+#: Bytes that nobody has to ask for.
+_SMALL = 1 << 20
+
 
 def shared_zeros(shape: int | tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    """Make an array of zeros that stays shared with children forked later; called like `numpy.zeros`."""
-    dtype = np.dtype(dtype)
-    size = int(np.prod(shape)) * dtype.itemsize
+    """Make an array of zeros that stays shared with children forked later; called like `numpy.zeros`.
+
+    Raises
+    ------
+    InputError
+        For more memory than there may be, see `lava_nbp.base.memory`.
+    """
+    dtype, count = np.dtype(dtype), math.prod(shape) if isinstance(shape, tuple) else shape
+    size = int(count) * dtype.itemsize
+    if size > _SMALL:
+        check_memory(size, "what a network shares with its children", "make it smaller, or load fewer samples at once")
     memory = mmap.mmap(-1, max(size, 1))  # MAP_SHARED | MAP_ANONYMOUS
-    return np.frombuffer(memory, dtype=dtype, count=int(np.prod(shape))).reshape(shape)
+    return np.frombuffer(memory, dtype=dtype, count=int(count)).reshape(shape)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import numbers
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.errors import InputError, LavaNBPError
+from lava_nbp.errors import shown as shown
 
 
 def is_integer(value: object) -> bool:
@@ -17,13 +20,42 @@ def is_integer(value: object) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
-def shown(value: object, most: int = 60) -> str:
-    """A value for a message: not longer than a line can hold."""
-    try:
-        text = repr(value)
-    except Exception:  # Python does not write integers of more than 4300 digits; other people's classes do as they like
-        text = f"a {type(value).__name__} that cannot be shown"
-    return text if len(text) <= most else text[: most - 3] + "..."
+def named(value: object) -> str:
+    """A name for a message, without quotes; what is no text as `shown`, so that no message fails for it."""
+    return value if isinstance(value, str) and len(value) <= 60 else shown(value)
+
+
+def check_text(value: object, what: str) -> str:
+    """Return a value if it is text; raise InputError for anything else."""
+    if isinstance(value, str):
+        return str(value)
+    raise InputError(f"{what} is {shown(value)}, but must be text")
+
+
+def check_options(make: Callable[..., Any], given: int, options: Mapping[str, Any], what: str) -> None:
+    """Raise InputError for a keyword that a function or class does not take, beside `given` arguments by position."""
+    taken = [*inspect.signature(make).parameters.values()]
+    if any(p.kind is p.VAR_KEYWORD for p in taken):
+        return
+    known = [p.name for p in taken[given:] if p.kind is not p.VAR_POSITIONAL and p.name != "target"]
+    for key in options:
+        if key not in known:
+            there = f"it has {', '.join(known)}" if known else "it has none"
+            raise InputError(f"{what} has no option {shown(key)}; {there}")
+
+
+def check_flag(value: object, what: str) -> bool:
+    """Return a value as a bool if it is True or False, of Python or NumPy; raise InputError for anything else."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise InputError(f"{what} is {shown(value)}, but must be True or False")
+
+
+def check_sequence(value: object, what: str, cure: str = "") -> tuple[Any, ...]:
+    """Return the entries of a list, tuple or array; raise InputError for anything else, text and mappings too."""
+    if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim):
+        return tuple(value)
+    raise InputError(f"{what} is {shown(value)}, but must be a list or tuple" + (f"; {cure}" if cure else ""))
 
 
 def check_integer(
@@ -120,6 +152,30 @@ def _range(low: float, high: float, above: bool) -> str:
     return f"more than {low:g}, and {high:g} at most" if above else f"in {low:g} .. {high:g}"
 
 
+def as_array(value: object, what: str, error: type[LavaNBPError] = InputError) -> NDArray[Any]:
+    """What is given, as an array: the same one if it is one already.
+
+    Raises
+    ------
+    InputError, or the given error
+        For what is none: rows of different lengths, or entries that are no numbers.
+    """
+    try:
+        array = np.asarray(value)
+    except Exception as reason:  # NumPy asks the value itself, which may do as it likes
+        raise error(f"{what} cannot be made an array ({shown(str(reason))}); give numbers, all rows as long") from None
+    if array.dtype.kind not in "biufc":
+        raise error(f"{what} are {shown(value)}, but must be an array of numbers")
+    return array
+
+
+def check_kind(value: object, kinds: type | tuple[type, ...], what: str) -> None:
+    """Raise InputError unless a value is of a class, or of one of several."""
+    if not isinstance(value, kinds):
+        wanted = " or ".join(kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
+        raise InputError(f"{what} is {shown(value)}, but must be a {wanted}")
+
+
 def check_labels(labels: Any, n: int | None, n_classes: int) -> NDArray[np.int64]:
     """Return labels (n,) as int64 if they are integers in 0 .. n_classes - 1; n None: any number.
 
@@ -128,7 +184,7 @@ def check_labels(labels: Any, n: int | None, n_classes: int) -> NDArray[np.int64
     InputError
         Names the first label that is none, or the shape and type.
     """
-    array = np.asarray(labels)
+    array = as_array(labels, "labels")
     if array.ndim != 1 or n not in (None, len(array)) or not np.issubdtype(array.dtype, np.integer):
         wanted = "one integer per sample" if n is None else f"{n} integers, one per sample"
         raise InputError(f"labels have shape {array.shape} and dtype {array.dtype}, but must be {wanted}")

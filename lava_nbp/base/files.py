@@ -20,6 +20,8 @@ from lava_nbp.errors import InputError, OutputError
 
 #: What names a file or a folder: text, or a `pathlib.Path`.
 AnyPath = str | os.PathLike[str]
+#: Characters that Linux allows in a path.
+_LONGEST = 4095
 
 
 def as_path(value: AnyPath, what: str) -> Path:
@@ -34,6 +36,8 @@ def as_path(value: AnyPath, what: str) -> Path:
         raise InputError(f"{what} is {shown(value)}, but must be a path, or text that names one")
     if not os.fspath(value) or "\0" in os.fspath(value):
         raise InputError(f"{what} is {shown(value)}, which names no file or folder; give a path")
+    if len(os.fspath(value)) > _LONGEST:
+        raise InputError(f"{what} is {shown(value)}, of more than {_LONGEST} characters; give a shorter path")
     return Path(value)
 
 

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.errors import InputError
+from lava_nbp.base.checks import check_positive
 
 Float64Array = NDArray[np.float64]
 
@@ -51,9 +51,7 @@ class NeuronParameters:
 
     def __post_init__(self) -> None:
         for name in ("tau_m", "tau_s", "theta"):
-            value = getattr(self, name)
-            if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
-                raise InputError(f"{name} is {value!r}, but must be positive and finite")
+            object.__setattr__(self, name, check_positive(getattr(self, name), name))
 
 
 def current(i: Any, h: float, p: NeuronParameters) -> Any:

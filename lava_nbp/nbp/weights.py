@@ -6,14 +6,18 @@ from itertools import pairwise
 
 import numpy as np
 
+from lava_nbp.base.checks import check_integer, check_kind, check_real, check_sequence, is_integer, shown
 from lava_nbp.base.integers import Int16Array, round_to_even_toward_zero
+from lava_nbp.base.memory import check_memory
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX, WEIGHT_STEP
-from lava_nbp.errors import WeightError
+from lava_nbp.errors import InputError, WeightError
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.levels import THRESHOLD
 
 #: Largest magnitude of an initial weight, as published with the paper.
 INITIAL_WEIGHT_MAX = 240
+#: Scales and means beyond this clip every weight.
+_LARGEST = 1e6
 
 
 def initial_weights(
@@ -45,11 +49,16 @@ def initial_weights(
     ------
     WeightError
         If `clip` is not such a number.
+    InputError
+        For a network without weights, sizes that are no positive integers, or a scale or mean that is not finite.
     """
-    if not 0 < clip <= PLASTIC_WEIGHT_MAX or clip % WEIGHT_STEP:
+    if not is_integer(clip) or not 0 < clip <= PLASTIC_WEIGHT_MAX or clip % WEIGHT_STEP:
         raise WeightError(
-            f"initial weights clipped to {clip}, but the limit is an even number in 2 .. {PLASTIC_WEIGHT_MAX}"
+            f"initial weights clipped to {shown(clip)}, but the limit is an even number in 2 .. {PLASTIC_WEIGHT_MAX}"
         )
+    check_kind(rng, np.random.Generator, "rng")
+    input_scale = check_real(input_scale, 0.0, _LARGEST, "input_scale")
+    output_mean = check_real(output_mean, -_LARGEST, _LARGEST, "output_mean", "it is given in weight units")
     shapes = network.matrix_shapes if isinstance(network, Circuit) else _shapes(network)
     first, last = next(iter(shapes)), next(reversed(shapes))
     weights = {}
@@ -61,4 +70,9 @@ def initial_weights(
 
 
 def _shapes(layers: tuple[int, ...]) -> dict[str, tuple[int, int]]:
-    return {f"W{k}": shape for k, shape in enumerate(pairwise(layers), 1)}
+    cure = "give a Circuit, or a size per layer"
+    sizes = [check_integer(n, 1, None, "size of a layer") for n in check_sequence(layers, "network", cure)]
+    if len(sizes) < 2:
+        raise InputError(f"network is {shown(layers)}, which has no weights; {cure}, of two layers or more")
+    check_memory(8 * sum(pre * post for pre, post in pairwise(sizes)), "initial weights", "make a layer smaller")
+    return {f"W{k}": shape for k, shape in enumerate(pairwise(sizes), 1)}

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lava_nbp.base.checks import check_sequence
+from lava_nbp.base.files import AnyPath, as_path
 from lava_nbp.errors import CheckpointError
 from lava_nbp.training.algorithms import ALGORITHMS
 from lava_nbp.training.run import RESULT, load_result
 
 
-def compare_runs(folders: Sequence[Path]) -> list[dict[str, Any]]:
+def compare_runs(folders: Sequence[AnyPath]) -> list[dict[str, Any]]:
     """One row per run, from its result.json.
 
     Returns
@@ -29,7 +31,7 @@ def compare_runs(folders: Sequence[Path]) -> list[dict[str, Any]]:
     InputError
         For a run of an algorithm that is not registered.
     """
-    return [_row(folder) for folder in folders]
+    return [_row(as_path(folder, "folder of a run")) for folder in check_sequence(folders, "folders")]
 
 
 def _row(folder: Path) -> dict[str, Any]:

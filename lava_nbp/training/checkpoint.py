@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.files import read_npz, write_npz
+from lava_nbp.base.files import AnyPath, as_path, read_npz, write_npz
 from lava_nbp.base.registry import resolve
 from lava_nbp.data.options import DataOptions
 from lava_nbp.data.sets import DATA_SETS
@@ -85,7 +85,7 @@ class Checkpoint:
         write_npz(folder / CHECKPOINT, {"meta": np.array(json.dumps(meta)), **arrays})
 
 
-def load_checkpoint(folder: Path) -> Checkpoint:
+def load_checkpoint(folder: AnyPath) -> Checkpoint:
     """Read and check the checkpoint of a run.
 
     Raises
@@ -95,7 +95,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     ConfigError
         If this version does not accept the configuration of a run of format 2 any more.
     """
-    path = folder / CHECKPOINT
+    path = as_path(folder, "folder of a run") / CHECKPOINT
     if not path.is_file():
         raise CheckpointError(f"{path} is missing; {folder} is not the folder of a run, or the run never started")
     try:

@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.base.checks import as_array, check_integer, check_kind, check_labels, check_sequence
 from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.data import Dataset
 from lava_nbp.data.latency_dataset import LatencyDataset
+from lava_nbp.errors import InputError
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.training.complexity import CountedSynapses, complexity
 
@@ -55,6 +57,18 @@ class Inference:
     steps: int = 1
     weight_bytes: int = 1
     said: Any = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        check_labels(self.classes, None, 2**63 - 1)
+        right = as_array(self.right, "right")
+        if right.shape != np.shape(self.classes) or right.dtype != np.bool_:
+            raise InputError(f"right has shape {right.shape} and dtype {right.dtype}, not a bool per class")
+        for name in ("steps", "weight_bytes"):
+            check_integer(getattr(self, name), 1, None, f"inference: {name}")
+        for part in check_sequence(self.synapses, "synapses"):
+            check_kind(part, CountedSynapses, "synapses")
+        for counted in check_sequence(self.spikes, "spikes"):
+            as_array(counted, "spikes")
 
     @property
     def cost(self) -> dict[str, Any]:

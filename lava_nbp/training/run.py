@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lava_nbp.base.files import AnyPath, as_path
 from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.errors import CheckpointError
 from lava_nbp.nbp.circuit import Circuit
@@ -89,7 +90,7 @@ class Run:
         return self._inference
 
 
-def load_run(folder: Path) -> Run:
+def load_run(folder: AnyPath) -> Run:
     """The run of a folder.
 
     Raises
@@ -99,6 +100,7 @@ def load_run(folder: Path) -> Run:
     ConfigError
         If this version does not accept its configuration any more.
     """
+    folder = as_path(folder, "folder of a run")
     state = load_checkpoint(folder)
     return Run(folder, state, parse_config(state.config, str(folder / CHECKPOINT)))
 
@@ -111,7 +113,7 @@ def load_result(folder: Path) -> dict[str, Any]:
     CheckpointError
         If it cannot be read.
     """
-    path = folder / RESULT
+    path = as_path(folder, "folder of a run") / RESULT
     try:
         result: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError) as error:

@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from lava_nbp.base.files import read_npz
+from lava_nbp.base.files import AnyPath, as_path, read_npz
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.exchange.dense import Float64Array
@@ -35,7 +35,7 @@ def read_arrays(path: Path, what: str) -> dict[str, NDArray[Any]]:
         raise InputError(f"initial weights {path} cannot be read: {error}; give an .npz file with {what}") from error
 
 
-def read_layers(path: Path, p: NeuronParameters | None = None) -> list[Float64Array]:
+def read_layers(path: AnyPath, p: NeuronParameters | None = None) -> list[Float64Array]:
     """The matrices (pre, post) of a NIR graph or a netx file, from the input to the output, in thresholds.
 
     Parameters
@@ -50,6 +50,7 @@ def read_layers(path: Path, p: NeuronParameters | None = None) -> list[Float64Ar
     InputError
         For a file that is not there, of an unknown kind, or that cannot be read.
     """
+    path = as_path(path, "initial weights")
     if not path.is_file():
         raise InputError(f"initial weights {path} cannot be read: there is no such file; give one of {_KINDS}")
     if path.suffix in _NIR:
