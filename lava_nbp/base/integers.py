@@ -98,7 +98,8 @@ def bias_mantissa_exponent(bias: int, what: str) -> tuple[int, int]:
     raise InputError(
         f"population {what!r}: bias {shown(bias)} does not fit the chip: 64 * {shown(bias)} is no integer of "
         f"{BIAS_MANTISSA_BITS} bits times 2^0 .. 2^{BIAS_EXPONENT_MAX}; the range is "
-        f"{-half << BIAS_EXPONENT_MAX >> ALIGNMENT_BITS} .. {(half - 1) << BIAS_EXPONENT_MAX >> ALIGNMENT_BITS}, inhibit with a negative gate for more"
+        f"{-half << BIAS_EXPONENT_MAX >> ALIGNMENT_BITS} .. {(half - 1) << BIAS_EXPONENT_MAX >> ALIGNMENT_BITS}, "
+        f"inhibit with a negative gate for more"
     )
 
 

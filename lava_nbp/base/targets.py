@@ -81,8 +81,8 @@ class Target:
         what = f"target {shown(self.name)}"
         for kind, maker in self.makes.items() if isinstance(self.makes, Mapping) else ():
             check_reference(maker, f"{what}: makes[{kind!r}]")
-        settle(self, what, InputError)
         check_integer(self.chunk, 1, None, f"{what}: chunk")
+        settle(self, what, InputError)
 
     def maker(self, kind: str) -> Callable[..., Any]:
         """What makes its executor for an algorithm's networks; imported here."""

@@ -72,6 +72,8 @@ class DataOptions:
     def __post_init__(self) -> None:
         for key in ("root", "path"):
             value = getattr(self, key)
+            if not (value is None or isinstance(value, (str, os.PathLike))):
+                raise InputError(f"data.{key} is {shown(value)}, but must be the name of a folder or file")
             if value is not None:
                 as_path(value, f"data.{key}")
                 object.__setattr__(self, key, os.fspath(value))

@@ -242,7 +242,7 @@ class Board:
     def __post_init__(self) -> None:
         what = f"board {shown(self.name)}"
         settle(self, what, InputError)
-        check_integer(self.chips, 1, _MOST_CORES, f"{what}: chips")
+        check_integer(self.chips, 1, None, f"{what}: chips")
         check_integer(self.cores, 1, _MOST_CORES, f"{what}: neurocores of all chips")
 
     @property

@@ -70,7 +70,7 @@ class PulseChain:
     ) -> None:
         self.n = check_integer(n, 1, NEURONS_PER_CHIP, "number of gating neurons of a chain")
         if repeats is not None:
-            repeats = check_integer(repeats, 1, 2**62, "repeats", "None means no end")
+            repeats = check_integer(repeats, 1, None, "repeats", "None means no end")
         if repeats is not None and not ring:
             raise InputError(f"repeats is {repeats}, but a line runs once per start; use ring=True")
         self.ring, self.started = check_flag(ring, "ring"), check_flag(started, "started")
