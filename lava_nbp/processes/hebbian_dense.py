@@ -121,7 +121,8 @@ class HebbianDense(LibraryProcess):
         weighted = check_sequence(third, "third", "give an integer per entry of third_in")
         if not all(is_integer(f) and abs(f) <= _LARGEST for f in weighted):
             raise InputError(
-                f"third is {shown(third)}, but must be integers, one per entry of third_in, of magnitude {_LARGEST} at most"
+                f"third is {shown(third)}, but must be integers, one per entry of third_in, of magnitude "
+                f"{_LARGEST} at most"
             )
         factors = weighted if parsed is not None and parsed.needs_third_factor else ()
         if parsed is not None and parsed.needs_third_factor and not factors:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_nbp.base.checks import check_sequence, is_integer
+from lava_nbp.base.checks import check_sequence
 from lava_nbp.errors import InputError
 from lava_nbp.nbp.gated_group import Gate, Neurons, Synapses
 from lava_nbp.nbp.levels import GATED_BIAS, RELAY, THRESHOLD
@@ -93,7 +94,7 @@ class RelayMemory(GatedProcess):
         port: str = "s_in",
         name: str | None = None,
     ) -> None:
-        held = (delays,) if is_integer(delays) else check_sequence(delays, "delays", "or an integer")
+        held = check_sequence(delays, "delays") if isinstance(delays, (list, tuple, np.ndarray)) else (delays,)
         if not held:
             raise InputError("RelayMemory without delays: nothing would reach it; give it one, or several")
         synapses = [Synapses(port, "s", RELAY, delay) for delay in held]

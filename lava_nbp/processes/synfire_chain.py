@@ -100,8 +100,8 @@ class SynfireChain(LibraryProcess):
         strict: bool = False,
         name: str | None = None,
     ) -> None:
-        n = check_integer(n, 1, _LONGEST, "number of gating neurons of a chain", "each has a port")
         self.pulses = PulseChain(n, ring, repeats, check_flag(autostart, "autostart"), shared_zeros)
+        n = check_integer(n, 1, _LONGEST, "number of gating neurons of a chain", "each has a port")
         super().__init__(pulses=self.pulses, strict=check_flag(strict, "strict"), name=name)
         self.start_in = InPort(shape=(1,))
         self.s_out = OutPort(shape=(n,))
