@@ -13,8 +13,8 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.base.arrays import shared_zeros
-from lava_nbp.base.checks import check_flag, check_integer
-from lava_nbp.errors import RuntimeFailure
+from lava_nbp.base.checks import check_flag, check_integer, is_integer, shown
+from lava_nbp.errors import InputError, RuntimeFailure
 from lava_nbp.nbp.pulse_chain import ChainFault, PulseChain
 from lava_nbp.nbp.work import Counters
 from lava_nbp.on_lava.ports import InPort, OutPort, SharedVar, integers_into
@@ -119,7 +119,8 @@ class SynfireChain(LibraryProcess):
         InputError
             For a k outside 0 .. n - 1.
         """
-        check_integer(k, 0, self.pulses.n - 1, "phase of a chain")
+        if not (is_integer(k) and 0 <= k < self.pulses.n):
+            raise InputError(f"phase {shown(k)} of a chain of {self.pulses.n}: it must be in 0 .. {self.pulses.n - 1}")
         port: OutPort = getattr(self, f"phase{k}_out")
         return port
 
