@@ -184,8 +184,7 @@ class Synapses:
     def __post_init__(self) -> None:
         what = f"synapses {named(self.pre)} -> {named(self.post)}"
         settle(self, what, InputError, only=("pre", "post", "role"))
-        for name, end in ((self.pre, "pre"), (self.post, "post")):
-            check_name(name, f"{what}: {end}")
+        check_name(self.post, f"{what}: post")
         check_delay(self.delay, what)
         check_fixed_weight(self.weight, f"{what}: weight")
         settle(self, what, InputError)
