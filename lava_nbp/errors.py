@@ -9,9 +9,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-#: Letters of a wrong name that a message shows.
-_SHOWN = 60
-
 
 class LavaNBPError(Exception):
     """Base of every error this library raises on purpose."""
@@ -90,6 +87,15 @@ class MissingLoihiError(LavaNBPError, ImportError):
 def unknown_name(what: str, value: object, options: Iterable[str]) -> str:
     """Message for a name that is none of the options, with the nearest one if there is any."""
     names = list(options)
-    near = difflib.get_close_matches(str(value)[:_SHOWN], names, n=1)
+    near = difflib.get_close_matches(value, names, n=1) if isinstance(value, str) and len(value) < 100 else []
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    return f"{what} is {value!r:.{_SHOWN}}, but must be one of {', '.join(names)}{hint}"
+    return f"{what} is {shown(value)}, but must be one of {', '.join(names)}{hint}"
+
+
+def shown(value: object, most: int = 60) -> str:
+    """A value for a message: not longer than a line can hold."""
+    try:
+        text = repr(value)
+    except Exception:  # Python does not write integers of more than 4300 digits; other people's classes do as they like
+        text = f"a {type(value).__name__} that cannot be shown"
+    return text if len(text) <= most else text[: most - 3] + "..."

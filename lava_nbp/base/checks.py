@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.errors import InputError, LavaNBPError
+from lava_nbp.errors import shown as shown
 
 
 def is_integer(value: object) -> bool:
@@ -18,13 +20,42 @@ def is_integer(value: object) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
-def shown(value: object, most: int = 60) -> str:
-    """A value for a message: not longer than a line can hold."""
-    try:
-        text = repr(value)
-    except Exception:  # Python does not write integers of more than 4300 digits; other people's classes do as they like
-        text = f"a {type(value).__name__} that cannot be shown"
-    return text if len(text) <= most else text[: most - 3] + "..."
+def named(value: object) -> str:
+    """A name for a message, without quotes; what is no text as `shown`, so that no message fails for it."""
+    return value if isinstance(value, str) and len(value) <= 60 else shown(value)
+
+
+def check_text(value: object, what: str) -> str:
+    """Return a value if it is text; raise InputError for anything else."""
+    if isinstance(value, str):
+        return str(value)
+    raise InputError(f"{what} is {shown(value)}, but must be text")
+
+
+def check_options(make: Callable[..., Any], given: int, options: Mapping[str, Any], what: str) -> None:
+    """Raise InputError for a keyword that a function or class does not take, beside `given` arguments by position."""
+    taken = [*inspect.signature(make).parameters.values()]
+    if any(p.kind is p.VAR_KEYWORD for p in taken):
+        return
+    known = [p.name for p in taken[given:] if p.kind is not p.VAR_POSITIONAL and p.name != "target"]
+    for key in options:
+        if key not in known:
+            there = f"it has {', '.join(known)}" if known else "it has none"
+            raise InputError(f"{what} has no option {shown(key)}; {there}")
+
+
+def check_flag(value: object, what: str) -> bool:
+    """Return a value as a bool if it is True or False, of Python or NumPy; raise InputError for anything else."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise InputError(f"{what} is {shown(value)}, but must be True or False")
+
+
+def check_sequence(value: object, what: str, cure: str = "") -> tuple[Any, ...]:
+    """Return the entries of a list, tuple or array; raise InputError for anything else, text and mappings too."""
+    if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim):
+        return tuple(value)
+    raise InputError(f"{what} is {shown(value)}, but must be a list or tuple" + (f"; {cure}" if cure else ""))
 
 
 def one_line(error: BaseException, most: int = 200) -> str:

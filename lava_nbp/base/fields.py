@@ -11,6 +11,7 @@ import contextlib
 import math
 import types
 import typing
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import lru_cache
 from typing import Any, Literal, Union
@@ -27,8 +28,9 @@ _SEQUENCES = (list, tuple, set, frozenset, np.ndarray)
 def settle(value: Any, what: str, error: type[LavaNBPError], only: tuple[str, ...] = ()) -> None:
     """Bring the fields of a frozen dataclass to their declared types, in its `__post_init__`.
 
-    Types may be str, int, float, bool, Literal, None, other classes, and unions, tuples and frozensets of them. A float
-    is any finite real number; whole numbers become floats, so that kernels are not compiled once more for them.
+    Types may be str, int, float, bool, Literal, None, other classes, functions, and unions, tuples, frozensets, lists
+    and mappings of them. A float is any finite real number; whole numbers become floats, so that kernels are not
+    compiled once more for them. A field of type Any is anything, and what is in an array is checked by its class.
 
     Parameters
     ----------
@@ -68,13 +70,19 @@ def _types(kind: Any) -> dict[str, Any]:
 
 
 def _settled(found: Any, wanted: Any) -> Any:
-    if type(found) is wanted and wanted is not float:
+    if (type(found) is wanted and wanted is not float) or wanted is Any:
         return found  # nearly always
     origin, parts = typing.get_origin(wanted), typing.get_args(wanted)
     if origin in (Union, types.UnionType):
         return _first_of(found, parts)
-    if origin in (tuple, frozenset) and isinstance(found, _SEQUENCES):
+    if origin in (tuple, frozenset, list) and isinstance(found, _SEQUENCES):
         return _several(found, origin, parts)
+    if origin in (dict, Mapping) and isinstance(found, Mapping):
+        return {_settled(key, parts[0]): _settled(value, parts[1]) for key, value in found.items()}
+    if origin is np.ndarray and isinstance(found, np.ndarray):
+        return found
+    if origin is Callable and callable(found):
+        return found
     if origin is Literal:
         plain = int(found) if is_integer(found) else found
         if any(type(plain) is type(part) and plain == part for part in parts):
@@ -109,10 +117,12 @@ def _first_of(found: Any, alternatives: tuple[Any, ...]) -> Any:
 
 
 def _several(found: Any, origin: Any, parts: tuple[Any, ...]) -> Any:
-    if origin is tuple and isinstance(found, (set, frozenset)):
+    if origin is not frozenset and isinstance(found, (set, frozenset)):
         raise _WrongType  # it has no order
+    if isinstance(found, np.ndarray) and found.ndim == 0:
+        raise _WrongType  # it has no entries
     values = list(found)
-    if origin is frozenset or parts[-1] is Ellipsis:
+    if origin is not tuple or parts[-1] is Ellipsis:
         parts = (parts[0],) * len(values)
     if len(parts) != len(values):
         raise _WrongType
@@ -128,7 +138,13 @@ def _said(wanted: Any) -> str:
         return "one of " + ", ".join(map(repr, parts))
     if origin is tuple and parts[-1] is not Ellipsis:
         return f"a tuple of {len(parts)}: " + " and ".join(map(_said, parts))
-    if origin in (tuple, frozenset):
+    if origin in (tuple, frozenset, list):
         return f"a {origin.__name__}, each entry of it {_said(parts[0])}"
+    if origin in (dict, Mapping):
+        return f"a mapping of {_said(parts[0])} to {_said(parts[1])}"
+    if origin is np.ndarray:
+        return "an array"
+    if origin is Callable:
+        return "a function or class"
     plain = {int: "an integer", float: "a finite number", str: "text", bool: "True or False", type(None): "None"}
     return plain.get(wanted) or f"a {wanted.__name__}"

@@ -28,6 +28,8 @@ from lava_nbp.errors import InputError, OutputError, Unreadable
 
 #: What names a file or a folder: text, or a `pathlib.Path`.
 AnyPath = str | os.PathLike[str]
+#: Characters that Linux allows in a path.
+_LONGEST = 4095
 
 #: What else than a file may stand in a folder.
 _KINDS = (
@@ -67,6 +69,8 @@ def as_path(value: AnyPath, what: str) -> Path:
         os.fsencode(value)
     except UnicodeError:
         raise InputError(f"{what} is {shown(value)}, which is no text that a file system holds; give a path") from None
+    if len(os.fspath(value)) > _LONGEST:
+        raise InputError(f"{what} is {shown(value)}, of more than {_LONGEST} characters; give a shorter path")
     return Path(value)
 
 

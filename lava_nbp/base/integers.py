@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lava_nbp.base.checks import as_array, shown
 from lava_nbp.base.widths import (
     ALIGNMENT_BITS,
     BIAS_EXPONENT_MAX,
@@ -73,7 +74,7 @@ def mantissa_exponent(weight: int, what: str = "weight") -> tuple[int, int]:
         if rest == 0 and mantissa < 1 << WEIGHT_BITS:
             return (mantissa if weight >= 0 else -mantissa), exponent
     raise WeightError(
-        f"{what} {weight} does not fit a synapse: it is no integer of {WEIGHT_BITS} bits times "
+        f"{what} {shown(weight)} does not fit a synapse: it is no integer of {WEIGHT_BITS} bits times "
         f"2^0 .. 2^{WEIGHT_EXPONENT_MAX}; choose one, of magnitude {255 << WEIGHT_EXPONENT_MAX} at most"
     )
 
@@ -95,9 +96,10 @@ def bias_mantissa_exponent(bias: int, what: str) -> tuple[int, int]:
         if rest == 0 and -half <= mantissa < half:
             return mantissa, exponent
     raise InputError(
-        f"population {what!r}: bias {bias} does not fit the chip: 64 * {bias} is no integer of {BIAS_MANTISSA_BITS} "
-        f"bits times 2^0 .. 2^{BIAS_EXPONENT_MAX}; the range is {-half << BIAS_EXPONENT_MAX >> ALIGNMENT_BITS} .. "
-        f"{(half - 1) << BIAS_EXPONENT_MAX >> ALIGNMENT_BITS}, inhibit with a negative gate for more"
+        f"population {what!r}: bias {shown(bias)} does not fit the chip: 64 * {shown(bias)} is no integer of "
+        f"{BIAS_MANTISSA_BITS} bits times 2^0 .. 2^{BIAS_EXPONENT_MAX}; the range is "
+        f"{-half << BIAS_EXPONENT_MAX >> ALIGNMENT_BITS} .. {(half - 1) << BIAS_EXPONENT_MAX >> ALIGNMENT_BITS}, "
+        f"inhibit with a negative gate for more"
     )
 
 
@@ -111,7 +113,7 @@ def check_plastic_weights(weights: Any, shape: tuple[int, int], what: str) -> In
     WeightError
         Names the matrix, the first offending entry, and what is allowed.
     """
-    array = np.asarray(weights)
+    array = as_array(weights, what, error=WeightError)
     if array.shape != shape:
         raise WeightError(f"{what} has shape {array.shape}, but this network needs {shape} (pre, post)")
     if not np.issubdtype(array.dtype, np.integer):

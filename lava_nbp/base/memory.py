@@ -68,6 +68,7 @@ def check_memory(needed: float, what: str, cure: str) -> None:
 
 def size(count: float) -> str:
     """Bytes in words: 12.3 MB."""
+    count = float(min(count, 1e300))  # an int may be larger than every float
     power = min(5, int(math.log10(count) // 3)) if 1000 <= count < math.inf else 0
     return f"{count / 1000**power:.3g} {_UNITS[power]}"
 

@@ -48,6 +48,8 @@ class Registry(Mapping[str, T], Generic[T]):
     """
 
     def __init__(self, what: str, of: type[T]) -> None:
+        if not isinstance(what, str) or not isinstance(of, type):
+            raise InputError(f"a table of {shown(what)} with entries of {shown(of)}: give text and a class")
         self._what, self._of = what, of
         self._entries: dict[str, T] = {}
 
@@ -62,7 +64,7 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def get(self, name: str, default: Any = None) -> Any:
         """The entry of a name, or the default."""
-        return self._entries.get(name, default)
+        return self._entries[name] if name in self else default
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from lava_nbp.base.checks import check_integer
+from lava_nbp.base.checks import check_integer, check_text, shown
+from lava_nbp.base.fields import settle
 from lava_nbp.base.registry import Reference, Registry, check_reference, resolve
 from lava_nbp.errors import InputError, unknown_name
 
@@ -77,9 +78,11 @@ class Target:
     chunk: int = 500
 
     def __post_init__(self) -> None:
-        check_integer(self.chunk, 1, None, f"target {self.name!r}: chunk")
-        for kind, maker in self.makes.items():
-            check_reference(maker, f"target {self.name!r}: makes[{kind!r}]")
+        what = f"target {shown(self.name)}"
+        for kind, maker in self.makes.items() if isinstance(self.makes, Mapping) else ():
+            check_reference(maker, f"{what}: makes[{kind!r}]")
+        check_integer(self.chunk, 1, None, f"{what}: chunk")
+        settle(self, what, InputError)
 
     def maker(self, kind: str) -> Callable[..., Any]:
         """What makes its executor for an algorithm's networks; imported here."""
@@ -142,6 +145,7 @@ for _target in (
 
 def targets_of(kind: str) -> tuple[str, ...]:
     """Names of the targets that run the networks of an algorithm; one that has none runs them itself, by its name."""
+    check_text(kind, "algorithm")
     return tuple(name for name, target in TARGETS.items() if kind in target.makes) or (kind,)
 
 
@@ -158,6 +162,6 @@ def find_target(name: str, kind: str, what: str = "target") -> Target:
     InputError
         For any other name, with those there are; `what` says where it stood.
     """
-    if name not in targets_of(kind):
+    if not isinstance(name, str) or name not in targets_of(kind):
         raise InputError(unknown_name(what, name, targets_of(kind)))
     return TARGETS[name] if name in TARGETS else Target(name, f"the algorithm {name} itself")

@@ -11,7 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
+from lava_nbp.base.fields import settle
 from lava_nbp.base.targets import TARGETS
+from lava_nbp.errors import InputError
 
 State = Literal["ok", "missing", "wrong"]
 
@@ -50,6 +52,9 @@ class Finding:
     found: str
     cure: str = ""
     needed: bool = False
+
+    def __post_init__(self) -> None:
+        settle(self, "finding", InputError)
 
     def __str__(self) -> str:
         return f"{self.state:<8}{self.name}: {self.found}" + (f"; {self.cure}" if self.cure else "")

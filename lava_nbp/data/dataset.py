@@ -8,18 +8,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.base.checks import check_kind
+from lava_nbp.base.fields import settle
 from lava_nbp.data.encodings import binarise
-from lava_nbp.data.options import DataOptions
-from lava_nbp.data.samples import shown, split
+from lava_nbp.data.options import DataOptions, data_options
+from lava_nbp.data.samples import check_rows, check_splits, shown, split
 from lava_nbp.data.sets import find_data_set
+from lava_nbp.errors import InputError
 
 
 @dataclass(frozen=True)
 class Split:
-    """Input spikes x (n, n_in) uint8 and labels y (n,)."""
+    """Input spikes x (n, n_in) uint8 and labels y (n,).
+
+    Raises
+    ------
+    InputError
+        For spikes that are not 0 or 1, or other labels than an integer per sample.
+    """
 
     x: NDArray[np.uint8]
     y: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        x, y = check_rows(self.x, self.y, "split")
+        if ((x != 0) & (x != 1)).any():
+            raise InputError("split: inputs are spikes, 0 or 1; binarise them first (lava_nbp.data.binarise)")
+        object.__setattr__(self, "x", x.astype(np.uint8, copy=False))
+        object.__setattr__(self, "y", y)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -39,6 +55,11 @@ class Dataset:
     test: Split
     classes: tuple[str, ...]
     image_shape: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        settle(self, "data set", InputError)
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        check_splits(self.name, {name: (part.x, part.y) for name, part in parts.items()}, len(self.classes))
 
     @property
     def n_in(self) -> int:
@@ -67,7 +88,7 @@ def load_dataset(name: str, *, threshold: float = 0.5, **options: Any) -> Datase
         A data set without this form, an option that means nothing for it, an encoding or split that the images do
         not allow.
     """
-    asked = DataOptions(**options)
+    asked = data_options(options)
     samples = find_data_set(name, "bits").read(asked)
     parts = split(name, samples, asked)
     train, validation, test = (Split(binarise(part.x, threshold, samples.full_scale), part.y) for part in parts)
@@ -83,6 +104,7 @@ def input_and_classes(name: str, options: DataOptions) -> tuple[int, int]:
         As `load_dataset`.
     """
     entry = find_data_set(name)
+    check_kind(options, DataOptions, "options")
     if entry.shape is not None and entry.classes is not None:
         entry.check(options)
         one: NDArray[Any] = np.zeros((1, *entry.shape), dtype=np.uint8)

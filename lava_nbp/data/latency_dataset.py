@@ -8,19 +8,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.base.checks import check_kind
+from lava_nbp.base.fields import settle
 from lava_nbp.data.encodings import Encoding, Times, flat_pixels, pixel_latency, value_latency
-from lava_nbp.data.options import DataOptions
-from lava_nbp.data.samples import split
+from lava_nbp.data.options import data_options
+from lava_nbp.data.samples import check_rows, check_splits, split
 from lava_nbp.data.sets import find_data_set
+from lava_nbp.errors import InputError
 
 
 @dataclass(frozen=True)
 class LatencySplit:
-    """Values (n, features) float64 in 0 .. 1, or pixels uint8, their encoding, and labels y (n,)."""
+    """Values (n, features) float64 in 0 .. 1, or pixels uint8, their encoding, and labels y (n,).
+
+    Raises
+    ------
+    InputError
+        For other values or labels.
+    """
 
     values: NDArray[Any]
     y: NDArray[np.int64]
     encoding: Encoding
+
+    def __post_init__(self) -> None:
+        values, y = check_rows(self.values, self.y, "split")
+        check_kind(self.encoding, Encoding, "split: encoding")
+        if values.dtype != np.uint8:
+            values = values.astype(np.float64, copy=False)
+            if values.size and not (values.min() >= 0 and values.max() <= 1):
+                raise InputError(f"split: values are {values.min()} .. {values.max()}, but must be in 0 .. 1")
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "y", y)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -56,6 +75,11 @@ class LatencyDataset:
     classes: tuple[str, ...]
     plane: bool = False
 
+    def __post_init__(self) -> None:
+        settle(self, "data set", InputError)
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        check_splits(self.name, {name: (part.values, part.y) for name, part in parts.items()}, len(self.classes))
+
     @property
     def n_in(self) -> int:
         """Inputs per sample, with the bias."""
@@ -82,7 +106,8 @@ def load_latency_dataset(name: str, encoding: Encoding, **options: Any) -> Laten
         A data set without this form, an option that means nothing for it, an encoding or split that the samples do
         not allow.
     """
-    asked, entry = DataOptions(**options), find_data_set(name, "times")
+    asked, entry = data_options(options), find_data_set(name, "times")
+    check_kind(encoding, Encoding, "encoding")
     samples = entry.read(asked)
     train, validation, test = (
         LatencySplit(_values(part.x, samples.full_scale), part.y, encoding) for part in split(name, samples, asked)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from lava_nbp.base.checks import check_integer
+import numpy as np
+
+from lava_nbp.base.checks import check_integer, shown
+from lava_nbp.base.files import as_path
 from lava_nbp.errors import InputError, unknown_name
 
 #: Environment variable that names the folder of the data sets.
@@ -68,22 +72,39 @@ class DataOptions:
     def __post_init__(self) -> None:
         for key in ("root", "path"):
             value = getattr(self, key)
-            if isinstance(value, os.PathLike):
+            if not (value is None or isinstance(value, (str, os.PathLike))):
+                raise InputError(f"data.{key} is {shown(value)}, but must be the name of a folder or file")
+            if value is not None:
+                as_path(value, f"data.{key}")
                 object.__setattr__(self, key, os.fspath(value))
-            elif not (value is None or isinstance(value, str)):
-                raise InputError(f"data.{key} is {value!r}, but must be the name of a folder or file")
-        if self.source not in SOURCES:
+        if not isinstance(self.source, str) or self.source not in SOURCES:
             raise InputError(unknown_name("data.source", self.source, SOURCES))
         for key, low in (("crop", 0), ("side", 1), ("validation", 0), ("train", 1), ("test", 1)):
             value = getattr(self, key)
             if value is not None or key in ("crop", "validation"):
-                check_integer(value, low, None, f"data.{key}")
+                object.__setattr__(self, key, check_integer(value, low, None, f"data.{key}"))
         for key in ("download", "verify"):
             value = getattr(self, key)
-            if not isinstance(value, bool):
-                raise InputError(f"data.{key} is {value!r}, but must be true or false")
+            if not isinstance(value, (bool, np.bool_)):
+                raise InputError(f"data.{key} is {shown(value)}, but must be true or false")
+            object.__setattr__(self, key, bool(value))
 
     @property
     def given(self) -> dict[str, Any]:
         """The keys whose values are not the defaults."""
         return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+
+
+def data_options(keys: Mapping[str, Any]) -> DataOptions:
+    """The options of keywords.
+
+    Raises
+    ------
+    InputError
+        For a key that there is not, or as `DataOptions`.
+    """
+    known = [f.name for f in fields(DataOptions)]
+    for key in keys:
+        if key not in known:
+            raise InputError(unknown_name("option of a data set", key, known))
+    return DataOptions(**keys)

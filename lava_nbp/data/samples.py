@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.base.checks import as_array, check_labels, check_positive
+from lava_nbp.base.fields import settle
 from lava_nbp.data.encodings import crop, down_sample
 from lava_nbp.data.options import DataOptions
 from lava_nbp.errors import InputError
@@ -18,14 +21,20 @@ _SPLIT_SEED = 2024
 
 @dataclass(frozen=True)
 class Labelled:
-    """Images x (n, height, width) or values x (n, features), and their labels y (n,)."""
+    """Images x (n, height, width) or values x (n, features), and their labels y (n,).
+
+    Raises
+    ------
+    InputError
+        For what is no array of numbers.
+    """
 
     x: NDArray[Any]
     y: NDArray[np.int64]
 
     def __post_init__(self) -> None:
         for name in ("x", "y"):
-            object.__setattr__(self, name, np.asarray(getattr(self, name)))
+            object.__setattr__(self, name, as_array(getattr(self, name), f"samples: {name}"))
 
     def __len__(self) -> int:
         return len(self.y)
@@ -66,6 +75,8 @@ class Samples:
     source: str = "published"
 
     def __post_init__(self) -> None:
+        settle(self, "samples", InputError)
+        check_positive(self.full_scale, "samples: full_scale")
         for part in ("train", "validation", "test"):
             found = getattr(self, part)
             if found is not None:
@@ -83,8 +94,33 @@ class Samples:
             )
         if y.min() < 0 or y.max() >= len(self.classes):
             raise InputError(f"{part} labels are {y.min()} .. {y.max()}, but there are {len(self.classes)} classes")
-        if not (x.min() >= 0 and x.max() <= self.full_scale):
+        if x.dtype.kind == "c" or not (x.min() >= 0 and x.max() <= self.full_scale):
             raise InputError(f"{part} samples are {x.min()} .. {x.max()}, but must be in 0 .. {self.full_scale:g}")
+
+
+def check_rows(x: Any, y: Any, what: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return what a split holds: finite numbers (n, inputs), and a label of 0 or more per row.
+
+    Raises
+    ------
+    InputError
+        For anything else; `what` says whose it is.
+    """
+    rows = as_array(x, f"{what}: inputs")
+    if rows.ndim != 2 or rows.dtype.kind == "c" or not np.isfinite(rows).all():
+        raise InputError(
+            f"{what}: inputs have shape {rows.shape} and dtype {rows.dtype}, but must be finite numbers (n, inputs)"
+        )
+    return rows, check_labels(y, len(rows), 2**62)
+
+
+def check_splits(name: str, parts: Mapping[str, tuple[NDArray[Any], NDArray[np.int64]]], classes: int) -> None:
+    """Raise InputError unless the splits of a data set have as many inputs, and labels below `classes`."""
+    widths = {part: x.shape[1] for part, (x, _) in parts.items()}
+    if len(set(widths.values())) > 1:
+        raise InputError(f"data set {name!r}: its splits have {widths} inputs; give each as many")
+    for _, y in parts.values():
+        check_labels(y, len(y), classes)
 
 
 def shown(x: NDArray[Any], options: DataOptions) -> NDArray[Any]:

@@ -20,6 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
+from lava_nbp.base.checks import check_integer, shown
 from lava_nbp.base.fields import settle
 from lava_nbp.base.registry import Reference, Registry, check_reference, resolve
 from lava_nbp.data.options import DataOptions
@@ -76,8 +77,13 @@ class DataSet:
     folder: str = ""
 
     def __post_init__(self) -> None:
-        settle(self, f"data set {self.name!r}", InputError, only=("name", "options", "shape", "classes", "forms"))
-        check_reference(self.load, f"data set {self.name!r}: load")
+        what = f"data set {shown(self.name)}"
+        check_reference(self.load, f"{what}: load")
+        settle(self, what, InputError)
+        for size in self.shape or ():
+            check_integer(size, 1, None, f"{what}: shape")
+        if self.classes is not None:
+            check_integer(self.classes, 1, None, f"{what}: classes")
         known = [f.name for f in fields(DataOptions)]
         for key in self.options:
             if key not in known:
@@ -155,6 +161,8 @@ for _entry in (
 
 def data_sets_of(form: Form | None = None) -> tuple[str, ...]:
     """Names of the data sets whose samples can have a form ("bits" or "times"); None: of all."""
+    if form is not None and (not isinstance(form, str) or form not in _FORM_NAMES):
+        raise InputError(unknown_name("form of samples", form, _FORM_NAMES))
     return tuple(name for name, entry in DATA_SETS.items() if form is None or form in entry.forms)
 
 

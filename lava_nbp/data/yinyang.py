@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import check_integer
-from lava_nbp.base.files import read_npy
+from lava_nbp.base.checks import as_array, check_integer, check_kind, shown
+from lava_nbp.base.files import AnyPath, as_path, read_npy
+from lava_nbp.base.memory import check_memory
 from lava_nbp.data.options import ROOT_VARIABLE, DataOptions
 from lava_nbp.data.samples import Labelled, Samples
 from lava_nbp.errors import DataError, InputError, Unreadable
@@ -59,10 +60,11 @@ def yinyang_classes(points: Points) -> Labels:
     InputError
         For points of another shape, or outside the disc.
     """
+    points = as_array(points, "points")
     if points.ndim != 2 or points.shape[1] != 2:
         raise InputError(f"points have shape {points.shape}, but must be (n, 2)")
     x, y = points.T
-    outside = np.hypot(x - _R_BIG, y - _R_BIG) > _R_BIG
+    outside = ~(np.hypot(x - _R_BIG, y - _R_BIG) <= _R_BIG)  # NaN, too
     if outside.any():
         raise InputError(f"point {points[outside][0]} is outside the disc of radius 0.5 around (0.5, 0.5)")
     left, right = (np.hypot(x - centre * _R_BIG, y - _R_BIG) for centre in (0.5, 1.5))
@@ -86,6 +88,8 @@ def generate_yinyang(n: int, rng: np.random.Generator) -> tuple[Points, Labels]:
         For a number that is not a positive integer.
     """
     check_integer(n, 1, None, "number of samples")
+    check_memory(200 * n, f"{shown(n)} samples", "draw fewer")
+    check_kind(rng, np.random.Generator, "rng")
     labels = rng.integers(0, len(CLASSES), n)
     points = np.zeros((n, 2))
     missing = np.arange(n)
@@ -98,12 +102,12 @@ def generate_yinyang(n: int, rng: np.random.Generator) -> tuple[Points, Labels]:
     return np.hstack([points, 1 - points]), labels
 
 
-def load_yinyang(root: str | None = None) -> dict[str, tuple[Points, Labels]]:
+def load_yinyang(root: AnyPath | None = None) -> dict[str, tuple[Points, Labels]]:
     """Read the published samples: "train" (5000), "validation" (1000) and "test" (1000).
 
     Parameters
     ----------
-    root : str, optional
+    root : path, optional
         Folder that holds YinYang/{train,validation,test}_{samples,labels}.npy; default $LAVA_NBP_DATA.
 
     Raises
@@ -115,13 +119,15 @@ def load_yinyang(root: str | None = None) -> dict[str, tuple[Points, Labels]]:
     return {part: _read(folder, part) for part in ("train", "validation", "test")}
 
 
-def has_yinyang(root: str | None = None) -> bool:
+def has_yinyang(root: AnyPath | None = None) -> bool:
     """Whether there is a folder of the published samples; `root` as for `load_yinyang`."""
     return os.path.isdir(_folder(root))
 
 
-def _folder(root: str | None) -> Path:
-    return Path(root or os.environ.get(ROOT_VARIABLE, "")) / "YinYang"
+def _folder(root: AnyPath | None) -> Path:
+    return (
+        as_path(os.environ.get(ROOT_VARIABLE) or "." if root is None else root, "folder of the data sets") / "YinYang"
+    )
 
 
 def _read(folder: Path, part: str) -> tuple[Points, Labels]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lava_nbp.base.checks import check_kind, check_options
 from lava_nbp.base.targets import TARGETS, find_target, targets_of
 from lava_nbp.errors import InputError
 from lava_nbp.nbp.circuit import Circuit, check_circuit
@@ -52,6 +53,9 @@ def make_executor(
     (1, 2)
     """
     check_circuit(circuit)
+    check_kind(weights, Mapping, "weights")
+    if faults is not None:
+        check_kind(faults, Faults, "faults")
     found = find_target(target, "nbp")
     if faults is not None and faults.any:
         if not found.faults:
@@ -63,5 +67,7 @@ def make_executor(
                 f"faults.apart breaks copies of a unit one by one, but executor {target!r} has none; use target {those}"
             )
         options["faults"] = faults
-    executor: Executor = found.maker("nbp")(circuit, weights, **options)
+    make = found.maker("nbp")
+    check_options(make, 2, options, f"executor {found.name!r}")
+    executor: Executor = make(circuit, weights, **options)
     return executor

@@ -20,11 +20,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from lava_nbp.base.checks import check_integer
+from lava_nbp.base.checks import check_integer, check_positive, shown
 from lava_nbp.base.fields import settle
-from lava_nbp.base.registry import Registry
+from lava_nbp.base.registry import Registry, check_reference
 from lava_nbp.base.widths import DELAY_MAX, NEURONS_PER_CHIP, REFRACTORY_MAX, SYNAPSES_PER_CHIP, WEIGHT_BITS
 from lava_nbp.errors import InputError
+
+#: No register, memory or count of a chip is larger; the largest system so far has 147456 neurocores.
+_LARGEST, _MOST_CORES = 2**40, 2**22
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,10 @@ class Capacity:
     source: str
     published: bool = True
     note: str = ""
+
+    def __post_init__(self) -> None:
+        settle(self, "capacity", InputError)
+        check_integer(self.value, 0, _LARGEST, "capacity: value")
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,12 @@ class MemoryFormat:
     neuron_state_bits: int = 192
     axon_entry_bits: int = 32
 
+    def __post_init__(self) -> None:
+        settle(self, "memory format", InputError)
+        for f in fields(self):
+            low = int(f.name in ("word_bits", "synapses_per_block"))
+            check_integer(getattr(self, f.name), low, _LARGEST, f"memory format: {f.name}")
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -93,6 +106,14 @@ class Measurement:
     layers: tuple[int, ...]
     milliseconds: float
     millijoules: float
+
+    def __post_init__(self) -> None:
+        settle(self, "measurement", InputError)
+        check_reference(self.circuit, "measurement: circuit")
+        for size in self.layers:
+            check_integer(size, 1, NEURONS_PER_CHIP, "measurement: size of a layer")
+        for name in ("milliseconds", "millijoules"):
+            check_positive(getattr(self, name), f"measurement: {name}")
 
 
 @dataclass(frozen=True)
@@ -124,6 +145,12 @@ class Costs:
     training: Measurement = Measurement("lava_nbp.nbp.paper:training_circuit", (400, 400, 10), 1.48, 0.59)
     inference: Measurement = Measurement("lava_nbp.nbp.paper:inference_circuit", (400, 400, 10), 0.17, 0.0025)
     source: str = "operations of Davies et al. 2018, calibrated on Renner et al. 2024: Loihi 1, 400-400-10"
+
+    def __post_init__(self) -> None:
+        settle(self, "costs", InputError)
+        for f in fields(self):
+            if f.name.endswith(("_ns", "_pj")):
+                check_positive(getattr(self, f.name), f"costs: {f.name}")
 
 
 @dataclass(frozen=True)
@@ -176,6 +203,12 @@ class Chip:
     costs: Costs = Costs()
     generation: str = ""
 
+    def __post_init__(self) -> None:
+        what = f"chip {shown(self.name)}"
+        settle(self, what, InputError)
+        for name in ("neurocores", "neurons"):
+            check_integer(getattr(self, name).value, 1, NEURONS_PER_CHIP, f"{what}: {name}")
+
     def capacities(self) -> dict[str, Capacity]:
         """All capacities by name."""
         found = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -207,8 +240,10 @@ class Board:
     target: str = ""
 
     def __post_init__(self) -> None:
-        settle(self, f"board {self.name!r}", InputError)
-        check_integer(self.chips, 1, None, f"board {self.name!r}: chips")
+        what = f"board {shown(self.name)}"
+        settle(self, what, InputError)
+        check_integer(self.chips, 1, None, f"{what}: chips")
+        check_integer(self.cores, 1, _MOST_CORES, f"{what}: neurocores of all chips")
 
     @property
     def cores(self) -> int:

@@ -29,7 +29,9 @@ from functools import cache
 
 import numpy as np
 
+from lava_nbp.base.fields import settle
 from lava_nbp.base.registry import resolve
+from lava_nbp.errors import InputError
 from lava_nbp.loihi.boards import Costs, Measurement
 from lava_nbp.loihi.lowering import Lowered, lower
 from lava_nbp.loihi.placement import cores_of, paper_placement
@@ -49,6 +51,9 @@ class CoreWork:
     run_pj: float
     learn_pj: float
 
+    def __post_init__(self) -> None:
+        settle(self, "work of cores", InputError)
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -59,6 +64,9 @@ class Estimate:
     learning_share_of_time: float
     learning_share_of_energy: float
 
+    def __post_init__(self) -> None:
+        settle(self, "estimate", InputError)
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -68,6 +76,9 @@ class Calibration:
     kt: float
     ke: float
     kl: float
+
+    def __post_init__(self) -> None:
+        settle(self, "calibration", InputError)
 
 
 def estimate(lowered: Lowered, placement: Placement, costs: Costs) -> Estimate:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
+from lava_nbp.base.fields import settle
 from lava_nbp.errors import InputError, MissingLoihiError
 from lava_nbp.loihi.boards import LOIHI2, board_of
 
@@ -49,6 +50,10 @@ class BoardAddress:
     host: str | None = None
 
     def __post_init__(self) -> None:
+        settle(self, "address of a board", InputError)
+        for name in ("partition", "node", "host"):
+            if getattr(self, name) == "":
+                raise InputError(f"address of a board: {name} is '', which names nothing; leave it out")
         if sum(value is not None for value in (self.partition, self.node, self.host)) > 1:
             raise InputError("partition, node and host each say where to run; give one of them")
 
@@ -156,6 +161,9 @@ class SlurmNode:
     name: str
     partition: str
     up: bool
+
+    def __post_init__(self) -> None:
+        settle(self, "node", InputError)
 
 
 def slurm_available() -> bool:

@@ -17,9 +17,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from lava_nbp.base.checks import shown
+from lava_nbp.base.fields import settle
 from lava_nbp.base.integers import bias_mantissa_exponent, mantissa_exponent
 from lava_nbp.base.widths import WEIGHT_BITS
-from lava_nbp.errors import CircuitError
+from lava_nbp.errors import CircuitError, InputError
 from lava_nbp.loihi.registers import (
     NeuronRegisters,
     Pattern,
@@ -45,6 +47,9 @@ class DenseSynapses:
     post: str
     projection: DenseProjection
     plastic: bool
+
+    def __post_init__(self) -> None:
+        settle(self, f"synapses {shown(self.name)}", InputError)
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,9 @@ class Lowered:
     fixed: tuple[SynapseRegisters, ...]
     inputs: tuple[SynapseRegisters, ...]
     dense: tuple[DenseSynapses, ...]
+
+    def __post_init__(self) -> None:
+        settle(self, "lowered circuit", InputError)
 
     @cached_property
     def by_name(self) -> dict[str, NeuronRegisters]:

@@ -6,6 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
+from lava_nbp.base.checks import check_integer, check_kind
+from lava_nbp.base.fields import settle
+from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.errors import CircuitError, InputError, unknown_name
 from lava_nbp.loihi.boards import BOARDS, Board
 from lava_nbp.loihi.estimate import Estimate, estimate
@@ -40,12 +43,29 @@ class Plan:
         "paper" or "packed".
     placement : mapping
         Slices of every group.
+
+    Raises
+    ------
+    InputError
+        For values of other types, or slices that are not those of all neurons of all groups.
     """
 
     lowered: Lowered
     board: Board
     placement_name: str
     placement: Placement
+
+    def __post_init__(self) -> None:
+        settle(self, "plan", InputError)
+        sizes = {g.name: g.size for g in self.lowered.groups}
+        for name in (*sizes, *self.placement):
+            placed = 0
+            for s in sorted(self.placement.get(name, ()), key=lambda s: s.first):
+                placed = placed + s.size if s.first == placed else -1
+            if placed != sizes.get(name):
+                raise InputError(
+                    f"plan: the slices of group {name!r} are not its {sizes.get(name, 0)} neurons, each once"
+                )
 
     @cached_property
     def n_cores(self) -> int:
@@ -181,10 +201,7 @@ def make_plan(circuit: Circuit, board: str, placement: str = "auto") -> Plan:
         For a circuit that cannot be lowered, see `lava_nbp.loihi.lowering.lower`.
     """
     check_circuit(circuit)
-    found = BOARDS[board]
-    if placement not in PLACEMENTS:
-        raise InputError(unknown_name("placement", placement, PLACEMENTS))
-    return place(_lowered(circuit), found, placement)
+    return place(_lowered(circuit), BOARDS[board], placement)
 
 
 def _lowered(circuit: Circuit) -> Lowered:
@@ -193,7 +210,17 @@ def _lowered(circuit: Circuit) -> Lowered:
 
 
 def place(lowered: Lowered, board: Board, placement: str = "auto") -> Plan:
-    """Place a lowered circuit; see `make_plan`."""
+    """Place a lowered circuit; see `make_plan`.
+
+    Raises
+    ------
+    InputError
+        For an unknown placement, or other values than a lowered circuit and a board.
+    """
+    check_kind(lowered, Lowered, "lowered circuit")
+    check_kind(board, Board, "board")
+    if not isinstance(placement, str) or placement not in PLACEMENTS:
+        raise InputError(unknown_name("placement", placement, PLACEMENTS))
     if placement == "paper" or (placement == "auto" and _could_fit(lowered, board)):
         paper = Plan(lowered, board, "paper", paper_placement(lowered))
         if placement == "paper" or paper.fits:
@@ -209,6 +236,7 @@ def _could_fit(lowered: Lowered, board: Board) -> bool:
 
 def cures(plan: Plan) -> list[str]:
     """Changes that make a plan fit that does not: another placement, a larger board, fewer hidden neurons."""
+    check_kind(plan, Plan, "plan")
     if plan.fits:
         return []
     found = []
@@ -241,6 +269,8 @@ def largest_hidden(circuit: Circuit, board: Board) -> int:
 
     No larger than the circuit's own. Several hidden layers keep their proportions, see `with_hidden`.
     """
+    check_circuit(circuit)
+    check_kind(board, Board, "board")
     low, high = 0, max(circuit.layers[1:-1], default=0)
     while low < high:
         middle = (low + high + 1) // 2
@@ -266,6 +296,10 @@ def with_hidden(circuit: Circuit, n: int) -> Circuit:
     CircuitError
         For a size that the circuit cannot have.
     """
+    check_circuit(circuit)
+    check_integer(n, 1, NEURONS_PER_CHIP, "hidden neurons", error=CircuitError)
+    if len(circuit.layers) < 3:
+        raise CircuitError(f"circuit {circuit.name!r} has no hidden layer, so that none can have another size")
     largest = max(circuit.layers[1:-1])
     new = {name: max(1, round(circuit[name].size * n / largest)) for name in circuit.forward[1:-1]}
 

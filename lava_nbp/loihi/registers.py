@@ -16,16 +16,21 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lava_nbp.base.checks import check_integer
+from lava_nbp.base.checks import check_integer, shown
+from lava_nbp.base.fields import settle
 from lava_nbp.base.integers import bias_mantissa_exponent, mantissa_exponent
 from lava_nbp.base.widths import (
     ALIGNMENT_BITS,
     BIAS_EXPONENT_MAX,
     BIAS_MANTISSA_BITS,
     CURRENT_DECAY_ALL,
+    DELAY_MAX,
+    NEURONS_PER_CHIP,
     REFRACTORY_MAX,
+    STATE_BITS,
     THRESHOLD_BITS,
     VOLTAGE_DECAY_ALL,
+    WEIGHT_EXPONENT_MAX,
 )
 from lava_nbp.errors import InputError
 from lava_nbp.nbp.gated_group import GatedGroup, Neurons
@@ -57,6 +62,11 @@ class NeuronRegisters:
         Initial voltage of the first neuron, register units, 24 bits; that of all others is 0.
     feeds_learning : bool
         Whether it is a `PlasticLIF`, which tells plastic synapses of its spikes and the third factor.
+
+    Raises
+    ------
+    InputError
+        For a value that the chip's registers do not hold.
     """
 
     name: str
@@ -95,20 +105,18 @@ class NeuronRegisters:
         """What is kept of a voltage in a step, in 1/4096."""
         return VOLTAGE_DECAY_ALL - self.dv
 
-    def check(self, what: str) -> NeuronRegisters:
-        """Return the registers themselves, if the chip has them.
-
-        Raises
-        ------
-        InputError
-            For a value out of its range; `what` says whose it is.
-        """
+    def __post_init__(self) -> None:
+        what = f"neurons {shown(self.name)}"
+        settle(self, what, InputError)
         half = 1 << (BIAS_MANTISSA_BITS - 1)
+        check_integer(self.size, 1, NEURONS_PER_CHIP, f"{what}: size")
         check_integer(self.vth, 0, (1 << THRESHOLD_BITS) - 1, f"{what}: vth")
         check_integer(self.bias_mant, -half, half - 1, f"{what}: bias_mant")
         check_integer(self.bias_exp, 0, BIAS_EXPONENT_MAX, f"{what}: bias_exp")
         check_integer(self.refractory, 1, REFRACTORY_MAX, f"{what}: refractory")
-        return self
+        check_integer(self.du, 0, CURRENT_DECAY_ALL, f"{what}: du")
+        check_integer(self.dv, 0, VOLTAGE_DECAY_ALL, f"{what}: dv")
+        check_integer(self.v_first, -(1 << (STATE_BITS - 1)), (1 << (STATE_BITS - 1)) - 1, f"{what}: v_first")
 
 
 @dataclass(frozen=True)
@@ -145,6 +153,20 @@ class SynapseRegisters:
     exponent: int
     delay: int = 0
     third_factor: bool = False
+
+    def __post_init__(self) -> None:
+        what = f"synapses {shown(self.name)}"
+        settle(self, what, InputError)
+        for name in ("n_pre", "n_post"):
+            check_integer(getattr(self, name), 1, NEURONS_PER_CHIP, f"{what}: {name}")
+        for name, high in (("exponent", WEIGHT_EXPONENT_MAX), ("delay", DELAY_MAX)):
+            check_integer(getattr(self, name), 0, high, f"{what}: {name}")
+        if len(self.mantissas) not in (1, self.n_pre):
+            raise InputError(
+                f"{what}: {len(self.mantissas)} mantissas; give 1, or one for each of {self.n_pre} neurons"
+            )
+        if (not self.to_all and self.n_pre > self.n_post) or (self.pattern == "ring" and self.n_pre != self.n_post):
+            raise InputError(f"{what}: {self.n_pre} neurons to {self.n_post} cannot be connected {self.pattern}")
 
     @property
     def inhibitory(self) -> bool:

@@ -10,6 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.base.checks import check_integer
+from lava_nbp.base.fields import settle
+from lava_nbp.base.widths import NEURONS_PER_CHIP
+from lava_nbp.errors import InputError
 from lava_nbp.loihi.boards import Chip
 from lava_nbp.loihi.lowering import Lowered
 
@@ -25,6 +29,11 @@ class Slice:
     core: int
     first: int
     size: int
+
+    def __post_init__(self) -> None:
+        settle(self, "slice", InputError)
+        for name, low in (("core", 0), ("first", 0), ("size", 1)):
+            check_integer(getattr(self, name), low, NEURONS_PER_CHIP, f"slice: {name}")
 
 
 #: Slices of every group, in order, by the group's name.

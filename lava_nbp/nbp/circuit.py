@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lava_nbp.base.checks import shown
+from lava_nbp.base.checks import named, shown
 from lava_nbp.base.fields import settle
 from lava_nbp.base.integers import Int16Array
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
@@ -63,7 +63,7 @@ class Population:
     layer: str = ""
 
     def __post_init__(self) -> None:
-        settle(self, f"population {self.name!r}", CircuitError)
+        settle(self, f"population {shown(self.name)}", CircuitError)
 
     @property
     def gated(self) -> bool:
@@ -87,7 +87,7 @@ class Connection:
     delay: int = 0
 
     def __post_init__(self) -> None:
-        settle(self, f"connection {self.pre} -> {self.post}", CircuitError)
+        settle(self, f"connection {named(self.pre)} -> {named(self.post)}", CircuitError)
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Matrix:
     shape: tuple[int, int]
 
     def __post_init__(self) -> None:
-        settle(self, f"matrix {self.name!r}", CircuitError)
+        settle(self, f"matrix {shown(self.name)}", CircuitError)
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class DenseProjection:
     sign: Literal[1, -1] = 1
 
     def __post_init__(self) -> None:
-        settle(self, f"projection {self.name!r}", CircuitError)
+        settle(self, f"projection {shown(self.name)}", CircuitError)
 
     def copy_of(self, matrix: Int16Array) -> Int16Array:
         """What this projection holds, (pre, post), of a matrix."""
@@ -138,7 +138,7 @@ class Source:
     weight: int = RELAY
 
     def __post_init__(self) -> None:
-        settle(self, f"source {self.name!r}", CircuitError)
+        settle(self, f"source {shown(self.name)}", CircuitError)
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ class Circuit:
     chip_order: bool = False
 
     def __post_init__(self) -> None:
-        settle(self, f"circuit {self.name!r}", CircuitError)
+        settle(self, f"circuit {shown(self.name)}", CircuitError)
         circuit_checks.check(self)
 
     # ------------------------------------------------------------ look-ups
@@ -199,9 +199,9 @@ class Circuit:
     def __getitem__(self, name: str) -> Population:
         try:
             return self._by_name[name]
-        except KeyError:
+        except (KeyError, TypeError):
             raise CircuitError(
-                f"circuit {self.name!r} has no population {name!r}; it has {', '.join(self._by_name) or 'none'}"
+                f"circuit {self.name!r} has no population {shown(name)}; it has {', '.join(self._by_name) or 'none'}"
             ) from None
 
     @cached_property

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from lava_nbp.nbp.circuit import Circuit
 
 #: Names of populations, sources and matrices: ports, Vars and arrays in files are named after them.
-_NAME = r"[A-Za-z][A-Za-z0-9_]*"
+_NAME = r"[A-Za-z][A-Za-z0-9_]{0,99}"
+#: Populations and projections; a circuit takes time by the square of them.
+_MOST = 4096
 _check_int = partial(check_integer, error=CircuitError)
 
 
@@ -50,9 +52,19 @@ def check(circuit: Circuit) -> None:
 
 
 def _check_populations(circuit: Circuit) -> None:
-    _check_int(circuit.period, 1, None, f"circuit {circuit.name!r}: period")
+    if len(circuit.populations) > _MOST or len(circuit.connections) > 16 * _MOST or len(circuit.projections) > _MOST:
+        raise CircuitError(
+            f"circuit {circuit.name!r} has {len(circuit.populations)} populations, {len(circuit.connections)} "
+            f"connections and {len(circuit.projections)} projections, but the limits are {_MOST}, {16 * _MOST} and "
+            f"{_MOST}; let units share populations"
+        )
+    what = f"circuit {circuit.name!r}"
+    _check_int(circuit.period, 1, _MOST, f"{what}: period")
+    _check_int(circuit.output_phase, 0, circuit.period, f"{what}: output_phase")
     for phase in sorted(circuit.reward_phases):
-        _check_int(phase, 0, circuit.period, f"circuit {circuit.name!r}: reward phase")
+        _check_int(phase, 0, circuit.period, f"{what}: reward phase")
+    for phase, _ in circuit.meanings:
+        _check_int(phase, 0, circuit.period, f"{what}: phase of a meaning")
     seen: set[str] = set()
     for p in circuit.populations:
         if not re.fullmatch(_NAME, p.name):

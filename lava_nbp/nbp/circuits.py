@@ -6,12 +6,13 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from lava_nbp.base.checks import shown
+from lava_nbp.base.checks import check_flag, check_integer, check_sequence, shown
 from lava_nbp.base.fields import settle
+from lava_nbp.base.files import AnyPath, as_path
 from lava_nbp.base.registry import Registry
+from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.errors import CircuitError, InputError
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.circuit_file import SUFFIX, load_circuit
@@ -42,9 +43,7 @@ class CircuitKind:
     options: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not callable(self.make):
-            raise InputError(f"circuit {self.name!r}: make is {shown(self.make)}, but must be a function")
-        settle(self, f"circuit {self.name!r}", InputError, only=("name", "options"))
+        settle(self, f"circuit {shown(self.name)}", InputError)
 
 
 #: All circuits.
@@ -60,7 +59,7 @@ for _kind in (
     CIRCUITS.register(_kind)
 
 
-def make_circuit(name: str | Path, layers: tuple[int, ...], **options: bool) -> Circuit:
+def make_circuit(name: AnyPath, layers: tuple[int, ...], **options: bool) -> Circuit:
     """Make a circuit of the table, or read one from a file.
 
     Parameters
@@ -79,14 +78,16 @@ def make_circuit(name: str | Path, layers: tuple[int, ...], **options: bool) -> 
     CircuitError
         For layers that the circuit cannot have.
     """
-    asked = {option: True for option, value in options.items() if value}
-    if str(name).endswith(SUFFIX):
-        circuit = load_circuit(Path(name))
+    asked = {option: True for option, value in options.items() if check_flag(value, f"circuit option {option}")}
+    sizes = tuple(check_integer(n, 1, NEURONS_PER_CHIP, "layers: size") for n in check_sequence(layers, "layers"))
+    file = as_path(name, "circuit")
+    if file.name.endswith(SUFFIX):
+        circuit = load_circuit(file)
         if asked:
             raise InputError(f"circuit {name} is a file, which has no option {next(iter(asked))}; leave it out")
-        if circuit.layers != tuple(layers):
+        if circuit.layers != sizes:
             raise CircuitError(
-                f"circuit {name} has the layers {_dashed(circuit.layers)}, but {_dashed(layers)} are asked for; change "
+                f"circuit {name} has the layers {_dashed(circuit.layers)}, but {_dashed(sizes)} are asked for; change "
                 f"one of them"
             )
         return circuit
@@ -95,8 +96,8 @@ def make_circuit(name: str | Path, layers: tuple[int, ...], **options: bool) -> 
         if option not in kind.options:
             there = f"it has {', '.join(kind.options)}" if kind.options else "it has none"
             raise InputError(f"circuit {kind.name!r} has no option {option}; {there}")
-    _check_number_of_layers(kind, layers)
-    made = kind.make(*layers, **asked)
+    _check_number_of_layers(kind, sizes)
+    made = kind.make(*sizes, **asked)
     if not isinstance(made, Circuit):
         raise InputError(f"circuit {kind.name!r}: what makes it returns {shown(made)}, which is no Circuit")
     return made

@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import check_labels
+from lava_nbp.base.checks import as_array, check_integer, check_labels
+from lava_nbp.base.fields import settle
 from lava_nbp.base.integers import Int16Array
+from lava_nbp.base.memory import check_memory
 from lava_nbp.base.targets import spike_by_spike
+from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.errors import InputError, WeightError
-from lava_nbp.nbp.circuit import Circuit, Source
+from lava_nbp.nbp.circuit import Circuit, Source, check_circuit
 from lava_nbp.nbp.projections import check_network_weights
 from lava_nbp.nbp.work import Work
 
@@ -37,6 +40,11 @@ class Outcome:
 
     spikes: UInt8Array
     membrane: Int32Array | None
+
+    def __post_init__(self) -> None:
+        settle(self, "outcome", InputError)
+        if self.spikes.ndim != 2 or (self.membrane is not None and self.membrane.shape != self.spikes.shape):
+            raise InputError("outcome: spikes and membrane must have the same shape, (samples, n_out)")
 
 
 def empty_answers(n: int, n_out: int) -> tuple[UInt8Array, Int32Array]:
@@ -69,6 +77,7 @@ class Executor(ABC):
     counts_updates = counts_breaches = True
 
     def __init__(self, circuit: Circuit, weights: Mapping[str, Any]) -> None:
+        check_circuit(circuit)
         self.circuit = circuit
         self.work = Work()
         self._set_up(self.check_weights(weights))
@@ -199,7 +208,7 @@ def check_spikes(array: Any, size: int, what: str) -> UInt8Array:
     InputError
         Names the array, the first offending entry, and what is allowed.
     """
-    spikes = np.asarray(array)
+    spikes = as_array(array, what)
     if spikes.ndim != 2 or spikes.shape[1] != size:
         raise InputError(f"{what} have shape {spikes.shape}, but this network needs (samples, {size})")
     if not (np.issubdtype(spikes.dtype, np.number) or spikes.dtype == np.bool_):
@@ -244,7 +253,8 @@ def one_hot(labels: Any, n_classes: int) -> UInt8Array:
     InputError
         If a label is not an integer in 0 .. n_classes - 1.
     """
-    array = check_labels(labels, None, n_classes)
+    array = check_labels(labels, None, check_integer(n_classes, 1, NEURONS_PER_CHIP, "n_classes"))
+    check_memory(len(array) * n_classes, f"targets of {len(array)} samples and {n_classes} classes", "give fewer")
     targets = np.zeros((len(array), n_classes), dtype=np.uint8)
     targets[np.arange(len(array)), array] = 1
     return targets

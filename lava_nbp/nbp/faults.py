@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import check_integer
+from lava_nbp.base.checks import check_flag, check_integer, is_real, shown
 from lava_nbp.base.integers import Int16Array
 from lava_nbp.base.widths import WEIGHT_BITS, WEIGHT_STEP
 from lava_nbp.errors import InputError
@@ -46,6 +46,11 @@ class Faults:
         if they shared a core. True: every population and every projection has its own; executor "spiking" only.
     seed : int
         Of all of them.
+
+    Raises
+    ------
+    InputError
+        For a share or probability outside of 0 .. 1, or a seed that is no integer of 0 or more.
     """
 
     dead: float = 0.0
@@ -61,10 +66,11 @@ class Faults:
     def __post_init__(self) -> None:
         for name in KINDS:
             value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise InputError(f"faults.{name} is {value!r}, but must be a share or probability in 0 .. 1")
+            if not (is_real(value) and 0 <= value <= 1):
+                raise InputError(f"faults.{name} is {shown(value)}, but must be a share or probability in 0 .. 1")
             object.__setattr__(self, name, float(value))  # a kernel is compiled once, not once more for a whole 1
-        check_integer(self.seed, 0, 2**63 - 1, "faults.seed")
+        object.__setattr__(self, "apart", check_flag(self.apart, "faults.apart"))
+        object.__setattr__(self, "seed", check_integer(self.seed, 0, 2**63 - 1, "faults.seed"))
 
     @property
     def any(self) -> bool:

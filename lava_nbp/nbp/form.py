@@ -20,9 +20,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+from lava_nbp.base.fields import settle
 from lava_nbp.base.targets import spike_by_spike
-from lava_nbp.errors import CircuitError
-from lava_nbp.nbp.circuit import Circuit, DenseProjection
+from lava_nbp.errors import CircuitError, InputError
+from lava_nbp.nbp.circuit import Circuit, DenseProjection, check_circuit
 
 #: More signals in one truth table than any sensible circuit adds up.
 _MOST_INPUTS = 12
@@ -128,6 +129,9 @@ class SampleForm:
     updates: tuple[Update, ...]
     closed: tuple[ClosedSum, ...]
 
+    def __post_init__(self) -> None:
+        settle(self, "form", InputError)
+
     @property
     def answer(self) -> int:
         """The signal that is the network's answer."""
@@ -205,7 +209,6 @@ class SampleForm:
         return True
 
 
-@lru_cache(maxsize=64)
 def sample_form(circuit: Circuit) -> SampleForm:
     """Derive what a circuit computes per sample.
 
@@ -216,6 +219,12 @@ def sample_form(circuit: Circuit) -> SampleForm:
         input meet in one phase, a refractory period swallows scheduled spikes, the rule acts on single spikes, or
         the copies of a matrix learn differently. It runs spike by spike all the same.
     """
+    check_circuit(circuit)
+    return _form(circuit)
+
+
+@lru_cache(maxsize=64)
+def _form(circuit: Circuit) -> SampleForm:
     return _Derivation(circuit).form()
 
 

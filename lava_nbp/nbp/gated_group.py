@@ -22,22 +22,63 @@ Source: Renner et al. 2024, Methods.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.arrays import Allocate
-from lava_nbp.base.checks import check_integer, is_integer
+from lava_nbp.base.checks import check_integer, check_kind, check_sequence, is_integer, named, shown
+from lava_nbp.base.fields import settle
 from lava_nbp.base.integers import bias_mantissa_exponent, mantissa_exponent, saturate_state, wrap_state
-from lava_nbp.base.widths import ALIGNMENT_BITS, DELAY_MAX, REFRACTORY_MAX, THRESHOLD_BITS
+from lava_nbp.base.widths import ALIGNMENT_BITS, DELAY_MAX, NEURONS_PER_CHIP, REFRACTORY_MAX, THRESHOLD_BITS
 from lava_nbp.errors import InputError, WeightError, unknown_name
 from lava_nbp.nbp.levels import GATE, GATED_BIAS, RELAY, THRESHOLD
 from lava_nbp.nbp.work import Counters
 
 _UNIT = 1 << ALIGNMENT_BITS
+#: Names of populations and spike ports: ports of Processes are named after them.
+NAME = r"[A-Za-z][A-Za-z0-9_]{0,99}"
+K = TypeVar("K")
+
+
+def check_shape(shape: Any) -> tuple[int, ...]:
+    """Return the shape of a population as a tuple of positive integers; raise InputError for any other."""
+    several = isinstance(shape, (list, tuple)) or (isinstance(shape, np.ndarray) and shape.ndim == 1)
+    sizes = tuple(shape) if several else (shape,)
+    if not sizes or not all(is_integer(n) and n >= 1 for n in sizes):
+        raise InputError(f"shape is {shown(shape)}, but must be one or several integers of 1 or more, like (100,)")
+    if math.prod(map(int, sizes)) > NEURONS_PER_CHIP:
+        raise InputError(f"shape is {shown(shape)}, but the limit is {NEURONS_PER_CHIP} neurons; make it smaller")
+    return tuple(int(n) for n in sizes)
+
+
+def check_name(name: str, what: str) -> None:
+    """Raise InputError unless text can name a population, a port or a Var."""
+    if not re.fullmatch(NAME, name):
+        raise InputError(f"{what} is {shown(name)}, but must be a letter, then letters, digits or underscores")
+
+
+def _all_of(kind: type[K], values: Any, what: str) -> tuple[K, ...]:
+    found = check_sequence(values, what, f"give {kind.__name__}(...) values")
+    for k, value in enumerate(found):
+        check_kind(value, kind, f"{what}[{k}]")
+    return found
+
+
+def check_delay(delay: Any, what: str) -> None:
+    """Raise InputError unless a delay is an integer in 0 .. 62."""
+    check_integer(delay, 0, DELAY_MAX, f"{what}: delay", "chain two memories for more")
+
+
+def check_fixed_weight(weight: Any, what: str) -> None:
+    """Raise WeightError unless a fixed synapse can hold the weight."""
+    if not is_integer(weight):
+        raise WeightError(f"{what} is {shown(weight)}, but must be an integer, in weight units")
+    mantissa_exponent(int(weight), what)
 
 
 @dataclass(frozen=True)
@@ -54,6 +95,12 @@ class Gate:
 
     entry: int
     weight: int = GATE
+
+    def __post_init__(self) -> None:
+        settle(self, "gate", InputError, only=("entry",))
+        check_integer(self.entry, 0, None, "gate entry")
+        check_fixed_weight(self.weight, "gate weight")
+        settle(self, "gate", WeightError)
 
 
 @dataclass(frozen=True)
@@ -85,6 +132,27 @@ class Neurons:
     refractory: int = 1
     schedule: tuple[int, ...] | None = None
 
+    def __post_init__(self) -> None:
+        what = f"population {shown(self.name)}"
+        settle(self, what, InputError)
+        check_name(self.name, "population name")
+        check_integer(
+            self.vth, 0, (1 << THRESHOLD_BITS) - 1, f"{what}: vth", "it is given in weight units, 1/64 of the register"
+        )
+        check_integer(self.refractory, 1, REFRACTORY_MAX, f"{what}: refractory", "1 means that no step is skipped")
+        bias_mantissa_exponent(self.bias, self.name)
+        if self.bias > self.vth:
+            raise InputError(
+                f"{what}: its bias {self.bias} is over the threshold {self.vth}, so it would fire in every step "
+                f"without a gate; use {GATED_BIAS}"
+            )
+
+    def check_entries(self, n_gates: int) -> None:
+        """Raise InputError for a gate or an entry of the schedule that a gate vector of n_gates entries has not."""
+        for entry, kind in [(g.entry, "gate") for g in self.gates] + [(k, "schedule") for k in self.schedule or ()]:
+            what = f"population {self.name!r}: {kind} entry"
+            check_integer(entry, 0, n_gates - 1, what, f"gate_in has {n_gates} entries")
+
 
 @dataclass(frozen=True)
 class Synapses:
@@ -113,6 +181,14 @@ class Synapses:
     delay: int = 0
     role: Literal["relay", "gate"] = "relay"
 
+    def __post_init__(self) -> None:
+        what = f"synapses {named(self.pre)} -> {named(self.post)}"
+        settle(self, what, InputError, only=("pre", "post", "role"))
+        check_name(self.post, f"{what}: post")
+        check_delay(self.delay, what)
+        check_fixed_weight(self.weight, f"{what}: weight")
+        settle(self, what, InputError)
+
 
 @dataclass(frozen=True)
 class Readout:
@@ -120,6 +196,10 @@ class Readout:
 
     population: str
     entry: int
+
+    def __post_init__(self) -> None:
+        settle(self, "readout", InputError)
+        check_integer(self.entry, 0, None, "readout: entry")
 
 
 class GatedGroup:
@@ -158,14 +238,16 @@ class GatedGroup:
         allocate: Allocate = np.zeros,
     ) -> None:
         self.shape = check_shape(shape)
-        self.neurons = tuple(neurons)
-        self.names = tuple(p.name for p in neurons)
-        self.n_gates = n_gates
+        self.neurons = _all_of(Neurons, neurons, "neurons")
+        self.names = tuple(p.name for p in self.neurons)
+        self.n_gates = n_gates = check_integer(n_gates, 0, NEURONS_PER_CHIP, "n_gates")
         for p in self.neurons:
-            _check_neurons(p, n_gates)
-        self.synapses = tuple(synapses)
+            p.check_entries(n_gates)
+        self.synapses = synapses = _all_of(Synapses, synapses, "synapses")
         for s in synapses:
             self._check_synapses(s)
+        if readout is not None:
+            check_integer(readout.entry, 0, n_gates - 1, "readout", f"gate_in has {n_gates} entries")
         self.ports = tuple(dict.fromkeys(s.pre for s in synapses if s.pre not in self.names))
         self._routes = {
             pre: [(self.names.index(s.post), s.weight, s.delay, s.role == "gate") for s in synapses if s.pre == pre]
@@ -207,8 +289,6 @@ class GatedGroup:
             raise InputError(f"{what}: {unknown_name('the population', s.post, self.names)}")
         if s.pre not in self.names and not s.pre.endswith("_in"):
             raise InputError(f"{what}: spike port {s.pre!r} must end in '_in', or be one of {', '.join(self.names)}")
-        check_delay(s.delay, what)
-        check_fixed_weight(s.weight, f"{what}: weight")
 
     # ------------------------------------------------------------------ state
 
@@ -327,50 +407,6 @@ class GatedGroup:
                 self.counters.synaptic_events[0] += self._u.shape[1]
         self._gate_open[...] = self._scheduled[on].any(axis=0)
         self._touched[int(self._step[0]) % len(self._touched)] = 1
-
-
-# -------------------------------------------------------------------- checks
-
-
-def check_shape(shape: Any) -> tuple[int, ...]:
-    """Return the shape of a population as a tuple of positive integers; raise InputError for any other."""
-    sizes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
-    if not sizes or not all(is_integer(n) and n >= 1 for n in sizes):
-        raise InputError(f"shape is {shape!r}, but must be one or several integers of 1 or more, like (100,)")
-    return tuple(int(n) for n in sizes)
-
-
-def check_delay(delay: Any, what: str) -> None:
-    """Raise InputError unless a delay is an integer in 0 .. 62."""
-    check_integer(delay, 0, DELAY_MAX, f"{what}: delay", "chain two memories for more")
-
-
-def check_fixed_weight(weight: Any, what: str) -> None:
-    """Raise WeightError unless a fixed synapse can hold the weight."""
-    if not is_integer(weight):
-        raise WeightError(f"{what} is {weight!r}, but must be an integer, in weight units")
-    mantissa_exponent(int(weight), what)
-
-
-def _check_neurons(p: Neurons, n_gates: int) -> None:
-    what = f"population {p.name!r}"
-    check_integer(
-        p.vth, 0, (1 << THRESHOLD_BITS) - 1, f"{what}: vth", "it is given in weight units, 1/64 of the register"
-    )
-    check_integer(p.refractory, 1, REFRACTORY_MAX, f"{what}: refractory", "1 means that no step is skipped")
-    if not is_integer(p.bias):
-        raise InputError(f"{what}: bias is {p.bias!r}, but must be an integer, in weight units")
-    bias_mantissa_exponent(int(p.bias), p.name)
-    if p.bias > p.vth:
-        raise InputError(
-            f"{what}: its bias {p.bias} is over the threshold {p.vth}, so it would fire in every step without a gate; "
-            f"use {GATED_BIAS}"
-        )
-    for gate in p.gates:
-        check_integer(gate.entry, 0, n_gates - 1, f"{what}: gate entry", f"gate_in has {n_gates} entries")
-        check_fixed_weight(gate.weight, f"{what}: gate weight")
-    for entry in p.schedule or ():
-        check_integer(entry, 0, n_gates - 1, f"{what}: schedule entry", f"gate_in has {n_gates} entries")
 
 
 def _check_integers(array: NDArray[Any], name: str) -> None:

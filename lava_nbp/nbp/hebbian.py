@@ -24,10 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.arrays import Allocate
+from lava_nbp.base.checks import as_array, check_flag, check_kind, check_sequence, check_text, shown
+from lava_nbp.base.fields import settle
 from lava_nbp.base.integers import Int16Array, check_plastic_weights, saturate
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
-from lava_nbp.errors import InputError, MirrorError
+from lava_nbp.errors import InputError, MirrorError, WeightError
 from lava_nbp.nbp.circuit import DenseProjection
+from lava_nbp.nbp.gated_group import check_name
 from lava_nbp.nbp.rule import ThreeFactorRule
 from lava_nbp.nbp.work import Counters
 
@@ -53,6 +56,14 @@ class Mirror:
     post: str = "post"
     transposed: bool = False
     sign: Literal[1, -1] = 1
+
+    def __post_init__(self) -> None:
+        what = f"mirror {shown(self.name)}"
+        settle(self, what, InputError)
+        for population in (self.pre, self.post):
+            check_name(population, f"{what}: name of a population")
+        if not self.name:
+            raise InputError(f"{what} has no name; give it one")
 
 
 class HebbianSynapses:
@@ -93,8 +104,14 @@ class HebbianSynapses:
         storage: Mapping[str, Int16Array] | None = None,
         chip_order: bool = False,
     ) -> None:
-        self.name, self.rule, self.chip_order = name, rule, chip_order
-        shape = np.shape(weights)
+        if rule is not None:
+            check_kind(rule, ThreeFactorRule, "rule")
+        check_text(name, "name of the matrix")
+        self.name, self.rule, self.chip_order = name, rule, check_flag(chip_order, "chip_order")
+        mirrors = check_sequence(mirrors, "mirrors", "give Mirror(...) values")
+        for k, mirror in enumerate(mirrors):
+            check_kind(mirror, Mirror, f"mirrors[{k}]")
+        shape = as_array(weights, name, error=WeightError).shape
         if len(shape) != 2 or 0 in shape:
             raise InputError(f"{name} has shape {shape}, but must be a matrix (pre, post) with at least one synapse")
         self.shape = (int(shape[0]), int(shape[1]))
@@ -108,6 +125,12 @@ class HebbianSynapses:
         ends = [m.pre for m in self.mirrors] + [m.post for m in self.mirrors if rule is not None]
         #: Populations whose spikes are needed.
         self.populations = tuple(dict.fromkeys(ends))
+        for m in self.mirrors:
+            if storage is None:
+                break
+            held, needed = storage.get(m.name), (self.sizes[m.pre], self.sizes[m.post])
+            if not isinstance(held, np.ndarray) or held.shape != needed or held.dtype != np.int16:
+                raise InputError(f"storage: {m.name!r} is {shown(held)}, but must be an int16 array of shape {needed}")
         self.projections: dict[str, Int16Array] = {
             m.name: allocate((self.sizes[m.pre], self.sizes[m.post]), np.int16) if storage is None else storage[m.name]
             for m in self.mirrors

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from lava_nbp.base.checks import check_integer
+from lava_nbp.base.checks import check_flag, check_integer
 from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.errors import CircuitError
 from lava_nbp.nbp.circuit import Circuit, Connection, DenseProjection, Matrix, Population, Role, Source
@@ -80,8 +80,11 @@ def training_circuit(
     ------
     CircuitError
         If a size is not an integer of 1 .. `lava_nbp.base.widths.NEURONS_PER_CHIP`.
+    InputError
+        If an option is neither True nor False.
     """
     _check_sizes((n_in, n_hidden, n_out))
+    guarded, chip_order = check_flag(guarded, "guarded"), check_flag(chip_order, "chip_order")
     chain, links = _ring(12)
     populations = [
         Population("x", n_in, (2, 8, 12)),

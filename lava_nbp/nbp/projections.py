@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.arrays import Allocate
+from lava_nbp.base.checks import shown
 from lava_nbp.base.integers import Int16Array, check_plastic_weights
 from lava_nbp.base.memory import check_memory
 from lava_nbp.errors import CircuitError, WeightError
@@ -27,8 +28,11 @@ def check_network_weights(circuit: Circuit, weights: Mapping[str, Any]) -> dict[
         For a missing or unknown matrix, a wrong shape, or values a synapse cannot hold.
     """
     shapes = circuit.matrix_shapes
+    if not isinstance(weights, Mapping):
+        raise WeightError(f"weights are {shown(weights)}, but must be a mapping of {', '.join(shapes)} to matrices")
     if set(weights) != set(shapes):
-        raise WeightError(f"weights named {sorted(weights)}, but this network has {sorted(shapes)}; give exactly those")
+        there = sorted(map(str, weights))
+        raise WeightError(f"weights named {there}, but this network has {sorted(shapes)}; give exactly those")
     return {name: check_plastic_weights(weights[name], shape, name) for name, shape in shapes.items()}
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.arrays import Allocate
-from lava_nbp.base.checks import check_integer
+from lava_nbp.base.checks import check_flag, check_integer
 from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.errors import InputError
 from lava_nbp.nbp.work import Counters
@@ -70,10 +70,11 @@ class PulseChain:
     ) -> None:
         self.n = check_integer(n, 1, NEURONS_PER_CHIP, "number of gating neurons of a chain")
         if repeats is not None:
-            check_integer(repeats, 1, None, "repeats", "None means no end")
+            repeats = check_integer(repeats, 1, None, "repeats", "None means no end")
         if repeats is not None and not ring:
             raise InputError(f"repeats is {repeats}, but a line runs once per start; use ring=True")
-        self.ring, self.repeats, self.started = ring, repeats, started
+        self.ring, self.started = check_flag(ring, "ring"), check_flag(started, "started")
+        self.repeats = repeats
         self.alive = allocate(self.n, np.uint8)
         self.alive[...] = 1
         self._arriving = allocate(self.n, np.uint8)

@@ -16,12 +16,16 @@ import ast
 from dataclasses import dataclass
 from functools import cached_property
 
+from lava_nbp.base.checks import shown
+from lava_nbp.base.fields import settle
 from lava_nbp.base.widths import WEIGHT_STEP
 from lava_nbp.errors import RuleError, unknown_name
 
 #: The rule of the paper: +2 where both fire while r = 1, -2 while r = 0.
 PAPER_RULE = "4*r*x0*y0 - 2*x0*y0"
 _FACTORS = ("x0", "y0", "r")
+#: Characters of a rule, the largest coefficient, and the highest power of r, once it is multiplied out.
+_LONGEST, _LARGEST, _HIGHEST = 1000, 2**16, 16
 #: A polynomial: integer coefficients by the powers of x0, y0 and r. Spikes are 0 or 1: their powers are 0 or 1.
 Polynomial = dict[tuple[int, int, int], int]
 
@@ -53,6 +57,7 @@ class ThreeFactorRule:
     dw: str = PAPER_RULE
 
     def __post_init__(self) -> None:
+        settle(self, "rule", RuleError)
         for powers, coefficient in self._terms.items():
             term = _term_text(powers, coefficient)
             if not powers[0] and not powers[1]:
@@ -89,11 +94,21 @@ class ThreeFactorRule:
 
 
 def _parse(text: str) -> Polynomial:
+    if len(text) > _LONGEST:
+        raise RuleError(f"rule {shown(text)} has {len(text)} characters, but the limit is {_LONGEST}; multiply it out")
     try:
-        tree = ast.parse(text, mode="eval").body
-    except (SyntaxError, TypeError, ValueError):
+        expanded = _expand(ast.parse(text, mode="eval").body, text)
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:  # the last two: too many parentheses
+        if isinstance(error, RuleError):
+            raise
         raise RuleError(f"rule {text!r} cannot be read; write for instance {PAPER_RULE!r}") from None
-    polynomial = {powers: c for powers, c in _expand(tree, text).items() if c}
+    polynomial = {powers: c for powers, c in expanded.items() if c}
+    for (_, _, power), c in polynomial.items():
+        if abs(c) > _LARGEST or power > _HIGHEST:
+            raise RuleError(
+                f"rule {text!r}: multiplied out it has a coefficient of {shown(c)} and r to the power of {power}, but "
+                f"the limits are {_LARGEST} and {_HIGHEST}; weights have 8 bits, so scale it"
+            )
     if not polynomial:
         raise RuleError(f"rule {text!r} never changes a weight; use a fixed connection, that is rule=None")
     return polynomial
@@ -103,7 +118,9 @@ def _expand(node: ast.expr, text: str) -> Polynomial:
     if isinstance(node, ast.Constant) and type(node.value) is int:
         return {(0, 0, 0): node.value}
     if isinstance(node, ast.Constant):
-        raise RuleError(f"rule {text!r}: {node.value!r} is not an integer, but weights change by integers; scale it")
+        raise RuleError(
+            f"rule {text!r}: {shown(node.value)} is not an integer, but weights change by integers; scale it"
+        )
     if isinstance(node, ast.Name):
         if node.id not in _FACTORS:
             raise RuleError(f"rule {text!r}: {unknown_name('factor', node.id, _FACTORS)}; r is the third factor")
@@ -136,6 +153,8 @@ def _expand(node: ast.expr, text: str) -> Polynomial:
 
 def _product(left: Polynomial, right: Polynomial) -> Polynomial:
     total: Polynomial = {}
+    if max(r for *_, r in left) + max(r for *_, r in right) > _HIGHEST:
+        raise RuleError(f"a rule has r to a power of more than {_HIGHEST}; r is 0 or 1 in circuits: use r itself")
     for (x, y, r), c in left.items():
         for (x2, y2, r2), c2 in right.items():
             powers = (max(x, x2), max(y, y2), r + r2)  # a spike is 0 or 1: x0 * x0 = x0

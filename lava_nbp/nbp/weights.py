@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from lava_nbp.base.checks import check_integer, check_real, is_integer, shown
+from lava_nbp.base.checks import check_integer, check_kind, check_real, check_sequence, is_integer, shown
 from lava_nbp.base.integers import Int16Array, round_to_even_toward_zero
 from lava_nbp.base.memory import check_memory
 from lava_nbp.base.widths import NEURONS_PER_CHIP, PLASTIC_WEIGHT_MAX, WEIGHT_STEP
@@ -52,8 +52,9 @@ def initial_weights(
         If `clip` is not such a number, the factor is not in 0 .. 100, the mean not in -254 .. 254, or a layer has no
         size.
     InputError
-        If the matrices need more memory than there may be.
+        If the matrices need more memory than there may be, or for an `rng` that is none.
     """
+    check_kind(rng, np.random.Generator, "rng")
     if not (is_integer(clip) and 0 < clip <= PLASTIC_WEIGHT_MAX) or clip % WEIGHT_STEP:
         raise WeightError(
             f"initial weights clipped to {shown(clip)}, but the limit is an even number in 2 .. {PLASTIC_WEIGHT_MAX}"
@@ -74,8 +75,8 @@ def initial_weights(
 
 
 def _shapes(layers: tuple[int, ...]) -> dict[str, tuple[int, int]]:
-    if len(layers) < 2:
+    sizes = check_sequence(layers, "network", "give a Circuit, or a size per layer")
+    if len(sizes) < 2:
         raise WeightError(f"initial weights of layers {shown(layers)}; give two sizes or more")
-    for size in layers:
-        check_integer(size, 1, NEURONS_PER_CHIP, "size of a layer", error=WeightError)
-    return {f"W{k}": shape for k, shape in enumerate(pairwise(layers), 1)}
+    whole = [check_integer(n, 1, NEURONS_PER_CHIP, "size of a layer", error=WeightError) for n in sizes]
+    return {f"W{k}": shape for k, shape in enumerate(pairwise(whole), 1)}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.arrays import Allocate
+from lava_nbp.base.checks import check_integer
+from lava_nbp.base.fields import settle
+from lava_nbp.errors import InputError
 
 
 class Counters(NamedTuple):
@@ -57,6 +60,11 @@ class Work:
     synaptic_events: int = 0
     updates: int = 0
     gate_breaches: int = 0
+
+    def __post_init__(self) -> None:
+        settle(self, "work", InputError)
+        for f in fields(self):
+            check_integer(getattr(self, f.name), 0, None, f"work: {f.name}")
 
     def take(self, counters: Counters) -> None:
         """Set all but the samples to what an engine has counted since it was made."""

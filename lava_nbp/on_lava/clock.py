@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lava_nbp.base.arrays import Allocate
+from lava_nbp.base.checks import shown
 from lava_nbp.errors import InputError
 from lava_nbp.nbp.circuit import Circuit, check_circuit
 
@@ -16,8 +17,8 @@ Granularity = Literal["step", "sample"]
 
 def check_granularity(granularity: str) -> None:
     """Raise InputError unless it is "step" or "sample"."""
-    if granularity not in ("step", "sample"):
-        raise InputError(f"granularity is {granularity!r}, but must be 'step' or 'sample'")
+    if not isinstance(granularity, str) or granularity not in ("step", "sample"):
+        raise InputError(f"granularity is {shown(granularity)}, but must be 'step' or 'sample'")
 
 
 class SampleClock:

@@ -61,11 +61,11 @@ class GatedProcess(LibraryProcess):
             raise InputError(f"port {double!r} would be there twice; give the synapses another port name")
         super().__init__(group=group, dense_ports=ports, out_ports_of=outs, name=name)
         for port in (*ports, *group.ports):
-            setattr(self, port, InPort(shape=group.shape))
+            self.add_member(port, InPort(shape=group.shape), "synapses")
         if n_gates:
             self.gate_in = InPort(shape=(n_gates,))
-        for port in outs:
-            setattr(self, port, OutPort(shape=group.shape))
+        for port, population in outs.items():
+            self.add_member(port, OutPort(shape=group.shape), f"population {population!r}")
         if readout is not None:
             self.a_out = OutPort(shape=group.shape)
         self.u = SharedVar(lambda: _state(group, group.u))

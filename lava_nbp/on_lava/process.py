@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABCMeta
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from lava.magma.core.model.py.model import PyLoihiProcessModel
@@ -13,6 +14,7 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
+from lava_nbp.base.checks import check_text
 from lava_nbp.base.widths import STATE_BITS, WEIGHT_BITS
 from lava_nbp.errors import InputError
 from lava_nbp.nbp.work import Counters
@@ -24,9 +26,33 @@ _PORTS = ("_in", "_out")
 
 
 class LibraryProcess(AbstractProcess):  # type: ignore[misc]
-    """A Lava Process that never hangs in `run` if the run configuration is one of `lava_nbp.run_config`."""
+    """A Lava Process that never hangs in `run` if the run configuration is one of `lava_nbp.run_config`.
+
+    What it was made with cannot be set afterwards: its models have been told by then. Vars are set with their `set`.
+    """
 
     _runtime = None  # Lava's destructor reads it, even if a constructor refuses its arguments
+    _made = False
+
+    def __init__(self, **parameters: Any) -> None:
+        if parameters.get("name") is not None:
+            check_text(parameters["name"], f"name of a {type(self).__name__}")
+        super().__init__(**parameters)
+
+    def _post_init(self) -> None:
+        super()._post_init()
+        self._made = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse to rebind what a Process was made with: its models have been told, and would not see it."""
+        if self._made and (name in self.__dict__ or name in _parameters(cast(Any, type(self)))) and not _of_lava(name):
+            way = (
+                f"use {name}.set(value)"
+                if isinstance(self.__dict__.get(name), Var)
+                else f"make a new {type(self).__name__}, and connect that"
+            )
+            raise InputError(f"{type(self).__name__}.{name} cannot be set once the Process is made; {way}")
+        super().__setattr__(name, value)
 
     @property
     def counters(self) -> Counters:
@@ -64,6 +90,18 @@ class LibraryProcess(AbstractProcess):  # type: ignore[misc]
             watch(self, executable or self.compile(run_cfg, compile_config))
         else:
             super().create_runtime(run_cfg, executable, compile_config)
+
+
+@cache
+def _parameters(kind: Any) -> frozenset[str]:
+    """Names of the parameters that the constructors of a class and of those above it have."""
+    makers = [vars(c)["__init__"] for c in kind.__mro__ if issubclass(c, LibraryProcess) and "__init__" in vars(c)]
+    return frozenset(name for make in makers for name in inspect.signature(make).parameters)
+
+
+def _of_lava(name: str) -> bool:
+    """Whether Lava, or the Process itself, sets an attribute while a network is compiled and run."""
+    return name.startswith("_") or name == "parent_proc" or isinstance(getattr(AbstractProcess, name, None), property)
 
 
 @cache

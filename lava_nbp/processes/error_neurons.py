@@ -9,6 +9,7 @@ from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from lava_nbp.base.checks import check_sequence
 from lava_nbp.nbp.gated_group import Gate, Neurons, Synapses
 from lava_nbp.nbp.levels import ANTI_RELAY, GATE, GATED_BIAS, RELAY
 from lava_nbp.on_lava.gated_process import GatedModel, GatedProcess
@@ -103,7 +104,8 @@ class ErrorNeurons(GatedProcess):
         name: str | None = None,
     ) -> None:
         neurons = [
-            Neurons(p, tuple(gates), bias=bias, refractory=refractory, schedule=schedule) for p in ("pos", "neg")
+            Neurons(p, check_sequence(gates, "gates"), bias=bias, refractory=refractory, schedule=schedule)
+            for p in ("pos", "neg")
         ]
         super().__init__(shape, neurons, ERROR_SYNAPSES, n_gates, name=name)
 

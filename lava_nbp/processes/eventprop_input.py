@@ -11,6 +11,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.base.arrays import shared_zeros
+from lava_nbp.base.checks import check_kind
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.parts import InputPart
 from lava_nbp.on_lava.ports import InPort, OutPort
@@ -68,6 +69,7 @@ class EventPropInput(LibraryProcess):
     """
 
     def __init__(self, n: int, c: FixedPoint, *, name: str | None = None) -> None:
+        check_kind(c, FixedPoint, "c")
         self.part = InputPart(n, c, shared_zeros)
         super().__init__(part=self.part, name=name)
         self.s_in = InPort(shape=(n,))

@@ -8,6 +8,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.base.arrays import shared_zeros
+from lava_nbp.base.checks import check_flag, check_integer, check_kind
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.parts import LIFPart
 from lava_nbp.on_lava.eventprop_process import NeuronModel, NeuronProcess
@@ -95,6 +96,8 @@ class EventPropLIF(NeuronProcess):
         layer: int = 0,
         name: str | None = None,
     ) -> None:
+        check_kind(c, FixedPoint, "c")
+        phantom, layer = check_flag(phantom, "phantom"), check_integer(layer, 0, None, "layer")
         super().__init__(LIFPart(n, c, phantom, layer, shared_zeros), name=name)
         self.adjoint_in = InPort(shape=(n,))
         self.s_out = OutPort(shape=(n,))

@@ -10,6 +10,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.base.arrays import shared_zeros
+from lava_nbp.base.checks import check_integer, check_kind
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.parts import ReadoutPart
 from lava_nbp.eventprop.clocked.setup import AnswerLog
@@ -84,6 +85,10 @@ class EventPropReadout(NeuronProcess):
     def __init__(
         self, n: int, c: FixedPoint, *, layer: int = 0, log: AnswerLog | None = None, name: str | None = None
     ) -> None:
+        check_kind(c, FixedPoint, "c")
+        layer = check_integer(layer, 0, None, "layer")
+        if log is not None:
+            check_kind(log, AnswerLog, "log")
         super().__init__(ReadoutPart(n, c, layer, shared_zeros), answer_log=log, name=name)
         self.label_in = InPort(shape=(n,))
         self.said_out = OutPort(shape=(n,))

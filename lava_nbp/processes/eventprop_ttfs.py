@@ -11,6 +11,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.base.arrays import shared_zeros
+from lava_nbp.base.checks import check_kind
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.setup import AnswerLog
 from lava_nbp.eventprop.clocked.ttfs_part import TTFSPart
@@ -93,7 +94,11 @@ class EventPropTTFS(LibraryProcess):
         log: AnswerLog | None = None,
         name: str | None = None,
     ) -> None:
-        self.part = TTFSPart(n, loss or TTFSLoss(), c, silent, shared_zeros)
+        check_kind(c, FixedPoint, "c")
+        for value, kind, what in ((loss, TTFSLoss, "loss"), (silent, SilentPolicy, "silent"), (log, AnswerLog, "log")):
+            if value is not None:
+                check_kind(value, kind, what)
+        self.part = TTFSPart(n, TTFSLoss() if loss is None else loss, c, silent, shared_zeros)
         super().__init__(part=self.part, answer_log=log, name=name)
         self.s_in = InPort(shape=(n,))
         self.label_in = InPort(shape=(n,))

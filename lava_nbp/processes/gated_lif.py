@@ -9,6 +9,7 @@ from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from lava_nbp.base.checks import check_sequence
 from lava_nbp.nbp.gated_group import Gate, Neurons, Readout, Synapses
 from lava_nbp.nbp.levels import GATED_BIAS, THRESHOLD
 from lava_nbp.on_lava.gated_process import GatedFloatModel, GatedModel, GatedProcess
@@ -103,7 +104,7 @@ class GatedLIF(GatedProcess):
         readout: int | None = None,
         name: str | None = None,
     ) -> None:
-        neurons = Neurons("s", tuple(gates), bias, vth, refractory, schedule)
+        neurons = Neurons("s", check_sequence(gates, "gates"), bias, vth, refractory, schedule)
         shown = None if readout is None else Readout("s", readout)
         super().__init__(shape, [neurons], synapses, n_gates, shown, dense=["s"], name=name)
 

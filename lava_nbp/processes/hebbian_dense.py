@@ -13,13 +13,16 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.base.arrays import shared_zeros
-from lava_nbp.base.checks import is_integer
+from lava_nbp.base.checks import check_kind, check_sequence, is_integer, shown
 from lava_nbp.errors import InputError
 from lava_nbp.nbp.hebbian import HebbianSynapses, Mirror
 from lava_nbp.nbp.rule import PAPER_RULE, ThreeFactorRule
 from lava_nbp.nbp.work import Counters
 from lava_nbp.on_lava.ports import InPort, OutPort, SharedVar
 from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
+
+#: Weight of an entry of third_in at most.
+_LARGEST = 255
 
 
 class HebbianDense(LibraryProcess):
@@ -111,13 +114,21 @@ class HebbianDense(LibraryProcess):
         chip_order: bool = False,
     ) -> None:
         parsed = ThreeFactorRule(rule) if isinstance(rule, str) else rule
-        factors = tuple(third) if parsed is not None and parsed.needs_third_factor else ()
-        if not all(is_integer(f) for f in factors):
-            raise InputError(f"third is {third!r}, but must be integers, one per entry of third_in")
+        if parsed is not None:
+            check_kind(parsed, ThreeFactorRule, "rule")
+        if storage is not None:
+            check_kind(storage, Mapping, "storage")
+        weighted = check_sequence(third, "third", "give an integer per entry of third_in")
+        if not all(is_integer(f) and abs(f) <= _LARGEST for f in weighted):
+            raise InputError(
+                f"third is {shown(third)}, but must be integers, one per entry of third_in, of magnitude "
+                f"{_LARGEST} at most"
+            )
+        factors = weighted if parsed is not None and parsed.needs_third_factor else ()
         if parsed is not None and parsed.needs_third_factor and not factors:
             raise InputError(f"rule {parsed.dw!r} uses r, but third is empty; give an integer per entry of third_in")
         self.synapses = synapses = HebbianSynapses(
-            weights, mirrors, parsed, name or "W", shared_zeros, storage, chip_order
+            weights, mirrors, parsed, "W" if name is None else name, shared_zeros, storage, chip_order
         )
         super().__init__(synapses=synapses, third=factors, name=name)
         if factors:

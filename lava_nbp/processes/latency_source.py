@@ -12,7 +12,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.base.arrays import shared_zeros
-from lava_nbp.base.checks import check_integer, check_labels
+from lava_nbp.base.checks import as_array, check_integer, check_kind, check_labels, check_sequence, shown
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.on_lava.clock import Granularity, check_granularity
@@ -81,6 +81,7 @@ class LatencySource(LibraryProcess):
         name: str | None = None,
     ) -> None:
         check_granularity(granularity)
+        check_kind(c, FixedPoint, "c")
         for size, what in ((n_in, "n_in"), (n_classes, "n_classes"), (capacity, "capacity")):
             check_integer(size, 1, None, what)
         self.c, self._n_classes = c, n_classes
@@ -103,11 +104,19 @@ class LatencySource(LibraryProcess):
             For more samples than fit, steps outside 0 .. T - 1, an input with two spikes or that there is not, or wrong
             labels; nothing is changed then.
         """
+        samples = check_sequence(samples, "samples", "give (steps, inputs) of each")
         if len(samples) > len(self._steps):
             raise InputError(f"{len(samples)} samples, but the capacity is {len(self._steps)}; load them in parts")
         new = np.zeros((len(samples), self._steps.shape[1]), dtype=np.int32)
-        for row, (steps, inputs) in enumerate(samples):
-            k, i = np.asarray(steps, dtype=np.int64), np.asarray(inputs, dtype=np.int64)
+        for row, sample in enumerate(samples):
+            pair = check_sequence(sample, f"sample {row}", "give (steps, inputs)")
+            if len(pair) != 2:
+                raise InputError(f"sample {row} has {len(pair)} parts; give (steps, inputs)")
+            k, i = (
+                _integers(part, f"sample {row}: {what}") for part, what in zip(pair, ("steps", "inputs"), strict=True)
+            )
+            if len(k) != len(i):
+                raise InputError(f"sample {row} has {len(k)} steps and {len(i)} inputs; give one each per spike")
             if k.size and (k.min() < 0 or k.max() >= self.c.steps):
                 bad = k[(k < 0) | (k >= self.c.steps)][0]
                 raise InputError(f"sample {row}: spike in step {bad}, but the steps are 0 .. {self.c.steps - 1}")
@@ -121,6 +130,13 @@ class LatencySource(LibraryProcess):
     def reset(self) -> None:
         """Forget the samples, and start with phase 0 again. Call it between runs, with all parts of the network."""
         self._state[:] = 0
+
+
+def _integers(values: Any, what: str) -> Any:
+    array = as_array(values, what)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise InputError(f"{what} are {shown(values)}, but must be a list of integers")
+    return array.astype(np.int64)
 
 
 @implements(proc=LatencySource, protocol=LoihiProtocol)

@@ -12,6 +12,8 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.base.arrays import shared_zeros
+from lava_nbp.base.checks import as_array, check_flag, check_integer, check_kind, check_text
+from lava_nbp.base.widths import STATE_BITS
 from lava_nbp.errors import WeightError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.mirrored_part import MirroredPart
@@ -120,11 +122,18 @@ class MirroredDense(LibraryProcess):
         backward: bool = True,
         name: str | None = None,
     ) -> None:
+        check_kind(c, FixedPoint, "c")
+        check_text(optimizer, "optimizer")
+        layer, backward = check_integer(layer, 0, None, "layer"), check_flag(backward, "backward")
+        if exponent is not None:
+            exponent = check_integer(exponent, 0, c.theta_bits + STATE_BITS, "exponent")
+        if control is not None:
+            check_kind(control, Control, "control")
         if not isinstance(weights, IntegerOptimizer):
             weights, exponent = _own_weights(weights, c, exponent, optimizer)
         elif exponent is None:
             raise WeightError("weights in memory of their own need an exponent; give that of their 8-bit form")
-        self.control = control or Control(allocate=shared_zeros)
+        self.control = Control(allocate=shared_zeros) if control is None else control
         self.part = part = MirroredPart(weights, exponent, c, self.control, layer, backward, shared_zeros)
         super().__init__(part=part, name=name)
         n_pre, n_post = part.masters.shape
@@ -153,9 +162,10 @@ class MirroredDense(LibraryProcess):
 
 
 def _own_weights(weights: Any, c: FixedPoint, exponent: int | None, optimizer: OptimizerName) -> tuple[Any, int]:
-    real = np.asarray(weights, dtype=np.float64)
-    if real.ndim != 2 or 0 in real.shape or not np.isfinite(real).all():
-        raise WeightError(f"weights have shape {real.shape}, but must be a matrix (pre, post) of finite numbers")
+    given = as_array(weights, "weights", error=WeightError)
+    if given.dtype.kind == "c" or given.ndim != 2 or 0 in given.shape or not np.isfinite(given).all():
+        raise WeightError(f"weights have shape {given.shape}, but must be a matrix (pre, post) of finite numbers")
+    real = given.astype(np.float64)
     chosen = c.weight_exponent(float(np.abs(real).max()) or 1.0) if exponent is None else exponent
     masters = shared_zeros(real.shape, np.int64)
     masters[...] = c.masters(real, chosen)

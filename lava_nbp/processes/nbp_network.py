@@ -140,8 +140,7 @@ class NBPNetwork(LibraryProcess):
         self.circuit, self.granularity = circuit, granularity
         #: The weights; every model works on this memory, or copies it between runs.
         self.projections = Projections(circuit, weights, shared_zeros)
-        #: The lowered network, once it is built for the target "lava-stock".
-        self.stock: StockNetwork | None = None
+        self._stock: StockNetwork | None = None
         self._counters = Counters.make(shared_zeros)
         self._resets = shared_zeros(1, np.int64)
         super().__init__(
@@ -164,6 +163,11 @@ class NBPNetwork(LibraryProcess):
             self.write_weights({**self.read_weights(), matrix: value})
 
         return SharedVar(lambda: self.read_weights()[matrix], write)
+
+    @property
+    def stock(self) -> StockNetwork | None:
+        """The lowered network, once it is built for the target "lava-stock"."""
+        return self._stock
 
     @property
     def parts(self) -> tuple[Any, ...]:
@@ -193,8 +197,8 @@ class NBPNetwork(LibraryProcess):
 
     def _fetch(self, names: Iterable[str] | None = None) -> None:
         """Take over the weights that stock processes hold in memory of their own, whole matrices at once."""
-        if self.stock is not None:
-            self.stock.pull(names)
+        if self._stock is not None:
+            self._stock.pull(names)
 
     def write_weights(self, weights: Mapping[str, Any]) -> None:
         """Set the matrices and all their copies in the running model; call it between runs.
@@ -205,12 +209,12 @@ class NBPNetwork(LibraryProcess):
             As for the constructor; nothing is changed then.
         """
         self.projections.write_weights(weights)
-        if self.stock is not None:
-            self.stock.push()
+        if self._stock is not None:
+            self._stock.push()
 
     def read_copies(self) -> dict[str, Any]:
         """What every projection holds, if that does not follow from the matrices, see `Projections.read_copies`."""
-        if self.stock is not None:
+        if self._stock is not None:
             if copies_learn_alike(self.circuit):
                 return {}  # nothing to be read from the models
             self._fetch()
@@ -225,14 +229,14 @@ class NBPNetwork(LibraryProcess):
             See `Projections.write_copies`.
         """
         self.projections.write_copies(copies)
-        if self.stock is not None:
-            self.stock.push()
+        if self._stock is not None:
+            self._stock.push()
 
     def reset(self) -> None:
         """Forget spikes under way: the next step is phase 0 again. Call it between runs; the weights stay."""
         self._resets[0] += 1
-        if self.stock is not None:
-            self.stock.reset()
+        if self._stock is not None:
+            self._stock.reset()
             return
         for part in self.parts:
             part.reset()
@@ -376,7 +380,7 @@ class SubNBPNetworkStock(AbstractSubProcessModel):  # type: ignore[misc]
 
     def __init__(self, proc: NBPNetwork) -> None:
         _check_steps(proc)
-        proc.stock = stock = StockNetwork(proc.circuit, proc.projections.arrays, PlasticLIF.of, self.write_rule)
+        proc._stock = stock = StockNetwork(proc.circuit, proc.projections.arrays, PlasticLIF.of, self.write_rule)
         for name, process in stock.processes.items():
             setattr(self, f"part_{name}", process)
         self._connect(proc, stock)

@@ -14,9 +14,11 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.base.arrays import shared_zeros
+from lava_nbp.base.checks import check_kind
 from lava_nbp.base.integers import saturate_state, wrap_state
 from lava_nbp.base.widths import ALIGNMENT_BITS, STATE_BITS, TRACE_BITS
 from lava_nbp.loihi.registers import NeuronRegisters
+from lava_nbp.nbp.gated_group import check_shape
 from lava_nbp.on_lava.ports import InPort, OutPort, SharedVar
 from lava_nbp.on_lava.process import LibraryProcess
 
@@ -94,11 +96,13 @@ class PlasticLIF(LibraryProcess):
         refractory: int = 1,
         name: str | None = None,
     ) -> None:
-        neurons = NeuronRegisters("s", math.prod(shape), vth, bias_mant, bias_exp, refractory, feeds_learning=True)
-        self.registers = neurons.check(f"PlasticLIF {name!r}" if name else "PlasticLIF")
+        shape = check_shape(shape)
+        self.registers = NeuronRegisters(
+            "s" if name is None else name, math.prod(shape), vth, bias_mant, bias_exp, refractory, feeds_learning=True
+        )
         #: u, v, and steps until the neuron may fire again.
         self.state = shared_zeros((3, *shape), np.int64)
-        super().__init__(shape=tuple(shape), registers=self.registers, state=self.state, name=name)
+        super().__init__(shape=shape, registers=self.registers, state=self.state, name=name)
         self.a_in = InPort(shape=shape)
         self.a_third_factor_in = InPort(shape=shape)
         self.s_out = OutPort(shape=shape)
@@ -112,6 +116,7 @@ class PlasticLIF(LibraryProcess):
     @classmethod
     def of(cls, neurons: NeuronRegisters) -> PlasticLIF:
         """Make the neurons that a lowered circuit has behind plastic synapses."""
+        check_kind(neurons, NeuronRegisters, "neurons")
         return cls(
             (neurons.size,),
             vth=neurons.vth,

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from lava_nbp.base.checks import check_sequence
 from lava_nbp.errors import InputError
 from lava_nbp.nbp.gated_group import Gate, Neurons, Synapses
 from lava_nbp.nbp.levels import GATED_BIAS, RELAY, THRESHOLD
@@ -92,11 +94,11 @@ class RelayMemory(GatedProcess):
         port: str = "s_in",
         name: str | None = None,
     ) -> None:
-        held = tuple(delays) if isinstance(delays, Sequence) else (delays,)
+        held = check_sequence(delays, "delays") if isinstance(delays, (list, tuple, np.ndarray)) else (delays,)
         if not held:
             raise InputError("RelayMemory without delays: nothing would reach it; give it one, or several")
         synapses = [Synapses(port, "s", RELAY, delay) for delay in held]
-        neurons = Neurons("s", tuple(gates), bias, vth, refractory, schedule)
+        neurons = Neurons("s", check_sequence(gates, "gates"), bias, vth, refractory, schedule)
         super().__init__(shape, [neurons], synapses, n_gates, name=name)
 
 

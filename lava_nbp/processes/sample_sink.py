@@ -13,9 +13,9 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.base.arrays import shared_zeros
-from lava_nbp.base.checks import check_integer
-from lava_nbp.nbp.circuit import Circuit
-from lava_nbp.on_lava.clock import Granularity, SampleClock
+from lava_nbp.base.checks import check_flag, check_integer
+from lava_nbp.nbp.circuit import Circuit, check_circuit
+from lava_nbp.on_lava.clock import Granularity, SampleClock, check_granularity
 from lava_nbp.on_lava.ports import InPort
 from lava_nbp.on_lava.process import LibraryProcess
 
@@ -89,6 +89,9 @@ class SampleSink(LibraryProcess):
         raster: bool = False,
         name: str | None = None,
     ) -> None:
+        check_circuit(circuit)
+        check_granularity(granularity)
+        raster = check_flag(raster, "raster")
         check_integer(capacity, 1, None, "capacity", "it is a number of samples")
         n_out = circuit.layers[-1]
         rows = 1 if granularity == "step" else circuit.period

@@ -13,7 +13,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.base.checks import check_integer
 from lava_nbp.errors import InputError
-from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.circuit import Circuit, check_circuit
 from lava_nbp.nbp.executor import check_samples
 from lava_nbp.on_lava.clock import Granularity, SampleClock
 from lava_nbp.on_lava.ports import OutPort
@@ -67,6 +67,7 @@ class SampleSource(LibraryProcess):
     def __init__(
         self, *, circuit: Circuit, granularity: Granularity = "sample", capacity: int, name: str | None = None
     ) -> None:
+        check_circuit(circuit)
         check_integer(capacity, 1, None, "capacity", "it is a number of samples")
         self.circuit = circuit
         self.clock = SampleClock(circuit, granularity, shared_zeros)

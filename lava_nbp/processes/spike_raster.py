@@ -14,9 +14,9 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.base.arrays import shared_zeros
-from lava_nbp.base.checks import check_integer
+from lava_nbp.base.checks import as_array, check_integer, check_kind, check_text
 from lava_nbp.errors import InputError
-from lava_nbp.nbp.gated_group import check_shape
+from lava_nbp.nbp.gated_group import check_name, check_shape
 from lava_nbp.on_lava.ports import InPort, OutPort
 from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
 
@@ -72,15 +72,18 @@ class SpikeRaster(LibraryProcess):
         order: Sequence[int] | None = None,
         name: str | None = None,
     ) -> None:
+        check_kind(populations, Mapping, "populations")
         if not populations:
             raise InputError("SpikeRaster without populations; name at least one, with its shape")
         check_integer(steps, 0, None, "steps")
+        for population in populations:
+            check_name(check_text(population, "name of a population"), "name of a population")
         self._shapes = {p: check_shape(shape) for p, shape in populations.items()}
         sizes = [int(np.prod(shape)) for shape in self._shapes.values()]
         self._rows = shared_zeros((steps, sum(sizes)), np.uint8)
         self._done = shared_zeros(1, np.int64)
-        shown = np.arange(sum(sizes)) if order is None else np.asarray(order)
-        if sorted(shown.tolist()) != list(range(sum(sizes))):
+        shown = np.arange(sum(sizes)) if order is None else as_array(order, "order")
+        if shown.ndim != 1 or shown.dtype.kind not in "iu" or sorted(shown.tolist()) != list(range(sum(sizes))):
             raise InputError(f"SpikeRaster: order must name each of the {sum(sizes)} neurons once, counted from 0")
         super().__init__(populations=tuple(self._shapes), rows=self._rows, done=self._done, order=shown, name=name)
         self._ends = np.cumsum(sizes)

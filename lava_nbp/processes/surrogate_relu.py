@@ -9,6 +9,7 @@ from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from lava_nbp.base.checks import check_flag, check_integer, check_kind, check_sequence
 from lava_nbp.errors import InputError, unknown_name
 from lava_nbp.nbp.gated_group import Gate, Neurons, Readout, Synapses
 from lava_nbp.nbp.levels import ANTI_RELAY, GATE, GATE_HIGH, GATE_LOW, RELAY
@@ -21,6 +22,9 @@ _EVALUATE: dict[str, tuple[Gate, ...]] = {
     "hi": (Gate(0, GATE_HIGH),),
     "box": (Gate(1, GATE),),
 }
+
+#: Parameters of `Neurons` that can be chosen for each.
+_PARAMETERS = ("bias", "vth", "refractory", "schedule")
 
 
 class SurrogateReLU(GatedProcess):
@@ -115,6 +119,11 @@ class SurrogateReLU(GatedProcess):
         readout: int | None = None,
         name: str | None = None,
     ) -> None:
+        for given, what in ((gates, "gates"), (neurons, "neurons")):
+            if given is not None:
+                check_kind(given, Mapping, what)
+        n_gates, box_delay = check_integer(n_gates, 0, None, "n_gates"), check_integer(box_delay, 0, None, "box_delay")
+        separate = check_flag(separate, "separate")
         opened = dict(_EVALUATE if gates is None else gates)
         if gates is None and n_gates < 2:
             del opened["box"]
@@ -124,8 +133,13 @@ class SurrogateReLU(GatedProcess):
         for population in ("s", "lo", "hi"):
             if population not in opened:
                 raise InputError(f"SurrogateReLU without gates for {population!r}: it would never fire; give it one")
+        for population, parameters in (neurons or {}).items():
+            check_kind(parameters, Mapping, f"neurons[{population!r}]")
+            for key in parameters:
+                if key not in _PARAMETERS:
+                    raise InputError(unknown_name(f"neurons[{population!r}]: parameter", key, _PARAMETERS))
         populations = [
-            Neurons(population, tuple(opened[population]), **(neurons or {}).get(population, {}))
+            Neurons(population, check_sequence(opened[population], "gates"), **(neurons or {}).get(population, {}))
             for population in _EVALUATE
             if population in opened
         ]
@@ -133,7 +147,7 @@ class SurrogateReLU(GatedProcess):
         super().__init__(
             shape,
             populations,
-            [*(box if "box" in opened else []), *synapses],
+            [*(box if "box" in opened else []), *check_sequence(synapses, "synapses")],
             n_gates,
             None if readout is None else Readout("s", readout),
             dense=["s", "lo", "hi"] if separate else ["s+lo+hi"],

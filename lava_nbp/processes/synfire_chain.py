@@ -13,11 +13,15 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.base.arrays import shared_zeros
+from lava_nbp.base.checks import check_flag, check_integer, is_integer, shown
 from lava_nbp.errors import InputError, RuntimeFailure
 from lava_nbp.nbp.pulse_chain import ChainFault, PulseChain
 from lava_nbp.nbp.work import Counters
 from lava_nbp.on_lava.ports import InPort, OutPort, SharedVar, integers_into
 from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
+
+#: Gating neurons of a chain at most.
+_LONGEST = 1 << 16
 
 
 class SynfireChain(LibraryProcess):
@@ -96,8 +100,9 @@ class SynfireChain(LibraryProcess):
         strict: bool = False,
         name: str | None = None,
     ) -> None:
-        self.pulses = PulseChain(n, ring, repeats, autostart, shared_zeros)
-        super().__init__(pulses=self.pulses, strict=strict, name=name)
+        self.pulses = PulseChain(n, ring, repeats, check_flag(autostart, "autostart"), shared_zeros)
+        n = check_integer(n, 1, _LONGEST, "number of gating neurons of a chain", "each has a port")
+        super().__init__(pulses=self.pulses, strict=check_flag(strict, "strict"), name=name)
         self.start_in = InPort(shape=(1,))
         self.s_out = OutPort(shape=(n,))
         for k in range(n):
@@ -114,8 +119,8 @@ class SynfireChain(LibraryProcess):
         InputError
             For a k outside 0 .. n - 1.
         """
-        if not 0 <= k < self.pulses.n:
-            raise InputError(f"phase {k!r} of a chain of {self.pulses.n}: it must be in 0 .. {self.pulses.n - 1}")
+        if not (is_integer(k) and 0 <= k < self.pulses.n):
+            raise InputError(f"phase {shown(k)} of a chain of {self.pulses.n}: it must be in 0 .. {self.pulses.n - 1}")
         port: OutPort = getattr(self, f"phase{k}_out")
         return port
 

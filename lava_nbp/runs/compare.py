@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lava_nbp.base.checks import check_sequence
+from lava_nbp.base.files import AnyPath, as_path
 from lava_nbp.training.run import accuracy_of, load_result
 
 
-def compare_runs(folders: Sequence[Path]) -> list[dict[str, Any]]:
+def compare_runs(folders: Sequence[AnyPath]) -> list[dict[str, Any]]:
     """One row per run, from its result.json.
 
     Returns
@@ -27,7 +29,7 @@ def compare_runs(folders: Sequence[Path]) -> list[dict[str, Any]]:
     InputError
         For a run of an algorithm that is not registered.
     """
-    return [_row(folder) for folder in folders]
+    return [_row(as_path(folder, "folder of a run")) for folder in check_sequence(folders, "folders")]
 
 
 def _row(folder: Path) -> dict[str, Any]:

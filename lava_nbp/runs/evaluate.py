@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from lava_nbp.base.files import AnyPath, as_path
 from lava_nbp.base.progress import Stage, untold
 from lava_nbp.base.targets import find_target
 from lava_nbp.training.run import fitting_learner, load_run
 
 
-def evaluate_run(folder: Path, target: str | None = None, stage: Stage = untold) -> dict[str, Any]:
+def evaluate_run(folder: AnyPath, target: str | None = None, stage: Stage = untold) -> dict[str, Any]:
     """Evaluate a run's weights on the test set: after the last epoch, and after the chosen one.
 
     Parameters
@@ -35,6 +35,7 @@ def evaluate_run(folder: Path, target: str | None = None, stage: Stage = untold)
     LavaNBPError
         If the run's checkpoint or data cannot be used.
     """
+    folder = as_path(folder, "folder of a run")
     run = load_run(folder)
     config, state = run.config, run.state
     if target is not None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lava_nbp.base.files import check_output
+from lava_nbp.base.checks import check_kind, check_positive
+from lava_nbp.base.files import AnyPath, as_path, check_output
 from lava_nbp.base.registry import resolve
 from lava_nbp.errors import CheckpointError, InputError, unknown_name
 from lava_nbp.exchange.dense import DenseNetwork
@@ -16,7 +17,9 @@ from lava_nbp.training.run import Run, load_run
 FORMATS = {"nir": (".nir", write_nir), "netx": (".net", write_netx)}
 
 
-def export_run(folder: Path, form: str, out: Path | None = None, dt: float | None = None) -> tuple[Path, DenseNetwork]:
+def export_run(
+    folder: AnyPath, form: str, out: AnyPath | None = None, dt: float | None = None
+) -> tuple[Path, DenseNetwork]:
     """Write a run's inference network (of the chosen epoch, else the last) to a file.
 
     Parameters
@@ -36,11 +39,12 @@ def export_run(folder: Path, form: str, out: Path | None = None, dt: float | Non
         For a run that cannot be used, a network that the format does not hold, a missing package, or a file that cannot
         be written.
     """
-    if form not in FORMATS:
+    folder = as_path(folder, "folder of a run")
+    if not isinstance(form, str) or form not in FORMATS:
         raise InputError(unknown_name("format", form, FORMATS))
-    run = load_run(folder)
     suffix, write = FORMATS[form]
-    path = out or folder / f"network{suffix}"
+    path = folder / f"network{suffix}" if out is None else as_path(out, "file to export to")
+    run = load_run(folder)
     check_output(path)
     network = network_of(run, dt)
     write(network, path)
@@ -57,6 +61,9 @@ def network_of(run: Run, dt: float | None = None) -> DenseNetwork:
     InputError
         If its algorithm has nothing to export, its network is not layer after layer, or it cannot have this dt.
     """
+    check_kind(run, Run, "run")
+    if dt is not None:
+        check_positive(dt, "dt", "it is a step in ms")
     if not run.state.history:
         raise CheckpointError("the run holds no finished epoch yet; nothing to export: train it first")
     make = run.algorithm.network

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lava_nbp.base.checks import check_integer
-from lava_nbp.base.files import check_output, write_atomically
+from lava_nbp.base.checks import check_integer, check_kind, check_real, check_sequence, check_text
+from lava_nbp.base.files import AnyPath, as_path, check_output, write_atomically
 from lava_nbp.base.progress import Progress
 from lava_nbp.base.targets import TARGETS, targets_of
 from lava_nbp.errors import InputError, unknown_name
@@ -22,11 +22,12 @@ from lava_nbp.seeing.plot import fault_curves
 from lava_nbp.training.nbp.spikes import sample_spikes
 from lava_nbp.training.run import Run, load_run
 
+#: As a configuration allows.
 _MOST_EPOCHS = 1_000_000
 
 
 def sweep_run(
-    folder: Path, kinds: Sequence[str], rates: Sequence[float], epochs: int, target: str | None, progress: Progress
+    folder: AnyPath, kinds: Sequence[str], rates: Sequence[float], epochs: int, target: str | None, progress: Progress
 ) -> tuple[dict[str, Any], list[Path]]:
     """Break the network of a run in every way and at every rate, one at a time; write faults.json and faults.png.
 
@@ -55,13 +56,20 @@ def sweep_run(
     OutputError
         If the files cannot be written.
     """
+    folder = as_path(folder, "folder of a run")
+    kinds = [check_text(kind, "kind of fault") for kind in check_sequence(kinds, "kinds")]
+    rates = [check_real(rate, 0, 1, "rate of faults") for rate in check_sequence(rates, "rates")]
+    check_integer(epochs, 0, _MOST_EPOCHS, "epochs")
+    check_kind(progress, Progress, "progress")
+    if not kinds or not rates:
+        raise InputError("a sweep needs a kind of fault and a rate, or more of them")
     run = load_run(folder)
     if run.circuit is None:
         raise InputError(f"{folder} is a run of {run.algorithm.name}, but faults are those of circuits")
     breakable = [name for name in targets_of(run.algorithm.name) if TARGETS[name].faults]
     if target is None:
         target = run.config.target if run.config.target in breakable else breakable[0]
-    if target not in breakable:
+    if not isinstance(target, str) or target not in breakable:
         raise InputError(unknown_name("target of a sweep of faults", target, breakable))
     check_integer(epochs, 0, _MOST_EPOCHS, "epochs of a sweep of faults")
     for kind in kinds:

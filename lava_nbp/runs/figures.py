@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from lava_nbp.base.files import check_output
+from lava_nbp.base.checks import check_kind, shown
+from lava_nbp.base.files import AnyPath, as_path, check_output
 from lava_nbp.base.progress import Stage, untold
 from lava_nbp.base.registry import resolve
 from lava_nbp.errors import CheckpointError
@@ -22,7 +23,7 @@ _SMALLEST_IMAGE = 4
 _PLAIN = "accuracy"
 
 
-def plot_run(folder: Path, out: Path | None = None, stage: Stage = untold) -> list[Path]:
+def plot_run(folder: AnyPath, out: AnyPath | None = None, stage: Stage = untold) -> list[Path]:
     """Draw all figures of a training run; return their paths.
 
     Parameters
@@ -39,17 +40,22 @@ def plot_run(folder: Path, out: Path | None = None, stage: Stage = untold) -> li
     LavaNBPError
         If the run's checkpoint or data cannot be used, or a figure cannot be written.
     """
+    folder = as_path(folder, "folder of a run")
+    into = folder if out is None else as_path(out, "folder of figures")
     run = load_run(folder)
     drawings = drawings_of(run)
     for name in drawings:
-        check_output(_file(out or folder, name))
+        check_output(_file(into, name))
     run.infer(partial(stage, "test set"))
-    return draw_all(drawings, out or folder, stage)
+    return draw_all(drawings, into, stage)
 
 
-def draw_all(drawings: Mapping[str, Drawing], folder: Path, stage: Stage = untold) -> list[Path]:
+def draw_all(drawings: Mapping[str, Drawing], folder: AnyPath, stage: Stage = untold) -> list[Path]:
     """Draw figures into a folder, each into the file of its name; return their paths."""
-    paths = []
+    check_kind(drawings, Mapping, "drawings")
+    for name, drawing in drawings.items():
+        check_kind(drawing, Drawing, f"drawing {shown(name)}")
+    folder, paths = as_path(folder, "folder of figures"), []
     for k, (name, drawing) in enumerate(drawings.items()):
         stage(f"figure: {name.replace('_', ' ')}", k, len(drawings))
         paths.append(drawing.draw(_file(folder, name)))
@@ -70,6 +76,7 @@ def drawings_of(run: Run) -> dict[str, Drawing]:
     LavaNBPError
         If its data cannot be used.
     """
+    check_kind(run, Run, "run")
     if not run.state.history:
         raise CheckpointError(f"{run.folder} holds no finished epoch yet; nothing to draw")
     weights = run.learner.shown(run.weights)

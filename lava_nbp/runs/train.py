@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from lava_nbp.base.files import make_folder, remove_leftovers, write_atomically
+from lava_nbp.base.checks import check_flag, check_kind
+from lava_nbp.base.files import AnyPath, as_path, make_folder, remove_leftovers, write_atomically
 from lava_nbp.base.locks import locked
 from lava_nbp.base.progress import Progress
 from lava_nbp.errors import CheckpointError, OutputError
-from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.circuit import Circuit, check_circuit
 from lava_nbp.training.algorithms import make_learner
 from lava_nbp.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
 from lava_nbp.training.config import Experiment, flatten, parse_config
@@ -27,7 +28,7 @@ from lava_nbp.training.run import METRICS, RESULT, check_fit, check_history, che
 
 def train(
     config: Experiment,
-    folder: Path,
+    folder: AnyPath,
     circuit: Circuit | None = None,
     *,
     resume: bool = False,
@@ -66,7 +67,13 @@ def train(
     LavaNBPError
         For anything wrong with the configuration or the data. Nothing is written then.
     """
-    progress = progress or Progress()
+    check_kind(config, Experiment, "configuration")
+    folder = as_path(folder, "folder of a run")
+    if circuit is not None:
+        check_circuit(circuit)
+    resume, overwrite = check_flag(resume, "resume"), check_flag(overwrite, "overwrite")
+    progress = Progress() if progress is None else progress
+    check_kind(progress, Progress, "progress")
     with ExitStack() as held:
         there = folder.is_dir()
         if there:

@@ -13,10 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from lava_nbp.base.checks import as_array, check_integer, check_kind, check_positive, check_sequence, check_text
 from lava_nbp.base.files import AnyPath
 from lava_nbp.data.yinyang import CLASSES, yinyang_classes
+from lava_nbp.errors import InputError
 from lava_nbp.eventprop.reference import AdjointSpike, Spike
-from lava_nbp.seeing.plot import BLUE, GREEN, GREY, ORANGE, save
+from lava_nbp.seeing.plot import BLUE, GREEN, GREY, ORANGE, check_title, finite, save
 
 _CLASS_COLOURS = (BLUE, ORANGE, GREEN)
 
@@ -41,7 +43,22 @@ def adjoint_raster(
         Time in ms at which the backward pass begins; both axes are that long.
     path : path
         File to write; its suffix chooses the format.
+
+    Raises
+    ------
+    InputError
+        For other spikes, or sizes and times that are none.
+    OutputError
+        If the file cannot be written.
     """
+    sizes = [check_integer(n, 1, None, "size of a layer") for n in check_sequence(sizes, "sizes")]
+    if len(sizes) < 2:
+        raise InputError(f"sizes are {sizes}, but must be two or more: n_in, hidden layers, n_out")
+    end = check_positive(end, "end")
+    for what, events, kind in (("spikes", spikes, Spike), ("adjoint", adjoint, AdjointSpike)):
+        for k, event in enumerate(check_sequence(events, what)):
+            check_kind(event, kind, f"{what}[{k}]")
+    check_title(title)
     figure = Figure(figsize=(8, 7), layout="constrained")
     above, below = figure.subplots(2, 1)
     _bands(above, sizes)
@@ -93,7 +110,18 @@ def gradient_check(found: NDArray[Any], expected: NDArray[Any], path: AnyPath, t
     ----------
     found, expected : (n,)
         The gradient, and the differences.
+
+    Raises
+    ------
+    InputError
+        For none, or others than as many finite numbers.
+    OutputError
+        If the file cannot be written.
     """
+    found, expected = finite(found, "gradient"), finite(expected, "differences")
+    if found.ndim != 1 or found.shape != expected.shape:
+        raise InputError(f"gradient of shape {found.shape}, differences of {expected.shape}; give both as (n,)")
+    check_title(title)
     figure = Figure(figsize=(9, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     scale = float(np.abs(expected).max()) or 1.0
@@ -128,7 +156,24 @@ def class_map(
         Class of each; -1: a tie.
     wrong : (m, 2), optional
         Samples that are marked.
+
+    Raises
+    ------
+    InputError
+        For other shapes, points outside of the plane, or answers that are none.
+    OutputError
+        If the file cannot be written.
     """
+    points, answers = finite(points, "points"), finite(answers, "answers")
+    if points.ndim != 2 or points.shape[1] != 2 or answers.shape != (len(points),) or answers.dtype.kind not in "iu":
+        raise InputError(f"points of shape {points.shape} and answers of {answers.shape}; give (n, 2), and n integers")
+    if answers.min() < -1 or answers.max() >= len(CLASSES):
+        raise InputError(f"answers are {answers.min()} .. {answers.max()}, but must be in -1 .. {len(CLASSES) - 1}")
+    if wrong is not None and as_array(wrong, "wrong").size:
+        wrong = finite(wrong, "wrong")
+        if wrong.ndim != 2 or wrong.shape[1] < 2:
+            raise InputError(f"wrong has shape {wrong.shape}, but must be (m, 2)")
+    check_title(title)
     figure = Figure(figsize=(5.4, 5), layout="constrained")
     axes = figure.add_subplot()
     colours = np.array([*(to_rgb(c) for c in _CLASS_COLOURS), to_rgb("black")])
@@ -163,7 +208,22 @@ def clocked_error(errors: Mapping[str, Sequence[tuple[float, float, float]]], pa
     errors : mapping
         By name of the arithmetic: (dt in ms, mean error of output spike times in ms, median relative
         error of a sample's gradient) per step. An error of 0, or of nothing (NaN), has no place on these axes.
+
+    Raises
+    ------
+    InputError
+        For no errors, or others than three numbers per step.
+    OutputError
+        If the file cannot be written.
     """
+    check_kind(errors, Mapping, "errors")
+    if not errors:
+        raise InputError("errors are none; give those of an arithmetic or more")
+    for name, rows in errors.items():
+        found = as_array(rows, f"errors of {check_text(name, 'name of an arithmetic')}")
+        if found.ndim != 2 or found.shape[1] != 3 or not len(found) or found.dtype.kind == "c":
+            raise InputError(f"errors of {name} have shape {found.shape}, but must be (steps, 3)")
+    check_title(title)
     figure = Figure(figsize=(9, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for (name, rows), colour in zip(errors.items(), (BLUE, ORANGE, GREEN), strict=False):

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from lava_nbp.base.checks import check_kind
 from lava_nbp.base.files import AnyPath
 from lava_nbp.loihi.plan import Plan
 from lava_nbp.loihi.resources import limits_of
@@ -102,9 +103,12 @@ def core_map(plan: Plan, path: AnyPath) -> Path:
 
     Raises
     ------
+    InputError
+        For something else than a plan.
     OutputError
         If the file cannot be written.
     """
+    check_kind(plan, Plan, "plan")
     limits = limits_of(plan.board.chip)
     share = np.max([plan.used[name] / limit for name, limit in limits.items()], axis=0)
     per_chip = plan.board.chip.neurocores.value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,15 +16,27 @@ from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from lava_nbp.base.checks import (
+    as_array,
+    check_integer,
+    check_kind,
+    check_labels,
+    check_real,
+    check_sequence,
+    check_text,
+    shown,
+)
 from lava_nbp.base.files import AnyPath, as_path, check_output, write_atomically
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
 from lava_nbp.errors import InputError, OutputError
-from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.circuit import Circuit, check_circuit
 
 #: Okabe and Ito's colours, told apart by the colour-blind.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#999999"
 #: Neurons whose weights are drawn as images.
 _IMAGES = 40
+#: Characters of a title.
+_LONGEST = 500
 _PHASE_SHADES = ("#FFFFFF", "#EFEFEF")
 _GROW, _SHRINK = "#D5E8F5", "#FBE3CB"
 #: Line and colour of a learning curve, by its split; those of the test set in turn.
@@ -47,10 +60,25 @@ def raster(circuit: Circuit, spikes: Mapping[str, NDArray[np.uint8]], path: AnyP
         (steps, size) per population, row 0 being phase 0; as from `lava_nbp.executors.trace.trace`.
     path : path
         File to write; its suffix chooses the format.
+
+    Raises
+    ------
+    InputError
+        For no circuit, or spikes of other shapes.
+    OutputError
+        If the file cannot be written.
     """
-    steps = len(next(iter(spikes.values())))
+    check_circuit(circuit)
+    given = _rows(spikes)
+    for p in circuit.populations:
+        if p.name not in given or given[p.name].shape[1] != p.size:
+            raise InputError(
+                f"spikes of population {p.name!r} must have shape (steps, {p.size}); give what trace gives"
+            )
+    steps = len(next(iter(given.values())))
     shades = [_shade(circuit, step) for step in range(steps)]
-    figure, axes = _bands({p.name: spikes[p.name] for p in circuit.populations}, shades)
+    check_title(title)
+    figure, axes = _bands({p.name: given[p.name] for p in circuit.populations}, shades)
     axes.set_xticks(range(steps), [str(s % circuit.period) for s in range(steps)], fontsize=6)
     axes.set_xlabel("phase (blue: weights may grow, orange: may shrink)")
     axes.set_title(title or f"{circuit.name} circuit, {'-'.join(map(str, circuit.layers))}", fontsize=10)
@@ -83,17 +111,28 @@ def spike_raster(spikes: Mapping[str, NDArray[np.uint8]], path: AnyPath, period:
     OutputError
         If the file cannot be written.
     """
-    steps = {name: len(rows) for name, rows in spikes.items()}
-    if len(set(steps.values())) != 1:
-        raise InputError(f"populations have {steps or 'no'} rows of spikes; give each as many, one per step")
-    n = next(iter(steps.values()))
-    rows = {name: np.reshape(s, (n, -1)) for name, s in spikes.items()}
+    check_integer(period, 1, None, "period")
+    rows = _rows(spikes)
+    n = len(next(iter(rows.values())))
+    check_title(title)
     figure, axes = _bands(rows, [_PHASE_SHADES[step // period % 2] for step in range(n)])
     every = max(1, n // 40)
     axes.set_xticks(range(0, n, every), [str(step + 1) for step in range(0, n, every)], fontsize=6)
     axes.set_xlabel("Lava step")
     axes.set_title(title, fontsize=10)
     return save(figure, path)
+
+
+def _rows(spikes: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """Spikes by population as (steps, size), checked."""
+    check_kind(spikes, Mapping, "spikes")
+    found = {check_text(name, "name of a population"): as_array(s, f"spikes of {name}") for name, s in spikes.items()}
+    steps = {name: len(s) if s.ndim > 1 else 0 for name, s in found.items()}
+    if len(set(steps.values())) != 1:
+        raise InputError(f"populations have {steps or 'no'} rows of spikes; give each as many, one per step")
+    if not next(iter(steps.values())) or any(s.size == 0 for s in found.values()):
+        raise InputError("spikes have no steps or no neurons; give arrays (steps, neurons)")
+    return {name: s.reshape(len(s), -1) for name, s in found.items()}
 
 
 def _bands(spikes: Mapping[str, NDArray[np.uint8]], shades: Sequence[str]) -> tuple[Figure, Axes]:
@@ -140,7 +179,29 @@ def learning_curve(
         File to write; its suffix chooses the format.
     chosen : int, optional
         The epoch.
+
+    Raises
+    ------
+    InputError
+        For no epochs, no curves, or metrics that are no numbers.
+    OutputError
+        If the file cannot be written.
     """
+    records = check_sequence(history, "history", "give the metrics of every epoch")
+    check_kind(curves, Mapping, "curves")
+    if not records or not curves:
+        raise InputError("a learning curve needs the metrics of an epoch or more, and what to draw of them")
+    for record in records:
+        check_kind(record, Mapping, "metrics of an epoch")
+        for key in ("epoch", *curves):
+            if record.get(key) is not None or key == "epoch":
+                check_real(record.get(key), 0, math.inf, f"metrics of an epoch: {key}")
+    for key in curves:
+        if check_text(key, "name of a metric").split("_")[0] not in {"test", *_SPLIT_STYLES}:
+            raise InputError(f"metric {shown(key)}: its name must begin with its split: train_, validation_ or test_")
+    if chosen is not None:
+        check_integer(chosen, 0, 10**9, "chosen")
+    check_title(title)
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     of_test = itertools.cycle(_TEST_STYLES)
@@ -162,7 +223,20 @@ def learning_curve(
 
 
 def weight_histograms(weights: Mapping[str, NDArray[Any]], path: AnyPath, title: str = "") -> Path:
-    """Draw the distribution of each matrix: 8-bit weights over their 255 values, real ones (thresholds) over theirs."""
+    """Draw the distribution of each matrix: 8-bit weights over their 255 values, real ones (thresholds) over theirs.
+
+    Raises
+    ------
+    InputError
+        For no matrices, or others than of finite numbers.
+    OutputError
+        If the file cannot be written.
+    """
+    check_kind(weights, Mapping, "weights")
+    weights = {check_text(name, "name of a matrix"): finite(matrix, name) for name, matrix in weights.items()}
+    if not weights:
+        raise InputError("weights hold no matrix; give one or more")
+    check_title(title)
     figure = Figure(figsize=(4 * len(weights), 3.2), layout="constrained")
     for k, (name, matrix) in enumerate(weights.items()):
         axes = figure.add_subplot(1, len(weights), k + 1)
@@ -179,21 +253,33 @@ def weight_histograms(weights: Mapping[str, NDArray[Any]], path: AnyPath, title:
 
 
 def weight_images(images: NDArray[Any], path: AnyPath, title: str = "") -> Path:
-    """Draw what leads to neurons as images: the first of (neurons, height, width), all on one scale around 0."""
-    shown = images[:_IMAGES]
-    columns = min(8, len(shown))
-    rows = -(-len(shown) // columns)
+    """Draw what leads to neurons as images: the first of (neurons, height, width), all on one scale around 0.
+
+    Raises
+    ------
+    InputError
+        For another shape, no images, or numbers that are not finite.
+    OutputError
+        If the file cannot be written.
+    """
+    found = finite(images, "images")
+    if found.ndim != 3:
+        raise InputError(f"images have shape {found.shape}, but must be (neurons, height, width)")
+    first = found[:_IMAGES]
+    columns = min(8, len(first))
+    rows = -(-len(first) // columns)
+    check_title(title)
     figure = Figure(figsize=(1.05 * columns + 0.8, 1.05 * rows + 0.6), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    top = float(np.abs(shown).max()) or 1.0
+    top = float(np.abs(first).max()) or 1.0
     drawn = None
-    for axes, image in zip(panels, shown, strict=False):
+    for axes, image in zip(panels, first, strict=False):
         drawn = axes.imshow(image, cmap="PuOr_r", vmin=-top, vmax=top)
     for axes in panels:
         axes.set_axis_off()
     assert drawn is not None
     figure.colorbar(drawn, ax=list(panels), shrink=0.8)
-    figure.suptitle(f"{title}, neurons 0 .. {len(shown) - 1}", fontsize=10)
+    figure.suptitle(f"{title}, neurons 0 .. {len(first) - 1}", fontsize=10)
     return save(figure, path)
 
 
@@ -204,10 +290,26 @@ def confusion_matrix(
     path: AnyPath,
     title: str = "",
 ) -> Path:
-    """Draw how often each class (rows) was answered as each (columns), with counts."""
+    """Draw how often each class (rows) was answered as each (columns), with counts.
+
+    Raises
+    ------
+    InputError
+        For no classes, names that are no text, or answers and labels that are not theirs, one per sample.
+    OutputError
+        If the file cannot be written.
+    """
+    check_title(title)
     from sklearn.metrics import confusion_matrix as count
 
+    classes = [check_text(name, "name of a class") for name in check_sequence(classes, "classes")]
     n = len(classes)
+    if n == 0:
+        raise InputError("classes are none; name them")
+    labels = check_labels(labels, None, n)
+    answers = check_labels(answers, len(labels), n)
+    if not len(labels):
+        raise InputError("labels are none; give one or more")
     counts = count(labels, answers, labels=np.arange(n))
     figure = Figure(figsize=(1.8 + 0.5 * n, 1.6 + 0.45 * n), layout="constrained")
     axes: Axes = figure.add_subplot()
@@ -235,7 +337,15 @@ def fault_curves(report: Mapping[str, Any], path: AnyPath) -> Path:
         As from `lava_nbp.runs.faults.sweep_run`.
     path : path
         File to write.
+
+    Raises
+    ------
+    InputError
+        For a report without rows, or with other content.
+    OutputError
+        If the file cannot be written.
     """
+    _check_report(report)
     kinds = list(dict.fromkeys(row["kind"] for row in report["rows"]))
     columns = min(4, len(kinds))
     rows = -(-len(kinds) // columns)
@@ -261,6 +371,34 @@ def fault_curves(report: Mapping[str, Any], path: AnyPath) -> Path:
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=8)
     return save(figure, path)
+
+
+def _check_report(report: Any) -> None:
+    check_kind(report, Mapping, "report")
+    rows = check_sequence(report.get("rows"), "report: rows")
+    if not rows:
+        raise InputError("report: rows are none; sweep a kind of fault at a rate or more")
+    check_real(report.get("without"), 0, 1, "report: without")
+    check_integer(report.get("epochs"), 0, None, "report: epochs")
+    for k, row in enumerate(rows):
+        check_kind(row, Mapping, f"report: rows[{k}]")
+        check_text(row.get("kind"), f"report: kind of rows[{k}]")
+        for key in ("rate", "before", "after"):
+            check_real(row.get(key), 0, 1, f"report: {key} of rows[{k}]")
+
+
+def check_title(title: Any) -> None:
+    """Raise InputError for a title that is no text of one line and less."""
+    if not check_text(title, "title").isprintable() or len(title) > _LONGEST:
+        raise InputError(f"title is {shown(title)}, but must be a line of {_LONGEST} characters at most")
+
+
+def finite(array: Any, what: str) -> NDArray[Any]:
+    """Return an array with at least one entry, all of them finite real numbers; raise InputError for any other."""
+    found = as_array(array, what)
+    if found.dtype.kind == "c" or not found.size or not np.isfinite(found).all():
+        raise InputError(f"{what} has shape {found.shape} and dtype {found.dtype}, but must hold finite numbers")
+    return found
 
 
 def save(figure: Figure, path: AnyPath) -> Path:

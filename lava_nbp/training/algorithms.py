@@ -14,6 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lava_nbp.base.checks import check_kind, shown
+from lava_nbp.base.fields import settle
 from lava_nbp.base.registry import Reference, Registry, check_reference, resolve
 from lava_nbp.errors import InputError
 
@@ -81,7 +83,8 @@ class Algorithm:
     def __post_init__(self) -> None:
         for name in _REFERENCES:
             if getattr(self, name) is not None or name in ("config", "learner"):
-                check_reference(getattr(self, name), f"algorithm {self.name!r}: {name}")
+                check_reference(getattr(self, name), f"algorithm {shown(self.name)}: {name}")
+        settle(self, f"algorithm {shown(self.name)}", InputError)
 
     @property
     def experiment(self) -> type[Experiment]:
@@ -147,6 +150,9 @@ def make_learner(config: Experiment, circuit: Circuit | None = None) -> Learner:
     LavaNBPError
         For data or a network that cannot be.
     """
+    from lava_nbp.training.config import Experiment
+
+    check_kind(config, Experiment, "configuration")
     algorithm = ALGORITHMS[config.algorithm]
     if circuit is not None:
         from lava_nbp.nbp.circuit import check_circuit

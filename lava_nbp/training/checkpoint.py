@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from lava_nbp.base.checks import is_integer, shown
 from lava_nbp.base.content import parse_json, problem
-from lava_nbp.base.files import read_npz, write_npz
+from lava_nbp.base.files import AnyPath, as_path, read_npz, write_npz
 from lava_nbp.base.registry import resolve
 from lava_nbp.data.identity import DataIdentity
 from lava_nbp.data.options import DataOptions
@@ -135,7 +135,7 @@ class Checkpoint:
         write_npz(folder / CHECKPOINT, {"meta": np.array(json.dumps(meta)), **arrays})
 
 
-def load_checkpoint(folder: Path) -> Checkpoint:
+def load_checkpoint(folder: AnyPath) -> Checkpoint:
     """Read and check the checkpoint of a run.
 
     Raises
@@ -145,7 +145,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     ConfigError
         If this version does not accept the configuration of a run of format 2 any more.
     """
-    path = folder / CHECKPOINT
+    path = as_path(folder, "folder of a run") / CHECKPOINT
     try:
         arrays = read_npz(path)
         meta = _meta(arrays, path)

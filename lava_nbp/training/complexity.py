@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.base.checks import as_array, check_integer, check_kind, check_sequence
+from lava_nbp.errors import InputError
+
 
 @dataclass(frozen=True)
 class CountedSynapses:
@@ -28,6 +31,14 @@ class CountedSynapses:
 
     weights: NDArray[Any]
     spikes: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        weights, spikes = as_array(self.weights, "weights"), as_array(self.spikes, "spikes")
+        if weights.ndim != 2 or spikes.shape != weights.shape[:1]:
+            raise InputError(
+                f"counted synapses: weights of shape {weights.shape} and spikes of {spikes.shape}, but must be a "
+                f"matrix (pre, post), and a count per presynaptic neuron"
+            )
 
 
 def complexity(
@@ -58,7 +69,19 @@ def complexity(
         ``spikes`` (behind the input), ``effective_acs`` (accumulates: spikes times their synapses that are not 0),
         ``effective_macs`` (0: a spike is 0 or 1, and needs no multiplication), ``dense_operations`` (every
         synapse in every step).
+
+    Raises
+    ------
+    InputError
+        For other values, or numbers that are not positive.
     """
+    for k, part in enumerate(check_sequence(synapses, "synapses")):
+        check_kind(part, CountedSynapses, f"synapses[{k}]")
+    spikes = [as_array(counted, f"spikes[{k}]") for k, counted in enumerate(check_sequence(spikes, "spikes"))]
+    if any(counted.ndim != 1 for counted in spikes):
+        raise InputError("spikes must be a count per neuron, (neurons,) for each layer")
+    for count, what in ((samples, "samples"), (steps, "steps"), (weight_bytes, "weight_bytes")):
+        check_integer(count, 1, 2**40, what)
     weights = sum(c.weights.size for c in synapses)
     zeros = sum(int(np.count_nonzero(c.weights == 0)) for c in synapses)
     neurons, fired = sum(len(s) for s in spikes), sum(int(s.sum()) for s in spikes)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.base.checks import as_array, check_integer, check_kind, check_labels, check_sequence
 from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.data import Dataset
 from lava_nbp.data.identity import DataIdentity, identity_of
@@ -75,6 +76,18 @@ class Inference:
     steps: int = 1
     weight_bytes: int = 1
     said: Any = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        check_labels(self.classes, None, 2**63 - 1)
+        right = as_array(self.right, "right")
+        if right.shape != np.shape(self.classes) or right.dtype != np.bool_:
+            raise InputError(f"right has shape {right.shape} and dtype {right.dtype}, not a bool per class")
+        for name in ("steps", "weight_bytes"):
+            check_integer(getattr(self, name), 1, None, f"inference: {name}")
+        for part in check_sequence(self.synapses, "synapses"):
+            check_kind(part, CountedSynapses, "synapses")
+        for counted in check_sequence(self.spikes, "spikes"):
+            as_array(counted, "spikes")
 
     @property
     def cost(self) -> dict[str, Any]:

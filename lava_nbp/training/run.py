@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from lava_nbp.base.checks import is_real
 from lava_nbp.base.content import problem, read_json
+from lava_nbp.base.files import AnyPath, as_path
 from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.errors import CheckpointError, Unreadable, WeightError
 from lava_nbp.nbp.circuit import Circuit
@@ -155,7 +156,7 @@ class Run:
         return self._inference
 
 
-def load_run(folder: Path) -> Run:
+def load_run(folder: AnyPath) -> Run:
     """The run of a folder.
 
     Raises
@@ -165,6 +166,7 @@ def load_run(folder: Path) -> Run:
     ConfigError
         If this version does not accept its configuration any more.
     """
+    folder = as_path(folder, "folder of a run")
     state = load_checkpoint(folder)
     config = parse_config(state.config, str(folder / CHECKPOINT))
     check_learned(config, state, folder)
@@ -186,7 +188,7 @@ def load_result(folder: Path, *keys: str) -> dict[str, Any]:
     CheckpointError
         If it cannot be read, or does not hold what a run writes.
     """
-    path = folder / RESULT
+    path = as_path(folder, "folder of a run") / RESULT
     try:
         result = read_json(path)
     except Unreadable as error:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
+from lava_nbp.base.checks import check_text
+from lava_nbp.base.files import AnyPath, as_path
 from lava_nbp.base.targets import TARGETS
 from lava_nbp.errors import InputError
 
 
-def run_config(name_or_path: str | Path, tag: str = "fixed_pt") -> Any:
+def run_config(name_or_path: AnyPath, tag: str = "fixed_pt") -> Any:
     """Make the Lava run configuration of a target, for any network that Lava's simulator runs.
 
     It chooses the models of this library's Processes, and for stock Processes those that
@@ -39,11 +42,12 @@ def run_config(name_or_path: str | Path, tag: str = "fixed_pt") -> Any:
     --------
     >>> population.run(RunSteps(10), run_cfg=lava_nbp.run_config("lava"))  # doctest: +SKIP
     """
-    name = str(name_or_path)
+    name = os.fspath(as_path(name_or_path, "target or file of an experiment"))
+    check_text(tag, "tag")
     if name not in TARGETS and (isinstance(name_or_path, Path) or name.endswith(".toml")):
         from lava_nbp.training.config import load_config
 
-        name = load_config(name_or_path).target
+        name = load_config(name).target
         refused = (
             f"{name_or_path} runs on the target {name!r}, which is not one of Lava's; set its `target` to one of "
             f"{', '.join(_lava_targets())}, or name one"

@@ -12,6 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.base.checks import as_array, check_kind
+from lava_nbp.base.fields import settle
+from lava_nbp.base.files import AnyPath, as_path
+from lava_nbp.errors import InputError
+
 
 @dataclass(frozen=True)
 class Drawing:
@@ -28,6 +33,9 @@ class Drawing:
     draw: Callable[[Path], Path]
     caption: str
 
+    def __post_init__(self) -> None:
+        settle(self, "drawing", InputError)
+
 
 @dataclass
 class Table:
@@ -35,6 +43,9 @@ class Table:
 
     rows: list[tuple[Any, ...]]
     head: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        settle(self, "table", InputError)
 
 
 @dataclass
@@ -64,10 +75,25 @@ class Section:
     code: str = ""
     player: dict[str, Any] | None = None
 
+    def __post_init__(self) -> None:
+        settle(self, "section", InputError)
 
-def embedded(path: Path, caption: str) -> dict[str, str]:
-    """A PNG file as `Section.figures` has it: with everything inside."""
-    return {"source": "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode(), "caption": caption}
+
+def embedded(path: AnyPath, caption: str) -> dict[str, str]:
+    """A PNG file as `Section.figures` has it: with everything inside.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    check_kind(caption, str, "caption")
+    file = as_path(path, "figure")
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise InputError(f"figure {file} cannot be read: {error.strerror}; draw it first") from None
+    return {"source": "data:image/png;base64," + base64.b64encode(content).decode(), "caption": caption}
 
 
 def one_of_each(right: NDArray[np.bool_]) -> dict[bool, int]:
@@ -81,6 +107,7 @@ def one_of_each(right: NDArray[np.bool_]) -> dict[bool, int]:
     >>> one_of_each(np.array([False, False]))
     {False: 0}
     """
+    right = as_array(right, "right")
     return {kind: int(np.argmax(right == kind)) for kind in (True, False) if (right == kind).any()}
 
 

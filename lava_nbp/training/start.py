@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from lava_nbp.base.files import check_file, read_npz
+from lava_nbp.base.files import AnyPath, as_path, check_file, read_npz
 from lava_nbp.errors import InputError, Unreadable
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.exchange.dense import Float64Array
@@ -35,7 +35,7 @@ def read_arrays(path: Path, what: str) -> dict[str, NDArray[Any]]:
         raise InputError(f"initial weights {path} cannot be read: {error}; give an .npz file with {what}") from error
 
 
-def read_layers(path: Path, p: NeuronParameters | None = None, *, spiking_output: bool = True) -> list[Float64Array]:
+def read_layers(path: AnyPath, p: NeuronParameters | None = None, *, spiking_output: bool = True) -> list[Float64Array]:
     """The matrices (pre, post) of a NIR graph or a netx file, from the input to the output, in thresholds.
 
     Parameters
@@ -52,6 +52,7 @@ def read_layers(path: Path, p: NeuronParameters | None = None, *, spiking_output
     InputError
         For a file that is not there, of an unknown kind, that cannot be read, or whose neurons do something else.
     """
+    path = as_path(path, "initial weights")
     try:
         check_file(path)
     except Unreadable as error:

@@ -54,9 +54,8 @@ def test_neurons_in_register_units():
     neurons = NeuronRegisters("n", 3, vth=1024, bias_mant=-5, bias_exp=3, v_first=9)
     assert (neurons.threshold, neurons.bias, neurons.v) == (1024 * 64, -40, (9, 0, 0))
     assert (neurons.keep_u, neurons.keep_v) == (0, 0)
-    assert neurons.check("n") is neurons
-    with pytest.raises(InputError, match="mine: bias_exp is 8"):
-        NeuronRegisters("n", 3, vth=1024, bias_exp=8).check("mine")
+    with pytest.raises(InputError, match="neurons 'n': bias_exp is 8"):
+        NeuronRegisters("n", 3, vth=1024, bias_exp=8)
 
 
 def test_laps_cannot_be_counted():

@@ -197,20 +197,20 @@ def test_the_widest_parameters_that_do_fit():
 
 
 @pytest.mark.parametrize(
-    ("synapses", "error", "message"),
+    ("change", "error", "message"),
     [
-        (Synapses("s_in", "s", 521), WeightError, "weight 521 does not fit a synapse"),
-        (Synapses("s_in", "s", 32768), WeightError, "weight 32768 does not fit"),
-        (Synapses("s_in", "s", 5.5), WeightError, "weight is 5.5, but must be an integer"),
-        (Synapses("s_in", "s", delay=63), InputError, r"delay is 63, but must be an integer in 0 .. 62"),
-        (Synapses("s_in", "s", delay=-1), InputError, "delay is -1"),
-        (Synapses("spikes", "s"), InputError, "spike port 'spikes' must end in '_in'"),
-        (Synapses("s_in", "t"), InputError, "the population is 't', but must be one of s"),
+        ({"weight": 521}, WeightError, "weight 521 does not fit a synapse"),
+        ({"weight": 32768}, WeightError, "weight 32768 does not fit"),
+        ({"weight": 5.5}, WeightError, "weight is 5.5, but must be an integer"),
+        ({"delay": 63}, InputError, r"delay is 63, but must be an integer in 0 .. 62"),
+        ({"delay": -1}, InputError, "delay is -1"),
+        ({"pre": "spikes"}, InputError, "spike port 'spikes' must end in '_in'"),
+        ({"post": "t"}, InputError, "the population is 't', but must be one of s"),
     ],
 )
-def test_synapses_that_do_not_fit(synapses, error, message):
+def test_synapses_that_do_not_fit(change, error, message):
     with pytest.raises(error, match=message):
-        GatedGroup((2,), [Neurons("s")], [synapses])
+        GatedGroup((2,), [Neurons("s")], [Synapses(**{"pre": "s_in", "post": "s", **change})])
 
 
 @pytest.mark.parametrize("shape", [0, (), (0,), (2.0,), (3, -1), True])

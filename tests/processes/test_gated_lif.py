@@ -173,14 +173,14 @@ def test_wrong_shapes_name_both_sides():
         ({"vth": 200_000}, InputError, "vth is 200000"),
         ({"refractory": 100}, InputError, "refractory is 100"),
         ({"gates": [Gate(3)], "n_gates": 3}, InputError, "gate entry is 3.*gate_in has 3 entries"),
-        ({"gates": [Gate(0, 8705)]}, WeightError, "gate weight 8705 does not fit a synapse"),
-        ({"synapses": [Synapses("s_in", "s", delay=63)]}, InputError, "delay is 63.*0 .. 62"),
+        (lambda: {"gates": [Gate(0, 8705)]}, WeightError, "gate weight 8705 does not fit a synapse"),
+        (lambda: {"synapses": [Synapses("s_in", "s", delay=63)]}, InputError, "delay is 63.*0 .. 62"),
         ({"synapses": [Synapses("gate_in", "s")]}, InputError, "port 'gate_in' would be there twice"),
     ],
 )
 def test_parameters_that_do_not_fit(options, error, message):
     with pytest.raises(error, match=message):
-        GatedLIF((2,), **options)
+        GatedLIF((2,), **(options() if callable(options) else options))
 
 
 def test_vars_that_can_only_be_read():

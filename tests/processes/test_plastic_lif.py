@@ -71,7 +71,7 @@ def test_the_third_factor_is_a_trace_of_seven_bits():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"vth": 2**17}, "PlasticLIF 'n': vth is 131072, but must be an integer in 0 .. 131071"),
+        ({"vth": 2**17}, "neurons 'n': vth is 131072, but must be an integer in 0 .. 131071"),
         ({"vth": 1, "bias_mant": 4096}, "bias_mant is 4096, but must be an integer in -4096 .. 4095"),
         ({"vth": 1, "bias_exp": 8}, "bias_exp is 8"),
         ({"vth": 1, "refractory": 0}, "refractory is 0, but must be an integer in 1 .. 63"),

@@ -15,7 +15,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from lava_nbp.base.files import check_output, write_atomically
+from lava_nbp.base.files import AnyPath, as_path, check_output, write_atomically
 from lava_nbp.base.progress import Stage, untold
 from lava_nbp.base.registry import resolve
 from lava_nbp.runs.figures import draw_all, drawings_of
@@ -32,7 +32,7 @@ _CURVES, _WEIGHTS = ("learning_curve", "confusion_matrix"), ("weight_images", "w
 _Figures = Mapping[str, dict[str, str]]
 
 
-def write_report(folder: Path, out: Path | None = None, stage: Stage = untold) -> Path:
+def write_report(folder: AnyPath, out: AnyPath | None = None, stage: Stage = untold) -> Path:
     """Write the report of a finished run: one HTML file without links to anything outside.
 
     The test set is inferred once for all of it.
@@ -51,9 +51,10 @@ def write_report(folder: Path, out: Path | None = None, stage: Stage = untold) -
     LavaNBPError
         For a run that is not finished or cannot be read, data that are missing, or a file that cannot be written.
     """
+    folder = as_path(folder, "folder of a run")
+    path = folder / REPORT if out is None else as_path(out, "file of the report")
     run = load_run(folder)
     result = load_result(folder, "best_on_test", "training_samples", "peak_memory_mb")
-    path = out or folder / REPORT
     check_output(path)
     run.infer(partial(stage, "test set"))
     sections = [

@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from lava_nbp.base.checks import check_integer, check_kind, check_sequence
+from lava_nbp.base.fields import settle
+from lava_nbp.errors import InputError
 from lava_nbp.executors.trace import trace
-from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.circuit import Circuit, check_circuit
 from lava_nbp.nbp.executor import UInt8Array
 
 
@@ -32,6 +35,9 @@ class Shown:
     answer: int
     spikes: tuple[UInt8Array, ...]
     right: bool
+
+    def __post_init__(self) -> None:
+        settle(self, "sample to show", InputError)
 
 
 def player_data(
@@ -59,7 +65,18 @@ def player_data(
         ``chain`` (names); ``fixed`` (pre, post, role, weight, delay); ``dense`` (name, pre, post, plastic);
         ``phases`` (what is scheduled, and what weights change by); and ``samples`` with, per step, the indices of
         the neurons of each population that fire.
+
+    Raises
+    ------
+    LavaNBPError
+        For other values, or weights and spikes that do not belong to the circuit.
     """
+    check_circuit(circuit)
+    names = check_sequence(classes, "classes")
+    for k, shown in enumerate(check_sequence(samples, "samples")):
+        check_kind(shown, Shown, f"samples[{k}]")
+        for what, value in (("label", shown.label), ("answer", shown.answer)):
+            check_integer(value, 0, len(names) - 1, f"samples[{k}]: {what}", f"there are {len(names)} classes")
     return {
         "circuit": circuit.name,
         "period": circuit.period,
