@@ -303,15 +303,22 @@ def collection_deferred() -> Iterator[None]:
 
 @contextlib.contextmanager
 def interrupts_deferred() -> Iterator[None]:
-    """Ctrl-C takes effect at the end of the block."""
+    """Ctrl-C, and SIGTERM and SIGHUP if the program handles them, take effect at the end of the block.
+
+    Raised in the midst of a fork, their exceptions would be lost.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     pending: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: pending.append(number))
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    handled = {number: handler for number, handler in before.items() if callable(handler)}
+    for number in handled:
+        signal.signal(number, lambda number, _: pending.append(number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before if before is not None else signal.SIG_DFL)
+        for number, handler in handled.items():
+            signal.signal(number, handler)
     if pending:
-        raise KeyboardInterrupt
+        signal.raise_signal(pending[0])
