@@ -14,8 +14,9 @@ from lava_nbp.base.checks import one_line, shown
 from lava_nbp.base.files import AnyPath, read_file
 from lava_nbp.errors import Unreadable
 
-#: Bytes that a file may have: a circuit or result takes some kilobytes, hardly ever a megabyte.
-_MOST = 16_000_000
+#: Bytes that a file may have: circuits and results take some kilobytes, hardly ever a megabyte; configurations, which
+#: are slow to read, take one.
+_MOST, _MOST_TOML = 16_000_000, 1_000_000
 #: Lists and objects within each other; the library's own have six.
 _DEPTH = 64
 #: Digits of an integer: those of 64 bits have 19, with a sign 20.
@@ -60,7 +61,7 @@ def read_toml(path: AnyPath) -> dict[str, Any]:
     Unreadable
         If it cannot be read, or is no TOML.
     """
-    return parse_toml(_text(read_file(path, _MOST), "TOML"))
+    return parse_toml(_text(read_file(path, _MOST_TOML), "TOML"))
 
 
 def parse_toml(text: str) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def test_bytes_that_are_no_text(tmp_path, read):
         read(path)
     with open(path, "wb") as file:
         file.truncate(1 << 40)  # it takes no place
-    with pytest.raises(Unreadable, match="it has 1.1 TB, more than the 16 MB"):
+    with pytest.raises(Unreadable, match="it has 1.1 TB, more than the (16|1) MB"):
         read(path)
 
 
