@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import namedtuple
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -37,10 +38,10 @@ def end_quietly() -> None:
 def keep_exit_code() -> None:
     """Make Python forget Ctrl-C, after which it may end itself by the signal whatever the program's exit code is.
 
-    It does so where KeyboardInterrupt has come through an ``exec`` of text, of which imports are full (every dataclass
-    is made by one), even if it was caught; the next ``exec`` clears that.
+    It does so where KeyboardInterrupt has come through text that was executed, even if it was caught. Imports are full
+    of that: every dataclass is made so. The next text clears it, and a named tuple is made of one.
     """
-    exec("")
+    namedtuple("Cleared", ())
 
 
 def _listen(handler: object) -> None:
