@@ -7,7 +7,6 @@ network from their parent's memory.
 
 from __future__ import annotations
 
-import importlib
 import multiprocessing
 import sys
 
@@ -24,7 +23,7 @@ def import_lava() -> None:
     chosen: str | None = multiprocessing.get_start_method(allow_none=True)
     multiprocessing.set_start_method(None, force=True)
     try:
-        importlib.import_module(_LAVA)
+        import lava.magma.runtime.message_infrastructure.multiprocessing  # noqa: F401
     finally:
         if chosen is not None:
             multiprocessing.set_start_method(chosen, force=True)

@@ -27,8 +27,6 @@ def test_the_same_samples_have_the_same_identity():
     [
         {"train": Split(DATA.train.x ^ 1, DATA.train.y)},
         {"train": Split(DATA.train.x, DATA.train.y[::-1])},
-        {"train": Split(DATA.train.x.reshape(2, 8), DATA.train.y)},
-        {"train": Split(DATA.train.x.astype(np.int8), DATA.train.y)},
         {"validation": DATA.test},
         {"validation": DATA.test, "test": DATA.validation},
         {"test": bits(1)},

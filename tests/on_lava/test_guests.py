@@ -68,7 +68,8 @@ def test_nothing_grows(together):
     (line,) = together["nothing_grows"]
     grown = ast.literal_eval(line)
     assert grown.pop("kB") < 4000
-    assert grown == dict.fromkeys(("maps", "files", "threads", "objects", "children"), 0)
+    assert grown.keys() == {"maps", "files", "threads", "objects", "children"}
+    assert max(grown.values()) <= 0, grown
 
 
 def test_another_start_method_is_one_line_and_stays(together):
