@@ -20,6 +20,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
+from multiprocessing import resource_tracker
 from typing import Any
 
 from lava.magma.compiler.channels.pypychannel import PyPyChannel
@@ -50,6 +51,12 @@ class GuardedMultiProcessing(MultiProcessing):  # type: ignore[misc]
 
     def start(self) -> None:
         """As Lava's; the process that holds the shared memory ends with its parent, too."""
+        # Who frees segments at the end, a process of Python's, shall outlive a terminal that closes.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        try:
+            resource_tracker.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._smm = SharedMemoryManager()
         self._smm._manager.start(initializer=_first_in_manager, initargs=(_first_in_child(os.getpid()),))
 
