@@ -71,7 +71,7 @@ def problem_for(p, layers, spiking, recurrent=False, all_spike=True):
         loops = [just_enough * rng.normal(0, 0.05, (n, n)) if recurrent else None for n in layers[1:-1]] + [None]
         times, sources = np.sort(rng.uniform(0, 2 * rise, 4)), np.array([0, 0, 1, 0])
         loss = TTFSLoss(rise / 4, rise, 0.01) if spiking else MaxVoltageLoss()
-        engine = EventPropEngine(weights, p, loss, 3 * rise, max_spikes=5000, recurrent=loops)
+        engine = EventPropEngine(weights, p, loss, 3 * rise, recurrent=loops)
         result = engine.infer(spike_trains([(times, sources)], layers[0], 3 * rise))
         if (2 < result.hidden_spikes < 20 or len(layers) == 2) and (
             not all_spike
@@ -89,7 +89,7 @@ def compare_with_the_oracle(weights, times, sources, loops, p, loss, end, label=
     run = reference.forward(weights, times, sources, p, end, spiking, loops)
     sent = []
     by_weights, by_loops = reference.gradient(weights, run, p, loss, label, loops, sent)
-    engine = EventPropEngine(weights, p, loss, end, max_spikes=5000, recurrent=loops)
+    engine = EventPropEngine(weights, p, loss, end, recurrent=loops)
     trains = spike_trains([(times, sources)], weights[0].shape[0], end)
     by_said = loss.by_times(run.first, label) if spiking else loss.by_peaks(run.peaks, label)
     result, gradients, by_times = engine.backpropagate(trains, by_said[None])

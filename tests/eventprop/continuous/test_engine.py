@@ -112,7 +112,7 @@ def test_oracle_and_engine_as_seventy_digits(taus, spiking, recurrent):
     derivative = float(slope(loss_of, [*weights, *loops], direction)[0])
     done = reference.forward(weights, times, sources, p, end, spiking, loops)
     assert len(done.spikes) == len(spikes) + len(times)
-    engine = EventPropEngine(weights, p, loss, end, max_spikes=5000, recurrent=loops)
+    engine = EventPropEngine(weights, p, loss, end, recurrent=loops)
     result, gradients = engine.gradient(spike_trains([(times, sources)], 2, end), np.array([label]))
     by_weights, by_loops = reference.gradient(weights, done, p, loss, label, loops)
     for found, by in (
