@@ -280,7 +280,7 @@ def _call(value, good, name, junk):
     if not several:
         return value(**arguments)
     (rest,) = several
-    spikes = arguments.pop(rest)
+    spikes = arguments.pop(rest, ())
     first = [arguments.pop(n) for n, kind in kinds.items() if kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
     return value(*first, *(spikes if isinstance(spikes, tuple) else (spikes,)), **arguments)
 

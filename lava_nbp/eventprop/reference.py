@@ -107,6 +107,7 @@ def forward(
         Weights within each layer.
     """
     n_layers = len(weights)
+    times, neurons = np.asarray(times, dtype=np.float64), np.asarray(neurons)
     loops = recurrent or [None] * n_layers
     V = [np.zeros(w.shape[1]) for w in weights]
     I = [np.zeros(w.shape[1]) for w in weights]  # noqa: E741 - the paper's symbol

@@ -79,7 +79,7 @@ def make_circuit(name: AnyPath, layers: tuple[int, ...], **options: bool) -> Cir
         For layers that the circuit cannot have.
     """
     asked = {option: True for option, value in options.items() if check_flag(value, f"circuit option {option}")}
-    sizes = tuple(check_integer(n, 1, NEURONS_PER_CHIP, "layers: size") for n in check_sequence(layers, "layers"))
+    sizes = tuple(check_integer(n, 0, NEURONS_PER_CHIP, "layers: size") for n in check_sequence(layers, "layers"))
     file = as_path(name, "circuit")
     if file.name.endswith(SUFFIX):
         circuit = load_circuit(file)

@@ -284,7 +284,7 @@ class GatedGroup:
         self.reset()
 
     def _check_synapses(self, s: Synapses) -> None:
-        what = f"synapses {s.pre} -> {s.post}"
+        what = f"synapses {named(s.pre)} -> {named(s.post)}"
         if s.post not in self.names:
             raise InputError(f"{what}: {unknown_name('the population', s.post, self.names)}")
         if s.pre not in self.names and not s.pre.endswith("_in"):

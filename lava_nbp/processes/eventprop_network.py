@@ -13,8 +13,8 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.base.arrays import shared_zeros
-from lava_nbp.base.checks import as_array, check_integer, check_kind, check_positive, check_real, check_sequence
-from lava_nbp.errors import InputError, WeightError
+from lava_nbp.base.checks import check_kind, check_positive, check_sequence
+from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.setup import AnswerLog, Control, Setup
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.eventprop.tally import Counts, Tally, total
@@ -109,12 +109,8 @@ class EventPropNetwork(LibraryProcess):
     ) -> None:
         check_granularity(granularity)
         check_kind(setup, Setup, "setup")
-        for k, matrix in enumerate(check_sequence(weights, "weights", "give a matrix per layer"), 1):
-            as_array(matrix, f"matrix {k} of the weights", error=WeightError)
         if largest is not None:
             largest = [check_positive(w, "largest weight of a layer") for w in check_sequence(largest, "largest")]
-        check_integer(batch, 0, 2**31, "batch")
-        rate = check_real(rate, 0, 1e6, "rate")
         # Imported here because Lava executes this file at every compilation.
         from lava_nbp.eventprop.clocked.engine import ClockedEngine
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -97,9 +98,9 @@ class PlasticLIF(LibraryProcess):
         name: str | None = None,
     ) -> None:
         shape = check_shape(shape)
-        self.registers = NeuronRegisters(
-            "s" if name is None else name, math.prod(shape), vth, bias_mant, bias_exp, refractory, feeds_learning=True
-        )
+        called = "s" if name is None else name  # in messages
+        registers = NeuronRegisters(called, math.prod(shape), vth, bias_mant, bias_exp, refractory, feeds_learning=True)
+        self.registers = replace(registers, name="s")  # their port is s_out, whatever the Process is called
         #: u, v, and steps until the neuron may fire again.
         self.state = shared_zeros((3, *shape), np.int64)
         super().__init__(shape=shape, registers=self.registers, state=self.state, name=name)

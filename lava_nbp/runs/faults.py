@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lava_nbp.base.checks import check_integer, check_kind, check_real, check_sequence, check_text
+from lava_nbp.base.checks import check_integer, check_kind, check_sequence, check_text
 from lava_nbp.base.files import AnyPath, as_path, check_output, write_atomically
 from lava_nbp.base.progress import Progress
 from lava_nbp.base.targets import TARGETS, targets_of
@@ -58,8 +58,8 @@ def sweep_run(
     """
     folder = as_path(folder, "folder of a run")
     kinds = [check_text(kind, "kind of fault") for kind in check_sequence(kinds, "kinds")]
-    rates = [check_real(rate, 0, 1, "rate of faults") for rate in check_sequence(rates, "rates")]
-    check_integer(epochs, 0, _MOST_EPOCHS, "epochs")
+    rates = check_sequence(rates, "rates")
+    check_integer(epochs, 0, _MOST_EPOCHS, "epochs of a sweep of faults")
     check_kind(progress, Progress, "progress")
     if not kinds or not rates:
         raise InputError("a sweep needs a kind of fault and a rate, or more of them")
@@ -71,14 +71,13 @@ def sweep_run(
         target = run.config.target if run.config.target in breakable else breakable[0]
     if not isinstance(target, str) or target not in breakable:
         raise InputError(unknown_name("target of a sweep of faults", target, breakable))
-    check_integer(epochs, 0, _MOST_EPOCHS, "epochs of a sweep of faults")
     for kind in kinds:
         if kind not in KINDS:
             raise InputError(unknown_name("kind of fault", kind, KINDS))
     files = folder / "faults.json", folder / "faults.png"
     for file in files:
         check_output(file)
-    points = [(kind, rate, Faults(**{kind: rate})) for kind in kinds for rate in rates]  # type: ignore[arg-type]
+    points = [(kind, rate, Faults(**{kind: rate})) for kind in kinds for rate in rates]
     network = _Network(run, run.circuit, target)
     without = network.without()
     progress.start(len(points), epochs * run.learner.n_train, 0)

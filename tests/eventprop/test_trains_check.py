@@ -54,7 +54,7 @@ def test_trains_that_are_none_reach_no_kernel(trains, message):
         ([-1], r"samples\[0\] is -1, but the trains have samples 0 .. 1"), ([0, 2], r"samples\[1\] is 2"),
         ([10**12], "is 1000000000000"), ([-(2**63)], "is -9223372036854775808"), ([0.5], "samples have dtype float64"),
         ([[0]], r"samples have shape \(1, 1\)"), ([True, False], "samples have dtype bool"), (1, r"have shape \(\)"),
-        (["0"], "samples are"),
+        (["0"], "samples has dtype"),
     ],
 )  # fmt: skip
 def test_samples_that_there_are_not_reach_no_kernel(samples, message):

@@ -321,7 +321,7 @@ def test_pipes_from_outside_end_with_the_network():
     for use in (out.receive, lambda: into.send(np.zeros(2))):
         with in_time(), pytest.raises(RuntimeFailure, match="is stopped"):
             use()
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads
 
 
 def test_watchdogs_of_lava_end_with_the_network():

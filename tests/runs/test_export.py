@@ -255,7 +255,7 @@ def test_what_is_no_chain_of_matrices_is_refused(circuit, reason, tmp_path):
         ("nbp", "onnx", None, "format is 'onnx', but must be one of nir, netx"),
         ("nbp", "nir", 1.0, "dt is for EventProp networks"),
         ("clocked", "nir", 0.5, r"dt is 0.5 ms, but the run learned with steps of 0.25 ms \(clocked.dt\)"),
-        ("continuous", "nir", 0.0, "dt is 0.0 ms, but must be positive"),
+        ("continuous", "nir", 0.0, "dt is 0.0, but must be positive and finite; it is a step in ms"),
         ("recurrent", "nir", None, "the run has recurrent weights R1; only feed-forward"),
     ],
 )

@@ -125,7 +125,10 @@ def test_a_folder_of_a_format_before_is_read(tmp_path, name, written):
     before, result = load_checkpoint(run), load_result(run)
     found = evaluate_run(run)
     for which in ("last", "chosen"):
-        expected = {key: value for key, value in result[which].items() if key != "epoch"}
+        # Until format 4 a sample to which no output responds was a tie, and right.
+        expected = {
+            key: value for key, value in result[which].items() if key not in ("epoch", "test_accuracy_ties_right")
+        }
         assert {key: found[which][key] for key in expected} == expected
     config = load_run(run).config
     progress = Notes()
@@ -170,7 +173,7 @@ def test_a_circuit_that_was_changed_by_hand(tmp_path):
     for change, message in (
         ({"circuit": None}, r"layers are \(64, 20, 10\), but those of the circuit None"),
         ({"layers": [64, 21, 10]}, r"layers are \(64, 21, 10\), but those of the circuit \(64, 20, 10\)"),
-        ({"circuit": {**meta["circuit"], "period": 3}}, "circuit: circuit .nbp.: reward phase is 6"),
+        ({"circuit": {**meta["circuit"], "period": 3}}, "circuit: circuit .nbp.: output_phase is 4"),
         ({"algorithm": "nbq"}, None),
     ):
         changed = meta | change if message else meta | {"config": {**meta["config"], **change}}
@@ -307,7 +310,9 @@ def test_memory_that_is_no_finite_number(tmp_path):
         saved = checkpoint()
         saved.memory = {"m": bad}
         saved.save(tmp_path)
-        with pytest.raises(CheckpointError, match="m has dtype .*, or entries that are not finite"):
+        with pytest.raises(
+            CheckpointError, match="m'? has dtype .*, (or entries that are not finite|but only real numbers)"
+        ):
             load_checkpoint(tmp_path)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
+import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -43,9 +46,14 @@ def refused_in_a_line():
 @functools.cache
 def kept() -> Path:
     """A folder for the files that cases are made of; it goes with the interpreter."""
-    folder = tempfile.TemporaryDirectory(prefix="lava_nbp-fuzz-")
-    kept.holder = folder
-    return Path(folder.name)
+    folder = Path(tempfile.mkdtemp(prefix="lava_nbp-fuzz-"))
+    atexit.register(_remove, folder, os.getpid())
+    return folder
+
+
+def _remove(folder: Path, pid: int) -> None:
+    if os.getpid() == pid:  # a fork ends, too
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def test_eventprop_from_npz(tmp_path):
 @pytest.mark.parametrize(
     ("w", "message"),
     [
-        (W1 * 1j, "W1 has dtype complex128, but must hold real numbers"),
+        (W1 * 1j, "array 'W1' has dtype complex128, but only real numbers"),
         (W1.astype(str), "W1 has dtype <U"),
         (np.ones((7, 6), bool), "W1 has dtype bool"),
         (np.where(W1 > 0, np.inf, 1), "W1 holds inf"),
