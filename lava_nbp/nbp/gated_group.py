@@ -288,7 +288,8 @@ class GatedGroup:
         if s.post not in self.names:
             raise InputError(f"{what}: {unknown_name('the population', s.post, self.names)}")
         if s.pre not in self.names and not s.pre.endswith("_in"):
-            raise InputError(f"{what}: spike port {s.pre!r} must end in '_in', or be one of {', '.join(self.names)}")
+            own = ", ".join(self.names)
+            raise InputError(f"{what}: spike port {shown(s.pre)} must end in '_in', or be one of {own}")
 
     # ------------------------------------------------------------------ state
 

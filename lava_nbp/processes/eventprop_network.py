@@ -109,6 +109,7 @@ class EventPropNetwork(LibraryProcess):
     ) -> None:
         check_granularity(granularity)
         check_kind(setup, Setup, "setup")
+        weights = check_sequence(weights, "weights", "give a matrix per layer")
         if largest is not None:
             largest = [check_positive(w, "largest weight of a layer") for w in check_sequence(largest, "largest")]
         # Imported here because Lava executes this file at every compilation.

@@ -79,7 +79,7 @@ class Control:
 
     def set(self, batch: int, rate: float) -> None:
         """Change both."""
-        check_integer(batch, 0, None, "samples per update", "0 switches learning off")
+        check_integer(batch, 0, 2**31 - 1, "samples per update", "0 switches learning off")
         self.batch[0], self.rate[0] = batch, check_positive(rate, "rate")
 
 

@@ -116,4 +116,4 @@ def enter_trains(case):
             for row, k in zip(said, numbers, strict=True):
                 part = slice(offsets[k], offsets[k + 1])
                 run = reference.forward(weights, times[part], sources[part], continuous.p, continuous.end)
-                assert np.allclose(row, run.first_spikes, rtol=1e-9, atol=0, equal_nan=False), (row, run.first_spikes)
+                assert np.allclose(row, run.first, rtol=1e-9, atol=0, equal_nan=False), (row, run.first)
