@@ -275,7 +275,9 @@ def test_what_is_refused():
     setup = setup_of(TTFSLoss())
     with pytest.raises(WeightError, match="layer 1, neuron 0, one spike of every input: the current reaches 600.0 thr"):
         EventPropNetwork([np.full((200, 2), 3.0), np.ones((2, 2))], setup)
-    with pytest.raises(InputError, match="samples per update is -1, but must be an integer in 0 .. 2147483647; 0 switches"):
+    with pytest.raises(
+        InputError, match="samples per update is -1, but must be an integer in 0 .. 2147483647; 0 switches"
+    ):
         EventPropNetwork(weights_of((2, 2)), setup, batch=-1)
     with pytest.raises(InputError, match="rate is nan"):
         EventPropNetwork(weights_of((2, 2)), setup, rate=float("nan"))
