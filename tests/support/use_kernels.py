@@ -81,4 +81,9 @@ if __name__ == "__main__":
     nbp()
     eventprop()
     kinds = {f"{name} {f}": len(getattr(m, f).signatures) for name, (m, *fs) in KERNELS.items() for f in fs}
-    print(json.dumps({"compiled": compiled.found, "kinds": kinds}))
+    returned = {
+        f"{name} {f}": [str(s.return_type) for s in getattr(m, f).nopython_signatures]
+        for name, (m, *fs) in KERNELS.items()
+        for f in fs
+    }
+    print(json.dumps({"compiled": compiled.found, "kinds": kinds, "returned": returned}))

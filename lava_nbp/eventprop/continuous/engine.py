@@ -306,11 +306,11 @@ class EventPropEngine:
             batch = Batch(*trains, samples[rows], labels, by_said, learn)
             answers = Answers(said[rows], by_input)
             while True:
-                end, counts = run_samples(
+                end, *counted = run_samples(
                     self._constants, self._criterion, self._network, self._parts[k], batch, answers
                 )
                 if end == DONE:
-                    return counts  # type: ignore[no-any-return]
+                    return Counts(*counted)
                 self._grow(k, end)  # once more from the start: whatever was summed was in the room before
 
         if self._threads == 1 or n_parts == 1:

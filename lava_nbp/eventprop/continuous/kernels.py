@@ -15,13 +15,15 @@ from lava_nbp.eventprop.continuous.backward import backward_leaky, backward_recu
 from lava_nbp.eventprop.continuous.forward import OVERFLOW, forward_leaky, forward_recurrent, forward_spiking
 from lava_nbp.eventprop.continuous.losses import differentiate
 from lava_nbp.eventprop.continuous.state import DONE
-from lava_nbp.eventprop.tally import Counts
 
 
 @njit(cache=True, nogil=True)
 def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no-untyped-def]
     """Run samples forward, and backward if they teach; how it ended (DONE, or the layer whose spikes do
-    not fit its room), and `Counts`.
+    not fit its room), and the numbers of `Counts`.
+
+    Not as `Counts`: to make one, numba would call Python, and a signal that came meanwhile would be handled there.
+    numba does not expect what its handler raises, and crashes.
 
     `answers` gets what the network says, a row per sample, and, where derivatives by that are given, the derivatives
     by the times of input spikes; `room` gets gradients and spike counts.
@@ -50,7 +52,7 @@ def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no
             else:
                 count = forward_spiking(c, tape, weights[k], count, k == top)
             if count == OVERFLOW:
-                return k, Counts(hidden, silent, silent_labels, clipped, 0, most, deepest)
+                return k, hidden, silent, silent_labels, clipped, 0, most, deepest
             n_spikes[k] = count
             most = max(most, count)
             if count > 0:
@@ -90,7 +92,7 @@ def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no
                 clipped += backward_spiking(c, tape, weights[k], room.by_weights[k], n_events[k], count)
         if batch.given.shape[0] > 0:
             _copy(tapes[0].in_error, answers.by_input[begin:end])
-    return DONE, Counts(hidden, silent, silent_labels, clipped, 0, most, deepest)
+    return DONE, hidden, silent, silent_labels, clipped, 0, most, deepest
 
 
 @njit(cache=True, nogil=True)
