@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from lava_nbp.base.checks import check_reals
-from lava_nbp.base.files import write_atomically
+from lava_nbp.base.files import AnyPath, as_path, write_atomically
 from lava_nbp.base.widths import (
     ALIGNMENT_BITS,
     PLASTIC_WEIGHT_MAX,
@@ -31,7 +31,7 @@ from lava_nbp.base.widths import (
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.equations import NeuronParameters, response
 from lava_nbp.exchange.dense import TIME_TOLERANCE, DenseNetwork, Float64Array
-from lava_nbp.exchange.hdf5 import check_content, load_h5py
+from lava_nbp.exchange.hdf5 import load_h5py, open_network
 
 _UNITY, _LARGEST_THRESHOLD = VOLTAGE_DECAY_ALL, (1 << THRESHOLD_BITS) - 1
 #: Lava's LIF shifts its input, and wraps currents beyond 24 bits.
@@ -91,7 +91,7 @@ def _mantissas(w: Float64Array) -> tuple[Any, float]:
     return (WEIGHT_STEP * np.rint(w / unit / WEIGHT_STEP)).astype(np.int64), unit
 
 
-def write_netx(network: DenseNetwork, path: Path) -> None:
+def write_netx(network: DenseNetwork, path: AnyPath) -> None:
     """Write a network as a netx file, whole or not at all.
 
     Raises
@@ -124,7 +124,7 @@ def write_netx(network: DenseNetwork, path: Path) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def read_netx(path: Path, p: NeuronParameters | None = None) -> list[Float64Array]:
+def read_netx(path: AnyPath, p: NeuronParameters | None = None) -> list[Float64Array]:
     """Weights (pre, post) of a netx file that holds a dense feed-forward network, in thresholds.
 
     Parameters
@@ -142,10 +142,9 @@ def read_netx(path: Path, p: NeuronParameters | None = None) -> list[Float64Arra
         If the file cannot be read, or holds anything but dense layers of CUBA neurons without bias and delay, neurons
         with other dynamics, or numbers that registers do not hold: names the layer.
     """
-    h5py = load_h5py()
+    path = as_path(path, "netx file")
     try:
-        with h5py.File(path, "r") as file:
-            check_content(file, path)
+        with open_network(path) as file:
             if "layer" not in file:
                 raise InputError(f"{path} has no group 'layer', so it is no netx file; export it with lava-dl")
             return _layers(file["layer"], path, p)

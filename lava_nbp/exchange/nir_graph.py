@@ -29,11 +29,11 @@ import numpy as np
 
 from lava_nbp.base.checks import check_real, check_reals
 from lava_nbp.base.extras import require
-from lava_nbp.base.files import write_atomically
+from lava_nbp.base.files import AnyPath, as_path, write_atomically
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.exchange.dense import TIME_TOLERANCE, DenseNetwork, Float64Array
-from lava_nbp.exchange.hdf5 import check_content, load_h5py
+from lava_nbp.exchange.hdf5 import open_network
 
 _NEURONS = ("LIF", "CubaLIF", "IF", "Threshold", "I", "LI", "CubaLI")
 _SYNAPSES = ("Linear", "Affine")
@@ -86,7 +86,7 @@ def _neurons(nir: Any, network: DenseNetwork, n: int, *, spiking: bool) -> Any:
     return nir.CubaLIF(**current, v_threshold=theta, v_reset=zero) if spiking else nir.CubaLI(**current)
 
 
-def write_nir(network: DenseNetwork, path: Path) -> None:
+def write_nir(network: DenseNetwork, path: AnyPath) -> None:
     """Write a network as a NIR file (HDF5), whole or not at all.
 
     Raises
@@ -103,7 +103,7 @@ def write_nir(network: DenseNetwork, path: Path) -> None:
         write_atomically(path, Path(made).read_bytes())
 
 
-def read_nir(path: Path, p: NeuronParameters | None = None, *, spiking_output: bool = True) -> list[Float64Array]:
+def read_nir(path: AnyPath, p: NeuronParameters | None = None, *, spiking_output: bool = True) -> list[Float64Array]:
     """Weights (pre, post) of a NIR file that holds one dense feed-forward chain, in thresholds.
 
     Parameters
@@ -124,6 +124,7 @@ def read_nir(path: Path, p: NeuronParameters | None = None, *, spiking_output: b
         If nir is not installed, or the file cannot be read; for nodes, biases, loops or branches that dense
         feed-forward networks do not have, other dynamics than these, or numbers that are not finite: names the node.
     """
+    path = as_path(path, "NIR file")
     graph = _read(path)
     matrices: list[Float64Array] = []
     waiting: tuple[str, Float64Array] | None = None
@@ -158,11 +159,10 @@ def read_nir(path: Path, p: NeuronParameters | None = None, *, spiking_output: b
 
 def _read(path: Path) -> Any:
     """The graph of a file."""
-    nir, h5py = _nir(), load_h5py()
+    nir = _nir()
     try:
-        with h5py.File(path, "r") as file:
-            check_content(file, path)
-        graph = nir.read(path)
+        with open_network(path):
+            graph = nir.read(path)
     except InputError:
         raise
     except Exception as error:  # h5py and nir raise all kinds

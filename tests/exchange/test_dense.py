@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -5,6 +6,8 @@ import pytest
 
 from lava_nbp.errors import InputError
 from lava_nbp.exchange.dense import DenseNetwork
+from lava_nbp.exchange.netx_file import read_netx
+from lava_nbp.exchange.nir_graph import read_nir
 
 
 def test_by_hand():
@@ -54,3 +57,13 @@ def test_input_of_another_shape(shape):
 def test_what_no_network_has(values, message):
     with pytest.raises(InputError, match=message):
         replace(DenseNetwork((np.ones((2, 1)),), 1.0, 0.0, 0.0, 1.0, 1.0), **values)
+
+
+@pytest.mark.parametrize("read", [read_nir, read_netx])
+def test_what_is_no_file_is_not_waited_for(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match=r"pipe cannot be read: it is a FIFO \(pipe\), no file; give an HDF5 file"):
+        read(str(tmp_path / "pipe"))
+    for path in (None, 3, "", b"x"):
+        with pytest.raises(InputError, match="file is .*, (but must be a path|which names no file)"):
+            read(path)
