@@ -6,6 +6,7 @@ Needs torch, which the extra `dl` brings.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -22,6 +23,7 @@ from lava_nbp.errors import DerivativeError, InputError, unknown_name
 from lava_nbp.eventprop.continuous.engine import EventPropEngine
 from lava_nbp.eventprop.equations import Float64Array, NeuronParameters
 from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.trains import latency_trains
 
 require("torch", "dl", "EventPropLayer")
@@ -40,7 +42,8 @@ class EventPropLayer(torch.nn.Module):
 
     Weights and times may be float64 or float32; the engine computes in float64. Derivatives are exact, and the first
     ones only: whatever would differentiate them again is refused, and so are vmap and forward mode. A layer may be used
-    several times in a model, and in several threads; `torch.compile` leaves it as it is.
+    several times in a model, and in several threads; `torch.compile` leaves it as it is. While it is trained, it warns,
+    once, of a layer that did not spike in a whole batch.
 
     Parameters
     ----------
@@ -147,6 +150,8 @@ class EventPropLayer(torch.nn.Module):
                 "EventPropLayer knows nothing of torch.func and vmap; use torch.autograd, and one batch of all samples"
             )
         said: torch.Tensor = _EventProp.apply(self._engine, times, *self.weights)  # type: ignore[no-untyped-call]
+        if self.training and torch.is_grad_enabled():
+            self._engine.mind_silence(len(times))
         return said
 
 
@@ -160,6 +165,7 @@ class _Engines:
         self.end, self.silence = end, silence
         self._make, self._sizes = make, sizes
         self._free: list[EventPropEngine] = []
+        self._deepest, self._told = len(sizes), False
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_free": []}
@@ -175,6 +181,23 @@ class _Engines:
             yield engine
         finally:
             self._free.append(engine)
+
+    def heard(self, result: Result) -> None:
+        """What the layer has just said: how deep its spikes reached."""
+        spiking = len(self._sizes) - (2 if result.voltages else 1)
+        self._deepest = result.deepest_layer if result.deepest_layer < spiking else len(self._sizes)
+
+    def mind_silence(self, n_samples: int) -> None:
+        """Warn, once, of layers that did not spike in the batch that was just run: no gradient reaches them."""
+        if n_samples > 1 and self._deepest < len(self._sizes) and not self._told:
+            self._told = True
+            warnings.warn(
+                f"EventPropLayer: layer {self._deepest + 1} of {len(self._sizes) - 1} did not spike once in a batch of "
+                f"{n_samples} samples, and what does not spike has no gradient; start from larger means, or add to the "
+                f"weights of silent neurons between steps (as the silent policy 'bump' does in training runs)",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
     def _matrices(self, weights: Sequence[torch.Tensor]) -> list[Float64Array]:
         shapes = list(pairwise(self._sizes))
@@ -201,7 +224,9 @@ class _EventProp(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, engines: _Engines, times: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
         with engines.holding(weights) as engine:
-            said = engine.infer(latency_trains(_as_array(times), engines.end)).said
+            result = engine.infer(latency_trains(_as_array(times), engines.end))
+        engines.heard(result)
+        said = result.said
         ctx.engines, ctx.silent = engines, np.isinf(said)
         ctx.save_for_backward(times, *weights)
         said[ctx.silent] = engines.silence

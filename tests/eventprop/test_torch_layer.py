@@ -315,3 +315,16 @@ def test_without_torch_it_says_how_to_get_it():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert "EventPropLayer needs the package torch, which is not installed" in done.stdout
     assert "pip install 'lava-nbp[dl]'" in done.stdout
+
+
+def test_a_layer_that_never_spikes_is_said_once():
+    layer = EventPropLayer((3, 4, 2), 20.0, means=(-1.0, 1.0), deviations=(0.0, 0.0))
+    times = torch.full((5, 3), 1.0, dtype=torch.float64)
+    with pytest.warns(RuntimeWarning, match=r"layer 1 of 2 did not spike once in a batch of 5 samples, .* no gradient"):
+        said = layer(times)
+    assert torch.isinf(said).all()
+    layer(times)  # filterwarnings would make a second one an error
+    alive = EventPropLayer((3, 4, 2), 20.0, means=(3.0, 3.0), deviations=(0.0, 0.0))
+    alive(times)
+    dead = EventPropLayer((3, 2), 20.0, means=(-1.0,), deviations=(0.0,)).eval()
+    dead(times)
