@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 import math
 import numbers
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.errors import InputError, LavaNBPError
+from lava_nbp.errors import InputError, LavaNBPError, unknown_name
 from lava_nbp.errors import shown as shown
 
 
@@ -30,6 +30,14 @@ def check_text(value: object, what: str) -> str:
     if isinstance(value, str):
         return str(value)
     raise InputError(f"{what} is {shown(value)}, but must be text")
+
+
+def check_name(value: object, what: str, options: Iterable[str]) -> str:
+    """Return a value if it is one of these names; raise InputError, with those there are, for anything else."""
+    names = tuple(options)
+    if isinstance(value, str) and value in names:
+        return value
+    raise InputError(unknown_name(what, value, names))
 
 
 def check_options(make: Callable[..., Any], given: int, options: Mapping[str, Any], what: str) -> None:

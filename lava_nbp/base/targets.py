@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from lava_nbp.base.checks import check_integer, check_text, shown
+from lava_nbp.base.checks import check_integer, check_name, check_text, shown
 from lava_nbp.base.fields import settle
 from lava_nbp.base.registry import Reference, Registry, check_reference, resolve
-from lava_nbp.errors import InputError, unknown_name
+from lava_nbp.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -162,6 +162,5 @@ def find_target(name: str, kind: str, what: str = "target") -> Target:
     InputError
         For any other name, with those there are; `what` says where it stood.
     """
-    if not isinstance(name, str) or name not in targets_of(kind):
-        raise InputError(unknown_name(what, name, targets_of(kind)))
+    check_name(name, what, targets_of(kind))
     return TARGETS[name] if name in TARGETS else Target(name, f"the algorithm {name} itself")

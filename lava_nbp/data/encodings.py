@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import check_integer, is_real, shown
+from lava_nbp.base.checks import as_array, check_integer, check_positive, check_real, is_integer, is_real, shown
 from lava_nbp.base.fields import settle
 from lava_nbp.errors import InputError
 
 Times = NDArray[np.float64]
 #: Spikes are no later, in ms: a quarter of an hour.
 LATEST = 1e6
+#: Of a trial in fixed steps.
+_MOST_STEPS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,11 @@ def crop(images: NDArray[Any], pixels: int) -> NDArray[Any]:
     InputError
         If nothing would be left.
     """
-    smallest = _smallest_side(images)
-    if pixels < 0 or 2 * pixels >= smallest:
+    images = _images(images, "crop or down-sample")
+    smallest = min(images.shape[1:])
+    if not (is_integer(pixels) and 0 <= 2 * pixels < smallest):
         raise InputError(
-            f"crop is {pixels}, but images of {images.shape[1]} x {images.shape[2]} pixels "
+            f"crop is {shown(pixels)}, but images of {images.shape[1]} x {images.shape[2]} pixels "
             f"allow 0 .. {(smallest - 1) // 2}"
         )
     return images[:, pixels : images.shape[1] - pixels, pixels : images.shape[2] - pixels]
@@ -68,10 +72,11 @@ def down_sample(images: NDArray[Any], side: int) -> NDArray[np.float64]:
     InputError
         If `side` is not in 1 .. the smaller side of the images.
     """
-    smallest = _smallest_side(images)
-    if not 1 <= side <= smallest:
+    images = _images(images, "crop or down-sample")
+    smallest = min(images.shape[1:])
+    if not (is_integer(side) and 1 <= side <= smallest):
         raise InputError(
-            f"side is {side}, but images of {images.shape[1]} x {images.shape[2]} pixels allow 1 .. {smallest}"
+            f"side is {shown(side)}, but images of {images.shape[1]} x {images.shape[2]} pixels allow 1 .. {smallest}"
         )
     rows, columns = (_area_means(n, side) for n in images.shape[1:])
     # In parts, so that the float copy of a large data set never exists as a whole.
@@ -81,10 +86,11 @@ def down_sample(images: NDArray[Any], side: int) -> NDArray[np.float64]:
     return np.concatenate(parts)
 
 
-def _smallest_side(images: NDArray[Any]) -> int:
-    if images.ndim != 3:
-        raise InputError(f"images to crop or down-sample have shape {images.shape}, but must be (n, height, width)")
-    return min(images.shape[1:])
+def _images(images: Any, use: str) -> NDArray[Any]:
+    array = as_array(images, f"images to {use}")
+    if array.ndim != 3 or 0 in array.shape[1:]:
+        raise InputError(f"images to {use} have shape {array.shape}, but must be (n, height, width)")
+    return array
 
 
 def _area_means(n: int, side: int) -> NDArray[np.float64]:
@@ -104,13 +110,16 @@ def binarise(images: NDArray[Any], threshold: float, full_scale: float) -> NDArr
     InputError
         For a threshold that is not in 0 .. 1, or is 1, which no pixel exceeds.
     """
-    if not 0 <= threshold < 1:
-        raise InputError(f"threshold is {threshold}, but must be a part of full scale, 0 or more and below 1")
-    return (flat_pixels(images) > threshold * full_scale).astype(np.uint8)
+    if not (is_real(threshold) and 0 <= threshold < 1):
+        raise InputError(f"threshold is {shown(threshold)}, but must be a part of full scale, 0 or more and below 1")
+    check_real(full_scale, -math.inf, math.inf, "full scale")
+    return (flat_pixels(as_array(images, "images")) > threshold * full_scale).astype(np.uint8)
 
 
 def flat_pixels(images: NDArray[Any]) -> NDArray[Any]:
     """(n, ...) as (n, pixels), empty ones too."""
+    if not images.ndim:
+        raise InputError("images are one number, but must be an array (n, ...)")
     return images.reshape(len(images), int(np.prod(images.shape[1:])))
 
 
@@ -122,7 +131,7 @@ def value_latency(values: Any, early: float, late: float) -> Times:
     InputError
         For a value outside 0 .. 1, or times that are not 0 <= early < late.
     """
-    v = np.asarray(values, dtype=np.float64)
+    v = _reals(values, "values")
     _check_window(early, late)
     bad = ~((v >= 0) & (v <= 1))
     if bad.any():
@@ -141,6 +150,7 @@ def pixel_latency(images: NDArray[np.uint8], early: float, late: float, darkest:
         For images that are not uint8, times that are not 0 <= early < late, or a darkest pixel outside 0 .. 254.
     """
     _check_window(early, late)
+    images = as_array(images, "images")
     if images.dtype != np.uint8:
         raise InputError(f"images have dtype {images.dtype}, but must be uint8, 0 .. 255")
     _check_darkest(darkest)
@@ -153,14 +163,30 @@ def step_spikes(times: Any, dt: float, steps: int) -> NDArray[np.float32]:
     """Spike times (samples, n_in) in ms (inf: none) as spikes (steps, samples, n_in) of 0 and 1.
 
     Each is in the step nearest to it, the first being step 0; those whose step lies beyond the last are left out.
+
+    Raises
+    ------
+    InputError
+        For times that are no numbers (samples, n_in), or a step or number of steps that is not positive.
     """
-    t = np.asarray(times, dtype=np.float64)
+    t, dt = _reals(times, "times"), check_positive(dt, "step (ms)")
+    check_integer(steps, 1, _MOST_STEPS, "number of steps")
+    if t.ndim != 2 or (t < 0).any():
+        raise InputError(f"times have shape {t.shape}, but must be (samples, n_in), of 0 or more ms")
     spikes = np.zeros((steps, *t.shape), dtype=np.float32)
     rows, inputs = np.nonzero(np.isfinite(t))
     at = np.floor(t[rows, inputs] / dt + 0.5).astype(np.int64)
     inside = at < steps
     spikes[at[inside], rows[inside], inputs[inside]] = 1
     return spikes
+
+
+def _reals(values: Any, what: str) -> NDArray[np.float64]:
+    """As float64, infinity and NaN included."""
+    array = as_array(values, what)
+    if array.dtype.kind == "c":
+        raise InputError(f"{what} have dtype {array.dtype}, but must be real numbers")
+    return array.astype(np.float64, copy=False)
 
 
 def _check_window(early: float, late: float) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from lava_nbp.base.checks import check_integer, shown
+from lava_nbp.base.checks import check_integer, check_name, shown
 from lava_nbp.base.files import as_path
-from lava_nbp.errors import InputError, unknown_name
+from lava_nbp.errors import InputError
 
 #: Environment variable that names the folder of the data sets.
 ROOT_VARIABLE = "LAVA_NBP_DATA"
@@ -77,8 +77,7 @@ class DataOptions:
             if value is not None:
                 as_path(value, f"data.{key}")
                 object.__setattr__(self, key, os.fspath(value))
-        if not isinstance(self.source, str) or self.source not in SOURCES:
-            raise InputError(unknown_name("data.source", self.source, SOURCES))
+        check_name(self.source, "data.source", SOURCES)
         for key, low in (("crop", 0), ("side", 1), ("validation", 0), ("train", 1), ("test", 1)):
             value = getattr(self, key)
             if value is not None or key in ("crop", "validation"):
@@ -105,6 +104,5 @@ def data_options(keys: Mapping[str, Any]) -> DataOptions:
     """
     known = [f.name for f in fields(DataOptions)]
     for key in keys:
-        if key not in known:
-            raise InputError(unknown_name("option of a data set", key, known))
+        check_name(key, "option of a data set", known)
     return DataOptions(**keys)

@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from lava_nbp.base.checks import check_integer, shown
+from lava_nbp.base.checks import check_integer, check_name, shown
 from lava_nbp.base.fields import settle
 from lava_nbp.base.registry import Reference, Registry, check_reference, resolve
 from lava_nbp.data.options import DataOptions
@@ -86,8 +86,7 @@ class DataSet:
             check_integer(self.classes, 1, None, f"{what}: classes")
         known = [f.name for f in fields(DataOptions)]
         for key in self.options:
-            if key not in known:
-                raise InputError(unknown_name(f"data set {self.name!r}: option", key, known))
+            check_name(key, f"data set {self.name!r}: option", known)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -105,7 +104,7 @@ class DataSet:
         for key, value in options.given.items():
             if key not in self.keys:
                 raise InputError(
-                    f"data.{key} is {value!r}, but means nothing for the data set {self.name}, which has "
+                    f"data.{key} is {shown(value)}, but means nothing for the data set {self.name}, which has "
                     f"{', '.join(self.keys)}; leave it out"
                 )
 

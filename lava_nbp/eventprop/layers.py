@@ -24,7 +24,7 @@ def check_layers(weights: Sequence[Any]) -> list[Float64Array]:
     WeightError
         For what are no matrices, do not fit together, or have entries that are not finite, or beyond 1e30.
     """
-    if not isinstance(weights, (list, tuple, np.ndarray)):
+    if not isinstance(weights, (list, tuple, np.ndarray)) or getattr(weights, "ndim", 1) == 0:
         raise WeightError(f"weights are {shown(weights)}, but must be a list of matrices (pre, post), one per layer")
     if not len(weights):
         raise WeightError("no weights; give a matrix (pre, post) per layer")

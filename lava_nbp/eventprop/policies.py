@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from lava_nbp.base.checks import check_real
+from lava_nbp.base.checks import check_name, check_real
 from lava_nbp.base.fields import settle
-from lava_nbp.errors import InputError, unknown_name
+from lava_nbp.errors import InputError
 
 OptimizerName = Literal["adam", "sgd"]
 OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
@@ -62,8 +62,7 @@ class SilentPolicy:
     target: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.name not in SILENT_POLICIES:
-            raise InputError(unknown_name("silent policy", self.name, SILENT_POLICIES))
+        check_name(self.name, "silent policy", SILENT_POLICIES)
         settle(self, "silent policy", InputError)
         for what in ("strength", "target"):
             check_real(getattr(self, what), 0.0, _LARGEST, f"{what} of the silent policy")

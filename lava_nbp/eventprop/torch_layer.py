@@ -16,10 +16,10 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import check_integer, check_positive, check_real, is_real, shown
+from lava_nbp.base.checks import check_integer, check_name, check_positive, check_real, is_real, shown
 from lava_nbp.base.extras import require
 from lava_nbp.base.memory import check_memory
-from lava_nbp.errors import DerivativeError, InputError, unknown_name
+from lava_nbp.errors import DerivativeError, InputError
 from lava_nbp.eventprop.continuous.engine import EventPropEngine
 from lava_nbp.eventprop.equations import Float64Array, NeuronParameters
 from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
@@ -101,8 +101,7 @@ class EventPropLayer(torch.nn.Module):
                 f"of every layer, and a mean and a deviation per layer"
             )
         losses: dict[str, Any] = {"first_spikes": TTFSLoss(), "max_voltages": MaxVoltageLoss()}
-        if not isinstance(output, str) or output not in losses:
-            raise InputError(unknown_name("output", output, losses))
+        check_name(output, "output", losses)
         self.sizes = [check_integer(size, 1, None, "size of a layer") for size in sizes]
         end = check_positive(end, "end of the trial (ms)")
         if not (is_real(silence) and silence == math.inf):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import as_array, check_integer, check_kind, check_real, shown
+from lava_nbp.base.checks import as_array, check_integer, check_kind, check_real, check_sequence, shown
 from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.equations import Float64Array
@@ -193,7 +193,7 @@ def spike_trains(samples: Sequence[tuple[Any, Any]], n_in: int, end: float) -> S
     if not hasattr(samples, "__iter__"):
         raise InputError(f"samples are {shown(samples)}, but must be a list of (times, sources)")
     sorted_times, sorted_sources = [], []
-    for k, sample in enumerate(samples):
+    for k, sample in enumerate(check_sequence(samples, "samples", "give (times, sources) of each")):
         if not isinstance(sample, (list, tuple)) or len(sample) != 2:
             raise InputError(f"sample {k} is {shown(sample)}, but must be (times, sources)")
         t, i = (as_array(part, f"{name} of sample {k}") for part, name in zip(sample, _PARTS, strict=True))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import check_real, check_reals
+from lava_nbp.base.checks import check_real, check_reals, check_sequence
 from lava_nbp.base.fields import settle
 from lava_nbp.errors import InputError
 
@@ -66,8 +66,9 @@ class DenseNetwork:
 
     def __post_init__(self) -> None:
         settle(self, "network", InputError, only=("theta", "alpha", "beta", "gamma", "dt", "spiking_output"))
+        given = check_sequence(self.weights, "network: weights")
         matrices = tuple(
-            check_reals(w, f"network: matrix {k} of its weights", most=_LARGEST) for k, w in enumerate(self.weights, 1)
+            check_reals(w, f"network: matrix {k} of its weights", most=_LARGEST) for k, w in enumerate(given, 1)
         )
         if not matrices or any(w.ndim != 2 or not w.size for w in matrices) or _broken(matrices):
             raise InputError(

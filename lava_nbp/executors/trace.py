@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.files import AnyPath, check_output, read_npz, write_npz
+from lava_nbp.base.files import AnyPath, as_path, check_output, read_npz, write_npz
 from lava_nbp.base.integers import Int16Array
 from lava_nbp.base.memory import check_memory
 from lava_nbp.base.progress import Stage, untold
@@ -164,11 +164,13 @@ def trace_file(
         If the output cannot be written.
     """
     _traceable(target)
+    inputs, out = as_path(inputs, "inputs of a trace"), as_path(out, "output of a trace")
+    circuit = str(as_path(circuit, "circuit"))
     try:
         arrays = read_npz(inputs)
     except Unreadable as error:
         raise InputError(f"{inputs} cannot be read as .npz: {error}; write it with numpy.savez") from error
-    made = load_circuit(circuit) if str(circuit).endswith(SUFFIX) else _made_for(str(circuit), arrays, inputs)
+    made = load_circuit(circuit) if circuit.endswith(SUFFIX) else _made_for(circuit, arrays, inputs)
     _check_present(made, arrays, inputs)
     spikes = [arrays[s.name] if s.name in arrays else one_hot(arrays[_LABELS], made.layers[-1]) for s in made.sources]
     check_output(out)

@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from lava_nbp.base.checks import check_integer, check_kind
+from lava_nbp.base.checks import check_integer, check_kind, check_name
 from lava_nbp.base.fields import settle
 from lava_nbp.base.widths import NEURONS_PER_CHIP
-from lava_nbp.errors import CircuitError, InputError, unknown_name
+from lava_nbp.errors import CircuitError, InputError
 from lava_nbp.loihi.boards import BOARDS, Board
 from lava_nbp.loihi.estimate import Estimate, estimate
 from lava_nbp.loihi.lowering import Lowered, lower
@@ -219,8 +219,7 @@ def place(lowered: Lowered, board: Board, placement: str = "auto") -> Plan:
     """
     check_kind(lowered, Lowered, "lowered circuit")
     check_kind(board, Board, "board")
-    if not isinstance(placement, str) or placement not in PLACEMENTS:
-        raise InputError(unknown_name("placement", placement, PLACEMENTS))
+    check_name(placement, "placement", PLACEMENTS)
     if placement == "paper" or (placement == "auto" and _could_fit(lowered, board)):
         paper = Plan(lowered, board, "paper", paper_placement(lowered))
         if placement == "paper" or paper.fits:

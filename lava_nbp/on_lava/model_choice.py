@@ -17,8 +17,9 @@ from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
 
+from lava_nbp.base.checks import check_name
 from lava_nbp.base.targets import TARGETS
-from lava_nbp.errors import InputError, unknown_name
+from lava_nbp.errors import InputError
 
 #: Arithmetics that CPU models are tagged with.
 TAGS = ("fixed_pt", "floating_pt", "bit_accurate_loihi")
@@ -32,10 +33,8 @@ def make_run_config(target: str, tag: str = "fixed_pt") -> TargetRunConfig:
     InputError
         For an unknown target or tag.
     """
-    if target not in _lava_targets():
-        raise InputError(unknown_name("Lava target", target, _lava_targets()))
-    if tag not in TAGS:
-        raise InputError(unknown_name("tag of the models", tag, TAGS))
+    check_name(target, "Lava target", _lava_targets())
+    check_name(tag, "tag of the models", TAGS)
     return TargetRunConfig(target, tag)
 
 

@@ -9,8 +9,8 @@ from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_nbp.base.checks import check_flag, check_integer, check_kind, check_sequence
-from lava_nbp.errors import InputError, unknown_name
+from lava_nbp.base.checks import check_flag, check_integer, check_kind, check_name, check_sequence
+from lava_nbp.errors import InputError
 from lava_nbp.nbp.gated_group import Gate, Neurons, Readout, Synapses
 from lava_nbp.nbp.levels import ANTI_RELAY, GATE, GATE_HIGH, GATE_LOW, RELAY
 from lava_nbp.on_lava.gated_process import GatedFloatModel, GatedModel, GatedProcess
@@ -128,16 +128,14 @@ class SurrogateReLU(GatedProcess):
         if gates is None and n_gates < 2:
             del opened["box"]
         for population in (*opened, *(neurons or {})):
-            if population not in _EVALUATE:
-                raise InputError(unknown_name("population of a SurrogateReLU", population, _EVALUATE))
+            check_name(population, "population of a SurrogateReLU", _EVALUATE)
         for population in ("s", "lo", "hi"):
             if population not in opened:
                 raise InputError(f"SurrogateReLU without gates for {population!r}: it would never fire; give it one")
         for population, parameters in (neurons or {}).items():
             check_kind(parameters, Mapping, f"neurons[{population!r}]")
             for key in parameters:
-                if key not in _PARAMETERS:
-                    raise InputError(unknown_name(f"neurons[{population!r}]: parameter", key, _PARAMETERS))
+                check_name(key, f"neurons[{population!r}]: parameter", _PARAMETERS)
         populations = [
             Neurons(population, check_sequence(opened[population], "gates"), **(neurons or {}).get(population, {}))
             for population in _EVALUATE

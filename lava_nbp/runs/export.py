@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lava_nbp.base.checks import check_kind, check_positive
+from lava_nbp.base.checks import check_kind, check_name, check_positive
 from lava_nbp.base.files import AnyPath, as_path, check_output
 from lava_nbp.base.registry import resolve
-from lava_nbp.errors import CheckpointError, InputError, unknown_name
+from lava_nbp.errors import CheckpointError, InputError
 from lava_nbp.exchange.dense import DenseNetwork
 from lava_nbp.exchange.netx_file import write_netx
 from lava_nbp.exchange.nir_graph import write_nir
@@ -40,8 +40,7 @@ def export_run(
         be written.
     """
     folder = as_path(folder, "folder of a run")
-    if not isinstance(form, str) or form not in FORMATS:
-        raise InputError(unknown_name("format", form, FORMATS))
+    check_name(form, "format", FORMATS)
     suffix, write = FORMATS[form]
     path = folder / f"network{suffix}" if out is None else as_path(out, "file to export to")
     run = load_run(folder)

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from lava_nbp.base.checks import check_integer, check_kind, check_sequence, check_text
+from lava_nbp.base.checks import check_integer, check_kind, check_name, check_sequence, check_text
 from lava_nbp.base.files import AnyPath, as_path, check_output, write_atomically
 from lava_nbp.base.progress import Progress
 from lava_nbp.base.targets import TARGETS, targets_of
-from lava_nbp.errors import InputError, unknown_name
+from lava_nbp.errors import InputError
 from lava_nbp.executors.make import make_executor
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.executor import Executor
@@ -69,11 +69,9 @@ def sweep_run(
     breakable = [name for name in targets_of(run.algorithm.name) if TARGETS[name].faults]
     if target is None:
         target = run.config.target if run.config.target in breakable else breakable[0]
-    if not isinstance(target, str) or target not in breakable:
-        raise InputError(unknown_name("target of a sweep of faults", target, breakable))
+    check_name(target, "target of a sweep of faults", breakable)
     for kind in kinds:
-        if kind not in KINDS:
-            raise InputError(unknown_name("kind of fault", kind, KINDS))
+        check_name(kind, "kind of fault", KINDS)
     files = folder / "faults.json", folder / "faults.png"
     for file in files:
         check_output(file)

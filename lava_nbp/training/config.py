@@ -7,7 +7,6 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -27,6 +26,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from lava_nbp.base.checks import check_real, shown
 from lava_nbp.base.content import check_plain, parse_toml, read_toml
+from lava_nbp.base.files import AnyPath, as_path
 from lava_nbp.base.memory import size
 from lava_nbp.base.targets import find_target
 from lava_nbp.base.widths import NEURONS_PER_CHIP
@@ -206,7 +206,7 @@ class Experiment(ConfigSection):
         return self
 
 
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
+def load_config(path: AnyPath, overrides: Sequence[str] = ()) -> Experiment:
     """Read and check a configuration.
 
     Parameters
@@ -221,6 +221,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     ConfigError
         Names the file or override, the key, the value, and what is allowed.
     """
+    path = as_path(path, "configuration")
     try:
         content = read_toml(path)
     except Unreadable as error:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.arrays import Allocate
-from lava_nbp.base.checks import as_array, check_arrays, check_integer, check_kind, check_labels, shown
+from lava_nbp.base.checks import as_array, check_arrays, check_integer, check_kind, check_labels, check_sequence, shown
 from lava_nbp.base.memory import check_memory
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import Int64Array
@@ -110,8 +110,8 @@ class ClockedEngine:
             f"a network of {'-'.join(map(str, self.sizes))} neurons",
             "make layers smaller",
         )
-        if largest is not None and not isinstance(largest, (list, tuple, np.ndarray)):
-            raise InputError(f"largest weights are {shown(largest)}, but must be a list of numbers, one per layer")
+        if largest is not None:
+            largest = check_sequence(largest, "largest weights", "give one per layer")
         tops = [float(np.abs(w).max()) or 1.0 for w in matrices] if largest is None else list(largest)
         if len(tops) != len(matrices):
             raise InputError(f"{len(tops)} largest weights for {len(matrices)} layers; give one per layer")

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.arrays import Allocate
-from lava_nbp.base.checks import check_arrays, check_integer, check_real, check_within
-from lava_nbp.errors import InputError, unknown_name
+from lava_nbp.base.checks import check_arrays, check_integer, check_kind, check_name, check_real, check_within, shown
+from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS, FixedPoint, Int64Array, shift
 from lava_nbp.eventprop.policies import MOST_STEPS, OPTIMIZERS
 
@@ -59,8 +59,11 @@ class IntegerOptimizer:
     def __init__(
         self, name: str, masters: Int64Array, limit: int, c: FixedPoint, allocate: Allocate = np.zeros
     ) -> None:
-        if name not in OPTIMIZERS:
-            raise InputError(unknown_name("optimizer", name, OPTIMIZERS))
+        check_name(name, "optimizer", OPTIMIZERS)
+        check_kind(c, FixedPoint, "c")
+        check_integer(limit, 1, None, "limit of the weights")
+        if not isinstance(masters, np.ndarray) or masters.dtype != np.int64:
+            raise InputError(f"masters are {shown(masters)}, but must be an int64 array, which is trained in place")
         self.name, self.masters, self._limit, self._c = name, masters, limit, c
         self._steps = allocate(1, np.int64)
         shape = masters.shape if name == "adam" else (0,)

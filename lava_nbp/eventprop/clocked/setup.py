@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lava_nbp.base.arrays import Allocate
-from lava_nbp.base.checks import check_integer, check_positive, check_real
+from lava_nbp.base.checks import check_integer, check_name, check_positive, check_real
 from lava_nbp.base.fields import settle
-from lava_nbp.errors import InputError, unknown_name
+from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.arithmetic import REGISTER_MAX, FixedPoint, Int64Array
 from lava_nbp.eventprop.losses import Loss, TTFSLoss
 from lava_nbp.eventprop.policies import OPTIMIZERS, OptimizerName, SilentPolicy
@@ -50,8 +50,7 @@ class Setup:
                 f"silent policy is {self.silent.name!r}, but a clocked network has only none and phantom; "
                 f"the others need target continuous"
             )
-        if self.optimizer not in OPTIMIZERS:
-            raise InputError(unknown_name("optimizer", self.optimizer, OPTIMIZERS))
+        check_name(self.optimizer, "optimizer", OPTIMIZERS)
         one, bits = (
             1 << self.c.adjoint_bits,
             f"an adjoint variable has 24 bits, {self.c.adjoint_bits} of them fractional",

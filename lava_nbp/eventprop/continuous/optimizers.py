@@ -10,8 +10,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import check_arrays, check_real, check_within
-from lava_nbp.errors import InputError, unknown_name
+from lava_nbp.base.checks import check_arrays, check_name, check_real, check_sequence, check_within, shown
+from lava_nbp.errors import InputError
 from lava_nbp.eventprop.policies import MOST_STEPS, OPTIMIZERS
 
 #: Largest rate, and by how much a step of plain descent may change a weight: what is far beyond any use, and finite.
@@ -30,7 +30,7 @@ class Optimizer(ABC):
     """
 
     def __init__(self, matrices: Sequence[NDArray[Any]]) -> None:
-        self.matrices = matrices
+        self.matrices = _check_matrices(matrices)
 
     @abstractmethod
     def step(self, gradients: Sequence[NDArray[Any]], rate: float) -> None:
@@ -121,6 +121,15 @@ class Adam(Optimizer):
             m[...], v[...] = state[f"m{k}"], state[f"v{k}"]
 
 
+def _check_matrices(matrices: Sequence[NDArray[Any]]) -> Sequence[NDArray[Any]]:
+    for k, w in enumerate(check_sequence(matrices, "matrices", "give those to train")):
+        if not isinstance(w, np.ndarray) or w.dtype != np.float64 or not w.flags.c_contiguous:
+            raise InputError(
+                f"matrices[{k}] is {shown(w)}, but what is trained, in place, must be a float64 array in C order"
+            )
+    return matrices
+
+
 def make_optimizer(name: str, matrices: Sequence[NDArray[Any]]) -> Optimizer:
     """Make an optimizer by name.
 
@@ -129,8 +138,7 @@ def make_optimizer(name: str, matrices: Sequence[NDArray[Any]]) -> Optimizer:
     InputError
         For an unknown name.
     """
-    if name not in OPTIMIZERS:
-        raise InputError(unknown_name("optimizer", name, OPTIMIZERS))
+    check_name(name, "optimizer", OPTIMIZERS)
     return Adam(matrices) if name == "adam" else SGD(matrices)
 
 

@@ -197,7 +197,7 @@ def test_what_is_refused():
         e.infer(spike_trains([([47.9], [0])], 5, END))
     for call, error, message in (
         (lambda: ClockedEngine([np.ones((2, 3))], None), InputError, "setup is None, but must be a Setup"),
-        (lambda: engine((5, 3), largest="4"), InputError, "largest weights are '4', but must be a list"),
+        (lambda: engine((5, 3), largest="4"), InputError, "largest weights is '4', but must be a list"),
         (lambda: engine((5, 3), largest=["4"]), WeightError, "largest weight is '4', but must be"),
         (lambda: engine((5, 3), largest=[np.nan]), WeightError, "largest weight is nan"),
         (lambda: e.write_masters([[[1]], [[1, 2], [1]]]), WeightError, "of layer 2 cannot be made an array"),
