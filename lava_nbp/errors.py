@@ -93,9 +93,9 @@ def unknown_name(what: str, value: object, options: Iterable[str]) -> str:
 
 
 def shown(value: object, most: int = 60) -> str:
-    """A value for a message: not longer than a line can hold."""
+    """A value for a message: in one line, and not longer than that can hold."""
     try:
-        text = repr(value)
+        text = " ".join(repr(value).split())  # arrays have lines of their own
     except Exception:  # Python does not write integers of more than 4300 digits; other people's classes do as they like
         text = f"a {type(value).__name__} that cannot be shown"
     return text if len(text) <= most else text[: most - 3] + "..."

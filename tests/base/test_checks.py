@@ -7,7 +7,15 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from lava_nbp.base.checks import check_arrays, check_integer, check_positive, check_real, check_reals, check_within
+from lava_nbp.base.checks import (
+    check_arrays,
+    check_integer,
+    check_positive,
+    check_real,
+    check_reals,
+    check_within,
+    shown,
+)
 from lava_nbp.errors import CircuitError, InputError
 
 
@@ -111,3 +119,8 @@ def test_entries_within():
     for bad in (-1, 6, np.nan, np.inf, -(2**63)):
         with pytest.raises(InputError, match=r"steps has an entry .*, but all must be in 0 .. 5"):
             check_within(np.array([0, bad]), 0, 5, "steps")
+
+
+def test_what_is_shown_is_one_line():
+    assert "\n" not in shown(np.eye(3))
+    assert shown(np.eye(2)) == "array([[1., 0.], [0., 1.]])"
