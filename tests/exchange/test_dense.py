@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from lava_nbp.errors import InputError
+from lava_nbp.exchange import hdf5
 from lava_nbp.exchange.dense import DenseNetwork
-from lava_nbp.exchange.netx_file import read_netx
+from lava_nbp.exchange.netx_file import read_netx, write_netx
 from lava_nbp.exchange.nir_graph import read_nir
 
 
@@ -67,3 +68,17 @@ def test_what_is_no_file_is_not_waited_for(tmp_path, read):
     for path in (None, 3, "", b"x"):
         with pytest.raises(InputError, match="file is .*, (but must be a path|which names no file)"):
             read(path)
+
+
+@pytest.mark.parametrize(
+    ("library", "message"),
+    [("while True: pass", "cannot be read within 2 s, so it is damaged"), ("import os; os.abort()", "library crashes")],
+)
+def test_a_library_that_hangs_or_crashes_on_a_file(tmp_path, monkeypatch, library, message):
+    """HDF5's does, on some damaged files."""
+    monkeypatch.setattr(hdf5, "_READ", library)
+    monkeypatch.setattr(hdf5, "_PATIENCE", 2)
+    path = tmp_path / "network.net"
+    write_netx(DenseNetwork((np.array([[2.0]]),), 5.0, 0.0, 0.0, 1.0, 1.0), path)
+    with pytest.raises(InputError, match=message):
+        read_netx(path)

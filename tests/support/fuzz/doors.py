@@ -14,7 +14,7 @@ DOORS = {
     "npz": Door(readers.npz_files, readers.enter_npz, 100),
     "headers": Door(readers.header_cases, readers.enter_header, 60),
     "idx": Door(readers.idx_files, readers.enter_idx, 20),
-    "exchange": Door(readers.exchange_files, readers.enter_exchange),
+    "exchange": Door(readers.exchange_files, readers.enter_exchange, 12),
     "checkpoints": Door(folders.checkpoints, folders.enter_checkpoint, 60),
     "results": Door(folders.results, folders.enter_result, 60),
     "trains": Door(values.spike_trains, values.enter_trains, 150),
