@@ -21,10 +21,6 @@ from lava_nbp.base.memory import check_memory
 #: Makes an array of zeros from a shape and a type: numpy.zeros, or one in memory shared with child processes.
 Allocate = Callable[[Any, Any], NDArray[Any]]
 
-#: Bytes that nobody has to ask for.
-_SMALL = 1 << 20
-
-
 #: What is smaller is taken unasked, in bytes.
 _SMALL = 1 << 24
 

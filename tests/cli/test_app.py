@@ -5,10 +5,10 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from experiments import DIGITS
+from interruptions import members_of
 
 from lava_nbp.cli.stopping import WORDS
 
@@ -102,20 +102,6 @@ def wait_for_epoch(folder, epoch, process):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     time.sleep(0.15)  # into the next epoch
-
-
-def members_of(session):
-    """Processes of a session that are not zombies."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                state, _, _, owner = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
-            except OSError:
-                continue
-            if int(owner) == session and state != "Z":
-                found.append(int(entry.name))
-    return found
 
 
 def nobody_is_left(session):

@@ -123,13 +123,3 @@ def content(folder: Path) -> tuple[Any, ...]:
     metrics = [without_times(json.loads(line)) for line in (folder / METRICS).read_text().splitlines()]
     result = without_times(json.loads((folder / RESULT).read_text())) if (folder / RESULT).exists() else None
     return (*arrays, metrics, result)
-
-
-class Noted(Progress):
-    """Keeps what a run notes."""
-
-    def __init__(self):
-        self.notes = []
-
-    def note(self, text):
-        self.notes.append(text)

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from experiments import YINYANG, Noted, content, experiment
+from experiments import YINYANG, Notes, content, experiment
 
 from lava_nbp.base.progress import Progress
 from lava_nbp.errors import CheckpointError, ConfigError, InputError, WeightError
@@ -297,7 +297,7 @@ def test_an_inference_answers_as_the_target_does(config, tmp_path, settings):
 )
 def test_a_dead_network_is_noted_and_never_right(config, tmp_path, settings, message):
     """Even where ties are right."""
-    dead, noted = ("network.initial_mean=[-5, 1]", "network.initial_deviation=[0.1, 0.1]", "epochs=1"), Noted()
+    dead, noted = ("network.initial_mean=[-5, 1]", "network.initial_deviation=[0.1, 0.1]", "epochs=1"), Notes()
     result = train(config(*dead, "learning.ties=right", *settings), tmp_path / "run", progress=noted)
     assert len(noted.notes) == 1
     assert re.search(message, noted.notes[0])
@@ -306,13 +306,13 @@ def test_a_dead_network_is_noted_and_never_right(config, tmp_path, settings, mes
 
 
 def test_a_living_network_is_not_noted(config, tmp_path):
-    noted = Noted()
+    noted = Notes()
     train(config("epochs=1"), tmp_path / "run", progress=noted)
     assert noted.notes == []
 
 
 def test_a_trial_in_which_a_late_spike_teaches_too_much_is_warned_of(config, tmp_path):
-    noted = Noted()
+    noted = Notes()
     train(config("epochs=1", "encoding.end=3000", "loss.tau1=6.4"), tmp_path / "run", progress=noted)
     assert any("raise loss.tau1, or lower the trial's end or loss.alpha" in text for text in noted.notes)
     assert make_learner(config("encoding.end=3000", "target=clocked")).notes() == []  # its integers saturate

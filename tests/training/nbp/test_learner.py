@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from experiments import DIGITS, Noted, content, experiment, without_times
+from experiments import DIGITS, Notes, content, experiment, without_times
 from own_circuits import delta_circuit, renamed
 
 from lava_nbp import save_circuit
@@ -272,7 +272,7 @@ def test_a_circuit_that_does_not_fit(config, tmp_path, monkeypatch):
 def test_an_output_that_never_spikes_is_noted(config, tmp_path):
     """Its answers are the lowest class then, as the paper's readout has it; never one with the right spikes."""
 
-    noted = Noted()
+    noted = Notes()
     np.savez(tmp_path / "zeros.npz", W1=np.zeros((64, 20), np.int16), W2=np.full((20, 10), -254, np.int16))
     settings = ("epochs=1", f"network.weights={tmp_path / 'zeros.npz'}")
     result = train(config(*settings), tmp_path / "run", progress=noted)

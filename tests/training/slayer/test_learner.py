@@ -7,7 +7,7 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
-from experiments import SLAYER, Noted, experiment, trained
+from experiments import SLAYER, Notes, experiment, trained
 from exported import run_netx, run_norse
 
 from lava_nbp.errors import CheckpointError, ConfigError, InputError
@@ -157,7 +157,7 @@ def test_what_does_not_fit(config, monkeypatch, settings, error, message):
 
 
 def test_a_dead_network_is_noted_and_never_right(config, tmp_path):
-    noted = Noted()
+    noted = Notes()
     result = train(config("epochs=1", "neuron.threshold=1e4"), tmp_path / "run", progress=noted)
     assert any("layer 1 of 2 did not spike once in epoch 1: start from larger weights" in text for text in noted.notes)
     metrics = json.loads((tmp_path / "run" / METRICS).read_text())
