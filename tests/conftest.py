@@ -22,13 +22,10 @@ def pytest_collection_modifyitems(config, items):
 def nothing_left_behind():
     before = segments()
     yield
-    # Freed by helper processes that may need a moment; what is left all the time is left behind.
-    deadline, pause = time.monotonic() + 5, 0.01
+    deadline = time.monotonic() + 5
+    while multiprocessing.active_children() and time.monotonic() < deadline:
+        time.sleep(0.01)
     left = left_since(before)
-    while time.monotonic() < deadline and (multiprocessing.active_children() or left):
-        time.sleep(pause)
-        pause = min(2 * pause, 0.2)
-        left &= left_since(before)
     children = multiprocessing.active_children()
     for child in children:  # a test that failed must not make the interpreter wait for its children
         child.kill()

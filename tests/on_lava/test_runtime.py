@@ -31,7 +31,7 @@ from lava.proc.io.source import RingBuffer as Source
 from lava.proc.lif.process import LIF
 from lava.proc.monitor.process import Monitor
 from scipy.sparse import csr_matrix
-from segments import FOLDER, left_since, segments
+from segments import abandoned, remove_abandoned
 
 import lava_nbp
 from lava_nbp.errors import InputError, RuntimeFailure
@@ -643,8 +643,9 @@ SCENARIOS = [
 
 
 def start(scenario, runtime):
+    segments = abandoned() if runtime == "plain" else "psm_"
     return subprocess.Popen(
-        [sys.executable, str(SUPPORT / "runtime_scenarios.py"), scenario, runtime],
+        [sys.executable, str(SUPPORT / "runtime_scenarios.py"), scenario, runtime, segments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -683,7 +684,6 @@ def test_a_hundred_networks_in_a_row():
 @pytest.mark.timeout(120)
 def test_scenarios_tell_this_runtime_from_plain_lava():
     """The tests above can fail: of all these, Lava's own runtime survives one. All at once, to wait only once."""
-    before = segments()
     processes = {scenario: start(scenario, "plain") for scenario in SCENARIOS}
     deadline = time.monotonic() + LIMIT + 5
     try:
@@ -692,8 +692,7 @@ def test_scenarios_tell_this_runtime_from_plain_lava():
         for scenario in [s for s, end in ends.items() if end == "well" and s != "interrupt_not_caught"]:
             ends[scenario] = outcome(start(scenario, "plain"), LIMIT + 5)
     finally:
-        for name in left_since(before):
-            (FOLDER / name).unlink(missing_ok=True)
+        remove_abandoned()
     assert {scenario for scenario, end in ends.items() if end == "well"} <= {"interrupt_not_caught"}
 
 

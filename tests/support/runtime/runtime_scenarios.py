@@ -1,7 +1,8 @@
-"""Ways to end a Lava run, each a script: ``python runtime_scenarios.py SCENARIO RUNTIME``.
+"""Ways to end a Lava run, each a script: ``python runtime_scenarios.py SCENARIO RUNTIME SEGMENTS``.
 
-RUNTIME is "nbp" (this library's) or "plain" (Lava's own). A scenario prints "went well" at
-the end of what it does; the interpreter must then end by itself.
+RUNTIME is "nbp" (this library's) or "plain" (Lava's own). SEGMENTS is how the names of shared memory begin: Lava's own
+runtime leaves some behind, and tests that run beside it shall not take them for theirs. A scenario prints "went well"
+at the end of what it does; the interpreter must then end by itself.
 """
 
 import gc
@@ -10,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from multiprocessing import shared_memory
 
 from failing_processes import Failing, Listening
 from lava.magma.core.run_conditions import RunContinuous, RunSteps
@@ -153,6 +155,7 @@ def continuous_pause_steps(runtime):
 
 
 if __name__ == "__main__":
-    name, which = sys.argv[1:]
+    name, which, segments = sys.argv[1:]
+    shared_memory._SHM_NAME_PREFIX, shared_memory._SHM_SAFE_NAME_LENGTH = f"/{segments}", 48
     globals()[name]({"nbp": LavaRuntime, "plain": Plain}[which])
     print("went well", flush=True)
