@@ -1,7 +1,10 @@
-# `make demo` and `make test` are all a newcomer needs; both build .venv first.
+# `make demo` and `make test` are all a newcomer needs; both build .venv first, with the newest Python that fits. Another one:
+# make demo PYTHON=python3.11 VENV=.venv-3.11
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# From Python 3.11 on pip refuses Lava unless it is forced; before, it is there by then, and nothing happens.
+FORCE := $(PIP_INSTALL) --no-deps --ignore-requires-python
 
 .PHONY: demo install test docs check lint types imports clean
 
@@ -41,11 +44,13 @@ $(VENV)/bin/python:
 
 $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP_INSTALL) --editable .
+	$(FORCE) lava-nc
 	@touch $@
 
 $(VENV)/.all: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP_INSTALL) --editable '.[all]'
+	$(FORCE) lava-nc lava-dl
 	@touch $@ $(VENV)/.base
 
 clean:
-	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-* build dist site *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -17,12 +17,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from lava.proc.dense.process import Dense
-from lava.proc.io.source import RingBuffer as Source
-from lava.proc.lif.process import LIF
 
 from lava_nbp import LavaRuntime, spike_raster
 from lava_nbp.processes import Gate, GatedLIF, SpikeRaster, Synapses, SynfireChain
+
+from lava.proc.dense.process import Dense
+from lava.proc.io.source import RingBuffer as Source
+from lava.proc.lif.process import LIF
 
 PERIOD, CYCLES, SIZE = 4, 7, 16
 PATTERN = np.array([1, 0, 0, 1, 1, 0, 1, 0, 0, 1, 0, 1, 1, 0, 0, 0])

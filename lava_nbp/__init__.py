@@ -5,13 +5,15 @@ A circuit is data (`training_circuit`, `inference_circuit`, or a `Circuit` of on
 `lava_nbp.processes`; `run_config` chooses their models. Data sets are in `lava_nbp.data`, EventProp's engines in
 `lava_nbp.eventprop`.
 
-Every other public name is here, and imported when it is first used: this package alone costs nothing.
+Every other public name is here, and imported when it is first used: this package alone costs nothing. From Python 3.11
+on it repairs Lava (see `lava_nbp.base.lava_repair`): import it before Lava.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lava_nbp.base.lava_repair import install as _repair_lava
 from lava_nbp.base.lazy import attach
 
 if TYPE_CHECKING:  # what the table below says, for type checkers and editors
@@ -121,6 +123,8 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.training.sections import Table as Table
 
 __version__ = "0.1.0"
+
+_repair_lava()
 
 #: Where every public name is, by module.
 _PUBLIC = {

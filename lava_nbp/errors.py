@@ -77,7 +77,7 @@ class RuntimeFailure(LavaNBPError, RuntimeError):
 
 
 class MissingPackageError(InputError, ImportError):
-    """A package that an extra of lava-nbp brings is not installed, or does not load: which, and how to get it."""
+    """Lava, or a package that an extra of lava-nbp brings, is not installed or does not load: which, how to get it."""
 
 
 class MissingLoihiError(LavaNBPError, ImportError):

@@ -141,7 +141,7 @@ def test_importing_the_package_imports_nothing():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) & {"numpy", "numba", "lava", "pydantic", "matplotlib", "typer", "rich"} == set()
     assert {name for name in done.stdout.split() if name.startswith("lava")} == {
-        "lava_nbp", "lava_nbp.base", "lava_nbp.base.lazy",
+        "lava_nbp", "lava_nbp.base", "lava_nbp.base.lava_repair", "lava_nbp.base.lazy",
     }  # fmt: skip
 
 
@@ -162,6 +162,24 @@ def shown_code():
 def test_what_users_copy_imports_from_the_public_face(code):
     ours = {module for module, _ in imports(code) if module.partition(".")[0] == "lava_nbp"}
     assert ours <= {"lava_nbp", "lava_nbp.processes", "lava_nbp.data", "lava_nbp.eventprop"}
+
+
+def written_code():
+    """All but the library, which repairs Lava before any of its modules, and the stand-in for lava-loihi."""
+    yield from shown_code()
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        if "fake_lava_loihi" not in path.parts:
+            yield pytest.param(path.read_text(), id=str(path.relative_to(ROOT)))
+
+
+@pytest.mark.parametrize("code", written_code())
+def test_lava_is_imported_after_the_library_that_repairs_it(code):
+    """In the order of the lines: what is imported in a function comes later, or does not come at all."""
+    lines = {"lava": [], "lava_nbp": []}
+    for node in ast.walk(ast.parse(code)):
+        for module, _ in imports(ast.unparse(node)) if isinstance(node, ast.Import | ast.ImportFrom) else ():
+            lines.get(module.partition(".")[0], []).append(node.lineno)
+    assert not lines["lava"] or (lines["lava_nbp"] and min(lines["lava_nbp"]) < min(lines["lava"]))
 
 
 # ------------------------------------------------------------ the rooms

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from lava_nbp.base.lava_repair import how_to_get
 from lava_nbp.errors import MissingPackageError
 
 
@@ -29,7 +30,7 @@ def require(module: str, extra: str, what: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
+        command = how_to_get(package) if package == "lava-dl" else f"pip install 'lava-nbp[{extra}]'"
         raise MissingPackageError(
-            f"{what} needs the package {package}, which is not installed ({error}); run: make install, "
-            f"or pip install 'lava-nbp[{extra}]'"
+            f"{what} needs the package {package}, which is not installed ({error}); run: make install, or {command}"
         ) from error

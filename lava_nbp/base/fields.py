@@ -72,7 +72,7 @@ def _types(kind: Any) -> dict[str, Any]:
 def _settled(found: Any, wanted: Any) -> Any:
     if (type(found) is wanted and wanted is not float) or wanted is Any:
         return found  # nearly always
-    origin, parts = typing.get_origin(wanted), typing.get_args(wanted)
+    origin, parts = _taken_apart(wanted)
     if origin in (Union, types.UnionType):
         return _first_of(found, parts)
     if origin in (tuple, frozenset, list) and isinstance(found, _SEQUENCES):
@@ -96,6 +96,13 @@ def _settled(found: Any, wanted: Any) -> Any:
     if origin is None and wanted is not int and isinstance(found, wanted):
         return str(found) if wanted is str else found
     raise _WrongType
+
+
+def _taken_apart(wanted: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Origin and arguments of a type, of what it stands for if it is an alias: since NumPy 2.5 NDArray is one."""
+    while hasattr(alias := typing.get_origin(wanted) or wanted, "__value__"):
+        wanted = alias.__value__
+    return typing.get_origin(wanted), typing.get_args(wanted)
 
 
 def _finite(found: Any) -> float:
@@ -131,7 +138,7 @@ def _several(found: Any, origin: Any, parts: tuple[Any, ...]) -> Any:
 
 def _said(wanted: Any) -> str:
     """A type in words."""
-    origin, parts = typing.get_origin(wanted), typing.get_args(wanted)
+    origin, parts = _taken_apart(wanted)
     if origin in (Union, types.UnionType):
         return " or ".join(map(_said, parts))
     if origin is Literal:

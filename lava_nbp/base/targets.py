@@ -16,8 +16,9 @@ from typing import Any
 
 from lava_nbp.base.checks import check_integer, check_name, check_text, shown
 from lava_nbp.base.fields import settle
+from lava_nbp.base.lava_repair import require_lava
 from lava_nbp.base.registry import Reference, Registry, check_reference, resolve
-from lava_nbp.errors import InputError
+from lava_nbp.errors import InputError, MissingPackageError
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,28 @@ class Target:
         settle(self, what, InputError)
 
     def maker(self, kind: str) -> Callable[..., Any]:
-        """What makes its executor for an algorithm's networks; imported here."""
+        """What makes its executor for an algorithm's networks; imported here.
+
+        Raises
+        ------
+        MissingPackageError
+            If it runs on Lava, and Lava is not installed.
+        """
+        self._require()
         made = resolve(self.makes[kind])
         return partial(made, target=self.name) if self.on_lava or self.on_chip else made
+
+    def lacks(self) -> str:
+        """Why it cannot run on this machine for want of Lava, and the cure; "" if it can, as far as Lava goes."""
+        try:
+            self._require()
+        except MissingPackageError as error:
+            return str(error)
+        return ""
+
+    def _require(self) -> None:
+        if self.on_lava or self.on_chip:
+            require_lava(f"target {self.name!r}")
 
 
 #: All targets.

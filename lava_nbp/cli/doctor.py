@@ -12,22 +12,25 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lava_nbp.base.fields import settle
+from lava_nbp.base.lava_repair import LAVA_DL, LAVA_NC, how_to_get
 from lava_nbp.base.targets import TARGETS
 from lava_nbp.errors import InputError
 
 State = Literal["ok", "missing", "wrong"]
 
+#: Targets that need Lava.
+_ON_LAVA = tuple(name for name, target in TARGETS.items() if target.on_lava)
 #: Targets that need what Intel gives to members of its community only.
 _ON_CHIP = tuple(name for name, target in TARGETS.items() if target.on_chip)
 
+#: The first and the last Python that were tested.
+_FIRST, _LAST = (3, 10), (3, 13)
 #: Packages of extras, the extra, and what needs them.
 _EXTRAS = (
     ("torchvision", "vision", "MNIST and Fashion-MNIST"),
     ("nir", "exchange", "the format nir"),
     ("tensorboard", "tensorboard", "train --tensorboard"),
 )
-#: Versions that were tested together.
-_LAVA_NC, _LAVA_DL = "0.10.0", "0.6.0"
 #: Shared memory that a network of a hundred Processes takes, in MB, and more to be safe.
 _SHARED_MB = 256
 _SHM = Path("/dev/shm")
@@ -69,8 +72,8 @@ def examine() -> list[Finding]:
     extras = [_extra(*extra) for extra in _EXTRAS]
     return [
         _python(),
-        _lava_nc(),
-        _lava_dl(),
+        _lava("lava-nc", LAVA_NC, f"the targets {', '.join(_ON_LAVA)} and the Processes"),
+        _lava("lava-dl", LAVA_DL, "algorithm slayer, and whoever runs netx files,"),
         *extras,
         _lava_loihi(),
         *_slurm(),
@@ -81,9 +84,13 @@ def examine() -> list[Finding]:
 
 
 def _python() -> Finding:
-    right = sys.version_info[:2] == (3, 10)
-    cure = "" if right else "Lava 0.10.0 demands Python 3.10: make the environment with it"
+    right = _FIRST <= sys.version_info[:2] <= _LAST
+    cure = "" if right else f"make the environment with Python {_shown(_FIRST)} to {_shown(_LAST)}"
     return Finding("Python", "ok" if right else "wrong", platform.python_version(), cure, needed=True)
+
+
+def _shown(version: tuple[int, int]) -> str:
+    return ".".join(map(str, version))
 
 
 def _package(name: str) -> str | None:
@@ -93,26 +100,12 @@ def _package(name: str) -> str | None:
         return None
 
 
-def _lava_nc() -> Finding:
-    found = _package("lava-nc")
-    cure = f"pip install lava-nc=={_LAVA_NC}"
+def _lava(name: str, tested: str, what: str) -> Finding:
+    found, cure = _package(name), how_to_get(name)
     if found is None:
-        return Finding("lava-nc", "missing", "not installed", cure, needed=True)
-    right = found == _LAVA_NC
-    return Finding("lava-nc", "ok" if right else "wrong", found, "" if right else cure, needed=True)
-
-
-def _lava_dl() -> Finding:
-    found = _package("lava-dl")
-    if found is None:
-        return Finding(
-            "lava-dl",
-            "missing",
-            "not installed",
-            "only algorithm slayer needs it, and whoever runs netx files: pip install 'lava-nbp[dl]'",
-        )
-    right = found == _LAVA_DL
-    return Finding("lava-dl", "ok" if right else "wrong", found, "" if right else f"pip install lava-dl=={_LAVA_DL}")
+        return Finding(name, "missing", "not installed", f"only {what} need it: {cure}")
+    right = found == tested
+    return Finding(name, "ok" if right else "wrong", found, "" if right else cure)
 
 
 def _extra(package: str, extra: str, what: str) -> Finding:

@@ -53,7 +53,7 @@ def _cases() -> Iterator[_Case]:
     """The targets that are here and run circuits in any order; Lava's in both granularities."""
     for name in targets_of("nbp"):
         target = TARGETS[name]
-        if target.on_chip or target.chip_order:
+        if target.on_chip or target.chip_order or target.lacks():
             continue
         n = _CALLS * target.chunk
         if target.on_lava and not target.step_only:
@@ -96,7 +96,8 @@ def bench(
     -------
     dict
         ``executors`` (a row each, the first is the one that the others are compared with), ``left_out`` (targets that
-        refuse the circuit, with the reason), ``networks`` (of Lava processes), ``eventprop``; and what was run.
+        refuse the circuit, or need Lava where there is none, with the reason), ``networks`` (of Lava processes),
+        ``eventprop``; and what was run.
 
     Raises
     ------
@@ -111,7 +112,9 @@ def bench(
     spikes, data = _samples(circuit, seed)
     weights = _weights(circuit, spikes, seed, pre_train)
     rows: list[dict[str, Any]] = []
-    left_out: dict[str, str] = {}
+    left_out = {
+        name: lacks for name in targets_of("nbp") if not TARGETS[name].on_chip and (lacks := TARGETS[name].lacks())
+    }
     agreed: dict[str, NDArray[Any]] = {}
     cases = list(_cases())
     stages = len(cases) + 2
@@ -215,7 +218,7 @@ def _networks(seed: int) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for name in targets_of("nbp"):
         target = TARGETS[name]
-        if not target.on_lava:
+        if not target.on_lava or target.lacks():
             continue
         circuit = training_circuit(*layers, chip_order=target.chip_order)
         weights = initial_weights(circuit, np.random.default_rng([seed, 0]), output_mean=10.0)

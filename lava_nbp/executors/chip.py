@@ -14,18 +14,18 @@ from typing import Any
 import lava_nbp.on_lava  # noqa: F401 - before anything of Lava
 
 # isort: split
+from lava_nbp.base.targets import TARGETS
+from lava_nbp.errors import MissingLoihiError, RuntimeFailure
+from lava_nbp.loihi.host import default_address, require_lava_loihi
+from lava_nbp.on_lava.children import ended, kill_children
+from lava_nbp.on_lava.model_choice import OwnModels, is_own
+
 from lava.magma.core import run_configs
 from lava.magma.core.model.model import AbstractProcessModel
 from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi1HwCfg, Loihi2HwCfg
-
-from lava_nbp.base.targets import TARGETS
-from lava_nbp.errors import MissingLoihiError, RuntimeFailure
-from lava_nbp.loihi.host import default_address, require_lava_loihi
-from lava_nbp.on_lava.children import ended, kill_children
-from lava_nbp.on_lava.model_choice import OwnModels, is_own
 
 #: Stock Processes that belong on the host: sources, sinks, monitors, and the adapters to the chip.
 _HOST_MODULES = ("lava.proc.io.", "lava.proc.monitor.", "lava.proc.embedded_io.")

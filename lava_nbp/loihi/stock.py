@@ -10,11 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from lava.magma.core.learning.learning_rule import Loihi3FLearningRule
-from lava.magma.core.process.process import AbstractProcess
-from lava.proc.dense.process import DelayDense, Dense, LearningDense
-from lava.proc.lif.process import LIF
-from lava.utils.weightutils import SignMode
 
 from lava_nbp.base.integers import Int16Array
 from lava_nbp.loihi.lowering import DenseSynapses, lower
@@ -22,6 +17,12 @@ from lava_nbp.loihi.registers import NeuronRegisters, SynapseRegisters
 from lava_nbp.loihi.rules import simulated_rule
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.rule import ThreeFactorRule
+
+from lava.magma.core.learning.learning_rule import Loihi3FLearningRule
+from lava.magma.core.process.process import AbstractProcess
+from lava.proc.dense.process import DelayDense, Dense, LearningDense
+from lava.proc.lif.process import LIF
+from lava.utils.weightutils import SignMode
 
 #: Time constant of traces that must not decay: exp(-1 / tau) is 1 in double precision. With Lava's 2**32 a held trace
 #: of the bit-approximate engine decays once in 65 000 steps.

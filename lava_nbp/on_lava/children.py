@@ -28,13 +28,13 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
-from lava.magma.compiler.channels.pypychannel import PyPyChannel
-from lava.magma.core.model.py.model import AbstractPyProcessModel
-from lava.magma.runtime.message_infrastructure.multiprocessing import MultiProcessing
-
 from lava_nbp.errors import RuntimeFailure
 from lava_nbp.on_lava.channels import DirectChannel, DirectSelector
 from lava_nbp.on_lava.messages import Failure, Mailbox
+
+from lava.magma.compiler.channels.pypychannel import PyPyChannel
+from lava.magma.core.model.py.model import AbstractPyProcessModel
+from lava.magma.runtime.message_infrastructure.multiprocessing import MultiProcessing
 
 _PR_SET_PDEATHSIG = 1
 #: How long a killed child may take to vanish, in seconds.
@@ -163,8 +163,9 @@ def _close_what_fork_left(error: OSError) -> None:
     """Close the pipes that multiprocessing has made before it forks, and leaves open if that fails."""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         if frame.f_code.co_name == "_launch":
-            for name in {"parent_r", "child_w", "child_r", "parent_w"} & frame.f_locals.keys():
-                os.close(frame.f_locals[name])
+            for name in ("parent_r", "child_w", "child_r", "parent_w"):
+                if name in frame.f_locals:
+                    os.close(frame.f_locals[name])
 
 
 def _hasten(model: AbstractPyProcessModel, direct: bool) -> None:

@@ -17,8 +17,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from lava.magma.core.model.py.model import PyLoihiProcessModel
-from lava.magma.core.model.py.type import LavaPyType
 
 from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.base.widths import STATE_BITS
@@ -27,6 +25,9 @@ from lava_nbp.nbp.gated_group import GatedGroup, Neurons, Readout, Synapses
 from lava_nbp.nbp.work import Counters
 from lava_nbp.on_lava.ports import InPort, OutPort, SharedVar
 from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
+
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.type import LavaPyType
 
 
 class GatedProcess(LibraryProcess):

@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
+from lava_nbp.base.checks import check_name
+from lava_nbp.base.targets import TARGETS
+from lava_nbp.errors import InputError
+
 from lava.magma.compiler.compiler_graphs import ProcGroupDiGraphs
 from lava.magma.core.model.model import AbstractProcessModel
 from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
-
-from lava_nbp.base.checks import check_name
-from lava_nbp.base.targets import TARGETS
-from lava_nbp.errors import InputError
 
 #: Arithmetics that CPU models are tagged with.
 TAGS = ("fixed_pt", "floating_pt", "bit_accurate_loihi")

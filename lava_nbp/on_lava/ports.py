@@ -7,14 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from lava.magma.core.process.ports import ports as lava_ports
-from lava.magma.core.process.ports.exceptions import ReshapeError
-from lava.magma.core.process.variable import Var
 from numpy.typing import NDArray
 from scipy.sparse import spmatrix
 
 from lava_nbp.base.checks import shown
 from lava_nbp.errors import InputError, PortError
+
+from lava.magma.core.process.ports import ports as lava_ports
+from lava.magma.core.process.ports.exceptions import ReshapeError
+from lava.magma.core.process.variable import Var
 
 
 class _Checked:

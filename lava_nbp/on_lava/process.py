@@ -8,11 +8,6 @@ from functools import cache
 from typing import Any, cast
 
 import numpy as np
-from lava.magma.core.model.py.model import PyLoihiProcessModel
-from lava.magma.core.model.py.ports import PyInPort, PyOutPort
-from lava.magma.core.model.py.type import LavaPyType
-from lava.magma.core.process.process import AbstractProcess
-from lava.magma.core.process.variable import Var
 
 from lava_nbp.base.checks import check_text
 from lava_nbp.base.widths import STATE_BITS, WEIGHT_BITS
@@ -20,6 +15,12 @@ from lava_nbp.errors import InputError
 from lava_nbp.nbp.work import Counters
 from lava_nbp.on_lava.model_choice import own_module_first
 from lava_nbp.on_lava.runtime import watch
+
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
 
 #: How the names of ports end.
 _PORTS = ("_in", "_out")

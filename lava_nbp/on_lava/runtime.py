@@ -23,18 +23,6 @@ from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
-from lava.magma.compiler.builders.py_builder import PyProcessBuilder
-from lava.magma.compiler.channels.watchdog import NoOPWatchdogManager
-from lava.magma.compiler.compiler import Compiler
-from lava.magma.compiler.exceptions import ProcessAlreadyCompiled
-from lava.magma.compiler.executable import Executable
-from lava.magma.core.process.message_interface_enum import ActorType
-from lava.magma.core.process.process import AbstractProcess
-from lava.magma.core.run_conditions import AbstractRunCondition, RunContinuous, RunSteps
-from lava.magma.core.run_configs import RunConfig
-from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, MGMT_RESPONSE, enum_equal, enum_to_np
-from lava.magma.runtime.runtime import Runtime
-from lava.magma.runtime.runtime_services.runtime_service import LoihiPyRuntimeService
 
 from lava_nbp.base.checks import check_integer, is_real, shown
 from lava_nbp.errors import InputError, LavaNBPError, RuntimeFailure
@@ -51,6 +39,19 @@ from lava_nbp.on_lava.model_choice import check_not_searching, make_run_config, 
 from lava_nbp.on_lava.ports import check_value, refuse_text, replace_part, select_part
 from lava_nbp.on_lava.service import ResumableService, SparingService
 from lava_nbp.on_lava.start_method import check_can_start
+
+from lava.magma.compiler.builders.py_builder import PyProcessBuilder
+from lava.magma.compiler.channels.watchdog import NoOPWatchdogManager
+from lava.magma.compiler.compiler import Compiler
+from lava.magma.compiler.exceptions import ProcessAlreadyCompiled
+from lava.magma.compiler.executable import Executable
+from lava.magma.core.process.message_interface_enum import ActorType
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.run_conditions import AbstractRunCondition, RunContinuous, RunSteps
+from lava.magma.core.run_configs import RunConfig
+from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, MGMT_RESPONSE, enum_equal, enum_to_np
+from lava.magma.runtime.runtime import Runtime
+from lava.magma.runtime.runtime_services.runtime_service import LoihiPyRuntimeService
 
 #: How often a wait looks at the children, in seconds.
 _POLL = 0.05

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.resources import CPU
-from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-
 from lava_nbp.base.checks import check_sequence
 from lava_nbp.nbp.gated_group import Gate, Neurons, Synapses
 from lava_nbp.nbp.levels import ANTI_RELAY, GATE, GATED_BIAS, RELAY
 from lava_nbp.on_lava.gated_process import GatedModel, GatedProcess
+
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 #: How the copies of an output layer (s, lo, hi) and its target t make the error.
 ERROR_SYNAPSES = (

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.resources import CPU
-from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.base.checks import check_flag, check_integer, check_kind
@@ -13,6 +10,10 @@ from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.parts import LIFPart
 from lava_nbp.on_lava.eventprop_process import NeuronModel, NeuronProcess
 from lava_nbp.on_lava.ports import InPort, OutPort
+
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 
 class EventPropLIF(NeuronProcess):

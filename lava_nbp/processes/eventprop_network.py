@@ -6,11 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.model.py.model import PyLoihiProcessModel
-from lava.magma.core.model.sub.model import AbstractSubProcessModel
-from lava.magma.core.resources import CPU
-from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.base.checks import check_kind, check_positive, check_sequence
@@ -27,6 +22,12 @@ from lava_nbp.processes.eventprop_readout import EventPropReadout
 from lava_nbp.processes.eventprop_ttfs import EventPropTTFS
 from lava_nbp.processes.mirrored_dense import MirroredDense
 from lava_nbp.processes.synfire_chain import SynfireChain
+
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.sub.model import AbstractSubProcessModel
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 
 class EventPropNetwork(LibraryProcess):

@@ -6,10 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.model.py.model import PyLoihiProcessModel
-from lava.magma.core.resources import CPU
-from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.base.checks import as_array, check_integer, check_kind, check_labels, check_sequence, shown
@@ -18,6 +14,11 @@ from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.on_lava.clock import Granularity, check_granularity
 from lava_nbp.on_lava.ports import OutPort
 from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
+
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 
 class LatencySource(LibraryProcess):

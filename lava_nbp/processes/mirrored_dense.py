@@ -5,11 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.model.py.model import PyLoihiProcessModel
-from lava.magma.core.model.py.type import LavaPyType
-from lava.magma.core.resources import CPU
-from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.base.checks import as_array, check_flag, check_integer, check_kind, check_text
@@ -23,6 +18,12 @@ from lava_nbp.eventprop.policies import OptimizerName
 from lava_nbp.eventprop.tally import Counts
 from lava_nbp.on_lava.ports import InPort, OutPort, SharedVar, integers_into
 from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
+
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 
 class MirroredDense(LibraryProcess):

@@ -14,13 +14,6 @@ if find_spec("lava.magma.core.model.nc") is not None:
     from typing import Any
 
     import numpy as np
-    from lava.magma.core.decorator import implements, requires
-    from lava.magma.core.model.nc.model import AbstractNcProcessModel
-    from lava.magma.core.model.nc.ports import NcInPort, NcOutPort
-    from lava.magma.core.model.nc.type import LavaNcType
-    from lava.magma.core.model.nc.var import NcVar
-    from lava.magma.core.resources import NeuroCore
-    from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
     from lava_nbp.base.widths import DELAY_MAX, STATE_BITS, TRACE_BITS, WEIGHT_BITS
     from lava_nbp.loihi.host import microcode
@@ -31,6 +24,14 @@ if find_spec("lava.magma.core.model.nc") is not None:
     from lava_nbp.processes.relay_memory import RelayMemory
     from lava_nbp.processes.surrogate_relu import SurrogateReLU
     from lava_nbp.processes.synfire_chain import SynfireChain
+
+    from lava.magma.core.decorator import implements, requires
+    from lava.magma.core.model.nc.model import AbstractNcProcessModel
+    from lava.magma.core.model.nc.ports import NcInPort, NcOutPort
+    from lava.magma.core.model.nc.type import LavaNcType
+    from lava.magma.core.model.nc.var import NcVar
+    from lava.magma.core.resources import NeuroCore
+    from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
     class _NcPorts(type(AbstractNcProcessModel)):  # type: ignore[misc]
         """Lets a model have the ports that its Process has, as `library_process.NamedPorts` does on the CPU."""

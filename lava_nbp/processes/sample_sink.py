@@ -5,12 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.model.py.model import PyLoihiProcessModel
-from lava.magma.core.model.py.ports import PyInPort
-from lava.magma.core.model.py.type import LavaPyType
-from lava.magma.core.resources import CPU
-from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.base.checks import check_flag, check_integer
@@ -18,6 +12,13 @@ from lava_nbp.nbp.circuit import Circuit, check_circuit
 from lava_nbp.on_lava.clock import Granularity, SampleClock, check_granularity
 from lava_nbp.on_lava.ports import InPort
 from lava_nbp.on_lava.process import LibraryProcess
+
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 
 class SampleSink(LibraryProcess):

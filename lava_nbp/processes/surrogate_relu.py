@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.resources import CPU
-from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-
 from lava_nbp.base.checks import check_flag, check_integer, check_kind, check_name, check_sequence
 from lava_nbp.errors import InputError
 from lava_nbp.nbp.gated_group import Gate, Neurons, Readout, Synapses
 from lava_nbp.nbp.levels import ANTI_RELAY, GATE, GATE_HIGH, GATE_LOW, RELAY
 from lava_nbp.on_lava.gated_process import GatedFloatModel, GatedModel, GatedProcess
+
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 #: Gates by default: entry 0 evaluates the pre-activation, entry 1 (if there is one) reads the box.
 _EVALUATE: dict[str, tuple[Gate, ...]] = {

@@ -15,6 +15,8 @@ sys.path.insert(0, str(HERE.parent / "support"))
 
 import numpy as np  # noqa: E402
 
+import lava_nbp  # noqa: E402, F401 - repairs Lava
+
 # What Lava's compiler does for neurocores needs lava-loihi's compiler; the stand-in's neurocores are CPU models.
 from lava.magma.compiler import compiler, compiler_graphs  # noqa: E402
 from lava.magma.compiler.subcompilers import channel_builders_factory  # noqa: E402
@@ -66,11 +68,11 @@ def executor(target="loihi2"):
 
 def parts():
     """The library's own neurons run from their registers alone, as their CPU models do."""
+    from lava_nbp.processes import ErrorNeurons, Gate, GatedLIF, RelayMemory, SurrogateReLU, Synapses, SynfireChain
+
     from lava.magma.core.run_conditions import RunSteps
     from lava.proc.io.sink import RingBuffer as Sink
     from lava.proc.io.source import RingBuffer as Source
-
-    from lava_nbp.processes import ErrorNeurons, Gate, GatedLIF, RelayMemory, SurrogateReLU, Synapses, SynfireChain
 
     gates = (Gate(0), Gate(2), Gate(2, 512), Gate(1, -8128))
     makers = {
@@ -112,11 +114,11 @@ def parts():
 
 def fails():
     """A model that fails ends the run and leaves nothing; missing microcode is seen before anything is loaded."""
-    import lava.proc.lif.ncmodels as stock
-
     from lava_nbp.errors import LavaNBPError
     from lava_nbp.executors.make import make_executor
     from lava_nbp.nbp.paper import training_circuit
+
+    import lava.proc.lif.ncmodels as stock
 
     def fail(self):
         raise ValueError("out of cores")
@@ -161,8 +163,9 @@ def refused():
         )
     assert NBPNetwork(circuit=circuit, weights=weights).stock is None
     # A stock Process without a model for the chip: the stand-in has none for Sparse.
-    from lava.proc.sparse.process import Sparse
     from scipy.sparse import csr_matrix
+
+    from lava.proc.sparse.process import Sparse
 
     sparse = Sparse(weights=csr_matrix(np.ones((2, 2))))
     print(message(lambda: sparse.run(RunSteps(1), run_config("loihi2"))))

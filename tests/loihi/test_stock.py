@@ -4,9 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from lava.proc.dense.process import LearningDense
-from lava.proc.io.sink import RingBuffer as Sink
-from lava.proc.io.source import RingBuffer as Source
 from networks import random_samples, random_weights
 from own_circuits import delta_circuit
 from sessions import assert_same
@@ -24,6 +21,10 @@ from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.on_lava.runtime import LavaRuntime
 from lava_nbp.runs.train import train
 from lava_nbp.training.config import load_config
+
+from lava.proc.dense.process import LearningDense
+from lava.proc.io.sink import RingBuffer as Sink
+from lava.proc.io.source import RingBuffer as Source
 
 
 def compare(circuit, *problems):

@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from lava.proc.io.sink import RingBuffer as Sink
-from lava.proc.io.source import RingBuffer as Source
 from own_circuits import delta_circuit, renamed
 
 from lava_nbp import run_config
@@ -14,6 +12,9 @@ from lava_nbp.nbp.projections import Projections
 from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.on_lava.runtime import LavaRuntime
 from lava_nbp.processes import PlasticLIF
+
+from lava.proc.io.sink import RingBuffer as Sink
+from lava.proc.io.source import RingBuffer as Source
 
 
 def external(circuit, samples):

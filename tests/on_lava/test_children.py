@@ -2,10 +2,10 @@
 
 from types import SimpleNamespace
 
-from lava.magma.core.model.py.model import AbstractPyProcessModel
-
 from lava_nbp.on_lava.channels import DirectSelector
 from lava_nbp.on_lava.children import _hasten
+
+from lava.magma.core.model.py.model import AbstractPyProcessModel
 
 
 def model(**methods):

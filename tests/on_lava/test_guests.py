@@ -100,6 +100,7 @@ def test_a_signal_to_everybody_is_for_who_started_the_network():
 
 PROCESS = """
 import os, sys
+import lava_nbp
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.process.process import AbstractProcess
@@ -107,7 +108,6 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-import lava_nbp
 from lava_nbp import LavaRuntime, run_config
 class Mine(AbstractProcess):
     pass

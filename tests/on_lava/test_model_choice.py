@@ -2,11 +2,6 @@
 
 import numpy as np
 import pytest
-from lava.magma.compiler.compiler_graphs import ProcGroupDiGraphs
-from lava.magma.core.process.process import AbstractProcess
-from lava.magma.core.run_configs import Loihi2SimCfg
-from lava.proc.dense.process import Dense
-from lava.proc.io.extractor import Extractor
 
 from lava_nbp import TARGETS, InputError, Target, run_config, targets_of, training_circuit
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
@@ -15,6 +10,12 @@ from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.on_lava.model_choice import make_run_config, own_module_first
 from lava_nbp.processes import EventPropNetwork, NBPNetwork, nbp_network
+
+from lava.magma.compiler.compiler_graphs import ProcGroupDiGraphs
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.dense.process import Dense
+from lava.proc.io.extractor import Extractor
 
 
 def network():

@@ -8,18 +8,20 @@ import sys
 
 import numpy as np
 import pytest
-from lava.magma.core.process.ports import ports as lava_ports
-from lava.magma.core.process.ports.exceptions import ReshapeError
-from lava.proc.dense.process import Dense
 
 import lava_nbp.on_lava as on_lava
 import lava_nbp.processes  # noqa: F401 - what follows holds after the import
 from lava_nbp.errors import PortError
 from lava_nbp.on_lava.ports import InPort, OutPort
 
-#: What Lava's classes have after Lava is imported, and after the library is, too.
+from lava.magma.core.process.ports import ports as lava_ports
+from lava.magma.core.process.ports.exceptions import ReshapeError
+from lava.proc.dense.process import Dense
+
+#: What Lava's classes have after Lava is imported, and after all of the library is, too.
 PATCHED = """
 import importlib, pkgutil
+import lava_nbp  # what it repairs of Lava is repaired now
 import lava.magma.core.process.ports.ports as ports
 import lava.magma.core.process.process as process
 import lava.magma.core.process.variable as variable

@@ -19,6 +19,14 @@ import numpy as np
 import pytest
 from failing_processes import Failing, Listening
 from interpreters import members
+from scipy.sparse import csr_matrix
+from segments import abandoned, remove_abandoned
+
+import lava_nbp
+from lava_nbp.errors import InputError, RuntimeFailure
+from lava_nbp.on_lava.runtime import LavaRuntime
+from lava_nbp.processes import GatedLIF, SynfireChain
+
 from lava.magma.core.process.process import ProcessServer
 from lava.magma.core.process.variable import VarServer
 from lava.magma.core.run_conditions import RunContinuous, RunSteps
@@ -30,13 +38,6 @@ from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
 from lava.proc.lif.process import LIF
 from lava.proc.monitor.process import Monitor
-from scipy.sparse import csr_matrix
-from segments import abandoned, remove_abandoned
-
-import lava_nbp
-from lava_nbp.errors import InputError, RuntimeFailure
-from lava_nbp.on_lava.runtime import LavaRuntime
-from lava_nbp.processes import GatedLIF, SynfireChain
 
 pytestmark = pytest.mark.timeout(60)
 SUPPORT = Path(__file__).parents[1] / "support" / "runtime"

@@ -7,8 +7,6 @@ import pytest
 from broken_trains import BROKEN, UNFIT
 from clocked_loop import saturating
 from feeding import feed
-from lava.proc.io.sink import RingBuffer as Sink
-from lava.proc.io.source import RingBuffer as Source
 
 import lava_nbp
 from lava_nbp.base.arrays import shared_zeros
@@ -33,6 +31,9 @@ from lava_nbp.processes import (
     MirroredDense,
     SynfireChain,
 )
+
+from lava.proc.io.sink import RingBuffer as Sink
+from lava.proc.io.source import RingBuffer as Source
 
 C = FixedPoint(NeuronParameters(), 1.0, 40.0)
 LOSSES = [TTFSLoss(), MaxVoltageLoss()]

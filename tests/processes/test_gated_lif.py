@@ -3,17 +3,18 @@
 import numpy as np
 import pytest
 from feeding import feed
-from lava.magma.core.run_configs import Loihi2SimCfg
-from lava.proc.dense.process import Dense
-from lava.proc.io.sink import RingBuffer as Sink
-from lava.proc.io.source import RingBuffer as Source
-from lava.proc.lif.process import LIF
 
 import lava_nbp
 from lava_nbp.errors import InputError, PortError, RuntimeFailure, WeightError
 from lava_nbp.on_lava.runtime import LavaRuntime
 from lava_nbp.processes import Gate, GatedLIF, Synapses, SynfireChain
 from lava_nbp.processes.gated_lif import PyGatedLIFFixed
+
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.dense.process import Dense
+from lava.proc.io.sink import RingBuffer as Sink
+from lava.proc.io.source import RingBuffer as Source
+from lava.proc.lif.process import LIF
 
 
 @pytest.mark.parametrize("tag", ["fixed_pt", "floating_pt"])

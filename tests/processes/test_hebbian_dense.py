@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 from feeding import feed
-from lava.magma.core.run_configs import Loihi2SimCfg
 
 import lava_nbp
 from lava_nbp.errors import InputError, MirrorError, RuleError, WeightError
 from lava_nbp.on_lava.runtime import LavaRuntime
 from lava_nbp.processes import GatedLIF, HebbianDense, Mirror, SynfireChain, ThreeFactorRule
+
+from lava.magma.core.run_configs import Loihi2SimCfg
 
 
 def test_by_hand_potentiation_depression_and_when_they_act():

@@ -4,10 +4,6 @@ import time
 
 import numpy as np
 import pytest
-from lava.magma.core.run_conditions import RunSteps
-from lava.magma.core.run_configs import Loihi2SimCfg
-from lava.proc.dense.process import Dense
-from lava.proc.io.source import RingBuffer
 from networks import random_samples, random_weights
 from sessions import assert_same
 
@@ -20,6 +16,11 @@ from lava_nbp.nbp.projections import Projections
 from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.on_lava.runtime import LavaRuntime
 from lava_nbp.processes import NBPNetwork, SampleSink, SampleSource
+
+from lava.magma.core.run_conditions import RunSteps
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.dense.process import Dense
+from lava.proc.io.source import RingBuffer
 
 LAYERS = (12, 9, 4)
 GRANULARITIES = ["sample", "step"]

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from lava.proc.io.sink import RingBuffer as Sink
-from lava.proc.io.source import RingBuffer as Source
 
 from lava_nbp.errors import InputError
 from lava_nbp.on_lava.runtime import LavaRuntime
 from lava_nbp.processes import PlasticLIF
+
+from lava.proc.io.sink import RingBuffer as Sink
+from lava.proc.io.source import RingBuffer as Source
 
 
 def run(neuron, a, third):

@@ -5,10 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from circuit_oracle import simulate
-from lava.magma.core.run_conditions import RunSteps
-from lava.proc.dense.process import Dense
-from lava.proc.io.sink import RingBuffer as Sink
-from lava.proc.lif.process import LIF
 from networks import random_samples, random_weights
 from sessions import assert_same
 
@@ -24,6 +20,11 @@ from lava_nbp.nbp.projections import Projections
 from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.on_lava.runtime import LavaRuntime
 from lava_nbp.processes import NBPNetwork, SampleSource, SpikeRaster
+
+from lava.magma.core.run_conditions import RunSteps
+from lava.proc.dense.process import Dense
+from lava.proc.io.sink import RingBuffer as Sink
+from lava.proc.lif.process import LIF
 
 LAYERS = (12, 9, 4)
 

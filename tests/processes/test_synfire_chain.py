@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 from feeding import feed
-from lava.magma.core.run_configs import Loihi2SimCfg
-from lava.proc.io.sink import RingBuffer as Sink
 
 from lava_nbp.errors import InputError, RuntimeFailure
 from lava_nbp.on_lava.runtime import LavaRuntime
 from lava_nbp.processes import SynfireChain
+
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.io.sink import RingBuffer as Sink
 
 
 def phases(rows):

@@ -2,10 +2,6 @@
 
 import numpy as np
 import pytest
-from lava.magma.core.run_configs import Loihi2SimCfg
-from lava.proc.dense.process import Dense
-from lava.proc.io.source import RingBuffer as Source
-from lava.proc.lif.process import LIF
 
 import lava_nbp
 from lava_nbp.on_lava.runtime import LavaRuntime
@@ -19,6 +15,11 @@ from lava_nbp.processes import (
     SurrogateReLU,
     SynfireChain,
 )
+
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.dense.process import Dense
+from lava.proc.io.source import RingBuffer as Source
+from lava.proc.lif.process import LIF
 
 
 def network():

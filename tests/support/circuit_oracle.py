@@ -86,7 +86,7 @@ def simulate(x, labels, W1, W2, chip_order=False):
             total["g00"] += 9280
         sample, phase = divmod(step, 12)
         if phase == 2:
-            total["x"] += 520 * x[sample]
+            total["x"] += 520 * x[sample].astype(int)
         if phase == 4:
             total["t"][labels[sample]] += 520
         for p, n in sizes.items():

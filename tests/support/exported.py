@@ -37,11 +37,11 @@ def run_norse(path: Path, x: np.ndarray, dt: float, voltages: str = "") -> np.nd
 
 def run_netx(path: Path, x: np.ndarray, **options) -> np.ndarray:
     """Output spikes (steps, n_out) of a netx file on Lava for x (steps, n_in)."""
-    from lava.proc.io.sink import RingBuffer as Sink
-    from lava.proc.io.source import RingBuffer as Source
-
     import lava_nbp
     from lava_nbp.on_lava.runtime import LavaRuntime
+
+    from lava.proc.io.sink import RingBuffer as Sink
+    from lava.proc.io.source import RingBuffer as Source
 
     with contextlib.ExitStack() as quiet:
         quiet.enter_context(contextlib.redirect_stdout(io.StringIO()))

@@ -1,11 +1,12 @@
 """Run a small Lava network: arrays in, what comes out of ports."""
 
 import numpy as np
-from lava.proc.io.sink import RingBuffer as Sink
-from lava.proc.io.source import RingBuffer as Source
 
 import lava_nbp
 from lava_nbp.on_lava.runtime import LavaRuntime
+
+from lava.proc.io.sink import RingBuffer as Sink
+from lava.proc.io.source import RingBuffer as Source
 
 
 def feed(process, inputs, outputs, steps=None, config=None, timeout=30, extra=()):

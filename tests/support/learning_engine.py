@@ -1,9 +1,10 @@
 """Lava's learning phase of a column of synapses in one step, without the processes around it."""
 
 import numpy as np
-from lava.proc.dense.models import PyLearningDenseModelBitApproximate
 
 from lava_nbp.loihi.stock import learning_rule
+
+from lava.proc.dense.models import PyLearningDenseModelBitApproximate
 
 EVEN = np.arange(-254, 255, 2)
 

@@ -41,7 +41,8 @@ def finished(tmp_path, text, *settings):
 
 
 def test_nbp_agrees_with_neurobench(tmp_path):
-    """The published package measures the same network, made anew in PyTorch."""
+    """The published package, installed below Python 3.12, measures the same network, made anew in PyTorch."""
+    pytest.importorskip("neurobench")
     import torch
 
     with warnings.catch_warnings():

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lava.magma.core.run_conditions import RunSteps
-from lava.proc.dense.process import Dense
-from lava.proc.io.sink import RingBuffer as Sink
-from lava.proc.lif.process import LIF
 
 import lava_nbp
 from lava_nbp import ConfigError, InputError, make_circuit, make_executor, trace, training_circuit
 from lava_nbp.processes import SynfireChain
+
+from lava.magma.core.run_conditions import RunSteps
+from lava.proc.dense.process import Dense
+from lava.proc.io.sink import RingBuffer as Sink
+from lava.proc.lif.process import LIF
 
 DIGITS = Path(__file__).parents[2] / "run_configs" / "digits.toml"
 

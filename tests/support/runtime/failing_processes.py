@@ -9,6 +9,9 @@ import threading
 import time
 
 import numpy as np
+
+import lava_nbp  # noqa: F401 - repairs Lava
+
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort

@@ -223,11 +223,12 @@ def figures():
 def nothing_grows(rounds=6):
     """Networks of every kind and end, five a round; what is held after half of them and after all."""
     import numpy as np
-    from lava.magma.core.run_conditions import RunSteps
 
     import lava_nbp
     from lava_nbp import LavaRuntime, initial_weights, make_executor, training_circuit
     from lava_nbp.processes import SynfireChain
+
+    from lava.magma.core.run_conditions import RunSteps
 
     circuit = training_circuit(40, 30, 4)
     weights = initial_weights(circuit, np.random.default_rng(0))

@@ -1,6 +1,9 @@
 """A Lava Process whose model asks for the phases behind that of the spikes, each in steps of its own."""
 
 import numpy as np
+
+import lava_nbp  # noqa: F401 - repairs Lava
+
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort

@@ -14,10 +14,11 @@ import time
 from multiprocessing import shared_memory
 
 from failing_processes import Failing, Listening
-from lava.magma.core.run_conditions import RunContinuous, RunSteps
-from lava.magma.core.run_configs import Loihi2SimCfg
 
 from lava_nbp.on_lava.runtime import LavaRuntime, watch
+
+from lava.magma.core.run_conditions import RunContinuous, RunSteps
+from lava.magma.core.run_configs import Loihi2SimCfg
 
 
 class Plain:

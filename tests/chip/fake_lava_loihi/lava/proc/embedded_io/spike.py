@@ -1,6 +1,7 @@
 """Adapters between host and chip, which here only pass on what comes."""
 
 import numpy as np
+
 from lava.magma.core.decorator import implements, requires
 from lava.magma.core.model.nc.model import journal
 from lava.magma.core.model.py.model import PyLoihiProcessModel

@@ -4,6 +4,7 @@ import json
 import os
 
 import numpy as np
+
 from lava.magma.core.model.nc.net import NetL2, SynView
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 
