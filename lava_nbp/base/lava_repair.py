@@ -102,11 +102,11 @@ def _hashable_defaults(module: ModuleType) -> Iterator[None]:
             options.setdefault("unsafe_hash", True)
         return original(cls, **options)
 
-    dataclasses.dataclass = dataclass  # type: ignore[assignment]
+    dataclasses.dataclass = dataclass
     try:
         yield
     finally:
-        dataclasses.dataclass = original  # type: ignore[assignment]
+        dataclasses.dataclass = original
 
 
 @contextmanager
