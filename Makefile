@@ -6,7 +6,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 # From Python 3.11 on pip refuses Lava unless it is forced; before, it is there by then, and nothing happens.
 FORCE := $(PIP_INSTALL) --no-deps --ignore-requires-python
 
-.PHONY: demo install test docs check lint types imports clean
+.PHONY: demo install test smoke docs check lint types imports clean
 
 demo: $(VENV)/.base
 	$(BIN)/lava-nbp train run_configs/digits.toml --set target=lava --out runs/demo --overwrite --plot
@@ -17,6 +17,12 @@ install: $(VENV)/.all
 # The files in the order of tests/conftest.py. If a worker dies, end: xdist would replace it, and wait for ever for its tests.
 test: $(VENV)/.all
 	$(BIN)/python -m pytest -n auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+
+# Without extras, in two minutes: the demo, what is repaired of Lava, whole trainings bit for bit, and ways to end a run.
+smoke: demo
+	$(PIP_INSTALL) pytest pytest-timeout pytest-xdist hypothesis
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/base/test_lava_repair.py tests/training/test_same_bits.py \
+		tests/on_lava/test_runtime.py tests/processes/test_with_plain_lava.py -k 'not plain_lava or with_plain_lava'
 
 # Pages and reference, into site/; a warning is an error. The page of the command line is made from its own help. The
 # variable silences advertising of the theme's.

@@ -234,10 +234,30 @@ def test_modules_are_imported_by_name_in_the_tables_only():
 # ------------------------------------------------------------ set-up
 
 
+SCRIPT = ROOT / "scripts" / "find-python"
+
+
 def find_python(**variables):
     environment = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **variables}
-    script = [str(ROOT / "scripts" / "find-python")]
-    return subprocess.run(script, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([str(SCRIPT)], env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+HERE = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def bare(folder, **programs):
+    """A folder for PATH with a shell, no Python, and some programs: shell scripts."""
+    for name in ("sh", "cat", "cut"):
+        (folder / name).symlink_to(f"/bin/{name}")
+    for name, script in programs.items():
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    return str(folder)
+
+
+def fake(version, able="yes"):
+    """A Python of a version, as far as the script asks: with venv or without."""
+    return f"echo {version} {able}"
 
 
 def test_python_is_found_where_it_is_named():
@@ -245,18 +265,63 @@ def test_python_is_found_where_it_is_named():
     assert (done.returncode, done.stdout.strip()) == (0, sys.executable)
 
 
+@pytest.mark.parametrize(
+    ("fakes", "said"),
+    [
+        ({"mine": fake("3.9")}, "Python 3.9, but that version is not supported"),
+        ({"mine": fake("3.14")}, "Python 3.14, but that version is not supported"),
+        ({"mine": fake("3.12", "no")}, "Python 3.12 without venv"),
+        ({}, "no Python starts by that name"),
+    ],
+)
+def test_a_named_python_that_does_not_fit_is_refused_though_others_do(fakes, said, tmp_path):
+    done = find_python(PATH=bare(tmp_path, **fakes, **{"python3.13": fake("3.13")}), PYTHON="mine")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: PYTHON is 'mine', ")
+    assert said in done.stderr
+
+
+def test_the_newest_is_taken(tmp_path):
+    path = bare(tmp_path, **{f"python3.{n}": fake(f"3.{n}") for n in (9, 10, 11, 12, 14)}, python3=fake("3.11"))
+    done = find_python(PATH=path)
+    assert (done.returncode, done.stdout.strip()) == (0, f"{path}/python3.12")
+    every = subprocess.run(
+        [str(SCRIPT), "--all"], env={"PATH": path, "HOME": "/nonexistent"}, capture_output=True, text=True, check=True
+    )
+    assert every.stdout.split() == [f"{path}/python3.{n}" for n in (12, 11, 10)]
+
+
+def test_one_without_venv_is_passed_over(tmp_path):
+    path = bare(tmp_path, **{"python3.13": fake("3.13", "no"), "python3.10": fake("3.10")})
+    assert find_python(PATH=path).stdout.strip() == f"{path}/python3.10"
+
+
 def test_python_is_found_below_pyenv(tmp_path):
-    binary = tmp_path / "versions" / "3.10.99" / "bin"
+    binary = tmp_path / "versions" / f"{HERE.removeprefix('python')}.99" / "bin"
     binary.mkdir(parents=True)
-    (binary / "python3.10").symlink_to(os.path.realpath(sys.executable))
-    done = find_python(PYENV_ROOT=str(tmp_path))
-    assert (done.returncode, done.stdout.strip()) == (0, str(binary / "python3.10"))
+    (binary / HERE).symlink_to(os.path.realpath(sys.executable))
+    (tmp_path / "bin").mkdir()
+    done = find_python(PATH=bare(tmp_path / "bin"), PYENV_ROOT=str(tmp_path))
+    assert (done.returncode, done.stdout.strip()) == (0, str(binary / HERE))
 
 
-def test_without_python_the_message_says_how_to_get_one(tmp_path):
-    for name, target in {"sh": "/bin/sh", "cat": "/bin/cat", "uv": "/bin/false"}.items():
-        (tmp_path / name).symlink_to(target)
-    done = find_python(PATH=str(tmp_path))
+@pytest.mark.parametrize(
+    ("fakes", "said"),
+    [
+        ({}, "no Python was found"),
+        ({"python3": fake("3.14")}, "is Python 3.14, and no Python that fits was found"),
+        ({"python3": fake("3.11", "no")}, "is Python 3.11 without venv, and no other Python that fits was found"),
+    ],
+)
+def test_without_python_the_message_says_how_to_get_one(fakes, said, tmp_path):
+    done = find_python(PATH=bare(tmp_path, **fakes, uv="false"))
     assert done.returncode == 1
-    for word in ("no Python 3.10", "pyenv install 3.10", "uv python install 3.10", "conda create", "deadsnakes"):
+    for word in (
+        said,
+        "3.10, 3.11, 3.12 and 3.13",
+        "python3-venv",
+        "pyenv install 3.13",
+        "uv python install",
+        "conda create",
+    ):
         assert word in done.stderr
