@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,16 @@ _PARTS = ("times", "sources")
 LONGEST_TRIAL = 1e9
 
 
-class SpikeTrains(NamedTuple):
+_Made = TypeVar("_Made", bound=tuple[Any, ...])
+
+
+class _Arrays(NamedTuple):
+    times: Float64Array
+    sources: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+
+
+class SpikeTrains(_Arrays):
     """Input spikes of many samples, one after the other, in the order of time within a sample.
 
     Attributes
@@ -32,12 +41,15 @@ class SpikeTrains(NamedTuple):
         Where each sample begins.
     """
 
-    times: Float64Array
-    sources: NDArray[np.int64]
-    offsets: NDArray[np.int64]
+    __slots__ = ()
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
+
+    @classmethod
+    def _make(cls: type[_Made], iterable: Iterable[Any]) -> _Made:
+        """As of any named tuple, for `_replace`; theirs asks for the length, which is the number of samples here."""
+        return tuple.__new__(cls, iterable)
 
     def checked(self) -> SpikeTrains:
         """The same in arrays of the declared types, whose offsets belong to the spikes.

@@ -1,5 +1,8 @@
 """Input spikes: by hand, and what is refused."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from broken_trains import BROKEN, GOOD
@@ -60,6 +63,18 @@ def test_joined_trains_by_hand():
     assert joined.sources.tolist() == [1, 0, 1]
     assert joined.offsets.tolist() == [0, 2, 2, 3]
     assert len(join_trains([])) == 0
+
+
+def test_they_are_a_named_tuple_whose_length_is_the_number_of_samples():
+    trains = SpikeTrains(np.array([1.0, 2.0, 3.0]), np.array([0, 1, 0]), np.array([0, 3]))
+    later = trains._replace(times=trains.times + 1)
+    assert type(later) is SpikeTrains
+    assert (len(later), later.times.tolist(), later.sources is trains.sources) == (1, [2, 3, 4], True)
+    for other in (pickle.loads(pickle.dumps(trains)), copy.deepcopy(trains), SpikeTrains(**trains._asdict())):
+        assert type(other) is SpikeTrains
+        assert all(map(np.array_equal, other, trains))
+    times, *_ = trains
+    assert times is trains.times
 
 
 def test_samples_are_taken_in_the_order_given():
