@@ -47,7 +47,7 @@ class SpikeTrains(_Arrays):
         return len(self.offsets) - 1
 
     @classmethod
-    def _make(cls: type[_Made], iterable: Iterable[Any]) -> _Made:
+    def _make(cls: type[_Made], iterable: Iterable[Any]) -> _Made:  # type: ignore[override] # of any tuple
         """As of any named tuple, for `_replace`; theirs asks for the length, which is the number of samples here."""
         return tuple.__new__(cls, iterable)
 

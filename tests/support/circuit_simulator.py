@@ -32,7 +32,7 @@ def simulate(circuit, weights, *spikes):
         for s, samples in zip(circuit.sources, spikes, strict=True):
             sample, rest = divmod(step - s.phase, circuit.period)
             if rest == 0 and 0 <= sample < len(samples):
-                total[s.population] += s.weight * samples[sample]
+                total[s.population] += s.weight * samples[sample].astype(int)
         for p in circuit.populations:
             assert abs(total[p.name]).max() < 2**17, "a sum leaves the register; simulate smaller weights"
             if step == 0 and p.name in chain and p.phases == (0,):
