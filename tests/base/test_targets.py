@@ -4,7 +4,7 @@ import pytest
 
 from lava_nbp.base.registry import resolve
 from lava_nbp.base.targets import TARGETS, Target, find_target, targets_of
-from lava_nbp.errors import InputError
+from lava_nbp.errors import InputError, MissingPackageError
 
 
 def test_who_runs_what():
@@ -24,6 +24,20 @@ def test_an_algorithm_without_targets_runs_its_networks_itself():
         assert targets_of("perceptron") == ("elsewhere",)
         with pytest.raises(InputError, match="must be one of elsewhere"):
             find_target("perceptron", "perceptron")
+
+
+def test_what_runs_on_lava_says_where_lava_is_missing(monkeypatch):
+    assert all(target.lacks() == "" for target in TARGETS.values())
+
+    def nobody(what):
+        raise MissingPackageError(f"{what} needs Lava")
+
+    monkeypatch.setattr("lava_nbp.base.targets.require_lava", nobody)
+    lacking = [name for name, target in TARGETS.items() if target.lacks() == f"target '{name}' needs Lava"]
+    assert lacking == [name for name, target in TARGETS.items() if target.on_lava or target.on_chip]
+    for name in lacking:
+        with pytest.raises(MissingPackageError, match=f"target '{name}' needs Lava"):
+            TARGETS[name].maker("nbp")
 
 
 @pytest.mark.parametrize("chunk", [0, -1, 2.5, True, None])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from own_circuits import delta_circuit
 
-from lava_nbp.errors import InputError, LavaNBPError
+from lava_nbp.errors import InputError, LavaNBPError, MissingPackageError
 from lava_nbp.executors import bench as module
 from lava_nbp.executors import bench_eventprop
 from lava_nbp.nbp.paper import inference_circuit, training_circuit
@@ -57,6 +57,20 @@ def test_every_executor_is_measured_with_its_work():
     assert list(clocked) == ["clocked", "lava", "lava-primitives"]
     assert all(ms > 0 for ms in clocked.values())
     assert "mnist_ms_per_sample" not in exact  # there are no files here
+
+
+def test_without_lava_its_targets_are_left_out(monkeypatch):
+    def nobody(what):
+        raise MissingPackageError(f"{what} needs Lava")
+
+    monkeypatch.setattr("lava_nbp.base.targets.require_lava", nobody)
+    report = module.bench(training_circuit(12, 9, 4), pre_train=50, samples=5)
+    assert [r["target"] for r in report["executors"]] == ["reference", "sample", "spiking"]
+    assert report["left_out"] == [
+        {"target": name, "reason": f"target '{name}' needs Lava"} for name in ("lava", "lava-primitives", "lava-stock")
+    ]
+    assert report["networks"] == []
+    assert [r["target"] for r in report["eventprop"]["clocked"]] == ["clocked"]
 
 
 def test_disagreement_is_not_timed(monkeypatch):
