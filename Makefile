@@ -22,7 +22,7 @@ test: $(VENV)/.all
 smoke: demo
 	$(PIP_INSTALL) pytest pytest-timeout pytest-xdist hypothesis
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/base/test_lava_repair.py tests/training/test_same_bits.py \
-		tests/on_lava/test_runtime.py tests/processes/test_with_plain_lava.py -k 'not plain_lava or with_plain_lava'
+		tests/on_lava/test_runtime.py tests/processes/test_with_plain_lava.py
 
 # Pages and reference, into site/; a warning is an error. The page of the command line is made from its own help. The
 # variable silences advertising of the theme's.
