@@ -6,7 +6,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 # From Python 3.11 on pip refuses Lava unless it is forced; before, it is there by then, and nothing happens.
 FORCE := $(PIP_INSTALL) --no-deps --ignore-requires-python
 
-.PHONY: demo install test smoke docs check lint types imports clean
+.PHONY: demo install test smoke chosen docs check lint types imports clean
 
 demo: $(VENV)/.base
 	$(BIN)/lava-nbp train run_configs/digits.toml --set target=lava --out runs/demo --overwrite --plot
@@ -48,12 +48,18 @@ imports: $(VENV)/.all
 $(VENV)/bin/python:
 	@python=$$(PYTHON='$(PYTHON)' ./scripts/find-python) && echo "building $(VENV) with $$python" && "$$python" -m venv $(VENV)
 
-$(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
+# An environment stays with its Python: another one that is asked for is not taken silently, nor ignored.
+chosen: | $(VENV)/bin/python
+	@[ -z '$(PYTHON)' ] || [ "$$('$(PYTHON)' -V 2>&1)" = "$$($(BIN)/python -V)" ] || { echo "error: $(VENV) is of \
+	$$($(BIN)/python -V), but PYTHON=$(PYTHON) is $$('$(PYTHON)' -V 2>&1 | tail -1); name another folder, VENV=.venv-mine, or run \
+	make clean first" >&2; exit 1; }
+
+$(VENV)/.base: pyproject.toml constraints.txt | chosen
 	$(PIP_INSTALL) --editable .
 	$(FORCE) lava-nc
 	@touch $@
 
-$(VENV)/.all: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.all: pyproject.toml constraints.txt | chosen
 	$(PIP_INSTALL) --editable '.[all]'
 	$(FORCE) lava-nc lava-dl
 	@touch $@ $(VENV)/.base
