@@ -325,3 +325,24 @@ def test_without_python_the_message_says_how_to_get_one(fakes, said, tmp_path):
         "conda create",
     ):
         assert word in done.stderr
+
+
+def make(*arguments):
+    return subprocess.run(
+        ["make", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_an_environment_of_another_python_is_not_taken(tmp_path):
+    """Neither for the one that was asked for, nor in its place."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    there = f"VENV={tmp_path}"
+    assert make("chosen", there).returncode == 0
+    assert make("chosen", there, f"PYTHON={sys.executable}").returncode == 0
+    (tmp_path / "other").write_text("#!/bin/sh\necho Python 3.9.99\n")
+    (tmp_path / "other").chmod(0o755)
+    refused = make("chosen", there, f"PYTHON={tmp_path / 'other'}")
+    assert refused.returncode != 0
+    for word in (str(tmp_path), "is Python 3.9.99", "VENV=", "make clean"):
+        assert word in refused.stderr
