@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class LavaNBPError(Exception):
@@ -92,10 +93,22 @@ def unknown_name(what: str, value: object, options: Iterable[str]) -> str:
     return f"{what} is {shown(value)}, but must be one of {', '.join(names)}{hint}"
 
 
+def _plain(value: Any) -> Any:
+    """NumPy's numbers as Python's, which NumPy 2 would name "np.int64(3)"; also in a list, a tuple or a dict."""
+    kind = type(value)
+    if kind.__module__ == "numpy" and kind.__name__ != "ndarray" and hasattr(value, "item"):
+        return value.item()
+    if kind in (list, tuple):
+        return kind(map(_plain, value))
+    if kind is dict:
+        return {_plain(key): _plain(entry) for key, entry in value.items()}
+    return value
+
+
 def shown(value: object, most: int = 60) -> str:
     """A value for a message: in one line, and not longer than that can hold."""
     try:
-        text = " ".join(repr(value).split())  # arrays have lines of their own
+        text = " ".join(repr(_plain(value)).split())  # arrays have lines of their own
     except Exception:  # Python does not write integers of more than 4300 digits; other people's classes do as they like
         text = f"a {type(value).__name__} that cannot be shown"
     return text if len(text) <= most else text[: most - 3] + "..."

@@ -336,8 +336,8 @@ def test_junk_is_one_clear_error(path):
             try:
                 _call(value, GOOD[path], name, junk)
             except LavaNBPError as error:
-                if len(str(error)) > 1500 or "\n" in str(error):
-                    wrong.append(f"{name}={shown(junk)}: {len(str(error))} characters, or several lines")
+                if len(str(error)) > 1500 or "\n" in str(error) or "np." in str(error):
+                    wrong.append(f"{name}={shown(junk)}: {len(str(error))} characters, several lines, or a NumPy type")
             except Exception as error:
                 wrong.append(f"{name}={shown(junk)}: {type(error).__name__}: {error!s:.100}")
     assert not wrong, "\n".join(wrong)

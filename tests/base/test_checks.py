@@ -124,3 +124,13 @@ def test_entries_within():
 def test_what_is_shown_is_one_line():
     assert "\n" not in shown(np.eye(3))
     assert shown(np.eye(2)) == "array([[1., 0.], [0., 1.]])"
+
+
+def test_numbers_of_numpy_are_shown_as_pythons():
+    values = (np.float64("nan"), np.int8(-3), np.bool_(True), np.float32(0.5), np.str_("a"))
+    assert [shown(value) for value in values] == ["nan", "-3", "True", "0.5", "'a'"]
+    assert shown([np.int64(1), (np.int64(2), {np.int64(3): np.float64(4)})]) == "[1, (2, {3: 4.0})]"
+    assert shown(np.array(3)) == "array(3)"
+    endless = [1]
+    endless.append(endless)
+    assert shown(endless) == "a list that cannot be shown"

@@ -5,6 +5,7 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 from lava_nbp import DATA_SETS, DataSet
+from lava_nbp.base.lava_repair import how_to_get
 from lava_nbp.cli import doctor
 from lava_nbp.cli.doctor import Finding, examine
 
@@ -55,7 +56,7 @@ def test_what_is_not_right(monkeypatch):
         return "0.9.0"
 
     monkeypatch.setattr(doctor, "version", version)
-    assert found("lava-nc") == Finding("lava-nc", "wrong", "0.9.0", "pip install lava-nc==0.10.0", needed=True)
+    assert found("lava-nc") == Finding("lava-nc", "wrong", "0.9.0", how_to_get("lava-nc"))
     assert found("lava-dl").state == "missing"
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 2**20}))
     assert "--shm-size=1g" in found("/dev/shm").cure

@@ -106,8 +106,8 @@ def test_a_circuit_that_is_no_backpropagation(sizes, seed, chip_order, rule):
     up, down = circuit.change(5), circuit.change(8)
     for i in range(len(x)):
         z = x[i] @ V > 512
-        V = np.clip(V + up * np.outer(x[i], t[i] & ~z), -254, 254)
-        V = np.clip(V + down * np.outer(x[i], z & (t[i] == 0)), -254, 254)
+        V = np.clip(V + up * np.outer(x[i], t[i] & ~z).astype(int), -254, 254)
+        V = np.clip(V + down * np.outer(x[i], z & (t[i] == 0)).astype(int), -254, 254)
     assert np.array_equal(found[-1], V)
 
 
