@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,8 +60,10 @@ def wheel(tmp_path_factory):
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     shutil.copytree(ROOT / "lava_nbp", source / "lava_nbp", ignore=shutil.ignore_patterns("__pycache__"))
-    builder = Environment(PYTHONS[0], tmp_path_factory.mktemp("builder"))
-    builder.pip("wheel", "--quiet", "--no-deps", "--wheel-dir", str(source / "dist"), str(source))
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    subprocess.run(
+        [*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", str(source / "dist"), str(source)], check=True
+    )
     (made,) = (source / "dist").glob("*.whl")
     return made
 
@@ -70,16 +73,17 @@ def wheel(tmp_path_factory):
 def test_wheel_in_a_clean_environment(python, wheel, tmp_path):
     there = Environment(python, tmp_path)
     version = there.run("python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])")[0].strip()
-    there.pip("install", "--quiet", "--constraint", str(ROOT / "constraints.txt"), str(wheel))
+    there.pip("install", "--quiet", "--no-compile", "--constraint", str(ROOT / "constraints.txt"), str(wheel))
     there.pip("check")
     packages = {p["name"].lower(): p["version"] for p in json.loads(there.pip("list", "--format", "json"))}
     assert packages.keys().isdisjoint({"pandas", "torch", "playwright", "pytest", "jupyter", "opencv-python-headless"})
     assert ("lava-nc" in packages) is (version == "3.10")
 
+    # The oracle compiles no kernel; what each engine learns, test_same_bits.py says.
     (there.work / "digits.toml").write_text(DIGITS)
-    there.run("lava-nbp", "train", "digits.toml", "--out", "runs/a")
-    there.run("lava-nbp", "report", "runs/a")
-    assert (there.work / "runs" / "a" / "report.html").stat().st_size > 10_000
+    there.run("lava-nbp", "train", "digits.toml", "--set", "target=reference", "--set", "epochs=1", "--out", "runs/a")
+    assert (there.work / "runs" / "a" / "result.json").is_file()
+    there.run("lava-nbp", "plan", "digits.toml", "--chip", "loihi1", "--picture", "cores.png")
 
     if version != "3.10":
         _, said = there.run("lava-nbp", "train", "digits.toml", "--set", "target=lava", "--out", "runs/b", code=2)
@@ -87,6 +91,6 @@ def test_wheel_in_a_clean_environment(python, wheel, tmp_path):
         command = said.strip().rpartition("run: pip ")[2].split()
         assert " ".join(command) in there.run("lava-nbp", "doctor")[0]
         assert " ".join(command) in (ROOT / "README.md").read_text()
-        there.pip(*command, "--quiet")
+        there.pip(*command, "--quiet", "--no-compile")
     assert "ok      lava-nc: 0.10.0" in there.run("lava-nbp", "doctor")[0]
     assert there.run("python", "-c", ON_LAVA)[0] == "[0, 1, 2, 0]\n"

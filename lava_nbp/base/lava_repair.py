@@ -80,7 +80,7 @@ def install() -> None:
         return
     sys.meta_path.insert(0, _Finder())
     for name, repaired in _REPAIRS.items():
-        if name in sys.modules:
+        if name in sys.modules and found_version() == LAVA_NC:
             with repaired(sys.modules[name]):
                 pass
 
