@@ -95,13 +95,14 @@ def test_children_do_not_copy_what_the_parent_holds():
 
 
 def test_collecting_goes_on_as_before():
+    frozen = gc.get_freeze_count()  # Python 3.12 has set some objects aside itself
     for switch in (gc.enable, gc.disable):
         switch()
         before = gc.isenabled()
         with LavaRuntime(network("never")) as runtime:
             assert gc.isenabled() == before
             runtime.run(1)
-        assert gc.get_freeze_count() == 0
+        assert gc.get_freeze_count() == frozen
 
 
 def test_two_networks_at_once():
