@@ -2,7 +2,8 @@
 # make demo PYTHON=python3.11 VENV=.venv-3.11
 VENV := .venv
 BIN := $(VENV)/bin
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# pip would compile every file of every package: half of its time. What is imported is compiled then, once.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 # From Python 3.11 on pip refuses Lava unless it is forced; before, it is there by then, and nothing happens.
 FORCE := $(PIP_INSTALL) --no-deps --ignore-requires-python
 
