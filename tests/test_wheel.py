@@ -68,10 +68,17 @@ def wheel(tmp_path_factory):
     return made
 
 
+@pytest.fixture
+def folder(tmp_path):
+    """An environment takes half a gigabyte, and pytest keeps its folders."""
+    yield tmp_path
+    shutil.rmtree(tmp_path)
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("python", PYTHONS, ids=lambda python: Path(python).name)
-def test_wheel_in_a_clean_environment(python, wheel, tmp_path):
-    there = Environment(python, tmp_path)
+def test_wheel_in_a_clean_environment(python, wheel, folder):
+    there = Environment(python, folder)
     version = there.run("python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])")[0].strip()
     there.pip("install", "--quiet", "--no-compile", "--constraint", str(ROOT / "constraints.txt"), str(wheel))
     there.pip("check")
