@@ -1,23 +1,26 @@
 """Repair Lava where it does not run as it is, and say how to get it.
 
-Lava (lava-nc 0.10.0) is archived. It is made for Python 3.10 and NumPy 1, and two things in it fail elsewhere:
+Lava (lava-nc 0.10.0) is archived. It is made for Python 3.10 and NumPy 1, and two things in it fail elsewhere, a third
+everywhere:
 
 - `lava.magma.compiler.var_model` gives dataclasses as defaults of dataclasses. Since Python 3.11 a default must be
   hashable, and these are not: the module, and with it 77 of Lava's 139, cannot be imported. They get a hash.
 - `ReshapePort` calls ``np.reshape(newshape=...)``, a name that NumPy 2.4 has dropped: ``reshape`` of a port fails. Its
   two methods are replaced.
+- Lava sets multiprocessing's start method when it is imported, and raises if that is fixed already, even to the same
+  method; PyTorch's DataLoader fixes it, like whoever makes a queue. It is set aside meanwhile, and stays as it was.
 
 Nothing of Lava's files is changed, and Lava is not imported here: `install`, which `lava_nbp` calls when it is
-imported, repairs each of the two modules when somebody imports it, or at once if that has been done. Lava's first
-module needs the repair before it is executed, so `lava_nbp` has to be imported before Lava from Python 3.11 on. On
-Python 3.10 nothing has to be repaired, and nothing is installed.
+imported, repairs a module when somebody imports it, or at once if that has been done and can still be mended. The first
+and the third have to be known before they are executed: import `lava_nbp` before Lava. What a Python or NumPy does not
+need is not done.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -76,22 +79,23 @@ def require_lava(what: str) -> None:
 
 def install() -> None:
     """Repair Lava's modules as they are imported, where this Python or NumPy needs it; doing it twice is harmless."""
-    if sys.version_info[:2] <= _PLAIN or any(map(_is_ours, sys.meta_path)):
+    if any(map(_is_ours, sys.meta_path)):
         return
     sys.meta_path.insert(0, _Finder())
-    for name, repaired in _REPAIRS.items():
-        if name in sys.modules and found_version() == LAVA_NC:
-            with repaired(sys.modules[name]):
-                pass
+    if _PORTS in sys.modules and _PORTS in _REPAIRS and found_version() == LAVA_NC:
+        with _reshape_by_position(sys.modules[_PORTS]):
+            pass
 
 
-# ------------------------------------------------------------- the two repairs
+# ----------------------------------------------------------------- the repairs
 
 
 @contextmanager
 def _hashable_defaults(module: ModuleType) -> Iterator[None]:
     """While the module is executed, its dataclasses get a hash; those of others, in other threads, do not."""
     import dataclasses
+
+    _check_version(module.__name__)
 
     original: Callable[..., Any] = dataclasses.dataclass
 
@@ -112,12 +116,15 @@ def _hashable_defaults(module: ModuleType) -> Iterator[None]:
 @contextmanager
 def _reshape_by_position(module: ModuleType) -> Iterator[None]:
     """After the module was executed, its ReshapePort hands out functions that every NumPy can call."""
-    yield
     import inspect
 
     import numpy as np
 
-    if "newshape" in inspect.signature(np.reshape).parameters:
+    needed = "newshape" not in inspect.signature(np.reshape).parameters
+    if needed:
+        _check_version(module.__name__)
+    yield
+    if not needed:
         return
 
     def get_transform_func_fwd(self: Any) -> Any:
@@ -138,11 +145,27 @@ def _reshaped(shape: tuple[int, ...], data: Any) -> Any:
     return np.reshape(data, shape)
 
 
+@contextmanager
+def _start_method_set_aside(_: ModuleType) -> Iterator[None]:
+    """While the module is executed, no start method is fixed; one that was chosen before stays."""
+    import multiprocessing
+
+    chosen: str | None = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method(None, force=True)
+    try:
+        yield
+    finally:
+        if chosen is not None:
+            multiprocessing.set_start_method(chosen, force=True)
+
+
+_PORTS = "lava.magma.core.process.ports.ports"
 #: What is around the execution of a module of Lava.
-_REPAIRS = {
-    "lava.magma.compiler.var_model": _hashable_defaults,
-    "lava.magma.core.process.ports.ports": _reshape_by_position,
+_REPAIRS: dict[str, Callable[[ModuleType], AbstractContextManager[None]]] = {
+    "lava.magma.runtime.message_infrastructure.multiprocessing": _start_method_set_aside
 }
+if sys.version_info[:2] > _PLAIN:
+    _REPAIRS |= {"lava.magma.compiler.var_model": _hashable_defaults, _PORTS: _reshape_by_position}
 
 
 class _Finder:
@@ -173,7 +196,6 @@ def _repair_when_executed(name: str, loader: Any) -> None:
         if module.__name__ != name:  # a loader may serve many modules, as that of a zip file does
             execute(module)
             return
-        _check_version(name)
         with _REPAIRS[name](module):
             execute(module)
 

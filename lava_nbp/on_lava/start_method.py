@@ -1,32 +1,10 @@
-"""Import Lava whatever has been done with multiprocessing before.
-
-Lava sets multiprocessing's start method when it is imported, and raises if that is fixed already, even to the same
-method; PyTorch's DataLoader fixes it, like whoever makes a queue. Its children have to be forked: they take the
-network from their parent's memory.
-"""
+"""Whether this process may start networks: their children are forked, and take them from their parent's memory."""
 
 from __future__ import annotations
 
 import multiprocessing
-import sys
 
 from lava_nbp.errors import RuntimeFailure
-
-#: The module of Lava that sets the method.
-_LAVA = "lava.magma.runtime.message_infrastructure.multiprocessing"
-
-
-def import_lava() -> None:
-    """Import that module of Lava; a start method that was chosen before stays."""
-    if _LAVA in sys.modules:
-        return
-    chosen: str | None = multiprocessing.get_start_method(allow_none=True)
-    multiprocessing.set_start_method(None, force=True)
-    try:
-        import lava.magma.runtime.message_infrastructure.multiprocessing  # noqa: F401
-    finally:
-        if chosen is not None:
-            multiprocessing.set_start_method(chosen, force=True)
 
 
 def check_can_start() -> None:

@@ -22,6 +22,7 @@ from lava.proc.io.source import RingBuffer as Source
 
 PLAIN = sys.version_info < (3, 11)
 VAR_MODEL = "lava.magma.compiler.var_model"
+MULTIPROCESSING = "lava.magma.runtime.message_infrastructure.multiprocessing"
 PORTS = "lava.magma.core.process.ports.ports"
 
 
@@ -69,7 +70,7 @@ def test_lava_alone_fails_where_it_is_repaired():
 
 @pytest.mark.skipif(not PLAIN, reason="something has to be repaired")
 def test_nothing_is_done_where_nothing_has_to_be():
-    assert run("before = list(sys.meta_path)", "import lava_nbp", "print(json.dumps(before == sys.meta_path))")
+    assert lava_repair._REPAIRS.keys() == {MULTIPROCESSING}
 
 
 def test_the_dataclasses_of_others_stay_as_they_are():
@@ -122,6 +123,23 @@ def test_whoever_is_first(order):
     assert shapes == [[[0, 1, 2], [3, 4, 5]], [0, 1, 2, 3, 4, 5]]
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("multiprocessing.Queue()", "fork"),
+        ("multiprocessing.set_start_method('fork')", "fork"),
+        ("multiprocessing.set_start_method('spawn')", "spawn"),
+        ("pass", "fork"),
+    ],
+)
+@pytest.mark.parametrize(
+    "order", ["import lava_nbp", f"try: import {MULTIPROCESSING}\nexcept RuntimeError: import lava_nbp"]
+)
+def test_a_start_method_that_was_fixed_before_lava_stays(before, after, order):
+    lines = ["import multiprocessing", before, *([] if PLAIN else ["import lava_nbp"]), order]
+    assert run(*lines, f"import {MULTIPROCESSING}", "print(json.dumps(multiprocessing.get_start_method()))") == after
+
+
 def test_network_with_a_reshaped_port():
     rows = np.arange(12).reshape(6, 2)
     source, sink = Source(data=rows), Sink(shape=(2, 3), buffer=2)
@@ -140,10 +158,15 @@ def test_reshape_there_and_back():
 # ------------------------------------------------------------ what is refused
 
 
+REPAIRS = {VAR_MODEL: lava_repair._hashable_defaults, PORTS: lava_repair._reshape_by_position}
+
+
 @pytest.mark.parametrize("found", ["0.9.0", "0.10.1", None])
-@pytest.mark.parametrize("name", [VAR_MODEL, PORTS])
+@pytest.mark.parametrize("name", REPAIRS)
 def test_another_lava_is_refused_where_it_had_to_be_repaired(name, found, monkeypatch):
     monkeypatch.setattr(lava_repair, "found_version", lambda: found)
+    monkeypatch.setitem(lava_repair._REPAIRS, name, REPAIRS[name])
+    monkeypatch.setattr(np, "reshape", lambda a, /, shape: a)  # as NumPy 2.4 has it
     spec = lava_repair._Finder().find_spec(name, importlib.import_module(name.rpartition(".")[0]).__path__)
     module = importlib.util.module_from_spec(spec)
     with pytest.raises(MissingPackageError) as caught:
