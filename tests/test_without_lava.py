@@ -13,14 +13,12 @@ from lava_nbp.base.lava_repair import how_to_get
 
 SUPPORT = Path(__file__).parent / "support"
 WORK = [
-    "train digits.toml --out runs/digits --plot",
+    "train digits.toml --out runs/digits",
     "train digits.toml --out runs/digits --resume --set epochs=4",
     "train yinyang.toml --out runs/yinyang",
     "train yinyang.toml --out runs/clocked --set target=clocked",
     "evaluate runs/digits",
-    "evaluate runs/clocked",
     "report runs/digits",
-    "report runs/yinyang",
     "compare runs/digits runs/yinyang runs/clocked",
     "plot runs/yinyang",
     "faults runs/digits --rates 0.1 --kind dead --epochs 1",
