@@ -9,7 +9,7 @@ from segments import left_since, segments
 #: What compiles the kernels comes first, and beside it a room that needs none of them. Then the other rooms whose tests
 #: start networks of Lava: forking a child takes as long as its parent is large, so they come before others have loaded
 #: PyTorch; then what takes long, so that no worker is left alone with it.
-FIRST = ("test_kernels.py", "on_lava", "loihi", "executors", "processes", "nbp", "tutorials")
+FIRST = ("test_kernels.py", "on_lava", "loihi", "executors", "processes", "nbp", "tutorials", "test_wheel.py")
 
 
 def pytest_collection_modifyitems(config, items):
