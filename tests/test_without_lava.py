@@ -18,6 +18,8 @@ WORK = [
     "train yinyang.toml --out runs/yinyang",
     "train yinyang.toml --out runs/clocked --set target=clocked",
     "evaluate runs/digits",
+    "export runs/digits --format nir",
+    "export runs/digits --format netx",
     "report runs/digits",
     "compare runs/digits runs/yinyang runs/clocked",
     "plot runs/yinyang",
