@@ -5,8 +5,8 @@ A circuit is data (`training_circuit`, `inference_circuit`, or a `Circuit` of on
 `lava_nbp.processes`; `run_config` chooses their models. Data sets are in `lava_nbp.data`, EventProp's engines in
 `lava_nbp.eventprop`.
 
-Every other public name is here, and imported when it is first used: this package alone costs nothing. From Python 3.11
-on it repairs Lava (see `lava_nbp.base.lava_repair`): import it before Lava.
+Every other public name is here, and imported when it is first used: this package alone costs nothing. It repairs
+Lava (see `lava_nbp.base.lava_repair`): import it before Lava.
 """
 
 from __future__ import annotations

@@ -37,20 +37,19 @@ def how_to_get(package: str) -> str:
     From Python 3.11 on pip refuses both unless it is forced; `lava-nbp` and its extra dl bring what they need.
     """
     plain = sys.version_info[:2] <= _PLAIN
-    needs_extra = package == "lava-dl"
-    extra = "pip install 'lava-nbp[dl]'" if needs_extra else ""
-    if plain:
-        return extra or f"pip install lava-nc=={LAVA_NC}"
-    both = f"lava-nc=={LAVA_NC}" + (f" lava-dl=={LAVA_DL}" if needs_extra else "")
-    return f"{extra}{' && ' if extra else ''}pip install --no-deps --ignore-requires-python {both}"
+    lava = f"pip install {'' if plain else '--no-deps --ignore-requires-python '}lava-nc=={LAVA_NC}"
+    if package == "lava-nc":
+        return lava
+    extra = "pip install 'lava-nbp[dl]'"
+    return extra if plain else f"{extra} && {lava} lava-dl=={LAVA_DL}"
 
 
-def found_version() -> str | None:
-    """Version of lava-nc that is installed; None if there is none, or a folder of files without one."""
+def found_version(package: str = "lava-nc") -> str | None:
+    """Version of a package that is installed; None if there is none, or a folder of files without one."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
-        return version("lava-nc")
+        return version(package)
     except PackageNotFoundError:
         return None
 
@@ -96,7 +95,6 @@ def _hashable_defaults(module: ModuleType) -> Iterator[None]:
     import dataclasses
 
     _check_version(module.__name__)
-
     original: Callable[..., Any] = dataclasses.dataclass
 
     def dataclass(cls: Any = None, /, **options: Any) -> Any:

@@ -93,19 +93,20 @@ class Target:
         MissingPackageError
             If it runs on Lava, and Lava is not installed.
         """
-        self._require()
+        self.require_lava()
         made = resolve(self.makes[kind])
         return partial(made, target=self.name) if self.on_lava or self.on_chip else made
 
     def lacks(self) -> str:
         """Why it cannot run on this machine for want of Lava, and the cure; "" if it can, as far as Lava goes."""
         try:
-            self._require()
+            self.require_lava()
         except MissingPackageError as error:
             return str(error)
         return ""
 
-    def _require(self) -> None:
+    def require_lava(self) -> None:
+        """Raise MissingPackageError, with the cure, if it runs on Lava and Lava is not installed."""
         if self.on_lava or self.on_chip:
             require_lava(f"target {self.name!r}")
 

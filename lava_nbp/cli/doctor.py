@@ -7,12 +7,11 @@ import platform
 import shutil
 import sys
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
 from lava_nbp.base.fields import settle
-from lava_nbp.base.lava_repair import LAVA_DL, LAVA_NC, how_to_get
+from lava_nbp.base.lava_repair import LAVA_DL, LAVA_NC, found_version, how_to_get
 from lava_nbp.base.targets import TARGETS
 from lava_nbp.errors import InputError
 
@@ -93,15 +92,8 @@ def _shown(version: tuple[int, int]) -> str:
     return ".".join(map(str, version))
 
 
-def _package(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
-
-
 def _lava(name: str, tested: str, what: str) -> Finding:
-    found, cure = _package(name), how_to_get(name)
+    found, cure = found_version(name), how_to_get(name)
     if found is None:
         return Finding(name, "missing", "not installed", f"only {what} need it: {cure}")
     right = found == tested
@@ -109,7 +101,7 @@ def _lava(name: str, tested: str, what: str) -> Finding:
 
 
 def _extra(package: str, extra: str, what: str) -> Finding:
-    found = _package(package)
+    found = found_version(package)
     if found is None:
         return Finding(package, "missing", "not installed", f"only {what} needs it: pip install 'lava-nbp[{extra}]'")
     return Finding(package, "ok", found)

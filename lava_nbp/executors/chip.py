@@ -11,9 +11,6 @@ import time
 import weakref
 from typing import Any
 
-import lava_nbp.on_lava  # noqa: F401 - before anything of Lava
-
-# isort: split
 from lava_nbp.base.targets import TARGETS
 from lava_nbp.errors import MissingLoihiError, RuntimeFailure
 from lava_nbp.loihi.host import default_address, require_lava_loihi

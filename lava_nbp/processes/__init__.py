@@ -14,7 +14,6 @@ EventProp: `EventPropInput`, `EventPropLIF`, `MirroredDense`, and `EventPropTTFS
 `LatencySource`.
 """
 
-import lava_nbp.on_lava  # noqa: F401 - before anything of Lava
 from lava_nbp.nbp.gated_group import Gate, Neurons, Synapses
 from lava_nbp.nbp.hebbian import Mirror
 from lava_nbp.nbp.rule import PAPER_RULE, ThreeFactorRule

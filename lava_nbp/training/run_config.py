@@ -8,7 +8,6 @@ from typing import Any
 
 from lava_nbp.base.checks import check_text
 from lava_nbp.base.files import AnyPath, as_path
-from lava_nbp.base.lava_repair import require_lava
 from lava_nbp.base.targets import TARGETS
 from lava_nbp.errors import InputError
 
@@ -57,8 +56,8 @@ def run_config(name_or_path: AnyPath, tag: str = "fixed_pt") -> Any:
         )
     else:
         refused = f"target {name!r} does not run on Lava; use one of {', '.join(_lava_targets())}"
-    if name in TARGETS and (TARGETS[name].on_lava or TARGETS[name].on_chip):
-        require_lava(f"target {name!r}")
+    if name in TARGETS:
+        TARGETS[name].require_lava()
     if name in TARGETS and TARGETS[name].on_chip:
         from lava_nbp.executors.chip import make_chip_run_config
 

@@ -1,4 +1,5 @@
 import json
+import sys
 import warnings
 
 import numpy as np
@@ -40,9 +41,9 @@ def finished(tmp_path, text, *settings):
     return result["inference"], run.state.weights, run.learner
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="NeuroBench needs a package that has to be compiled there")
 def test_nbp_agrees_with_neurobench(tmp_path):
     """The published package, installed below Python 3.12, measures the same network, made anew in PyTorch."""
-    pytest.importorskip("neurobench")
     import torch
 
     with warnings.catch_warnings():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import platform
 import tempfile
@@ -16,6 +15,7 @@ import jinja2
 from markupsafe import Markup
 
 from lava_nbp.base.files import AnyPath, as_path, check_output, write_atomically
+from lava_nbp.base.lava_repair import found_version
 from lava_nbp.base.progress import Stage, untold
 from lava_nbp.base.registry import resolve
 from lava_nbp.runs.figures import draw_all, drawings_of
@@ -156,9 +156,5 @@ def _number(value: float) -> float:
 
 def _versions() -> Table:
     rows: list[tuple[Any, ...]] = [("python", platform.python_version()), ("system", platform.system())]
-    for name in _VERSIONS:
-        try:
-            rows.append((name, importlib.metadata.version(name)))
-        except importlib.metadata.PackageNotFoundError:
-            rows.append((name, "not installed"))
+    rows += [(name, found_version(name) or "not installed") for name in _VERSIONS]
     return Table(rows)
