@@ -20,7 +20,7 @@ from lava_nbp.nbp.paper import inference_circuit
 from lava_nbp.nbp.projections import Projections
 from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.on_lava.clock import Granularity
-from lava_nbp.on_lava.runtime import check_timeout
+from lava_nbp.on_lava.watched_runtime import check_timeout
 from lava_nbp.processes import NBPNetwork, SampleSink, SampleSource
 
 

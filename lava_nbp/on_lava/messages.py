@@ -66,8 +66,8 @@ class Mailbox:
             told = cut(traceback.format_exc(), _TRACEBACK)
         except BaseException:  # out of memory
             told = ""
-        story = f"{when}: {_text(error, repr)}\n{told}"
-        message = {"kind": cut(name, _TEXT), "text": _text(error, str), "story": story}
+        story = f"{when}: {text_of(error, repr)}\n{told}"
+        message = {"kind": cut(name, _TEXT), "text": text_of(error, str), "story": story}
         self._send(json.dumps(message, ensure_ascii=False).encode("utf-8", "replace"))
 
     def _send(self, message: bytes) -> None:
@@ -108,7 +108,7 @@ def cut(text: str, most: int) -> str:
     return f"{text[:half]} ... ({len(text) - 2 * half} characters left out) ... {text[-half:]}"
 
 
-def _text(error: BaseException, say: Callable[[BaseException], str]) -> str:
+def text_of(error: BaseException, say: Callable[[BaseException], str]) -> str:
     """What an exception says, whatever it does when asked."""
     try:
         return cut(say(error), _TEXT)

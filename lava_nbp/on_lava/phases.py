@@ -1,0 +1,356 @@
+"""The phases of Lava's steps, led by calling the models: what Lava's runtime service does by messages.
+
+A step is the spiking phase of all models of a synchronisation domain; then, of those that asked for it, management
+before learning, learning, and management after it. The models, their ports and their handlers of phases are Lava's.
+
+Uses internals of lava-nc 0.10.0, which is archived and pinned.
+"""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from greenlet import getcurrent
+
+from lava_nbp.errors import RuntimeFailure
+from lava_nbp.on_lava.limits import TimeIsUp
+from lava_nbp.on_lava.messages import text_of
+from lava_nbp.on_lava.queues import QueueRecvPort, QueueSendPort
+from lava_nbp.on_lava.scheduler import Scheduler
+
+from lava.magma.core.model.py.model import AbstractPyProcessModel, PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyOutPort
+from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND
+
+_Phase, _Answer = PyLoihiProcessModel.Phase, PyLoihiProcessModel.Response
+SPIKING, BEFORE_LEARNING, LEARNING, AFTER_LEARNING, HOST = (
+    phase[0] for phase in (_Phase.SPK, _Phase.PRE_MGMT, _Phase.LRN, _Phase.POST_MGMT, _Phase.HOST)
+)
+STOP, PAUSE = MGMT_COMMAND.STOP[0], MGMT_COMMAND.PAUSE[0]
+_DONE, _ASKS_PAUSE, _ASKS_STOP = _Answer.STATUS_DONE[0], _Answer.REQ_PAUSE[0], _Answer.REQ_STOP[0]
+_ASKS_BEFORE, _ASKS_LEARNING, _ASKS_AFTER = (
+    answer[0] for answer in (_Answer.REQ_PRE_LRN_MGMT, _Answer.REQ_LEARNING, _Answer.REQ_POST_LRN_MGMT)
+)
+#: Where frames of Lava and of this package are, which are not where a model went wrong.
+_AROUND = (Path(__file__).parent, Path(inspect.getfile(AbstractPyProcessModel)).parents[3])
+#: In these a model serves its Vars to others' RefPorts.
+_SERVING = (BEFORE_LEARNING, AFTER_LEARNING, HOST)
+#: Steps in which another order of the models is tried, after some had to wait for others.
+_TRIALS = 8
+
+
+class Member:
+    """A model, as its domain calls it.
+
+    Attributes
+    ----------
+    label : str
+        Its Process, as messages call it.
+    """
+
+    def __init__(self, model: PyLoihiProcessModel, label: str) -> None:
+        self.model, self.label = model, label
+        self._state = vars(model)
+        self._answer: Any = None
+        self._busy = False
+        model.service_to_process, model.process_to_service = _Silent(), self
+        self._handlers: dict[Any, Callable[[], None]] = model._cmd_handlers
+        self._requests = [port._csp_recv_port.link for port in model.var_ports if port.csp_ports]
+        self.spike: Callable[[], Any] = self._spike if _is_plain(model) else self._spike_as_told
+
+    @property
+    def step(self) -> int:
+        """The step that it is in."""
+        return int(self.model.time_step)
+
+    # What the model takes for its port to Lava's service.
+
+    def start(self) -> None:
+        """There is nothing to be started."""
+
+    def send(self, message: Any) -> None:
+        """Take an answer of a handler."""
+        self._answer = message[0]
+
+    def join(self) -> None:
+        """There is nothing that would have to end."""
+
+    # What its domain calls.
+
+    def call(self, command: Any) -> Any:
+        """Run the handler of a phase or command; what the model asks for then."""
+        self._answer, self._busy = _DONE, True
+        self._handlers[command]()
+        self._busy = False
+        answer = self._answer
+        if self._requests and command in _SERVING:
+            self.serve()
+        return answer
+
+    def _spike_as_told(self) -> Any:
+        return self.call(SPIKING)
+
+    def _spike(self) -> Any:
+        """What Lava's own handler does, but attributes are set without a look at whether they are ports."""
+        model, state = self.model, self._state
+        self._busy = True
+        state["time_step"] += 1
+        state["phase"] = _Phase.SPK
+        model.run_spk()
+        self._busy = False
+        if model._req_pause or model._req_stop:
+            model._handle_pause_or_stop_req()
+            return self._answer
+        if model.lrn_guard():
+            return _ASKS_BEFORE if model.pre_guard() else _ASKS_LEARNING
+        return _ASKS_AFTER if model.post_guard() else _DONE
+
+    def serve(self) -> None:
+        """Answer what RefPorts have asked, in the phases in which Lava does."""
+        if self._busy or self.model.phase[0] not in _SERVING:
+            return
+        self._busy = True
+        for port in self.model.var_ports:
+            while port.csp_ports and port._csp_recv_port.link.messages:
+                self.model._handle_var_port(port)
+        self._busy = False
+
+    def let_go(self) -> None:
+        """It is over: break the circles of references, so that the model's memory is free at once."""
+        for port in self.model.py_ports:
+            port._process_model = None
+            for csp_port in port.csp_ports:
+                if isinstance(csp_port, (QueueSendPort, QueueRecvPort)):
+                    csp_port.link.source = csp_port.link.target = csp_port.link.asked = None
+        self._state.pop("run", None)
+        self._handlers.clear()
+        self.model.process_to_service = None
+
+
+class _Silent:
+    """In the place of the port at which Lava's service tells a model what to do: here it is called."""
+
+    def start(self) -> None:
+        pass
+
+    def join(self) -> None:
+        pass
+
+    def probe(self) -> bool:
+        return False
+
+
+def _is_plain(model: Any) -> bool:
+    """Whether a model spikes as Lava's base class says, and nothing happens when its ports are told of time."""
+    kind = type(model)
+    return (
+        kind.__setattr__ is AbstractPyProcessModel.__setattr__
+        and kind._spike is PyLoihiProcessModel._spike
+        and model._cmd_handlers.get(SPIKING) == model._spike
+        and kind.advance_to_time_step is PyLoihiProcessModel.advance_to_time_step
+        and all(
+            type(port).advance_to_time_step is PyOutPort.advance_to_time_step
+            and not any(hasattr(csp_port, "advance_to_time_step") for csp_port in port.csp_ports)
+            for port in model.py_ports
+            if isinstance(port, PyOutPort)
+        )
+    )
+
+
+class Goal(Protocol):
+    """How far to run."""
+
+    #: The last step.
+    target: int
+
+    def asked_to_end(self, stop: bool) -> None:
+        """A model wants the run to pause, or the network to stop, after this step."""
+
+
+class Domain:
+    """Models that go through the phases of every step together.
+
+    One model runs after the other; while one waits for a message, those behind it do. In the next steps they come in
+    the order in which they were done, as long as fewer have to wait then.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        Its models.
+    sparing : bool
+        In learning and after it, call only the models that asked for it. Else all, as Lava does: where models serve
+        their Vars.
+    """
+
+    def __init__(self, members: Sequence[Member], sparing: bool) -> None:
+        self.members, self._sparing = tuple(members), sparing
+        self.begun = 0
+        self._scheduler: Any = None
+        self._todo: deque[Member] = deque()
+        self._to_serve: deque[Member] = deque()
+        self._action: Callable[[Member], Any] = _spike
+        self._undone = 0
+        self._leader: Any = None
+        self._asked: dict[Any, list[Member]] = {}
+        self._order = self._best = self.members
+        self._done: list[Member] | None = []
+        self._trials, self._fewest = 0, len(self.members) ** 2 + 1
+
+    def join(self, scheduler: Scheduler) -> None:
+        """From now on take turns there, and be woken when somebody asks for a Var."""
+        self._scheduler = scheduler
+        for member in self.members:
+            for link in member._requests:
+                link.asked = _Call(self, member)
+
+    def run(self, goal: Goal, between: Callable[[], None] | None = None) -> None:
+        """Lead the models through steps until the goal is reached, which may change; `between` is called in between."""
+        while self.begun < goal.target:
+            self.begun += 1
+            self._step(goal)
+            if between is not None:
+                between()
+        self._phase(_caller(HOST), self.members)
+
+    def tell(self, command: Any) -> None:
+        """Let every model run a handler that is no phase."""
+        self._phase(_caller(command), self.members)
+        self._asked.clear()  # what they answer is no request
+
+    # ------------------------------------------------------------- as Work
+
+    @property
+    def left(self) -> bool:
+        """Whether there is somebody to begin with."""
+        return bool(self._todo or self._to_serve)
+
+    def go_on(self) -> None:
+        """Run models that nobody has begun with."""
+        scheduler, todo, action, done, asked = self._scheduler, self._todo, self._action, self._done, self._asked
+        while todo:
+            member = todo.popleft()
+            if scheduler.interrupt is not None:
+                scheduler.interrupt()
+            try:
+                answer = action(member)
+            except TimeIsUp as late:
+                late.place = f"in Process {member.label}, step {member.step}{where(late)}"
+                raise
+            except (Exception, SystemExit) as error:
+                if isinstance(error, SystemExit) and scheduler.interrupt is not None:  # a signal's, that could not wait
+                    raise
+                raise failed(member.label, f"in step {member.step}", error) from error
+            if answer != _DONE:
+                asked.setdefault(answer, []).append(member)
+            self._undone -= 1
+            if done is not None:
+                done.append(member)
+        while self._to_serve:
+            member = self._to_serve.popleft()
+            try:
+                member.serve()
+            except Exception as error:
+                raise failed(member.label, f"in step {member.step}", error) from error
+            self._undone -= 1
+        if not self._undone and self._leader is not None:
+            scheduler.ready.append(self._leader)
+            self._leader = None
+
+    # ----------------------------------------------------------------------
+
+    def serve(self, member: Member) -> None:
+        """Somebody has asked for a Var of a member that waits for the next phase, or will soon."""
+        if not member._busy and member.model.phase[0] in _SERVING and member not in self._to_serve:
+            self._to_serve.append(member)
+            self._undone += 1
+
+    def _phase(self, action: Callable[[Member], Any], members: Iterable[Member]) -> None:
+        self._todo.extend(members)
+        self._action, self._undone = action, self._undone + len(self._todo)
+        self.go_on()
+        while self._undone:
+            self._leader = getcurrent()
+            self._scheduler.wait(None)
+
+    def _step(self, goal: Goal) -> None:
+        asked = self._asked
+        if self._done is None:
+            self._phase(_spike, self._order)
+        else:
+            self._try_order()
+        if not asked:
+            return
+        if _ASKS_BEFORE in asked:
+            self._later(BEFORE_LEARNING, None)
+        if _ASKS_LEARNING in asked:
+            self._later(LEARNING, None if _ASKS_BEFORE in asked else _ASKS_LEARNING)
+        if _ASKS_AFTER in asked:
+            self._later(AFTER_LEARNING, _ASKS_AFTER)
+        if _ASKS_PAUSE in asked or _ASKS_STOP in asked:
+            goal.asked_to_end(stop=_ASKS_PAUSE not in asked)
+        asked.clear()
+
+    def _later(self, phase: Any, only: Any) -> None:
+        """A phase after the first, for all or those that have asked for it."""
+        members: Iterable[Member] = self.members
+        if only is not None and self._sparing:
+            # Who wants to pause or stop has not said which phases it needs.
+            found = (member for answer in (only, _ASKS_PAUSE, _ASKS_STOP) for member in self._asked.get(answer, ()))
+            members = dict.fromkeys(found)
+        self._phase(_caller(phase), list(members))
+
+    def _try_order(self) -> None:
+        """A spiking phase in a new order of the models; the one in which the fewest had to wait is kept."""
+        self._done, before = [], self._scheduler.waits
+        self._phase(_spike, self._order)
+        waits = self._scheduler.waits - before
+        if waits < self._fewest:
+            self._fewest, self._best = waits, self._order
+        self._trials += 1
+        if waits and self._trials < _TRIALS:
+            self._order = tuple(self._done)
+        else:
+            self._order, self._done = self._best, None
+
+
+class _Call:
+    """Tells a domain that a member's Var is asked for."""
+
+    def __init__(self, domain: Domain, member: Member) -> None:
+        self._domain, self._member = domain, member
+
+    def __call__(self) -> None:
+        self._domain.serve(self._member)
+
+
+def _spike(member: Member) -> Any:
+    return member.spike()
+
+
+def _caller(command: Any) -> Callable[[Member], Any]:
+    def call(member: Member) -> Any:
+        return member.call(command)
+
+    return call
+
+
+def failed(label: str, when: str, error: BaseException) -> RuntimeFailure:
+    """What is raised for an exception of a model: its Process, the step, the exception and where it was raised."""
+    return RuntimeFailure(f"Process {label} failed {when}: {text_of(error, repr)}{where(error)}")
+
+
+def where(error: BaseException) -> str:
+    """Where an exception was raised, in words."""
+    found = place_in(traceback.extract_tb(error.__traceback__))
+    return f", {found}" if found else ""
+
+
+def place_in(frames: Sequence[traceback.FrameSummary]) -> str:
+    """The innermost of some frames that is neither Lava's nor this package's, in words."""
+    own = [frame for frame in frames if not any(folder in Path(frame.filename).parents for folder in _AROUND)]
+    return next((f"at {f.filename}:{f.lineno} in {f.name}" for f in reversed(own or frames)), "")

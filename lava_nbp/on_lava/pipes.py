@@ -1,0 +1,159 @@
+"""Channels between a network in one process and the program around it, as Lava's Injector and Extractor have them.
+
+The program may send and receive from another thread than the one in which the network runs. Its own waits end when the
+network does, and where nobody is left who could end them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from numpy.typing import NDArray
+
+from lava_nbp.errors import RuntimeFailure
+from lava_nbp.on_lava.queues import Link, QueueRecvPort, QueueSendPort, copy_for
+from lava_nbp.on_lava.scheduler import Scheduler, others
+
+from lava.magma.compiler.channels.pypychannel import CspRecvPort, CspSendPort
+
+#: How often a wait of the program looks at the network, in seconds.
+_POLL = 0.05
+
+
+class PipeSendPort(QueueSendPort):
+    """A model sends to the program outside."""
+
+    def probe(self) -> bool:
+        """Whether `send` would not wait."""
+        return len(self.link.messages) < self.link.size
+
+    def send(self, data: Any) -> None:
+        """Copy an array of the channel's shape into the queue."""
+        link = self.link
+        message = copy_for(link, data, self._name)
+        link.scheduler.wait_outside(self.probe, partial(link.about, True))
+        with link.scheduler.outside:
+            link.messages.append(message)
+            link.scheduler.outside.notify_all()
+
+
+class PipeRecvPort(QueueRecvPort):
+    """A model receives from the program outside."""
+
+    def probe(self) -> bool:
+        """Whether `recv` would not wait."""
+        return bool(self._queue)
+
+    def recv(self) -> NDArray[Any]:
+        """The next message."""
+        self._wait()
+        with self.link.scheduler.outside:
+            message: NDArray[Any] = self.link.messages.popleft()
+            self.link.scheduler.outside.notify_all()
+        return message
+
+    def _wait(self) -> None:
+        self.link.scheduler.wait_outside(self.probe, partial(self.link.about, False))
+
+
+class _Outside:
+    """An end of a pipe that the program has."""
+
+    link: Link
+
+    def _wait_until(self, happened: Callable[[], bool], what: str) -> None:
+        """Wait, holding the lock, until something has happened.
+
+        Raises
+        ------
+        RuntimeFailure
+            If the network has ended, or does not run and there is no other thread that could run it.
+        """
+        scheduler = self.link.scheduler
+        while not happened():
+            if scheduler.closed:
+                raise RuntimeFailure("the network is stopped: there is nobody to wait for")
+            if not scheduler.running and not others():
+                raise RuntimeFailure(
+                    f"{what}, and the network does not run, nor is there another thread that could run it: run it "
+                    f"first, with blocking=False if this is to happen meanwhile"
+                )
+            scheduler.outside.wait(_POLL)
+
+
+class OutsideSendPort(_Outside, QueueSendPort):
+    """The program sends to a model."""
+
+    def probe(self) -> bool:
+        """Whether `send` would not wait."""
+        return len(self.link.messages) < self.link.size
+
+    def send(self, data: Any) -> None:
+        """Copy an array of the channel's shape into the queue."""
+        link = self.link
+        message = copy_for(link, data, self._name)
+        with link.scheduler.outside:
+            self._wait_until(
+                self.probe, f"the program sends to port {link.target_port}, whose buffer of {link.size} is full"
+            )
+            link.messages.append(message)
+            link.scheduler.outside.notify_all()
+
+
+class OutsideRecvPort(_Outside, QueueRecvPort):
+    """The program receives from a model."""
+
+    def probe(self) -> bool:
+        """Whether `recv` would not wait."""
+        return bool(self._queue)
+
+    def peek(self) -> NDArray[Any]:
+        """A copy of the next message, which stays in the queue."""
+        with self.link.scheduler.outside:
+            self._wait_for_message()
+            message: NDArray[Any] = self._queue[0]
+        return message.copy()
+
+    def recv(self) -> NDArray[Any]:
+        """The next message."""
+        with self.link.scheduler.outside:
+            self._wait_for_message()
+            message: NDArray[Any] = self._queue.popleft()
+            self.link.scheduler.outside.notify_all()
+        return message
+
+    def _wait_for_message(self) -> None:
+        self._wait_until(self.probe, f"the program waits for a message from port {self.link.source_port}")
+
+
+def pipe_into(scheduler: Scheduler, name: str, shape: Any, dtype: Any, size: int) -> tuple[Any, Any]:
+    """The ends of a pipe into the network: the program's, the model's."""
+    link = Link(scheduler, shape, dtype, size)
+    return OutsideSendPort("src", link), PipeRecvPort(name, link)
+
+
+def pipe_out(scheduler: Scheduler, name: str, shape: Any, dtype: Any, size: int) -> tuple[Any, Any]:
+    """The ends of a pipe out of the network: the program's, the model's."""
+    link = Link(scheduler, shape, dtype, size)
+    return OutsideRecvPort("dst", link), PipeSendPort(name, link)
+
+
+def share_ports(model: Any, scheduler: Scheduler) -> None:
+    """Let the ports of Lava's own channels that a model was given wait without holding up the others.
+
+    Lava's VarWire makes such a channel itself: its threads and semaphores are Lava's.
+    """
+    for port in vars(model).values():
+        if type(port) is CspSendPort:
+            port.send = partial(_after, scheduler, port, port.send)
+        elif type(port) is CspRecvPort:
+            port.recv = partial(_after, scheduler, port, port.recv)
+
+
+def _after(scheduler: Scheduler, port: Any, action: Callable[..., Any], *args: Any) -> Any:
+    link = Link(scheduler, port.shape, port.d_type, port.size)
+    link.source_port = link.target_port = port.name
+    scheduler.wait_outside(port.probe, partial(link.about, bool(args)))
+    return action(*args)
