@@ -37,6 +37,8 @@ class LavaEventProp(LavaSession):
         What one Lava step is: that of the target, which has no other.
     timeout : float, optional
         Longest time in seconds for one run of up to 500 samples.
+    in_process : bool, optional
+        Whether all models run in one process, see `LavaRuntime`.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class LavaEventProp(LavaSession):
         target: str = "lava",
         granularity: Granularity | None = None,
         timeout: float | None = None,
+        in_process: bool | None = None,
     ) -> None:
         entry = find_target(target, "eventprop")
         chosen = granularity_of(entry, granularity)
@@ -59,7 +62,9 @@ class LavaEventProp(LavaSession):
         )
         self._source.s_out.connect(self.network.s_in)
         self._source.label_out.connect(self.network.label_in)
-        super().__init__(entry, self.network, setup.c.period, chosen, CAPACITY, timeout, self._compile_kernels)
+        super().__init__(
+            entry, self.network, setup.c.period, chosen, CAPACITY, timeout, in_process, self._compile_kernels
+        )
 
     def _compile_kernels(self) -> None:
         self.network.engine.run_sample(np.zeros(0, np.int64), np.zeros(0, np.int64), 0)

@@ -20,6 +20,7 @@ from lava_nbp.nbp.paper import inference_circuit
 from lava_nbp.nbp.projections import Projections
 from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.on_lava.clock import Granularity
+from lava_nbp.on_lava.model_choice import check_in_process
 from lava_nbp.on_lava.watched_runtime import check_timeout
 from lava_nbp.processes import NBPNetwork, SampleSink, SampleSource
 
@@ -39,6 +40,8 @@ class CircuitSession(LavaSession):
         What one Lava step is; the results are the same. Default: "sample" where the target can.
     timeout : float, optional
         Longest time in seconds for one run of up to `capacity` samples.
+    in_process : bool, optional
+        Whether all models run in one process, see `LavaRuntime`; not on a chip.
     raster : bool
         Also keep every spike of the last `capacity` samples, see `SampleSink.raster`.
     capacity : int
@@ -53,6 +56,7 @@ class CircuitSession(LavaSession):
         *,
         granularity: Granularity | None = None,
         timeout: float | None = None,
+        in_process: bool | None = None,
         raster: bool = False,
         capacity: int = CAPACITY,
     ) -> None:
@@ -69,7 +73,7 @@ class CircuitSession(LavaSession):
             self.network.a_out.connect(self.sink.a_in)
         if raster:
             self.network.raster_out.connect(self.sink.raster_in)
-        super().__init__(entry, self.network, circuit.period, chosen, capacity, timeout, compile_kernels)
+        super().__init__(entry, self.network, circuit.period, chosen, capacity, timeout, in_process, compile_kernels)
 
     def reset(self) -> None:
         """Forget spikes under way: the next sample starts from phase 0."""
@@ -118,6 +122,8 @@ class LavaExecutor(Executor):
         What one Lava step is. Default: "sample", and "step" for the targets that have no other.
     timeout : float, optional
         Longest time in seconds for one run of up to 500 samples; not on a chip.
+    in_process : bool, optional
+        Whether all models run in one process, see `LavaRuntime`; not on a chip.
     address : BoardAddress, optional
         For chips: which board; see `lava_nbp.loihi.host`.
     chunk : int
@@ -141,12 +147,14 @@ class LavaExecutor(Executor):
         target: str = "lava",
         granularity: Granularity | None = None,
         timeout: float | None = None,
+        in_process: bool | None = None,
         address: BoardAddress | None = None,
         chunk: int = CAPACITY,
     ) -> None:
         self._target = entry = find_target(target, "nbp")
         granularity_of(entry, granularity)  # refused before anything is started
         check_timeout(timeout)
+        check_in_process(in_process)
         check_integer(chunk, 1, None, "chunk", "it is a number of samples")
         self.counts_updates = self.counts_breaches = entry.counts_work
         if entry.on_chip:
@@ -154,7 +162,8 @@ class LavaExecutor(Executor):
             connect(address or default_address(target))
         self._closed, self._pid = False, os.getpid()
         self._options: dict[str, Any] = {
-            "target": target, "granularity": granularity, "timeout": timeout, "capacity": chunk,
+            "target": target, "granularity": granularity, "timeout": timeout, "in_process": in_process,
+            "capacity": chunk,
         }  # fmt: skip
         self._training: CircuitSession | None = None
         self._inference: CircuitSession | None = None

@@ -68,6 +68,8 @@ class LavaSession:
         Samples per run of the runtime: as many as the source holds.
     timeout : float, optional
         Longest time in seconds for one run; not on a chip.
+    in_process : bool, optional
+        Whether all models run in one process, see `LavaRuntime`; not on a chip.
     compile_kernels : callable, optional
         Compiles, in this process, what the models will call: children inherit by forking what is compiled before.
     """
@@ -80,6 +82,7 @@ class LavaSession:
         granularity: Granularity,
         capacity: int = CAPACITY,
         timeout: float | None = None,
+        in_process: bool | None = None,
         compile_kernels: Callable[[], Any] | None = None,
     ) -> None:
         self.capacity = check_integer(capacity, 1, None, "capacity", "it is a number of samples")
@@ -88,9 +91,9 @@ class LavaSession:
         self._fresh, self._closed, self._pid = True, False, os.getpid()
         if compile_kernels is not None:
             compile_kernels()
-        self.runtime = self._start(target, network, timeout)
+        self.runtime = self._start(target, network, timeout, in_process)
 
-    def _start(self, target: Target, network: AbstractProcess, timeout: float | None) -> Any:
+    def _start(self, target: Target, network: AbstractProcess, timeout: float | None, in_process: bool | None) -> Any:
         # Imported one by one: what a chip needs, and what the simulator does.
         if target.on_chip:
             from lava_nbp.executors.chip import ChipRuntime
@@ -99,7 +102,7 @@ class LavaSession:
         from lava_nbp.on_lava.model_choice import make_run_config
         from lava_nbp.on_lava.runtime import LavaRuntime
 
-        return LavaRuntime(network, make_run_config(target.name), timeout)
+        return LavaRuntime(network, make_run_config(target.name), timeout, in_process)
 
     def check_open(self) -> None:
         """Raise RuntimeFailure if it is closed, or a fork of the process that started it asks.

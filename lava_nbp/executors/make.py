@@ -29,7 +29,7 @@ def make_executor(
     faults : Faults, optional
         What is broken; for targets that can run broken networks.
     **options
-        For Lava's targets `timeout` and `granularity`, for chips `address` and `chunk`; see
+        For Lava's targets `timeout`, `granularity` and `in_process`, for chips `address` and `chunk`; see
         `lava_nbp.executors.lava_nbp.LavaExecutor`.
 
     Raises

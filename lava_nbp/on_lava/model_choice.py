@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
-from lava_nbp.base.checks import check_name
+from lava_nbp.base.checks import check_flag, check_name
 from lava_nbp.base.targets import TARGETS
 from lava_nbp.errors import InputError
 
@@ -25,17 +25,37 @@ from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
 TAGS = ("fixed_pt", "floating_pt", "bit_accurate_loihi")
 
 
-def make_run_config(target: str, tag: str = "fixed_pt") -> TargetRunConfig:
+def make_run_config(target: str, tag: str = "fixed_pt", in_process: bool | None = None) -> TargetRunConfig:
     """Make the run configuration of a target.
+
+    Parameters
+    ----------
+    target : str
+        One of Lava's targets.
+    tag : str
+        Arithmetic of the models.
+    in_process : bool, optional
+        Whether all models run in one process; see `LavaRuntime`.
 
     Raises
     ------
     InputError
-        For an unknown target or tag.
+        For an unknown target or tag, or what is neither True, False nor None.
     """
     check_name(target, "Lava target", _lava_targets())
     check_name(tag, "tag of the models", TAGS)
-    return TargetRunConfig(target, tag)
+    return TargetRunConfig(target, tag, check_in_process(in_process))
+
+
+def check_in_process(in_process: object) -> bool | None:
+    """Check whether a network is to run in one process; None: as it can.
+
+    Raises
+    ------
+    InputError
+        For anything else than True, False and None.
+    """
+    return None if in_process is None else check_flag(in_process, "in_process")
 
 
 def _lava_targets() -> list[str]:
@@ -52,14 +72,17 @@ class TargetRunConfig(Loihi2SimCfg):  # type: ignore[misc]
     target : str
         "lava": one model per Process. "lava-primitives": Processes that have a hierarchical
         model are built from their parts. "lava-stock": from Lava's stock Processes.
+    in_process : bool or None
+        Whether all models run in one process; see `LavaRuntime`.
     watched : bool
         True: `Process.run` of the library's Processes uses the runtime that never hangs.
     """
 
     watched = True
 
-    def __init__(self, target: str, tag: str) -> None:
+    def __init__(self, target: str, tag: str, in_process: bool | None = None) -> None:
         super().__init__(select_tag=tag)
+        self.in_process = in_process
         self.target, self._built_from = target, TARGETS[target].built_from
         self.exception_proc_model_map = OwnModels(self)
 

@@ -52,6 +52,7 @@ class Network:
         self.target = 0
         self.asked = ""
         self._thread: threading.Thread | None = None
+        self._limits: Limits | None = None
         self._failure: BaseException | None = None
 
     def add(self, domains: Iterable[Domain]) -> None:
@@ -150,7 +151,7 @@ class Network:
             self.scheduler.wait(None)
 
     def _run_here(self, function: Callable[[], None], seconds: float | None) -> None:
-        limits = Limits(self.scheduler, seconds)
+        self._limits = limits = Limits(self.scheduler, seconds)
         try:
             try:
                 limits.begin()
@@ -160,9 +161,10 @@ class Network:
         except TimeIsUp as late:
             raise self._too_late(seconds, late.place) from None
         except Ended:
-            raise RuntimeFailure("the network was stopped while it ran") from None
+            raise RuntimeFailure("the network is stopped: that was done while it ran") from None
         finally:
             limits.end()
+            self._limits = None
 
     def _run_there(self) -> None:
         try:
@@ -217,12 +219,8 @@ class Network:
         scheduler.interrupt = _raise_ended
         with scheduler.outside:
             scheduler.outside.notify_all()
-        if thread is not None and thread is not threading.current_thread():
-            deadline = time.monotonic() + _GRACE
-            thread.join(_TELL)
-            while thread.is_alive() and time.monotonic() < deadline:
-                raise_in(thread.ident or 0, Ended)
-                thread.join(_TELL)
+        if thread is not threading.current_thread():
+            self._interrupt(thread)
         self._thread = None
         _in_threads.discard(self)
         if not scheduler.running:  # else it is this very thread that runs it
@@ -230,6 +228,22 @@ class Network:
                 member.let_go()
             self.domains = ()
             del scheduler.works[:]
+
+    def _interrupt(self, thread: threading.Thread | None) -> None:
+        """Have whoever is at work on it, in a thread of its own or in another of the program's, end that."""
+        limits, deadline = self._limits, time.monotonic() + _GRACE
+        if thread is None and (limits is None or limits.here):
+            return
+        while time.monotonic() < deadline:
+            if thread is not None:
+                thread.join(_TELL)
+                if not thread.is_alive():
+                    return
+                raise_in(thread.ident or 0, Ended)
+            elif limits is not None:
+                if limits.over(_TELL):
+                    return
+                limits.force(Ended)
 
 
 class _Leads:

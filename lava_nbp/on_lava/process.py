@@ -88,7 +88,7 @@ class LibraryProcess(AbstractProcess):  # type: ignore[misc]
     def create_runtime(self, run_cfg: Any = None, executable: Any = None, compile_config: Any = None) -> None:
         """As Lava's, under watch if the run configuration asks for it."""
         if getattr(run_cfg, "watched", False):
-            watch(self, executable or self.compile(run_cfg, compile_config))
+            watch(self, executable or self.compile(run_cfg, compile_config), getattr(run_cfg, "in_process", None))
         else:
             super().create_runtime(run_cfg, executable, compile_config)
 

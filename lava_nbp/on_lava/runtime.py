@@ -13,11 +13,11 @@ import gc
 import logging
 import weakref
 
-from lava_nbp.base.checks import check_flag, shown
+from lava_nbp.base.checks import shown
 from lava_nbp.errors import InputError
 from lava_nbp.on_lava.children import living_networks
 from lava_nbp.on_lava.forgetting import forget
-from lava_nbp.on_lava.model_choice import check_not_searching, make_run_config, own_module_first
+from lava_nbp.on_lava.model_choice import check_in_process, check_not_searching, make_run_config, own_module_first
 from lava_nbp.on_lava.one_process import OneProcessRuntime, why_not
 from lava_nbp.on_lava.separate_processes import SeparateProcesses
 from lava_nbp.on_lava.watched_runtime import WatchedRuntime, check_timeout
@@ -124,17 +124,6 @@ class LavaRuntime:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-
-def check_in_process(in_process: object) -> bool | None:
-    """Check whether a network is to run in one process; None: as it can.
-
-    Raises
-    ------
-    InputError
-        For anything else than True, False and None.
-    """
-    return None if in_process is None else check_flag(in_process, "in_process")
 
 
 def watch(process: AbstractProcess, executable: Executable, in_process: bool | None = None) -> None:

@@ -166,6 +166,8 @@ class LavaConfig(ConfigSection):
     granularity: Literal["step", "sample"] = "sample"
     #: Seconds that one run may take, a year at most.
     timeout: Real | None = Field(default=None, gt=0, le=366 * 86400)
+    #: Whether all models run in one process; without the key they do if they can.
+    in_process: bool | None = None
 
 
 class Experiment(ConfigSection):
