@@ -18,6 +18,16 @@ def pytest_collection_modifyitems(config, items):
     items.sort(key=lambda item: rank.get(item.path.relative_to(here).parts[0], len(FIRST)))
 
 
+#: Both ways in which Lava runs a network here, and what `in_process` says of them.
+WAYS = {"one process": True, "own processes": False}
+
+
+@pytest.fixture(params=WAYS.values(), ids=WAYS)
+def in_process(request):
+    """Whether all models of a network run in one process; a test that asks for it is made for both ways."""
+    return request.param
+
+
 @pytest.fixture(autouse=True)
 def nothing_left_behind():
     before = segments()
