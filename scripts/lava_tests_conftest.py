@@ -64,6 +64,11 @@ def pytest_runtest_protocol(item):
     _running.clear()
 
 
+def _said(report) -> str:
+    """Why it failed, without the line that names the worker of xdist."""
+    return "\n".join(line for line in report.longreprtext.splitlines() if not line.startswith("[gw"))
+
+
 class Writer:
     """Writes down what happens."""
 
@@ -74,13 +79,13 @@ class Writer:
     def pytest_runtest_logreport(self, report):
         """A part of a test has ended."""
         networks = [reason for name, reason in report.user_properties if name == "network"]
-        said = report.longreprtext if report.failed else ""
+        said = _said(report) if report.failed else ""
         _write(report.nodeid, when=report.when, outcome=report.outcome, networks=networks, said=said)
 
     def pytest_collectreport(self, report):
         """A file could not be read."""
         if report.failed:
-            _write(report.nodeid, when="collect", outcome="failed", networks=[], said=report.longreprtext)
+            _write(report.nodeid, when="collect", outcome="failed", networks=[], said=_said(report))
 
 
 def pytest_configure(config):
