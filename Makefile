@@ -7,7 +7,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 # From Python 3.11 on pip refuses Lava unless it is forced; before, it is there by then, and nothing happens.
 FORCE := $(PIP_INSTALL) --no-deps --ignore-requires-python
 
-.PHONY: demo install test smoke chosen docs check lint types imports clean
+.PHONY: demo install test smoke lava-tests chosen docs check lint types imports clean
 
 demo: $(VENV)/.base
 	$(BIN)/lava-nbp train run_configs/digits.toml --set target=lava --out runs/demo --overwrite --plot
@@ -24,6 +24,10 @@ smoke: demo
 	$(PIP_INSTALL) pytest pytest-timeout pytest-xdist hypothesis
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/base/test_lava_repair.py tests/training/test_same_bits.py \
 		tests/on_lava/test_runtime.py tests/processes/test_with_plain_lava.py
+
+# Lava's own tests, in one process; scripts/lava-tests says what else it can do.
+lava-tests: $(VENV)/.all
+	$(BIN)/python scripts/lava-tests
 
 # Pages and reference, into site/; a warning is an error. The page of the command line is made from its own help. The
 # variable silences advertising of the theme's.

@@ -57,11 +57,13 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 def _show_networks(rows: list[dict[str, Any]]) -> None:
     for row in rows:
-        first = rows[0]["ms_per_step"]
+        one, own, faster = row["one_process"], row["own_processes"], row["times_faster"]
         OUT.print(
-            f"{row['target']}, {'-'.join(map(str, row['layers']))}: {row['processes']} Lava processes, "
-            f"{row['ms_per_step']:.2f} ms per step, {row['ms_per_step'] / first:.1f} times that of the first; start "
-            f"{row['start_seconds']:.2f} s, stop {row['stop_seconds']:.2f} s"
+            f"{row['target']}, {'-'.join(map(str, row['layers']))}, {row['processes']} Processes of Lava, in one process "
+            f"(each in its own): {one['ms_per_step']:.3f} ({own['ms_per_step']:.3f}) ms per step, "
+            f"{faster['ms_per_step']:.1f} times faster; "
+            f"start {one['start_seconds']:.3f} ({own['start_seconds']:.3f}) s, "
+            f"{faster['start_seconds']:.1f} times faster; stop {one['stop_seconds']:.3f} ({own['stop_seconds']:.3f}) s"
         )
 
 

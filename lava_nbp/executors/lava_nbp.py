@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,7 @@ class CircuitSession(LavaSession):
         return Outcome(np.concatenate(fired), np.concatenate(membrane) if self._shows_membrane else None)
 
 
+@cache
 def compile_kernels() -> None:
     """Compile here, once, what the engine in a child needs: it inherits by forking what its parent has compiled."""
     circuit = inference_circuit(1, 1, 1)

@@ -34,12 +34,14 @@ from lava_nbp.base.arrays import Allocate
 from lava_nbp.base.checks import check_integer, check_kind, check_sequence, is_integer, named, shown
 from lava_nbp.base.fields import settle
 from lava_nbp.base.integers import bias_mantissa_exponent, mantissa_exponent, saturate_state, wrap_state
-from lava_nbp.base.widths import ALIGNMENT_BITS, DELAY_MAX, NEURONS_PER_CHIP, REFRACTORY_MAX, THRESHOLD_BITS
+from lava_nbp.base.widths import ALIGNMENT_BITS, DELAY_MAX, NEURONS_PER_CHIP, REFRACTORY_MAX, STATE_BITS, THRESHOLD_BITS
 from lava_nbp.errors import InputError, WeightError, unknown_name
 from lava_nbp.nbp.levels import GATE, GATED_BIAS, RELAY, THRESHOLD
 from lava_nbp.nbp.work import Counters
 
 _UNIT = 1 << ALIGNMENT_BITS
+#: A voltage's largest magnitude in its register; a current may be greater by one.
+_LARGEST = (1 << (STATE_BITS - 1)) - 1
 #: Names of populations and spike ports: ports of Processes are named after them.
 NAME = r"[A-Za-z][A-Za-z0-9_]{0,99}"
 K = TypeVar("K")
@@ -265,6 +267,9 @@ class GatedGroup:
         self._bias = (self.bias_mant << self.bias_exp)[:, None]
         self._vth = np.array([[p.vth * _UNIT] for p in self.neurons], dtype=np.int64)
         self._refractory = np.array([[p.refractory] for p in self.neurons], dtype=np.int64)
+        self._bias_range = int(self._bias.min(initial=0)), int(self._bias.max(initial=0))
+        self._refrains = bool((self._refractory > 1).any())
+        self._opens = any(s.role == "gate" for s in synapses)
         self._schedule_given = np.array([p.schedule is not None for p in self.neurons])
         n, slots = math.prod(self.shape), max((s.delay for s in synapses), default=0) + 2
         populations = len(self.neurons)
@@ -340,37 +345,49 @@ class GatedGroup:
         fired = np.zeros(self._u.shape, dtype=bool)
         self._pre = self._numbers(np.zeros(self._u.shape[1], dtype=np.int64))
         if self._touched[slot] or dense:
-            arriving = self._numbers(self._arriving[slot])
-            total = arriving.copy()
+            total = self._numbers(self._arriving[slot])
             for name, a in dense.items():
                 total[self.names.index(name)] += a.ravel() if floating else a.ravel().astype(np.int64)
             if self._readout is not None and self._gate_spikes[self._readout.entry]:
                 self._pre = total[self.names.index(self._readout.population)].copy()
-            total += self._gate_weight[:, None]
-            fired = self._membrane(total, floating) & (now - self._last >= self._refractory)
-            self._last[fired] = now
-            self._v[fired] = 0
-            self._count(fired, slot)
-            arriving[...] = 0
-            self._opened[slot] = 0
+            if self._gate_weight.any():
+                total += self._gate_weight[:, None]
+            fired = self._membrane(total, floating)
+            if self._refrains:
+                fired &= now - self._last >= self._refractory
+            if fired.any():
+                self._last[fired] = now
+                self._v[fired] = 0
+                self._count(fired, slot)
+            total[...] = 0
+            if self._opens:
+                self._opened[slot] = 0
             self._touched[slot] = 0
         else:  # without input nothing fires: no bias is over its threshold
             self._u[...] = 0
             self._numbers(self._v)[...] = self._bias
-        self._gate_weight[...] = 0
-        self._gate_open[...] = 0
-        self._gate_spikes[...] = 0
+        if self._gate_spikes.any():
+            self._gate_weight[...] = 0
+            self._gate_open[...] = 0
+            self._gate_spikes[...] = 0
         self._step[0] = now + 1
         return {name: fired[k].reshape(self.shape) for k, name in enumerate(self.names)}
 
     def _membrane(self, total: NDArray[Any], floating: bool) -> NDArray[np.bool_]:
         u, v = self._numbers(self._u), self._numbers(self._v)
-        u[...] = total * _UNIT
-        if not floating:
-            wrapped = wrap_state(u)
-            self.counters.gate_breaches[0] += np.count_nonzero(wrapped != u)
-            u[...] = wrapped
-        v[...] = u + self._bias if floating else saturate_state(u + self._bias)
+        np.multiply(total, _UNIT, out=u)
+        if floating:
+            np.add(u, self._bias, out=v)
+        else:
+            low, high = int(u.min(initial=0)), int(u.max(initial=0))
+            if high > _LARGEST + 1 or low < -_LARGEST:
+                wrapped = wrap_state(u)
+                self.counters.gate_breaches[0] += np.count_nonzero(wrapped != u)
+                u[...] = wrapped
+                low, high = int(u.min(initial=0)), int(u.max(initial=0))
+            np.add(u, self._bias, out=v)
+            if high + self._bias_range[1] > _LARGEST or low + self._bias_range[0] < -_LARGEST:
+                v[...] = saturate_state(v)
         over: NDArray[np.bool_] = v > self._vth
         return over
 
@@ -383,12 +400,13 @@ class GatedGroup:
 
     def receive(self, pre: str, spikes: NDArray[Any]) -> None:
         """Take spikes (counts) of this step from a spike port or a population of the group."""
-        if not spikes.any():
+        routes = self._routes[pre]
+        if not routes or not spikes.any():
             return
         counts = spikes.ravel().astype(np.int64)
         n = int(np.count_nonzero(counts))
         now, slots = int(self._step[0]), len(self._touched)  # `fire` has already moved on to the next step
-        for k, weight, delay, opens in self._routes[pre]:
+        for k, weight, delay, opens in routes:
             slot = (now + delay) % slots
             self._numbers(self._arriving[slot])[k] += weight * counts
             self._touched[slot] = 1

@@ -25,6 +25,7 @@ from lava_nbp.on_lava.one_network import Network
 from lava_nbp.on_lava.phases import Domain, Member, failed, where
 from lava_nbp.on_lava.pipes import pipe_into, pipe_out, share_ports
 from lava_nbp.on_lava.queues import QueueChannel, QueueSendPort
+from lava_nbp.on_lava.receiving import hasten_receiving
 from lava_nbp.on_lava.scheduler import Scheduler
 from lava_nbp.on_lava.watched_runtime import WatchedRuntime, labels_of
 
@@ -108,6 +109,7 @@ class OneProcessRuntime(WatchedRuntime):
             try:
                 model = _build(builder)
                 share_ports(model, self._network.scheduler)
+                hasten_receiving(model)
                 member = Member(model, label)
                 vars(model)["run"] = _nothing  # `start` would go on to serve Lava's service
                 model.start()
@@ -212,7 +214,7 @@ def _channel(scheduler: Scheduler, _: Any, *args: Any) -> QueueChannel:
 
 
 def _build(builder: PyProcessBuilder) -> Any:
-    """A model, with learning rules and sparse Vars of its own, as a fork would have them: Lava changes them in place."""
+    """A model with learning rules and sparse Vars of its own, as a fork would have them: Lava changes them in place."""
     for var in builder.vars.values():
         if isinstance(var.value, csr_matrix):
             var.value = var.value.copy()

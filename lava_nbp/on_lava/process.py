@@ -40,6 +40,10 @@ class LibraryProcess(AbstractProcess):  # type: ignore[misc]
             check_text(parameters["name"], f"name of a {type(self).__name__}")
         super().__init__(**parameters)
 
+    def _find_attr_by_type(self, cls: type) -> dict[str, Any]:
+        """As Lava's, which asks for every attribute there is: ports, Vars and Processes are the instance's own."""
+        return {name: value for name, value in sorted(vars(self).items()) if isinstance(value, cls)}
+
     def _post_init(self) -> None:
         super()._post_init()
         self._made = True

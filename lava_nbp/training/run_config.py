@@ -29,8 +29,8 @@ def run_config(name_or_path: AnyPath, tag: str = "fixed_pt", in_process: bool | 
     tag : {"fixed_pt", "floating_pt", "bit_accurate_loihi"}
         Arithmetic of the CPU models.
     in_process : bool, optional
-        Whether all models run in one process, see `LavaRuntime`; not for chips. Default: what an experiment's file says,
-        else in one process if the network can.
+        Whether all models run in one process, see `LavaRuntime`; not for chips. Default: what an experiment's file
+        says, else in one process if the network can.
 
     Raises
     ------
@@ -69,8 +69,8 @@ def run_config(name_or_path: AnyPath, tag: str = "fixed_pt", in_process: bool | 
 
         if in_process is not None:
             raise InputError(
-                f"in_process is {shown(in_process)}, but target {name!r} is a chip, which runs the models itself; leave "
-                f"it out"
+                f"in_process is {shown(in_process)}, but target {name!r} is a chip, which runs the models itself; "
+                f"leave it out"
             )
         return make_chip_run_config(name, tag)
     if name in TARGETS and not TARGETS[name].on_lava:

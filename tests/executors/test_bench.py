@@ -20,6 +20,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(bench_eventprop, "_DIFFERENCES", (4, 5, 2))
     monkeypatch.setattr(bench_eventprop, "_MESSAGES", 2)
     monkeypatch.setattr(module, "_STOCK_SAMPLES", 1)
+    monkeypatch.setattr(module, "_TURNS", 1)
     monkeypatch.setattr(module, "_CHECKED", 20)
 
 
@@ -47,7 +48,9 @@ def test_every_executor_is_measured_with_its_work():
     }  # fmt: skip
     for row in networks.values():
         assert row["layers"] == [12, 9, 4]
-        assert all(row[key] > 0 for key in ("ms_per_step", "start_seconds", "stop_seconds"))
+        for measured in ("one_process", "own_processes", "times_faster"):
+            assert list(row[measured]) == ["ms_per_step", "start_seconds", "stop_seconds"]
+            assert min(row[measured].values()) > 0
     exact = report["eventprop"]
     assert exact["yinyang_data"] == "generated samples"
     assert 0 < exact["gradient_error"] < 1e-9
