@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from lava_nbp.errors import InputError
+from lava_nbp.on_lava.limits import TimeIsUp
 from lava_nbp.on_lava.one_network import Network
-from lava_nbp.on_lava.phases import Domain, Member, failed
+from lava_nbp.on_lava.phases import Domain, Member, failed, where
 from lava_nbp.on_lava.pipes import pipe_into, pipe_out, share_ports
 from lava_nbp.on_lava.queues import QueueChannel, QueueSendPort
 from lava_nbp.on_lava.receiving import hasten_receiving
@@ -112,6 +113,9 @@ class OneProcessRuntime(WatchedRuntime):
                 member = Member(model, label)
                 vars(model)["run"] = _nothing  # `start` would go on to serve Lava's service
                 model.start()
+            except TimeIsUp as late:
+                late.place = f"before {label} was built{where(late)}"
+                raise
             except (Exception, SystemExit) as error:
                 raise failed(label, "while its model was built", error) from error
             _name_ends(builder, member)
