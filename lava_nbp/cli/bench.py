@@ -59,8 +59,8 @@ def _show_networks(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         one, own, faster = row["one_process"], row["own_processes"], row["times_faster"]
         OUT.print(
-            f"{row['target']}, {'-'.join(map(str, row['layers']))}, {row['processes']} Processes of Lava, in one process "
-            f"(each in its own): {one['ms_per_step']:.3f} ({own['ms_per_step']:.3f}) ms per step, "
+            f"{row['target']}, {'-'.join(map(str, row['layers']))}, {row['processes']} Processes of Lava, in one "
+            f"process (each in its own): {one['ms_per_step']:.3f} ({own['ms_per_step']:.3f}) ms per step, "
             f"{faster['ms_per_step']:.1f} times faster; "
             f"start {one['start_seconds']:.3f} ({own['start_seconds']:.3f}) s, "
             f"{faster['start_seconds']:.1f} times faster; stop {one['stop_seconds']:.3f} ({own['stop_seconds']:.3f}) s"

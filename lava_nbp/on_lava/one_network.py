@@ -39,8 +39,6 @@ class Network:
     ----------
     scheduler : Scheduler
         That of its channels.
-    target : int
-        Step, counted from the start of the network, after which the run is over.
     asked : str
         What a model has asked for in this run: "pause", "stop", or "".
     """
@@ -49,8 +47,8 @@ class Network:
         self._leads = _Leads(self)
         self.scheduler = Scheduler([self._leads])
         self.domains: tuple[Domain, ...] = ()
-        self.target = 0
         self.asked = ""
+        self._target, self._ending = 0, False
         self._thread: threading.Thread | None = None
         self._limits: Limits | None = None
         self._failure: BaseException | None = None
@@ -61,6 +59,14 @@ class Network:
         for domain in self.domains:
             domain.join(self.scheduler)
             self.scheduler.works.append(domain)
+
+    @property
+    def target(self) -> int:
+        """Step, counted from the start of the network, after which the run is over; asked by who leads a domain."""
+        if self._ending:
+            # With the last step that any has begun: none waits then for one that has ended.
+            self._ending, self._target = False, self._begun()
+        return self._target
 
     @property
     def members(self) -> list[Member]:
@@ -75,7 +81,7 @@ class Network:
     def asked_to_end(self, stop: bool) -> None:
         """A model wants the run to pause, or the network to stop, after this step."""
         self.asked = "stop" if stop else "pause"
-        self._end_soon()
+        self._ending = True
 
     # -------------------------------------------------------------- running
 
@@ -114,14 +120,16 @@ class Network:
 
         A step in which a model waits for the program is left there, and gone on with in the next run.
         """
-        with self.scheduler.outside:
-            self._end_soon()
-            self.scheduler.hold = True
+        self._ending = True
+        if self._thread is None:  # another thread of the program runs it, and goes on when that is over
+            while self.scheduler.running:
+                time.sleep(_POLL)
+            return
+        self.scheduler.hold = True
         self._wait_until(self.scheduler.held.is_set, seconds)
-        if self._thread is None:
+        if not self.in_background:
             self.scheduler.hold = False
-            for domain in self.domains:
-                self._run_here(lambda domain=domain: domain.tell(PAUSE), seconds)  # type: ignore[misc]
+            self._run_here(lambda: [domain.tell(PAUSE) for domain in self.domains], seconds)
 
     def call(self, function: Callable[[], None], seconds: float | None) -> None:
         """Call what works on the models between runs, under the same limits; raises as `run`."""
@@ -129,11 +137,10 @@ class Network:
 
     def _set_out(self, steps: int) -> None:
         self.asked = ""
-        self.target = max((domain.begun for domain in self.domains), default=0) + steps
+        self._target, self._ending = self._begun() + steps, False
 
-    def _end_soon(self) -> None:
-        """All domains shall end with the last step that any has begun: none waits then for one that has ended."""
-        self.target = max((domain.begun for domain in self.domains), default=0)
+    def _begun(self) -> int:
+        return max((domain.begun for domain in self.domains), default=0)
 
     def _resume(self, steps: int) -> None:
         with self.scheduler.outside:
@@ -150,7 +157,7 @@ class Network:
             self._leads.leader = getcurrent()
             self.scheduler.wait(None)
 
-    def _run_here(self, function: Callable[[], None], seconds: float | None) -> None:
+    def _run_here(self, function: Callable[[], object], seconds: float | None) -> None:
         self._limits = limits = Limits(self.scheduler, seconds)
         try:
             try:
@@ -173,8 +180,6 @@ class Network:
             pass
         except BaseException as error:
             self._failure = error
-        finally:
-            self.scheduler.held.set()  # whoever waits for a pause need not
 
     def _wait_until(self, happened: Callable[[], bool], seconds: float | None) -> None:
         thread, deadline = self._thread, None if seconds is None else time.monotonic() + seconds
@@ -196,10 +201,9 @@ class Network:
                 raise failure
 
     def _too_late(self, seconds: float | None, place: str) -> RuntimeFailure:
-        step = max((domain.begun for domain in self.domains), default=0)
         return RuntimeFailure(
-            f"the time-out passed {place or f'in step {step} of the network'}: it is {seconds:g} s; raise `timeout` or "
-            f"run fewer steps"
+            f"the time-out passed {place or f'in step {self._begun()} of the network'}: it is {seconds:g} s; raise "
+            f"`timeout` or run fewer steps"
         )
 
     # ------------------------------------------------------------- stopping

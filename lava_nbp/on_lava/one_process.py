@@ -114,7 +114,7 @@ class OneProcessRuntime(WatchedRuntime):
                 vars(model)["run"] = _nothing  # `start` would go on to serve Lava's service
                 model.start()
             except TimeIsUp as late:
-                late.place = f"in Process {label}, before its model was built{where(late)}"
+                late.place = f"before {label} was built{where(late)}"
                 raise
             except (Exception, SystemExit) as error:
                 raise failed(label, "while its model was built", error) from error

@@ -168,8 +168,9 @@ def _is_plain(model: Any) -> bool:
 class Goal(Protocol):
     """How far to run."""
 
-    #: The last step.
-    target: int
+    @property
+    def target(self) -> int:
+        """The last step."""
 
     def asked_to_end(self, stop: bool) -> None:
         """A model wants the run to pause, or the network to stop, after this step."""

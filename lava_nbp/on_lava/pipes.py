@@ -69,7 +69,8 @@ class _Outside:
         Raises
         ------
         RuntimeFailure
-            If the network has ended, even if there is a message or room for one, or does not run and there is no other thread that could run it.
+            If the network has ended, even if there is a message or room for one; or if it does not run, and there is no
+            other thread that could run it.
         """
         scheduler = self.link.scheduler
         while True:

@@ -93,7 +93,7 @@ class Scheduler:
         """Whether a function is being run."""
         return self._main is not None
 
-    def run(self, function: Callable[[], None]) -> None:
+    def run(self, function: Callable[[], object]) -> None:
         """Call a function that may wait, in this thread; what ends the run in any greenlet is raised here.
 
         Raises

@@ -186,8 +186,7 @@ def test_a_model_beside_its_process_in_a_package_is_found(folder):
 
 def test_a_script_without_a_file(folder):
     """From a terminal or a notebook."""
-    code, written = run_script(
-        "-c", PROCESS + MODEL + USES["runtime"] + "\n" + USES["children"] + "\nprint('went well')", folder=folder
-    )
+    text = "\n".join([PROCESS, MODEL, USES["runtime"], USES["children"], "print('went well')"])
+    code, written = run_script("-c", text, folder=folder)
     assert (code, written) == (0, "went well\n")
     assert os.listdir(folder) == ["other.py"]

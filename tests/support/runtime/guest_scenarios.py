@@ -237,7 +237,7 @@ def figures():
 
 
 def nothing_grows(rounds=6):
-    """Networks in processes of their own, of every kind and end, five a round; what is held after half of them and after all."""
+    """Processes of their own: networks of every kind and end, five a round; what is held after half, and after all."""
     import numpy as np
 
     import lava_nbp

@@ -153,8 +153,6 @@ def continuous_pause_steps(runtime):
 
 RUNTIMES = {"one": partial(LavaRuntime, in_process=True), "own": partial(LavaRuntime, in_process=False), "plain": Plain}
 
-RUNTIMES = {"one": partial(LavaRuntime, in_process=True), "own": partial(LavaRuntime, in_process=False), "plain": Plain}
-
 if __name__ == "__main__":
     names, which, segments = sys.argv[1:]
     shared_memory._SHM_NAME_PREFIX, shared_memory._SHM_SAFE_NAME_LENGTH = f"/{segments}", 48
