@@ -9,6 +9,7 @@ Uses internals of lava-nc 0.10.0, which is archived and pinned.
 from __future__ import annotations
 
 import copy
+import math
 import os
 import weakref
 from functools import partial
@@ -23,7 +24,7 @@ from lava_nbp.errors import InputError
 from lava_nbp.on_lava.limits import TimeIsUp
 from lava_nbp.on_lava.one_network import Network
 from lava_nbp.on_lava.phases import Domain, Member, failed, where
-from lava_nbp.on_lava.pipes import pipe_into, pipe_out, share_ports
+from lava_nbp.on_lava.pipes import pipe_into, pipe_out, share_ports, take_over
 from lava_nbp.on_lava.queues import QueueChannel, QueueSendPort
 from lava_nbp.on_lava.receiving import hasten_receiving
 from lava_nbp.on_lava.scheduler import Scheduler
@@ -48,7 +49,7 @@ def why_not(executable: Executable) -> str:
         if not issubclass(service.rs_class, LoihiPyRuntimeService):
             return (
                 f"{service.rs_class.__name__} leads models that run each at its own pace (the protocol of their "
-                f"synchronisation domain is {service.sync_protocol.__name__}), which one process cannot"
+                f"synchronisation domain is {_name_of(service.sync_protocol)}), which one process cannot"
             )
     for builder, label in labels_of(executable).items():
         model = builder.proc_model
@@ -59,6 +60,10 @@ def why_not(executable: Executable) -> str:
     if getattr(executable.watchdog_manager_builder, "_debug", False):
         return "Lava's watchdogs watch operating-system processes, which a network in one process does not have"
     return ""
+
+
+def _name_of(protocol: Any) -> str:
+    return str(getattr(protocol, "__name__", type(protocol).__name__))
 
 
 class OneProcessRuntime(WatchedRuntime):
@@ -105,6 +110,7 @@ class OneProcessRuntime(WatchedRuntime):
         for process, builder in executable.proc_builders.items():
             process.runtime = self
             self._create_external_channels(process, builder)
+            take_over(process, self._network.scheduler)
         for builder, label in labels.items():
             try:
                 model = _build(builder)
@@ -252,8 +258,12 @@ def values_of(value: Any, var_model: Any) -> NDArray[Any]:
     if isinstance(value, csr_matrix):
         found: NDArray[Any] = find(value, explicit_zeros=True)[2].astype(np.float64)
         return found
-    items = list(value.encode("ascii")) if isinstance(value, str) else value
-    return np.array(items, np.float64).reshape(-1).reshape(var_model.shape, order=_order(var_model))
+    if isinstance(value, str):  # which may be shorter than the Var was made for
+        codes = list(value.encode("ascii"))
+        text = np.zeros(max(len(codes), math.prod(var_model.shape)))
+        text[: len(codes)] = codes
+        return text
+    return np.array(value, np.float64).reshape(-1).reshape(var_model.shape, order=_order(var_model))
 
 
 def set_values(model: Any, name: str, values: NDArray[Any]) -> None:

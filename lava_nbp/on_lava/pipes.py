@@ -6,6 +6,7 @@ network does, and where nobody is left who could end them.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ from lava_nbp.on_lava.queues import Link, QueueRecvPort, QueueSendPort, copy_for
 from lava_nbp.on_lava.scheduler import Scheduler, others
 
 from lava.magma.compiler.channels.pypychannel import CspRecvPort, CspSendPort
+from lava.magma.core.process.process import AbstractProcess
 
 #: How often a wait of the program looks at the network, in seconds.
 _POLL = 0.05
@@ -58,32 +60,27 @@ class PipeRecvPort(QueueRecvPort):
         self.link.scheduler.wait_outside(self.probe, partial(self.link.about, False))
 
 
-class _Outside:
-    """An end of a pipe that the program has."""
+def _wait_outside(link: Link, happened: Callable[[], bool], what: str) -> None:
+    """Let the program wait, holding the lock, until something has happened.
 
-    link: Link
-
-    def _wait_until(self, happened: Callable[[], bool], what: str) -> None:
-        """Wait, holding the lock, until something has happened.
-
-        Raises
-        ------
-        RuntimeFailure
-            If the network has ended, or does not run and there is no other thread that could run it.
-        """
-        scheduler = self.link.scheduler
-        while not happened():
-            if scheduler.closed:
-                raise RuntimeFailure("the network is stopped: there is nobody to wait for")
-            if not scheduler.running and not others():
-                raise RuntimeFailure(
-                    f"{what}, and the network does not run, nor is there another thread that could run it: run it "
-                    f"first, with blocking=False if this is to happen meanwhile"
-                )
-            scheduler.outside.wait(_POLL)
+    Raises
+    ------
+    RuntimeFailure
+        If the network has ended, or does not run and there is no other thread that could run it.
+    """
+    scheduler = link.scheduler
+    while not happened():
+        if scheduler.closed:
+            raise RuntimeFailure("the network is stopped: there is nobody to wait for")
+        if not scheduler.running and not others():
+            raise RuntimeFailure(
+                f"{what}, and the network does not run, nor is there another thread that could run it: run it "
+                f"first, with blocking=False if this is to happen meanwhile"
+            )
+        scheduler.outside.wait(_POLL)
 
 
-class OutsideSendPort(_Outside, QueueSendPort):
+class OutsideSendPort(QueueSendPort):
     """The program sends to a model."""
 
     def probe(self) -> bool:
@@ -102,7 +99,7 @@ class OutsideSendPort(_Outside, QueueSendPort):
             link.scheduler.outside.notify_all()
 
 
-class OutsideRecvPort(_Outside, QueueRecvPort):
+class OutsideRecvPort(QueueRecvPort):
     """The program receives from a model."""
 
     def probe(self) -> bool:
@@ -119,13 +116,19 @@ class OutsideRecvPort(_Outside, QueueRecvPort):
     def recv(self) -> NDArray[Any]:
         """The next message."""
         with self.link.scheduler.outside:
+            self.link.scheduler.readers[self.link] = threading.current_thread()
             self._wait_for_message()
             message: NDArray[Any] = self._queue.popleft()
             self.link.scheduler.outside.notify_all()
         return message
 
     def _wait_for_message(self) -> None:
-        self._wait_until(self.probe, f"the program waits for a message from port {self.link.source_port}")
+        _wait_outside(self.link, self.probe, f"the program waits for a message from port {self.link.source_port}")
+
+
+_LAVAS = (CspSendPort, CspRecvPort)
+_OUTSIDE = {CspSendPort: OutsideSendPort, CspRecvPort: OutsideRecvPort}
+_INSIDE = {CspSendPort: PipeSendPort, CspRecvPort: PipeRecvPort}
 
 
 def pipe_into(scheduler: Scheduler, name: str, shape: Any, dtype: Any, size: int) -> tuple[Any, Any]:
@@ -140,11 +143,23 @@ def pipe_out(scheduler: Scheduler, name: str, shape: Any, dtype: Any, size: int)
     return OutsideRecvPort("dst", link), PipeSendPort(name, link)
 
 
-def share_ports(model: Any, scheduler: Scheduler) -> None:
-    """Let the ports of Lava's own channels that a model was given wait without holding up the others.
+def take_over(process: AbstractProcess, scheduler: Scheduler) -> None:
+    """Make pipes of the channels of Lava's that a Process has made itself, and whose other ends it gives its model.
 
-    Lava's VarWire makes such a channel itself: its threads and semaphores are Lava's.
+    Lava's VarWire does so. A thread of the channel's, and semaphores, would be in the way of others' turns.
     """
+    for ours in vars(process).values():
+        for theirs in vars(process.proc_params).get("_parameters", {}).values():
+            if type(ours) in _LAVAS and type(theirs) in _LAVAS and ours._req is theirs._req is not None:
+                link = Link(scheduler, ours.shape, ours.d_type, ours.size)
+                for port, kinds in ((ours, _OUTSIDE), (theirs, _INSIDE)):
+                    port.join()
+                    port.__class__ = kinds[type(port)]
+                    port.__init__(port.name, link)
+
+
+def share_ports(model: Any, scheduler: Scheduler) -> None:
+    """Let ports of Lava's own channels that a model was given otherwise wait without holding up the others."""
     for port in vars(model).values():
         if type(port) is CspSendPort:
             port.send = partial(_after, scheduler, port, port.send)

@@ -60,6 +60,8 @@ class Scheduler:
         Those that can go on: who makes that possible puts them here.
     outside : Condition
         Held while messages pass between the network and the program around it, which may be in another thread.
+    readers : dict
+        Threads of the program that read from channels out of the network.
     interrupt : callable or None
         To be called between two models: it raises, or not.
     hold, held : bool, Event
@@ -75,6 +77,7 @@ class Scheduler:
     def __init__(self, works: list[Work]) -> None:
         self.ready: deque[Any] = deque()
         self.outside = threading.Condition()
+        self.readers: dict[Any, threading.Thread] = {}
         self.interrupt: Callable[[], None] | None = None
         self.hold, self.held = False, threading.Event()
         self.fruitless = 0
