@@ -24,7 +24,7 @@ from lava_nbp.errors import InputError
 from lava_nbp.on_lava.limits import TimeIsUp
 from lava_nbp.on_lava.one_network import Network
 from lava_nbp.on_lava.phases import Domain, Member, failed, where
-from lava_nbp.on_lava.pipes import pipe_into, pipe_out, share_ports, take_over
+from lava_nbp.on_lava.pipes import pipe_into, pipe_out, share_ports
 from lava_nbp.on_lava.queues import QueueChannel, QueueSendPort
 from lava_nbp.on_lava.receiving import hasten_receiving
 from lava_nbp.on_lava.scheduler import Scheduler
@@ -110,7 +110,6 @@ class OneProcessRuntime(WatchedRuntime):
         for process, builder in executable.proc_builders.items():
             process.runtime = self
             self._create_external_channels(process, builder)
-            take_over(process, self._network.scheduler)
         for builder, label in labels.items():
             try:
                 model = _build(builder)

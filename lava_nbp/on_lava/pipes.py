@@ -7,6 +7,7 @@ network does, and where nobody is left who could end them.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -18,10 +19,11 @@ from lava_nbp.on_lava.queues import Link, QueueRecvPort, QueueSendPort, copy_for
 from lava_nbp.on_lava.scheduler import Scheduler, others
 
 from lava.magma.compiler.channels.pypychannel import CspRecvPort, CspSendPort
-from lava.magma.core.process.process import AbstractProcess
 
 #: How often a wait of the program looks at the network, in seconds.
 _POLL = 0.05
+#: How long a message of one of Lava's channels may take to its other end, and how long what is done there, in seconds.
+_HANDED_OVER, _TAKEN = 0.05, 0.0002
 
 
 class PipeSendPort(QueueSendPort):
@@ -126,11 +128,6 @@ class OutsideRecvPort(QueueRecvPort):
         _wait_outside(self.link, self.probe, f"the program waits for a message from port {self.link.source_port}")
 
 
-_LAVAS = (CspSendPort, CspRecvPort)
-_OUTSIDE = {CspSendPort: OutsideSendPort, CspRecvPort: OutsideRecvPort}
-_INSIDE = {CspSendPort: PipeSendPort, CspRecvPort: PipeRecvPort}
-
-
 def pipe_into(scheduler: Scheduler, name: str, shape: Any, dtype: Any, size: int) -> tuple[Any, Any]:
     """The ends of a pipe into the network: the program's, the model's."""
     link = Link(scheduler, shape, dtype, size)
@@ -143,32 +140,34 @@ def pipe_out(scheduler: Scheduler, name: str, shape: Any, dtype: Any, size: int)
     return OutsideRecvPort("dst", link), PipeSendPort(name, link)
 
 
-def take_over(process: AbstractProcess, scheduler: Scheduler) -> None:
-    """Make pipes of the channels of Lava's that a Process has made itself, and whose other ends it gives its model.
-
-    Lava's VarWire does so. A thread of the channel's, and semaphores, would be in the way of others' turns.
-    """
-    for ours in vars(process).values():
-        for theirs in vars(process.proc_params).get("_parameters", {}).values():
-            if type(ours) in _LAVAS and type(theirs) in _LAVAS and ours._req is theirs._req is not None:
-                link = Link(scheduler, ours.shape, ours.d_type, ours.size)
-                for port, kinds in ((ours, _OUTSIDE), (theirs, _INSIDE)):
-                    port.join()
-                    port.__class__ = kinds[type(port)]
-                    port.__init__(port.name, link)
-
-
 def share_ports(model: Any, scheduler: Scheduler) -> None:
-    """Let ports of Lava's own channels that a model was given otherwise wait without holding up the others."""
+    """Let ports of Lava's own channels that a model was given wait without holding up the other models.
+
+    Lava's VarWire makes such a channel: its end outside may be in use before the network is there.
+    """
     for port in vars(model).values():
         if type(port) is CspSendPort:
-            port.send = partial(_after, scheduler, port, port.send)
+            port.send = partial(_send, scheduler, port, port.send)
         elif type(port) is CspRecvPort:
-            port.recv = partial(_after, scheduler, port, port.recv)
+            port.recv = partial(_receive, scheduler, port, port.recv)
 
 
-def _after(scheduler: Scheduler, port: Any, action: Callable[..., Any], *args: Any) -> Any:
+def _send(scheduler: Scheduler, port: Any, send: Callable[[Any], None], message: Any) -> None:
+    scheduler.wait_outside(port.probe, partial(_about(port, scheduler).about, True))
+    send(message)
+    # A thread of the channel's takes the message to its receiver. It comes to that while this one waits.
+    deadline = time.monotonic() + _HANDED_OVER
+    while port._req.get_value() and time.monotonic() < deadline:
+        time.sleep(0)
+    time.sleep(_TAKEN)
+
+
+def _receive(scheduler: Scheduler, port: Any, receive: Callable[[], Any]) -> Any:
+    scheduler.wait_outside(port.probe, partial(_about(port, scheduler).about, False))
+    return receive()
+
+
+def _about(port: Any, scheduler: Scheduler) -> Link:
     link = Link(scheduler, port.shape, port.d_type, port.size)
     link.source_port = link.target_port = port.name
-    scheduler.wait_outside(port.probe, partial(link.about, bool(args)))
-    return action(*args)
+    return link
