@@ -47,7 +47,7 @@ def why_not(executable: Executable) -> str:
         if not issubclass(service.rs_class, LoihiPyRuntimeService):
             return (
                 f"{service.rs_class.__name__} leads models that run each at its own pace (the protocol of their "
-                f"synchronisation domain is {service.sync_protocol.__name__}), which one process cannot"
+                f"synchronisation domain is {type(service.sync_protocol).__name__}), which one process cannot"
             )
     for builder, label in labels_of(executable).items():
         model = builder.proc_model
