@@ -49,7 +49,7 @@ def why_not(executable: Executable) -> str:
         if not issubclass(service.rs_class, LoihiPyRuntimeService):
             return (
                 f"{service.rs_class.__name__} leads models that run each at its own pace (the protocol of their "
-                f"synchronisation domain is {_name_of(service.sync_protocol)}), which one process cannot"
+                f"synchronisation domain is {type(service.sync_protocol).__name__}), which one process cannot"
             )
     for builder, label in labels_of(executable).items():
         model = builder.proc_model
@@ -60,10 +60,6 @@ def why_not(executable: Executable) -> str:
     if getattr(executable.watchdog_manager_builder, "_debug", False):
         return "Lava's watchdogs watch operating-system processes, which a network in one process does not have"
     return ""
-
-
-def _name_of(protocol: Any) -> str:
-    return str(getattr(protocol, "__name__", type(protocol).__name__))
 
 
 class OneProcessRuntime(WatchedRuntime):
