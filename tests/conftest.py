@@ -5,6 +5,7 @@ import time
 
 import pytest
 from segments import left_since, segments
+from ways import WAYS, running
 
 #: What compiles the kernels comes first, and beside it a room that needs none of them. Then the other rooms whose tests
 #: start networks of Lava: forking a child takes as long as its parent is large, so they come before others have loaded
@@ -16,6 +17,19 @@ def pytest_collection_modifyitems(config, items):
     here = config.rootpath / "tests"
     rank = {room: k for k, room in enumerate(FIRST)}
     items.sort(key=lambda item: rank.get(item.path.relative_to(here).parts[0], len(FIRST)))
+
+
+@pytest.fixture(params=WAYS.values(), ids=WAYS)
+def in_process(request):
+    """Whether all models of a network run in one process; a test that asks for it is made for both ways."""
+    return request.param
+
+
+@pytest.fixture(params=WAYS.values(), ids=WAYS)
+def way(request, monkeypatch):
+    """As `in_process`, but networks that are not told how to run do so in this way: nothing else has to say it."""
+    with running(request.param, monkeypatch):
+        yield request.param
 
 
 @pytest.fixture(autouse=True)

@@ -26,6 +26,7 @@ from lava_nbp.on_lava.scheduler import Scheduler
 from lava.magma.core.model.py.model import AbstractPyProcessModel, PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyOutPort
 from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND
+from lava.proc.io.injector import PyLoihiInjectorModel
 
 _Phase, _Answer = PyLoihiProcessModel.Phase, PyLoihiProcessModel.Response
 SPIKING, BEFORE_LEARNING, LEARNING, AFTER_LEARNING, HOST = (
@@ -59,6 +60,8 @@ class Member:
         self._answer: Any = None
         self._busy = False
         model.service_to_process, model.process_to_service = _Silent(), self
+        if isinstance(model, PyLoihiInjectorModel):  # when it is collected, it joins a port that it does not have
+            self._state["_p_to_pm_dst_port"] = _Silent()
         self._handlers: dict[Any, Callable[[], None]] = model._cmd_handlers
         self._requests = [port._csp_recv_port.link for port in model.var_ports if port.csp_ports]
         self.spike: Callable[[], Any] = self._spike if _is_plain(model) else self._spike_as_told

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from circuit_simulator import simulate
+from ways import in_ways
 
 from lava_nbp import (
     TARGETS,
@@ -148,15 +149,30 @@ def delta_problem(seed=11, **options):
 PROBLEMS = {"paper": paper_problem, "delta": delta_problem}
 
 
-@pytest.mark.parametrize("chip_order", [False, True])
-@pytest.mark.parametrize("target", TRACEABLE)
 @pytest.mark.parametrize("problem", PROBLEMS)
-def test_every_spike_and_every_weight_on_every_target(problem, target, chip_order):
+@pytest.mark.parametrize("target", [name for name in TRACEABLE if TARGETS[name].chip_order])
+def test_a_target_in_the_chips_order_refuses_another(problem, target):
+    circuit, weights, samples = PROBLEMS[problem](chip_order=False)
+    with pytest.raises(CircuitError, match="deliver first"):
+        trace(target, circuit, weights, *samples)
+
+
+def is_small(problem, target, *_):
+    """What is run in processes of their own, too."""
+    return problem == "delta" or target == "lava"
+
+
+@pytest.mark.parametrize(
+    ("problem", "target", "chip_order", "way"),
+    [
+        case
+        for case in in_ways(PROBLEMS, TRACEABLE, [False, True], both=is_small)
+        if case.values[2] or not TARGETS[case.values[1]].chip_order
+    ],
+    indirect=["way"],
+)
+def test_every_spike_and_every_weight_on_every_target(problem, target, chip_order, way):
     circuit, weights, samples = PROBLEMS[problem](chip_order=chip_order)
-    if TARGETS[target].chip_order and not chip_order:
-        with pytest.raises(CircuitError, match="deliver first"):
-            trace(target, circuit, weights, *samples)
-        return
     if (problem, target) == ("delta", "sample"):
         with pytest.raises(CircuitError, match="this circuit has 2; run it spike by spike .spiking, lava"):
             trace(target, circuit, weights, *samples)
@@ -185,9 +201,8 @@ def test_the_shifted_circuit_computes_what_the_papers_does(guarded):
             assert one.work == other.work or target == "spiking"
 
 
-@pytest.mark.parametrize("target", TRACEABLE)
-@pytest.mark.parametrize("problem", PROBLEMS)
-def test_training_and_answers(problem, target):
+@pytest.mark.parametrize(("problem", "target", "way"), in_ways(PROBLEMS, TRACEABLE, both=is_small), indirect=["way"])
+def test_training_and_answers(problem, target, way):
     """In several calls, with answers in between, new weights and a fresh start."""
     circuit, weights, samples = PROBLEMS[problem](chip_order=TARGETS[target].chip_order)
     if (problem, target) == ("delta", "sample"):
@@ -230,7 +245,7 @@ def test_training_and_answers(problem, target):
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
-def test_a_sample_per_lava_step(problem):
+def test_a_sample_per_lava_step(problem, way):
     circuit, weights, samples = PROBLEMS[problem]()
     _, held = simulate(circuit, weights, *samples)
     with make_executor("lava", circuit, weights, granularity="sample") as executor:

@@ -44,9 +44,10 @@ EVENTPROP_USES = {
 
 
 @pytest.mark.parametrize(("make", "uses"), [(make_nbp, NBP_USES), (make_eventprop, EVENTPROP_USES)])
-def test_closed_twice_and_used(make, uses):
+def test_closed_twice_and_used(make, uses, way):
     executor = make()
     uses["infer"](executor)
+    assert bool(multiprocessing.active_children()) != way
     executor.close()
     executor.close()
     assert not multiprocessing.active_children()
@@ -56,7 +57,7 @@ def test_closed_twice_and_used(make, uses):
     assert not multiprocessing.active_children()
 
 
-def test_weights_can_be_read_from_a_closed_one():
+def test_weights_can_be_read_from_a_closed_one(way):
     executor = make_nbp()
     executor.train([[1, 0, 1, 1]], [[0, 1]])
     before = executor.read_weights()
@@ -65,7 +66,7 @@ def test_weights_can_be_read_from_a_closed_one():
 
 
 @pytest.mark.parametrize(("make", "uses"), [(make_nbp, NBP_USES), (make_eventprop, EVENTPROP_USES)])
-def test_dropped_ones_end(make, uses):
+def test_dropped_ones_end(make, uses, way):
     for _ in range(3):  # as a cell of a notebook does that is executed again
         executor = make()
         uses["infer"](executor)

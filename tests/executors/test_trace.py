@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from networks import random_samples, random_weights
 from own_circuits import delta_circuit, feedforward_circuit
+from ways import in_ways
 
 from lava_nbp import CIRCUITS, TARGETS, CircuitKind, save_circuit, targets_of
 from lava_nbp.errors import CircuitError, InputError, LavaNBPError, OutputError, WeightError
@@ -33,7 +34,7 @@ def traced(target, circuit_name="nbp", n=6, **options):
     return trace(target, circuit, weights, *samples, **options)
 
 
-def test_samples_in_several_runs_of_lava(monkeypatch):
+def test_samples_in_several_runs_of_lava(monkeypatch, way):
     monkeypatch.setattr("lava_nbp.executors.trace._AT_ONCE", 2)
     told = []
     found = traced("lava", n=5, stage=lambda *what: told.append(what))
@@ -42,13 +43,28 @@ def test_samples_in_several_runs_of_lava(monkeypatch):
         assert np.array_equal(found[key], expected), key
 
 
-@pytest.mark.parametrize("circuit_name", ["nbp", "nbp-guarded", "nbp-chip", "inference"])
-@pytest.mark.parametrize("target", TRACEABLE)
-def test_every_target_gives_the_same_trace(target, circuit_name):
-    if TARGETS[target].chip_order and circuit_name in ("nbp", "nbp-guarded"):
-        with pytest.raises(CircuitError, match="deliver first: use circuit.in_chip_order"):
-            traced(target, circuit_name)
-        return
+IN_CHIP_ORDER = [name for name in TRACEABLE if TARGETS[name].chip_order]
+
+
+@pytest.mark.parametrize("circuit_name", ["nbp", "nbp-guarded"])
+@pytest.mark.parametrize("target", IN_CHIP_ORDER)
+def test_a_target_in_the_chips_order_refuses_another(target, circuit_name):
+    with pytest.raises(CircuitError, match="deliver first: use circuit.in_chip_order"):
+        traced(target, circuit_name)
+
+
+@pytest.mark.parametrize(
+    ("target", "circuit_name", "way"),
+    [
+        case
+        for case in in_ways(
+            TRACEABLE, ["nbp", "nbp-guarded", "nbp-chip", "inference"], both=lambda _, name: name == "inference"
+        )
+        if case.values[0] not in IN_CHIP_ORDER or case.values[1] in ("nbp-chip", "inference")
+    ],
+    indirect=["way"],
+)
+def test_every_target_gives_the_same_trace(target, circuit_name, way):
     expected = traced("spiking", circuit_name, n=4)
     found = traced(target, circuit_name, n=4)
     assert found.keys() == expected.keys()

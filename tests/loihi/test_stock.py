@@ -69,7 +69,7 @@ def test_training_and_breaches_too():
     assert two.counters.gate_breaches[0] > 0
 
 
-def test_saturated_weights_on_both_sides():
+def test_saturated_weights_on_both_sides(way):
     layers = (20, 15, 4)
     saturated = problem(2, layers, low=-254, saturating=True)
     circuit = training_circuit(*layers, chip_order=True, guarded=True)
@@ -102,7 +102,7 @@ def test_lavas_lif_wraps_only_once():
         session.close()
 
 
-def test_inference():
+def test_inference(way):
     layers = (30, 20, 6)
     compare(inference_circuit(*layers), problem(3, layers, n=10, low=-254))
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from own_circuits import delta_circuit, renamed
+from ways import in_ways
 
 from lava_nbp import run_config
 from lava_nbp.errors import CircuitError
@@ -53,9 +54,16 @@ def problem(n_in=6, n_out=4, n=6, saturating=False):
     return {"V": weights}, (x, (rng.random((n, n_out)) < 0.5).astype(np.uint8))
 
 
-@pytest.mark.parametrize("saturating", [False, True])
-@pytest.mark.parametrize("dw", ["4*r*x0*y0 - 2*x0*y0", "6*r*x0*y0 - 2*x0*y0", "20*r*x0*y0 - 4*x0*y0"])
-def test_a_delta_rule(dw, saturating):
+@pytest.mark.parametrize(
+    ("dw", "saturating", "way"),
+    in_ways(
+        ["4*r*x0*y0 - 2*x0*y0", "6*r*x0*y0 - 2*x0*y0", "20*r*x0*y0 - 4*x0*y0"],
+        [False, True],
+        both=lambda dw, saturating: dw.startswith("6") and saturating,
+    ),
+    indirect=["way"],
+)
+def test_a_delta_rule(dw, saturating, way):
     circuit = delta_circuit(6, 4, dw)
     weights, samples = problem(saturating=saturating)
     engine = SpikingEngine(Projections(circuit, weights))
@@ -71,7 +79,7 @@ def test_a_delta_rule(dw, saturating):
     assert not np.array_equal(store.arrays["V"], weights["V"])
 
 
-def test_one_spike_alone_counts_too():
+def test_one_spike_alone_counts_too(way):
     """A rule that no circuit of the paper has: what does not say anything forgets what it sees."""
     circuit = delta_circuit(6, 4, "6*r*x0*y0 - 2*x0")
     weights, samples = problem()
@@ -91,7 +99,7 @@ def test_a_population_may_be_called_as_the_chain_is():
     assert np.array_equal(found["chain"], engine.split(raster)["chain"])
 
 
-def test_weights_go_from_the_store_to_the_models_and_back():
+def test_weights_go_from_the_store_to_the_models_and_back(way):
     circuit = delta_circuit(3, 2)
     store = Projections(circuit, {"V": np.full((3, 2), 20)})
     network = StockNetwork(circuit, store.arrays, PlasticLIF.of)

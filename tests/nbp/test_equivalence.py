@@ -8,6 +8,7 @@ from circuit_oracle import simulate
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from networks import random_samples, random_weights
+from ways import in_ways
 
 from lava_nbp.base.integers import wrap_state
 from lava_nbp.base.targets import TARGETS, targets_of
@@ -115,8 +116,8 @@ def test_breaches_that_change_the_result_are_seen():
     assert_same(reference, spiking)
 
 
-@pytest.mark.parametrize("target", [t for t in HERE if t != "lava" and not TARGETS[t].chip_order])
-def test_golden_trace(target):
+@pytest.mark.parametrize(("target", "way"), in_ways([t for t in HERE if not TARGETS[t].chip_order]), indirect=["way"])
+def test_golden_trace(target, way):
     """A small trace, made by tests/support/circuit_oracle.py; see `python tests/golden/make.py`."""
     with np.load(GOLDEN) as golden:
         inputs = {key: golden[key] for key in ("x", "labels", "W1", "W2")}
@@ -127,8 +128,8 @@ def test_golden_trace(target):
             assert np.array_equal(rows, golden[key]), key
 
 
-@pytest.mark.parametrize("target", HERE)
-def test_the_chips_order_agrees_with_the_independent_simulator(target):
+@pytest.mark.parametrize(("target", "way"), in_ways(HERE), indirect=["way"])
+def test_the_chips_order_agrees_with_the_independent_simulator(target, way):
     with np.load(GOLDEN) as golden:
         x, labels, weights = golden["x"], golden["labels"], {k: golden[k] for k in ("W1", "W2")}
     found = trace(target, training_circuit(7, 6, 3, chip_order=True), weights, x, one_hot(labels, 3))

@@ -24,6 +24,10 @@ TOGETHER = (
 )
 
 
+#: What a network says in each of the two ways.
+RAN = ["ran in one process", "ran in processes of its own"]
+
+
 def run(*scenarios):
     """Exit code, and the lines that every scenario wrote."""
     code, written = run_script(SCENARIOS, *scenarios, seconds=100)
@@ -39,25 +43,27 @@ def together():
 
 
 def test_a_queue_before_lava(together):
-    assert together["queue_first"] == ["ran", "fork"]
+    assert together["queue_first"] == [*RAN, "fork"]
 
 
 def test_as_in_a_notebook(together):
-    assert together["in_an_event_loop"] == ["ran"]
+    assert together["in_an_event_loop"] == RAN
 
 
-def test_a_daemonic_process_is_one_line(together):
-    (error,) = together["daemonic"]
+def test_a_daemonic_process_runs_one_in_itself_and_else_it_is_one_line(together):
+    ran, error = together["daemonic"]
+    assert ran == RAN[0]
     assert error.startswith("RuntimeFailure this is a daemonic process of multiprocessing")
 
 
 def test_forks_leave_a_network_alone(together):
     refused = ["this Lava network belongs to process its parent"] * 4
-    assert together["forks_of_the_user"] == [*refused, "ran", "3", *refused, "ran", "0", "[1, 2, 3] [1, 1]", "is used"]
+    one = [*refused, *RAN, "3", *refused, *RAN, "0", "[1, 2, 3] [1, 1]", "is used"]
+    assert together["forks_of_the_user"] == 2 * one
 
 
 def test_forks_leave_an_executor_alone(together):
-    assert together["executor_in_a_fork"] == ["True"] * 4 + ["0", "True"]
+    assert together["executor_in_a_fork"] == 2 * (["True"] * 4 + ["0", "True"])
 
 
 def test_networks_that_threads_forget_end(together):
@@ -72,19 +78,21 @@ def test_nothing_grows(together):
     assert max(grown.values()) <= 0, grown
 
 
-def test_another_start_method_is_one_line_and_stays(together):
+def test_under_another_start_method_one_process_runs_and_else_it_is_one_line(together):
     error = "RuntimeFailure multiprocessing's start method is {!r}, but Lava's processes have to be forked; call"
     _, lines = run("spawn_first")
-    refused, method = lines["spawn_first"]
+    ran, refused, method = lines["spawn_first"]
+    assert ran == RAN[0]
     assert refused.startswith(error.format("spawn"))
     assert method == "spawn"
-    (refused,) = together["forkserver_later"]
+    ran, refused = together["forkserver_later"]
+    assert ran == RAN[0]
     assert refused.startswith(error.format("forkserver"))
 
 
 def test_a_data_loader_of_torch_before_lava():
     pytest.importorskip("torch")
-    assert run("loader_first") == (0, {"loader_first": ["4", "ran"]})
+    assert run("loader_first") == (0, {"loader_first": ["4", *RAN]})
 
 
 def test_children_of_a_thread_end_with_a_parent_that_is_killed():
@@ -121,6 +129,7 @@ class PyMine(PyLoihiProcessModel):
 """
 USES = {
     "runtime": "with LavaRuntime(Mine()) as runtime: runtime.run(2)",
+    "children": "with LavaRuntime(Mine(), in_process=False) as runtime: runtime.run(2)",
     "config": "with LavaRuntime(Mine(), run_config('lava-primitives')) as runtime: runtime.run(2)",
     "lavas": "with LavaRuntime(Mine(), Loihi2SimCfg()) as runtime: runtime.run(2)",
     "run": "mine = Mine(); mine.run(RunSteps(2), run_config('lava')); mine.stop()",
@@ -177,6 +186,7 @@ def test_a_model_beside_its_process_in_a_package_is_found(folder):
 
 def test_a_script_without_a_file(folder):
     """From a terminal or a notebook."""
-    code, written = run_script("-c", PROCESS + MODEL + USES["runtime"] + "\nprint('went well')", folder=folder)
+    text = "\n".join([PROCESS, MODEL, USES["runtime"], USES["children"], "print('went well')"])
+    code, written = run_script("-c", text, folder=folder)
     assert (code, written) == (0, "went well\n")
     assert os.listdir(folder) == ["other.py"]

@@ -5,7 +5,7 @@ import pytest
 from phased_processes import Phased
 
 from lava_nbp import LavaRuntime
-from lava_nbp.on_lava import runtime as module
+from lava_nbp.on_lava import separate_processes as module
 from lava_nbp.on_lava.service import ResumableService, SparingService
 
 pytestmark = pytest.mark.timeout(60)
@@ -13,12 +13,12 @@ pytestmark = pytest.mark.timeout(60)
 STEPS = 24
 
 
-def ran(every, parts=(STEPS,)):
+def ran(every, parts, in_process):
     """What every model of a ring notes in all steps."""
     ring = [Phased(each, STEPS) for each in every]
     for one, other in zip(ring, [*ring[1:], ring[0]], strict=True):
         one.s_out.connect(other.s_in)
-    with LavaRuntime(ring[0], timeout=30) as running:
+    with LavaRuntime(ring[0], timeout=30, in_process=in_process) as running:
         for steps in parts:
             running.run(steps)
         return [process.ran.get() for process in ring]
@@ -34,10 +34,12 @@ EVERY = [(0, 0, 0), (0, 1, 0), (0, 2, 3), (0, 0, 4), (0, 6, 1), (5, 3, 2), (1, 0
 
 
 def test_every_model_runs_as_under_lavas_own(monkeypatch):
-    spared = ran(EVERY, (5, 1, STEPS - 6))
+    parts = (5, 1, STEPS - 6)
+    spared, called = ran(EVERY, parts, in_process=False), ran(EVERY, parts, in_process=True)
     monkeypatch.setattr(module, "SparingService", ResumableService)
-    for one, other in zip(spared, ran(EVERY, (5, 1, STEPS - 6)), strict=True):
+    for one, two, other in zip(spared, called, ran(EVERY, parts, in_process=False), strict=True):
         assert np.array_equal(one, other)
+        assert np.array_equal(two, other)
     # And by hand. Before learning runs who would, if anybody learns who would.
     anybody = np.any([divides(pre) & divides(lrn) for pre, lrn, _ in EVERY], axis=0)
     for (pre, lrn, post), found in zip(EVERY, spared, strict=True):

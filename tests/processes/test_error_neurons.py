@@ -15,7 +15,7 @@ TABLE = np.array(list(itertools.product((0, 1), repeat=4)))
 
 
 @pytest.mark.parametrize("tag", ["fixed_pt", "floating_pt"])
-def test_truth_table(tag):
+def test_truth_table(tag, way):
     s, lo, hi, t = (np.array([column, np.zeros(16, int)]) for column in TABLE.T)
     error = ErrorNeurons((16,))
     if tag == "floating_pt":

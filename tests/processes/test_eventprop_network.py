@@ -60,7 +60,7 @@ def samples_of(n, n_in, n_out, seed=0):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_every_state_in_every_step(loss):
+def test_every_state_in_every_step(loss, way):
     """One Lava step at a time: V, I, lV and lI of every layer, and every matrix's gradient."""
     layers = (4, 5, 4, 3)
     setup = setup_of(loss)
@@ -95,7 +95,7 @@ def test_every_state_in_every_step(loss):
 
 @pytest.mark.parametrize("target", ["lava", "lava-primitives"])
 @pytest.mark.parametrize(("loss", "optimizer"), [(LOSSES[0], "adam"), (LOSSES[1], "adam"), (LOSSES[0], "sgd")])
-def test_training_changes_the_same_weights(target, loss, optimizer):
+def test_training_changes_the_same_weights(target, loss, optimizer, way):
     """Three batches, the last smaller; answers, counters, weights, moments; inference in between; a state loaded."""
     layers = (4, 6, 3)
     trains, labels = samples_of(8, 4, 3)
@@ -127,7 +127,7 @@ def test_training_changes_the_same_weights(target, loss, optimizer):
 
 
 @pytest.mark.parametrize("target", ["lava", "lava-primitives"])
-def test_saturated_values_are_those_of_the_engine(target):
+def test_saturated_values_are_those_of_the_engine(target, way):
     """Errors of the input would saturate, too; nobody asks for them, so nobody sends or counts them."""
     weights, (steps, sources), label = saturating()
     setup, one = Setup(C, TTFSLoss(alpha=1e4)), np.array([0])
@@ -141,7 +141,7 @@ def test_saturated_values_are_those_of_the_engine(target):
 
 
 @pytest.mark.parametrize(("target", "granularity"), [("lava", "sample"), ("lava-primitives", "step")])
-def test_samples_that_are_not_learned_leave_no_gradient(target, granularity):
+def test_samples_that_are_not_learned_leave_no_gradient(target, granularity, way):
     """Labelled, but with 0 samples per update; then a batch of one: as if the first had never been."""
     layers = (4, 5, 3)
     network = EventPropNetwork(weights_of(layers), setup_of(TTFSLoss()), granularity=granularity, batch=0)
@@ -167,7 +167,7 @@ def test_samples_that_are_not_learned_leave_no_gradient(target, granularity):
 
 
 @pytest.mark.parametrize("stopped", [C.steps - 30, C.period - 5])
-def test_a_reset_forgets_the_sample_at_hand(stopped):
+def test_a_reset_forgets_the_sample_at_hand(stopped, way):
     """Stopped in the midst of a sample and reset, it learns as if that sample had never been."""
     layers = (4, 5, 3)
     network = EventPropNetwork(
@@ -193,7 +193,7 @@ def test_a_reset_forgets_the_sample_at_hand(stopped):
         assert len(network.answers) == 1
 
 
-def test_adjoint_spikes_are_messages():
+def test_adjoint_spikes_are_messages(way):
     """A forward spike, and the adjoint spike that answers a replayed one, by hand from the ports."""
     c = FixedPoint(NeuronParameters(), 1.0, 12.0)
     dense = MirroredDense([[9.0, 0.0]], c, exponent=c.weight_exponent(12.0))
@@ -213,7 +213,7 @@ def test_adjoint_spikes_are_messages():
     assert np.count_nonzero(found["adjoint_back_out"]) == 1
 
 
-def test_parts_in_a_network_of_ones_own():
+def test_parts_in_a_network_of_ones_own(way):
     """Two matrices side by side, from Lava's stock source, into one layer: input adds up forward, errors backward.
 
     The layer and every gradient are those of one matrix with the sum of the weights; so are the adjoint spikes of the
@@ -318,7 +318,7 @@ def test_a_granularity_that_the_target_does_not_have(target, granularity, messag
 
 
 @pytest.mark.parametrize("target", ["lava", "lava-primitives"])
-def test_room_for_spikes_grows_on_lava(target, monkeypatch):
+def test_room_for_spikes_grows_on_lava(target, monkeypatch, way):
     """Forty neurons that fire in every step for a while, more often than there is room for at first; then too often."""
     weights = [np.full((4, 40), 120.0), np.ones((40, 2))]
     trains = spike_trains([([0.0, 1.0, 2.0, 3.0], [0, 1, 2, 3])] * 2, 4, C.end)

@@ -22,7 +22,7 @@ PARTS = [
 
 
 @pytest.mark.parametrize("process", PARTS)
-def test_example(process):
+def test_example(process, way):
     tests = [t for t in doctest.DocTestFinder(recurse=False).find(process, globs=vars(processes).copy()) if t.examples]
     (test,) = tests
     assert len(test.examples) <= 14

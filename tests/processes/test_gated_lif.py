@@ -18,7 +18,7 @@ from lava.proc.lif.process import LIF
 
 
 @pytest.mark.parametrize("tag", ["fixed_pt", "floating_pt"])
-def test_by_hand(tag):
+def test_by_hand(tag, way):
     """Gate in step 1 for step 2: 512 is not enough, 513 is; in step 3 the gate is closed."""
     population = GatedLIF((2,))
     inputs = {"gate_in": [[1], [0], [0]], "a_in": [[600, 600], [512, 513], [600, 600]]}
@@ -30,7 +30,7 @@ def test_by_hand(tag):
     assert population.u.get().dtype == (np.float64 if tag == "floating_pt" else np.int64)
 
 
-def test_floating_point_takes_real_input():
+def test_floating_point_takes_real_input(way):
     found = feed(
         GatedLIF((2,), readout=0),
         {"gate_in": [[1], [0]], "a_in": [[0.0, 0.0], [512.25, 511.75]]},
@@ -41,7 +41,7 @@ def test_floating_point_takes_real_input():
     assert found["a_out"].tolist() == [[0, 0], [512.25, 511.75]]
 
 
-def test_fixed_point_refuses_real_input():
+def test_fixed_point_refuses_real_input(way):
     """The stock source has only a floating-point model that can send a half; our model stays the fixed-point one."""
     source, population = Source(data=np.array([[0.0, 0.5]])), GatedLIF((1,))
     source.s_out.connect(population.a_in)
@@ -55,7 +55,7 @@ def test_fixed_point_refuses_real_input():
         runtime.run(3)
 
 
-def test_the_bit_accurate_tag_selects_the_fixed_point_model():
+def test_the_bit_accurate_tag_selects_the_fixed_point_model(way):
     chain, population = SynfireChain(1, autostart=True), GatedLIF((2,))
     chain.s_out.connect(population.gate_in)
     with LavaRuntime(population, lava_nbp.run_config("lava", "bit_accurate_loihi"), timeout=20) as runtime:
@@ -64,7 +64,7 @@ def test_the_bit_accurate_tag_selects_the_fixed_point_model():
         assert population.u.get().dtype == np.int64
 
 
-def test_all_state_as_lavas_own_bit_accurate_lif():
+def test_all_state_as_lavas_own_bit_accurate_lif(way):
     """Wide random input without gates: u wraps, v saturates, spikes and resets agree with the stock model.
 
     dv = 4096 is Lava's way to forget v (4095 leaves a remainder); du = 4095 forgets u.
@@ -121,7 +121,7 @@ def test_with_plain_lava_run_configuration_and_stock_processes(own_runtime):
     assert found.tolist() == [[0, 0, 0, 1, 0], [0, 0, 0, 0, 0]]
 
 
-def test_chain_entries_inhibition_and_ports_of_its_own():
+def test_chain_entries_inhibition_and_ports_of_its_own(way):
     """Opened in phases 0 and 2, inhibited in 2 by another gate; relays of two delays on two ports."""
     chain = SynfireChain(3, autostart=True)
     population = GatedLIF(
@@ -140,7 +140,7 @@ def test_chain_entries_inhibition_and_ports_of_its_own():
     assert found["s_out"].ravel().tolist() == [0, 0, 0, 0, 1]
 
 
-def test_shapes_of_several_dimensions():
+def test_shapes_of_several_dimensions(way):
     spikes = np.zeros((3, 2, 3), int)
     spikes[0, 1, 2] = 1
     found = feed(GatedLIF((2, 3)), {"s_in": spikes, "gate_in": [[1], [0], [0]]}, ["s_out"])

@@ -12,7 +12,7 @@ from lava_nbp.processes import GatedLIF, HebbianDense, Mirror, SynfireChain, Thr
 from lava.magma.core.run_configs import Loihi2SimCfg
 
 
-def test_by_hand_potentiation_depression_and_when_they_act():
+def test_by_hand_potentiation_depression_and_when_they_act(way):
     synapses = HebbianDense([[4, 0], [0, 6]])
     inputs = {
         "s_in": [[1, 0], [1, 1], [0, 1], [0, 0]],
@@ -27,7 +27,7 @@ def test_by_hand_potentiation_depression_and_when_they_act():
     assert synapses.counters == (0, 2 * 1 + 2 * 2 + 2 * 1, 2 + 2 + 1, 0)
 
 
-def test_the_third_factor_is_a_weighted_sum_of_what_arrives():
+def test_the_third_factor_is_a_weighted_sum_of_what_arrives(way):
     """r = 3 from entry 1 alone, 3 - 1 = 2 from both, -1 from entry 2: phases of a chain as reward."""
     synapses = HebbianDense([[0]], rule="2*r*x0*y0", third=(0, 3, -1))
     third = [[1, 1, 0], [0, 1, 1], [0, 0, 1], [5, 0, 0]]
@@ -35,14 +35,14 @@ def test_the_third_factor_is_a_weighted_sum_of_what_arrives():
     assert synapses.read_weights().tolist() == [[2 * (3 + 2 - 1)]]
 
 
-def test_any_spike_is_one_and_weights_saturate():
+def test_any_spike_is_one_and_weights_saturate(way):
     synapses = HebbianDense([[250]], rule=ThreeFactorRule("2*x0*y0"))
     assert not hasattr(synapses, "third_in")
     feed(synapses, {"s_in": [[7]] * 4, "post_in": [[3]] * 4}, [])
     assert synapses.read_weights().tolist() == [[254]]
 
 
-def test_fixed_weights_are_a_dense_with_pre_first():
+def test_fixed_weights_are_a_dense_with_pre_first(way):
     synapses = HebbianDense([[2, 4, 6], [8, 10, 12]], rule=None)
     assert not hasattr(synapses, "post_in")
     found = feed(
@@ -51,7 +51,7 @@ def test_fixed_weights_are_a_dense_with_pre_first():
     assert found["a_out"].tolist() == [[0, 0, 0], [2, 4, 6], [8, 10, 12]]
 
 
-def test_a_ring_of_neurons_and_synapses():
+def test_a_ring_of_neurons_and_synapses(way):
     """A population excites itself through plastic synapses: no deadlock, and it learns from its own spikes."""
     chain = SynfireChain(1, autostart=True)
     population = GatedLIF((2,))
@@ -65,7 +65,7 @@ def test_a_ring_of_neurons_and_synapses():
     assert synapses.read_weights().tolist() == [[2, 254], [254, 2]]
 
 
-def test_mirrors_learn_at_their_own_ends():
+def test_mirrors_learn_at_their_own_ends(way):
     mirrors = [Mirror("back", "post", "e", transposed=True), Mirror("minus", "t", "e", transposed=True, sign=-1)]
     synapses = HebbianDense([[10, 20]], rule="2*x0*y0", mirrors=mirrors, name="W")
     inputs = {
@@ -85,7 +85,7 @@ def test_mirrors_learn_at_their_own_ends():
     assert synapses.read_projections()["minus"].tolist() == [[-2], [4]]
 
 
-def test_weights_in_and_out_between_runs():
+def test_weights_in_and_out_between_runs(way):
     rng = np.random.default_rng(0)
     big = 2 * rng.integers(-127, 128, (400, 400))
     synapses = HebbianDense(np.zeros((400, 400), int), mirrors=[Mirror("back", "post", "e", transposed=True)])

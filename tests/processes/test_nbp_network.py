@@ -36,7 +36,7 @@ def problem(seed, n=15, layers=LAYERS):
 @pytest.mark.parametrize("granularity", GRANULARITIES)
 @pytest.mark.parametrize("guarded", [False, True])
 @pytest.mark.parametrize("seed", [0, 1])
-def test_every_population_at_every_step(granularity, guarded, seed):
+def test_every_population_at_every_step(granularity, guarded, seed, way):
     layers = (100, 20, 5) if seed else LAYERS  # the larger one breaches gates: the engine must agree on that too
     weights, x, targets = problem(seed, layers=layers)
     if seed:
@@ -57,7 +57,7 @@ def test_every_population_at_every_step(granularity, guarded, seed):
 
 
 @pytest.mark.parametrize("granularity", GRANULARITIES)
-def test_executor_equals_the_oracle_over_many_runs(granularity):
+def test_executor_equals_the_oracle_over_many_runs(granularity, way):
     weights, x, targets = problem(3, n=40)
     with (
         make_executor("lava", training_circuit(*LAYERS), weights, granularity=granularity) as lava,
@@ -80,7 +80,7 @@ def test_executor_equals_the_oracle_over_many_runs(granularity):
         assert lava.work.gate_breaches == 0
 
 
-def test_one_store_of_weights():
+def test_one_store_of_weights(way):
     """The network makes it, its parts view it, and there is no engine but in the model that runs."""
     weights, _, _ = problem(0)
     network = NBPNetwork(circuit=training_circuit(*LAYERS), weights=weights, granularity="step")
@@ -95,7 +95,7 @@ def test_one_store_of_weights():
         assert (network.W2.get() == -8).all()
 
 
-def test_with_plain_lava_run_configuration_and_stock_processes():
+def test_with_plain_lava_run_configuration_and_stock_processes(way):
     """The usual way of running Lava, with a stock source; a Dense behind the output."""
     circuit = inference_circuit(3, 3, 2)
     weights = {"W1": 254 * np.eye(3, dtype=int) + 0, "W2": np.full((3, 2), 254)}
@@ -133,7 +133,7 @@ def test_process_run_and_stop_as_in_any_lava_script():
     assert np.array_equal(through_lava, engine.projections.arrays["W2"])
 
 
-def test_bulk_transfer_of_the_papers_network():
+def test_bulk_transfer_of_the_papers_network(way):
     rng = np.random.default_rng(0)
     weights = random_weights((400, 400, 10), rng)
     network = NBPNetwork(circuit=training_circuit(400, 400, 10), weights=weights)
@@ -146,7 +146,7 @@ def test_bulk_transfer_of_the_papers_network():
     assert all(np.array_equal(back[name], other[name]) for name in other)
 
 
-def test_source_is_silent_when_its_samples_are_over():
+def test_source_is_silent_when_its_samples_are_over(way):
     weights, x, targets = problem(0, n=3)
     session = CircuitSession(training_circuit(*LAYERS), weights, capacity=5)
     try:
@@ -158,7 +158,7 @@ def test_source_is_silent_when_its_samples_are_over():
         session.close()
 
 
-def test_more_samples_than_fit_go_in_parts():
+def test_more_samples_than_fit_go_in_parts(way):
     weights, x, targets = problem(0, n=11)
     engine = SpikingEngine(Projections(training_circuit(*LAYERS), weights))
     outcome, _ = engine.run(x, targets)
@@ -200,7 +200,7 @@ def test_time_out_of_the_executor():
     assert time.monotonic() - start < 10
 
 
-def test_vars_are_checked_and_moved_as_a_whole():
+def test_vars_are_checked_and_moved_as_a_whole(way):
     weights, _, _ = problem(0)
     network = NBPNetwork(circuit=training_circuit(*LAYERS), weights=weights)
     with LavaRuntime(network) as runtime:

@@ -46,7 +46,7 @@ def oracle(a, vth, bias, refractory):
 
 
 @pytest.mark.parametrize("refractory", [1, 3])
-def test_every_state_in_every_step(refractory):
+def test_every_state_in_every_step(refractory, way):
     rng = np.random.default_rng(refractory)
     a = rng.integers(-20_000, 20_000, (3, 30))
     a[:, ::7] = rng.choice([-400_000, -131_072, 131_072, 131_073, 9_216, 9_217], (3, 5))  # wraps, and the very edge
@@ -64,7 +64,7 @@ def test_every_state_in_every_step(refractory):
     assert not y2.any()
 
 
-def test_the_third_factor_is_a_trace_of_seven_bits():
+def test_the_third_factor_is_a_trace_of_seven_bits(way):
     (_, _, _, _, y3), _ = run(PlasticLIF((1,), vth=1), np.zeros((1, 3), int), np.array([[-5, 127, 500]]))
     assert y3.tolist() == [[0, 127, 127]]
 

@@ -7,6 +7,7 @@ import pytest
 from circuit_oracle import simulate
 from networks import random_samples, random_weights
 from sessions import assert_same
+from ways import in_ways
 
 import lava_nbp
 from lava_nbp.errors import CircuitError, InputError
@@ -27,6 +28,8 @@ from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.lif.process import LIF
 
 LAYERS = (12, 9, 4)
+#: Seeds and variants that are run in operating-system processes, too.
+FEW = [(0, ""), (1, "chip_order")]
 
 
 def problem(seed, layers=LAYERS, n=12, low=-100, saturating=False):
@@ -52,17 +55,20 @@ def compare(circuit, weights, x, targets):
         session.close()
 
 
-@pytest.mark.parametrize("variant", [{}, {"guarded": True}, {"chip_order": True}])
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_every_population_in_every_step(seed, variant):
+@pytest.mark.parametrize(
+    ("seed", "variant", "way"),
+    in_ways([0, 1, 2], ["", "guarded", "chip_order"], both=lambda seed, variant: (seed, variant) in FEW),
+    indirect=["way"],
+)
+def test_every_population_in_every_step(seed, variant, way):
     layers = [LAYERS, (5, 17, 3), (30, 6, 8)][seed]
     weights, x, _, targets = problem(seed, layers)
-    engine, processes = compare(training_circuit(*layers, **variant), weights, x, targets)
+    engine, processes = compare(training_circuit(*layers, **{variant: True} if variant else {}), weights, x, targets)
     assert engine.counters.updates[0] > 0
     assert processes == 15  # 12 parts, source, sink and raster
 
 
-def test_with_breaches_and_saturated_weights():
+def test_with_breaches_and_saturated_weights(way):
     """Where the circuit leaves its schedule the parts leave it likewise, mirrors included."""
     weights, x, _, targets = problem(1, (100, 20, 5), low=-254, saturating=True)
     weights["W1"][:, ::2] = 254
@@ -77,7 +83,7 @@ def test_sums_that_wrap():
     assert engine.counters.gate_breaches[0] > 0
 
 
-def test_inference():
+def test_inference(way):
     weights, x, _, targets = problem(3)
     _, processes = compare(inference_circuit(*LAYERS), weights, x, targets)
     assert processes == 9  # chain, x, h1, o, W1, W2, source, sink, raster
@@ -134,7 +140,7 @@ def test_as_an_executor_over_many_runs():
         assert parts.work.updates > 0
 
 
-def test_process_run_beside_stock_processes():
+def test_process_run_beside_stock_processes(way):
     weights, x, _, targets = problem(0, n=3)
     circuit = training_circuit(*LAYERS)
     network = NBPNetwork(circuit=circuit, weights=weights, granularity="step")

@@ -9,7 +9,7 @@ from lava_nbp.processes import Gate, RelayMemory, SynfireChain
 
 
 @pytest.mark.parametrize("delay", [0, 1, 62])
-def test_a_vector_comes_back_when_its_gate_opens(delay):
+def test_a_vector_comes_back_when_its_gate_opens(delay, way):
     vector = [1, 0, 1]
     gates = np.zeros((delay + 3, 1), int)
     gates[delay] = 1  # step delay + 1; the vector came in step 1
@@ -19,14 +19,14 @@ def test_a_vector_comes_back_when_its_gate_opens(delay):
     assert np.array_equal(found["s_out"], expected)
 
 
-def test_without_its_gate_it_is_forgotten():
+def test_without_its_gate_it_is_forgotten(way):
     memory = RelayMemory((2,), delays=1)
     found = feed(memory, {"s_in": [[1, 1]], "gate_in": [[1], [0], [1], [1]]}, ["s_out"], steps=5)
     assert not found["s_out"].any()
     assert memory.breaches.get().item() == 0
 
 
-def test_several_delays_bring_it_back_as_often():
+def test_several_delays_bring_it_back_as_often(way):
     chain = SynfireChain(4, autostart=True)
     memory = RelayMemory((2,), delays=(1, 5), gates=[Gate(1)], n_gates=4)
     chain.s_out.connect(memory.gate_in)
@@ -34,7 +34,7 @@ def test_several_delays_bring_it_back_as_often():
     assert found["s_out"].tolist() == [[0, 0], [0, 0], [0, 1], [0, 0], [0, 0], [0, 0], [0, 1], [0, 0], [0, 0]]
 
 
-def test_memories_in_a_row_hold_longer():
+def test_memories_in_a_row_hold_longer(way):
     first, second = RelayMemory((1,), delays=2), RelayMemory((1,), delays=3)
     open_always = SynfireChain(1, autostart=True)
     open_always.s_out.connect(first.gate_in)

@@ -8,7 +8,7 @@ from lava_nbp.errors import InputError
 from lava_nbp.processes import SpikeRaster
 
 
-def test_by_hand():
+def test_by_hand(way):
     raster = SpikeRaster({"a": (2,), "b": (1, 2)}, steps=2)
     inputs = {"a_in": [[1, 0], [0, 5], [1, 1]], "b_in": [[[0, 1]], [[1, 0]], [[1, 1]]]}
     found = feed(raster, inputs, ["raster_out"])
@@ -21,7 +21,7 @@ def test_by_hand():
     assert raster.spikes["a"].shape == (0, 2)
 
 
-def test_in_another_order():
+def test_in_another_order(way):
     raster = SpikeRaster({"a": (2,), "b": (1,)}, order=[2, 0, 1], steps=1)
     found = feed(raster, {"a_in": [[1, 0]], "b_in": [[0]]}, ["raster_out"])
     assert found["raster_out"].tolist() == [[[0, 1, 0]]]

@@ -17,7 +17,7 @@ OUTS = ["s_out", "lo_out", "hi_out", "box_out"]
 
 @pytest.mark.parametrize("tag", ["fixed_pt", "floating_pt"])
 @pytest.mark.parametrize("box_delay", [0, 3])
-def test_by_hand_at_every_threshold(tag, box_delay):
+def test_by_hand_at_every_threshold(tag, box_delay, way):
     layer = SurrogateReLU((8,), n_gates=2, box_delay=box_delay)
     steps = box_delay + 4
     gates = np.zeros((steps, 2), int)
@@ -32,7 +32,7 @@ def test_by_hand_at_every_threshold(tag, box_delay):
     assert layer.breaches.get().item() == 0
 
 
-def test_floating_point_thresholds_are_exact():
+def test_floating_point_thresholds_are_exact(way):
     a = [[0.0] * 4, [0.001, 512.001, 1024.0, 1024.001]]
     found = feed(
         SurrogateReLU((4,)),
@@ -43,7 +43,7 @@ def test_floating_point_thresholds_are_exact():
     assert [found[out][1].tolist() for out in OUTS[:3]] == [[0, 1, 1, 1], [1, 1, 1, 1], [0, 0, 0, 1]]
 
 
-def test_copies_with_input_of_their_own_and_a_readout():
+def test_copies_with_input_of_their_own_and_a_readout(way):
     layer = SurrogateReLU((2,), separate=True, readout=0)
     a = {"a_in": [[5, 5], [600, 0]], "lo_a_in": [[0, 0], [0, 1]], "hi_a_in": [[0, 0], [1025, 0]]}
     found = feed(layer, {**a, "gate_in": [[1], [0]]}, [*OUTS[:3], "a_out"])
@@ -51,7 +51,7 @@ def test_copies_with_input_of_their_own_and_a_readout():
     assert found["a_out"].tolist() == [[0, 0], [600, 0]]
 
 
-def test_the_box_lets_an_error_through():
+def test_the_box_lets_an_error_through(way):
     """As in the paper's phase 8: an error relays into all copies, gated by the box one to one."""
     synapses = [Synapses("e_in", p) for p in ("s", "lo", "hi")]
     synapses += [Synapses("box", p, 8704, role="gate") for p in ("s", "lo", "hi")]
@@ -63,7 +63,7 @@ def test_the_box_lets_an_error_through():
     assert layer.breaches.get().item() == 0
 
 
-def test_after_plastic_synapses():
+def test_after_plastic_synapses(way):
     chain, layer = SynfireChain(3, autostart=True), SurrogateReLU((2,), gates=_gates(1), n_gates=3)
     dense = HebbianDense([[200, 30], [200, 30], [200, -100]], rule=None)
     chain.s_out.connect(dense.s_in)

@@ -16,7 +16,7 @@ def phases(rows):
     return [np.flatnonzero(row).tolist() for row in rows]
 
 
-def test_ring_started_by_a_spike_with_an_output_per_phase():
+def test_ring_started_by_a_spike_with_an_output_per_phase(way):
     chain = SynfireChain(3)
     found = feed(chain, {"start_in": [[0], [1]]}, ["s_out", "phase0_out", "phase2_out"], steps=7)
     assert phases(found["s_out"]) == [[], [], [0], [1], [2], [0], [1]]
@@ -30,12 +30,12 @@ def test_ring_started_by_a_spike_with_an_output_per_phase():
     ("options", "expected"),
     [({"ring": False}, [[], [0], [1], [], [], []]), ({"repeats": 2}, [[], [0], [1], [0], [1], []])],
 )
-def test_line_and_repeats(options, expected):
+def test_line_and_repeats(options, expected, way):
     found = feed(SynfireChain(2, **options), {"start_in": [[1]]}, ["s_out"], steps=6)
     assert phases(found["s_out"]) == expected
 
 
-def test_chain_drives_chain():
+def test_chain_drives_chain(way):
     """The last phase of a line starts another."""
     first, second = SynfireChain(2, ring=False, autostart=True), SynfireChain(2, ring=False)
     first.phase(1).connect(second.start_in)
@@ -43,7 +43,7 @@ def test_chain_drives_chain():
     assert phases(found["s_out"]) == [[], [], [0], [1], []]
 
 
-def test_lost_and_doubled_pulses_are_reported():
+def test_lost_and_doubled_pulses_are_reported(way):
     chain = SynfireChain(4, autostart=True)
     found = feed(chain, {"start_in": [[0], [1], [0]]}, ["s_out"], steps=4)
     assert phases(found["s_out"]) == [[0], [1], [0, 2], [1, 3]]
@@ -53,7 +53,7 @@ def test_lost_and_doubled_pulses_are_reported():
     assert chain.doubled.get().tolist() == [1]
 
 
-def test_a_dead_neuron_loses_the_pulse_and_a_reset_starts_anew():
+def test_a_dead_neuron_loses_the_pulse_and_a_reset_starts_anew(way):
     chain, sink = SynfireChain(3, autostart=True), Sink(shape=(3,), buffer=9)
     chain.s_out.connect(sink.a_in)
     with LavaRuntime(chain, Loihi2SimCfg(select_tag="fixed_pt")) as runtime:
@@ -69,7 +69,7 @@ def test_a_dead_neuron_loses_the_pulse_and_a_reset_starts_anew():
         assert phases(sink.data.get().T) == [[0], [1], [2], [0], [], [], [0], [1], [2]]
 
 
-def test_strict_chains_end_the_run():
+def test_strict_chains_end_the_run(way):
     chain = SynfireChain(3, autostart=True, strict=True, name="clock")
     with LavaRuntime(chain) as runtime:
         runtime.run(4)

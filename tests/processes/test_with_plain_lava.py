@@ -80,9 +80,9 @@ EXPECTED = {
     ],
     ids=["plain fixed", "plain float", "fixed", "float"],
 )
-def test_all_parts_by_hand(config):
+def test_all_parts_by_hand(config, in_process):
     raster = network()
-    with LavaRuntime(raster, config, timeout=60) as runtime:
+    with LavaRuntime(raster, config, timeout=60, in_process=in_process) as runtime:
         runtime.run(5)
     for name, rows in raster.spikes.items():
         expected = np.zeros_like(rows)

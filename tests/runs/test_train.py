@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from experiments import DIGITS, YINYANG, Notes, content, experiment
+from ways import in_ways
 
 from lava_nbp.base.progress import Progress
 from lava_nbp.base.targets import TARGETS
@@ -67,8 +68,8 @@ def test_evaluate_finds_the_same_figures(config, tmp_path):
             assert report[which] == {k: v for k, v in result[which].items() if k != "epoch"}
 
 
-@pytest.mark.parametrize("target", ["reference", "spiking", "lava"])
-def test_every_target_gives_the_same_run(config, tmp_path, target):
+@pytest.mark.parametrize(("target", "way"), in_ways(["reference", "spiking", "lava"]), indirect=["way"])
+def test_every_target_gives_the_same_run(config, tmp_path, target, way):
     train(config("epochs=2"), tmp_path / "sample")
     train(config("epochs=2", f"target={target}"), tmp_path / target)
     expected, found = content(tmp_path / "sample"), content(tmp_path / target)

@@ -1,4 +1,4 @@
-"""Interpreters of their own, and what they leave behind."""
+"""Interpreters of their own, what they leave behind, and when everything has to be over."""
 
 import contextlib
 import os
@@ -7,6 +7,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+#: Everything has to be over by then, in seconds.
+LIMIT = 10
+
+
+@contextlib.contextmanager
+def in_time():
+    """What is done in this block must be over in time."""
+    start = time.monotonic()
+    yield
+    assert time.monotonic() - start < LIMIT
 
 
 def members(group):

@@ -17,7 +17,7 @@ from lava.proc.lif.process import LIF
 DIGITS = Path(__file__).parents[2] / "run_configs" / "digits.toml"
 
 
-def test_a_network_of_stock_processes_beside_the_librarys():
+def test_a_network_of_stock_processes_beside_the_librarys(way):
     chain, dense = SynfireChain(2, autostart=True), Dense(weights=np.array([[100, 0]]))
     lif, sink = LIF(shape=(1,), vth=10, du=4095, dv=4095), Sink(shape=(1,), buffer=5)
     chain.s_out.connect(dense.s_in)

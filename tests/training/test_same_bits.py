@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 from experiments import DIGITS, YINYANG, trained
+from ways import in_ways
 
 #: Of Python 3.10.13 and NumPy 1.26.4. Whoever changes what is learned writes them anew; a Python never does.
 WEIGHTS = {
@@ -26,8 +27,8 @@ def digest(weights):
     return found.hexdigest()
 
 
-@pytest.mark.parametrize("target", WEIGHTS)
-def test_a_training_ends_with_the_same_weights_everywhere(target, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("target", "way"), in_ways(WEIGHTS), indirect=["way"])
+def test_a_training_ends_with_the_same_weights_everywhere(target, way, tmp_path, monkeypatch):
     monkeypatch.delenv("LAVA_NBP_DATA", raising=False)
     run = trained(tmp_path, YINYANG if target == "clocked" else DIGITS, f"target={target}")
     assert digest(run.state.weights) == WEIGHTS[target]

@@ -145,3 +145,10 @@ class PyListening(PyLoihiProcessModel):
 
     def run_spk(self):
         self.s_in.recv()
+
+
+def network(how, at=3, name=None):
+    """A Process that fails, connected to one that listens."""
+    failing, listening = Failing(how, at, name), Listening()
+    failing.s_out.connect(listening.s_in)
+    return failing

@@ -12,25 +12,35 @@ import signal
 import sys
 import threading
 
+#: The two ways in which a network may run, and what they are called here.
+WAYS = {True: "in one process", False: "in processes of its own"}
+
 
 def network(how="never"):
-    from failing_processes import Failing, Listening
+    from failing_processes import network
 
-    failing, listening = Failing(how), Listening()
-    failing.s_out.connect(listening.s_in)
-    return failing
+    return network(how)
 
 
-def run_one():
+def own(process):
+    """A network whose models have operating-system processes of their own."""
+    from lava_nbp import LavaRuntime
+
+    return LavaRuntime(process, in_process=False)
+
+
+def run_both():
+    """A network in each of the two ways."""
     import lava_nbp.processes  # noqa: F401 - before Lava
     from lava_nbp import LavaNBPError, LavaRuntime
 
-    try:
-        with LavaRuntime(network()) as runtime:
-            runtime.run(2)
-        print("ran", flush=True)
-    except LavaNBPError as error:
-        print(type(error).__name__, error, flush=True)
+    for in_process, way in WAYS.items():
+        try:
+            with LavaRuntime(network(), in_process=in_process) as runtime:
+                runtime.run(2)
+            print("ran", way, flush=True)
+        except LavaNBPError as error:
+            print(type(error).__name__, error, flush=True)
 
 
 def children():
@@ -41,18 +51,18 @@ def loader_first():
     from torch.utils.data import DataLoader
 
     print(sum(1 for _ in DataLoader(range(4), num_workers=2)))
-    run_one()
+    run_both()
 
 
 def queue_first():
     multiprocessing.Queue().put(1)
-    run_one()
+    run_both()
     print(multiprocessing.get_start_method())
 
 
 def spawn_first():
     multiprocessing.set_start_method("spawn")
-    run_one()
+    run_both()
     print(multiprocessing.get_start_method())
 
 
@@ -60,23 +70,28 @@ def forkserver_later():
     import lava_nbp.processes  # noqa: F401
 
     multiprocessing.set_start_method("forkserver", force=True)
-    run_one()
+    run_both()
     multiprocessing.set_start_method("fork", force=True)
 
 
 def daemonic():
-    worker = multiprocessing.Process(target=run_one, daemon=True)
+    worker = multiprocessing.Process(target=run_both, daemon=True)
     worker.start()
     worker.join()
 
 
 def forks_of_the_user():
+    for in_process in WAYS:
+        _forks(in_process)
+
+
+def _forks(in_process):
     """They leave the network alone, and say so if they are asked to use it."""
     from lava_nbp import LavaNBPError, LavaRuntime
     from lava_nbp.processes import SynfireChain
 
     process, chain = network(), SynfireChain(2)
-    runtime, other = LavaRuntime(process), LavaRuntime(chain)
+    runtime, other = LavaRuntime(process, in_process=in_process), LavaRuntime(chain, in_process=in_process)
     runtime.run(1)
     sets = lambda: process.state.set(1), lambda: chain.alive.set(0)  # through messages, and in memory that is shared
 
@@ -88,7 +103,7 @@ def forks_of_the_user():
                 print(str(error).split(",")[0].replace(str(os.getppid()), "its parent"), flush=True)
         runtime.stop()
         process.stop()
-        run_one()
+        run_both()
 
     pid = os.fork()
     if pid == 0:
@@ -107,13 +122,18 @@ def forks_of_the_user():
 
 
 def executor_in_a_fork():
+    for in_process in WAYS:
+        _executor(in_process)
+
+
+def _executor(in_process):
     import numpy as np
 
     from lava_nbp import LavaNBPError, initial_weights, make_executor, training_circuit
 
     circuit = training_circuit(4, 3, 2)
     weights = initial_weights(circuit, np.random.default_rng(0))
-    executor = make_executor("lava", circuit, weights)
+    executor = make_executor("lava", circuit, weights, in_process=in_process)
     before = executor.read_weights()
     pid = os.fork()
     if pid == 0:
@@ -139,39 +159,36 @@ def executor_in_a_fork():
 def forgotten_in_every_way():
     """A thread that ends by sys.exit, one that raises, and one that is held; and an exception that nobody catches."""
     import lava_nbp.processes  # noqa: F401
-    from lava_nbp import LavaRuntime
 
     threading.excepthook = lambda _: None
 
     def leave():
-        LavaRuntime(network()).run(1)
-        runtime = LavaRuntime(network())
+        own(network()).run(1)
+        runtime = own(network())
         runtime.run(1)
         sys.exit(4)
 
     def fail():
-        runtime = LavaRuntime(network())
+        runtime = own(network())
         runtime.run(1)
         raise ZeroDivisionError
 
     held = []
-    for work in (leave, fail, lambda: held.append(LavaRuntime(network()))):
+    for work in (leave, fail, lambda: held.append(own(network()))):
         thread = threading.Thread(target=work)
         thread.start()
         thread.join()
     gc.collect()
     print(children())
     held[0].run(2)
-    held.append(LavaRuntime(network()))
+    held.append(own(network()))
     print(children(), flush=True)
     raise SystemExit("the end")
 
 
 def killed_after_a_thread_has_started_one():
-    from lava_nbp import LavaRuntime
-
     held = []
-    thread = threading.Thread(target=lambda: held.append(LavaRuntime(network())))
+    thread = threading.Thread(target=lambda: held.append(own(network())))
     thread.start()
     thread.join()
     held[0].run(1)
@@ -181,13 +198,12 @@ def killed_after_a_thread_has_started_one():
 
 def terminated_as_a_group():
     """As a batch system does: everybody gets the signal, and only who started the network reacts."""
-    from lava_nbp import LavaRuntime
 
     def react(*_):
         raise SystemExit("in order")
 
     signal.signal(signal.SIGTERM, react)
-    runtime = LavaRuntime(network("hang"))
+    runtime = own(network("hang"))
     threading.Timer(0.5, os.killpg, (os.getpgid(0), signal.SIGTERM)).start()
     runtime.run(10)
 
@@ -199,7 +215,7 @@ def in_an_event_loop():
     del sys.modules["__main__"].__file__
 
     async def cell():
-        run_one()
+        run_both()
 
     asyncio.run(cell())
 
@@ -221,11 +237,11 @@ def figures():
 
 
 def nothing_grows(rounds=6):
-    """Networks of every kind and end, five a round; what is held after half of them and after all."""
+    """Processes of their own: networks of every kind and end, five a round; what is held after half, and after all."""
     import numpy as np
 
     import lava_nbp
-    from lava_nbp import LavaRuntime, initial_weights, make_executor, training_circuit
+    from lava_nbp import initial_weights, make_executor, training_circuit
     from lava_nbp.processes import SynfireChain
 
     from lava.magma.core.run_conditions import RunSteps
@@ -234,13 +250,13 @@ def nothing_grows(rounds=6):
     weights = initial_weights(circuit, np.random.default_rng(0))
 
     def one(k):
-        with LavaRuntime(network()) as runtime:
+        with own(network()) as runtime:
             runtime.run(1)
-        LavaRuntime(network()).run(1)
-        with contextlib.suppress(lava_nbp.RuntimeFailure), LavaRuntime(network("raise")) as runtime:
+        own(network()).run(1)
+        with contextlib.suppress(lava_nbp.RuntimeFailure), own(network("raise")) as runtime:
             runtime.run(9)
-        SynfireChain(3).run(RunSteps(1), lava_nbp.run_config("lava"))
-        executor = make_executor("lava", circuit, weights)
+        SynfireChain(3).run(RunSteps(1), lava_nbp.run_config("lava", in_process=False))
+        executor = make_executor("lava", circuit, weights, in_process=False)
         executor.train(np.ones((2, 40), np.uint8), np.eye(4, dtype=np.uint8)[:2])
         if k % 2:
             executor.close()

@@ -1,8 +1,9 @@
-"""Ways to end a Lava run, each a script: ``python runtime_scenarios.py SCENARIO RUNTIME SEGMENTS``.
+"""Ways to end a Lava run, each a script: ``python runtime_scenarios.py SCENARIO[,SCENARIO...] RUNTIME SEGMENTS``.
 
-RUNTIME is "nbp" (this library's) or "plain" (Lava's own). SEGMENTS is how the names of shared memory begin: Lava's own
-runtime leaves some behind, and tests that run beside it shall not take them for theirs. A scenario prints "went well"
-at the end of what it does; the interpreter must then end by itself.
+RUNTIME is this library's, "one" (all models in one process) or "own" (each in a process of its own), or "plain" (Lava's
+own). SEGMENTS is how the names of shared memory begin: Lava's own runtime leaves some behind, and tests that run beside
+it shall not take them for theirs. "went well" is printed after the last scenario; the interpreter must then end by
+itself.
 """
 
 import gc
@@ -11,9 +12,10 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 from multiprocessing import shared_memory
 
-from failing_processes import Failing, Listening
+from failing_processes import network
 
 from lava_nbp.on_lava.runtime import LavaRuntime, watch
 
@@ -38,12 +40,6 @@ class Plain:
 
     def __exit__(self, *_):
         self.stop()
-
-
-def network(how="never"):
-    failing, listening = Failing(how), Listening()
-    failing.s_out.connect(listening.s_in)
-    return failing
 
 
 def expect_failure(runtime, how):
@@ -75,7 +71,7 @@ def wrong_send_shape(runtime):
 
 
 def exception_in_the_block(runtime):
-    started = runtime(network())
+    started = runtime(network("never"))
     try:
         started.run(3)
         raise ZeroDivisionError
@@ -84,7 +80,7 @@ def exception_in_the_block(runtime):
 
 
 def forgotten_stop(runtime):
-    runtime(network()).run(3)
+    runtime(network("never")).run(3)
 
 
 def interrupt_caught(runtime):
@@ -113,7 +109,7 @@ def interrupt_not_caught(runtime):
 
 
 def var_of_wrong_size(runtime):
-    process = network()
+    process = network("never")
     with runtime(process) as started:
         started.run(1)
         try:
@@ -135,7 +131,7 @@ def a_hundred_in_a_row(runtime):
 
     before = None
     for _ in range(100):
-        with runtime(network()) as started:
+        with runtime(network("never")) as started:
             started.run(1)
         before = before or held()
     maps, files = held()
@@ -144,10 +140,10 @@ def a_hundred_in_a_row(runtime):
 
 
 def continuous_pause_steps(runtime):
-    process = network()
+    process = network("never")
     config = Loihi2SimCfg(select_tag="fixed_pt")
-    if runtime is LavaRuntime:
-        watch(process, process.compile(config))
+    if runtime is not Plain:
+        watch(process, process.compile(config), **runtime.keywords)
     process.run(RunContinuous(), config)
     time.sleep(0.3)
     process.pause()
@@ -155,8 +151,11 @@ def continuous_pause_steps(runtime):
     process.stop()
 
 
+RUNTIMES = {"one": partial(LavaRuntime, in_process=True), "own": partial(LavaRuntime, in_process=False), "plain": Plain}
+
 if __name__ == "__main__":
-    name, which, segments = sys.argv[1:]
+    names, which, segments = sys.argv[1:]
     shared_memory._SHM_NAME_PREFIX, shared_memory._SHM_SAFE_NAME_LENGTH = f"/{segments}", 48
-    globals()[name]({"nbp": LavaRuntime, "plain": Plain}[which])
+    for name in names.split(","):
+        globals()[name](RUNTIMES[which])
     print("went well", flush=True)

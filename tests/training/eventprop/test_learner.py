@@ -79,7 +79,7 @@ def test_resume_goes_on_bit_for_bit(config, tmp_path, overrides):
 
 
 @pytest.mark.parametrize("target", ["lava", "lava-primitives"])
-def test_lava_gives_the_same_run_as_clocked(config, tmp_path, target):
+def test_lava_gives_the_same_run_as_clocked(config, tmp_path, target, way):
     fewer = ("epochs=2", "data.train=20", "data.test=6", "data.validation=4", "learning.batch=8")
     fewer += ("clocked.dt=2", "encoding.end=48")
     for name in ("clocked", target):
