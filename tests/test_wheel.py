@@ -30,10 +30,7 @@ with lava_nbp.LavaRuntime(chain, lava_nbp.run_config("lava"), timeout=60) as run
 
 
 class Environment:
-    """A virtual environment in a folder, and what is run there: without this one's variables, in an empty folder.
-
-    The few kernels that are compiled there run once: they are not optimized.
-    """
+    """A virtual environment in a folder, and what is run there: without this one's variables, in an empty folder."""
 
     def __init__(self, python, folder):
         subprocess.run([python, "-m", "venv", "--without-pip", str(folder / "env")], check=True, timeout=120)
@@ -41,7 +38,7 @@ class Environment:
         self.work.mkdir()
         self.variables = {
             k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "LAVA_NBP", "VIRTUAL_ENV"))
-        } | {"NUMBA_OPT": "0"}
+        }
 
     def run(self, program, *arguments, code=0):
         """Standard output and error."""
