@@ -13,7 +13,7 @@ from segments import left_since, segments
 #: PyTorch; then what takes long, so that no worker is left alone with it.
 FIRST = ("test_kernels.py", "on_lava", "loihi", "executors", "processes", "nbp", "tutorials", "test_wheel.py")
 
-# Workers have a core each: with two threads of its own per worker, PyTorch spends four times as long on waiting for them.
+# Workers have a core each: with two threads in each of them, PyTorch takes four times as long, waiting for the other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # The tests start a few hundred interpreters: what one has compiled of what it imports, the next finds.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
