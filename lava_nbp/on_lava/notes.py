@@ -38,6 +38,7 @@ class _End(NamedTuple):
     who: str
     port: str
     sends: bool
+    refers: bool
     channel: int
     semaphore: Any
 
@@ -69,7 +70,7 @@ class Notes:
     """
 
     def __init__(self, labels: dict[Any, str]) -> None:
-        self._labels = list(labels.values())
+        self._labels, builders = list(labels.values()), list(labels)
         self._places = {id(builder): place for place, builder in enumerate(labels)}
         found = [(k, name, port) for k, builder in enumerate(labels) for name, port in _ports_of(builder)]
         self._cells = shared_zeros(len(labels) + len(found), np.int64).data
@@ -77,7 +78,9 @@ class Notes:
         for place, (model, name, port) in enumerate(found, len(labels)):
             sends = isinstance(port, CspSendPort)
             semaphore = port._ack if sends else port._req
-            self._ends[place] = _End(self._labels[model], name, sends, id(port._req), semaphore)
+            self._ends[place] = _End(
+                self._labels[model], name, sends, name in builders[model].ref_ports, id(port._req), semaphore
+            )
             port.__class__ = _NOTING[type(port)]
             port.cells, port.model, port.place = self._cells, model, place
         self._by_channel: dict[tuple[int, bool], _End] = {(end.channel, end.sends): end for end in self._ends.values()}
@@ -134,7 +137,7 @@ class Notes:
             if cells[place] and end.is_held_up:
                 other = self._by_channel.get((end.channel, not end.sends))
                 whom, their_port = (other.who, other.port) if other else ("", "")
-                waits.append(Waiting(end.who, end.port, end.sends, whom, their_port, cells[place] - 1))
+                waits.append(Waiting(end.who, end.port, end.sends, whom, their_port, cells[place] - 1, end.refers))
                 waiting.add(end.who)
         steps = cells[: len(self._labels)]
         labelled = zip(self._labels, steps, strict=True)

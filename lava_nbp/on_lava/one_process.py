@@ -234,6 +234,8 @@ def _name_ends(builder: PyProcessBuilder, member: Member) -> None:
     """Let the channels of a model know whose they are, for messages."""
     for name, ports in builder.csp_ports.items():
         for port in ports:
+            if name in builder.ref_ports:
+                port.link.refers = name
             if isinstance(port, QueueSendPort):
                 port.link.source, port.link.source_port = member, name
             else:

@@ -26,6 +26,8 @@ class Waiting(NamedTuple):
         Where the channel ends there.
     step : int
         The step that the model is in; 0 if it counts none.
+    refers : bool
+        It waits at a RefPort, for the other to serve its Var.
     """
 
     who: str
@@ -34,6 +36,7 @@ class Waiting(NamedTuple):
     whom: str
     their_port: str
     step: int
+    refers: bool = False
 
     def told(self) -> str:
         """In words."""
@@ -52,7 +55,7 @@ def tell(waits: Sequence[Waiting]) -> str:
     """
     waits = sorted(waits)  # in whatever order they came to wait, the same is said
     ring = find_ring(waits)
-    step = max(wait.step for wait in waits)
+    step = max((wait.step for wait in waits), default=0)
     when = f" in step {step}" if step else ""
     if ring:
         told = "; ".join(wait.told() for wait in ring)
@@ -65,6 +68,11 @@ def tell(waits: Sequence[Waiting]) -> str:
     more = f"; and {len(waits) - _TOLD} more" if len(waits) > _TOLD else ""
     if any(not wait.whom for wait in waits):
         cure = "let the program send or receive while the network runs (run it with blocking=False, or from a thread)"
+    elif any(wait.refers for wait in waits):
+        cure = (
+            "Vars are served when the spiking phase is over: use RefPorts in run_pre_mgmt or run_post_mgmt, not in "
+            "run_spk"
+        )
     else:
         done = sorted({wait.whom for wait in waits} - waiting)
         whose = f"{', '.join(done)} " if done else "the others "
