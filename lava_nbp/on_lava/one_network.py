@@ -27,7 +27,6 @@ _GRACE, _TELL = 3.0, 0.2
 _READING = 0.1
 #: How often a wait for a thread looks at the time, in seconds.
 _POLL = 0.02
-
 #: So often a network has looked for what the program has done when nobody is left who could do something.
 _FRUITLESS = 10
 
@@ -125,8 +124,11 @@ class Network:
         """
         self._ending = True
         if self._thread is None:  # another thread of the program runs it, and goes on when that is over
+            deadline = None if seconds is None else time.monotonic() + seconds
             while self.scheduler.running:
                 time.sleep(_POLL)
+                if deadline is not None and time.monotonic() > deadline:
+                    raise self._too_late(seconds, "")
             return
         self.scheduler.hold = True
         self._wait_until(self.scheduler.held.is_set, seconds)
