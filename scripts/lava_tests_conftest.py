@@ -17,6 +17,7 @@ import pytest
 
 import lava_nbp  # noqa: F401  (repairs Lava)
 
+from lava.magma.compiler.executable import Executable
 from lava.magma.runtime.runtime import Runtime
 
 #: "module:class" of the other runtime; where to write; and how the names of segments shall begin.
@@ -37,7 +38,8 @@ def _choose(where: str) -> None:
     def new(cls, *args, **kwargs):
         reason = ""
         if cls is Runtime:
-            reason = why_not(kwargs["exe"] if "exe" in kwargs else args[0])
+            executable = kwargs["exe"] if "exe" in kwargs else args[0]
+            reason = why_not(executable) if type(executable) is Executable else ""
             cls = Runtime if reason else other
         made = object.__new__(cls)
         _made.add(made)

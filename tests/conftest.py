@@ -1,6 +1,8 @@
 """What holds for every test: it leaves no process and no shared memory behind. And which come first."""
 
 import multiprocessing
+import os
+import sys
 import time
 
 import pytest
@@ -9,8 +11,17 @@ from ways import WAYS, running
 
 #: What compiles the kernels comes first, and beside it a room that needs none of them. Then the other rooms whose tests
 #: start networks of Lava: forking a child takes as long as its parent is large, so they come before others have loaded
-#: PyTorch; then what takes long, so that no worker is left alone with it.
-FIRST = ("test_kernels.py", "on_lava", "loihi", "executors", "processes", "nbp", "tutorials", "test_wheel.py")
+#: PyTorch; then what takes long, so that no worker is left alone with it. What is not named has short files at its end.
+FIRST = (
+    "test_kernels.py", "on_lava", "loihi", "executors", "processes", "nbp", "training", "tutorials", "test_wheel.py",
+    "runs", "seeing", "eventprop", "cli", "exchange",
+)  # fmt: skip
+
+# Workers have a core each: with two threads in each of them, PyTorch takes four times as long, waiting for the other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# The tests start a few hundred interpreters: what one has compiled of what it imports, the next finds.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def pytest_collection_modifyitems(config, items):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 
 from lava_nbp.data.options import DataOptions
@@ -13,9 +16,11 @@ _TEST, _SHUFFLE = 360, 0
 
 def digits_samples(options: DataOptions) -> Samples:
     """8 x 8 handwritten digits that ship with scikit-learn: 1437 to train with, 360 to test; no option changes them."""
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    order = np.random.default_rng(_SHUFFLE).permutation(len(bunch.images))
-    digits = Labelled(bunch.images[order], bunch.target[order].astype(np.int64))
+    package = find_spec("sklearn")
+    assert package is not None  # it is a dependency
+    assert package.origin is not None
+    # Its file alone: importing scikit-learn takes longer than a small run.
+    rows = np.loadtxt(Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz", delimiter=",")
+    rows = rows[np.random.default_rng(_SHUFFLE).permutation(len(rows))]
+    digits = Labelled(np.ascontiguousarray(rows[:, :-1]).reshape(-1, 8, 8), rows[:, -1].astype(np.int64))
     return Samples(digits[:-_TEST], digits[-_TEST:], tuple(str(k) for k in range(10)), full_scale=16.0)

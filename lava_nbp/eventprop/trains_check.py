@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from lava_nbp.base.checks import check_kind
+from lava_nbp.base.compiled import kernel
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.trains import SpikeTrains, as_vector, bad_offsets, bad_sample, bad_time
 
@@ -78,7 +78,7 @@ def _explained(
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def first_fault(times, sources, offsets, samples, n_in, end):  # type: ignore[no-untyped-def]
     """What is wrong first, at which of the samples to run, and at which spike."""
     for k in range(samples.shape[0]):

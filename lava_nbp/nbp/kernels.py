@@ -7,8 +7,8 @@ file: after editing this module, touch the engines that import it.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from lava_nbp.base.compiled import inner
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
 
 #: Rows that fit an int16 sum: 129 * 254 < 2**15.
@@ -16,7 +16,7 @@ _ROWS_PER_BLOCK = (2**15 - 1) // PLASTIC_WEIGHT_MAX
 _WMAX = PLASTIC_WEIGHT_MAX
 
 
-@njit(cache=True, nogil=True)
+@inner
 def add_rows(W, rows, n, block, total):  # type: ignore[no-untyped-def]
     """total += sum of W[rows[:n]]; W int16 (pre, post), total int32 (post,), block int16 scratch of at least post."""
     size = total.shape[0]
@@ -41,7 +41,7 @@ def add_rows(W, rows, n, block, total):  # type: ignore[no-untyped-def]
         start = stop
 
 
-@njit(cache=True, nogil=True)
+@inner
 def changed(w, change):  # type: ignore[no-untyped-def]
     """w + change, saturating as a plastic weight does."""
     return min(max(w + change, -_WMAX), _WMAX)

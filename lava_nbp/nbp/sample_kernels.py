@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from lava_nbp.base.compiled import inner, kernel
 from lava_nbp.base.integers import INPUT_HALF_RANGE
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
 from lava_nbp.nbp.kernels import add_rows, changed
@@ -85,7 +85,7 @@ class Scratch(NamedTuple):
     versions: NDArray[np.int16]  #: (3, n_hidden) a row of W2 as it is, potentiated, and depressed, too
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inner(forceinline=True)
 def _scratch(n_in, n_hidden, n_out):  # type: ignore[no-untyped-def]
     """The memory of a call: made by the kernel, so that the compiler knows that nothing else points there."""
     return Scratch(
@@ -114,7 +114,7 @@ class SampleFaults(NamedTuple):
     learns: NDArray[np.uint8]  #: (samples,) 0: the pulse is lost before the sample is learned
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _go_wrong(h, wrong, dead):  # type: ignore[no-untyped-def]
     """Spikes h, as masks of 0 and -1, with the faults of a sample."""
     for j in range(h.shape[0]):
@@ -124,14 +124,14 @@ def _go_wrong(h, wrong, dead):  # type: ignore[no-untyped-def]
             h[j] = np.int16(-1)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _silence(total, dead):  # type: ignore[no-untyped-def]
     for j in range(total.shape[0]):
         if dead[j]:
             total[j] = 0
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _active(x, indices):  # type: ignore[no-untyped-def]
     """Write the indices of the ones of x; return how many."""
     n = 0
@@ -141,7 +141,7 @@ def _active(x, indices):  # type: ignore[no-untyped-def]
     return n
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _output(W2T, h, membrane):  # type: ignore[no-untyped-def]
     """membrane = W2 h, where h holds 0 or -1 as int16 masks."""
     for k in range(W2T.shape[0]):
@@ -152,7 +152,7 @@ def _output(W2T, h, membrane):  # type: ignore[no-untyped-def]
         membrane[k] = total
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inner(forceinline=True)
 def _forward(x, i, net, s, membrane, faults):  # type: ignore[no-untyped-def]
     """Pre-activations and hidden spikes of a sample; returns how many inputs fire."""
     n_hidden = net.W1.shape[1]
@@ -172,7 +172,7 @@ def _forward(x, i, net, s, membrane, faults):  # type: ignore[no-untyped-def]
     return n
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inner(forceinline=True)
 def _output_spike(a2, k, i, fire, faults):  # type: ignore[no-untyped-def]
     o = a2[k] > fire
     if faults is not None:  # noqa: SIM102 - numba prunes branches that ask for None only
@@ -181,7 +181,7 @@ def _output_spike(a2, k, i, fire, faults):  # type: ignore[no-untyped-def]
     return o
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def infer(x, net, answers, faults):  # type: ignore[no-untyped-def]
     """Answer samples x (samples, n_in)."""
     s = _scratch(net.W1.shape[0], net.W1.shape[1], net.W2T.shape[0])
@@ -192,7 +192,7 @@ def infer(x, net, answers, faults):  # type: ignore[no-untyped-def]
             answers.spikes[i, k] = _output_spike(a2, k, i, net.numbers.fire_o, faults)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _could_fire(closed, a2_most, ups, downs):  # type: ignore[no-untyped-def]
     """Whether any sum of one output could pass its limit: the answer's at most, and those of so many errors."""
     for c in range(closed.kind.shape[0]):
@@ -202,7 +202,7 @@ def _could_fire(closed, a2_most, ups, downs):  # type: ignore[no-untyped-def]
     return False
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _output_breaches(net, s, a2, change):  # type: ignore[no-untyped-def]
     """Spikes that the closed output and its copies would fire; W2T is still that before the sample.
 
@@ -236,7 +236,7 @@ def _output_breaches(net, s, a2, change):  # type: ignore[no-untyped-def]
     return count
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _hidden_breaches(net, s, n):  # type: ignore[no-untyped-def]
     """Spikes that the closed hidden layer and its copies would fire; W1 is still that before the sample."""
     closed, p = net.closed, net.numbers
@@ -258,7 +258,7 @@ def _hidden_breaches(net, s, n):  # type: ignore[no-untyped-def]
     return count
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _backward_breaches(net, o):  # type: ignore[no-untyped-def]
     """Spikes that the closed error population would fire for the output's answer; with W2 before the sample."""
     closed = net.closed
@@ -272,7 +272,7 @@ def _backward_breaches(net, o):  # type: ignore[no-untyped-def]
     return count
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _out_of_range(total):  # type: ignore[no-untyped-def]
     count = 0
     for j in range(total.shape[0]):
@@ -280,7 +280,7 @@ def _out_of_range(total):  # type: ignore[no-untyped-def]
     return count
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inner(forceinline=True)
 def _output_errors(t, i, net, s, a2, spikes, faults):  # type: ignore[no-untyped-def]
     """Answer and output error of a sample; returns how many outputs fire and how many err."""
     p = net.numbers
@@ -297,7 +297,7 @@ def _output_errors(t, i, net, s, a2, spikes, faults):  # type: ignore[no-untyped
     return n_o, n_d
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inner(forceinline=True)
 def _hidden_errors(net, s, faults):  # type: ignore[no-untyped-def]
     """Sign of the error that comes back, inside the box; returns how many hidden units err."""
     p = net.numbers
@@ -322,7 +322,7 @@ def _hidden_errors(net, s, faults):  # type: ignore[no-untyped-def]
     return n_e
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inner(forceinline=True)
 def _update(net, s, n, n_e, faults):  # type: ignore[no-untyped-def]
     p, n_hidden = net.numbers, net.W1.shape[1]
     for k in range(net.W2T.shape[0]):
@@ -347,7 +347,7 @@ def _update(net, s, n, n_e, faults):  # type: ignore[no-untyped-def]
                     row[j] = np.int16(changed(row[j], s.change[j]))
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inner(forceinline=True)
 def _hidden_spikes(s):  # type: ignore[no-untyped-def]
     """How many hidden units fire, and their largest pre-activation."""
     n_h = a1_max = np.int32(0)
@@ -367,7 +367,7 @@ class Fired(NamedTuple):
     a1_max: int
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _breaches(net, s, fired, a2, o):  # type: ignore[no-untyped-def]
     """Gate breaches of a sample: cheap bounds first, the exact count where one is passed."""
     closed, p = net.closed, net.numbers
@@ -388,7 +388,7 @@ def _breaches(net, s, fired, a2, o):  # type: ignore[no-untyped-def]
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def train(x, t, net, answers, counters, faults):  # type: ignore[no-untyped-def]
     """Learn from samples x (samples, n_in) with targets t (samples, n_out), one after the other."""
     n_hidden, n_out = net.W1.shape[1], net.W2T.shape[0]

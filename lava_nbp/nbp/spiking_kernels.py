@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from lava_nbp.base.compiled import inner, kernel
 from lava_nbp.base.integers import INPUT_HALF_RANGE
 from lava_nbp.nbp.kernels import add_rows, changed
 from lava_nbp.nbp.work import Counters
@@ -72,7 +72,7 @@ class EngineFaults(NamedTuple):
     link: int  #: weight with which the host starts the chain anew
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _draw(seed, step, neuron, salt):  # type: ignore[no-untyped-def]
     """A number in 0 .. 1 from seed, step and neuron: splitmix64, which needs no state."""
     z = seed + np.uint64(step) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(neuron) * np.uint64(0xD1B54A32D192ED03)
@@ -83,7 +83,7 @@ def _draw(seed, step, neuron, salt):  # type: ignore[no-untyped-def]
     return (z >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _disturb(c, s, f, p, n):  # type: ignore[no-untyped-def]
     """What is left of the n spikes of population p, and those that come without reason; returns how many."""
     now, base = s.step[0], c.first[p]
@@ -106,7 +106,7 @@ def _disturb(c, s, f, p, n):  # type: ignore[no-untyped-def]
     return kept
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _start_anew(c, s, f):  # type: ignore[no-untyped-def]
     """At the end of a sample: if the pulse is gone, the host makes the second gating neuron fire next."""
     if s.n_fired[f.first_gate] == 0:
@@ -115,7 +115,7 @@ def _start_anew(c, s, f):  # type: ignore[no-untyped-def]
         s.touched[slot, f.second_gate] = 1
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inner(forceinline=True)
 def _send(c, s, arrival, pre):  # type: ignore[no-untyped-def]
     """Deliver the spikes of population `pre` by its connections; `arrival` is the earliest slot."""
     slots = s.arriving.shape[0]
@@ -148,7 +148,7 @@ def _send(c, s, arrival, pre):  # type: ignore[no-untyped-def]
         s.counters.synaptic_events[0] += n * target.shape[0]
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inner(forceinline=True)
 def _learn(c, s, f, phase):  # type: ignore[no-untyped-def]
     """dw = both * x0 * y0 of every plastic synapse, for rules that ask for both spikes."""
     change = np.int16(c.change[phase, 2])
@@ -175,7 +175,7 @@ def _learn(c, s, f, phase):  # type: ignore[no-untyped-def]
             s.counters.updates[0] += n * m
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _learn_singly(c, s, f, phase):  # type: ignore[no-untyped-def]
     """dw = pre * x0 + post * y0 + both * x0 * y0: the spikes of a step as marks, and a look at every synapse."""
     for pre in range(c.first.shape[0] - 1):
@@ -203,7 +203,7 @@ def _learn_singly(c, s, f, phase):  # type: ignore[no-untyped-def]
                     s.weights[w] = np.int16(changed(s.weights[w], change))
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inner(forceinline=True)
 def _fire(c, s, f, slot, phase):  # type: ignore[no-untyped-def]
     now = s.step[0]
     for p in range(c.first.shape[0] - 1):
@@ -245,7 +245,7 @@ def _fire(c, s, f, slot, phase):  # type: ignore[no-untyped-def]
             s.counters.gate_breaches[0] += n
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inner(forceinline=True)
 def _follow_rule(c, s, f, phase):  # type: ignore[no-untyped-def]
     if c.pairs_only:
         _learn(c, s, f, phase)
@@ -253,7 +253,7 @@ def _follow_rule(c, s, f, phase):  # type: ignore[no-untyped-def]
         _learn_singly(c, s, f, phase)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def step(c, s, f):  # type: ignore[no-untyped-def]
     """One step of the circuit, without the sources."""
     now = s.step[0]
@@ -270,7 +270,7 @@ def step(c, s, f):  # type: ignore[no-untyped-def]
     s.step[0] = now + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def inject(c, s, source, spikes):  # type: ignore[no-untyped-def]
     """Send spikes of a source that left in the step just done: they arrive in the next."""
     slot = s.step[0] % s.arriving.shape[0]
@@ -284,7 +284,7 @@ def inject(c, s, source, spikes):  # type: ignore[no-untyped-def]
             s.counters.synaptic_events[0] += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def record(c, s, row):  # type: ignore[no-untyped-def]
     """Mark, in a row of all neurons, those that fired in the step just done."""
     for p in range(s.n_fired.shape[0]):
@@ -293,7 +293,7 @@ def record(c, s, row):  # type: ignore[no-untyped-def]
             row[base + s.fired[base + i]] = 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def run(c, s, f, external, spikes, membrane, raster):  # type: ignore[no-untyped-def]
     """Phases 1 .. period of each sample; raster (n * period, N) or without rows if it is not wanted."""
     period = c.change.shape[0]

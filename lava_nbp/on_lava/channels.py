@@ -49,11 +49,15 @@ class DirectSendPort(CspSendPort):  # type: ignore[misc]
             )
         if self._free:
             self._free -= 1
-        else:
-            self._ack.acquire()
+        elif not self._ack.acquire(False):
+            self._block()
         self._array[self._idx][:] = data
         self._idx = (self._idx + 1) % self._size
         self._req.release()
+
+    def _block(self) -> None:
+        """Wait for room."""
+        self._ack.acquire()
 
     def join(self) -> None:
         """Nothing runs that would have to end."""
@@ -77,8 +81,11 @@ class DirectRecvPort(CspRecvPort):  # type: ignore[misc]
         to be woken by, it blocks until it can say yes.
         """
         if not self._ready:
-            self._ready = self._req.acquire(self.observer is not None)
-        return bool(self._ready)
+            self._ready = self._req.acquire(False)
+            if not self._ready and self.observer is not None:
+                self._block()
+                self._ready = True
+        return self._ready
 
     def wait(self, seconds: float | None) -> bool:
         """Wait at most so long for a message, or without a limit; whether there is one."""
@@ -89,7 +96,9 @@ class DirectRecvPort(CspRecvPort):  # type: ignore[misc]
     def peek(self) -> Any:
         """The next message, which stays in the ring."""
         if not self._ready:
-            self._ready = self._req.acquire()
+            if not self._req.acquire(False):
+                self._block()
+            self._ready = True
         return self._array[self._idx].copy()
 
     def recv(self) -> Any:
@@ -99,6 +108,10 @@ class DirectRecvPort(CspRecvPort):  # type: ignore[misc]
         self._idx = (self._idx + 1) % self._size
         self._ack.release()
         return message
+
+    def _block(self) -> None:
+        """Wait for a message."""
+        self._req.acquire()
 
     def join(self) -> None:
         """Nothing runs that would have to end."""

@@ -31,6 +31,7 @@ from typing import Any
 from lava_nbp.errors import RuntimeFailure
 from lava_nbp.on_lava.channels import DirectChannel, DirectSelector
 from lava_nbp.on_lava.messages import Failure, Mailbox
+from lava_nbp.on_lava.notes import Notes
 
 from lava.magma.compiler.channels.pypychannel import PyPyChannel
 from lava.magma.core.model.py.model import AbstractPyProcessModel
@@ -62,6 +63,8 @@ class GuardedMultiProcessing(MultiProcessing):  # type: ignore[misc]
     ----------
     pid : int
         The process whose children they are: a fork of it leaves them alone.
+    notes : Notes or None
+        Where models note what they do: made when all their channels are, and before the first of them is started.
     """
 
     def __init__(self, labels: dict[int, str], direct: bool) -> None:
@@ -69,6 +72,7 @@ class GuardedMultiProcessing(MultiProcessing):  # type: ignore[misc]
         self._labels, self._direct = labels, direct
         self.pid, self._ended = os.getpid(), False
         self.watchdogs: Any = None
+        self.notes: Notes | None = None
 
     def start(self) -> None:
         """As Lava's; memory has no name and no process that holds it, and vanishes with its last user."""
@@ -78,7 +82,8 @@ class GuardedMultiProcessing(MultiProcessing):  # type: ignore[misc]
 
     def start_child(self, builder: Any) -> None:
         """Start the child that builds and serves a model, or Lava's service."""
-        child = Child(self._labels.get(id(builder), "Lava's runtime service"), builder, self._direct)
+        follow = self.notes.follower(builder) if self.notes else None
+        child = Child(self._labels.get(id(builder), "Lava's runtime service"), builder, self._direct, follow)
         self._actors.append(child)
         child.start()
 
@@ -103,9 +108,9 @@ class Child(multiprocessing.get_context("fork").Process):  # type: ignore[misc]
 
     _is_done = False
 
-    def __init__(self, name: str, builder: Any, direct: bool) -> None:
+    def __init__(self, name: str, builder: Any, direct: bool, follow: Callable[[Any], None] | None) -> None:
         super().__init__(name=name)
-        self._builder, self._direct = builder, direct
+        self._builder, self._direct, self._follow = builder, direct, follow
         self._prepare = _first_in_child(os.getpid())
         self.mailbox = Mailbox()
 
@@ -117,7 +122,7 @@ class Child(multiprocessing.get_context("fork").Process):  # type: ignore[misc]
             _close_what_fork_left(error)
             raise
         self.mailbox.forked()
-        del self._builder  # the Processes behind it shall not live as long as this
+        del self._builder, self._follow  # the Processes behind it shall not live as long as this
 
     def run(self) -> None:
         """In the child: build the model and serve it; on failure, say in which step."""
@@ -127,6 +132,8 @@ class Child(multiprocessing.get_context("fork").Process):  # type: ignore[misc]
             model = self._builder.build()
             if isinstance(model, AbstractPyProcessModel):
                 _hasten(model, self._direct)
+            if self._follow is not None:
+                self._follow(model)
             self.mailbox.say_built()
             model.start()
         except BaseException as error:

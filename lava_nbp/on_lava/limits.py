@@ -3,18 +3,22 @@
 Both take effect between two models, so that none is left in the midst of its work. A model that goes on for longer is
 interrupted where it is. In the main thread that is done by a signal, which ends waits such as `time.sleep`, too; in
 another thread it takes effect where Python runs bytecode, so after such a call.
+
+Threads that wait for the time are started without the book-keeping of `threading`, whose locks may be held where a
+signal arrives.
 """
 
 from __future__ import annotations
 
+import _thread
 import ctypes
 import signal
 import sys
 import threading
-from collections.abc import Callable
+import time
 from typing import Any
 
-from lava_nbp.on_lava.scheduler import HelperThread, Scheduler
+from lava_nbp.on_lava.scheduler import Scheduler
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: The one that interrupts a model that goes on.
@@ -23,6 +27,8 @@ _INSISTS = signal.SIGINT
 _GRACE_SIGNAL, _GRACE_TIME = 1.0, 0.1
 #: How long until it is interrupted again, should it have gone on.
 _AGAIN = 0.5
+#: How long a signal may be on its way, in milliseconds.
+_ON_ITS_WAY = 50
 
 
 class TimeIsUp(BaseException):
@@ -47,8 +53,8 @@ class Limits:
         self._handlers: dict[int, Any] = {}
         self._pending: int | None = None
         self._forced: type[BaseException] | None = None
+        self._insisted = 0
         self._lock, self._over = threading.RLock(), threading.Event()
-        self._helpers: list[HelperThread] = []
         self._thread = threading.get_ident()
 
     def begin(self) -> None:
@@ -60,20 +66,21 @@ class Limits:
                     self._handlers[number] = handler
                     signal.signal(number, self._told)
         if self._seconds is not None:
-            self._help(self._seconds, self._late)
+            _thread.start_new_thread(self._late, (self._seconds,))
 
     def end(self) -> None:
         """No longer; a signal that has come too late for the run acts now. Doing it twice is harmless."""
         with self._lock:
             self._over.set()
-            self._forced = None
+            self._forced = self._scheduler.interrupt = None
             if _INSISTS not in self._handlers:
                 raise_in(self._thread, None)
-        for helper in self._helpers:
-            helper.cancel()
+        for _ in range(_ON_ITS_WAY):  # a signal of our own shall not reach the program's handler
+            if not self._insisted:
+                break
+            time.sleep(0.001)
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
-        self._scheduler.interrupt = None
         pending, self._pending, self._handlers = self._pending, None, {}
         if pending is not None:
             signal.raise_signal(pending)
@@ -92,30 +99,27 @@ class Limits:
         with self._lock:
             if not self._over.is_set():
                 if _INSISTS in self._handlers:
-                    self._forced = kind
+                    self._forced, self._insisted = kind, 1
                     signal.pthread_kill(self._thread, _INSISTS)
                 else:
                     raise_in(self._thread, kind)
-
-    def _help(self, seconds: float, function: Callable[[], None]) -> None:
-        helper = HelperThread(seconds, function)
-        self._helpers.append(helper)
-        helper.start()
 
     # ------------------------------------------------------------- signals
 
     def _told(self, number: int, frame: Any) -> None:
         """Let the program's own handler act when the model is done; at once if it was told twice."""
-        forced, self._forced = self._forced, None
-        if forced is not None:
-            raise forced
+        if number == _INSISTS and self._insisted:
+            forced, self._forced, self._insisted = self._forced, None, 0
+            if forced is not None:
+                raise forced
+            return
         if not callable(self._handlers.get(number)):
             return
         if self._pending is not None:
             self._act()
         else:
             self._pending, self._scheduler.interrupt = number, self._act
-            self._help(_GRACE_SIGNAL, self._insist)
+            _thread.start_new_thread(self._insist, ())
 
     def _act(self) -> None:
         number, self._pending = self._pending, None
@@ -124,14 +128,19 @@ class Limits:
         self._scheduler.interrupt = None
 
     def _insist(self) -> None:
-        number = self._pending
-        if number is not None and not self._over.is_set():
-            signal.pthread_kill(self._thread, number)
+        if not self._over.wait(_GRACE_SIGNAL):
+            with self._lock:
+                if not self._over.is_set() and self._pending is not None:
+                    signal.pthread_kill(self._thread, self._pending)
 
     # ------------------------------------------------------------- time-out
 
-    def _late(self) -> None:
-        self._scheduler.interrupt = _raise_late
+    def _late(self, seconds: float) -> None:
+        if self._over.wait(seconds):
+            return
+        with self._lock:
+            if not self._over.is_set():
+                self._scheduler.interrupt = _raise_late
         wait = _GRACE_TIME
         while not self._over.wait(wait):
             self.force(TimeIsUp)

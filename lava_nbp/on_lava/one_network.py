@@ -11,7 +11,8 @@ import traceback
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, partial
+from typing import Any
 
 from greenlet import getcurrent
 
@@ -22,9 +23,10 @@ from lava_nbp.on_lava.scheduler import Ended, Scheduler, others
 
 #: How long a thread that runs a network may take to end, and how often it is told to, in seconds.
 _GRACE, _TELL = 3.0, 0.2
+#: How long a thread that reads from the network may take for its next message when it is stopped, in seconds.
+_READING = 0.1
 #: How often a wait for a thread looks at the time, in seconds.
 _POLL = 0.02
-
 #: So often a network has looked for what the program has done when nobody is left who could do something.
 _FRUITLESS = 10
 
@@ -122,14 +124,17 @@ class Network:
         """
         self._ending = True
         if self._thread is None:  # another thread of the program runs it, and goes on when that is over
+            deadline = None if seconds is None else time.monotonic() + seconds
             while self.scheduler.running:
                 time.sleep(_POLL)
+                if deadline is not None and time.monotonic() > deadline:
+                    raise self._too_late(seconds, "")
             return
         self.scheduler.hold = True
         self._wait_until(self.scheduler.held.is_set, seconds)
         if not self.in_background:
             self.scheduler.hold = False
-            self._run_here(lambda: [domain.tell(PAUSE) for domain in self.domains], seconds)
+            self._run_here(partial(self._tell, PAUSE), seconds)
 
     def call(self, function: Callable[[], None], seconds: float | None) -> None:
         """Call what works on the models between runs, under the same limits; raises as `run`."""
@@ -209,12 +214,31 @@ class Network:
     # ------------------------------------------------------------- stopping
 
     def stop(self) -> None:
-        """Tell the models that it is over, if nothing is under way, and end."""
+        """Tell the models that it is over, if nothing is under way, and end.
+
+        What has been sent to another thread of the program may still be read by it.
+        """
         if not self.scheduler.closed and not self.scheduler.running and self._thread is None:
             with contextlib.suppress(Exception, Ended):
-                for domain in self.domains:
-                    domain.tell(STOP)
+                self._tell(STOP)
+            self._let_read()
         self.close()
+
+    def _let_read(self) -> None:
+        here, deadline = threading.current_thread(), time.monotonic() + _READING
+        left = -1
+        while time.monotonic() < deadline:
+            threads = list(self.scheduler.readers.items())
+            waiting = sum(len(link.messages) for link, thread in threads if thread is not here and thread.is_alive())
+            if not waiting:
+                return
+            if waiting != left:
+                left, deadline = waiting, time.monotonic() + _READING
+            time.sleep(0.001)
+
+    def _tell(self, command: Any) -> None:
+        for domain in self.domains:
+            domain.tell(command)
 
     def close(self) -> None:
         """End at once; a model that is at work in another thread is interrupted. Doing it twice is harmless."""

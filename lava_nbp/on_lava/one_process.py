@@ -9,6 +9,7 @@ Uses internals of lava-nc 0.10.0, which is archived and pinned.
 from __future__ import annotations
 
 import copy
+import math
 import os
 import weakref
 from functools import partial
@@ -48,7 +49,7 @@ def why_not(executable: Executable) -> str:
         if not issubclass(service.rs_class, LoihiPyRuntimeService):
             return (
                 f"{service.rs_class.__name__} leads models that run each at its own pace (the protocol of their "
-                f"synchronisation domain is {service.sync_protocol.__name__}), which one process cannot"
+                f"synchronisation domain is {type(service.sync_protocol).__name__}), which one process cannot"
             )
     for builder, label in labels_of(executable).items():
         model = builder.proc_model
@@ -233,6 +234,8 @@ def _name_ends(builder: PyProcessBuilder, member: Member) -> None:
     """Let the channels of a model know whose they are, for messages."""
     for name, ports in builder.csp_ports.items():
         for port in ports:
+            if name in builder.ref_ports:
+                port.link.refers = name
             if isinstance(port, QueueSendPort):
                 port.link.source, port.link.source_port = member, name
             else:
@@ -252,8 +255,12 @@ def values_of(value: Any, var_model: Any) -> NDArray[Any]:
     if isinstance(value, csr_matrix):
         found: NDArray[Any] = find(value, explicit_zeros=True)[2].astype(np.float64)
         return found
-    items = list(value.encode("ascii")) if isinstance(value, str) else value
-    return np.array(items, np.float64).reshape(-1).reshape(var_model.shape, order=_order(var_model))
+    if isinstance(value, str):  # which may be shorter than the Var was made for
+        codes = list(value.encode("ascii"))
+        text = np.zeros(max(len(codes), math.prod(var_model.shape)))
+        text[: len(codes)] = codes
+        return text
+    return np.array(value, np.float64).reshape(-1).reshape(var_model.shape, order=_order(var_model))
 
 
 def set_values(model: Any, name: str, values: NDArray[Any]) -> None:

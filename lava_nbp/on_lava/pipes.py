@@ -6,6 +6,8 @@ network does, and where nobody is left who could end them.
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -20,6 +22,8 @@ from lava.magma.compiler.channels.pypychannel import CspRecvPort, CspSendPort
 
 #: How often a wait of the program looks at the network, in seconds.
 _POLL = 0.05
+#: How long a message of one of Lava's channels may take to its other end, and how long what is done there, in seconds.
+_HANDED_OVER, _TAKEN = 0.05, 0.0002
 
 
 class PipeSendPort(QueueSendPort):
@@ -58,35 +62,30 @@ class PipeRecvPort(QueueRecvPort):
         self.link.scheduler.wait_outside(self.probe, partial(self.link.about, False))
 
 
-class _Outside:
-    """An end of a pipe that the program has."""
+def _wait_outside(link: Link, happened: Callable[[], bool], what: str) -> None:
+    """Let the program wait, holding the lock, until something has happened.
 
-    link: Link
-
-    def _wait_until(self, happened: Callable[[], bool], what: str) -> None:
-        """Wait, holding the lock, until something has happened.
-
-        Raises
-        ------
-        RuntimeFailure
-            If the network has ended, even if there is a message or room for one; or if it does not run, and there is no
-            other thread that could run it.
-        """
-        scheduler = self.link.scheduler
-        while True:
-            if scheduler.closed:
-                raise RuntimeFailure("the network is stopped: there is nobody to wait for")
-            if happened():
-                return
-            if not scheduler.running and not others():
-                raise RuntimeFailure(
-                    f"{what}, and the network does not run, nor is there another thread that could run it: run it "
-                    f"first, with blocking=False if this is to happen meanwhile"
-                )
-            scheduler.outside.wait(_POLL)
+    Raises
+    ------
+    RuntimeFailure
+        If the network has ended, even if there is a message or room for one; or if it does not run, and there is no
+        other thread that could run it.
+    """
+    scheduler = link.scheduler
+    while True:
+        if scheduler.closed:
+            raise RuntimeFailure("the network is stopped: there is nobody to wait for")
+        if happened():
+            return
+        if not scheduler.running and not others():
+            raise RuntimeFailure(
+                f"{what}, and the network does not run, nor is there another thread that could run it: run it "
+                f"first, with blocking=False if this is to happen meanwhile"
+            )
+        scheduler.outside.wait(_POLL)
 
 
-class OutsideSendPort(_Outside, QueueSendPort):
+class OutsideSendPort(QueueSendPort):
     """The program sends to a model."""
 
     def probe(self) -> bool:
@@ -105,7 +104,7 @@ class OutsideSendPort(_Outside, QueueSendPort):
             link.scheduler.outside.notify_all()
 
 
-class OutsideRecvPort(_Outside, QueueRecvPort):
+class OutsideRecvPort(QueueRecvPort):
     """The program receives from a model."""
 
     def probe(self) -> bool:
@@ -122,13 +121,14 @@ class OutsideRecvPort(_Outside, QueueRecvPort):
     def recv(self) -> NDArray[Any]:
         """The next message."""
         with self.link.scheduler.outside:
+            self.link.scheduler.readers[self.link] = threading.current_thread()
             self._wait_for_message()
             message: NDArray[Any] = self._queue.popleft()
             self.link.scheduler.outside.notify_all()
         return message
 
     def _wait_for_message(self) -> None:
-        self._wait_until(self.probe, f"the program waits for a message from port {self.link.source_port}")
+        _wait_outside(self.link, self.probe, f"the program waits for a message from port {self.link.source_port}")
 
 
 def pipe_into(scheduler: Scheduler, name: str, shape: Any, dtype: Any, size: int) -> tuple[Any, Any]:
@@ -144,19 +144,33 @@ def pipe_out(scheduler: Scheduler, name: str, shape: Any, dtype: Any, size: int)
 
 
 def share_ports(model: Any, scheduler: Scheduler) -> None:
-    """Let the ports of Lava's own channels that a model was given wait without holding up the others.
+    """Let ports of Lava's own channels that a model was given wait without holding up the other models.
 
-    Lava's VarWire makes such a channel itself: its threads and semaphores are Lava's.
+    Lava's VarWire makes such a channel: its end outside may be in use before the network is there.
     """
     for port in vars(model).values():
         if type(port) is CspSendPort:
-            port.send = partial(_after, scheduler, port, port.send)
+            port.send = partial(_send, scheduler, port, port.send)
         elif type(port) is CspRecvPort:
-            port.recv = partial(_after, scheduler, port, port.recv)
+            port.recv = partial(_receive, scheduler, port, port.recv)
 
 
-def _after(scheduler: Scheduler, port: Any, action: Callable[..., Any], *args: Any) -> Any:
+def _send(scheduler: Scheduler, port: Any, send: Callable[[Any], None], message: Any) -> None:
+    scheduler.wait_outside(port.probe, partial(_about(port, scheduler).about, True))
+    send(message)
+    # A thread of the channel's takes the message to its receiver. It comes to that while this one waits.
+    deadline = time.monotonic() + _HANDED_OVER
+    while port._req.get_value() and time.monotonic() < deadline:
+        time.sleep(0)
+    time.sleep(_TAKEN)
+
+
+def _receive(scheduler: Scheduler, port: Any, receive: Callable[[], Any]) -> Any:
+    scheduler.wait_outside(port.probe, partial(_about(port, scheduler).about, False))
+    return receive()
+
+
+def _about(port: Any, scheduler: Scheduler) -> Link:
     link = Link(scheduler, port.shape, port.d_type, port.size)
     link.source_port = link.target_port = port.name
-    scheduler.wait_outside(port.probe, partial(link.about, bool(args)))
-    return action(*args)
+    return link

@@ -39,13 +39,15 @@ class Link:
         Sent and not received.
     source, target : Model or None, str
         Whose ports are at the ends, and their names; None: the program outside the network.
+    refers : str
+        Which of these ports is a RefPort; the other is a VarPort.
     asked : callable or None
         Called when a message has come to somebody who does not wait for it: a model that serves its Vars.
     """
 
     __slots__ = (
-        "asked", "dtype", "messages", "reader", "scheduler", "shape", "size", "source", "source_port", "target",
-        "target_port", "writer",
+        "asked", "dtype", "messages", "reader", "refers", "scheduler", "shape", "size", "source", "source_port",
+        "target", "target_port", "writer",
     )  # fmt: skip
 
     def __init__(self, scheduler: Scheduler, shape: tuple[int, ...], dtype: Any, size: int) -> None:
@@ -57,7 +59,7 @@ class Link:
         self.asked: Callable[[], None] | None = None
         self.source: Any = None
         self.target: Any = None
-        self.source_port = self.target_port = ""
+        self.source_port = self.target_port = self.refers = ""
 
     def about(self, sends: bool) -> Waiting:
         """What a model waits for that waits here."""
@@ -65,7 +67,10 @@ class Link:
         if not sends:
             who, port, whom, their = whom, their, who, port
         label = "" if whom is None else whom.label
-        return Waiting(who.label if who else "a model", port, sends, label, their, who.step if who else 0)
+        step = who.step if who else 0
+        return Waiting(
+            who.label if who else "a model", port, sends, label, their, step, bool(port) and port == self.refers
+        )
 
 
 def copy_for(link: Link, data: Any, port: str) -> NDArray[Any]:

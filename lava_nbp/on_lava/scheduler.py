@@ -19,20 +19,14 @@ from lava_nbp.on_lava.waiting import Waiting, tell
 
 #: How often a wait for the program outside looks whether anything else has happened, in seconds.
 _POLL = 0.02
+#: The same while the network is held: who lets it go says so.
+_HELD = 1.0
 #: So often a greenlet is told to end; one that goes on all the same is left alone.
 _TELLINGS = 3
 
 
 class Ended(BaseException):
     """Unwinds what is under way when the network ends; no model can take it for an exception of its own."""
-
-
-class HelperThread(threading.Timer):
-    """A thread of the runtime's own: it is nobody who could send or receive."""
-
-    def __init__(self, seconds: float, function: Callable[[], None]) -> None:
-        super().__init__(seconds, function)
-        self.daemon = True
 
 
 class Work(Protocol):
@@ -60,6 +54,8 @@ class Scheduler:
         Those that can go on: who makes that possible puts them here.
     outside : Condition
         Held while messages pass between the network and the program around it, which may be in another thread.
+    readers : dict
+        Threads of the program that read from channels out of the network.
     interrupt : callable or None
         To be called between two models: it raises, or not.
     hold, held : bool, Event
@@ -75,6 +71,7 @@ class Scheduler:
     def __init__(self, works: list[Work]) -> None:
         self.ready: deque[Any] = deque()
         self.outside = threading.Condition()
+        self.readers: dict[Any, threading.Thread] = {}
         self.interrupt: Callable[[], None] | None = None
         self.hold, self.held = False, threading.Event()
         self.fruitless = 0
@@ -145,6 +142,8 @@ class Scheduler:
         """Let those go on that can, and then this greenlet again."""
         if self._main is not None and (self.ready or self._somewhere_to_begin()):
             self.ready.append(getcurrent())
+            if self._somewhere_to_begin():
+                self.ready.appendleft(self._worker())
             self.wait(None)
 
     def fail(self, error: BaseException) -> None:
@@ -204,7 +203,7 @@ class Scheduler:
             with self.outside:
                 if self.hold and self._outside:
                     self.held.set()
-                    self.outside.wait(_POLL)
+                    self.outside.wait(_HELD)
                 else:
                     self._find_happened()
                     if not self.ready:
@@ -242,4 +241,4 @@ class Scheduler:
 def others(but: threading.Thread | None = None) -> bool:
     """Whether there is another thread of the program, but for one."""
     known = (threading.current_thread(), but)
-    return any(thread not in known and not isinstance(thread, HelperThread) for thread in threading.enumerate())
+    return any(thread not in known for thread in threading.enumerate())

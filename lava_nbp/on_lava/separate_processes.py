@@ -25,6 +25,7 @@ from lava_nbp.on_lava.children import (
     collection_deferred,
     interrupts_deferred,
 )
+from lava_nbp.on_lava.notes import Notes
 from lava_nbp.on_lava.service import ResumableService, SparingService
 from lava_nbp.on_lava.start_method import check_can_start
 from lava_nbp.on_lava.watched_runtime import WatchedRuntime, labels_of
@@ -45,6 +46,7 @@ class SeparateProcesses(WatchedRuntime):
     """Lava's Runtime, with every wait watching the children."""
 
     _deadline: float | None = None
+    _notes: Notes | None = None
 
     # ------------------------------------------------------------- starting
 
@@ -73,11 +75,16 @@ class SeparateProcesses(WatchedRuntime):
         weakref.finalize(self, infrastructure.end).atexit = False
 
     def _build_processes(self) -> None:
-        for process, builder in self._executable.proc_builders.items():
-            if isinstance(builder, PyProcessBuilder):
-                process.runtime = self
-                self._create_external_channels(process, builder)
-                self._messaging_infrastructure.start_child(builder)
+        infrastructure: Any = self._messaging_infrastructure
+        builders = self._executable.proc_builders.items()
+        in_python = [(process, builder) for process, builder in builders if isinstance(builder, PyProcessBuilder)]
+        for process, builder in in_python:
+            process.runtime = self
+            self._create_external_channels(process, builder)
+        labels = labels_of(self._executable)
+        infrastructure.notes = self._notes = Notes({builder: labels[builder] for _, builder in in_python})
+        for _, builder in in_python:
+            infrastructure.start_child(builder)
 
     def _build_runtime_services(self) -> None:
         for builder in self._executable.runtime_service_builders.values():
@@ -217,6 +224,7 @@ class SeparateProcesses(WatchedRuntime):
         self._open_ports.clear()
         # Semaphores are mapped as long as somebody has them, and thousands of mappings make each later fork slower.
         self._forget_network()
+        infrastructure.notes = self._notes = None
 
     # ------------------------------------------------------------- watching
 
@@ -248,17 +256,23 @@ class SeparateProcesses(WatchedRuntime):
             self._check_not_stopped()
             self._check_children()
             if timed:
-                self._check_time("Lava had done its work")
+                self._check_time("Lava had done its work", self._notes)
 
     def _set_deadline(self) -> None:
         self._deadline = None if self.timeout is None else time.monotonic() + self.timeout
 
-    def _check_time(self, what: str) -> None:
+    def _check_time(self, what: str, notes: Notes | None = None) -> None:
         if self._deadline is not None and time.monotonic() > self._deadline:
-            raise RuntimeFailure(
-                f"the time-out passed before {what}; raise `timeout` or run fewer steps (if nothing moves at all: "
-                f"Processes connected in a ring that receive before they send wait for each other)"
+            told = notes.told() if notes else ""
+            why = (
+                f": {told}"
+                if told
+                else (
+                    "; raise `timeout` or run fewer steps (if nothing moves at all: Processes connected in a ring that "
+                    "receive before they send wait for each other)"
+                )
             )
+            raise RuntimeFailure(f"the time-out passed before {what}{why}")
 
     def _children_alive(self) -> bool:
         return all(not a._is_done and a.is_alive() for a in self._messaging_infrastructure.actors)

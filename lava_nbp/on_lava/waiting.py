@@ -25,7 +25,9 @@ class Waiting(NamedTuple):
     their_port : str
         Where the channel ends there.
     step : int
-        The step that the model is in.
+        The step that the model is in; 0 if it counts none.
+    refers : bool
+        It waits at a RefPort, for the other to serve its Var.
     """
 
     who: str
@@ -34,6 +36,7 @@ class Waiting(NamedTuple):
     whom: str
     their_port: str
     step: int
+    refers: bool = False
 
     def told(self) -> str:
         """In words."""
@@ -50,12 +53,14 @@ def tell(waits: Sequence[Waiting]) -> str:
     waits : sequence of Waiting
         All models that wait, one entry each.
     """
+    waits = sorted(waits)  # in whatever order they came to wait, the same is said
     ring = find_ring(waits)
-    step = max(wait.step for wait in waits)
+    step = max((wait.step for wait in waits), default=0)
+    when = f" in step {step}" if step else ""
     if ring:
         told = "; ".join(wait.told() for wait in ring)
         return (
-            f"Processes wait for each other in step {step}: {told}; let one of them send before it receives (put a "
+            f"Processes wait for each other{when}: {told}; let one of them send before it receives (put a "
             f"Process that does so between them, as Lava's Dense or HebbianDense)"
         )
     waiting = {wait.who for wait in waits}
@@ -63,6 +68,11 @@ def tell(waits: Sequence[Waiting]) -> str:
     more = f"; and {len(waits) - _TOLD} more" if len(waits) > _TOLD else ""
     if any(not wait.whom for wait in waits):
         cure = "let the program send or receive while the network runs (run it with blocking=False, or from a thread)"
+    elif any(wait.refers for wait in waits):
+        cure = (
+            "Vars are served when the spiking phase is over: use RefPorts in run_pre_mgmt or run_post_mgmt, not in "
+            "run_spk"
+        )
     else:
         done = sorted({wait.whom for wait in waits} - waiting)
         whose = f"{', '.join(done)} " if done else "the others "
@@ -70,7 +80,13 @@ def tell(waits: Sequence[Waiting]) -> str:
             f"{whose}did not send or receive as often in that step: connect the port to a Process that does so in "
             f"every step"
         )
-    return f"nobody can go on in step {step}: {told}{more}; {cure}"
+    return f"nobody can go on{when}: {told}{more}; {cure}"
+
+
+def tell_at_work(models: Sequence[tuple[str, int]]) -> str:
+    """Who is at work in which step (0 if it counts none), from at least one Process and step."""
+    told = (f"Process {who} is at work" + (f" in step {step}" if step else "") for who, step in models[:_TOLD])
+    return ", ".join(told) + (f" and {len(models) - _TOLD} more" if len(models) > _TOLD else "")
 
 
 def find_ring(waits: Sequence[Waiting]) -> list[Waiting]:

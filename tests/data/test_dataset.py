@@ -18,6 +18,18 @@ def test_digits_are_embedded_and_split():
     assert np.bincount(data.test.y).min() > 20
 
 
+def test_digits_are_those_of_scikit_learn():
+    """Read from its file, without importing it; shuffled, the last 360 to test."""
+    from sklearn.datasets import load_digits
+
+    theirs, ours = load_digits(), DATA_SETS["digits"].read(DataOptions())
+    order = np.random.default_rng(0).permutation(len(theirs.images))
+    for part, chosen in ((ours.train, order[:-360]), (ours.test, order[-360:])):
+        assert part.x.dtype == theirs.images.dtype
+        np.testing.assert_array_equal(part.x, theirs.images[chosen])
+        np.testing.assert_array_equal(part.y, theirs.target[chosen])
+
+
 def test_splits_are_disjoint_and_the_same_every_time():
     whole, one, two = (
         load_dataset("digits"),

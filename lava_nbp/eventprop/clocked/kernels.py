@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from lava_nbp.base.compiled import inner, kernel
 from lava_nbp.eventprop.clocked.arithmetic import REGISTER_MAX, SLOPE_BITS, FixedPoint, Int64Array
 
 
@@ -96,7 +96,7 @@ class Seen(NamedTuple):
 TOO_MANY_SPIKES, OVERFLOW = -1, -2
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def forward(c, layer, spikes, seen):  # type: ignore[no-untyped-def]
     """Run a layer; the number of its spikes, or what went wrong."""
     # Names of their own for what the loops use: the compiler then keeps them in registers.
@@ -152,14 +152,14 @@ def forward(c, layer, spikes, seen):  # type: ignore[no-untyped-def]
                     peak[j] = V[j]
                     tape.peak_step[j] = k
         if record:
-            seen.V[k] = V
-            seen.I[k] = I
+            for j in range(n):
+                seen.V[k, j], seen.I[k, j] = V[j], I[j]
         elif e == n_events and _is_over(V, I, peak, c.theta, output):
             break
     return count
 
 
-@njit(nogil=True)
+@inner
 def _is_over(V, I, peak, theta, peaks):  # type: ignore[no-untyped-def]  # noqa: E741
     """Whether nothing can happen any more without input: V stays below the larger of V and I, and I falls."""
     for j in range(V.shape[0]):  # noqa: SIM110 - as the compiler likes it
@@ -168,7 +168,7 @@ def _is_over(V, I, peak, theta, peaks):  # type: ignore[no-untyped-def]  # noqa:
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def backward(c, layer, gradient, spikes, n_spikes, errors, seen):  # type: ignore[no-untyped-def]
     """Adjoint pass of a layer that had so many spikes; how many denominators were at the floor, and values saturated.
 
@@ -234,6 +234,6 @@ def backward(c, layer, gradient, spikes, n_spikes, errors, seen):  # type: ignor
                 errors[e] = total
             e -= 1
         if record:
-            seen.V[k] = lV
-            seen.I[k] = lI
+            for j in range(n):
+                seen.V[k, j], seen.I[k, j] = lV[j], lI[j]
     return clipped, saturated

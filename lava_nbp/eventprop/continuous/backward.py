@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from numba import njit
+from lava_nbp.base.compiled import inner
 
 # The first two are called for every event: they get the few arrays that they need, since handing over a whole
 # Tape costs more than they do. The order of a sum is left to the compiler, once and for all: results do not
 # change from run to run.
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+@inner(fastmath={"reassoc", "contract"})
 def _add_event(lV, lI, row, gradient, tau_s):  # type: ignore[no-untyped-def]
     """Add to the gradient of an input event's row; return the error that goes back to the event."""
     back = 0.0
@@ -19,7 +19,7 @@ def _add_event(lV, lI, row, gradient, tau_s):  # type: ignore[no-untyped-def]
     return back
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _flow_back(lV, lI, a, b, g):  # type: ignore[no-untyped-def]
     """Adjoint state of all neurons from the end of an interval to its beginning."""
     for j in range(lV.shape[0]):
@@ -27,7 +27,7 @@ def _flow_back(lV, lI, a, b, g):  # type: ignore[no-untyped-def]
         lV[j] *= a
 
 
-@njit(cache=True, nogil=True)
+@inner
 def backward_spiking(c, tape, W, by_W, n_events, n_spikes):  # type: ignore[no-untyped-def]
     """Adjoint pass of a layer of spiking neurons; returns how often I - theta was below the floor."""
     lV, lI, in_error, last = tape.lV, tape.lI, tape.in_error, tape.last
@@ -71,7 +71,7 @@ def backward_spiking(c, tape, W, by_W, n_events, n_spikes):  # type: ignore[no-u
     return clipped
 
 
-@njit(cache=True, nogil=True)
+@inner
 def backward_recurrent(c, tape, W, by_W, R, by_R, n_merged):  # type: ignore[no-untyped-def]
     """Adjoint pass of a recurrent layer; returns how often I - theta was below the floor."""
     lV, lI = tape.lV, tape.lI
@@ -97,7 +97,7 @@ def backward_recurrent(c, tape, W, by_W, R, by_R, n_merged):  # type: ignore[no-
     return clipped
 
 
-@njit(cache=True, nogil=True)
+@inner
 def backward_leaky(c, tape, W, by_W, n_events, by_peaks):  # type: ignore[no-untyped-def]
     """Adjoint pass of a layer that only integrates: an impulse at every neuron's maximum."""
     lV, lI, in_error = tape.lV, tape.lI, tape.in_error

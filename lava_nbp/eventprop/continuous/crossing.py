@@ -6,6 +6,8 @@ import math
 
 from numba import njit
 
+from lava_nbp.base.compiled import inner
+
 #: Newton steps to a crossing; they converge quadratically unless the voltage only touches the threshold.
 _NEWTON = 80
 
@@ -50,7 +52,7 @@ def _at_end(rest, v_end, a_end, b_end, c):  # type: ignore[no-untyped-def]
     return -1.0, 0.0, 0.0
 
 
-@njit(cache=True, nogil=True)
+@inner
 def crossing(v, i, rest, v_end, a_end, b_end, c):  # type: ignore[no-untyped-def]
     """First time in [0, rest] at which V reaches theta, and the decays until then; time -1 if there is none.
 

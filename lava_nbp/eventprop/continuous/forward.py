@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from lava_nbp.base.compiled import inner
 from lava_nbp.eventprop.continuous.crossing import crossing, may_cross, response
 
 #: Result of a layer whose spikes do not fit their arrays.
 OVERFLOW = -1
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _begin(c, tape, n_events):  # type: ignore[no-untyped-def]
     """Decays of the intervals behind all input spikes, and the state of rest."""
     for e in range(n_events):
@@ -30,7 +29,7 @@ def _begin(c, tape, n_events):  # type: ignore[no-untyped-def]
     tape.last[:] = -1
 
 
-@njit(cache=True, nogil=True)
+@inner
 def forward_spiking(c, tape, W, n_events, only_first):  # type: ignore[no-untyped-def]
     """Run a layer of spiking neurons; the number of spikes, or OVERFLOW.
 
@@ -90,7 +89,7 @@ def forward_spiking(c, tape, W, n_events, only_first):  # type: ignore[no-untype
     return count
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _place(time, order, start, spike):  # type: ignore[no-untyped-def]
     """Put a spike into the order of time, behind `start`: spikes come nearly sorted, neuron by neuron."""
     k = spike
@@ -100,7 +99,7 @@ def _place(time, order, start, spike):  # type: ignore[no-untyped-def]
     order[k] = spike
 
 
-@njit(cache=True, nogil=True)
+@inner
 def forward_recurrent(c, tape, W, R, n_events):  # type: ignore[no-untyped-def]
     """Run a layer whose spikes also reach itself; the numbers of spikes (or OVERFLOW) and of events.
 
@@ -161,7 +160,7 @@ def forward_recurrent(c, tape, W, R, n_events):  # type: ignore[no-untyped-def]
             return count, n_merged
 
 
-@njit(cache=True, nogil=True)
+@inner
 def forward_leaky(c, tape, W, n_events, peaks):  # type: ignore[no-untyped-def]
     """Run a layer that only integrates, and find the largest voltage of each neuron.
 

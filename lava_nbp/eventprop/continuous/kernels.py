@@ -9,15 +9,15 @@ all tapes, a function takes twice as long to compile, and small layers longer to
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from lava_nbp.base.compiled import inner, kernel
 from lava_nbp.eventprop.continuous.backward import backward_leaky, backward_recurrent, backward_spiking
 from lava_nbp.eventprop.continuous.forward import OVERFLOW, forward_leaky, forward_recurrent, forward_spiking
 from lava_nbp.eventprop.continuous.losses import differentiate
 from lava_nbp.eventprop.continuous.state import DONE
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no-untyped-def]
     """Run samples forward, and backward if they teach; how it ended (DONE, or the layer whose spikes do
     not fit its room), and the numbers of `Counts`.
@@ -95,14 +95,14 @@ def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no
     return DONE, hidden, silent, silent_labels, clipped, 0, most, deepest
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _copy(source, target):  # type: ignore[no-untyped-def]
     """Fill the target. Assigning to a slice can fail: to compile what it would say takes seconds."""
     for k in range(target.shape[0]):
         target[k] = source[k]
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _take(times, sources, in_time, in_neuron):  # type: ignore[no-untyped-def]
     """Copy a sample's spikes to the first layer's tape."""
     for e in range(times.shape[0]):
@@ -110,7 +110,7 @@ def _take(times, sources, in_time, in_neuron):  # type: ignore[no-untyped-def]
         in_neuron[e] = sources[e]
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _count(neuron, previous, n_spikes, counts):  # type: ignore[no-untyped-def]
     """Count the spikes of every neuron; how many neurons have none."""
     silent = counts.shape[0]
@@ -120,7 +120,7 @@ def _count(neuron, previous, n_spikes, counts):  # type: ignore[no-untyped-def]
     return silent
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _first_spikes(sorted_time, sorted_neuron, n_spikes, said):  # type: ignore[no-untyped-def]
     """First spike of every output, inf where it is silent."""
     said[:] = np.inf
@@ -128,14 +128,14 @@ def _first_spikes(sorted_time, sorted_neuron, n_spikes, said):  # type: ignore[n
         said[sorted_neuron[s]] = sorted_time[s]
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _errors_of_first(sorted_neuron, previous, order, by_said, n_spikes, error):  # type: ignore[no-untyped-def]
     """Give every output's first spike its derivative, and all others none."""
     for s in range(n_spikes):
         error[s] = by_said[sorted_neuron[s]] if previous[order[s]] < 0 else 0.0
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _add_pulls(sorted_neuron, pulls, n_spikes, error):  # type: ignore[no-untyped-def]
     """Add the policy's derivative to every spike's error."""
     for s in range(n_spikes):

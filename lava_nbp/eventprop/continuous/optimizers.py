@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from lava_nbp.base.checks import check_arrays, check_name, check_real, check_sequence, check_within, shown
+from lava_nbp.base.compiled import kernel
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.policies import MOST_STEPS, OPTIMIZERS
 
@@ -153,7 +153,7 @@ def check_rate(rate: Any) -> float:
     return check_real(rate, 0.0, LARGEST_RATE, "rate")
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def average(g, n, largest):  # type: ignore[no-untyped-def]
     """Divide a flat gradient, summed over n samples, by n, in place; whether all of it is `largest` at most.
 
@@ -167,7 +167,7 @@ def average(g, n, largest):  # type: ignore[no-untyped-def]
     return not outside
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def adam(w, g, m, v, step, rate, beta1, beta2, epsilon):  # type: ignore[no-untyped-def]
     """One step of Adam on flat arrays, in place."""
     size = rate / (1.0 - beta1**step)

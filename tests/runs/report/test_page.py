@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 
@@ -147,6 +146,7 @@ def test_a_report_whose_samples_are_all_right_or_all_wrong(runs, right, tmp_path
         "lava_nbp.seeing.plot.raster", lambda circuit, rows, path, title: titles.append((title, len(rows["x"]))) or path
     )
     monkeypatch.setattr("lava_nbp.runs.report.page.embedded", lambda path, caption: {"source": "", "caption": caption})
+    monkeypatch.setattr("lava_nbp.seeing.plot.save", lambda figure, path: path)  # pictures are looked at elsewhere
     data = player_of(write_report(runs / "nbp", tmp_path / "page.html").read_text())
     word = "right" if right else "wrong"
     assert titles == [(f"digits 64-20-10, sample, seed 6: test sample 0 ({word})", 13)]
@@ -173,22 +173,34 @@ def test_rasters_of_every_kind_there_is():
 # ------------------------------------------------------------- in a browser
 
 
-@contextmanager
-def browsed(page_file):
-    """The page in headless Chromium; nothing may go wrong there, and nothing may be asked of a network."""
+@pytest.fixture(scope="module")
+def chromium():
+    """One for all pages: it takes longer to start than a page to look at."""
     from playwright.sync_api import sync_playwright
 
-    said, asked = [], []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1100, "height": 900})
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def browsed(chromium):
+    """Opens a page in headless Chromium; nothing may go wrong there, and nothing may be asked of a network."""
+    said, asked = [], []
+    with chromium.new_context(viewport={"width": 1100, "height": 900}) as context:
+        page = context.new_page()
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
-        page.goto(page_file.as_uri())
-        yield page
-        browser.close()
+
+        def opened(page_file):
+            page.goto(page_file.as_uri())
+            return page
+
+        yield opened
     assert said == []
+    assert asked
     assert all(url.startswith(("file:", "data:")) for url in asked)
 
 
@@ -222,39 +234,39 @@ def step_through(page, data):
 
 
 @needs_browser
-def test_the_phase_player_in_a_browser(report):
+def test_the_phase_player_in_a_browser(report, browsed):
     """Stepped through every phase of every sample, what is lit is what the data say; nothing goes to a network."""
     data = player_of(report.read_text())
-    with browsed(report) as page:
-        images = page.eval_on_selector_all("img", "all => all.map(image => image.naturalWidth)")
-        assert len(images) == 6
-        assert min(images) > 100
-        step_through(page, data)
-        page.focus("#player")
-        page.keyboard.press("ArrowLeft")
-        assert page.input_value("#player-step") == str(data["period"] - 1)
-        page.click("#player-play")
-        page.wait_for_function(f"document.getElementById('player-step').value === '{data['period']}'", timeout=5000)
-        page.click("#player-play")
+    page = browsed(report)
+    images = page.eval_on_selector_all("img", "all => all.map(image => image.naturalWidth)")
+    assert len(images) == 6
+    assert min(images) > 100
+    step_through(page, data)
+    page.focus("#player")
+    page.keyboard.press("ArrowLeft")
+    assert page.input_value("#player-step") == str(data["period"] - 1)
+    page.click("#player-play")
+    page.wait_for_function(f"document.getElementById('player-step').value === '{data['period']}'", timeout=5000)
+    page.click("#player-play")
 
 
 @needs_browser
-def test_arrow_keys_step_from_the_start(report):
+def test_arrow_keys_step_from_the_start(report, browsed):
     """Nothing has to be clicked first; a form control that has the focus keeps its own keys."""
-    with browsed(report) as page:
-        for key, step in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("Alt+ArrowRight", 1)):
-            page.keyboard.press(key)
-            assert page.input_value("#player-step") == str(step)
-        page.focus("#player-step")
-        page.keyboard.press("ArrowRight")
-        assert page.input_value("#player-step") == "2"  # the slider's own key, and no second step
-        page.select_option("#player-sample", "0")
-        page.focus("#player-sample")
-        page.keyboard.press("ArrowRight")
-        assert page.input_value("#player-step") == "0"
-        page.click("#player-forward")  # a button has no arrow keys
-        page.keyboard.press("ArrowRight")
-        assert page.input_value("#player-step") == "2"
+    page = browsed(report)
+    for key, step in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("Alt+ArrowRight", 1)):
+        page.keyboard.press(key)
+        assert page.input_value("#player-step") == str(step)
+    page.focus("#player-step")
+    page.keyboard.press("ArrowRight")
+    assert page.input_value("#player-step") == "2"  # the slider's own key, and no second step
+    page.select_option("#player-sample", "0")
+    page.focus("#player-sample")
+    page.keyboard.press("ArrowRight")
+    assert page.input_value("#player-step") == "0"
+    page.click("#player-forward")  # a button has no arrow keys
+    page.keyboard.press("ArrowRight")
+    assert page.input_value("#player-step") == "2"
 
 
 @needs_browser
@@ -267,7 +279,7 @@ def test_arrow_keys_step_from_the_start(report):
     ],
     ids=["other names and phases", "delta rule", "five layers"],
 )
-def test_the_phase_player_of_any_circuit(circuit, tmp_path):
+def test_the_phase_player_of_any_circuit(circuit, tmp_path, browsed):
     rng = np.random.default_rng(1)
     samples = [
         Shown(k, k, 0, ((rng.random(25) < 0.6).astype(np.uint8), one_hot([k], 3)[0])[: len(circuit.sources)], k == 0)
@@ -276,9 +288,9 @@ def test_the_phase_player_of_any_circuit(circuit, tmp_path):
     data = player_data(circuit, initial_weights(circuit, rng), samples, ["a", "b", "c"])
     page_file = tmp_path / "page.html"
     page_file.write_text(render_page("any circuit", "", [Section("player-section", "Player", player=data)]))
-    with browsed(page_file) as page:
-        step_through(page, data)
-        edges, width = page.evaluate(EDGES), page.evaluate(WIDTH)
+    page = browsed(page_file)
+    step_through(page, data)
+    edges, width = page.evaluate(EDGES), page.evaluate(WIDTH)
     assert edges.keys() == {p.name for p in circuit.populations}
     assert all(0 < left < right < width for left, right in edges.values())
     columns = [
