@@ -1,6 +1,7 @@
 """Lava Processes whose models do what a test says, in every phase, and Processes of every kind that Lava has."""
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 import lava_nbp  # noqa: F401 - repairs Lava
 
@@ -15,7 +16,6 @@ from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-from scipy.sparse import csr_matrix
 
 
 def nothing(model):
@@ -109,34 +109,50 @@ class Asynchronous(AbstractProcess):
 
     def __init__(self):
         super().__init__()
-        self.out = OutPort(shape=(1,))
+        self.runs = Var(shape=(1,), init=0)
 
 
 @implements(proc=Asynchronous, protocol=AsyncProtocol)
 @requires(CPU)
 @tag("fixed_pt")
 class PyAsynchronous(PyAsyncProcessModel):
-    out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
+    runs: np.ndarray = LavaPyType(np.ndarray, np.int32)
 
     def run_async(self):
-        while not self.check_for_stop_cmd():
-            pass
+        self.runs[0] += self.num_steps
 
 
 class Held(AbstractProcess):
     """A vector that others may read and write; its own model adds 1 in every step."""
 
-    def __init__(self, explicit=False):
+    def __init__(self):
         super().__init__()
         self.held = Var(shape=(3,), init=np.array([10, 20, 30]))
-        if explicit:
-            self.held_port = VarPort(self.held)
 
 
 @implements(proc=Held, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
 class PyHeld(PyLoihiProcessModel):
+    held: np.ndarray = LavaPyType(np.ndarray, np.int32)
+
+    def run_spk(self):
+        self.held[...] += 1
+
+
+class Offered(AbstractProcess):
+    """As Held, but with a VarPort of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.held = Var(shape=(3,), init=np.array([10, 20, 30]))
+        self.held_port = VarPort(self.held)
+
+
+@implements(proc=Offered, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyOffered(PyLoihiProcessModel):
     held: np.ndarray = LavaPyType(np.ndarray, np.int32)
     held_port: PyVarPort = LavaPyType(PyVarPort.VEC_DENSE, np.int32)
 
@@ -218,8 +234,8 @@ class Doubling(AbstractProcess):
 class PyDoubling(AbstractSubProcessModel):
     def __init__(self, process):
         shape = process.proc_params["shape"]
-        self.halves = Late(shape), Late(shape)
-        for half in self.halves:
+        self.one, self.two = Late(shape), Late(shape)
+        for half in (self.one, self.two):
             process.x_in.connect(half.x_in)
             half.y_out.connect(process.y_out)
 
