@@ -6,6 +6,7 @@ import platform
 import time
 from collections.abc import Iterator
 from dataclasses import astuple
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,14 +27,12 @@ from lava_nbp.nbp.weights import initial_weights
 
 #: Calls of a target's usual size that are timed; samples where a Lava step is a circuit step, though it could be more.
 _CALLS, _BY_STEP = 4, 100
-#: Layers of the networks of Processes that are timed by themselves, and samples.
-_PRIMITIVES: tuple[tuple[int, int, int], int] = ((100, 100, 10), 50)
-#: Networks in the chip's order, of stock Processes, are slower: samples that are timed there.
-_STOCK_SAMPLES = 5
+#: Layers of the networks of Lava's Processes that are timed by themselves; samples, and those of stock Processes.
+_NETWORKS: tuple[tuple[tuple[int, int, int], int, int], ...] = (((100, 100, 10), 50, 5), ((400, 400, 10), 10, 1))
 #: Both ways to run a network, what is measured of each, and how often; once more before, to warm up.
 _WAYS = {"one_process": True, "own_processes": False}
 _TIMES = ("ms_per_step", "start_seconds", "stop_seconds")
-_TURNS = 5
+_TURNS = 3
 #: Samples that are drawn, bytes of one's input while it is, bytes of a synapse; seconds of one per sample, roughly, and
 #: of a whole bench at most.
 _DRAWN, _INPUT_BYTES, _SYNAPSE_BYTES, _SYNAPSE_SECONDS, _MOST_SECONDS = 20_000, 10, 20, 1e-9, 1800.0
@@ -221,16 +220,14 @@ def _networks(seed: int) -> list[dict[str, Any]]:
 
     Both ways take turns, so that what else the machine does meets both; a figure is the median of several turns.
     """
-    layers, n = _PRIMITIVES
     rows: list[dict[str, Any]] = []
-    for name in targets_of("nbp"):
+    names = [name for name in targets_of("nbp") if TARGETS[name].on_lava and not TARGETS[name].lacks()]
+    for (layers, n, n_stock), name in product(_NETWORKS, names):
         target = TARGETS[name]
-        if not target.on_lava or target.lacks():
-            continue
         circuit = training_circuit(*layers, chip_order=target.chip_order)
         weights = initial_weights(circuit, np.random.default_rng([seed, 0]), output_mean=10.0)
         spikes, _ = _samples(circuit, seed)
-        samples = _STOCK_SAMPLES if target.chip_order else n
+        samples = n_stock if target.chip_order else n
         turns = [
             _network(name, circuit, weights, spikes, samples, way) for _ in range(1 + _TURNS) for way in _WAYS.values()
         ]

@@ -13,13 +13,12 @@ from lava_nbp.nbp.paper import inference_circuit, training_circuit
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.delenv("LAVA_NBP_DATA", raising=False)
-    monkeypatch.setattr(module, "_PRIMITIVES", ((12, 9, 4), 3))
+    monkeypatch.setattr(module, "_NETWORKS", (((12, 9, 4), 3, 1),))
     monkeypatch.setattr(bench_eventprop, "_EPOCHS", 1)
     monkeypatch.setattr(bench_eventprop, "_ORACLE", 1)
     monkeypatch.setattr(bench_eventprop, "_FUSED", 40)
     monkeypatch.setattr(bench_eventprop, "_DIFFERENCES", (4, 5, 2))
     monkeypatch.setattr(bench_eventprop, "_MESSAGES", 2)
-    monkeypatch.setattr(module, "_STOCK_SAMPLES", 1)
     monkeypatch.setattr(module, "_TURNS", 1)
     monkeypatch.setattr(module, "_CHECKED", 20)
 
