@@ -97,8 +97,8 @@ class OutsideSendPort(QueueSendPort):
         link = self.link
         message = copy_for(link, data, self._name)
         with link.scheduler.outside:
-            self._wait_until(
-                self.probe, f"the program sends to port {link.target_port}, whose buffer of {link.size} is full"
+            _wait_outside(
+                link, self.probe, f"the program sends to port {link.target_port}, whose buffer of {link.size} is full"
             )
             link.messages.append(message)
             link.scheduler.outside.notify_all()
