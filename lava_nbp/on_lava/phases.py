@@ -131,7 +131,7 @@ class Member:
                 if isinstance(csp_port, (QueueSendPort, QueueRecvPort)):
                     csp_port.link.source = csp_port.link.target = csp_port.link.asked = None
         self._state.pop("run", None)
-        del self.spike
+        vars(self).pop("spike", None)
         self._handlers.clear()
         self.model.process_to_service = None
 

@@ -175,7 +175,7 @@ def ring(n, kind=LIF, **options):
 def test_a_ring_is_named_at_once(n):
     """Each of n waits for the one before it, in the order of the ring."""
     lifs = ring(n)
-    with in_time(), pytest.raises(RuntimeFailure) as caught, started(lifs[0]) as runtime:
+    with in_time(), pytest.raises(RuntimeFailure) as caught, LavaRuntime(lifs[0]) as runtime:
         runtime.run(1)
     message = str(caught.value)
     assert message.startswith("Processes wait for each other in step 1: ")
@@ -641,7 +641,7 @@ def test_newest_and_sum_of_what_came():
 
 
 def test_a_pause_while_a_model_waits_for_the_program():
-    """It is left in the midst of its step, and gone on with later; Vars of others can be used meanwhile."""
+    """It is left in the midst of its step, which is finished by the next run, before its own."""
     into, out = piped()
     with started(into) as runtime:
         inner = runtime._runtime
@@ -650,24 +650,27 @@ def test_a_pause_while_a_model_waits_for_the_program():
         assert out.receive().tolist() == [1, 1]
         with in_time():
             inner.pause()
-        into.send(np.array([2, 2]))
-        inner.start(RunSteps(2, blocking=False))
-        into.send(np.array([3, 3]))
+        inner.start(RunSteps(2, blocking=False))  # after the step that it is in
+        for k in (2, 3, 4):
+            into.send(np.array([k, k]))
         with in_time():
-            assert [out.receive().tolist() for _ in range(2)] == [[2, 2], [3, 3]]
+            assert [out.receive().tolist() for _ in range(3)] == [[2, 2], [3, 3], [4, 4]]
             inner.wait()
 
 
 def test_a_wire_at_a_var():
-    """Lava's VarWire has a channel of Lava's own; its values come after every step."""
+    """Its values come after every step; Lava makes a helper process for it, and keeps it."""
     held, wire = Held(), VarWire()
     wire.connect_var(held.held)
-    with started(held) as runtime:
-        runtime.run(2)
-        assert [wire.receive().tolist() for _ in range(2)] == [[11, 21, 31], [12, 22, 32]]
-        runtime._runtime.start(RunSteps(2, blocking=False))
-        assert [wire.receive().tolist() for _ in range(2)] == [[13, 23, 33], [14, 24, 34]]
-        runtime._runtime.wait()
+    try:
+        with started(held) as runtime:
+            runtime.run(2)
+            assert [wire.receive().tolist() for _ in range(2)] == [[11, 21, 31], [12, 22, 32]]
+            runtime._runtime.start(RunSteps(2, blocking=False))
+            assert [wire.receive().tolist() for _ in range(2)] == [[13, 23, 33], [14, 24, 34]]
+            runtime._runtime.wait()
+    finally:
+        wire._multi_processing.stop()
 
 
 def test_a_network_that_is_stopped_while_the_program_waits_for_it():
@@ -738,7 +741,6 @@ def test_a_network_is_let_go_when_it_is_stopped():
         models.append(weakref.ref(model.big))
 
     processes = [Doing(lambda model: model.send(1), build=build) for _ in range(3)]
-    processes[1].spike = None
     runtime = started(connected(*processes))
     runtime.run(3)
     runtime.stop()

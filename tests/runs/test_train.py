@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from experiments import DIGITS, YINYANG, Notes, content, experiment
-from ways import in_ways
+from ways import WAYS, in_ways, running
 
 from lava_nbp.base.progress import Progress
 from lava_nbp.base.targets import TARGETS
@@ -77,6 +77,22 @@ def test_every_target_gives_the_same_run(config, tmp_path, target, way):
     for one, other in zip(found[3], expected[3], strict=True):
         # Work is counted in each executor's own terms.
         assert {k: v for k, v in one.items() if k != "updates"} == {k: v for k, v in other.items() if k != "updates"}
+
+
+@pytest.mark.parametrize("text", [DIGITS, YINYANG], ids=["digits", "yinyang"])
+def test_a_configuration_chooses_the_way(tmp_path, monkeypatch, text):
+    """And only that: everything that a run writes is the same, and it goes on in the other way."""
+    monkeypatch.delenv("LAVA_NBP_DATA", raising=False)
+    settings = ("target=lava", "epochs=2", "data.train=20", "data.validation=6", "data.test=6")
+    for way, in_process in WAYS.items():
+        with running(in_process, monkeypatch):
+            chosen = experiment(tmp_path, text, *settings, f"lava.in_process={str(in_process).lower()}")
+            train(chosen, tmp_path / way)
+    one, own = (content(tmp_path / way) for way in WAYS)
+    assert one == own
+    with running(None, monkeypatch):
+        again = experiment(tmp_path, text, *settings, "epochs=3", "lava.in_process=true")
+        assert train(again, tmp_path / "own processes", resume=True)["epochs"] == 3
 
 
 @pytest.mark.parametrize("after", [1, 250, 799])

@@ -74,6 +74,8 @@ def test_defaults_and_overrides(tmp_path):
         ("data.crop=-1", "data.crop = -1"),
         ("lava.granularity=epoch", "lava.granularity is 'epoch', but must be one of step, sample"),
         ("lava.timeout=0", "lava.timeout = 0: input should be greater than 0"),
+        ("lava.in_process=1", "lava.in_process = 1: input should be a valid boolean"),
+        ('lava.in_process="true"', "lava.in_process = 'true': input should be a valid boolean"),
         ("data=3", r"data = 3: must be a section, \[data\]"),
         ("epochs.n=3", "epochs is a value, not a section"),
         ("epochs", "write key=value"),

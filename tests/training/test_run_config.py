@@ -41,6 +41,11 @@ def test_an_experiments_file(tmp_path):
     path.write_text(DIGITS.read_text().replace('target = "sample"', 'target = "lava-primitives"'))
     assert lava_nbp.run_config(path).target == "lava-primitives"
     assert lava_nbp.run_config(str(path), tag="floating_pt").select_tag == "floating_pt"
+    mine = DIGITS.read_text().replace('target = "sample"', 'target = "lava"')
+    for line, found in (("", None), ("in_process = true\n", True), ("in_process = false\n", False)):
+        path.write_text(mine.replace("[lava]\n", f"[lava]\n{line}"))
+        assert lava_nbp.run_config(path).in_process is found
+        assert lava_nbp.run_config(path, in_process=True).in_process is True  # who asks comes first
     with pytest.raises(InputError, match="digits.toml runs on the target 'sample', which is not one of Lava's"):
         lava_nbp.run_config(DIGITS)
     with pytest.raises(ConfigError, match="cannot be read"):
@@ -59,6 +64,12 @@ def test_an_experiments_file(tmp_path):
 def test_typos(name, message):
     with pytest.raises(InputError, match=message):
         lava_nbp.run_config(name)
+
+
+@pytest.mark.parametrize("in_process", [True, False])
+def test_a_chip_has_no_way_to_choose(in_process):
+    with pytest.raises(InputError, match=f"in_process is {in_process}, but target 'loihi2' is a chip, which runs the"):
+        lava_nbp.run_config("loihi2", in_process=in_process)
 
 
 def test_typos_elsewhere():
