@@ -183,12 +183,19 @@ class _Noting:
 
 class _NotingDirectSendPort(DirectSendPort, _Noting):
     def _block(self) -> None:
-        self._noted(super()._block)
+        # As `_noted`, but in a third of the time.
+        cells, place = self.cells, self.place
+        cells[place] = abs(cells[self.model]) or 1
+        self._ack.acquire()
+        cells[place] = 0
 
 
 class _NotingDirectRecvPort(DirectRecvPort, _Noting):
     def _block(self) -> None:
-        self._noted(super()._block)
+        cells, place = self.cells, self.place
+        cells[place] = abs(cells[self.model]) or 1
+        self._req.acquire()
+        cells[place] = 0
 
 
 class _NotingSendPort(CspSendPort, _Noting):  # type: ignore[misc]

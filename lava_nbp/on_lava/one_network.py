@@ -142,7 +142,7 @@ class Network:
 
     def _set_out(self, steps: int) -> None:
         self.asked = ""
-        self._target, self._ending = self._begun() + steps, False
+        self._target, self._ending = max((domain.done for domain in self.domains), default=0) + steps, False
 
     def _begun(self) -> int:
         return max((domain.begun for domain in self.domains), default=0)

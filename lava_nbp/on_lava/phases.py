@@ -190,11 +190,16 @@ class Domain:
     sparing : bool
         In learning and after it, call only the models that asked for it. Else all, as Lava does: where models serve
         their Vars.
+
+    Attributes
+    ----------
+    begun, done : int
+        Steps since the start of the network.
     """
 
     def __init__(self, members: Sequence[Member], sparing: bool) -> None:
         self.members, self._sparing = tuple(members), sparing
-        self.begun = 0
+        self.begun = self.done = 0
         self._scheduler: Any = None
         self._todo: deque[Member] = deque()
         self._to_serve: deque[Member] = deque()
@@ -203,7 +208,7 @@ class Domain:
         self._leader: Any = None
         self._asked: dict[Any, list[Member]] = {}
         self._order = self._best = self.members
-        self._done: list[Member] | None = []
+        self._came: list[Member] | None = []
         self._trials, self._fewest = 0, len(self.members) ** 2 + 1
 
     def join(self, scheduler: Scheduler) -> None:
@@ -218,6 +223,7 @@ class Domain:
         while self.begun < goal.target:
             self.begun += 1
             self._step(goal)
+            self.done += 1
             if between is not None:
                 between()
         self._phase(_caller(HOST), self.members)
@@ -236,7 +242,7 @@ class Domain:
 
     def go_on(self) -> None:
         """Run models that nobody has begun with."""
-        scheduler, todo, action, done, asked = self._scheduler, self._todo, self._action, self._done, self._asked
+        scheduler, todo, action, came, asked = self._scheduler, self._todo, self._action, self._came, self._asked
         while todo:
             member = todo.popleft()
             if scheduler.interrupt is not None:
@@ -253,8 +259,8 @@ class Domain:
             if answer != _DONE:
                 asked.setdefault(answer, []).append(member)
             self._undone -= 1
-            if done is not None:
-                done.append(member)
+            if came is not None:
+                came.append(member)
         while self._to_serve:
             member = self._to_serve.popleft()
             try:
@@ -284,7 +290,7 @@ class Domain:
 
     def _step(self, goal: Goal) -> None:
         asked = self._asked
-        if self._done is None:
+        if self._came is None:
             self._phase(_spike, self._order)
         else:
             self._try_order()
@@ -311,16 +317,16 @@ class Domain:
 
     def _try_order(self) -> None:
         """A spiking phase in a new order of the models; the one in which the fewest had to wait is kept."""
-        self._done, before = [], self._scheduler.waits
+        self._came, before = [], self._scheduler.waits
         self._phase(_spike, self._order)
         waits = self._scheduler.waits - before
         if waits < self._fewest:
             self._fewest, self._best = waits, self._order
         self._trials += 1
         if waits and self._trials < _TRIALS:
-            self._order = tuple(self._done)
+            self._order = tuple(self._came)
         else:
-            self._order, self._done = self._best, None
+            self._order, self._came = self._best, None
 
 
 class _Call:
