@@ -131,22 +131,30 @@ def test_a_failure_while_others_wait_is_the_failure():
     assert threading.active_count() == len(threading.enumerate())
 
 
-def test_a_model_that_raises_an_interrupt_or_ends():
-    """Ctrl-C is for the program; sys.exit in a model is a failure of that."""
+@pytest.mark.parametrize("waiting", [0, 1, 3])
+def test_a_model_that_raises_an_interrupt_or_ends(waiting):
+    """Ctrl-C is for the program; sys.exit in a model is a failure of that. Also where others have to wait for it."""
 
     def raising(error):
         def spike(model):
-            raise error
+            if model.time_step == 3:
+                raise error
+            model.send(1)
 
-        return spike
+        failing = Doing(spike)
+        for _ in range(waiting):
+            failing.a_out.connect(Doing(lambda model: model.receive()).a_in)
+        return failing
 
-    with pytest.raises(KeyboardInterrupt), started(Doing(raising(KeyboardInterrupt))) as runtime:
-        runtime.run(1)
+    mine = KeyboardInterrupt("mine")
+    with pytest.raises(KeyboardInterrupt) as caught, started(raising(mine)) as runtime:
+        runtime.run(5)
+    assert caught.value is mine
     with (
-        pytest.raises(RuntimeFailure, match=r"failed in step 1: SystemExit\(3\)"),
-        started(Doing(raising(SystemExit(3)))) as runtime,
+        pytest.raises(RuntimeFailure, match=r"failed in step 3: SystemExit\(3\)"),
+        started(raising(SystemExit(3))) as runtime,
     ):
-        runtime.run(1)
+        runtime.run(5)
 
 
 def test_a_var_that_its_model_refuses(monkeypatch):
@@ -534,6 +542,36 @@ def test_runs_from_different_threads_one_after_the_other():
     in_thread(lambda: None)
 
 
+def test_networks_of_several_threads_at_the_same_time():
+    """Each thread takes turns of its own."""
+
+    def use(k):
+        def pass_on(model):
+            model.send(model.receive() + 1)
+            model.count[0] += model.time_step
+            time.sleep(0)
+
+        def begin(model):
+            model.send(k)
+            assert model.receive() == k + 3
+
+        first, others = Doing(begin), [Doing(pass_on) for _ in range(3)]
+        for one, other in itertools.pairwise([first, *others, first]):
+            one.a_out.connect(other.a_in)
+        with started(first, timeout=30) as runtime:
+            for _ in range(4):
+                runtime.run(25)
+            found[k] = [other.count.get().item() for other in others]
+
+    found = {}
+    threads = [threading.Thread(target=use, args=(k,)) for k in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT)
+    assert found == {k: [5050] * 3 for k in range(6)}
+
+
 @pytest.mark.parametrize("how", [busy, short_naps, lambda model: model.receive("b")], ids=["busy", "naps", "waits"])
 def test_stopped_from_another_thread(how):
     """While it runs in the main thread, and while it runs in one of its own."""
@@ -644,7 +682,7 @@ def test_newest_and_sum_of_what_came():
 
 
 def test_a_pause_while_a_model_waits_for_the_program():
-    """It is left in the midst of its step, which is finished by the next run, before its own."""
+    """It is left in the midst of its step, which is the first of the next run."""
     into, out = piped()
     with started(into) as runtime:
         inner = runtime._runtime
@@ -653,12 +691,14 @@ def test_a_pause_while_a_model_waits_for_the_program():
         assert out.receive().tolist() == [1, 1]
         with in_time():
             inner.pause()
-        inner.start(RunSteps(2, blocking=False))  # after the step that it is in
+        inner.start(RunSteps(2, blocking=False))
         for k in (2, 3, 4):
             into.send(np.array([k, k]))
         with in_time():
-            assert [out.receive().tolist() for _ in range(3)] == [[2, 2], [3, 3], [4, 4]]
+            assert [out.receive().tolist() for _ in range(2)] == [[2, 2], [3, 3]]
             inner.wait()
+        inner.start(RunSteps(1))
+        assert out.receive().tolist() == [4, 4]
 
 
 def test_a_wire_at_a_var():
