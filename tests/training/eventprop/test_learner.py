@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from experiments import YINYANG, Notes, content, experiment
 from numba import njit
+from ways import in_ways
 
 from lava_nbp.base.progress import Progress
 from lava_nbp.errors import CheckpointError, ConfigError, InputError, WeightError
@@ -79,7 +80,9 @@ def test_resume_goes_on_bit_for_bit(config, tmp_path, overrides):
     assert kept(tmp_path / "parts") == kept(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("target", ["lava", "lava-primitives"])
+@pytest.mark.parametrize(
+    ("target", "way"), in_ways(["lava", "lava-primitives"], both=lambda target: target == "lava"), indirect=["way"]
+)
 def test_lava_gives_the_same_run_as_clocked(config, tmp_path, target, way):
     fewer = ("epochs=2", "data.train=20", "data.test=6", "data.validation=4", "learning.batch=8")
     fewer += ("clocked.dt=2", "encoding.end=48")
