@@ -23,7 +23,8 @@ test: $(VENV)/.all
 smoke: demo
 	$(PIP_INSTALL) pytest pytest-timeout pytest-xdist hypothesis
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/base/test_lava_repair.py tests/training/test_same_bits.py \
-		tests/on_lava/test_runtime.py tests/processes/test_with_plain_lava.py
+		tests/on_lava/test_runtime.py tests/on_lava/test_one_process.py tests/on_lava/test_separate_processes.py \
+		tests/processes/test_with_plain_lava.py
 
 # Lava's own tests, in one process; scripts/lava-tests says what else it can do.
 lava-tests: $(VENV)/.all

@@ -62,6 +62,7 @@ class WatchedRuntime(Runtime):  # type: ignore[misc]
     stopped = False
     timeout: float | None = None
     _is_running: bool
+    _is_started = False  # what Lava's destructor reads, even if the constructor was interrupted
 
     def __init__(
         self,

@@ -12,8 +12,10 @@ from lava_nbp.executors import bench
 
 #: What the parts that take their time would say: Lava's networks, and EventProp.
 NETWORKS = [
-    {"target": name, "layers": [12, 9, 4], "processes": n, "ms_per_step": ms, "start_seconds": 0.5,
-     "stop_seconds": 0.25}
+    {"target": name, "layers": [12, 9, 4], "processes": n,
+     "one_process": {"ms_per_step": ms, "start_seconds": 0.5, "stop_seconds": 0.25},
+     "own_processes": {"ms_per_step": 8 * ms, "start_seconds": 2.0, "stop_seconds": 0.5},
+     "times_faster": {"ms_per_step": 8.0, "start_seconds": 4.0, "stop_seconds": 2.0}}
     for name, n, ms in (("lava", 3, 0.5), ("lava-primitives", 14, 2.0))
 ]  # fmt: skip
 EVENTPROP = {
@@ -37,7 +39,10 @@ def test_bench(run, tmp_path, short):
     assert (code, "x reference" in " ".join(out.split())) == (0, True)
     assert len(json.loads((tmp_path / "b.json").read_text())["executors"]) == 6
     shown = " ".join(out.split())
-    assert "lava-primitives, 12-9-4: 14 Lava processes, 2.00 ms per step, 4.0 times that of the first" in shown
+    assert (
+        "lava-primitives, 12-9-4, 14 Processes of Lava, in one process (each in its own): 2.000 (16.000) ms per step, "
+        "8.0 times faster; start 0.500 (2.000) s, 4.0 times faster; stop 0.250 (0.500) s"
+    ) in shown
     assert "0.125 s per epoch of 5000, 30000 times faster than the oracle, gradients within 7e-15" in shown
     assert "ms per training sample: clocked 5-200-3 0.25" in shown
     assert "not measured, its files are not there" in shown

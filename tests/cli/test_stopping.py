@@ -58,7 +58,15 @@ def test_ctrl_c_in_an_import_does_not_change_the_exit_code(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("target", "kind"), [("sample", "HUP"), ("sample", "STOP"), ("sample", "DISK"), ("continuous", "KILL")]
+    ("target", "kind"),
+    [
+        ("sample", "HUP"),
+        ("sample", "STOP"),
+        ("sample", "DISK"),
+        ("continuous", "KILL"),
+        ("lava", "TERM"),
+        ("lava", "INT"),
+    ],
 )
 def test_interrupted_at_a_random_time_and_resumed_bit_for_bit(tmp_path, target, kind):
     """More of them, and for as long as one likes: python -m interruptions."""

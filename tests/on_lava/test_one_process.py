@@ -131,22 +131,30 @@ def test_a_failure_while_others_wait_is_the_failure():
     assert threading.active_count() == len(threading.enumerate())
 
 
-def test_a_model_that_raises_an_interrupt_or_ends():
-    """Ctrl-C is for the program; sys.exit in a model is a failure of that."""
+@pytest.mark.parametrize("waiting", [0, 1, 3])
+def test_a_model_that_raises_an_interrupt_or_ends(waiting):
+    """Ctrl-C is for the program; sys.exit in a model is a failure of that. Also where others have to wait for it."""
 
     def raising(error):
         def spike(model):
-            raise error
+            if model.time_step == 3:
+                raise error
+            model.send(1)
 
-        return spike
+        failing = Doing(spike)
+        for _ in range(waiting):
+            failing.a_out.connect(Doing(lambda model: model.receive()).a_in)
+        return failing
 
-    with pytest.raises(KeyboardInterrupt), started(Doing(raising(KeyboardInterrupt))) as runtime:
-        runtime.run(1)
+    mine = KeyboardInterrupt("mine")
+    with pytest.raises(KeyboardInterrupt) as caught, started(raising(mine)) as runtime:
+        runtime.run(5)
+    assert caught.value is mine
     with (
-        pytest.raises(RuntimeFailure, match=r"failed in step 1: SystemExit\(3\)"),
-        started(Doing(raising(SystemExit(3)))) as runtime,
+        pytest.raises(RuntimeFailure, match=r"failed in step 3: SystemExit\(3\)"),
+        started(raising(SystemExit(3))) as runtime,
     ):
-        runtime.run(1)
+        runtime.run(5)
 
 
 def test_a_var_that_its_model_refuses(monkeypatch):
@@ -433,11 +441,14 @@ def in_thread(function):
         raise error
 
 
-@pytest.mark.parametrize("where", ["main thread", "another thread"])
-@pytest.mark.parametrize("how", [busy, asleep, short_naps], ids=lambda how: how.__name__)
+@pytest.mark.parametrize(
+    ("how", "where"),
+    [  # a thread that sleeps is not woken: there the time-out acts when the sleep is over
+        (busy, "main thread"), (short_naps, "main thread"), (asleep, "main thread"),
+        (busy, "another thread"), (short_naps, "another thread"),
+    ],
+)  # fmt: skip
 def test_the_time_out_says_where(how, where):
-    if how is asleep and where == "another thread":
-        pytest.skip("a thread that sleeps cannot be woken: it acts when the sleep is over")
 
     def use():
         with started(Doing(how, name="slow"), timeout=0.5) as runtime:
@@ -529,6 +540,36 @@ def test_runs_from_different_threads_one_after_the_other():
         in_thread(lambda: runtime.run(1))
         assert process.count.get().item() == 15
     in_thread(lambda: None)
+
+
+def test_networks_of_several_threads_at_the_same_time():
+    """Each thread takes turns of its own."""
+
+    def use(k):
+        def pass_on(model):
+            model.send(model.receive() + 1)
+            model.count[0] += model.time_step
+            time.sleep(0)
+
+        def begin(model):
+            model.send(k)
+            assert model.receive() == k + 3
+
+        first, others = Doing(begin), [Doing(pass_on) for _ in range(3)]
+        for one, other in itertools.pairwise([first, *others, first]):
+            one.a_out.connect(other.a_in)
+        with started(first, timeout=30) as runtime:
+            for _ in range(4):
+                runtime.run(25)
+            found[k] = [other.count.get().item() for other in others]
+
+    found = {}
+    threads = [threading.Thread(target=use, args=(k,)) for k in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT)
+    assert found == {k: [5050] * 3 for k in range(6)}
 
 
 @pytest.mark.parametrize("how", [busy, short_naps, lambda model: model.receive("b")], ids=["busy", "naps", "waits"])
@@ -651,11 +692,13 @@ def test_a_pause_while_a_model_waits_for_the_program():
         with in_time():
             inner.pause()
         inner.start(RunSteps(2, blocking=False))
-        for k in (2, 3):
+        for k in (2, 3, 4):
             into.send(np.array([k, k]))
         with in_time():
             assert [out.receive().tolist() for _ in range(2)] == [[2, 2], [3, 3]]
             inner.wait()
+        inner.start(RunSteps(1))
+        assert out.receive().tolist() == [4, 4]
 
 
 def test_a_wire_at_a_var():

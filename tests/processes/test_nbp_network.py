@@ -192,11 +192,17 @@ def test_wrong_arguments():
         source.load(x[:2], targets[:1])
 
 
-def test_time_out_of_the_executor():
-    weights, _, _ = problem(0)
+def test_time_out_of_the_executor(way):
+    """In the first of several thousand steps, or while it is started."""
+    weights, x, targets = problem(0)
     start = time.monotonic()
+
+    def use():
+        with make_executor("lava", training_circuit(*LAYERS), weights, timeout=1e-6, chunk=10_000) as executor:
+            executor.train(np.tile(x, (600, 1)), np.tile(targets, (600, 1)))
+
     with pytest.raises(RuntimeFailure, match="time-out"):
-        make_executor("lava", training_circuit(*LAYERS), weights, timeout=1e-6)
+        use()
     assert time.monotonic() - start < 10
 
 

@@ -44,6 +44,7 @@ from lava_nbp.runs.train import train
 TARGETS = {
     "sample": (DIGITS, "epochs=30"),
     "lava": (DIGITS, "epochs=6", "target=lava"),
+    "lava-processes": (DIGITS, "epochs=6", "target=lava", "lava.in_process=false"),
     "lava-primitives": (
         DIGITS,
         "epochs=3",

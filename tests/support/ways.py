@@ -34,8 +34,9 @@ def running(in_process, monkeypatch):
     kinds, start = [], runtime._start
 
     def watched(executable, asked, *args):
+        kinds.append(in_process)  # also if it fails to start
         made = start(executable, in_process if asked is None else asked, *args)
-        kinds.append(isinstance(made, runtime.OneProcessRuntime))
+        kinds[-1] = isinstance(made, runtime.OneProcessRuntime)
         return made
 
     if in_process is not None:
