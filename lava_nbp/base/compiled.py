@@ -6,9 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 from numba import njit
+from numba.core.registry import CPUDispatcher
 
 #: All kernels' options. Nobody calls one from C.
 _ALL = {"cache": True, "nogil": True, "no_cfunc_wrapper": True}
+
+
+class _Inner(CPUDispatcher):  # type: ignore[misc]
+    """A kernel without a way in for Python, which would crash there: what Python calls runs as Python."""
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.py_func(*arguments)
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -20,7 +28,13 @@ def inner(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """A kernel that only kernels call, with numba's further options.
 
     It gets no code that takes Python's objects apart: for tuples of many arrays, that takes longer to compile than what
-    the kernel does.
+    the kernel does. Where Python calls it all the same, it is not compiled.
     """
-    compiled = njit(**_ALL, no_cpython_wrapper=True, **options)
+
+    def compiled(function: Callable[..., Any]) -> Any:
+        made = njit(**_ALL, no_cpython_wrapper=True, **options)(function)
+        if isinstance(made, CPUDispatcher):  # numba may be told to compile nothing
+            made.__class__ = _Inner
+        return made
+
     return compiled if function is None else compiled(function)

@@ -68,15 +68,16 @@ def _wait_outside(link: Link, happened: Callable[[], bool], what: str) -> None:
     Raises
     ------
     RuntimeFailure
-        If the network has ended, even if there is a message or room for one; or if it does not run, and there is no
-        other thread that could run it.
+        If the network has ended before, even if there is a message or room for one; or if it does not run, and there
+        is no other thread that could run it.
     """
-    scheduler = link.scheduler
+    scheduler, waited = link.scheduler, False
     while True:
+        if happened() and (waited or not scheduler.closed):
+            return
         if scheduler.closed:
             raise RuntimeFailure("the network is stopped: there is nobody to wait for")
-        if happened():
-            return
+        waited = True
         if not scheduler.running and not others():
             raise RuntimeFailure(
                 f"{what}, and the network does not run, nor is there another thread that could run it: run it "
