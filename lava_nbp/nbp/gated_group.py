@@ -338,7 +338,7 @@ class GatedGroup:
         now = int(self._step[0])
         slot = now % len(self._touched)
         floating = bool(self._floating[0])
-        dense = {name: a for name, a in dense.items() if a.any()}
+        dense = {name: a for name, a in dense.items() if np.count_nonzero(a)}
         if not floating:
             for name, a in dense.items():
                 _check_integers(a, name)
@@ -350,12 +350,12 @@ class GatedGroup:
                 total[self.names.index(name)] += a.ravel() if floating else a.ravel().astype(np.int64)
             if self._readout is not None and self._gate_spikes[self._readout.entry]:
                 self._pre = total[self.names.index(self._readout.population)].copy()
-            if self._gate_weight.any():
+            if np.count_nonzero(self._gate_weight):
                 total += self._gate_weight[:, None]
             fired = self._membrane(total, floating)
             if self._refrains:
                 fired &= now - self._last >= self._refractory
-            if fired.any():
+            if np.count_nonzero(fired):
                 self._last[fired] = now
                 self._v[fired] = 0
                 self._count(fired, slot)
@@ -366,7 +366,7 @@ class GatedGroup:
         else:  # without input nothing fires: no bias is over its threshold
             self._u[...] = 0
             self._numbers(self._v)[...] = self._bias
-        if self._gate_spikes.any():
+        if np.count_nonzero(self._gate_spikes):
             self._gate_weight[...] = 0
             self._gate_open[...] = 0
             self._gate_spikes[...] = 0
@@ -379,12 +379,12 @@ class GatedGroup:
         if floating:
             np.add(u, self._bias, out=v)
         else:
-            low, high = int(u.min(initial=0)), int(u.max(initial=0))
+            low, high = _range(u)
             if high > _LARGEST + 1 or low < -_LARGEST:
                 wrapped = wrap_state(u)
                 self.counters.gate_breaches[0] += np.count_nonzero(wrapped != u)
                 u[...] = wrapped
-                low, high = int(u.min(initial=0)), int(u.max(initial=0))
+                low, high = _range(u)
             np.add(u, self._bias, out=v)
             if high + self._bias_range[1] > _LARGEST or low + self._bias_range[0] < -_LARGEST:
                 v[...] = saturate_state(v)
@@ -401,7 +401,7 @@ class GatedGroup:
     def receive(self, pre: str, spikes: NDArray[Any]) -> None:
         """Take spikes (counts) of this step from a spike port or a population of the group."""
         routes = self._routes[pre]
-        if not routes or not spikes.any():
+        if not routes or not np.count_nonzero(spikes):
             return
         counts = spikes.ravel().astype(np.int64)
         n = int(np.count_nonzero(counts))
@@ -416,7 +416,7 @@ class GatedGroup:
 
     def receive_gates(self, spikes: NDArray[Any]) -> None:
         """Take the gate vector of this step, (n_gates,)."""
-        if not spikes.any():
+        if not np.count_nonzero(spikes):
             return
         on = spikes.ravel() != 0
         self._gate_spikes[: self.n_gates] = on
@@ -426,6 +426,11 @@ class GatedGroup:
                 self.counters.synaptic_events[0] += self._u.shape[1]
         self._gate_open[...] = self._scheduled[on].any(axis=0)
         self._touched[int(self._step[0]) % len(self._touched)] = 1
+
+
+def _range(array: NDArray[Any]) -> tuple[int, int]:
+    """Least and greatest of an array's numbers and 0."""
+    return int(np.minimum.reduce(array, None, initial=0)), int(np.maximum.reduce(array, None, initial=0))
 
 
 def _check_integers(array: NDArray[Any], name: str) -> None:
