@@ -261,6 +261,10 @@ class GatedGroup:
         for k, p in enumerate(self.neurons):
             opened = {g.entry for g in p.gates if g.weight > 0} if p.schedule is None else set(p.schedule)
             self._scheduled[sorted(opened), k] = True
+        of_gates, asked = {entry for entry, _, _ in self._gates}, {readout.entry} if readout is not None else set[int]()
+        scheduled = set(np.flatnonzero(self._scheduled.any(axis=1)).tolist())
+        #: Those of the gate vector that mean something to the group.
+        self._entries = np.array(sorted(of_gates | scheduled | asked), dtype=np.intp)
         registers = [bias_mantissa_exponent(p.bias, p.name) for p in self.neurons]
         self.bias_mant = np.array([mantissa for mantissa, _ in registers], dtype=np.int64)
         self.bias_exp = np.array([exponent for _, exponent in registers], dtype=np.int64)
@@ -416,9 +420,10 @@ class GatedGroup:
 
     def receive_gates(self, spikes: NDArray[Any]) -> None:
         """Take the gate vector of this step, (n_gates,)."""
-        if not np.count_nonzero(spikes):
-            return
-        on = spikes.ravel() != 0
+        given = spikes.ravel()
+        if not np.count_nonzero(given[self._entries]):
+            return  # most steps of a chain concern others
+        on = given != 0
         self._gate_spikes[: self.n_gates] = on
         for entry, k, weight in self._gates:
             if on[entry]:

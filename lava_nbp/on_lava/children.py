@@ -32,6 +32,7 @@ from lava_nbp.errors import RuntimeFailure
 from lava_nbp.on_lava.channels import DirectChannel, DirectSelector
 from lava_nbp.on_lava.messages import Failure, Mailbox
 from lava_nbp.on_lava.notes import Notes
+from lava_nbp.on_lava.stock_arithmetic import hasten_arithmetic
 
 from lava.magma.compiler.channels.pypychannel import PyPyChannel
 from lava.magma.core.model.py.model import AbstractPyProcessModel
@@ -185,6 +186,7 @@ def _hasten(model: AbstractPyProcessModel, direct: bool) -> None:
     if kind.__setattr__ is AbstractPyProcessModel.__setattr__:
         # In this process only, and no other model is in it.
         kind.__setattr__ = object.__setattr__  # type: ignore[assignment]
+    hasten_arithmetic(model)
     if direct:
         model._selector = DirectSelector()
 

@@ -28,6 +28,7 @@ from lava_nbp.on_lava.pipes import pipe_into, pipe_out, share_ports
 from lava_nbp.on_lava.queues import QueueChannel, QueueSendPort
 from lava_nbp.on_lava.receiving import hasten_receiving
 from lava_nbp.on_lava.scheduler import Scheduler
+from lava_nbp.on_lava.stock_arithmetic import hasten_arithmetic, set_plainly
 from lava_nbp.on_lava.watched_runtime import WatchedRuntime, labels_of
 
 from lava.magma.compiler.builders.py_builder import PyProcessBuilder
@@ -111,6 +112,8 @@ class OneProcessRuntime(WatchedRuntime):
                 model = _build(builder)
                 share_ports(model, self._network.scheduler)
                 hasten_receiving(model)
+                hasten_arithmetic(model)
+                set_plainly(model)
                 member = Member(model, label)
                 vars(model)["run"] = _nothing  # `start` would go on to serve Lava's service
                 model.start()

@@ -22,6 +22,7 @@ from lava_nbp.on_lava.limits import TimeIsUp
 from lava_nbp.on_lava.messages import text_of
 from lava_nbp.on_lava.queues import QueueRecvPort, QueueSendPort
 from lava_nbp.on_lava.scheduler import Scheduler
+from lava_nbp.on_lava.stock_arithmetic import leave_arithmetic
 
 from lava.magma.core.model.py.model import AbstractPyProcessModel, PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyOutPort
@@ -42,7 +43,7 @@ _AROUND = (Path(__file__).parent, Path(inspect.getfile(AbstractPyProcessModel)).
 #: In these a model serves its Vars to others' RefPorts.
 _SERVING = (BEFORE_LEARNING, AFTER_LEARNING, HOST)
 #: Steps in which another order of the models is tried, after some had to wait for others.
-_TRIALS = 8
+_TRIALS = 16
 
 
 class Member:
@@ -131,6 +132,7 @@ class Member:
                 if isinstance(csp_port, (QueueSendPort, QueueRecvPort)):
                     csp_port.link.source = csp_port.link.target = csp_port.link.asked = None
         self._state.pop("run", None)
+        leave_arithmetic(self.model)
         vars(self).pop("spike", None)
         self._handlers.clear()
         self.model.process_to_service = None
@@ -153,7 +155,7 @@ def _is_plain(model: Any) -> bool:
     """Whether a model spikes as Lava's base class says, and nothing happens when its ports are told of time."""
     kind = type(model)
     return (
-        kind.__setattr__ is AbstractPyProcessModel.__setattr__
+        kind.__setattr__ in (AbstractPyProcessModel.__setattr__, object.__setattr__)
         and kind._spike is PyLoihiProcessModel._spike
         and model._cmd_handlers.get(SPIKING) == model._spike
         and kind.advance_to_time_step is PyLoihiProcessModel.advance_to_time_step

@@ -166,7 +166,7 @@ class Scheduler:
             raise Ended
 
     def _somewhere_to_begin(self) -> bool:
-        return any(work.left for work in self.works)
+        return any([work.left for work in self.works])  # noqa: C419 - a generator would cost more than the question
 
     def _worker(self) -> Any:
         """A greenlet that has nothing to do yet."""

@@ -1,0 +1,150 @@
+"""Lava's stock models with methods of their own: every state is that of Lava's methods, at random spikes."""
+
+import numpy as np
+import pytest
+
+from lava_nbp import LavaRuntime
+from lava_nbp.on_lava import one_process
+
+from lava.magma.core.learning.constants import GradedSpikeCfg
+from lava.magma.core.learning.learning_rule import Loihi2FLearningRule, Loihi3FLearningRule
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.dense.models import PyDenseModelBitAcc
+from lava.proc.dense.process import DelayDense, Dense, LearningDense
+from lava.proc.io.sink import RingBuffer as Sink
+from lava.proc.io.source import RingBuffer as Source
+
+pytestmark = pytest.mark.timeout(60)
+STEPS, PRE, POST = 60, 7, 5
+LEARNED = ("weights", "tag_1", "tag_2", "x0", "tx", "x1", "x2", "y0", "ty", "y1", "y2", "y3", "a_buff")
+
+
+def drawn(seed, n, low=0, high=2, often=0.15):
+    """Numbers for n neurons in every step, mostly 0, and in half of the steps nothing."""
+    rng = np.random.default_rng(seed)
+    some = rng.integers(low, high, (n, STEPS)) * (rng.random((n, STEPS)) < often)
+    return some * (rng.random(STEPS) < 0.5)
+
+
+def states(process, names, inputs, monkeypatch, hastened, sets=()):
+    """Values of Vars after every few steps, and what was sent."""
+    for port, data in inputs.items():
+        Source(data=data).s_out.connect(getattr(process, port))
+    sink = Sink(shape=process.a_out.shape, buffer=STEPS)
+    process.a_out.connect(sink.a_in)
+    if not hastened:
+        monkeypatch.setattr(one_process, "hasten_arithmetic", lambda model: None)
+    found = []
+    with LavaRuntime(process, Loihi2SimCfg(select_tag="fixed_pt"), in_process=True) as runtime:
+        model = next(m.model for m in runtime._runtime._network.members if m.label.startswith(process.name))
+        assert ("run_spk" in vars(model) or "calc_act" in vars(model)) == hastened
+        for k in range(STEPS // 6):
+            runtime.run(6)
+            if k < len(sets):
+                process.weights.set(sets[k])
+            found.append([getattr(process, name).get() for name in names])
+        found.append([sink.data.get()])
+    monkeypatch.undo()
+    return found
+
+
+def same(make, names, inputs, monkeypatch, **options):
+    own = states(make(), names, inputs, monkeypatch, hastened=False, **options)
+    found = states(make(), names, inputs, monkeypatch, hastened=True, **options)
+    for ours, lavas in zip(found, own, strict=True):
+        for one, other in zip(ours, lavas, strict=True):
+            assert one.dtype == other.dtype
+            assert np.array_equal(one, other)
+    return found
+
+
+def weights(seed):
+    return np.random.default_rng(seed).integers(-120, 121, (POST, PRE)) * 2
+
+
+@pytest.mark.parametrize("exponent", [-2, 0, 3])
+@pytest.mark.parametrize("bits", [0, 8])
+def test_dense(bits, exponent, monkeypatch):
+    spikes = drawn(1, PRE, high=200 if bits else 2)
+    found = same(
+        lambda: Dense(weights=weights(2), num_message_bits=bits, weight_exp=exponent),
+        ("weights", "a_buff"), {"s_in": spikes}, monkeypatch,
+    )  # fmt: skip
+    assert np.count_nonzero(found[-1][0])
+
+
+@pytest.mark.parametrize("bits", [0, 8])
+def test_delay_dense(bits, monkeypatch):
+    delays = np.random.default_rng(3).integers(0, 6, (POST, PRE))
+    found = same(
+        lambda: DelayDense(weights=weights(2), delays=delays, num_message_bits=bits),
+        ("weights", "delays", "a_buff"), {"s_in": drawn(4, PRE, high=200 if bits else 2)}, monkeypatch,
+    )  # fmt: skip
+    assert np.count_nonzero(found[-1][0])
+
+
+RULES = {
+    "the circuit's": {"dw": "-2^-7*x0*y0 + 4*x0*y0*y3 - 2*x0*y0*y3 + 2^-7*x0*y0"},
+    "pre and post": {"dw": "2^-1*x0*y1 - 2^-2*y0*x1"},
+    "decay and tag": {"dw": "x0*y0*2 - 2^-3*u0*w", "dt": "x0*y1 - 2^-4*u0*t"},
+    "constant": {"dw": "y0*(x0 - 1) + x0*2"},
+}
+
+
+def rule(name, factors, epoch=1):
+    kind, traces = {2: (Loihi2FLearningRule, ("x1", "x2", "y1", "y2")), 3: (Loihi3FLearningRule, ("x1", "x2"))}[factors]
+    times, impulses = {f"{t}_tau": 3.0 for t in traces}, {f"{t}_impulse": 16.5 for t in traces}
+    return kind(**RULES[name], **times, **impulses, t_epoch=epoch, rng_seed=7)
+
+
+@pytest.mark.parametrize("config", [GradedSpikeCfg.USE_REGULAR_IMPULSE, GradedSpikeCfg.ADD_WITH_SATURATION])
+@pytest.mark.parametrize("name", RULES)
+def test_learning_dense(name, config, monkeypatch):
+    graded = config != GradedSpikeCfg.USE_REGULAR_IMPULSE
+    inputs = {
+        "s_in": drawn(5, PRE, high=100 if graded else 2, often=0.3),
+        "s_in_bap": drawn(6, POST, often=0.3),
+        "s_in_y1": drawn(7, POST, high=127),
+        "s_in_y2": drawn(8, POST, high=127),
+        "s_in_y3": drawn(9, POST, often=0.5),
+    }
+    found = same(
+        lambda: LearningDense(
+            weights=weights(2), learning_rule=rule(name, 3), name="plastic", graded_spike_cfg=config,
+            num_message_bits=8 if graded else 0,
+        ),
+        LEARNED, inputs, monkeypatch, sets=[np.full((POST, PRE), 255), weights(10)],
+    )  # fmt: skip
+    assert not np.array_equal(found[2][0], found[-2][0])  # it has learned
+
+
+def test_two_factors_and_epochs_of_several_steps(monkeypatch):
+    for epoch in (1, 3):
+
+        def make(epoch=epoch):
+            return LearningDense(weights=weights(2), learning_rule=rule("pre and post", 2, epoch), name="plastic")
+
+        same(make, LEARNED, {"s_in": drawn(5, PRE), "s_in_bap": drawn(6, POST)}, monkeypatch)
+
+
+def test_models_derived_from_lavas_are_left_alone():
+    class Mine(PyDenseModelBitAcc):
+        pass
+
+    model = Mine({})
+    one_process.hasten_arithmetic(model)
+    assert "run_spk" not in vars(model)
+
+
+def test_a_model_that_sets_plainly_is_what_it_was():
+    model = PyDenseModelBitAcc({})
+    one_process.set_plainly(model)
+    assert isinstance(model, PyDenseModelBitAcc)
+    assert (type(model).__name__, type(model).__module__) == ("PyDenseModelBitAcc", PyDenseModelBitAcc.__module__)
+    assert type(model).__setattr__ is object.__setattr__
+    assert PyDenseModelBitAcc.__setattr__ is not object.__setattr__
+    model.weights = np.ones(3)
+    assert vars(model)["weights"].sum() == 3
+    again = PyDenseModelBitAcc({})
+    one_process.set_plainly(again)
+    assert type(again) is type(model)  # one class for all
