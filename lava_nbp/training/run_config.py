@@ -54,7 +54,7 @@ def run_config(name_or_path: AnyPath, tag: str = "fixed_pt", in_process: bool | 
 
         config = load_config(name)
         name = config.target
-        if in_process is None:
+        if in_process is None and name in TARGETS and TARGETS[name].on_lava:  # to a chip the key says nothing
             in_process = getattr(getattr(config, "lava", None), "in_process", None)
         refused = (
             f"{name_or_path} runs on the target {name!r}, which is not one of Lava's; set its `target` to one of "

@@ -66,6 +66,13 @@ def test_typos(name, message):
         lava_nbp.run_config(name)
 
 
+def test_an_experiment_on_a_chip_may_say_how_it_would_run_on_lava(tmp_path, monkeypatch):
+    path = tmp_path / "chip.toml"
+    path.write_text(DIGITS.with_name("digits_loihi2.toml").read_text() + "\n[lava]\nin_process = true\n")
+    monkeypatch.setattr("lava_nbp.executors.chip.make_chip_run_config", lambda *asked: asked)
+    assert lava_nbp.run_config(path)[0] == "loihi2"
+
+
 @pytest.mark.parametrize("in_process", [True, False])
 def test_a_chip_has_no_way_to_choose(in_process):
     with pytest.raises(InputError, match=f"in_process is {in_process}, but target 'loihi2' is a chip, which runs the"):
