@@ -53,7 +53,7 @@ class Limits:
         self._handlers: dict[int, Any] = {}
         self._pending: int | None = None
         self._forced: type[BaseException] | None = None
-        self._insisted = 0
+        self._insisted, self._raised = 0, False
         self._lock, self._over = threading.RLock(), threading.Event()
         self._thread = threading.get_ident()
 
@@ -73,7 +73,10 @@ class Limits:
         with self._lock:
             self._over.set()
             self._forced = self._scheduler.interrupt = None
-            if _INSISTS not in self._handlers:
+            if (
+                self._raised
+            ):  # only then: Python 3.11 loops for ever under a profiler if there is nothing to be taken back
+                self._raised = False
                 raise_in(self._thread, None)
         for _ in range(_ON_ITS_WAY):  # a signal of our own shall not reach the program's handler
             if not self._insisted:
@@ -102,6 +105,7 @@ class Limits:
                     self._forced, self._insisted = kind, 1
                     signal.pthread_kill(self._thread, _INSISTS)
                 else:
+                    self._raised = True
                     raise_in(self._thread, kind)
 
     # ------------------------------------------------------------- signals

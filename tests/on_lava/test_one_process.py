@@ -868,7 +868,6 @@ def test_breakpoints():
     assert "ended with 44" in written
 
 
-@pytest.mark.skipif(sys.version_info[:2] == (3, 11), reason="cProfile of Python 3.11 hangs, see docs/one_process.md")
 def test_a_profile_counts_every_model():
     code, lines = run("profile")
     assert (code, lines["profile"]) == (0, ["20 of PyFirst", "20 of PySecond", "20 of PyThird"])
