@@ -10,6 +10,7 @@ import os
 import pstats
 import sys
 import threading
+import time
 
 import numpy as np
 from doing_processes import Doing, Held, Reaching
@@ -42,7 +43,8 @@ def waits_of_the_only_thread():
 
 
 def _held():
-    """What is held, by kind; the collector has run."""
+    """What is held, by kind; helper threads have ended, and the collector has run."""
+    time.sleep(0.5)
     gc.collect()
     with open("/proc/self/statm") as pages, open("/proc/self/maps") as maps:
         found = {"kB": int(pages.read().split()[1]) * 4, "maps": len(maps.readlines())}
@@ -87,7 +89,8 @@ def a_thousand_networks(count=1000):
             half = _held()
     end = _held()
     grown = {what: end[what] - half[what] for what in half}
-    allowed = {"kB": 1500, "maps": 10}
+    # One object per network would be 500. Python 3.13 has up to 1.7 MB and 230 objects more.
+    allowed = {"kB": 2500, "maps": 10, "objects": 300 if sys.version_info >= (3, 13) else 0}
     grown = {what: more for what, more in grown.items() if more > allowed.get(what, 0)}
     print(grown or "nothing has grown")
 
