@@ -73,9 +73,7 @@ class Limits:
         with self._lock:
             self._over.set()
             self._forced = self._scheduler.interrupt = None
-            if (
-                self._raised
-            ):  # only then: Python 3.11 loops for ever under a profiler if there is nothing to be taken back
+            if self._raised:  # only then: with nothing to take back, Python 3.11 loops for ever under a profiler
                 self._raised = False
                 raise_in(self._thread, None)
         for _ in range(_ON_ITS_WAY):  # a signal of our own shall not reach the program's handler

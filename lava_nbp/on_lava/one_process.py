@@ -201,15 +201,9 @@ class OneProcessRuntime(WatchedRuntime):
         finally:
             self.kill()
 
-    def kill(self) -> None:
-        """End at once; in a fork of the process that started it, do nothing."""
-        if os.getpid() != self._pid:
-            return
-        self.stopped = True
-        self._is_initialized = self._is_running = self._is_started = False
+    def _end(self) -> None:
         self._network.close()
         self._models.clear()
-        self._forget_network()
 
 
 def _channel(scheduler: Scheduler, _: Any, *args: Any) -> QueueChannel:

@@ -116,7 +116,7 @@ class LavaRuntime:
         self._runtime.run_steps(steps)
 
     def stop(self) -> None:
-        """End the children and free their shared memory; doing it twice is harmless."""
+        """End the network, and with it all processes and memory that it has; doing it twice is harmless."""
         self._runtime.stop()
 
     def __enter__(self) -> LavaRuntime:

@@ -208,12 +208,7 @@ class SeparateProcesses(WatchedRuntime):
         finally:
             self.kill()
 
-    def kill(self) -> None:
-        """End every child at once, and let go of everything; in a fork of the process that started them, do nothing."""
-        if os.getpid() != self._pid:
-            return
-        self.stopped = True
-        self._is_initialized = self._is_running = self._is_started = False
+    def _end(self) -> None:
         infrastructure: Any = self._messaging_infrastructure
         if infrastructure is None:
             return
@@ -222,8 +217,6 @@ class SeparateProcesses(WatchedRuntime):
             with contextlib.suppress(Exception):
                 port.join()
         self._open_ports.clear()
-        # Semaphores are mapped as long as somebody has them, and thousands of mappings make each later fork slower.
-        self._forget_network()
         infrastructure.notes = self._notes = None
 
     # ------------------------------------------------------------- watching

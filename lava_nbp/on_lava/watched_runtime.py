@@ -123,9 +123,18 @@ class WatchedRuntime(Runtime):  # type: ignore[misc]
     def _pause(self) -> None:
         """End the run after the step under way."""
 
-    @abstractmethod
     def kill(self) -> None:
         """End at once, and let go of everything; in a fork of the process that started it, do nothing."""
+        if os.getpid() != self._pid:
+            return
+        self.stopped = True
+        self._is_initialized = self._is_running = self._is_started = False
+        self._end()
+        self._forget_network()
+
+    @abstractmethod
+    def _end(self) -> None:
+        """End whatever runs the models, at once."""
 
     @contextlib.contextmanager
     def _in_use(self) -> Iterator[None]:
@@ -181,7 +190,10 @@ class WatchedRuntime(Runtime):  # type: ignore[misc]
     # ------------------------------------------------------------ its state
 
     def _forget_network(self) -> None:
-        """Let go of builders and channels: a Process that is kept has its runtime, and with it all of them."""
+        """Let go of builders and channels: a Process that is kept has its runtime, and with it all of them.
+
+        Semaphores are mapped as long as somebody has them, and thousands of mappings make each later fork slower.
+        """
         executable: Any = self._executable
         executable.proc_builders, executable.runtime_service_builders = {}, {}
         executable.channel_builders, executable.sync_channel_builders = [], []
