@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 import mmap
+import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +25,9 @@ Allocate = Callable[[Any, Any], NDArray[Any]]
 
 #: What is smaller is taken unasked, in bytes.
 _SMALL = 1 << 24
+#: Arrays up to a size come from blocks of several, in bytes: a mapping of its own costs more than they do, in every fork,
+#: too. Each begins at a multiple of a line of the processor's cache.
+_BLOCK, _IN_BLOCK, _LINE = 1 << 16, 1 << 12, 64
 
 
 def shared_zeros(shape: int | tuple[int, ...], dtype: Any) -> NDArray[Any]:
@@ -38,5 +43,33 @@ def shared_zeros(shape: int | tuple[int, ...], dtype: Any) -> NDArray[Any]:
     if count * dtype.itemsize > _SMALL:
         what = f"an array of shape {shown(shape)} that processes share"
         check_memory(count * dtype.itemsize, what, "make what it is for smaller")
-    memory = mmap.mmap(-1, max(count * dtype.itemsize, 1))  # MAP_SHARED | MAP_ANONYMOUS
-    return np.frombuffer(memory, dtype=dtype, count=count).reshape(shape)
+    size = count * dtype.itemsize
+    memory, offset = (_mapped(size), 0) if size > _IN_BLOCK else _block.take(size)
+    return np.frombuffer(memory, dtype=dtype, count=count, offset=offset).reshape(shape)
+
+
+def _mapped(size: int) -> mmap.mmap:
+    return mmap.mmap(-1, max(size, 1))  # MAP_SHARED | MAP_ANONYMOUS
+
+
+class _Block(threading.local):
+    """A block that arrays are cut from, each thread's own: nobody waits for a lock that a fork has left closed.
+
+    A child does not go on with its parent's: both would take the same places. What is cut is never given again; the
+    block is let go with its last array.
+    """
+
+    def __init__(self) -> None:
+        self._memory, self._taken, self._owner = _mapped(0), _BLOCK, 0
+
+    def take(self, size: int) -> tuple[mmap.mmap, int]:
+        """Memory of so many bytes, and where in it they begin."""
+        needed = -(-max(size, 1) // _LINE) * _LINE
+        if self._taken + needed > _BLOCK or self._owner != os.getpid():
+            self._memory, self._taken, self._owner = _mapped(_BLOCK), 0, os.getpid()
+        offset = self._taken
+        self._taken += needed
+        return self._memory, offset
+
+
+_block = _Block()

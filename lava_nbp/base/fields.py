@@ -13,7 +13,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal, Union
 
 import numpy as np
@@ -49,12 +49,14 @@ def settle(value: Any, what: str, error: type[LavaNBPError], only: tuple[str, ..
         The given class: names the field, its value, and what it must be.
     """
     kind: Any = type(value)
-    for name, wanted in _types(kind).items():
+    for name, (wanted, settled) in _types(kind).items():
         if only and name not in only:
             continue
         found = getattr(value, name)
+        if type(found) is wanted and wanted is not float:  # nearly always
+            continue
         try:
-            object.__setattr__(value, name, _settled(found, wanted))
+            object.__setattr__(value, name, settled(found))
         except _WrongType:
             raise error(f"{what}: {name} is {shown(found)}, but must be {_said(wanted)}") from None
 
@@ -63,39 +65,76 @@ class _WrongType(Exception):
     pass
 
 
+#: Brings a value to a type; raises _WrongType.
+_Settler = Callable[[Any], Any]
+
+
 @lru_cache
-def _types(kind: Any) -> dict[str, Any]:
+def _types(kind: Any) -> dict[str, tuple[Any, _Settler]]:
     hints = typing.get_type_hints(kind)
-    return {field.name: hints[field.name] for field in fields(kind)}
+    return {field.name: (hints[field.name], _settler(hints[field.name])) for field in fields(kind)}
 
 
-def _settled(found: Any, wanted: Any) -> Any:
-    if (type(found) is wanted and wanted is not float) or wanted is Any:
-        return found  # nearly always
+def _settler(wanted: Any) -> _Settler:
+    """What brings a value to a type: types are taken apart once, and not for every value."""
     origin, parts = _taken_apart(wanted)
+    if wanted is Any:
+        return _anything
     if origin in (Union, types.UnionType):
-        return _first_of(found, parts)
-    if origin in (tuple, frozenset, list) and isinstance(found, _SEQUENCES):
-        return _several(found, origin, parts)
-    if origin in (dict, Mapping) and isinstance(found, Mapping):
-        return {_settled(key, parts[0]): _settled(value, parts[1]) for key, value in found.items()}
-    if origin is np.ndarray and isinstance(found, np.ndarray):
+        return partial(_first_of, [_settler(part) for part in parts])
+    if origin in (tuple, frozenset, list):
+        many = origin is not tuple or parts[-1] is Ellipsis
+        return partial(_several, origin, [_settler(part) for part in parts if part is not Ellipsis], many)
+    if origin in (dict, Mapping):
+        return partial(_mapping, *map(_settler, parts))
+    if origin is np.ndarray:
+        return _array
+    if origin is Callable:
+        return _callable
+    return partial(_one_of, parts) if origin is Literal else partial(_plain, wanted)
+
+
+def _anything(found: Any) -> Any:
+    return found
+
+
+def _plain(wanted: Any, found: Any) -> Any:
+    if type(found) is wanted and wanted is not float:
         return found
-    if origin is Callable and callable(found):
-        return found
-    if origin is Literal:
-        plain = int(found) if is_integer(found) else found
-        if any(type(plain) is type(part) and plain == part for part in parts):
-            return plain
     if wanted is int and is_integer(found):
         return int(found)
     if wanted is float:
         return _finite(found)
     if wanted is bool and isinstance(found, (bool, np.bool_)):
         return bool(found)
-    if origin is None and wanted is not int and isinstance(found, wanted):
+    if wanted is not int and isinstance(found, wanted):
         return str(found) if wanted is str else found
     raise _WrongType
+
+
+def _array(found: Any) -> Any:
+    if not isinstance(found, np.ndarray):
+        raise _WrongType
+    return found
+
+
+def _callable(found: Any) -> Any:
+    if not callable(found):
+        raise _WrongType
+    return found
+
+
+def _one_of(parts: tuple[Any, ...], found: Any) -> Any:
+    plain = int(found) if is_integer(found) else found
+    if not any(type(plain) is type(part) and plain == part for part in parts):
+        raise _WrongType
+    return plain
+
+
+def _mapping(key: _Settler, entry: _Settler, found: Any) -> Any:
+    if not isinstance(found, Mapping):
+        raise _WrongType
+    return {key(name): entry(value) for name, value in found.items()}
 
 
 def _taken_apart(wanted: Any) -> tuple[Any, tuple[Any, ...]]:
@@ -114,26 +153,26 @@ def _finite(found: Any) -> float:
     raise _WrongType
 
 
-def _first_of(found: Any, alternatives: tuple[Any, ...]) -> Any:
-    for wanted in alternatives:
+def _first_of(alternatives: list[_Settler], found: Any) -> Any:
+    for settled in alternatives:
         try:
-            return _settled(found, wanted)
+            return settled(found)
         except _WrongType:
             continue
     raise _WrongType
 
 
-def _several(found: Any, origin: Any, parts: tuple[Any, ...]) -> Any:
-    if origin is not frozenset and isinstance(found, (set, frozenset)):
-        raise _WrongType  # it has no order
+def _several(origin: Any, entries: list[_Settler], many: bool, found: Any) -> Any:
+    if not isinstance(found, _SEQUENCES) or (origin is not frozenset and isinstance(found, (set, frozenset))):
+        raise _WrongType  # a set has no order
     if isinstance(found, np.ndarray) and found.ndim == 0:
         raise _WrongType  # it has no entries
     values = list(found)
-    if origin is not tuple or parts[-1] is Ellipsis:
-        parts = (parts[0],) * len(values)
-    if len(parts) != len(values):
+    if many:
+        entries = entries * len(values)
+    if len(entries) != len(values):
         raise _WrongType
-    return origin(_settled(value, wanted) for value, wanted in zip(values, parts, strict=True))
+    return origin([settled(value) for settled, value in zip(entries, values, strict=True)])
 
 
 def _said(wanted: Any) -> str:

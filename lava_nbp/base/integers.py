@@ -121,8 +121,9 @@ def check_plastic_weights(weights: Any, shape: tuple[int, int], what: str) -> In
             f"{what} has dtype {array.dtype}, but weights are integers; "
             f"round them first, for instance with lava_nbp.base.integers.round_to_even_toward_zero"
         )
-    bad = (array % WEIGHT_STEP != 0) | (array > PLASTIC_WEIGHT_MAX) | (array < -PLASTIC_WEIGHT_MAX)
-    if bad.any():
+    low, high = array.min(initial=0), array.max(initial=0)
+    if low < -PLASTIC_WEIGHT_MAX or high > PLASTIC_WEIGHT_MAX or np.count_nonzero(array & (WEIGHT_STEP - 1)):
+        bad = (array % WEIGHT_STEP != 0) | (array > PLASTIC_WEIGHT_MAX) | (array < -PLASTIC_WEIGHT_MAX)
         pre, post = (int(i) for i in np.argwhere(bad)[0])
         raise WeightError(
             f"{what}[{pre}, {post}] is {array[pre, post]}, but a plastic weight is an even integer in "

@@ -272,13 +272,28 @@ class Circuit:
 
     def reduced(self, population: str) -> frozenset[int]:
         """Phases in which a population may fire, modulo the period."""
-        return frozenset(phase % self.period for phase in self[population].phases)
+        return self._reduced[self[population].name]
+
+    @cached_property
+    def _reduced(self) -> dict[str, frozenset[int]]:
+        return {p.name: frozenset(phase % self.period for phase in p.phases) for p in self.populations}
+
+    def reaching(self, post: str) -> tuple[Connection, ...]:
+        """Fixed connections that lead to a population."""
+        return self._reaching.get(post, ())
+
+    @cached_property
+    def _reaching(self) -> dict[str, tuple[Connection, ...]]:
+        found: dict[str, list[Connection]] = {}
+        for c in self.connections:
+            found.setdefault(c.post, []).append(c)
+        return {post: tuple(reaching) for post, reaching in found.items()}
 
     def arrivals(self, post: str, *roles: Role) -> dict[int, tuple[Connection, ...]]:
         """Fixed connections, of the given roles if any are, by the phase (modulo the period) of their arrival."""
         found: dict[int, tuple[Connection, ...]] = {}
-        for c in self.connections:
-            if c.post == post and (not roles or c.role in roles):
+        for c in self.reaching(post):
+            if not roles or c.role in roles:
                 for phase in self[c.pre].phases:
                     arrival = (phase + 1 + c.delay) % self.period
                     found[arrival] = (*found.get(arrival, ()), c)

@@ -256,12 +256,18 @@ class GatedGroup:
             for pre in (*self.ports, *self.names)
         }
         self._readout = readout
-        self._gates = [(g.entry, k, g.weight) for k, p in enumerate(self.neurons) for g in p.gates]
-        self._scheduled = np.zeros((n_gates, len(self.neurons)), dtype=bool)
+        gates = [(g.entry, k, g.weight) for k, p in enumerate(self.neurons) for g in p.gates]
+        #: By entry of the gate vector: what it brings each population, and to how many neurons.
+        self._gate_brings = np.zeros((n_gates, len(self.neurons)), dtype=np.int64)
+        self._gate_reaches = [0] * n_gates
+        for entry, k, weight in gates:
+            self._gate_brings[entry, k] += weight
+            self._gate_reaches[entry] += math.prod(self.shape)
+        self._scheduled = np.zeros((n_gates, len(self.neurons)), dtype=np.uint8)
         for k, p in enumerate(self.neurons):
             opened = {g.entry for g in p.gates if g.weight > 0} if p.schedule is None else set(p.schedule)
-            self._scheduled[sorted(opened), k] = True
-        of_gates, asked = {entry for entry, _, _ in self._gates}, {readout.entry} if readout is not None else set[int]()
+            self._scheduled[sorted(opened), k] = 1
+        of_gates, asked = {entry for entry, _, _ in gates}, {readout.entry} if readout is not None else set[int]()
         scheduled = set(np.flatnonzero(self._scheduled.any(axis=1)).tolist())
         #: Those of the gate vector that mean something to the group.
         self._entries = np.array(sorted(of_gates | scheduled | asked), dtype=np.intp)
@@ -289,7 +295,10 @@ class GatedGroup:
         self._v = allocate((populations, n), np.int64)
         self._floating = allocate(1, np.uint8)
         self.counters = Counters.make(allocate)
-        self._pre = np.zeros(n, dtype=np.int64)
+        #: What `fire` returns, the very same, for a step in which nothing fires.
+        self.silence = {name: _frozen(np.zeros(self.shape, dtype=bool)) for name in self.names}
+        self._nothing = _frozen(np.zeros(n, dtype=np.int64))
+        self._pre: NDArray[Any] = self._nothing
         self.reset()
 
     def _check_synapses(self, s: Synapses) -> None:
@@ -338,16 +347,20 @@ class GatedGroup:
     # ---------------------------------------------------------------- running
 
     def fire(self, dense: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.bool_]]:
-        """Run the neurons for one step; `dense` is weighted input that acts at once, by population."""
-        now = int(self._step[0])
+        """Run the neurons for one step; `dense` is weighted input that acts at once, by population.
+
+        Returns the spikes of every population: `silence` if there are none.
+        """
+        now = self._step.item()
         slot = now % len(self._touched)
         floating = bool(self._floating[0])
-        dense = {name: a for name, a in dense.items() if np.count_nonzero(a)}
+        if dense:
+            dense = {name: a for name, a in dense.items() if np.count_nonzero(a)}
         if not floating:
             for name, a in dense.items():
                 _check_integers(a, name)
-        fired = np.zeros(self._u.shape, dtype=bool)
-        self._pre = self._numbers(np.zeros(self._u.shape[1], dtype=np.int64))
+        spikes = self.silence
+        self._pre = self._numbers(self._nothing)
         if self._touched[slot] or dense:
             total = self._numbers(self._arriving[slot])
             for name, a in dense.items():
@@ -359,10 +372,14 @@ class GatedGroup:
             fired = self._membrane(total, floating)
             if self._refrains:
                 fired &= now - self._last >= self._refractory
-            if np.count_nonzero(fired):
-                self._last[fired] = now
-                self._v[fired] = 0
-                self._count(fired, slot)
+            n_fired = np.count_nonzero(fired)
+            if n_fired:
+                if self._refrains:
+                    self._last[fired] = now
+                np.putmask(self._v, fired, 0)
+                self.counters.spikes[0] += n_fired
+                self.counters.gate_breaches[0] += self._count_breaches(fired, slot)
+                spikes = {name: fired[k].reshape(self.shape) for k, name in enumerate(self.names)}
             total[...] = 0
             if self._opens:
                 self._opened[slot] = 0
@@ -375,7 +392,7 @@ class GatedGroup:
             self._gate_open[...] = 0
             self._gate_spikes[...] = 0
         self._step[0] = now + 1
-        return {name: fired[k].reshape(self.shape) for k, name in enumerate(self.names)}
+        return spikes
 
     def _membrane(self, total: NDArray[Any], floating: bool) -> NDArray[np.bool_]:
         u, v = self._numbers(self._u), self._numbers(self._v)
@@ -395,12 +412,12 @@ class GatedGroup:
         over: NDArray[np.bool_] = v > self._vth
         return over
 
-    def _count(self, fired: NDArray[np.bool_], slot: int) -> None:
-        self.counters.spikes[0] += np.count_nonzero(fired)
-        opened = self._gate_open[:, None].astype(bool) | (
-            self._opened[slot].astype(bool) & ~self._schedule_given[:, None]
-        )
-        self.counters.gate_breaches[0] += np.count_nonzero(fired & ~opened)
+    def _count_breaches(self, fired: NDArray[np.bool_], slot: int) -> int:
+        closed = self._gate_open == 0
+        outside = fired[closed]
+        if self._opens:
+            outside &= self._schedule_given[closed, None] | (self._opened[slot][closed] == 0)
+        return np.count_nonzero(outside)
 
     def receive(self, pre: str, spikes: NDArray[Any]) -> None:
         """Take spikes (counts) of this step from a spike port or a population of the group."""
@@ -421,16 +438,20 @@ class GatedGroup:
     def receive_gates(self, spikes: NDArray[Any]) -> None:
         """Take the gate vector of this step, (n_gates,)."""
         given = spikes.ravel()
-        if not np.count_nonzero(given[self._entries]):
+        if not np.count_nonzero(given.take(self._entries)):
             return  # most steps of a chain concern others
-        on = given != 0
-        self._gate_spikes[: self.n_gates] = on
-        for entry, k, weight in self._gates:
-            if on[entry]:
-                self._gate_weight[k] += weight
-                self.counters.synaptic_events[0] += self._u.shape[1]
-        self._gate_open[...] = self._scheduled[on].any(axis=0)
+        self._gate_open[...] = 0
+        for entry in np.flatnonzero(given).tolist():
+            self._gate_spikes[entry] = 1
+            self._gate_weight += self._gate_brings[entry]
+            self._gate_open |= self._scheduled[entry]
+            self.counters.synaptic_events[0] += self._gate_reaches[entry]
         self._touched[int(self._step[0]) % len(self._touched)] = 1
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    array.setflags(write=False)
+    return array
 
 
 def _range(array: NDArray[Any]) -> tuple[int, int]:

@@ -35,6 +35,9 @@ from lava_nbp.nbp.rule import ThreeFactorRule
 from lava_nbp.nbp.work import Counters
 
 
+_NOBODY: NDArray[np.int64] = np.zeros(0, np.intp)
+
+
 @dataclass(frozen=True)
 class Mirror:
     """A further projection that holds the same matrix, between other populations.
@@ -202,11 +205,13 @@ class HebbianSynapses:
         """Input, in weight units, that the last step's spikes bring a population in this step."""
         return self._sums[post]
 
-    def step(self, spikes: Mapping[str, NDArray[np.bool_]], r: int = 0) -> None:
-        """Take this step's spikes of all `populations`, and the third factor: learn and send."""
-        active = {name: np.flatnonzero(s) for name, s in spikes.items()}
-        coefficients = self.rule.coefficients(r) if self.rule is not None else None
+    def step(self, spikes: Mapping[str, NDArray[Any]], r: int = 0) -> None:
+        """Take this step's spikes (not 0) of all `populations`, and the third factor: learn and send."""
         self.reset()
+        active = {name: np.flatnonzero(s) if np.count_nonzero(s) else _NOBODY for name, s in spikes.items()}
+        if all([who is _NOBODY for who in active.values()]):  # noqa: C419 - a generator costs more
+            return
+        coefficients = self.rule.coefficients(r) if self.rule is not None else None
         for m in self.mirrors:
             W, rows = self.projections[m.name], active[m.pre]
             if coefficients is not None and not self.chip_order:
@@ -226,7 +231,7 @@ def _learn(
     if not a and not b:
         if not c or not len(rows) or not len(columns):
             return 0
-        both = np.ix_(rows, columns)
+        both = (rows[:, None], columns)
         W[both] = saturate(W[both] + np.int64(c), PLASTIC_WEIGHT_MAX)
         return len(rows) * len(columns)
     change = np.zeros(W.shape, dtype=np.int64)

@@ -101,8 +101,8 @@ def neurons_of(circuit: Circuit, part: Part) -> dict[str, Neurons]:
         p = circuit[population]
         gates = [
             Gate(circuit.chain.index(c.pre), c.weight)
-            for c in circuit.connections
-            if c.post == population and c.pre in circuit.chain and c.role != "chain"
+            for c in circuit.reaching(population)
+            if c.pre in circuit.chain and c.role != "chain"
         ]
         schedule = tuple(sorted((phase - 1) % circuit.period for phase in circuit.reduced(population)))
         found[name] = Neurons(name, tuple(gates), p.bias, THRESHOLD, p.refractory, schedule)
@@ -174,7 +174,7 @@ def check_chain_delays(circuit: Circuit) -> None:
 
 
 def _one_to_one(circuit: Circuit, population: str) -> list[Connection]:
-    return [c for c in circuit.connections if c.post == population and c.pre not in circuit.chain]
+    return [c for c in circuit.reaching(population) if c.pre not in circuit.chain]
 
 
 def _error_pairs(circuit: Circuit) -> Iterator[Part]:

@@ -107,10 +107,11 @@ class PulseChain:
         self._step[0] += 1
         expected = self._arriving != 0
         fired: NDArray[np.bool_] = expected & (self.alive != 0)
-        for phase in np.flatnonzero(expected & ~fired):
-            self._report(0, int(phase))
-            self.lost[0] += 1
         pulses = int(np.count_nonzero(fired))
+        if np.count_nonzero(expected) > pulses:
+            for phase in np.flatnonzero(expected & ~fired):
+                self._report(0, int(phase))
+                self.lost[0] += 1
         if pulses > max(1, int(self._under_way[0])):
             self._report(1, int(np.argmax(fired)))
             self.doubled[0] += 1
@@ -134,6 +135,6 @@ class PulseChain:
 
     def start(self, spikes: Any) -> None:
         """Take the start spikes of this step: neuron 0 fires in the next."""
-        if np.any(spikes):
+        if np.count_nonzero(spikes):
             self._arriving[0] = 1
             self._laps[0] = 0

@@ -111,25 +111,33 @@ class GatedModel(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignore[mis
         """Let the Vars be the group's own memory, then serve the runtime."""
         self.u, self.v = _state(self.group, self.group.u), _state(self.group, self.group.v)
         self.breaches = self.group.counters.gate_breaches
+        # Looked up once: in most steps little else is to be done.
+        self._dense_in = [(getattr(self, port).recv, names) for port, names in self.dense_ports.items()]
+        self._spikes_in = [(port, getattr(self, port).recv) for port in self.group.ports]
+        outs = [(getattr(self, port), population) for port, population in self.outs.items()]
+        self._spikes_out = [(port.send, population) for port, population in outs if port.csp_ports]
+        self._shows = hasattr(self, "a_out")
+        self._no_spikes = np.zeros(self.group.shape, np.int32)
         super().start()
 
     def run_spk(self) -> None:
         """One step; see the module for the order."""
         dense = {}
-        for port, populations in self.dense_ports.items():
-            weighted = getattr(self, port).recv()
+        for receive, populations in self._dense_in:
+            weighted = receive()
             dense.update(dict.fromkeys(populations, weighted))
         group = self.group
         fired = group.fire(dense)
-        for port, population in self.outs.items():
-            if getattr(self, port).csp_ports:
-                getattr(self, port).send(fired[population].astype(np.int32))
-        if hasattr(self, "a_out"):
+        silent = fired is group.silence
+        for send, population in self._spikes_out:
+            send(self._no_spikes if silent else fired[population].astype(np.int32))
+        if self._shows:
             self.a_out.send(group.pre_activation)
-        for population, spikes in fired.items():
-            group.receive(population, spikes)
-        for port in group.ports:
-            group.receive(port, getattr(self, port).recv())
+        if not silent:
+            for population, spikes in fired.items():
+                group.receive(population, spikes)
+        for port, receive in self._spikes_in:
+            group.receive(port, receive())
         if group.n_gates:
             group.receive_gates(self.gate_in.recv())
 

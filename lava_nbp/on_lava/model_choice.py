@@ -8,6 +8,7 @@ import inspect
 import sys
 import threading
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -23,6 +24,8 @@ from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
 
 #: Arithmetics that CPU models are tagged with.
 TAGS = ("fixed_pt", "floating_pt", "bit_accurate_loihi")
+#: How the modules of this library's Processes are called.
+_OWN = "lava_nbp.processes."
 
 
 def make_run_config(target: str, tag: str = "fixed_pt", in_process: bool | None = None) -> TargetRunConfig:
@@ -124,7 +127,7 @@ class OwnModels(dict):  # type: ignore[type-arg]
         if super().__contains__(process):
             return super().__getitem__(process)
         check_not_searching()
-        models = self._models(process) or _search(process)
+        models: Any = self._models(process) or _search(process)
         try:
             return ProcGroupDiGraphs._select_proc_models(process, models, self._run_config)
         except (AssertionError, IndexError, NotImplementedError) as error:  # what Lava says of tags that no model has
@@ -135,21 +138,29 @@ class OwnModels(dict):  # type: ignore[type-arg]
                 f"Loihi2SimCfg(exception_proc_model_map={{process: {models[0].__name__}}})"
             ) from error
 
-    def _models(self, process: AbstractProcess) -> list[Any]:
-        """Models in the module of a Process, for chips beside it, too; or beside one of Lava's."""
-        name = type(process).__module__
-        modules = [name]
-        if is_own(process) and self._with_chip:
-            modules.append(f"{name.rpartition('.')[0]}.ncmodels")
-        elif name.startswith(("lava.proc.", "lava.lib.")) and name.endswith(".process"):
-            kinds = ("models", "ncmodels") if self._with_chip else ("models",)
-            modules = [name.removesuffix("process") + kind for kind in kinds]
-        found: list[Any] = []
-        for module in modules:
-            if module in sys.modules or (module != name and find_spec(module) is not None):
-                found += vars(importlib.import_module(module)).values()
-        classes = [c for c in dict.fromkeys(filter(inspect.isclass, found)) if issubclass(c, AbstractProcessModel)]
-        return [c for c in classes if getattr(c, "implements_process", None) is type(process)]
+    def _models(self, process: AbstractProcess) -> tuple[Any, ...]:
+        known = type(process).__module__.startswith(("lava.", "lava_nbp."))  # whose modules stay as they are
+        return (_known_models if known else _models_of)(type(process), self._with_chip)
+
+
+def _models_of(kind: type[AbstractProcess], with_chip: bool) -> tuple[Any, ...]:
+    """Models in the module of a class of Processes, for chips beside it, too; or beside one of Lava's."""
+    name = kind.__module__
+    modules = [name]
+    if name.startswith(_OWN) and with_chip:
+        modules.append(f"{name.rpartition('.')[0]}.ncmodels")
+    elif name.startswith(("lava.proc.", "lava.lib.")) and name.endswith(".process"):
+        kinds = ("models", "ncmodels") if with_chip else ("models",)
+        modules = [name.removesuffix("process") + part for part in kinds]
+    found: list[Any] = []
+    for module in modules:
+        if module in sys.modules or (module != name and find_spec(module) is not None):
+            found += vars(importlib.import_module(module)).values()
+    classes = [c for c in dict.fromkeys(filter(inspect.isclass, found)) if issubclass(c, AbstractProcessModel)]
+    return tuple(c for c in classes if getattr(c, "implements_process", None) is kind)
+
+
+_known_models = lru_cache(256)(_models_of)
 
 
 def own_module_first(run_config: RunConfig) -> RunConfig:
@@ -201,4 +212,4 @@ def _search(process: AbstractProcess) -> list[Any]:
 
 def is_own(process: object) -> bool:
     """Whether a Process is one of this library's."""
-    return isinstance(process, AbstractProcess) and type(process).__module__.startswith("lava_nbp.processes.")
+    return isinstance(process, AbstractProcess) and type(process).__module__.startswith(_OWN)

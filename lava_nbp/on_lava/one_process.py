@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from lava_nbp.errors import InputError
+from lava_nbp.on_lava.ends import hasten_ports
 from lava_nbp.on_lava.limits import TimeIsUp
 from lava_nbp.on_lava.one_network import Network
 from lava_nbp.on_lava.phases import Domain, Member, failed, where
 from lava_nbp.on_lava.pipes import pipe_into, pipe_out, share_ports
 from lava_nbp.on_lava.queues import QueueChannel, QueueSendPort
-from lava_nbp.on_lava.receiving import hasten_receiving
 from lava_nbp.on_lava.scheduler import Scheduler
 from lava_nbp.on_lava.stock_arithmetic import hasten_arithmetic, set_plainly
 from lava_nbp.on_lava.watched_runtime import WatchedRuntime, labels_of
@@ -111,7 +111,7 @@ class OneProcessRuntime(WatchedRuntime):
             try:
                 model = _build(builder)
                 share_ports(model, self._network.scheduler)
-                hasten_receiving(model)
+                hasten_ports(model)
                 hasten_arithmetic(model)
                 set_plainly(model)
                 member = Member(model, label)

@@ -20,12 +20,13 @@ from greenlet import getcurrent
 from lava_nbp.errors import RuntimeFailure
 from lava_nbp.on_lava.limits import TimeIsUp
 from lava_nbp.on_lava.messages import text_of
-from lava_nbp.on_lava.queues import QueueRecvPort, QueueSendPort
+from lava_nbp.on_lava.order import find_order
+from lava_nbp.on_lava.queues import Link, QueueRecvPort, QueueSendPort
 from lava_nbp.on_lava.scheduler import Scheduler
 from lava_nbp.on_lava.stock_arithmetic import leave_arithmetic
 
 from lava.magma.core.model.py.model import AbstractPyProcessModel, PyLoihiProcessModel
-from lava.magma.core.model.py.ports import PyOutPort
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND
 from lava.proc.io.injector import PyLoihiInjectorModel
 
@@ -42,8 +43,8 @@ _ASKS_BEFORE, _ASKS_LEARNING, _ASKS_AFTER = (
 _AROUND = (Path(__file__).parent, Path(inspect.getfile(AbstractPyProcessModel)).parents[3])
 #: In these a model serves its Vars to others' RefPorts.
 _SERVING = (BEFORE_LEARNING, AFTER_LEARNING, HOST)
-#: Steps in which another order of the models is tried, after some had to wait for others.
-_TRIALS = 16
+#: Steps in which another order of the models is tried, at most, after some had to wait for others.
+_TRIALS = 8
 
 
 class Member:
@@ -182,8 +183,8 @@ class Goal(Protocol):
 class Domain:
     """Models that go through the phases of every step together.
 
-    One model runs after the other; while one waits for a message, those behind it do. In the next steps they come in
-    the order in which they were done, as long as fewer have to wait then.
+    One model runs after the other; while one waits for a message, those behind it do. In the first steps it is learned
+    who sends before it waits, and the models take the order in which the fewest have to wait.
 
     Parameters
     ----------
@@ -209,13 +210,13 @@ class Domain:
         self._undone = 0
         self._leader: Any = None
         self._asked: dict[Any, list[Member]] = {}
-        self._order = self._best = self.members
-        self._came: list[Member] | None = []
-        self._trials, self._fewest = 0, len(self.members) ** 2 + 1
+        self._order = self.members
+        self._trials: _Trials | None = None
 
     def join(self, scheduler: Scheduler) -> None:
         """From now on take turns there, and be woken when somebody asks for a Var."""
         self._scheduler = scheduler
+        self._trials = _Trials(self.members, scheduler)
         for member in self.members:
             for link in member._requests:
                 link.asked = _Call(self, member)
@@ -244,9 +245,11 @@ class Domain:
 
     def go_on(self) -> None:
         """Run models that nobody has begun with."""
-        scheduler, todo, action, came, asked = self._scheduler, self._todo, self._action, self._came, self._asked
+        scheduler, todo, action, asked, trials = self._scheduler, self._todo, self._action, self._asked, self._trials
         while todo:
             member = todo.popleft()
+            if trials is not None:
+                trials.begin(member)
             if scheduler.interrupt is not None:
                 scheduler.interrupt()
             try:
@@ -261,8 +264,8 @@ class Domain:
             if answer != _DONE:
                 asked.setdefault(answer, []).append(member)
             self._undone -= 1
-            if came is not None:
-                came.append(member)
+            if trials is not None:
+                trials.begun = None
         while self._to_serve:
             member = self._to_serve.popleft()
             try:
@@ -292,10 +295,10 @@ class Domain:
 
     def _step(self, goal: Goal) -> None:
         asked = self._asked
-        if self._came is None:
+        if self._trials is None:
             self._phase(_spike, self._order)
         else:
-            self._try_order()
+            self._try_order(self._trials)
         if not asked:
             return
         if _ASKS_BEFORE in asked:
@@ -317,18 +320,73 @@ class Domain:
             members = dict.fromkeys(found)
         self._phase(_caller(phase), list(members))
 
-    def _try_order(self) -> None:
-        """A spiking phase in a new order of the models; the one in which the fewest had to wait is kept."""
-        self._came, before = [], self._scheduler.waits
-        self._phase(_spike, self._order)
-        waits = self._scheduler.waits - before
-        if waits < self._fewest:
-            self._fewest, self._best = waits, self._order
-        self._trials += 1
-        if waits and self._trials < _TRIALS:
-            self._order = tuple(self._came)
-        else:
-            self._order, self._came = self._best, None
+    def _try_order(self, trials: _Trials) -> None:
+        """A spiking phase from which is learned in which order to go on."""
+        with trials:
+            self._phase(_spike, self._order)
+        self._order, over = trials.learn(self._order)
+        if over:
+            self._trials = None
+
+
+class _Trials:
+    """Steps in different orders of the models; a context manager around each.
+
+    What is learned is who has sent all its messages when it first has to wait, and what it had received by then.
+    """
+
+    def __init__(self, members: Sequence[Member], scheduler: Scheduler) -> None:
+        self._members, self._scheduler = members, scheduler
+        index = {member: k for k, member in enumerate(members)}
+        self._received = {member: _links(member, PyInPort, QueueRecvPort) for member in members}
+        self._sent = {member: _links(member, PyOutPort, QueueSendPort) for member in members}
+        self._index = index
+        self._needs = [
+            {index[link.source] for link in self._received[m] if link.source in index and link.source is not m}
+            for m in members
+        ]
+        self._early: dict[Member, set[int]] = {}
+        #: Who was begun with and has not waited yet, and which of its messages were there.
+        self.begun: tuple[Member, list[Link]] | None = None
+        self._waits, self._known = 0, -1
+        self._tried: list[tuple[int, tuple[Member, ...]]] = []
+
+    def __enter__(self) -> None:
+        self._waits = self._scheduler.waits
+        self._scheduler.waiting = self._look
+
+    def __exit__(self, *_: object) -> None:
+        self._scheduler.waiting, self.begun = None, None
+
+    def begin(self, member: Member) -> None:
+        """A member is begun with."""
+        self.begun = (member, [link for link in self._received[member] if link.messages])
+
+    def _look(self) -> None:
+        """Somebody has to wait."""
+        if self.begun is None:
+            return
+        (member, there), self.begun = self.begun, None
+        sent = self._sent[member]
+        if sent and all(link.messages for link in sent):
+            taken = (link.source for link in there if not link.messages)
+            self._early[member] = {self._index[source] for source in taken if source in self._index}
+
+    def learn(self, order: tuple[Member, ...]) -> tuple[tuple[Member, ...], bool]:
+        """The order to go on in after a step in another one, and whether that is for good."""
+        waits = self._scheduler.waits - self._waits
+        self._tried.append((waits, order))
+        if not waits or len(self._tried) == _TRIALS or len(self._early) == self._known:
+            return min(self._tried, key=lambda tried: tried[0])[1], True
+        self._known = len(self._early)
+        found = find_order(self._needs, [self._early.get(member) for member in self._members])
+        return tuple(self._members[k] for k in found), False
+
+
+def _links(member: Member, kind: Any, end: Any) -> list[Link]:
+    """The channels at a model's ports of a kind."""
+    ports = (port for port in member.model.py_ports if isinstance(port, kind))
+    return [csp_port.link for port in ports for csp_port in port.csp_ports if isinstance(csp_port, end)]
 
 
 class _Call:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABCMeta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, cast
 
 import numpy as np
@@ -19,6 +19,7 @@ from lava_nbp.on_lava.runtime import watch
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.interfaces import AbstractProcessMember
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
@@ -34,6 +35,7 @@ class LibraryProcess(AbstractProcess):  # type: ignore[misc]
 
     _runtime = None  # Lava's destructor reads it, even if a constructor refuses its arguments
     _made = False
+    _members: list[tuple[str, Any]] | None = None
 
     def __init__(self, **parameters: Any) -> None:
         if parameters.get("name") is not None:
@@ -42,11 +44,15 @@ class LibraryProcess(AbstractProcess):  # type: ignore[misc]
 
     def _find_attr_by_type(self, cls: type) -> dict[str, Any]:
         """As Lava's, which asks for every attribute there is: ports, Vars and Processes are the instance's own."""
-        return {name: value for name, value in sorted(vars(self).items()) if isinstance(value, cls)}
+        members = sorted(vars(self).items()) if self._members is None else self._members
+        return {name: value for name, value in members if _is_kind(type(value), cls)}
 
     def _post_init(self) -> None:
+        # Lava asks six times, and nothing changes meanwhile.
+        kinds = (AbstractProcessMember, AbstractProcess)
+        self._members = [(name, value) for name, value in sorted(vars(self).items()) if _is_kind(type(value), kinds)]
         super()._post_init()
-        self._made = True
+        self._made, self._members = True, None
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse to rebind what a Process was made with: its models have been told, and would not see it."""
@@ -97,6 +103,10 @@ class LibraryProcess(AbstractProcess):  # type: ignore[misc]
             super().create_runtime(run_cfg, executable, compile_config)
 
 
+#: Asked of every attribute; the classes of Lava are abstract, and slow to answer.
+_is_kind = lru_cache(1024)(issubclass)
+
+
 @cache
 def _parameters(kind: Any) -> frozenset[str]:
     """Names of the parameters that the constructors of a class and of those above it have."""
@@ -126,12 +136,12 @@ class NamedPorts(ABCMeta):
 
     def __getattr__(cls, name: str) -> LavaPyType:
         if name.endswith("_in"):
-            return LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=STATE_BITS)
+            return _type_of(PyInPort.VEC_DENSE, np.int32, STATE_BITS)
         if name.endswith("a_out") and hasattr(cls, "_weighted"):
-            return LavaPyType(PyOutPort.VEC_DENSE, cls._weighted, precision=STATE_BITS)
+            return _type_of(PyOutPort.VEC_DENSE, cls._weighted, STATE_BITS)
         if name.endswith("_out"):
             graded = name in getattr(cls, "_graded", ())
-            return LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=STATE_BITS if graded else 1)
+            return _type_of(PyOutPort.VEC_DENSE, np.int32, STATE_BITS if graded else 1)
         raise AttributeError(f"{cls.__name__} has no attribute {name!r}")
 
 
@@ -141,4 +151,10 @@ class NamedMatrices(NamedPorts):
     def __getattr__(cls, name: str) -> LavaPyType:
         if name.startswith("_") or name.endswith(_PORTS):
             return super().__getattr__(name)
-        return LavaPyType(np.ndarray, np.int16, precision=WEIGHT_BITS)
+        return _type_of(np.ndarray, np.int16, WEIGHT_BITS)
+
+
+@lru_cache(64)
+def _type_of(kind: Any, numbers: Any, bits: int) -> LavaPyType:
+    """Made once: Lava asks for the type of every port and Var a dozen times."""
+    return LavaPyType(kind, numbers, precision=bits)

@@ -64,6 +64,8 @@ class Scheduler:
         How often it was looked for what the program has done since there last was something.
     waits : int
         How often somebody had to wait.
+    waiting : callable or None
+        Is called when somebody has to wait, before anybody else goes on.
     closed : bool
         The network has ended: whoever waits is unwound.
     """
@@ -77,6 +79,7 @@ class Scheduler:
         self.fruitless = 0
         self.closed = False
         self.waits = 0
+        self.waiting: Callable[[], None] | None = None
         self.works = works
         self._main: Any = None
         self._waiting: dict[Any, Callable[[], Waiting] | None] = {}
@@ -122,6 +125,8 @@ class Scheduler:
             raise Ended
         me = getcurrent()
         self.waits += 1
+        if self.waiting is not None:
+            self.waiting()
         self._waiting[me] = about
         try:
             self._give_turn(me)

@@ -189,12 +189,14 @@ class PyHebbianDense(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignore
     def start(self) -> None:
         """Let the Var be the synapses' own memory, then serve the runtime."""
         self.weights = self.synapses.projections[self.synapses.name]
+        self._sums_out = [(getattr(self, _sums_port(name)), name) for name in self.synapses.posts]
+        self._spikes_in = [(name, getattr(self, f"{name}_in")) for name in self.synapses.populations]
         super().start()
 
     def run_spk(self) -> None:
         """Send what the last step's spikes bring, then learn from this step's."""
-        for population in self.synapses.posts:
-            getattr(self, _sums_port(population)).send(self.synapses.weighted_sums(population))
-        spikes = {name: getattr(self, f"{name}_in").recv() != 0 for name in self.synapses.populations}
+        for port, population in self._sums_out:
+            port.send(self.synapses.weighted_sums(population))
+        spikes = {name: port.recv() for name, port in self._spikes_in}
         r = int(self.third_in.recv() @ self.third) if len(self.third) else 0
         self.synapses.step(spikes, r)

@@ -153,6 +153,7 @@ class PyPlasticLIF(PyLoihiProcessModel):  # type: ignore[misc]
         super().__init__(proc_params)
         self.registers: NeuronRegisters = proc_params["registers"]
         self.state = proc_params["state"]
+        self._resting = int(saturate_state(self.registers.bias))
 
     def start(self) -> None:
         """Let the Vars be the memory that is shared with the parent, then serve the runtime."""
@@ -162,15 +163,22 @@ class PyPlasticLIF(PyLoihiProcessModel):  # type: ignore[misc]
     def run_spk(self) -> None:
         """One step: input, spikes, and what the synapses learn from."""
         r, (u, v, silent) = self.registers, self.state
-        u[...] = wrap_state(self.a_in.recv().astype(np.int64) << ALIGNMENT_BITS)
-        third = np.clip(self.a_third_factor_in.recv(), 0, (1 << TRACE_BITS) - 1)
-        v[...] = saturate_state(u + r.bias)
-        fired = (v > r.threshold) & (silent == 0)
-        silent[...] = np.where(fired, r.refractory - 1, np.maximum(silent - 1, 0))
-        v[fired] = 0
-        spikes, none = fired.astype(np.int32), np.zeros(v.shape, np.int32)
-        for port, value in (
-            (self.s_out, spikes), (self.s_out_bap, spikes),
-            (self.s_out_y1, none), (self.s_out_y2, none), (self.s_out_y3, third.astype(np.int32)),
-        ):  # fmt: skip
-            port.send(value)
+        arrived, third = self.a_in.recv(), self.a_third_factor_in.recv()
+        if np.count_nonzero(arrived) or np.count_nonzero(silent) or self._resting > r.threshold:
+            u[...] = wrap_state(arrived.astype(np.int64) << ALIGNMENT_BITS)
+            v[...] = saturate_state(u + r.bias)
+            fired = (v > r.threshold) & (silent == 0)
+            silent[...] = np.where(fired, r.refractory - 1, np.maximum(silent - 1, 0))
+            v[fired] = 0
+            spikes = fired.astype(np.int32)
+        else:
+            u[...], v[...] = 0, self._resting
+            spikes = np.zeros(v.shape, np.int32)
+        if np.count_nonzero(third):
+            third = np.clip(third, 0, (1 << TRACE_BITS) - 1)
+        none = np.zeros(v.shape, np.int32)
+        self.s_out.send(spikes)
+        self.s_out_bap.send(spikes)
+        self.s_out_y1.send(none)
+        self.s_out_y2.send(none)
+        self.s_out_y3.send(third)

@@ -120,11 +120,18 @@ class PySampleSource(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignore
         self._clock: SampleClock = proc_params["clock"]
         self._loaded, self._samples, self._phases = (proc_params[key] for key in ("loaded", "samples", "phases"))
 
+    def start(self) -> None:
+        """Know what leaves where, then serve the runtime."""
+        self._outs = [
+            (getattr(self, f"{source}_out"), self._phases[source], held, np.zeros(held.shape[1], np.uint8))
+            for source, held in self._samples.items()
+        ]
+        super().start()
+
     def run_spk(self) -> None:
         """Send what leaves in this step."""
         sample = self._clock.sample
         pending = sample < self._loaded[0]
-        for source, held in self._samples.items():
-            due = pending and self._clock.due(self._phases[source])
-            getattr(self, f"{source}_out").send(held[sample] if due else np.zeros(held.shape[1], np.uint8))
+        for port, phase, held, nothing in self._outs:
+            port.send(held[sample] if pending and self._clock.due(phase) else nothing)
         self._clock.tick()

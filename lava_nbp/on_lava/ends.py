@@ -1,4 +1,4 @@
-"""Receiving at a port of a model, without what Lava does there although nothing comes of it.
+"""Sending and receiving at the ports of a model, without what Lava does there although nothing comes of it.
 
 Lava adds every message to an array of zeros, which changes its type at most: the message is the model's own already,
 see `lava_nbp.on_lava.queues`.
@@ -12,15 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.on_lava.queues import QueueRecvPort
+from lava_nbp.on_lava.queues import QueueRecvPort, QueueSendPort
 
-from lava.magma.core.model.py.ports import IdentityTransformer, PyInPort
+from lava.magma.core.model.py.ports import IdentityTransformer, PyInPort, PyOutPort
 
 
-def hasten_receiving(model: Any) -> None:
-    """Let the input ports of a built model receive the same in less time, where they are Lava's own."""
+def hasten_ports(model: Any) -> None:
+    """Let the ports of a built model send and receive the same in less time, where they are Lava's own."""
     for port in model.py_ports:
-        if type(port) is PyInPort.VEC_DENSE and type(port._transformer) is IdentityTransformer:
+        if type(port) is PyOutPort.VEC_DENSE and len(port.csp_ports) == 1:
+            (end,) = port.csp_ports
+            if isinstance(end, QueueSendPort):
+                port.send = end.send
+        elif type(port) is PyInPort.VEC_DENSE and type(port._transformer) is IdentityTransformer:
             receive = _receiver(port)
             if receive is not None:
                 port.recv = receive

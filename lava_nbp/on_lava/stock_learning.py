@@ -1,0 +1,252 @@
+"""Learning of Lava's LearningDense where something is learned: the same bits in less time.
+
+Uses internals of lava-nc 0.10.0, which is archived and pinned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava.magma.core.learning import string_symbols as symbols
+from lava.magma.core.learning.constants import W_ACCUMULATOR_S, W_SYN_VAR_S, W_TRACE, GradedSpikeCfg
+from lava.magma.core.learning.learning_rule import Loihi2FLearningRule, Loihi3FLearningRule
+from lava.magma.core.learning.random import ConnVarRandom, TraceRandom
+
+#: So many random numbers are drawn at once, at most.
+_DRAWN = 4096
+_BOOL, _INT64 = np.dtype(bool), np.dtype(np.int64)
+
+
+class Learning:
+    """Methods of LearningDense, for steps in which nobody has spiked, traces are 0, or no product of the rule acts.
+
+    Lava shifts, clips and rounds all weights in every step. What it has made of them once stays as it is by that, so
+    later only synapses are touched that a product of the rule can change; what somebody else has set is left to Lava
+    the first time.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._pre, self._post, self._learn = model._process_pre_spikes, model._process_post_spikes, model.run_lrn
+        self._apply_to_all = model._apply_learning_rules
+        self._appliers: Any = None
+        self._made: Any = None
+        self._needs: list[set[str]] = []
+        self._traces: set[str] = set()
+        for random in (model._x_random, model._y_random, model._conn_var_random):
+            draw_when_asked(random)
+
+    # --------------------------------------------------------------- spikes
+
+    def receive(self, s_in: NDArray[Any]) -> None:
+        """`recv_traces`: spikes of both sides, and the traces that a third factor brings."""
+        model, rule = self._model, self._model._learning_rule
+        if model._graded_spike_cfg != GradedSpikeCfg.USE_REGULAR_IMPULSE:
+            self._pre(s_in)
+        elif np.count_nonzero(s_in):
+            if rule.t_epoch != 1 or np.count_nonzero(model.tx):
+                self._pre(s_in)
+            else:  # the first spikes of the epoch, of which only the time is kept
+                model.tx[s_in] = 1
+        model._update_trace_randoms()
+        if isinstance(rule, Loihi2FLearningRule):
+            s_in_bap = model.s_in_bap.recv().astype(bool)
+            if np.count_nonzero(s_in_bap):
+                self._post(s_in_bap)
+        elif isinstance(rule, Loihi3FLearningRule):
+            s_in_bap = model.s_in_bap.recv().astype(bool)
+            third = [model.s_in_y1.recv(), model.s_in_y2.recv(), model.s_in_y3.recv()]
+            if np.count_nonzero(s_in_bap):
+                if rule.t_epoch != 1 or np.count_nonzero(model.ty):
+                    self._post(s_in_bap)
+                else:
+                    model.y0[s_in_bap] = True
+                    model.ty[s_in_bap] = 1
+            kind = _common(model.y1.dtype, model.y2.dtype, model.y3.dtype)
+            model.y1, model.y2, model.y3 = [trace.astype(kind, copy=False) for trace in third]
+        model._update_trace_randoms()
+
+    # ------------------------------------------------------------- learning
+
+    def run_lrn(self) -> None:
+        """`run_lrn`, of epochs of one step."""
+        model = self._model
+        if model._learning_rule.t_epoch != 1:
+            self._learn()
+            return
+        model._update_synaptic_variable_random()
+        if self._rests():
+            return
+        model.x0, model.y0 = model.tx > 0, model.ty > 0
+        two = isinstance(model._learning_rule, Loihi2FLearningRule)
+        x = _history(
+            (model.x1, model.x2), model._x_taus, model.tx, model._x_random, model._x_impulses_int,
+            model._x_impulses_frac, model,
+        )  # fmt: skip
+        model._set_x_traces(x[-1])
+        if two or not self._has_made() or self._may_learn():
+            y = _history(
+                (model.y1, model.y2, model.y3), model._y_taus, model.ty, model._y_random, model._y_impulses_int,
+                model._y_impulses_frac, model,
+            )  # fmt: skip
+            if two:
+                model._set_y_traces(y[-1])
+            self.apply(x, y)
+        model.x0, model.y0 = np.zeros(model.x0.shape, bool), np.zeros(model.y0.shape, bool)
+        model.tx, model.ty = np.zeros(model.tx.shape, model.tx.dtype), np.zeros(model.ty.shape, model.ty.dtype)
+
+    def _rests(self) -> bool:
+        """Whether nothing would change: no spike, no trace, no weight, and no array's type."""
+        model = self._model
+        kept = [model.x1, model.x2]
+        if isinstance(model._learning_rule, Loihi2FLearningRule):
+            kept += [model.y1, model.y2, model.y3]
+        arrays = (model.tx, model.ty, model.x0, model.y0, *kept)
+        return (
+            not any([np.count_nonzero(array) for array in arrays])  # noqa: C419 - a generator costs more
+            and all(array.dtype is _INT64 for array in kept)
+            and model.x0.dtype is model.y0.dtype is _BOOL
+            and self._has_made()
+            and not self._may_learn()
+        )
+
+    def _has_made(self) -> bool:
+        """Whether the weights are what Lava's learning has made of them: nobody has set them, nor the rule."""
+        model = self._model
+        if model._learning_rule_appliers is not self._appliers:  # Vars were set
+            self._appliers, self._made = model._learning_rule_appliers, None
+            products = [p for applier in self._appliers.values() for p in applier._product_series.products]
+            self._needs = [_needs(p) for p in products]
+            self._traces = {f"{f.state_var}_{p.dependency}" for p in products for f in p.factors}
+        return self._made is not None and model.weights is self._made
+
+    def _may_learn(self) -> bool:
+        there = {symbols.U}
+        if np.count_nonzero(self._model.x0):
+            there.add(symbols.X0)
+        if np.count_nonzero(self._model.y0):
+            there.add(symbols.Y0)
+        return any(needs <= there for needs in self._needs)
+
+    def apply(self, x_traces_history: NDArray[Any], y_traces_history: NDArray[Any]) -> None:
+        """`_apply_learning_rules`."""
+        model = self._model
+        if not self._has_made():
+            self._apply_to_all(x_traces_history, y_traces_history)
+            self._made = model.weights if set(self._appliers) == {"weights"} else None
+        elif self._may_learn():
+            self._apply_to_some(x_traces_history, y_traces_history)
+
+    def _apply_to_some(self, x: NDArray[Any], y: NDArray[Any]) -> None:
+        """The rule for synapses of neurons that have spiked, as far as all its products need them to."""
+        model, (post, pre) = self._model, self._model._shape
+        always = set.intersection(*self._needs)
+        if symbols.U in set.union(*self._needs) or not always:
+            self._apply_to_all(x, y)
+            self._made = model.weights
+            return
+        columns = np.flatnonzero(model.x0) if symbols.X0 in always else np.arange(pre)
+        rows = np.flatnonzero(model.y0) if symbols.Y0 in always else np.arange(post)
+        some, (x_rows, y_columns) = np.ix_(rows, columns), (model.ty[rows][:, None], model.tx[columns][None, :])
+        values = {"shape": (len(rows), len(columns)), "u": 0, "x0": model.x0[None, columns], "y0": model.y0[rows, None]}
+        for name in ("weights", "tag_1", "tag_2"):
+            values[name] = getattr(model, name)[some]
+        for k, name in enumerate((symbols.X1, symbols.X2)):
+            if f"{name}_x0" in self._traces:
+                values[f"{name}_x0"] = x[y_columns, k, columns]
+            if f"{name}_y0" in self._traces:
+                values[f"{name}_y0"] = x[x_rows, k, columns]
+        for k, name in enumerate((symbols.Y1, symbols.Y2, symbols.Y3)):
+            if f"{name}_x0" in self._traces:
+                values[f"{name}_x0"] = y[y_columns, k, rows[:, None]]
+            if f"{name}_y0" in self._traces:
+                values[f"{name}_y0"] = y[x_rows, k, rows[:, None]]
+        shift = W_ACCUMULATOR_S - W_SYN_VAR_S["weights"]
+        made = self._appliers["weights"].apply(values["weights"] << shift, **values)
+        made = model._saturate_synaptic_variable_accumulator("weights", made)
+        rounded = model._stochastic_round_synaptic_variable(
+            "weights", made, model._conn_var_random.random_stochastic_round
+        )
+        model.weights[some] = model._saturate_synaptic_variable("weights", rounded >> shift)
+
+
+def _history(
+    traces: Sequence[NDArray[Any]], taus: NDArray[Any], times: NDArray[Any], random: Any, whole: NDArray[Any],
+    fraction: NDArray[Any], model: Any,
+) -> NDArray[Any]:  # fmt: skip
+    """Traces before the step, and after it: decayed, and with the impulses of those who spiked."""
+    history = np.zeros((2, len(traces), len(times)), dtype=int)
+    if any([np.count_nonzero(trace) for trace in traces]):  # noqa: C419 - a generator costs more
+        history[0] = traces
+        kept = taus != 0
+        history[1][kept] = model._decay_trace(history[0][kept], 1, taus[kept][:, None], random.random_trace_decay)
+    if np.count_nonzero(whole) or np.count_nonzero(fraction) or np.count_nonzero(history):
+        spiked = np.flatnonzero(times == 1)
+        history[1][:, spiked] = model._add_impulse(
+            history[1][:, spiked], random.random_impulse_addition, whole[:, None], fraction[:, None]
+        )
+    return history
+
+
+def _common(first: Any, *others: Any) -> Any:
+    """The type that arrays of some types have together."""
+    return first if all(kind is first for kind in others) else np.result_type(first, *others)
+
+
+def _needs(product: Any) -> set[str]:
+    """Spikes without which a product of a learning rule is 0."""
+    plain = (f.state_var for f in product.factors if f.state_var in symbols.DEPENDENCIES and not f.has_const())
+    return {product.dependency, *plain}
+
+
+# -------------------------------------------------------------- random numbers
+
+
+def draw_when_asked(random: Any) -> None:
+    """Let one of Lava's generators draw its numbers when one is asked for, not in every step; they are the same."""
+    kind = {TraceRandom: _TraceRandom, ConnVarRandom: _ConnVarRandom}.get(type(random))
+    if kind is not None:
+        random.__class__ = kind
+
+
+class _TraceRandom(TraceRandom):  # type: ignore[misc]
+    _decays = _impulses = 0
+
+    def advance(self) -> None:
+        self._decays += 1
+        self._impulses += 1
+
+    @property
+    def random_trace_decay(self) -> Any:
+        while self._decays:
+            n = min(self._decays, _DRAWN)
+            self._random_trace_decay = self._rng_trace_decay.random(n)[-1]
+            self._decays -= n
+        return self._random_trace_decay
+
+    @property
+    def random_impulse_addition(self) -> Any:
+        while self._impulses:
+            n = min(self._impulses, _DRAWN)
+            self._random_impulse_addition = self._rng_impulse_addition.integers(0, 2**W_TRACE, size=n, dtype=int)[-1]
+            self._impulses -= n
+        return self._random_impulse_addition
+
+
+class _ConnVarRandom(ConnVarRandom):  # type: ignore[misc]
+    _rounds = 0
+
+    def advance(self) -> None:
+        self._rounds += 1
+
+    @property
+    def random_stochastic_round(self) -> Any:
+        while self._rounds:
+            n = min(self._rounds, _DRAWN)
+            self._random_stochastic_round = self._rng.random(n)[-1]
+            self._rounds -= n
+        return self._random_stochastic_round
