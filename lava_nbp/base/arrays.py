@@ -25,8 +25,8 @@ Allocate = Callable[[Any, Any], NDArray[Any]]
 
 #: What is smaller is taken unasked, in bytes.
 _SMALL = 1 << 24
-#: Arrays up to a size come from blocks of several, in bytes: a mapping of its own costs more than they do, in every fork,
-#: too. Each begins at a multiple of a line of the processor's cache.
+#: Arrays up to a size come from blocks of several, in bytes: a mapping of its own costs more than they do, and in every
+#: fork again. Each begins at a multiple of a line of the processor's cache.
 _BLOCK, _IN_BLOCK, _LINE = 1 << 16, 1 << 12, 64
 
 

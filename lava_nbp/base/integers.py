@@ -47,7 +47,7 @@ def saturate_state(v: ArrayLike) -> Int64Array:
 
 def saturate(value: ArrayLike, magnitude: int) -> Int64Array:
     """Clip to -magnitude .. magnitude."""
-    clipped: Int64Array = np.clip(np.asarray(value, dtype=np.int64), -magnitude, magnitude)
+    clipped: Int64Array = np.minimum(np.maximum(np.asarray(value, dtype=np.int64), -magnitude), magnitude)
     return clipped
 
 

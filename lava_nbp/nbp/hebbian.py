@@ -34,7 +34,6 @@ from lava_nbp.nbp.gated_group import check_name
 from lava_nbp.nbp.rule import ThreeFactorRule
 from lava_nbp.nbp.work import Counters
 
-
 _NOBODY: NDArray[np.int64] = np.zeros(0, np.intp)
 
 

@@ -7,7 +7,7 @@ import importlib
 import inspect
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
@@ -160,7 +160,7 @@ def _models_of(kind: type[AbstractProcess], with_chip: bool) -> tuple[Any, ...]:
     return tuple(c for c in classes if getattr(c, "implements_process", None) is kind)
 
 
-_known_models = lru_cache(256)(_models_of)
+_known_models: Callable[[type, bool], tuple[Any, ...]] = lru_cache(256)(_models_of)
 
 
 def own_module_first(run_config: RunConfig) -> RunConfig:

@@ -47,7 +47,8 @@ class Network:
 
     def __init__(self) -> None:
         self._leads = _Leads(self)
-        self.scheduler = Scheduler([self._leads])
+        self.scheduler = Scheduler()
+        self.scheduler.add(self._leads)
         self.domains: tuple[Domain, ...] = ()
         self.asked = ""
         self._target, self._ending = 0, False
@@ -60,7 +61,7 @@ class Network:
         self.domains = tuple(domains)
         for domain in self.domains:
             domain.join(self.scheduler)
-            self.scheduler.works.append(domain)
+            self.scheduler.add(domain)
 
     @property
     def target(self) -> int:
@@ -255,7 +256,7 @@ class Network:
             for member in self.members:
                 member.let_go()
             self.domains = ()
-            del scheduler.works[:]
+            scheduler.forget()
 
     def _interrupt(self, thread: threading.Thread | None) -> None:
         """Have whoever is at work on it, in a thread of its own or in another of the program's, end that."""
@@ -280,15 +281,11 @@ class _Leads:
     def __init__(self, network: Network) -> None:
         self._network = network
         self._waiting: deque[Domain] = deque()
+        self.pending = (self._waiting,)
         #: Those that have not come to the end of the run.
         self.led: set[Domain] = set()
         #: Who waits for the end of all.
         self.leader: object = None
-
-    @property
-    def left(self) -> bool:
-        """Whether there is one that nobody leads."""
-        return bool(self._waiting)
 
     def put(self, domains: Iterable[Domain]) -> None:
         """More to be led."""

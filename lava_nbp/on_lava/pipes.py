@@ -37,7 +37,7 @@ class PipeSendPort(QueueSendPort):
         """Copy an array of the channel's shape into the queue."""
         link = self.link
         message = copy_for(link, data, self._name)
-        link.scheduler.wait_outside(self.probe, partial(link.about, True))
+        link.scheduler.wait_outside(self.probe, link.about_sending)
         with link.scheduler.outside:
             link.messages.append(message)
             link.scheduler.outside.notify_all()
@@ -59,7 +59,7 @@ class PipeRecvPort(QueueRecvPort):
         return message
 
     def _wait(self) -> None:
-        self.link.scheduler.wait_outside(self.probe, partial(self.link.about, False))
+        self.link.scheduler.wait_outside(self.probe, self.link.about_receiving)
 
 
 def _wait_outside(link: Link, happened: Callable[[], bool], what: str) -> None:
@@ -157,7 +157,7 @@ def share_ports(model: Any, scheduler: Scheduler) -> None:
 
 
 def _send(scheduler: Scheduler, port: Any, send: Callable[[Any], None], message: Any) -> None:
-    scheduler.wait_outside(port.probe, partial(_about(port, scheduler).about, True))
+    scheduler.wait_outside(port.probe, _about(port, scheduler).about_sending)
     send(message)
     # A thread of the channel's takes the message to its receiver. It comes to that while this one waits.
     deadline = time.monotonic() + _HANDED_OVER
@@ -167,7 +167,7 @@ def _send(scheduler: Scheduler, port: Any, send: Callable[[Any], None], message:
 
 
 def _receive(scheduler: Scheduler, port: Any, receive: Callable[[], Any]) -> Any:
-    scheduler.wait_outside(port.probe, partial(_about(port, scheduler).about, False))
+    scheduler.wait_outside(port.probe, _about(port, scheduler).about_receiving)
     return receive()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABCMeta
+from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any, cast
 
@@ -104,7 +105,7 @@ class LibraryProcess(AbstractProcess):  # type: ignore[misc]
 
 
 #: Asked of every attribute; the classes of Lava are abstract, and slow to answer.
-_is_kind = lru_cache(1024)(issubclass)
+_is_kind: Callable[[type, Any], bool] = lru_cache(1024)(issubclass)
 
 
 @cache

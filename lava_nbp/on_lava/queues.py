@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -61,8 +60,15 @@ class Link:
         self.target: Any = None
         self.source_port = self.target_port = self.refers = ""
 
-    def about(self, sends: bool) -> Waiting:
-        """What a model waits for that waits here."""
+    def about_sending(self) -> Waiting:
+        """What a model waits for that cannot send here."""
+        return self._about(True)
+
+    def about_receiving(self) -> Waiting:
+        """What a model waits for that waits for a message here."""
+        return self._about(False)
+
+    def _about(self, sends: bool) -> Waiting:
         who, port, whom, their = self.source, self.source_port, self.target, self.target_port
         if not sends:
             who, port, whom, their = whom, their, who, port
@@ -121,12 +127,12 @@ class QueueSendPort(CspSendPort):  # type: ignore[misc]
         link = self.link
         messages = link.messages
         if type(data) is np.ndarray and data.shape == link.shape:  # of nearly all: a call costs as much as the copy
-            message: NDArray[Any] = data.astype(link.dtype, "C")
+            message: NDArray[Any] = data.copy() if data.dtype is link.dtype else data.astype(link.dtype, "C")
         else:
             message = copy_for(link, data, self._name)
         while len(messages) >= link.size:
             link.writer = getcurrent()
-            link.scheduler.wait(partial(link.about, True))
+            link.scheduler.wait(link.about_sending)
         messages.append(message)
         if link.reader is not None:
             link.scheduler.ready.append(link.reader)
@@ -177,7 +183,7 @@ class QueueRecvPort(CspRecvPort):  # type: ignore[misc]
         link = self.link
         while not link.messages:
             link.reader = getcurrent()
-            link.scheduler.wait(partial(link.about, False))
+            link.scheduler.wait(link.about_receiving)
 
 
 class QueueChannel(Channel):  # type: ignore[misc]

@@ -33,8 +33,8 @@ class Work(Protocol):
     """Things to be done one after the other, by whoever has time."""
 
     @property
-    def left(self) -> bool:
-        """Whether there is something that nobody has begun with."""
+    def pending(self) -> tuple[deque[Any], ...]:
+        """The very deques of things that nobody has begun with."""
 
     def go_on(self) -> None:
         """Do those that nobody has begun with."""
@@ -45,9 +45,6 @@ class Scheduler:
 
     Parameters
     ----------
-    works : list of Work
-        Where there may be something to begin with.
-
     Attributes
     ----------
     ready : deque of greenlet
@@ -70,7 +67,7 @@ class Scheduler:
         The network has ended: whoever waits is unwound.
     """
 
-    def __init__(self, works: list[Work]) -> None:
+    def __init__(self) -> None:
         self.ready: deque[Any] = deque()
         self.outside = threading.Condition()
         self.readers: dict[Any, threading.Thread] = {}
@@ -80,13 +77,24 @@ class Scheduler:
         self.closed = False
         self.waits = 0
         self.waiting: Callable[[], None] | None = None
-        self.works = works
+        self._works: list[Work] = []
+        self._pending: list[deque[Any]] = []
         self._main: Any = None
         self._waiting: dict[Any, Callable[[], Waiting] | None] = {}
         self._outside: dict[Any, Callable[[], bool]] = {}
         self._workers: set[Any] = set()
         self._idle: list[Any] = []
         self._failure: BaseException | None = None
+
+    def add(self, work: Work) -> None:
+        """There may be something to begin with, too."""
+        self._works.append(work)
+        self._pending.extend(work.pending)
+
+    def forget(self) -> None:
+        """Nothing is to be begun with any more."""
+        self._works.clear()
+        self._pending.clear()
 
     @property
     def running(self) -> bool:
@@ -145,9 +153,9 @@ class Scheduler:
 
     def give_way(self) -> None:
         """Let those go on that can, and then this greenlet again."""
-        if self._main is not None and (self.ready or self._somewhere_to_begin()):
+        if self._main is not None and (self.ready or any(self._pending)):
             self.ready.append(getcurrent())
-            if self._somewhere_to_begin():
+            if any(self._pending):
                 self.ready.appendleft(self._worker())
             self.wait(None)
 
@@ -162,16 +170,13 @@ class Scheduler:
 
     def _give_turn(self, me: Any) -> None:
         """Switch to who can go on; return when it is this greenlet's turn."""
-        while not self.ready and not self._somewhere_to_begin():
+        while not self.ready and not any(self._pending):
             self._look_outside()
         following = self.ready.popleft() if self.ready else self._worker()
         if following is not me:
             following.switch()
         if self.closed:
             raise Ended
-
-    def _somewhere_to_begin(self) -> bool:
-        return any([work.left for work in self.works])  # noqa: C419 - a generator would cost more than the question
 
     def _worker(self) -> Any:
         """A greenlet that has nothing to do yet."""
@@ -187,11 +192,11 @@ class Scheduler:
         me = getcurrent()
         try:
             while True:
-                for work in self.works:
-                    if work.left:
+                for work in self._works:
+                    if any(work.pending):
                         work.go_on()
                 self._idle.append(me)
-                while not self.ready and not self._somewhere_to_begin():
+                while not self.ready and not any(self._pending):
                     self._look_outside()
                 if self.ready:
                     self.ready.popleft().switch()

@@ -49,22 +49,22 @@ def _that_sets_plainly(kind: Any) -> Any:
 
 
 def _of_lif(model: Any) -> dict[str, Any]:
-    return {"run_spk": RestingNeurons(model)}
+    return {"run_spk": RestingNeurons(model).run_spk}
 
 
 def _of_dense(model: Any) -> dict[str, Any]:
-    return {"run_spk": WeightedSums(model)}
+    return {"run_spk": WeightedSums(model).run_spk}
 
 
 def _of_delay_dense(model: Any) -> dict[str, Any]:
     sums = DelayedSums(model)
-    return {"run_spk": sums, "calc_act": sums.by_delay}
+    return {"run_spk": sums.run_spk, "calc_act": sums.by_delay}
 
 
 def _of_learning_dense(model: Any) -> dict[str, Any]:
     learning = Learning(model)
     return {
-        "run_spk": WeightedSums(model, learning.receive),
+        "run_spk": WeightedSums(model, learning.receive).run_spk,
         "run_lrn": learning.run_lrn,
         "recv_traces": learning.receive,
         "_apply_learning_rules": learning.apply,

@@ -12,13 +12,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava.magma.core.learning import string_symbols as symbols
-from lava.magma.core.learning.constants import W_ACCUMULATOR_S, W_SYN_VAR_S, W_TRACE, GradedSpikeCfg
+from lava.magma.core.learning.constants import (
+    FACTOR_TO_WIDTH_DICT,
+    W_ACCUMULATOR_S,
+    W_ACCUMULATOR_U,
+    W_S_MANT,
+    W_SYN_VAR_S,
+    W_TRACE,
+    GradedSpikeCfg,
+)
 from lava.magma.core.learning.learning_rule import Loihi2FLearningRule, Loihi3FLearningRule
+from lava.magma.core.learning.learning_rule_applier import LearningRuleApplierBitApprox
 from lava.magma.core.learning.random import ConnVarRandom, TraceRandom
 
 #: So many random numbers are drawn at once, at most.
 _DRAWN = 4096
 _BOOL, _INT64 = np.dtype(bool), np.dtype(np.int64)
+#: The greatest value of a rule's accumulator; the least is Lava's, one less than its negative.
+_MOST = 2**W_ACCUMULATOR_U - 1
+#: x0 or y0 of neurons that have all spiked.
+_SPIKED = np.ones((1, 1), bool)
+_X_TRACES, _Y_TRACES = (symbols.X1, symbols.X2), (symbols.Y1, symbols.Y2, symbols.Y3)
 
 
 class Learning:
@@ -35,8 +49,13 @@ class Learning:
         self._apply_to_all = model._apply_learning_rules
         self._appliers: Any = None
         self._made: Any = None
-        self._needs: list[set[str]] = []
-        self._traces: set[str] = set()
+        #: Of the rule: whether a product acts if there are spikes of either side; whether all need both; its products;
+        #: what stands in them; and what those bring that depend on spikes alone.
+        self._acts: dict[tuple[int, int], bool] = {}
+        self._pairs_only = False
+        self._products: list[Any] = []
+        self._used: set[str] = set()
+        self._changes: list[Any] = []
         for random in (model._x_random, model._y_random, model._conn_var_random):
             draw_when_asked(random)
 
@@ -102,16 +121,15 @@ class Learning:
     def _rests(self) -> bool:
         """Whether nothing would change: no spike, no trace, no weight, and no array's type."""
         model = self._model
+        if np.count_nonzero(model.tx) or np.count_nonzero(model.ty):
+            return False
+        if np.count_nonzero(model.x0) or np.count_nonzero(model.y0) or not self._has_made() or self._may_learn():
+            return False
         kept = [model.x1, model.x2]
         if isinstance(model._learning_rule, Loihi2FLearningRule):
             kept += [model.y1, model.y2, model.y3]
-        arrays = (model.tx, model.ty, model.x0, model.y0, *kept)
-        return (
-            not any([np.count_nonzero(array) for array in arrays])  # noqa: C419 - a generator costs more
-            and all(array.dtype is _INT64 for array in kept)
-            and model.x0.dtype is model.y0.dtype is _BOOL
-            and self._has_made()
-            and not self._may_learn()
+        return model.x0.dtype is model.y0.dtype is _BOOL and all(
+            trace.dtype is _INT64 and not np.count_nonzero(trace) for trace in kept
         )
 
     def _has_made(self) -> bool:
@@ -120,17 +138,19 @@ class Learning:
         if model._learning_rule_appliers is not self._appliers:  # Vars were set
             self._appliers, self._made = model._learning_rule_appliers, None
             products = [p for applier in self._appliers.values() for p in applier._product_series.products]
-            self._needs = [_needs(p) for p in products]
-            self._traces = {f"{f.state_var}_{p.dependency}" for p in products for f in p.factors}
+            needs = [_needs(p) for p in products]
+            there = {(x, y): {symbols.U, *[symbols.X0] * x, *[symbols.Y0] * y} for x in (0, 1) for y in (0, 1)}
+            self._acts = {spiked: any(n <= those for n in needs) for spiked, those in there.items()}
+            self._pairs_only = all(n == {symbols.X0, symbols.Y0} for n in needs)
+            self._products, self._used = products, set().union(*map(_used, products))
+            spikes = {symbols.X0: _SPIKED, symbols.Y0: _SPIKED}
+            self._changes = [_change(p, spikes) if _used(p) <= {*spikes, symbols.C} else None for p in products]
         return self._made is not None and model.weights is self._made
 
     def _may_learn(self) -> bool:
-        there = {symbols.U}
-        if np.count_nonzero(self._model.x0):
-            there.add(symbols.X0)
-        if np.count_nonzero(self._model.y0):
-            there.add(symbols.Y0)
-        return any(needs <= there for needs in self._needs)
+        """Whether a product of the rule acts, given who has spiked."""
+        model = self._model
+        return self._acts[bool(np.count_nonzero(model.x0)), bool(np.count_nonzero(model.y0))]
 
     def apply(self, x_traces_history: NDArray[Any], y_traces_history: NDArray[Any]) -> None:
         """`_apply_learning_rules`."""
@@ -139,39 +159,53 @@ class Learning:
             self._apply_to_all(x_traces_history, y_traces_history)
             self._made = model.weights if set(self._appliers) == {"weights"} else None
         elif self._may_learn():
-            self._apply_to_some(x_traces_history, y_traces_history)
+            if self._pairs_only and model._learning_rule.t_epoch == 1:
+                self._apply_to_pairs(x_traces_history[1], y_traces_history[1])
+            else:
+                self._apply_to_all(x_traces_history, y_traces_history)
+                self._made = model.weights
 
-    def _apply_to_some(self, x: NDArray[Any], y: NDArray[Any]) -> None:
-        """The rule for synapses of neurons that have spiked, as far as all its products need them to."""
-        model, (post, pre) = self._model, self._model._shape
-        always = set.intersection(*self._needs)
-        if symbols.U in set.union(*self._needs) or not always:
-            self._apply_to_all(x, y)
-            self._made = model.weights
-            return
-        columns = np.flatnonzero(model.x0) if symbols.X0 in always else np.arange(pre)
-        rows = np.flatnonzero(model.y0) if symbols.Y0 in always else np.arange(post)
-        some, (x_rows, y_columns) = np.ix_(rows, columns), (model.ty[rows][:, None], model.tx[columns][None, :])
-        values = {"shape": (len(rows), len(columns)), "u": 0, "x0": model.x0[None, columns], "y0": model.y0[rows, None]}
-        for name in ("weights", "tag_1", "tag_2"):
-            values[name] = getattr(model, name)[some]
-        for k, name in enumerate((symbols.X1, symbols.X2)):
-            if f"{name}_x0" in self._traces:
-                values[f"{name}_x0"] = x[y_columns, k, columns]
-            if f"{name}_y0" in self._traces:
-                values[f"{name}_y0"] = x[x_rows, k, columns]
-        for k, name in enumerate((symbols.Y1, symbols.Y2, symbols.Y3)):
-            if f"{name}_x0" in self._traces:
-                values[f"{name}_x0"] = y[y_columns, k, rows[:, None]]
-            if f"{name}_y0" in self._traces:
-                values[f"{name}_y0"] = y[x_rows, k, rows[:, None]]
+    def _apply_to_pairs(self, x: NDArray[Any], y: NDArray[Any]) -> None:
+        """A rule all of whose products need spikes on both sides, for the synapses between those who have spiked."""
+        model = self._model
+        rows, columns = np.flatnonzero(model.y0), np.flatnonzero(model.x0)
+        pairs = (rows[:, None], columns)
+        values = {symbols.X0: _SPIKED, symbols.Y0: _SPIKED}
+        for used in self._used:
+            if used in symbols.SYNAPTIC_VARIABLE_VAR_MAPPING:
+                name = symbols.SYNAPTIC_VARIABLE_VAR_MAPPING[used]
+                values[name] = getattr(model, name)[pairs]
+            elif used in _X_TRACES:
+                values[f"{used}_x0"] = values[f"{used}_y0"] = x[_X_TRACES.index(used), columns]
+            elif used in _Y_TRACES:
+                values[f"{used}_x0"] = values[f"{used}_y0"] = y[_Y_TRACES.index(used), rows, None]
         shift = W_ACCUMULATOR_S - W_SYN_VAR_S["weights"]
-        made = self._appliers["weights"].apply(values["weights"] << shift, **values)
+        made = model.weights[pairs] << shift
+        for k, product in enumerate(self._products):
+            change = self._changes[k]
+            made = _clipped(made + (_change(product, values) if change is None else change), -_MOST - 2, _MOST)
         made = model._saturate_synaptic_variable_accumulator("weights", made)
-        rounded = model._stochastic_round_synaptic_variable(
+        made = model._stochastic_round_synaptic_variable(
             "weights", made, model._conn_var_random.random_stochastic_round
         )
-        model.weights[some] = model._saturate_synaptic_variable("weights", rounded >> shift)
+        model.weights[pairs] = model._saturate_synaptic_variable("weights", made >> shift)
+
+
+def _change(product: Any, values: dict[str, Any]) -> Any:
+    """What a product of the rule adds to the accumulator, before that is clipped; as Lava's applier of rules."""
+    bits, change = W_S_MANT, np.ones((1, 1), np.int32)
+    for factor in product.factors:
+        width = FACTOR_TO_WIDTH_DICT[factor.state_var]
+        value = LearningRuleApplierBitApprox._compute_factor(product.dependency, factor, values)
+        change = change * _clipped(value, -(1 << width), (1 << width) - 1).astype(np.int32)
+        bits += width
+    change *= product.s_mantissa
+    shifted = np.left_shift(np.right_shift(change, np.maximum(0, bits - W_ACCUMULATOR_U)), product.s_exp)
+    return _clipped(shifted, -_MOST - 2, _MOST)
+
+
+def _clipped(values: Any, low: int, high: int) -> Any:
+    return np.minimum(np.maximum(values, low), high)
 
 
 def _history(
@@ -195,6 +229,11 @@ def _history(
 def _common(first: Any, *others: Any) -> Any:
     """The type that arrays of some types have together."""
     return first if all(kind is first for kind in others) else np.result_type(first, *others)
+
+
+def _used(product: Any) -> set[str]:
+    """What stands in a product of a learning rule."""
+    return {factor.state_var for factor in product.factors}
 
 
 def _needs(product: Any) -> set[str]:

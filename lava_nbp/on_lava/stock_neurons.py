@@ -1,4 +1,4 @@
-"""Lava's LIF, which computes nothing for neurons at rest: the same bits in less time.
+"""Lava's LIF: nothing is computed for neurons at rest, and little where a current is not kept. The same bits.
 
 Uses internals of lava-nc 0.10.0, which is archived and pinned.
 """
@@ -8,36 +8,62 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+_INT32 = np.dtype(np.int32)
 
 
 class RestingNeurons:
-    """`run_spk` of LIF: neurons that a step without input has left as they were stay so while nothing arrives."""
+    """Neurons that a step without input has left as they were stay so while nothing arrives."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
         self._resting: Any = None
+        self._biased: Any = None
 
-    def __call__(self) -> None:
+    def run_spk(self) -> None:
+        """`run_spk` of LIF."""
         model = self._model
-        arrived, before = model.a_in.recv(), None
-        if not np.count_nonzero(arrived):
-            before = self._state()
-            if before == self._resting:
-                model.s_out_buff = np.zeros(model.v.shape, bool)
-                model.s_out.send(model.s_out_buff)
-                return
-        model.scale_bias()
+        arrived, before = model.a_in.recv(), self._state()
+        something = np.count_nonzero(arrived)
+        if not something and before == self._resting:
+            model.s_out_buff = np.zeros(model.v.shape, bool)
+            model.s_out.send(model.s_out_buff)
+            return
+        bias = before[2:4]
+        if bias != self._biased:
+            model.scale_bias()
+            self._biased = bias
         if not model.isthrscaled:
             model.scale_threshold()
-        model.subthr_dynamics(activation_in=arrived)
+        if not self._without_current(arrived):
+            model.subthr_dynamics(activation_in=arrived)
         model.s_out_buff = spikes = model.spiking_activation()
         model.reset_voltage(spike_vector=spikes)
         model.s_out.send(spikes)
-        if before is not None and not np.count_nonzero(spikes) and before == self._state():
+        if not something and not np.count_nonzero(spikes) and before == self._state():
             self._resting = before
 
-    def _state(self) -> Any:
+    def _without_current(self, arrived: NDArray[Any]) -> bool:
+        """`subthr_dynamics` of neurons that keep nothing of their current, the input being all of it.
+
+        False, and nothing is done, if they do, or the current would wrap.
+        """
+        model = self._model
+        if model.du + model.ds_offset != model.decay_unity or arrived.dtype is not _INT32:
+            return False
+        current, limit = arrived << model.act_shift, model.max_uv_val
+        if current.max() > limit or current.min() <= -limit:
+            return False
+        model.u[:] = current
+        kept = model.v.astype(np.int64) * (model.decay_unity - (model.dv + model.dm_offset))
+        kept = np.sign(kept) * (np.abs(kept) >> model.decay_shift)
+        voltage = kept.astype(np.int32) + model.u + model.effective_bias
+        model.v[:] = np.maximum(np.minimum(voltage, limit - 1), 1 - limit)
+        return True
+
+    def _state(self) -> tuple[Any, ...]:
         """All that the next step depends on, but for its input: whoever has set a Var meanwhile is seen in it."""
         model = self._model
-        arrays = (model.u, model.v, model.bias_mant, model.bias_exp)
-        return [array.tobytes() for array in arrays], float(model.du), float(model.dv)
+        u, v = model.u.tobytes(), model.v.tobytes()
+        return u, v, model.bias_mant.tobytes(), model.bias_exp.tobytes(), float(model.du), float(model.dv)

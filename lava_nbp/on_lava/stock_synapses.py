@@ -15,7 +15,7 @@ _INT64 = np.dtype(np.int64)
 
 
 class WeightedSums:
-    """`run_spk` of Dense and LearningDense: no column is summed up if nobody has spiked.
+    """Dense and LearningDense: no column is summed up if nobody has spiked.
 
     The first step, which scales the weights, and messages of several bits are left to Lava.
 
@@ -30,7 +30,8 @@ class WeightedSums:
     def __init__(self, model: Any, receive: Callable[[NDArray[Any]], None] | None = None) -> None:
         self._model, self._first, self._receive = model, model.run_spk, receive
 
-    def __call__(self) -> None:
+    def run_spk(self) -> None:
+        """`run_spk`, of messages of one bit."""
         model = self._model
         if not model.weights_set or model.num_message_bits.item() > 0:
             self._first()
@@ -38,8 +39,13 @@ class WeightedSums:
         sums = model.a_buff
         model.a_out.send(sums)
         s_in = model.s_in.recv().astype(bool)
-        if np.count_nonzero(s_in):
-            model.a_buff = _shifted(model.weights[:, s_in].sum(axis=1), model.weight_exp)
+        n = np.count_nonzero(s_in)
+        if n:
+            weights: NDArray[Any] = model.weights
+            # Mostly one: a gating neuron. A column by its number costs a fifth of one by a mask.
+            one = n == 1 and weights.dtype.kind == "i"
+            sums = weights[:, s_in.argmax()].astype(np.int64) if one else weights[:, s_in].sum(axis=1)
+            model.a_buff = _shifted(sums, model.weight_exp)
         elif sums.dtype is not _INT64 or np.count_nonzero(sums):
             model.a_buff = np.zeros(len(model.weights), np.int64)
         if self._receive is not None:
@@ -47,7 +53,7 @@ class WeightedSums:
 
 
 class DelayedSums:
-    """`run_spk` of DelayDense: nothing moves on where nothing is under way.
+    """DelayDense: nothing moves on where nothing is under way.
 
     The first step, which scales the weights, and messages of several bits are left to Lava.
     """
@@ -55,7 +61,8 @@ class DelayedSums:
     def __init__(self, model: Any) -> None:
         self._model, self._first = model, model.run_spk
 
-    def __call__(self) -> None:
+    def run_spk(self) -> None:
+        """`run_spk`, of messages of one bit."""
         model = self._model
         if not model.weights_set or model.num_message_bits.item() > 0:
             self._first()
@@ -74,12 +81,13 @@ class DelayedSums:
     def by_delay(self, s_in: NDArray[Any]) -> NDArray[Any]:
         """`calc_act`: what spikes bring, by delay, over the columns of those who spiked."""
         model, active = self._model, np.flatnonzero(s_in)
-        brought = np.zeros((model.a_buff.shape[-1], len(model.weights)), np.int64)
-        if len(active):
-            weights, delays = model.weights[:, active] * s_in[active], model.delays[:, active]
-            for k, sums in enumerate(brought):
-                np.sum(np.where(delays == k, weights, 0), axis=1, out=sums)
-        return brought.T
+        n, slots = len(model.weights), model.a_buff.shape[-1]
+        weights, delays = model.weights[:, active] * s_in[active], model.delays[:, active]
+        if delays.min(initial=0) < 0:  # set later: no spike has such a delay
+            weights, delays = np.where(delays < 0, 0, weights), np.maximum(delays, 0)
+        # Sums of integers below 2**53 are exact in the floating point that this is done in.
+        sums = np.bincount((delays * n + np.arange(n)[:, None]).ravel(), weights.ravel(), n * slots)[: n * slots]
+        return sums.astype(np.int64).reshape(slots, n).T
 
 
 def _shifted(sums: NDArray[Any], exponent: int) -> Any:

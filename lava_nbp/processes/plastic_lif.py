@@ -164,16 +164,20 @@ class PyPlasticLIF(PyLoihiProcessModel):  # type: ignore[misc]
         """One step: input, spikes, and what the synapses learn from."""
         r, (u, v, silent) = self.registers, self.state
         arrived, third = self.a_in.recv(), self.a_third_factor_in.recv()
-        if np.count_nonzero(arrived) or np.count_nonzero(silent) or self._resting > r.threshold:
+        spikes = np.zeros(v.shape, np.int32)
+        fired: Any = False
+        if np.count_nonzero(arrived) or self._resting > r.threshold:
             u[...] = wrap_state(arrived.astype(np.int64) << ALIGNMENT_BITS)
             v[...] = saturate_state(u + r.bias)
             fired = (v > r.threshold) & (silent == 0)
-            silent[...] = np.where(fired, r.refractory - 1, np.maximum(silent - 1, 0))
-            v[fired] = 0
-            spikes = fired.astype(np.int32)
         else:
             u[...], v[...] = 0, self._resting
-            spikes = np.zeros(v.shape, np.int32)
+        if np.count_nonzero(silent):
+            silent[...] = np.maximum(silent - 1, 0)
+        if np.count_nonzero(fired):
+            silent[fired] = r.refractory - 1
+            v[fired] = 0
+            spikes[fired] = 1
         if np.count_nonzero(third):
             third = np.clip(third, 0, (1 << TRACE_BITS) - 1)
         none = np.zeros(v.shape, np.int32)

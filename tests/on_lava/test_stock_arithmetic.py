@@ -5,14 +5,18 @@ import pytest
 
 from lava_nbp import LavaRuntime
 from lava_nbp.on_lava import one_process
+from lava_nbp.on_lava.stock_learning import draw_when_asked
+from lava_nbp.on_lava.stock_neurons import RestingNeurons
 
 from lava.magma.core.learning.constants import GradedSpikeCfg
 from lava.magma.core.learning.learning_rule import Loihi2FLearningRule, Loihi3FLearningRule
+from lava.magma.core.learning.random import ConnVarRandom, TraceRandom
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.dense.models import PyDenseModelBitAcc
 from lava.proc.dense.process import DelayDense, Dense, LearningDense
 from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
+from lava.proc.lif.models import PyLifModelBitAcc
 
 pytestmark = pytest.mark.timeout(60)
 STEPS, PRE, POST = 60, 7, 5
@@ -88,6 +92,8 @@ RULES = {
     "pre and post": {"dw": "2^-1*x0*y1 - 2^-2*y0*x1"},
     "decay and tag": {"dw": "x0*y0*2 - 2^-3*u0*w", "dt": "x0*y1 - 2^-4*u0*t"},
     "constant": {"dw": "y0*(x0 - 1) + x0*2"},
+    "pairs": {"dw": "2^-3*x0*y0*x1*y2 - 2^-4*x0*y0*w - y0*x0*(y3 + 2) + 2^-1*x0*y0*(x2 - 3)*sgn(w) + x0*y0"},
+    "pairs of many": {"dw": "2^3*x0*y0*y1*y2*y3 - 2^2*x0*y0*x1*x2*(w - 5) + x0*y0*7*y1"},
 }
 
 
@@ -125,6 +131,94 @@ def test_two_factors_and_epochs_of_several_steps(monkeypatch):
             return LearningDense(weights=weights(2), learning_rule=rule("pre and post", 2, epoch), name="plastic")
 
         same(make, LEARNED, {"s_in": drawn(5, PRE), "s_in_bap": drawn(6, POST)}, monkeypatch)
+
+
+def test_delays_that_are_set_later(monkeypatch):
+    """No spike has a negative delay, nor one longer than the longest there was."""
+    found = []
+    for hastened in (False, True):
+        if not hastened:
+            monkeypatch.setattr(one_process, "hasten_arithmetic", lambda model: None)
+        dense = DelayDense(weights=weights(2), delays=np.random.default_rng(3).integers(0, 6, (POST, PRE)))
+        Source(data=drawn(4, PRE, often=0.5)).s_out.connect(dense.s_in)
+        with LavaRuntime(dense, Loihi2SimCfg(select_tag="fixed_pt"), in_process=True) as runtime:
+            for k in range(10):
+                runtime.run(6)
+                dense.delays.set(np.random.default_rng(k).integers(-3, 9, (POST, PRE)))
+                found.append(dense.a_buff.get())
+        monkeypatch.undo()
+    assert np.array_equal(found[:10], found[10:])
+    assert np.count_nonzero(found)
+
+
+class Ends:
+    """In the place of both ports of a LIF."""
+
+    def recv(self):
+        return self.arriving.copy()
+
+    def send(self, spikes):
+        self.sent = spikes.copy()
+
+
+def lif(du, dv, vth, mantissa, exponent):
+    model = PyLifModelBitAcc({})
+    model.a_in = model.s_out = Ends()
+    n = len(mantissa)
+    model.u, model.v = np.zeros(n, np.int32), np.zeros(n, np.int32)
+    model.du, model.dv, model.vth = du, dv, vth
+    model.bias_mant, model.bias_exp = mantissa.astype(np.int16), exponent.astype(np.int16)
+    return model
+
+
+@pytest.mark.parametrize("du", [4095, 0, 2000, 4094])
+@pytest.mark.parametrize("dv", [4095, 0, 100, 3000])
+def test_lif(du, dv):
+    """At rest and not, with input that wraps and saturates, and with Vars that are set in between."""
+    rng = np.random.default_rng([du, dv])
+    rested = 0
+    for _ in range(12):
+        n = int(rng.integers(1, 6))
+        bias = rng.integers(-4096, 4096, n) * rng.integers(0, 2), rng.integers(0, 8, n)
+        vth = int(rng.integers(0, 1 << 17))
+        lavas, ours = lif(du, dv, vth, *bias), lif(du, dv, vth, *bias)
+        hastened = RestingNeurons(ours)
+        for _ in range(100):
+            size = 1 << int(rng.integers(1, 27))
+            arriving = (rng.integers(-size, size, n) * (rng.random(n) < 0.5) * (rng.random() < 0.2)).astype(np.int32)
+            name, low, high = [("v", -(1 << 22), 1 << 22), ("u", -(1 << 22), 1 << 22), ("bias_mant", -9, 9)][
+                rng.integers(3)
+            ]
+            new = rng.integers(low, high, n) if rng.random() < 0.05 else None
+            for model in (lavas, ours):
+                model.a_in.arriving = arriving
+                if new is not None:
+                    getattr(model, name)[...] = new
+            lavas.run_spk()
+            rested += not arriving.any() and hastened._state() == hastened._resting
+            hastened.run_spk()
+            for name in ("u", "v", "effective_bias", "s_out_buff"):
+                one, other = getattr(ours, name), getattr(lavas, name)
+                assert one.dtype == other.dtype
+                assert np.array_equal(one, other)
+            assert np.array_equal(ours.s_out.sent, lavas.s_out.sent)
+    assert rested > 5  # the way that computes nothing was taken, too
+
+
+def test_random_numbers_are_those_of_every_step():
+    """However many steps lie between two that ask for one."""
+    for make, names in ((lambda: TraceRandom(3, 4), ("random_trace_decay", "random_impulse_addition")),
+                        (ConnVarRandom, ("random_stochastic_round",))):  # fmt: skip
+        lavas, ours = make(), make()
+        draw_when_asked(ours)
+        assert type(ours) is not type(lavas)
+        rng = np.random.default_rng(5)
+        for _ in range(60):
+            for _ in range(int(rng.choice([0, 1, 2, 5, 40, 4096, 9000]))):
+                lavas.advance()
+                ours.advance()
+            name = names[rng.integers(len(names))]
+            assert getattr(ours, name) == getattr(lavas, name)
 
 
 def test_models_derived_from_lavas_are_left_alone():
