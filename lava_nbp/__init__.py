@@ -19,6 +19,7 @@ from lava_nbp.base.lazy import attach
 if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.base.progress import Progress as Progress
     from lava_nbp.base.progress import Stage as Stage
+    from lava_nbp.base.progress import StudyProgress as StudyProgress
     from lava_nbp.base.registry import Registry as Registry
     from lava_nbp.base.targets import TARGETS as TARGETS
     from lava_nbp.base.targets import Target as Target
@@ -96,6 +97,18 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.runs.faults import sweep_run as sweep_run
     from lava_nbp.runs.figures import plot_run as plot_run
     from lava_nbp.runs.report.page import write_report as write_report
+    from lava_nbp.runs.studies.folder import StudyFolder as StudyFolder
+    from lava_nbp.runs.studies.folder import load_study as load_study
+    from lava_nbp.runs.studies.run import run_study as run_study
+    from lava_nbp.runs.studies.statistics import Comparison as Comparison
+    from lava_nbp.runs.studies.statistics import Condition as Condition
+    from lava_nbp.runs.studies.statistics import compare_conditions as compare_conditions
+    from lava_nbp.runs.studies.statistics import compare_studies as compare_studies
+    from lava_nbp.runs.studies.statistics import conditions as conditions
+    from lava_nbp.runs.studies.study import Study as Study
+    from lava_nbp.runs.studies.study import Trial as Trial
+    from lava_nbp.runs.studies.study import load_study_file as load_study_file
+    from lava_nbp.runs.studies.study import make_study as make_study
     from lava_nbp.runs.train import train as train
     from lava_nbp.seeing.plan import core_map as core_map
     from lava_nbp.seeing.plot import raster as raster
@@ -128,7 +141,7 @@ _repair_lava()
 
 #: Where every public name is, by module.
 _PUBLIC = {
-    "base.progress": ("Progress", "Stage"),
+    "base.progress": ("Progress", "Stage", "StudyProgress"),
     "base.registry": ("Registry",),
     "base.targets": ("TARGETS", "Target", "targets_of"),
     "cli.doctor": ("Finding", "examine"),
@@ -187,6 +200,10 @@ _PUBLIC = {
     "runs.train": ("train",),
     "seeing.plan": ("core_map",),
     "seeing.plot": ("raster", "spike_raster"),
+    "runs.studies.folder": ("StudyFolder", "load_study"),
+    "runs.studies.run": ("run_study",),
+    "runs.studies.statistics": ("Comparison", "Condition", "compare_conditions", "compare_studies", "conditions"),
+    "runs.studies.study": ("Study", "Trial", "load_study_file", "make_study"),
     "training.algorithms": ("ALGORITHMS", "Algorithm", "make_learner"),
     "training.checkpoint": ("Checkpoint", "load_checkpoint"),
     "training.config": (

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from lava_nbp.base.checks import shown
 from lava_nbp.base.memory import check_memory
+from lava_nbp.errors import InputError
 
 #: Makes an array of zeros from a shape and a type: numpy.zeros, or one in memory shared with child processes.
 Allocate = Callable[[Any, Any], NDArray[Any]]
@@ -36,10 +37,13 @@ def shared_zeros(shape: int | tuple[int, ...], dtype: Any) -> NDArray[Any]:
     Raises
     ------
     InputError
-        For more than there may be, see `lava_nbp.base.memory`.
+        For a negative size, or more than there may be, see `lava_nbp.base.memory`.
     """
     dtype = np.dtype(dtype)
-    count = math.prod(map(int, (shape,) if isinstance(shape, (int, np.integer)) else shape))
+    sizes = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(map(int, shape))
+    if min(sizes, default=0) < 0:
+        raise InputError(f"an array of shape {shown(shape)} that processes share: sizes are 0 or more")
+    count = math.prod(sizes)
     if count * dtype.itemsize > _SMALL:
         what = f"an array of shape {shown(shape)} that processes share"
         check_memory(count * dtype.itemsize, what, "make what it is for smaller")

@@ -82,7 +82,7 @@ def _settler(wanted: Any) -> _Settler:
         return _anything
     if origin in (Union, types.UnionType):
         return partial(_first_of, [_settler(part) for part in parts])
-    if origin in (tuple, frozenset, list):
+    if origin in (tuple, frozenset, list) and parts:
         many = origin is not tuple or parts[-1] is Ellipsis
         return partial(_several, origin, [_settler(part) for part in parts if part is not Ellipsis], many)
     if origin in (dict, Mapping):
@@ -91,11 +91,18 @@ def _settler(wanted: Any) -> _Settler:
         return _array
     if origin is Callable:
         return _callable
-    return partial(_one_of, parts) if origin is Literal else partial(_plain, wanted)
+    if origin is Literal:
+        return partial(_one_of, parts)
+    return partial(_plain, wanted) if origin is None else _nothing
 
 
 def _anything(found: Any) -> Any:
     return found
+
+
+def _nothing(found: Any) -> Any:
+    """Of a type that is none of those that a field may have."""
+    raise _WrongType
 
 
 def _plain(wanted: Any, found: Any) -> Any:

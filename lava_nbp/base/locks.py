@@ -15,8 +15,10 @@ _held: set[int] = set()
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, what: str = "training run") -> Iterator[None]:
     """Hold a folder in the block. Nothing is written into it for that, so nothing is left that could be stale.
+
+    `what` says in messages who writes such a folder.
 
     On a file system without locks (some network file systems have none) the block runs all the same.
 
@@ -32,7 +34,7 @@ def locked(folder: Path) -> Iterator[None]:
         return
     _held.add(descriptor)
     try:
-        _lock(descriptor, folder)
+        _lock(descriptor, folder, what)
         yield
     finally:
         if descriptor in _held:  # a forked child has closed it
@@ -42,12 +44,12 @@ def locked(folder: Path) -> Iterator[None]:
             os.close(descriptor)
 
 
-def _lock(descriptor: int, folder: Path) -> None:
+def _lock(descriptor: int, folder: Path, what: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise OutputError(
-            f"{folder} is being written by another training run{_owner(descriptor)}; wait until that has ended, or "
+            f"{folder} is being written by another {what}{_owner(descriptor)}; wait until that has ended, or "
             f"choose another --out"
         ) from None
     except OSError:  # the file system has no locks

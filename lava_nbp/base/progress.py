@@ -36,3 +36,22 @@ class Progress:
 
     def epoch(self, record: dict[str, Any]) -> None:
         """An epoch is done and saved."""
+
+
+class StudyProgress:
+    """What a study tells while its trials run; override to show it."""
+
+    def begin(self, trials: int, done: int) -> None:
+        """It begins: trials in all, and those that are done already."""
+
+    def trial_begins(self, worker: int, name: str) -> None:
+        """A worker begins a trial, or goes on with it."""
+
+    def trial_goes(self, worker: int, done: int | None, total: int | None, epoch: int | None) -> None:
+        """So many training samples of a worker's trial are done, of so many, or an epoch; None: as before."""
+
+    def trial_ends(self, worker: int, name: str, reason: str | None) -> None:
+        """A trial is done; or has failed, for a reason."""
+
+    def waiting(self) -> None:
+        """Called at least twice a second."""

@@ -16,6 +16,7 @@ from lava_nbp.cli.chip import doctor, faults, plan
 from lava_nbp.cli.console import ERR
 from lava_nbp.cli.see import circuit, compare, export, plot, report, trace
 from lava_nbp.cli.streams import finished, of_the_system, say_error, take_any_name
+from lava_nbp.cli.study import study, summary
 from lava_nbp.cli.train import evaluate, train
 from lava_nbp.errors import LavaNBPError
 
@@ -26,7 +27,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _command in (train, evaluate, compare, export, report, trace, bench, circuit, plan, faults, doctor, plot):
+for _command in (
+    train, evaluate, compare, study, summary, export, report, trace, bench, circuit, plan, faults, doctor, plot,
+):  # fmt: skip
     app.command()(_command)
 
 

@@ -25,6 +25,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -296,7 +297,9 @@ class GatedGroup:
         self._floating = allocate(1, np.uint8)
         self.counters = Counters.make(allocate)
         #: What `fire` returns, the very same, for a step in which nothing fires.
-        self.silence = {name: _frozen(np.zeros(self.shape, dtype=bool)) for name in self.names}
+        self.silence: Mapping[str, NDArray[np.bool_]] = MappingProxyType(
+            {name: _frozen(np.zeros(self.shape, dtype=bool)) for name in self.names}
+        )
         self._nothing = _frozen(np.zeros(n, dtype=np.int64))
         self._pre: NDArray[Any] = self._nothing
         self.reset()
@@ -341,15 +344,15 @@ class GatedGroup:
 
     @property
     def pre_activation(self) -> NDArray[Any]:
-        """What `readout` asks for, of the last step, in weight units; zero while its gate is closed."""
+        """What `readout` asks for, of the last step, in weight units; zero while its gate is closed. Read-only."""
         return self._pre.reshape(self.shape)
 
     # ---------------------------------------------------------------- running
 
-    def fire(self, dense: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.bool_]]:
+    def fire(self, dense: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[np.bool_]]:
         """Run the neurons for one step; `dense` is weighted input that acts at once, by population.
 
-        Returns the spikes of every population: `silence` if there are none.
+        Returns the spikes of every population, to be read only: `silence` if there are none.
         """
         now = self._step.item()
         slot = now % len(self._touched)
@@ -366,7 +369,7 @@ class GatedGroup:
             for name, a in dense.items():
                 total[self.names.index(name)] += a.ravel() if floating else a.ravel().astype(np.int64)
             if self._readout is not None and self._gate_spikes[self._readout.entry]:
-                self._pre = total[self.names.index(self._readout.population)].copy()
+                self._pre = _frozen(total[self.names.index(self._readout.population)].copy())
             if np.count_nonzero(self._gate_weight):
                 total += self._gate_weight[:, None]
             fired = self._membrane(total, floating)
@@ -379,7 +382,7 @@ class GatedGroup:
                 np.putmask(self._v, fired, 0)
                 self.counters.spikes[0] += n_fired
                 self.counters.gate_breaches[0] += self._count_breaches(fired, slot)
-                spikes = {name: fired[k].reshape(self.shape) for k, name in enumerate(self.names)}
+                spikes = {name: _frozen(fired[k].reshape(self.shape)) for k, name in enumerate(self.names)}
             total[...] = 0
             if self._opens:
                 self._opened[slot] = 0

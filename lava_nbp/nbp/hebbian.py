@@ -206,8 +206,9 @@ class HebbianSynapses:
 
     def step(self, spikes: Mapping[str, NDArray[Any]], r: int = 0) -> None:
         """Take this step's spikes (not 0) of all `populations`, and the third factor: learn and send."""
+        given = [(name, spikes[name]) for name in self.populations]
+        active = {name: np.flatnonzero(s) if np.count_nonzero(s) else _NOBODY for name, s in given}
         self.reset()
-        active = {name: np.flatnonzero(s) if np.count_nonzero(s) else _NOBODY for name, s in spikes.items()}
         if all([who is _NOBODY for who in active.values()]):  # noqa: C419 - a generator costs more
             return
         coefficients = self.rule.coefficients(r) if self.rule is not None else None

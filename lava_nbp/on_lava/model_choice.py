@@ -138,9 +138,9 @@ class OwnModels(dict):  # type: ignore[type-arg]
                 f"Loihi2SimCfg(exception_proc_model_map={{process: {models[0].__name__}}})"
             ) from error
 
-    def _models(self, process: AbstractProcess) -> tuple[Any, ...]:
+    def _models(self, process: AbstractProcess) -> list[Any]:
         known = type(process).__module__.startswith(("lava.", "lava_nbp."))  # whose modules stay as they are
-        return (_known_models if known else _models_of)(type(process), self._with_chip)
+        return list((_known_models if known else _models_of)(type(process), self._with_chip))
 
 
 def _models_of(kind: type[AbstractProcess], with_chip: bool) -> tuple[Any, ...]:

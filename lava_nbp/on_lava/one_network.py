@@ -138,8 +138,14 @@ class Network:
             self._run_here(partial(self._tell, PAUSE), seconds)
 
     def call(self, function: Callable[[], None], seconds: float | None) -> None:
-        """Call what works on the models between runs, under the same limits; raises as `run`."""
-        self._run_here(function, seconds)
+        """Call what works on the models between runs, under the same limits; raises as `run`.
+
+        A network that has paused in the midst of a step keeps its thread: what is called waits for nobody then.
+        """
+        if self.in_background:
+            function()
+        else:
+            self._run_here(function, seconds)
 
     def _set_out(self, steps: int) -> None:
         self.asked = ""

@@ -68,7 +68,9 @@ class Member:
         self._handlers: dict[Any, Callable[[], None]] = model._cmd_handlers
         self._requests = [port._csp_recv_port.link for port in model.var_ports if port.csp_ports]
         self.spike: Callable[[], Any] = self._spike if _is_plain(model) else self._spike_as_told
-        self._asks: bool | None = None
+        # Models of others may get guards at any time.
+        known = type(model).__module__.startswith(("lava.", "lava_nbp."))
+        self._asks = not known or any(_is_own(model, guard) for guard in ("lrn_guard", "pre_guard", "post_guard"))
 
     @property
     def step(self) -> int:
@@ -113,8 +115,6 @@ class Member:
         if model._req_pause or model._req_stop:
             model._handle_pause_or_stop_req()
             return self._answer
-        if self._asks is None:
-            self._asks = any(_is_own(model, guard) for guard in ("lrn_guard", "pre_guard", "post_guard"))
         if not self._asks:
             return _DONE
         if model.lrn_guard():

@@ -212,8 +212,11 @@ class Scheduler:
         try:
             with self.outside:
                 if self.hold and self._outside:
-                    self.held.set()
-                    self.outside.wait(_HELD)
+                    if not self.held.is_set():  # what has come before the network is held, it still takes
+                        self._find_happened()
+                    if not self.ready:
+                        self.held.set()
+                        self.outside.wait(_HELD)
                 else:
                     self._find_happened()
                     if not self.ready:

@@ -70,7 +70,7 @@ class Learning:
             if rule.t_epoch != 1 or np.count_nonzero(model.tx):
                 self._pre(s_in)
             else:  # the first spikes of the epoch, of which only the time is kept
-                model.tx[s_in] = 1
+                model.tx[s_in.astype(bool)] = 1
         model._update_trace_randoms()
         if isinstance(rule, Loihi2FLearningRule):
             s_in_bap = model.s_in_bap.recv().astype(bool)

@@ -50,7 +50,9 @@ class RestingNeurons:
         False, and nothing is done, if they do, or the current would wrap.
         """
         model = self._model
-        if model.du + model.ds_offset != model.decay_unity or arrived.dtype is not _INT32:
+        if not (_is_whole(model.du) and _is_whole(model.dv)) or model.du + model.ds_offset != model.decay_unity:
+            return False
+        if arrived.dtype is not _INT32:
             return False
         current, limit = arrived << model.act_shift, model.max_uv_val
         if current.max() > limit or current.min() <= -limit:
@@ -65,5 +67,15 @@ class RestingNeurons:
     def _state(self) -> tuple[Any, ...]:
         """All that the next step depends on, but for its input: whoever has set a Var meanwhile is seen in it."""
         model = self._model
-        u, v = model.u.tobytes(), model.v.tobytes()
-        return u, v, model.bias_mant.tobytes(), model.bias_exp.tobytes(), float(model.du), float(model.dv)
+        arrays = (model.u, model.v, model.bias_mant, model.bias_exp)
+        return (*[array.tobytes() for array in arrays], _seen(model.du), _seen(model.dv))
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether a decay is one integer for all neurons: Lava takes one for each, too, and refuses others in its way."""
+    return isinstance(value, (int, np.integer))
+
+
+def _seen(value: Any) -> Any:
+    """A decay, to be compared."""
+    return value if _is_whole(value) else np.asarray(value).tobytes()

@@ -83,11 +83,15 @@ class DelayedSums:
         model, active = self._model, np.flatnonzero(s_in)
         n, slots = len(model.weights), model.a_buff.shape[-1]
         weights, delays = model.weights[:, active] * s_in[active], model.delays[:, active]
-        if delays.min(initial=0) < 0:  # set later: no spike has such a delay
-            weights, delays = np.where(delays < 0, 0, weights), np.maximum(delays, 0)
-        # Sums of integers below 2**53 are exact in the floating point that this is done in.
-        sums = np.bincount((delays * n + np.arange(n)[:, None]).ravel(), weights.ravel(), n * slots)[: n * slots]
-        return sums.astype(np.int64).reshape(slots, n).T
+        small = all(array.dtype.kind == "i" and array.dtype.itemsize <= 4 for array in (weights, delays))
+        if small and delays.min(initial=0) >= 0 and delays.max(initial=0) < slots:
+            # Sums of so many integers of 32 bits are exact in the floating point that this is done in.
+            sums = np.bincount((delays * n + np.arange(n)[:, None]).ravel(), weights.ravel(), n * slots)
+            return sums.astype(np.int64).reshape(slots, n).T
+        brought = np.zeros((slots, n), np.int64)  # somebody has set the Vars to what no constructor takes
+        for k, sums in enumerate(brought):
+            np.sum(np.where(delays == k, weights, 0), axis=1, out=sums)
+        return brought.T
 
 
 def _shifted(sums: NDArray[Any], exponent: int) -> Any:

@@ -231,7 +231,7 @@ def load_config(path: AnyPath, overrides: Sequence[str] = ()) -> Experiment:
             f"configuration {path} cannot be read: {error}; give a TOML file like run_configs/digits.toml"
         ) from error
     for override in overrides:
-        _override(content, override)
+        put_override(content, override)
     return parse_config(content, str(path))
 
 
@@ -286,22 +286,40 @@ def flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _override(content: dict[str, Any], override: str) -> None:
+def put_override(content: dict[str, Any], override: str) -> None:
+    """Set a key as "key=value" says: dotted, the value as in TOML; bare words are text.
+
+    Raises
+    ------
+    ConfigError
+        For anything else, or a key below one that is no section.
+    """
     key, equals, text = override.partition("=")
-    parts = key.strip().split(".")
-    if not equals or not all(parts):
+    if not equals or not all(key.strip().split(".")):
         raise ConfigError(f"--set {override:.80}: write key=value, with dots for sections, like data.validation=5000")
     try:
         value = parse_toml(f"value = {text}")["value"]
     except Unreadable:
         value = text.strip()
+    put(content, key.strip(), value, f"--set {override:.80}")
+
+
+def put(content: dict[str, Any], key: str, value: Any, where: str) -> None:
+    """Set a dotted key of a configuration's content; `where` names it in messages.
+
+    Raises
+    ------
+    ConfigError
+        For a key below one that is no section.
+    """
+    *parts, last = key.split(".")
     section = content
-    for part in parts[:-1]:
+    for part in parts:
         inner = section.setdefault(part, {})
         if not isinstance(inner, dict):
-            raise ConfigError(f"--set {override:.80}: {part:.60} is a value, not a section")
+            raise ConfigError(f"{where}: {part:.60} is a value, not a section")
         section = inner
-    section[parts[-1]] = value
+    section[last] = value
 
 
 # ---------------------------------------------------------------- explanations

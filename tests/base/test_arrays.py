@@ -25,6 +25,12 @@ def test_more_than_there_is_memory_is_refused_before_it_is_taken(shape):
         shared_zeros(shape, np.uint8)
 
 
+@pytest.mark.parametrize("shape", [-1, (3, -2), (-2, -3)])
+def test_negative_sizes(shape):
+    with pytest.raises(InputError, match="that processes share: sizes are 0 or more"):
+        shared_zeros(shape, np.uint8)
+
+
 #: Around the size up to which arrays are cut from blocks.
 SIZES = (0, 1, 63, 64, 65, 1000, 4095, 4096, 4097, 70_000)
 

@@ -1,5 +1,6 @@
 """Fields of a dataclass are brought to the types that it declares, or refused."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -114,3 +115,18 @@ def test_a_number_beyond_all_floats_is_refused_in_a_line():
 def test_a_long_value_is_cut_in_the_message():
     with pytest.raises(CircuitError, match=r"many is \['.{40,70}\.\.\., but must be"):
         Thing(many=["x"] * 1000)
+
+
+@pytest.mark.parametrize("declared", [Sequence[int], set[int], type[int]])
+def test_types_that_no_field_may_have_take_nothing(declared):
+    @dataclass(frozen=True)
+    class Odd:
+        value: declared | int
+
+        def __post_init__(self):
+            settle(self, "odd", CircuitError)
+
+    Odd.__annotations__["value"] = declared | int
+    assert Odd(1).value == 1
+    with pytest.raises(CircuitError, match="odd: value is "):
+        Odd((1, 2))

@@ -222,3 +222,18 @@ def test_impossible_shapes(shape):
 def test_fixed_point_refuses_fractions():
     with pytest.raises(InputError, match="brings 0.5, but the fixed-point model takes integers"):
         GatedGroup((1,), [Neurons("s")]).fire({"s": np.array([0.5])})
+
+
+def test_what_fires_is_read_only_in_every_step():
+    group = GatedGroup((2,), [Neurons("s")], RELAY_IN, readout=Readout("s", 0))
+    silent = group.fire({})
+    group.receive("s_in", np.array([1, 0]))
+    group.receive_gates(np.array([1]))
+    loud = group.fire({})
+    assert silent is group.silence
+    assert loud["s"].tolist() == [True, False]
+    for spikes in (silent["s"], loud["s"], group.pre_activation):
+        with pytest.raises(ValueError, match="read-only"):
+            spikes[0] = 1
+    with pytest.raises(TypeError):
+        silent["s"] = loud["s"]

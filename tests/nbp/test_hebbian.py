@@ -111,3 +111,13 @@ def test_weights_that_do_not_fit(weights, error, message):
         with pytest.raises(error, match=message):
             synapses.write_weights(weights)
         assert synapses.read_weights().tolist() == [[2]]
+
+
+def test_spikes_are_read_before_sums_are_made_anew():
+    """What `weighted_sums` returns may be given as spikes; and whoever is needed is asked for in silence, too."""
+    synapses = HebbianSynapses(np.full((2, 2), 4), rule=ThreeFactorRule("2*x0*y0"))
+    synapses.step({"s": np.array([1, 0]), "post": np.zeros(2)})
+    synapses.step({"s": np.array([1, 0]), "post": synapses.weighted_sums("post")})
+    assert synapses.read_weights().tolist() == [[6, 6], [4, 4]]
+    with pytest.raises(KeyError, match="post"):
+        synapses.step({"s": np.zeros(2)})

@@ -50,6 +50,17 @@ def test_stock_processes_get_what_lava_gives_them():
     assert config.select(dense, models) is Loihi2SimCfg(select_tag="fixed_pt").select(dense, models)
 
 
+def test_who_selects_may_do_as_it_likes_with_the_list():
+    class First(Loihi2SimCfg):
+        def select(self, process, models):
+            models.sort(key=lambda model: model.__name__)
+            return models.pop(0)
+
+    for _ in range(2):
+        made = own_module_first(First(select_tag="fixed_pt"))
+        assert made.exception_proc_model_map[Dense(weights=np.eye(2))].__name__ == "PyDenseModelBitAcc"
+
+
 def test_unknown_names():
     with pytest.raises(InputError, match="Lava target is 'spiking', but must be one of lava, lava-primitives, lava-st"):
         make_run_config("spiking")

@@ -701,6 +701,29 @@ def test_a_pause_while_a_model_waits_for_the_program():
         assert out.receive().tolist() == [4, 4]
 
 
+def test_vars_while_it_is_paused_in_the_midst_of_a_step():
+    """Another thread than its own reads and sets them, and the run goes on with what was set."""
+    into, lif = Injector(shape=(2,)), LIF(shape=(2,), vth=10_000, du=0, dv=0)
+    into.out_port.connect(lif.a_in)
+    with started(into) as runtime:
+        inner = runtime._runtime
+        inner.start(RunContinuous())
+        into.send(np.array([1, 2]))
+        with in_time():
+            inner.pause()
+            while not lif.v.get().any():
+                inner.start(RunContinuous())
+                inner.pause()
+        assert lif.v.get().tolist() == [1, 2]
+        lif.v.set(np.array([1000, 0]))
+        assert lif.v.get().tolist() == [1000, 0]
+        inner.start(RunSteps(1, blocking=False))
+        into.send(np.array([0, 0]))
+        with in_time():
+            inner.wait()
+        assert lif.v.get().tolist() == [1001, 2]  # the current stays
+
+
 def test_a_wire_at_a_var():
     """Its values come after every step; Lava makes a helper process for it, and keeps it."""
     held, wire = Held(), VarWire()

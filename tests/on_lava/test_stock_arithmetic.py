@@ -7,12 +7,13 @@ from lava_nbp import LavaRuntime
 from lava_nbp.on_lava import one_process
 from lava_nbp.on_lava.stock_learning import draw_when_asked
 from lava_nbp.on_lava.stock_neurons import RestingNeurons
+from lava_nbp.on_lava.stock_synapses import DelayedSums
 
 from lava.magma.core.learning.constants import GradedSpikeCfg
 from lava.magma.core.learning.learning_rule import Loihi2FLearningRule, Loihi3FLearningRule
 from lava.magma.core.learning.random import ConnVarRandom, TraceRandom
 from lava.magma.core.run_configs import Loihi2SimCfg
-from lava.proc.dense.models import PyDenseModelBitAcc
+from lava.proc.dense.models import PyDelayDenseModelBitAcc, PyDenseModelBitAcc
 from lava.proc.dense.process import DelayDense, Dense, LearningDense
 from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
@@ -124,6 +125,16 @@ def test_learning_dense(name, config, monkeypatch):
     assert not np.array_equal(found[2][0], found[-2][0])  # it has learned
 
 
+def test_graded_spikes_that_learn_as_plain_ones(monkeypatch):
+    """Messages of several bits, of which learning sees that they are not 0."""
+    for high in (6, 100):
+        same(
+            lambda: LearningDense(weights=weights(2), learning_rule=rule("pre and post", 2), name="plastic",
+                                  num_message_bits=8),
+            LEARNED, {"s_in": drawn(5, PRE, high=high, often=0.3), "s_in_bap": drawn(6, POST, often=0.3)}, monkeypatch,
+        )  # fmt: skip
+
+
 def test_two_factors_and_epochs_of_several_steps(monkeypatch):
     for epoch in (1, 3):
 
@@ -203,6 +214,48 @@ def test_lif(du, dv):
                 assert np.array_equal(one, other)
             assert np.array_equal(ours.s_out.sent, lavas.s_out.sent)
     assert rested > 5  # the way that computes nothing was taken, too
+
+
+@pytest.mark.parametrize("decay", ["du", "dv"])
+@pytest.mark.parametrize("value", [np.array([4095]), np.array([4095, 100, 0]), np.uint16(4095)])
+def test_lif_with_decays_of_every_kind(decay, value):
+    """Lava takes one for all neurons, or one for each."""
+    lavas, ours = (lif(0, 0, 50, np.full(3, 3), np.zeros(3)) for _ in "ab")
+    for model in (lavas, ours):
+        setattr(model, decay, value)
+    hastened, rng = RestingNeurons(ours), np.random.default_rng(6)
+    for _ in range(60):
+        lavas.a_in.arriving = ours.a_in.arriving = rng.integers(0, 30, 3, np.int32) * (rng.random() < 0.3)
+        lavas.run_spk()
+        hastened.run_spk()
+        assert np.array_equal(ours.u, lavas.u)
+        assert np.array_equal(ours.v, lavas.v)
+        assert np.array_equal(ours.s_out.sent, lavas.s_out.sent)
+
+
+def test_lif_with_a_decay_that_lava_refuses():
+    ours = lif(4095, 0, 50, np.full(3, 3), np.zeros(3))
+    hastened = RestingNeurons(ours)
+    ours.a_in.arriving = np.zeros(3, np.int32)
+    for _ in range(5):
+        hastened.run_spk()
+    ours.du = 4095.0  # as Lava's own Var.set leaves it
+    with pytest.raises(TypeError, match="right_shift"):
+        hastened.run_spk()
+
+
+@pytest.mark.parametrize("delays", [
+    np.array([[0.0, 1.0], [2.0, 9.0]]), np.array([[858993460, 1], [429496730, 0]], np.int32),
+    np.array([[858993460, 1], [-1, 0]]), np.array([[0, 1], [2, 1]], np.uint8),
+])  # fmt: skip
+@pytest.mark.parametrize("dense", [np.array([[3, -5], [7, 2]], np.int32), np.array([[2**60 + 1, 1], [3, 2**60]])])
+def test_delays_and_weights_that_a_ref_port_has_written(delays, dense):
+    """Nobody checks them: what Lava does with them is done."""
+    model = PyDelayDenseModelBitAcc({})
+    model.weights, model.delays, model.a_buff = dense, delays, np.zeros((2, 3), np.int32)
+    s_in = np.array([True, True])
+    lavas = PyDelayDenseModelBitAcc.calc_act(model, s_in)
+    assert np.array_equal(DelayedSums(model).by_delay(s_in), lavas)
 
 
 def test_random_numbers_are_those_of_every_step():
