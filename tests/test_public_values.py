@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 import lava_nbp
 from lava_nbp import data, eventprop, processes
 from lava_nbp.base.checks import shown
+from lava_nbp.base.content import parse_toml
 from lava_nbp.data import DataOptions, Encoding, Labelled, LatencySplit, Split
 from lava_nbp.errors import LavaNBPError
 from lava_nbp.eventprop import FixedPoint, NeuronParameters, Setup, TTFSLoss
@@ -24,8 +25,12 @@ from lava_nbp.eventprop.reference import AdjointSpike, Spike
 from lava_nbp.loihi.boards import LOIHI1
 from lava_nbp.loihi.plan import make_plan
 from lava_nbp.nbp.form import sample_form
+from lava_nbp.runs.studies.folder import StudyFolder
+from lava_nbp.runs.studies.statistics import summary
+from lava_nbp.runs.studies.study import make_study
 from lava_nbp.training.complexity import CountedSynapses
 
+ROOT = Path(__file__).parents[1]
 CIRCUIT = lava_nbp.training_circuit(4, 3, 2)
 WEIGHTS = {"W1": np.full((4, 3), 254), "W2": np.full((3, 2), 100)}
 X, T = np.eye(4, dtype=np.uint8)[:2], np.eye(2, dtype=np.uint8)
@@ -38,9 +43,13 @@ REPORT = {"rows": [{"kind": "dead", "rate": 0.1, "before": 0.2, "after": 0.3}], 
 REGISTERS = {"name": "s", "size": 2, "vth": 1024, "bias_mant": 0, "bias_exp": 0, "refractory": 1}
 #: Of data that are not there: nothing is trained.
 CONFIG = lava_nbp.load_config(
-    Path(__file__).parents[1] / "run_configs" / "digits.toml",
+    ROOT / "run_configs" / "digits.toml",
     ("data.name=mnist", "data.root=no-such-folder", "data.validation=10"),
 )
+#: Of trials that nobody has run; and what two seeds might have said.
+_DIGITS = parse_toml((ROOT / "run_configs" / "digits.toml").read_text())
+STUDY = StudyFolder(Path("no such folder"), make_study("x", _DIGITS, vary={"seed": [1]}))
+CONDITION = summary([{"seed": 1, "accuracy": 0.5}, {"seed": 2, "accuracy": 0.7}], "accuracy", {})
 IMAGES = np.arange(32, dtype=np.uint8).reshape(2, 4, 4)
 #: Where a file could be written: nothing may be, so it is a folder that is not there.
 NOWHERE = "no such folder/file"
@@ -120,7 +129,10 @@ GOOD = {
     "lava_nbp.training.nbp.player.Shown": {"index": 0, "label": 0, "answer": 0, "spikes": (X, T), "right": True},
     "lava_nbp.nbp.gated_group.Readout": {"population": "s", "entry": 0},
     # functions
+    "lava_nbp.compare_conditions": {"first": CONDITION, "second": CONDITION},
     "lava_nbp.compare_runs": {"folders": [NOWHERE]},
+    "lava_nbp.compare_studies": {"first": STUDY, "second": STUDY},
+    "lava_nbp.conditions": {"folder": STUDY},
     "lava_nbp.core_map": {"plan": PLAN, "path": NOWHERE},
     "lava_nbp.cures": {"plan": PLAN},
     "lava_nbp.evaluate_run": {"folder": NOWHERE},
@@ -129,11 +141,14 @@ GOOD = {
     "lava_nbp.initial_weights": {"network": CIRCUIT, "rng": np.random.default_rng(0)},
     "lava_nbp.load_checkpoint": {"folder": NOWHERE},
     "lava_nbp.load_run": {"folder": NOWHERE},
+    "lava_nbp.load_study": {"path": NOWHERE},
+    "lava_nbp.load_study_file": {"path": ROOT / "studies" / "digits.toml"},
     "lava_nbp.lower": {"circuit": CIRCUIT.in_chip_order()},
     "lava_nbp.make_circuit": {"name": "nbp", "layers": (4, 3, 2)},
     "lava_nbp.make_executor": {"target": "reference", "circuit": CIRCUIT, "weights": WEIGHTS},
     "lava_nbp.make_learner": {"config": CONFIG},
     "lava_nbp.make_plan": {"circuit": CIRCUIT, "board": "loihi1"},
+    "lava_nbp.make_study": {"name": "x", "base": STUDY.study.trials[0].content, "vary": {"seed": [1]}},
     "lava_nbp.one_hot": {"labels": [0, 1], "n_classes": 2},
     "lava_nbp.plot_run": {"folder": NOWHERE},
     "lava_nbp.raster": {
@@ -220,7 +235,7 @@ GOOD = {
     },
     "lava_nbp.load_circuit": {"path": NOWHERE},
     "lava_nbp.save_circuit": {"circuit": CIRCUIT, "path": f"{NOWHERE}.json"},
-    "lava_nbp.load_config": {"path": NOWHERE},
+    "lava_nbp.load_config": {"path": ROOT / "run_configs" / "digits.toml"},
     "lava_nbp.trace_file": {"inputs": NOWHERE, "target": "reference", "out": NOWHERE, "circuit": "nbp"},
     # Processes and what they are made of
     "lava_nbp.processes.ErrorNeurons": {"shape": (2,)},
@@ -251,7 +266,14 @@ GOOD = {
 
 EXEMPT = {
     **dict.fromkeys(("lava_nbp.Executor", "lava_nbp.Learner", "lava_nbp.Session"), "is abstract"),
-    **dict.fromkeys(("lava_nbp.Progress", "lava_nbp.examine", "lava_nbp.AsSection"), "takes nothing"),
+    **dict.fromkeys(
+        ("lava_nbp.Progress", "lava_nbp.StudyProgress", "lava_nbp.examine", "lava_nbp.AsSection"), "takes nothing"
+    ),
+    "lava_nbp.run_study": "starts processes, see tests/runs/studies/test_workers.py",
+    **{
+        f"lava_nbp.{name}": "is what studies hand out"
+        for name in ("Comparison", "Condition", "Study", "StudyFolder", "Trial")
+    },
     **dict.fromkeys(
         ("lava_nbp.ConfigSection", "lava_nbp.Experiment"), "is pydantic's, see tests/training/test_config.py"
     ),

@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from lava_nbp.base.checks import check_real, shown
+from lava_nbp.base.checks import check_real, check_sequence, check_text, shown
 from lava_nbp.base.content import check_plain, parse_toml, read_toml
 from lava_nbp.base.files import AnyPath, as_path
 from lava_nbp.base.memory import size
@@ -230,8 +230,7 @@ def load_config(path: AnyPath, overrides: Sequence[str] = ()) -> Experiment:
         raise ConfigError(
             f"configuration {path} cannot be read: {error}; give a TOML file like run_configs/digits.toml"
         ) from error
-    for override in overrides:
-        put_override(content, override)
+    put_overrides(content, overrides)
     return parse_config(content, str(path))
 
 
@@ -286,14 +285,21 @@ def flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def put_override(content: dict[str, Any], override: str) -> None:
-    """Set a key as "key=value" says: dotted, the value as in TOML; bare words are text.
+def put_overrides(content: dict[str, Any], overrides: Sequence[str]) -> None:
+    """Set keys as each "key=value" says: dotted, the value as in TOML; bare words are text.
 
     Raises
     ------
+    InputError
+        For what is no list of text.
     ConfigError
-        For anything else, or a key below one that is no section.
+        For other text, or a key below one that is no section.
     """
+    for override in check_sequence(overrides, "overrides", "give text like data.validation=5000"):
+        _put_override(content, check_text(override, "override"))
+
+
+def _put_override(content: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not all(key.strip().split(".")):
         raise ConfigError(f"--set {override:.80}: write key=value, with dots for sections, like data.validation=5000")

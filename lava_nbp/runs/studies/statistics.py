@@ -209,6 +209,8 @@ def compare_studies(first: StudyFolder, second: StudyFolder, measure: str | None
     InputError
         If they have no condition in common.
     """
+    check_kind(first, StudyFolder, "first")
+    check_kind(second, StudyFolder, "second")
     measure = first.study.objective if measure is None else measure
     left, right = conditions(first, measure), conditions(second, measure)
     if len(left) == len(right) == 1:

@@ -32,13 +32,15 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from lava_nbp.base.checks import is_integer, is_real, shown
+from lava_nbp.base.checks import check_integer, check_sequence, check_text, is_integer, is_real, shown
 from lava_nbp.base.content import problem, read_toml
 from lava_nbp.base.files import AnyPath, as_path
 from lava_nbp.errors import ConfigError, InputError, Unreadable
 from lava_nbp.runs.studies.measures import check_measure
-from lava_nbp.training.config import ConfigSection, Experiment, flatten, parse_config, put, put_override, unknown_key
+from lava_nbp.training.config import ConfigSection, Experiment, flatten, parse_config, put, put_overrides, unknown_key
 
+#: Names of studies, after which folders are called.
+_NAME = "[A-Za-z0-9][A-Za-z0-9_.-]{0,79}"
 #: Trials that a study may have unless its file says `at_most`, and what that may say.
 _TRIALS, _MOST_TRIALS = 1000, 1_000_000
 #: Keys of a range: integers with a step, or so many values, evenly spaced or by ratio.
@@ -50,7 +52,7 @@ _LONGEST_NAME = 80
 class _StudyFile(ConfigSection):
     """The keys of a study's file."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")]
+    name: Annotated[str, Field(pattern=f"^{_NAME}$")]
     base: str
     objective: str = "accuracy"
     at_most: Annotated[int, Field(ge=1, le=_MOST_TRIALS)] = _TRIALS
@@ -137,10 +139,8 @@ def load_study_file(path: AnyPath, overrides: Sequence[str] = ()) -> Study:
         ) from error
     for key, value in flatten(said.fixed).items():
         put(base, key, value, f"study {path}, fixed.{key}")
-    for override in overrides:
-        put_override(base, override)
+    put_overrides(base, overrides)
     try:
-        check_measure(said.objective, "objective")
         return make_study(
             said.name, base, vary=said.vary, cases=said.cases, objective=said.objective, at_most=said.at_most
         )
@@ -195,9 +195,18 @@ def make_study(
     ConfigError
         For no values, what is no list or range, more trials than `at_most`, two that are the same, or one whose
         experiment is none: names the key or the trial.
+    InputError
+        For arguments of another type, or an unknown objective.
     """
+    if not re.fullmatch(_NAME, check_text(name, "name of a study")):
+        raise ConfigError(f"name of a study is {shown(name)}, but must be letters, digits, _, - and points, 80 at most")
+    for given, what in ((base, "experiment of a study"), ({} if vary is None else vary, "vary")):
+        if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
+            raise ConfigError(f"{what} is {shown(given)}, but must be a mapping of keys to values")
+    check_measure(objective, "objective")
+    at_most = check_integer(at_most, 1, _MOST_TRIALS, "at_most")
     values = {key: _values(key, given) for key, given in _given(vary or {}).items()}
-    named = _cases(cases, values)
+    named = _cases(check_sequence(cases, "cases"), values)
     trials = math.prod(map(len, values.values())) * max(len(named), 1)
     if trials > at_most:
         raise ConfigError(
@@ -217,7 +226,7 @@ def make_study(
                 raise ConfigError(f"trials {seen[said]} and {trial.name} are the same; leave one of them out")
             seen[said] = trial.name
             made.append(trial)
-    return Study(name, check_measure(objective, "objective"), tuple(made))
+    return Study(name, objective, tuple(made))
 
 
 # ---------------------------------------------------------------------- values

@@ -15,7 +15,7 @@ from experiments import DIGITS
 
 from lava_nbp import load_run, train
 from lava_nbp.base.progress import StudyProgress
-from lava_nbp.errors import CheckpointError, OutputError
+from lava_nbp.errors import CheckpointError, InputError, OutputError
 from lava_nbp.runs.studies.folder import load_study, opened
 from lava_nbp.runs.studies.run import run_study
 from studies import digits_study, figures
@@ -144,7 +144,7 @@ def test_a_trial_that_fails_does_not_stop_the_rest(tmp_path):
 
 
 class Killer(Heard):
-    """Kills every worker once, in the midst of its trial."""
+    """Kills two workers in the midst of their trials, or every one."""
 
     def __init__(self, always=False):
         super().__init__()
@@ -153,7 +153,7 @@ class Killer(Heard):
     def trial_goes(self, worker, done, total, epoch):
         if epoch == 1 or self.always:
             for pid in workers_of(os.getpid()):
-                if pid not in self.killed:
+                if pid not in self.killed and (self.always or len(self.killed) < 2):
                     self.killed.add(pid)
                     os.kill(pid, signal.SIGKILL)
 
@@ -171,6 +171,21 @@ def test_a_trial_that_kills_every_worker_is_given_up(tmp_path):
     there = run_study(study, tmp_path / "study", workers=1, progress=Killer(always=True))
     assert {row["state"] for row in there.rows} == {"failed"}
     assert all("its process ended 3 times, at last with signal 9" in row["reason"] for row in there.rows)
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    ({"study": "digits"}, "study is 'digits', but must be a Study"),
+    ({"folder": 3}, "folder of a study is 3, but must be a path"),
+    ({"workers": 0}, "workers is 0, but must be an integer in 1 .. 1024"),
+    ({"workers": 2.5}, "workers is 2.5"),
+    ({"resume": "yes"}, "resume is 'yes', but must be True or False"),
+    ({"progress": print}, "progress is .*, but must be a StudyProgress"),
+])  # fmt: skip
+def test_arguments_that_cannot_be(tmp_path, arguments, message):
+    given = {"study": digits_study({"seed": [1]}), "folder": tmp_path / "x", **arguments}
+    with pytest.raises(InputError, match=message):
+        run_study(given.pop("study"), given.pop("folder"), **given)
+    assert not [*tmp_path.iterdir()]
 
 
 # ------------------------------------------------------- the study itself is killed
