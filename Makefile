@@ -7,7 +7,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 # From Python 3.11 on pip refuses Lava unless it is forced; before, it is there by then, and nothing happens.
 FORCE := $(PIP_INSTALL) --no-deps --ignore-requires-python
 
-.PHONY: demo install test smoke lava-tests chosen docs check lint types imports clean
+.PHONY: demo install test smoke lava-tests results chosen docs check lint types imports clean
 
 demo: $(VENV)/.base
 	$(BIN)/lava-nbp train run_configs/digits.toml --set target=lava --out runs/demo --overwrite --plot
@@ -29,6 +29,10 @@ smoke: demo
 # Lava's own tests, in one process; scripts/lava-tests says what else it can do.
 lava-tests: $(VENV)/.all
 	$(BIN)/python scripts/lava-tests
+
+# Tables of results in README and docs, from results/*.json; scripts/results says how those are made.
+results: $(VENV)/.base
+	$(BIN)/python scripts/results
 
 # Pages and reference, into site/; a warning is an error. The page of the command line is made from its own help. The
 # variable silences advertising of the theme's.

@@ -1,30 +1,12 @@
 """scripts/lava-tests: what it says of the outcomes of Lava's own tests."""
 
 import json
-import sys
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
-from pathlib import Path
 
 import pytest
 import tomli
+from project_scripts import SCRIPTS, loaded
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
-
-
-def loaded():
-    # The name has no ".py": without a file of compiled code beside it, either.
-    spec = spec_from_loader("lava_tests", SourceFileLoader("lava_tests", str(SCRIPTS / "lava-tests")))
-    module = sys.modules["lava_tests"] = module_from_spec(spec)
-    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.dont_write_bytecode = before
-    return module
-
-
-lava_tests = loaded()
+lava_tests = loaded("lava-tests")
 Known, Outcome = lava_tests.Known, lava_tests.Outcome
 PASSED, FAILED = Outcome("passed"), Outcome("failed", said="assert 1 == 2")
 

@@ -162,6 +162,7 @@ GOOD = {
         "progress": lava_nbp.Progress(),
     },
     "lava_nbp.targets_of": {"kind": "nbp"},
+    "lava_nbp.write_study_page": {"folder": NOWHERE},
     "lava_nbp.trace": {"target": "reference", "circuit": CIRCUIT, "weights": WEIGHTS, "spikes": (X, T)},
     "lava_nbp.train": {"config": CONFIG, "folder": NOWHERE},
     "lava_nbp.training_circuit": {"n_in": 1, "n_hidden": 1, "n_out": 1},

@@ -34,14 +34,19 @@ def draw(folder: Path) -> None:
 
 
 def report(
-    run_dir: RunFolder,
-    out: Annotated[Path | None, typer.Option(help="File; default report.html in the run.", show_default=False)] = None,
+    run_dir: Annotated[Path, typer.Argument(help="Folder of a training run, or of a study.", show_default=False)],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File; default report.html in the run, study.html in the study.", show_default=False),
+    ] = None,
 ) -> None:
-    """Write a run as one HTML page that works offline: figures, tables, and the phase player."""
+    """Write a run as one HTML page that works offline: figures, tables, and the phase player; or a study."""
     from lava_nbp.runs.report.page import write_report
+    from lava_nbp.runs.studies.folder import STUDY
+    from lava_nbp.runs.studies.page import write_study_page
 
     with staged() as stage:
-        path = write_report(run_dir, out, stage)
+        path = (write_study_page if (run_dir / STUDY).exists() else write_report)(run_dir, out, stage)
     OUT.print(f"written: {escape(str(path))}")
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from lava_nbp.base.checks import check_integer, check_kind, check_name
 from lava_nbp.base.fields import settle
+from lava_nbp.base.html import html_table
 from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.errors import CircuitError, InputError
 from lava_nbp.loihi.boards import BOARDS, Board
@@ -147,6 +148,20 @@ class Plan:
             "slices": {name: [asdict(s) for s in slices] for name, slices in self.placement.items()},
             "estimate": asdict(self.estimate),
         }
+
+    def _repr_html_(self) -> str:
+        """What is used of every resource, in notebooks."""
+        circuit, board, limits = self.lowered.circuit, self.board, limits_of(self.board.chip)
+        size = "-".join(map(str, circuit.layers))
+        caption = (
+            f"{circuit.name} {size} on {board.name}: {self.n_cores} of {board.cores} neurocores, "
+            f"{'fits' if self.fits else 'does not fit: ' + '; '.join(self.problems)}"
+        )
+        rows = [
+            (n.replace("_", " "), int(self.used[n].max()), limit, int(self.used[n].sum()))
+            for n, limit in limits.items()
+        ]
+        return html_table(caption, ("resource", "fullest core", "limit", "all cores"), rows)
 
     def group_rows(self) -> list[dict[str, Any]]:
         """Registers and cores of every group."""

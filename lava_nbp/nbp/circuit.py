@@ -21,6 +21,7 @@ import numpy as np
 
 from lava_nbp.base.checks import named, shown
 from lava_nbp.base.fields import settle
+from lava_nbp.base.html import html_table
 from lava_nbp.base.integers import Int16Array
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
 from lava_nbp.errors import CircuitError, InputError
@@ -367,6 +368,10 @@ class Circuit:
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
         return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:]])
+
+    def _repr_html_(self) -> str:
+        """The phase table, in notebooks."""
+        return html_table(f"{self.name} {'-'.join(map(str, self.layers))}", TABLE_HEAD, self.table_rows())
 
     def table_rows(self) -> Iterator[tuple[str, ...]]:
         """The rows of `table`, a cell per entry of `TABLE_HEAD`."""

@@ -62,7 +62,7 @@ def write_report(folder: AnyPath, out: AnyPath | None = None, stage: Stage = unt
         *_drawn(_figures(run, stage)),
         *_added(run, stage),
         Section("configuration", "Configuration", code=json.dumps(run.state.config, indent=2)),
-        Section("versions", "Versions", tables=[_versions()]),
+        Section("versions", "Versions", tables=[versions()]),
     ]
     page = render_page(_title(result), _summary(result), sections)
     write_atomically(path, page.encode())
@@ -154,7 +154,8 @@ def _number(value: float) -> float:
     return value if isinstance(value, int) else float(f"{value:.6g}")
 
 
-def _versions() -> Table:
+def versions() -> Table:
+    """What a page says of the Python, the system and the packages it was made with."""
     rows: list[tuple[Any, ...]] = [("python", platform.python_version()), ("system", platform.system())]
     rows += [(name, found_version(name) or "not installed") for name in _VERSIONS]
     return Table(rows)

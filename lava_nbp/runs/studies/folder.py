@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lava_nbp.base.content import problem, read_json
 from lava_nbp.base.files import AnyPath, as_path, make_folder, remove_leftovers, write_atomically
+from lava_nbp.base.html import html_table
 from lava_nbp.base.locks import locked
 from lava_nbp.errors import CheckpointError, OutputError, Unreadable
 from lava_nbp.runs.studies.measures import measured
@@ -122,6 +123,12 @@ class StudyFolder:
             row["reason"] = self.reason_of(trial) if state == "failed" else None
             rows.append(row)
         return rows
+
+    def _repr_html_(self) -> str:
+        """The trials, in notebooks."""
+        keys = ["trial", "state", *self.study.keys, self.study.objective]
+        rows = [["" if row.get(key) is None else row[key] for key in keys] for row in self.rows]
+        return html_table(f"study {self.study.name}", keys, rows)
 
 
 @contextlib.contextmanager

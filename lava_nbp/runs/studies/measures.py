@@ -11,7 +11,7 @@ from lava_nbp.base.files import AnyPath, as_path, read_file
 from lava_nbp.errors import CheckpointError, InputError, Unreadable, unknown_name
 from lava_nbp.runs.compare import compare_runs
 from lava_nbp.training.algorithms import ALGORITHMS
-from lava_nbp.training.run import METRICS
+from lava_nbp.training.run import METRICS, load_result
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,9 @@ MEASURES = {
     for measure in (
         Measure("accuracy", "test accuracy of the epoch chosen on validation, else of the last", share=True),
         Measure("validation", "validation accuracy of the epoch chosen by it", share=True),
+        Measure("last", "test accuracy of the last epoch", share=True),
+        Measure("best_on_test", "test accuracy of the epoch best on the test set: as some papers report", share=True),
+        Measure("membrane", "as accuracy, of the outputs' membranes; where an algorithm has it", share=True),
         Measure("seconds", "seconds of training and evaluation"),
         Measure("microseconds_per_sample", "microseconds per training sample"),
         Measure("parameters", "weights of the network for inference"),
@@ -72,18 +75,52 @@ def measured(folder: AnyPath) -> dict[str, Any]:
     """
     folder = as_path(folder, "folder of a run")
     (row,) = compare_runs([folder])
-    return {"epoch": row["epoch"], **{name: row.get(name) for name in MEASURES}, "validation": _validation(folder, row)}
+    result = load_result(folder)
+    key = f"test_{ALGORITHMS[row['algorithm']].accuracy}"
+    figures = result["chosen"] or result["last"]
+    return {
+        "epoch": row["epoch"],
+        **{name: row.get(name) for name in MEASURES},
+        "validation": _validation(folder, row),
+        "last": result["last"].get(key),
+        "best_on_test": (result["best_on_test"] or {}).get(key),
+        "membrane": figures.get("test_accuracy_membrane"),
+    }
 
 
 def _validation(folder: Path, row: dict[str, Any]) -> float | None:
     """The validation accuracy of the epoch that the row is of; None without validation samples."""
     key = f"validation_{ALGORITHMS[row['algorithm']].accuracy}"
-    try:
-        lines = read_file(folder / METRICS).decode().splitlines()
-        records = [json.loads(line) for line in lines]
-        found = next((record.get(key) for record in records if record["epoch"] == row["epoch"]), None)
-    except (Unreadable, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(
-            f"{folder / METRICS} cannot be read ({error}); go on with lava-nbp train --resume, which writes it anew"
-        ) from None
+    found = next((record.get(key) for record in _history(folder) if record["epoch"] == row["epoch"]), None)
     return None if found is None else float(found)
+
+
+def curve(folder: AnyPath) -> list[float]:
+    """A finished run's validation accuracy of every epoch, or that of the test set without validation samples.
+
+    Raises
+    ------
+    CheckpointError
+        For a folder without a finished run, or one whose accuracy was not seen in every epoch.
+    """
+    folder = as_path(folder, "folder of a run")
+    name, history = ALGORITHMS[load_result(folder)["algorithm"]].accuracy, _history(folder)
+    for key in (f"validation_{name}", f"test_{name}"):
+        values = [float(record[key]) for record in history if record.get(key) is not None]
+        if values and len(values) == len(history):
+            return values
+    raise CheckpointError(f"{folder / METRICS} has no {name} of every epoch; train anew")
+
+
+def _history(folder: Path) -> list[dict[str, Any]]:
+    """Metrics of every epoch of a run."""
+    path = folder / METRICS
+    try:
+        records = [json.loads(line) for line in read_file(path).decode().splitlines()]
+    except (Unreadable, ValueError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read ({error}); train --resume with more epochs writes it anew"
+        ) from None
+    if not all(isinstance(record, dict) and isinstance(record.get("epoch"), int) for record in records):
+        raise CheckpointError(f"{path} holds what no run writes; train --resume with more epochs writes it anew")
+    return records

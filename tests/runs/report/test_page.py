@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from browser import needs_browser
 from experiments import DIGITS, YINYANG, experiment, trained
 from own_circuits import delta_circuit, feedforward_circuit, paper_under_other_names
 
@@ -24,8 +25,6 @@ from lava_nbp.training.sections import Section
 SETTINGS = (
     "seed=6", "epochs=2", "data.train=400", "network.initial_input_scale=0.5", "network.initial_output_mean=20",
 )  # fmt: skip
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed: apt-get install chromium")
 
 
 @pytest.fixture(scope="module")
@@ -171,37 +170,6 @@ def test_rasters_of_every_kind_there_is():
 
 
 # ------------------------------------------------------------- in a browser
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """One for all pages: it takes longer to start than a page to look at."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def browsed(chromium):
-    """Opens a page in headless Chromium; nothing may go wrong there, and nothing may be asked of a network."""
-    said, asked = [], []
-    with chromium.new_context(viewport={"width": 1100, "height": 900}) as context:
-        page = context.new_page()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-
-        def opened(page_file):
-            page.goto(page_file.as_uri())
-            return page
-
-        yield opened
-    assert said == []
-    assert asked
-    assert all(url.startswith(("file:", "data:")) for url in asked)
 
 
 LIT = """() => Object.fromEntries([...document.querySelectorAll('[data-population]')].map(g => [
