@@ -10,6 +10,11 @@ from pathlib import Path
 
 from lava_nbp.errors import OutputError
 
+
+class FolderHeldError(OutputError):
+    """Another process, or another thread of this one, holds the folder."""
+
+
 #: Descriptors of the folders that this process holds.
 _held: set[int] = set()
 
@@ -24,7 +29,7 @@ def locked(folder: Path, what: str = "training run") -> Iterator[None]:
 
     Raises
     ------
-    OutputError
+    FolderHeldError
         If another process, or another thread of this one, holds the folder; says which, if that can be known.
     """
     try:
@@ -48,7 +53,7 @@ def _lock(descriptor: int, folder: Path, what: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise OutputError(
+        raise FolderHeldError(
             f"{folder} is being written by another {what}{_owner(descriptor)}; wait until that has ended, or "
             f"choose another --out"
         ) from None

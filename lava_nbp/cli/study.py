@@ -141,10 +141,10 @@ def _show_both(first: StudyFolder, second: StudyFolder, measure: str | None, sty
         named = zip((first, second), (row["first"], row["second"]), strict=True)
         rows = [(f.study.name, *condition_table([c])[1][0]) for f, c in named]
         if style is StudyStyle.markdown:
-            print(markdown(("study", *head), rows, left=left + 1))
+            print(markdown(("study", *head), rows, left=left + 1) + "\n")
         else:
             _print(("study", *head), rows, left + 1)
-        OUT.print(comparison_line(row["comparison"], row["first"].measure), highlight=False)
+        OUT.print(comparison_line(row["comparison"], row["first"].measure) + "\n", highlight=False)
 
 
 def _print(head: Sequence[str], rows: Sequence[Sequence[str]], left: int, title: str | None = None) -> None:

@@ -43,7 +43,8 @@ def table(
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> str:
     """The same in Markdown."""
     rule = ("---",) * left + ("--:",) * (len(head) - left)
-    return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *rows))
+    lines = [[cell.replace("|", "\\|") for cell in line] for line in (head, rule, *rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def figures_of(record: Mapping[str, Any]) -> dict[str, str]:

@@ -17,6 +17,8 @@ from lava_nbp.seeing.plot import BLUE, GREEN, GREY, ORANGE, PURPLE, check_title,
 #: Conditions that are told apart by their colour, in turn.
 _COLOURS = (BLUE, ORANGE, GREEN, PURPLE, GREY)
 _LINES = ("-", "--", ":", "-.")
+#: Letters of a condition's name that a figure has room for.
+_LONGEST = 60
 #: Conditions that a figure has room for.
 MOST = 40
 
@@ -53,7 +55,9 @@ def spread_curves(curves: Mapping[str, Sequence[Any]], path: AnyPath, ylabel: st
         common = np.array([values[: min(map(len, each))] for values in each])
         epochs = 1 + np.arange(common.shape[1])
         axes.fill_between(epochs, common.min(axis=0), common.max(axis=0), color=colour, alpha=0.12, linewidth=0)
-        axes.plot(epochs, common.mean(axis=0), line, color=colour, linewidth=1.6, label=f"{name}, mean of {len(each)}")
+        axes.plot(
+            epochs, common.mean(axis=0), line, color=colour, linewidth=1.6, label=f"{_label(name)}, mean of {len(each)}"
+        )
     axes.set_xlabel("epoch")
     axes.set_ylabel(check_text(ylabel, "ylabel"))
     axes.grid(alpha=0.3)
@@ -91,11 +95,17 @@ def seeds_by_condition(values: Mapping[str, Sequence[float]], path: AnyPath, yla
         offsets = np.linspace(-0.18, 0.18, len(found)) if len(found) > 1 else np.zeros(1)
         axes.plot(k + offsets, found, "o", color=BLUE, markersize=3.5, alpha=0.7)
         axes.plot([k - 0.28, k + 0.28], [found.mean()] * 2, "-", color=ORANGE, linewidth=2)
-    axes.set_xticks(range(len(values)), list(values), rotation=30, ha="right", fontsize=8)
+    axes.set_xticks(range(len(values)), list(map(_label, values)), rotation=30, ha="right", fontsize=8)
     axes.set_ylabel(check_text(ylabel, "ylabel"))
     axes.grid(axis="y", alpha=0.3)
     axes.set_title(title, fontsize=10)
     return save(figure, path)
+
+
+def _label(name: str) -> str:
+    """A condition's name as it is: not as a formula, and not longer than there is room for."""
+    cut = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3]}..."
+    return cut.replace("$", r"\$")
 
 
 def _check_conditions(given: Any) -> None:

@@ -7,20 +7,20 @@ import json
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lava_nbp.base.content import problem, read_json
 from lava_nbp.base.files import AnyPath, as_path, make_folder, remove_leftovers, write_atomically
 from lava_nbp.base.html import html_table
 from lava_nbp.base.locks import locked
 from lava_nbp.errors import CheckpointError, OutputError, Unreadable
-from lava_nbp.runs.studies.measures import measured
+from lava_nbp.runs.studies.measures import check_measure, measured
 from lava_nbp.runs.studies.study import Study, Trial
 from lava_nbp.training.checkpoint import CHECKPOINT
 from lava_nbp.training.config import flatten
-from lava_nbp.training.run import RESULT
+from lava_nbp.training.run import load_result
 
 #: Files and folders inside a study's folder.
 STUDY, TRIALS, FAILED = "study.json", "trials", "failed"
@@ -33,7 +33,7 @@ class _Strict(BaseModel):
 
 
 class _StoredTrial(_Strict):
-    name: str
+    name: Annotated[str, Field(pattern=r"^[0-9][A-Za-z0-9_.-]{0,79}$")]
     settings: dict[str, Any]
     content: dict[str, Any]
 
@@ -42,7 +42,14 @@ class _Stored(_Strict):
     version: Literal[1]
     name: str
     objective: str
-    trials: list[_StoredTrial]
+    trials: Annotated[list[_StoredTrial], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> _Stored:
+        check_measure(self.objective, "objective")
+        if any(trial.settings.keys() != self.trials[0].settings.keys() for trial in self.trials):
+            raise ValueError("its trials have different keys that vary")
+        return self
 
 
 class _Failure(_Strict):
@@ -70,7 +77,8 @@ class StudyFolder:
     def state_of(self, trial: Trial) -> State:
         """What became of a trial so far."""
         run = self.run_of(trial)
-        if (run / RESULT).exists():
+        with contextlib.suppress(CheckpointError):  # of a damaged one: made again
+            load_result(run)
             return "finished"
         if self._failure_of(trial).exists():
             return "failed"
@@ -93,7 +101,8 @@ class StudyFolder:
     def note_failure(self, trial: Trial, reason: str) -> None:
         """Keep why a trial has failed."""
         make_folder(self.path / FAILED)
-        write_atomically(self._failure_of(trial), (json.dumps({"reason": reason}) + "\n").encode())
+        plain = " ".join(reason.encode("utf-8", "backslashreplace").decode().split())
+        write_atomically(self._failure_of(trial), (json.dumps({"reason": plain}) + "\n").encode())
 
     def forget_failures(self) -> None:
         """All trials that have failed are to be run again."""
@@ -207,4 +216,8 @@ def _check_same(there: Study, here: Study, path: Path) -> None:
                 raise CheckpointError(
                     f"{what}: in its trial {old.name} {key} = {before.get(key)!r}, here {now.get(key)!r}; {cure}"
                 )
-    raise CheckpointError(f"{what}: {there.name!r}, of {there.objective}; {cure}")
+        if old != new:
+            raise CheckpointError(f"{what}: its trial {old.name} has {old.settings}, here {new.settings}; {cure}")
+    for said, its, this in (("name", there.name, here.name), ("objective", there.objective, here.objective)):
+        if its != this:
+            raise CheckpointError(f"{what}: its {said} is {its!r}, here {this!r}; {cure}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from lava_nbp.base.checks import check_flag, check_integer, check_kind
+from lava_nbp.base.checks import check_flag, check_integer, check_kind, shown
 from lava_nbp.base.files import AnyPath
 from lava_nbp.base.progress import StudyProgress
+from lava_nbp.errors import OutputError
 from lava_nbp.runs.studies.folder import StudyFolder, opened
 from lava_nbp.runs.studies.study import Study
 from lava_nbp.runs.studies.workers import cores, run_here
@@ -57,7 +58,13 @@ def run_study(
     progress = StudyProgress() if progress is None else progress
     check_kind(progress, StudyProgress, "progress")
     n = cores() if workers is None else check_integer(workers, 1, _MOST_WORKERS, "workers")
-    with opened(folder, study, resume=check_flag(resume, "resume")) as there:
-        there.forget_failures()
-        run_here(there, n, progress)
+    resume = check_flag(resume, "resume")
+    try:
+        with opened(folder, study, resume=resume) as there:
+            there.forget_failures()
+            run_here(there, n, progress)
+    except OSError as error:
+        raise OutputError(
+            f"study in {shown(folder)}: {error.strerror or error}; use fewer workers, or choose another --out"
+        ) from error
     return there

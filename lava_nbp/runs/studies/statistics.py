@@ -28,6 +28,8 @@ from lava_nbp.runs.studies.measures import check_measure
 #: Resamples of the bootstrap and of permutations, and what they begin from: the same figures every time.
 _RESAMPLES, _SEED = 9999, 0
 _CONFIDENCE = 0.95
+#: Digits of a mean of differences, in parts of the largest value, that are no rounding.
+_DIGITS = 10
 #: Seeds from which on an interval is given.
 _FEW = 3
 
@@ -174,7 +176,7 @@ def compare_conditions(first: Condition, second: Condition) -> Comparison:
     a, b = (dict(zip(c.seeds, c.values, strict=True)) for c in (first, second))
     shared = sorted(a.keys() & b.keys())
     if len(shared) > 1:
-        return _by_pairs(np.array([b[seed] - a[seed] for seed in shared]))
+        return _by_pairs(np.array([a[seed] for seed in shared]), np.array([b[seed] for seed in shared]))
     from scipy.stats import mannwhitneyu
 
     found = mannwhitneyu(second.values, first.values)
@@ -182,13 +184,21 @@ def compare_conditions(first: Condition, second: Condition) -> Comparison:
     return Comparison(difference, float(found.pvalue), "Mann-Whitney U test", 0)
 
 
-def _by_pairs(differences: Any) -> Comparison:
+def _by_pairs(first: Any, second: Any) -> Comparison:
     from scipy.stats import permutation_test
 
+    differences = second - first
     n, what = len(differences), "permutation test of paired differences"
     exact = 2**n <= _RESAMPLES
+    # Shares of a test set are multiples of one part, so many permutations are as far from 0 as what was seen: without
+    # the last digits, which rounding has made, all of them count.
+    largest = max(np.abs(first).max(), np.abs(second).max()) or 1.0
+
+    def mean(values: Any, axis: int = -1) -> Any:
+        return np.round(np.mean(values, axis=axis) / largest, _DIGITS)
+
     found = permutation_test(
-        (differences,), np.mean, permutation_type="samples", n_resamples=_RESAMPLES,
+        (differences,), mean, permutation_type="samples", n_resamples=_RESAMPLES,
         random_state=np.random.default_rng(_SEED),
     )  # fmt: skip
     how = "exact" if exact else f"{_RESAMPLES} permutations"

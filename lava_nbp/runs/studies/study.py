@@ -23,13 +23,16 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import Field, ValidationError
 
 from lava_nbp.base.checks import check_integer, check_sequence, check_text, is_integer, is_real, shown
@@ -47,6 +50,8 @@ _TRIALS, _MOST_TRIALS = 1000, 1_000_000
 _RANGES = ({"from", "to"}, {"from", "to", "step"}, {"from", "to", "values"}, {"from", "to", "values", "log"})
 #: Characters of a trial's name; whatever else a value has becomes "_".
 _LONGEST_NAME = 80
+#: Bytes of a study's file that can be read again, and of a trial beside its experiment; limits of a range's numbers.
+_MOST_BYTES, _TRIAL_BYTES, _LARGEST = 15_000_000, 300, 2.0**63
 
 
 class _StudyFile(ConfigSection):
@@ -137,10 +142,13 @@ def load_study_file(path: AnyPath, overrides: Sequence[str] = ()) -> Study:
             f"study {path}: base = {shown(said.base)}, but {base_path} cannot be read: {error}; give the file of an "
             f"experiment, from the study's own folder on"
         ) from error
-    for key, value in flatten(said.fixed).items():
+    same = flatten(said.fixed)
+    for key, value in same.items():
         put(base, key, value, f"study {path}, fixed.{key}")
     put_overrides(base, overrides)
+    same |= dict.fromkeys((text.partition("=")[0].strip() for text in overrides), "--set")
     try:
+        _check_apart(same, [*_given(said.vary), *(key for case in said.cases for key in flatten(case))])
         return make_study(
             said.name, base, vary=said.vary, cases=said.cases, objective=said.objective, at_most=said.at_most
         )
@@ -200,13 +208,15 @@ def make_study(
     """
     if not re.fullmatch(_NAME, check_text(name, "name of a study")):
         raise ConfigError(f"name of a study is {shown(name)}, but must be letters, digits, _, - and points, 80 at most")
-    for given, what in ((base, "experiment of a study"), ({} if vary is None else vary, "vary")):
-        if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
+    base, vary = _plain(base, "experiment of a study"), _plain({} if vary is None else vary, "vary")
+    for given, what in ((base, "experiment of a study"), (vary, "vary")):
+        if not isinstance(given, dict):
             raise ConfigError(f"{what} is {shown(given)}, but must be a mapping of keys to values")
+    cases = _plain(list(check_sequence(cases, "cases")), "cases")
     check_measure(objective, "objective")
     at_most = check_integer(at_most, 1, _MOST_TRIALS, "at_most")
-    values = {key: _values(key, given) for key, given in _given(vary or {}).items()}
-    named = _cases(check_sequence(cases, "cases"), values)
+    values = {key: _values(key, given) for key, given in _given(vary).items()}
+    named = _cases(cases, values)
     trials = math.prod(map(len, values.values())) * max(len(named), 1)
     if trials > at_most:
         raise ConfigError(
@@ -226,20 +236,61 @@ def make_study(
                 raise ConfigError(f"trials {seen[said]} and {trial.name} are the same; leave one of them out")
             seen[said] = trial.name
             made.append(trial)
+    size = sum(len(json.dumps(trial.content)) + _TRIAL_BYTES for trial in made)
+    if size > _MOST_BYTES:
+        raise ConfigError(
+            f"{len(made)} trials of this experiment take {size / 1e6:.0f} MB to write down, but the limit is "
+            f"{_MOST_BYTES / 1e6:.0f} MB; make several studies of it"
+        )
     return Study(name, objective, tuple(made))
 
 
 # ---------------------------------------------------------------------- values
 
 
+def _plain(value: Any, what: str) -> Any:
+    """A value as a file would hold it: NumPy's numbers and tuples as Python's numbers and lists, in mappings, too."""
+
+    def made(odd: Any) -> Any:
+        if isinstance(odd, Mapping):
+            return dict(odd)
+        if isinstance(odd, (np.generic, np.ndarray)):
+            return odd.tolist()
+        raise TypeError
+
+    try:
+        return json.loads(json.dumps(value, default=made))
+    except (TypeError, ValueError, RecursionError):
+        raise ConfigError(
+            f"{what} is {shown(value)}, which no experiment's file could say; give numbers, text, lists and mappings"
+        ) from None
+
+
+def _check_apart(same: Mapping[str, Any], varied: Sequence[str]) -> None:
+    """Refuse keys that are to be the same in every trial, and vary."""
+    for key in same:
+        both = next((other for other in varied if _overlap(key, other)), None)
+        if both is not None:
+            raise ConfigError(f"{key} is said to be the same in every trial, but {both} varies; say it in one place")
+
+
+def _overlap(key: str, other: str) -> bool:
+    """Whether one of two dotted keys is the other, or a section that the other is in."""
+    return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")
+
+
 def _given(vary: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Lists and ranges by dotted key."""
     found: dict[str, Any] = {}
     for key, value in vary.items():
-        if isinstance(value, Mapping) and not {"from", "to"} & value.keys():
-            found |= _given(value, f"{prefix}{key}.")
+        if isinstance(value, Mapping) and value and not {"from", "to"} & value.keys():
+            new = _given(value, f"{prefix}{key}.")
         else:
-            found[prefix + key] = value
+            new = {prefix + key: value}
+        twice = next((a for a in new for b in found if _overlap(a, b)), None)
+        if twice is not None:
+            raise ConfigError(f"vary has {twice} twice; say it in one place")
+        found |= new
     return found
 
 
@@ -264,29 +315,32 @@ def _range(key: str, given: Mapping[str, Any]) -> list[Any]:
             f"{what}: a range has from and to, and a step or a number of values, which log = true spaces by ratio"
         )
     low, high = given["from"], given["to"]
-    if not (is_real(low) and is_real(high) and math.isfinite(low) and math.isfinite(high) and low <= high):
+    if not all(is_real(end) and abs(end) < _LARGEST for end in (low, high)) or low > high:
         raise ConfigError(f"{what}: from and to must be finite numbers, from not more than to")
     if "values" in given:
-        return _spaced(what, float(low), float(high), given["values"], given.get("log", False))
+        whole = is_integer(low) and is_integer(high)
+        return _spaced(what, float(low), float(high), given["values"], given.get("log", False), whole)
     step = given.get("step", 1)
-    if not is_real(step) or not 0 < step < math.inf:
+    if not is_real(step) or not 0 < step < _LARGEST:
         raise ConfigError(f"{what}: step must be a positive number")
     if (high - low) / step > _MOST_TRIALS:
         raise ConfigError(f"{what} has more than {_MOST_TRIALS} values; choose a larger step")
     whole = all(map(is_integer, (low, high, step)))
-    # A little more than `to`, so that 0.1 .. 0.3 by 0.1 has three values though 3 * 0.1 is more than 0.3.
-    n = int((high - low) // step if whole else (high - low) / step * (1 + 1e-12)) + 1
-    return [low + k * step if whole else float(f"{low + k * step:.12g}") for k in range(n)]
+    # As they are written, in tenths: 0.1 + 2 * 0.1 is more than 0.3 in binary.
+    first, last, apart = (Fraction(str(number)) for number in (low, high, step))
+    found = [first + k * apart for k in range((last - first) // apart + 1)]
+    return [int(value) if whole else float(value) for value in found]
 
 
-def _spaced(what: str, low: float, high: float, values: Any, log: Any) -> list[float]:
+def _spaced(what: str, low: float, high: float, values: Any, log: Any, whole: bool) -> list[Any]:
     if not is_integer(values) or not 2 <= values <= _MOST_TRIALS:
         raise ConfigError(f"{what}: values must be an integer in 2 .. {_MOST_TRIALS}")
     if not isinstance(log, bool) or (log and low <= 0):
         raise ConfigError(f"{what}: log must be true or false, and from positive if it is true")
     parts = [k / (values - 1) for k in range(values)]
     found = [low * (high / low) ** part if log else low + (high - low) * part for part in parts]
-    return [float(f"{value:.12g}") for value in found]
+    rounded = [float(f"{value:.12g}") for value in found]
+    return [int(value) for value in rounded] if whole and all(map(float.is_integer, rounded)) else rounded
 
 
 def _cases(cases: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -296,12 +350,18 @@ def _cases(cases: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> lis
         if not isinstance(case, Mapping) or not isinstance(case.get("name"), str) or not case["name"]:
             raise ConfigError(f"cases[{k}] is {shown(case)}, but must be a section with a name of its own")
         name = case["name"]
+        if len(name) > _LONGEST_NAME or not name.isprintable():
+            raise ConfigError(
+                f"cases[{k}] has the name {shown(name)}, but must have one line of {_LONGEST_NAME} letters"
+            )
         if any(name == other for other, _ in found):
             raise ConfigError(f"two cases have the name {shown(name)}; rename one of them")
         keys = flatten({key: value for key, value in case.items() if key != "name"})
-        both = next((key for key in keys if key in values), None)
+        both = next((key for key in keys if any(_overlap(key, other) for other in values)), None)
         if both is not None:
             raise ConfigError(f"case {shown(name)} has {both}, which varies; say it in one place")
+        if "seed" in keys:
+            raise ConfigError(f"case {shown(name)} has a seed, which makes no case of its own; let seed vary")
         found.append((name, keys))
     return found
 

@@ -1,7 +1,8 @@
 """A process that runs trials one after the other: told which by lines of JSON, and telling how it goes by such lines.
 
-Its parent starts it as ``python -m lava_nbp.runs.studies.worker``. It ends when nobody tells it anything any more: when
-the parent closes its standard input, or has ended in whatever way. A trial under way is left at its last epoch.
+Its parent calls `main` in a new interpreter, with the number of a pipe's end to write to: what is printed, by libraries
+too, shall not come between the lines. It ends when nobody tells it anything any more: when the parent closes its
+standard input, or has ended in whatever way. A trial under way is left at its last epoch.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ import traceback
 from typing import Any, TextIO
 
 from lava_nbp.base.checks import one_line
+from lava_nbp.base.locks import FolderHeldError
 from lava_nbp.base.progress import Progress
 from lava_nbp.errors import LavaNBPError
 from lava_nbp.runs.train import train
 from lava_nbp.training.config import parse_config
 
-#: How often it tells how far it is, and how long it may take to end in order when nobody listens, in seconds.
-_TELL, _GRACE = 0.25, 5.0
+#: How often it tells how far it is, how long it may take to end in order when nobody listens, and how long it waits for
+#: another to end, in seconds.
+_TELL, _GRACE, _HELD = 0.25, 5.0, 20.0
 
 
 class _Told(Progress):
@@ -57,9 +60,7 @@ class _Told(Progress):
 
 def main() -> None:
     """Run the trials that standard input names, until it ends."""
-    # What is printed, by libraries too, shall not come between the lines.
-    out = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    out = os.fdopen(int(sys.argv[1]), "w")
     told, orders = _Told(out), queue.SimpleQueue[str]()
     threading.Thread(target=_listen, args=(orders,), daemon=True).start()
     try:
@@ -73,14 +74,28 @@ def main() -> None:
 
 def _run(order: dict[str, Any], told: _Told) -> None:
     try:
-        train(parse_config(order["content"], order["name"]), order["folder"], resume=True, progress=told)
+        _train(order, told)
     except LavaNBPError as error:
         told.say(failed=str(error))
+    except BrokenPipeError:
+        raise
     except Exception as error:
         traceback.print_exc()
         told.say(failed=f"{type(error).__name__}: {one_line(error)}")
     else:
         told.say(finished=True)
+
+
+def _train(order: dict[str, Any], told: _Told) -> None:
+    experiment, deadline = parse_config(order["content"], order["name"]), time.monotonic() + _HELD
+    while True:
+        try:
+            train(experiment, order["folder"], resume=True, progress=told)
+            return
+        except FolderHeldError:  # by a worker of a study that was killed, which is about to end
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_TELL)
 
 
 def _listen(orders: queue.SimpleQueue[str]) -> None:
@@ -90,7 +105,3 @@ def _listen(orders: queue.SimpleQueue[str]) -> None:
     _thread.interrupt_main()  # and whoever works on one
     time.sleep(_GRACE)
     os._exit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -43,6 +43,7 @@ class _Worker:
 
     number: int
     process: subprocess.Popen[bytes]
+    hears: BinaryIO
     trial: Trial | None = None
     heard: bytes = b""
 
@@ -104,18 +105,25 @@ class _Pool:
     # ------------------------------------------------------------- processes
 
     def _start(self, number: int) -> None:
-        threads = str(max(1, cores() // self.size))
-        log = open(self._log(number), "ab")  # noqa: SIM115 - the worker's from now on
-        with log:
+        # Modules are found where this process finds them, and not first in the folder that it happens to be in.
+        code = f"import sys; sys.path[:] = {sys.path!r}; from lava_nbp.runs.studies.worker import main; main()"
+        hears, says = os.pipe()
+        with os.fdopen(says, "wb"), open(self._log(number), "ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "lava_nbp.runs.studies.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=log, env={**os.environ, **dict.fromkeys(_THREADS, threads)},
+                [sys.executable, "-c", code, str(says)], stdin=subprocess.PIPE, stdout=log, stderr=log,
+                pass_fds=(says,), env={**os.environ, **self._threads()},
                 start_new_session=True,  # Ctrl-C comes to this process alone, which ends the workers
             )  # fmt: skip
-        worker = _Worker(number, process)
+        os.set_blocking(hears, False)
+        worker = _Worker(number, process, os.fdopen(hears, "rb", buffering=0))
         self.workers.insert(number, worker)
-        os.set_blocking(_stream(process.stdout).fileno(), False)
-        self.selector.register(_stream(process.stdout), selectors.EVENT_READ, worker)
+        self.selector.register(worker.hears, selectors.EVENT_READ, worker)
+
+    def _threads(self) -> dict[str, str]:
+        """Environment variables that hold libraries to a worker's share of the cores, or to less if they do already."""
+        share = max(1, cores() // self.size)
+        given = {name: os.environ.get(name, "") for name in _THREADS}
+        return {name: str(min(share, int(n)) if n.isdecimal() and int(n) else share) for name, n in given.items()}
 
     def _log(self, number: int) -> Path:
         return self.folder.path / f"worker-{number}.log"
@@ -131,7 +139,7 @@ class _Pool:
 
     def _hear(self, worker: _Worker, trials: deque[Trial]) -> None:
         try:
-            said = os.read(_stream(worker.process.stdout).fileno(), _PIPE)
+            said = os.read(worker.hears.fileno(), _PIPE)
         except BlockingIOError:  # nothing yet, after all
             return
         *lines, worker.heard = (worker.heard + said).split(b"\n")
@@ -176,20 +184,23 @@ class _Pool:
             self._start(worker.number)
 
     def _let_go(self, worker: _Worker) -> None:
-        self.selector.unregister(_stream(worker.process.stdout))
-        for stream in (worker.process.stdin, worker.process.stdout):
-            with contextlib.suppress(BrokenPipeError):
-                _stream(stream).close()
+        with contextlib.suppress(KeyError, ValueError):  # done already
+            self.selector.unregister(worker.hears)
+        for stream in (_stream(worker.process.stdin), worker.hears):
+            with contextlib.suppress(OSError):
+                stream.close()
 
     def _end(self) -> None:
         """End all workers in order: they leave their trials at the last epoch; kill those that do not."""
         for worker in self.workers:
             self._let_go(worker)
         deadline = time.monotonic() + _GRACE
-        for worker in self.workers:
-            try:
-                worker.process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
+        try:
+            for worker in self.workers:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    worker.process.wait(max(0.0, deadline - time.monotonic()))
+        finally:  # also if somebody does not want to wait
+            for worker in self.workers:
                 worker.process.kill()
                 worker.process.wait()
         self.workers.clear()

@@ -83,6 +83,18 @@ def test_pairs_by_counting():
     assert (found.pairs, found.test) == (5, "permutation test of paired differences (exact)")
 
 
+def test_shares_tie_exactly():
+    """Differences of whole answers: many flips are just as far from 0, and all of them count."""
+    rng = np.random.default_rng(8)
+    for n in (360, 10_000):
+        for _ in range(40):
+            right = rng.integers(int(0.88 * n), int(0.92 * n), 6)
+            more = rng.integers(-7, 8, 6)
+            a, b = right / n, (right + more) / n
+            found = compare_conditions(summary(rows(a), "accuracy", {}), summary(rows(b), "accuracy", {}))
+            assert found.p == pytest.approx(exact(more))
+
+
 def test_only_seeds_that_both_have_are_pairs():
     first, second = summary(rows([0.1, 0.2, 0.3]), "accuracy", {}), summary(rows([0.5, 0.4], first=2), "accuracy", {})
     found = compare_conditions(first, second)

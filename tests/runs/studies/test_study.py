@@ -1,7 +1,9 @@
 """A study as data: which trials follow, and what is refused before anything runs."""
 
 import re
+from types import MappingProxyType
 
+import numpy as np
 import pytest
 from experiments import DIGITS
 
@@ -31,6 +33,7 @@ def test_every_combination_the_last_key_fastest():
     ({"from": 1, "to": 3}, [1, 2, 3]),
     ({"from": 2, "to": 11, "step": 4}, [2, 6, 10]),
     ({"from": 5, "to": 5}, [5]),
+    ({"from": 10, "to": 50, "values": 5}, [10, 20, 30, 40, 50]),
 ])  # fmt: skip
 def test_ranges_of_integers(given, values):
     found = settings({"seed": given})
@@ -90,6 +93,10 @@ def test_cases_change_together():
     ({"seed": {"from": 1, "to": 10**6}}, "1000000 trials, but the limit is 1000; vary fewer values, or say at_most"),
     ({"seed": [1, 2, 1]}, "trials 0_seed-1 and 2_seed-1 are the same; leave one of them out"),
     ({"seed.deeper": [1]}, "seed is a value, not a section"),
+    ({"seed": {"from": 0, "to": 10**400}}, "from and to must be finite numbers"),
+    ({"data.threshold": [0.1], "data": {"threshold": [0.2]}}, "vary has data.threshold twice; say it in one place"),
+    ({"data": {}}, "a range has from and to"),
+    ({"seed": [{1, 2}]}, "which no experiment's file could say"),
 ])  # fmt: skip
 def test_what_cannot_be_varied(vary, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
@@ -100,10 +107,35 @@ def test_what_cannot_be_varied(vary, message):
     ([{"seed": 1}], "cases[0] is {'seed': 1}, but must be a section with a name of its own"),
     ([{"name": "a", "epochs": 1}, {"name": "a", "epochs": 2}], "two cases have the name 'a'; rename one of them"),
     ([{"name": "a", "seed": 1}], "case 'a' has seed, which varies; say it in one place"),
+    ([{"name": "a\nb"}], "must have one line of 80 letters"),
+    ([{"name": "a" * 81}], "must have one line of 80 letters"),
 ])  # fmt: skip
 def test_cases_that_cannot_be(cases, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
         make_study("x", BASE, vary={"seed": [1, 2]}, cases=cases)
+
+
+def test_a_seed_makes_no_case():
+    with pytest.raises(ConfigError, match="case 'a' has a seed, which makes no case of its own; let seed vary"):
+        make_study("x", BASE, cases=[{"name": "a", "seed": 1}, {"name": "b", "seed": 2}])
+
+
+def test_a_section_that_varies_and_a_key_of_it_in_a_case():
+    data = dict(BASE["data"])
+    with pytest.raises(ConfigError, match="case 'a' has data.threshold, which varies"):
+        make_study("x", BASE, vary={"data": [data]}, cases=[{"name": "a", "data": {"threshold": 0.2}}])
+
+
+def test_numbers_of_numpy_and_tuples_are_meant_well():
+    plain = make_study("x", BASE, vary={"seed": [0, 1], "data.threshold": [0.5]})
+    odd = {"seed": (np.int64(0), np.int64(1)), "data.threshold": np.array([0.5])}
+    assert make_study("x", MappingProxyType(BASE), vary=odd) == plain
+
+
+def test_more_than_a_file_holds(monkeypatch):
+    monkeypatch.setattr("lava_nbp.runs.studies.study._MOST_BYTES", 2000)
+    with pytest.raises(ConfigError, match="10 trials of this experiment take 0 MB to write down"):
+        make_study("x", BASE, vary={"seed": {"from": 1, "to": 10}})
 
 
 def test_as_many_as_one_likes_if_that_is_said():
@@ -143,6 +175,7 @@ def test_a_file(written):
     (GOOD.replace('"mine"', '"a/b"'), "name = 'a/b'"),
     (GOOD.replace('name = "mine"\n', ""), "name is missing; add it"),
     (GOOD + '[[cases]]\nname = "x"\nseed = 3\n', "case 'x' has seed, which varies"),
+    (GOOD.replace("epochs = 1", "seed = 9"), "seed is said to be the same in every trial, but seed varies; say it in"),
     ('objective = "acuracy"\n' + GOOD, "objective is 'acuracy', .*did you mean 'accuracy'"),
     ('at_most = 1\n' + GOOD, "2 trials, but the limit is 1"),
     ("name = ", "cannot be read: it is not valid TOML"),
@@ -153,6 +186,13 @@ def test_files_that_are_none(written, text, message):
         load_study_file(written(text))
     assert "study.toml" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("override", ["seed=9", "data.threshold=0.7"])
+def test_what_varies_cannot_be_set_for_all(written, override):
+    text = GOOD + '[[cases]]\nname = "x"\ndata.threshold = 0.3\n'
+    with pytest.raises(ConfigError, match="is said to be the same in every trial, but .* varies; say it in one place"):
+        load_study_file(written(text), [override])
 
 
 def test_no_file(tmp_path):

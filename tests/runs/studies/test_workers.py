@@ -16,8 +16,9 @@ from experiments import DIGITS
 from lava_nbp import load_run, train
 from lava_nbp.base.progress import StudyProgress
 from lava_nbp.errors import CheckpointError, InputError, OutputError
-from lava_nbp.runs.studies.folder import load_study, opened
+from lava_nbp.runs.studies.folder import StudyFolder, load_study, opened
 from lava_nbp.runs.studies.run import run_study
+from lava_nbp.runs.studies.workers import _Pool
 from studies import digits_study, figures
 
 pytestmark = pytest.mark.timeout(120)
@@ -62,7 +63,7 @@ def workers_of(pid):
                 parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
             except (OSError, ValueError):
                 continue
-            if b"lava_nbp.runs.studies.worker" in words and (pid is None or parent == pid):
+            if any(b"lava_nbp.runs.studies.worker" in word for word in words) and (pid is None or parent == pid):
                 found.append(int(entry.name))
     return found
 
@@ -237,6 +238,69 @@ def alive():
             continue
         found.append(pid)
     return found
+
+
+def test_a_worker_that_has_not_ended_yet_is_waited_for(tmp_path):
+    """Of a study that was killed: it holds its trial for a moment."""
+    study = digits_study({"seed": [1]})
+    with opened(tmp_path / "x", study, resume=False) as there:
+        run = there.run_of(study.trials[0])
+    run.mkdir(parents=True)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", "import sys, time; from pathlib import Path; from lava_nbp.base.locks import locked\n"
+         "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(3)", str(run)],
+        stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert holder.stdout.readline() == b"held\n"
+    there = run_study(study, tmp_path / "x", resume=True)
+    assert [row["state"] for row in there.rows] == ["finished"]
+    assert holder.wait(10) == 0
+    holder.stdout.close()
+
+
+def test_modules_of_the_folder_and_what_is_printed_do_not_reach_workers(tmp_path):
+    """The current folder has modules of the names of others', and the interpreter prints when it begins."""
+    (tmp_path / "queue.py").write_text("raise SystemExit('not mine')\n")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text("print('3')\n")
+    (tmp_path / "base.toml").write_text(DIGITS)
+    (tmp_path / "study.toml").write_text(STUDY.replace("epochs = 30", "epochs = 1"))
+    program = str(Path(sys.executable).parent / "lava-nbp")
+    done = subprocess.run(
+        [program, "study", "study.toml", "--out", "out"], cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")}, timeout=100, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert [row["state"] for row in load_study(tmp_path / "out").rows] == ["finished"] * 4
+
+
+def test_threads_are_no_more_than_was_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("lava_nbp.runs.studies.workers.cores", lambda: 8)
+    pool = _Pool(StudyFolder(tmp_path, digits_study()), 2, StudyProgress())
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("MKL_NUM_THREADS", "many")
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "64")
+    monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
+    found = pool._threads()
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+    assert [found[name] for name in names] == ["1", "4", "4", "4"]
+
+
+def test_a_damaged_result_is_made_again(tmp_path):
+    study = digits_study({"seed": [1]})
+    there = run_study(study, tmp_path / "x")
+    result = there.run_of(study.trials[0]) / "result.json"
+    good = json.loads(result.read_text())
+    result.write_text("{")
+    assert load_study(tmp_path / "x").rows[0]["state"] == "begun"
+    run_study(study, tmp_path / "x", resume=True)
+    assert json.loads(result.read_text())["chosen"] == good["chosen"]
+
+
+def test_a_reason_is_one_line_that_can_be_read_again(tmp_path):
+    with opened(tmp_path / "x", digits_study({"seed": [1]}), resume=False) as there:
+        there.note_failure(there.study.trials[0], "half \ud800 a\ncharacter")
+        assert there.reason_of(there.study.trials[0]) == "half \\ud800 a character"
 
 
 # ---------------------------------------------------------------------- folders
