@@ -5,7 +5,7 @@ Uses internals of lava-nc 0.10.0, which is archived and pinned.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -252,6 +252,14 @@ def draw_when_asked(random: Any) -> None:
         random.__class__ = kind
 
 
+def _last(draw: Callable[[int], Any], n: int) -> Any:
+    """The last of n numbers, of which not more are kept at once than there is room for."""
+    while n > _DRAWN:
+        draw(_DRAWN)
+        n -= _DRAWN
+    return draw(n)[-1]
+
+
 class _TraceRandom(TraceRandom):  # type: ignore[misc]
     _decays = _impulses = 0
 
@@ -261,18 +269,16 @@ class _TraceRandom(TraceRandom):  # type: ignore[misc]
 
     @property
     def random_trace_decay(self) -> Any:
-        while self._decays:
-            n = min(self._decays, _DRAWN)
-            self._random_trace_decay = self._rng_trace_decay.random(n)[-1]
-            self._decays -= n
+        if self._decays:
+            self._random_trace_decay, self._decays = _last(self._rng_trace_decay.random, self._decays), 0
         return self._random_trace_decay
 
     @property
     def random_impulse_addition(self) -> Any:
-        while self._impulses:
-            n = min(self._impulses, _DRAWN)
-            self._random_impulse_addition = self._rng_impulse_addition.integers(0, 2**W_TRACE, size=n, dtype=int)[-1]
-            self._impulses -= n
+        if self._impulses:
+            draw = self._rng_impulse_addition.integers
+            drawn = _last(lambda n: draw(0, 2**W_TRACE, size=n, dtype=int), self._impulses)
+            self._random_impulse_addition, self._impulses = drawn, 0
         return self._random_impulse_addition
 
 
@@ -284,8 +290,6 @@ class _ConnVarRandom(ConnVarRandom):  # type: ignore[misc]
 
     @property
     def random_stochastic_round(self) -> Any:
-        while self._rounds:
-            n = min(self._rounds, _DRAWN)
-            self._random_stochastic_round = self._rng.random(n)[-1]
-            self._rounds -= n
+        if self._rounds:
+            self._random_stochastic_round, self._rounds = _last(self._rng.random, self._rounds), 0
         return self._random_stochastic_round

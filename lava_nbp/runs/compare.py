@@ -29,11 +29,12 @@ def compare_runs(folders: Sequence[AnyPath]) -> list[dict[str, Any]]:
     InputError
         For a run of an algorithm that is not registered.
     """
-    return [_row(as_path(folder, "folder of a run")) for folder in check_sequence(folders, "folders")]
+    paths = [as_path(folder, "folder of a run") for folder in check_sequence(folders, "folders")]
+    return [row_of(load_result(path), path) for path in paths]
 
 
-def _row(folder: Path) -> dict[str, Any]:
-    result = load_result(folder)
+def row_of(result: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The row of a run, of whose result.json this is the content; see `compare_runs`."""
     epoch, accuracy = accuracy_of(result, folder)
     return {
         "run": folder.name,

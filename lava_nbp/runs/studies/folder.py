@@ -11,12 +11,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from lava_nbp.base.checks import check_name
 from lava_nbp.base.content import problem, read_json
 from lava_nbp.base.files import AnyPath, as_path, make_folder, remove_leftovers, write_atomically
 from lava_nbp.base.html import html_table
 from lava_nbp.base.locks import locked
 from lava_nbp.errors import CheckpointError, OutputError, Unreadable
-from lava_nbp.runs.studies.measures import check_measure, measured
+from lava_nbp.runs.studies.measures import MEASURES, measured
 from lava_nbp.runs.studies.study import Study, Trial
 from lava_nbp.training.checkpoint import CHECKPOINT
 from lava_nbp.training.config import flatten
@@ -46,7 +47,7 @@ class _Stored(_Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> _Stored:
-        check_measure(self.objective, "objective")
+        check_name(self.objective, "objective", MEASURES)
         if any(trial.settings.keys() != self.trials[0].settings.keys() for trial in self.trials):
             raise ValueError("its trials have different keys that vary")
         return self

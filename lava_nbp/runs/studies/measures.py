@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lava_nbp.base.files import AnyPath, as_path, read_file
-from lava_nbp.errors import CheckpointError, InputError, Unreadable, unknown_name
-from lava_nbp.runs.compare import compare_runs
+from lava_nbp.errors import CheckpointError, Unreadable
+from lava_nbp.runs.compare import row_of
 from lava_nbp.training.algorithms import ALGORITHMS
 from lava_nbp.training.run import METRICS, load_result
 
@@ -52,19 +52,6 @@ MEASURES = {
 }
 
 
-def check_measure(name: Any, what: str) -> str:
-    """Return the name of a measure.
-
-    Raises
-    ------
-    InputError
-        For any other, with those there are.
-    """
-    if isinstance(name, str) and name in MEASURES:
-        return name
-    raise InputError(unknown_name(what, name, MEASURES))
-
-
 def measured(folder: AnyPath) -> dict[str, Any]:
     """All measures of a finished run, and the epoch that its accuracy is of; None where one was not measured.
 
@@ -74,8 +61,8 @@ def measured(folder: AnyPath) -> dict[str, Any]:
         For a folder without a finished run.
     """
     folder = as_path(folder, "folder of a run")
-    (row,) = compare_runs([folder])
     result = load_result(folder)
+    row = row_of(result, folder)
     key = f"test_{ALGORITHMS[row['algorithm']].accuracy}"
     figures = result["chosen"] or result["last"]
     return {

@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from lava_nbp.base.checks import check_kind
+from lava_nbp.base.checks import check_kind, check_name
 from lava_nbp.errors import InputError
 from lava_nbp.runs.studies.folder import StudyFolder
-from lava_nbp.runs.studies.measures import check_measure
+from lava_nbp.runs.studies.measures import MEASURES
 
 #: Resamples of the bootstrap and of permutations, and what they begin from: the same figures every time.
 _RESAMPLES, _SEED = 9999, 0
@@ -112,7 +112,7 @@ def conditions(folder: StudyFolder, measure: str | None = None) -> list[Conditio
         For a finished run that cannot be read.
     """
     check_kind(folder, StudyFolder, "study")
-    measure = folder.study.objective if measure is None else check_measure(measure, "measure")
+    measure = folder.study.objective if measure is None else check_name(measure, "measure", MEASURES)
     keys = [key for key in folder.study.keys if key != "seed"]
     grouped: dict[str, list[dict[str, Any]]] = {}
     for row in folder.rows:

@@ -35,11 +35,11 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field, ValidationError
 
-from lava_nbp.base.checks import check_integer, check_sequence, check_text, is_integer, is_real, shown
+from lava_nbp.base.checks import check_integer, check_name, check_sequence, check_text, is_integer, is_real, shown
 from lava_nbp.base.content import problem, read_toml
 from lava_nbp.base.files import AnyPath, as_path
 from lava_nbp.errors import ConfigError, InputError, Unreadable
-from lava_nbp.runs.studies.measures import check_measure
+from lava_nbp.runs.studies.measures import MEASURES
 from lava_nbp.training.config import ConfigSection, Experiment, flatten, parse_config, put, put_overrides, unknown_key
 
 #: Names of studies, after which folders are called.
@@ -213,7 +213,7 @@ def make_study(
         if not isinstance(given, dict):
             raise ConfigError(f"{what} is {shown(given)}, but must be a mapping of keys to values")
     cases = _plain(list(check_sequence(cases, "cases")), "cases")
-    check_measure(objective, "objective")
+    check_name(objective, "objective", MEASURES)
     at_most = check_integer(at_most, 1, _MOST_TRIALS, "at_most")
     values = {key: _values(key, given) for key, given in _given(vary).items()}
     named = _cases(cases, values)

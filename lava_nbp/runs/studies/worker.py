@@ -64,7 +64,6 @@ def main() -> None:
     told, orders = _Told(out), queue.SimpleQueue[str]()
     threading.Thread(target=_listen, args=(orders,), daemon=True).start()
     try:
-        told.say(ready=os.getpid())
         while order := orders.get():
             _run(json.loads(order), told)
         os._exit(0)  # before the interrupt that tells whoever works on a trial
