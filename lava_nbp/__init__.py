@@ -107,9 +107,9 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.runs.studies.statistics import compare_studies as compare_studies
     from lava_nbp.runs.studies.statistics import conditions as conditions
     from lava_nbp.runs.studies.study import Study as Study
-    from lava_nbp.runs.studies.study import Trial as Trial
     from lava_nbp.runs.studies.study import load_study_file as load_study_file
     from lava_nbp.runs.studies.study import make_study as make_study
+    from lava_nbp.runs.studies.trial import Trial as Trial
     from lava_nbp.runs.train import train as train
     from lava_nbp.seeing.plan import core_map as core_map
     from lava_nbp.seeing.plot import raster as raster
@@ -205,7 +205,8 @@ _PUBLIC = {
     "runs.studies.page": ("write_study_page",),
     "runs.studies.run": ("run_study",),
     "runs.studies.statistics": ("Comparison", "Condition", "compare_conditions", "compare_studies", "conditions"),
-    "runs.studies.study": ("Study", "Trial", "load_study_file", "make_study"),
+    "runs.studies.study": ("Study", "load_study_file", "make_study"),
+    "runs.studies.trial": ("Trial",),
     "training.algorithms": ("ALGORITHMS", "Algorithm", "make_learner"),
     "training.checkpoint": ("Checkpoint", "load_checkpoint"),
     "training.config": (

@@ -41,14 +41,17 @@ class Progress:
 class StudyProgress:
     """What a study tells while its trials run; override to show it."""
 
-    def begin(self, trials: int, done: int) -> None:
-        """It begins: trials in all, and those that are done already."""
+    def begin(self, trials: int, done: int, unit: str) -> None:
+        """It begins: trials in all, those that are done already, and what a trial's progress is counted in."""
+
+    def note(self, text: str) -> None:
+        """Something the user should know."""
 
     def trial_begins(self, worker: int, name: str) -> None:
         """A worker begins a trial, or goes on with it."""
 
     def trial_goes(self, worker: int, done: int | None, total: int | None, epoch: int | None) -> None:
-        """So many training samples of a worker's trial are done, of so many, or an epoch; None: as before."""
+        """So much of a worker's trial is done, of so much, or an epoch; None: as before."""
 
     def trial_ends(self, worker: int, name: str, reason: str | None) -> None:
         """A trial is done; or has failed, for a reason."""

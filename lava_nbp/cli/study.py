@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from lava_nbp.runs.studies.folder import StudyFolder
 
 
+#: Trials of a search that a terminal shows.
+_SHOWN = 20
+
+
 class StudyStyle(str, Enum):
     """Ways to print what a study says."""
 
@@ -34,6 +38,13 @@ class StudyStyle(str, Enum):
     markdown = "markdown"
     csv = "csv"
     json = "json"
+
+
+class StudyPlace(str, Enum):
+    """Where trials run."""
+
+    here = "here"
+    slurm = "slurm"
 
 
 StyleOption = Annotated[StudyStyle, typer.Option(help="How to print.")]
@@ -46,8 +57,12 @@ def study(
     file: Annotated[Path, typer.Argument(help="Study, a TOML file like studies/digits.toml.", show_default=False)],
     settings: Settings = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes at once; default one per core.", show_default=False)
+        int | None,
+        typer.Option(help="Processes or jobs at once; default one per core, or slurm.at_once.", show_default=False),
     ] = None,
+    on: Annotated[StudyPlace, typer.Option(help="Where: processes of this machine, or jobs of a SLURM cluster.")] = (
+        StudyPlace.here
+    ),
     out: Annotated[
         Path | None, typer.Option(help="Folder of the study; default runs/studies/NAME.", show_default=False)
     ] = None,
@@ -64,11 +79,12 @@ def study(
     folder = out or Path("runs") / "studies" / asked.name
     try:
         with ShownStudy() as progress:
-            there = run_study(asked, folder, workers=workers, resume=resume, progress=progress)
+            there = run_study(asked, folder, on=on.value, workers=workers, resume=resume, progress=progress)
     except (KeyboardInterrupt, SystemExit):
         number = stopping.received() or signal.SIGINT
         with suppress(OSError):  # of a terminal that is gone
-            ERR.print(f"{stopping.WORDS[number]}; --resume goes on with {escape(str(folder))}")
+            left = "its jobs go on; " if on is StudyPlace.slurm and number != signal.SIGINT else ""
+            ERR.print(f"{stopping.WORDS[number]}; {left}--resume goes on with {escape(str(folder))}")
         raise typer.Exit(128 + number) from None
     _show(there, None, style)
     failed = [row for row in there.rows if row["state"] == "failed"]
@@ -103,16 +119,37 @@ def _show(folder: StudyFolder, measure: str | None, style: StudyStyle) -> None:
 
     found = conditions(folder, measure)
     if style is StudyStyle.json:
-        report = {"study": folder.study.name, "conditions": [c.as_dict() for c in found], "trials": folder.rows}
+        report: dict[str, Any] = {
+            "study": folder.study.name,
+            "conditions": [c.as_dict() for c in found],
+            "trials": folder.rows,
+        }
+        if folder.study.search is not None:
+            report["chosen"] = None if folder.chosen is None else folder.chosen.name
         OUT.print_json(json.dumps(report))
     elif style is StudyStyle.csv:
         print(as_csv(folder.rows), end="")
+    elif folder.study.search is not None and measure is None:
+        _show_search(folder, style)
     else:
         head, rows, left = condition_table(found)
         if style is StudyStyle.markdown:
             print(markdown(head, rows, left=left))
         else:
             _print(head, rows, left, escape(folder.study.name))
+
+
+def _show_search(folder: StudyFolder, style: StudyStyle) -> None:
+    from lava_nbp.runs.studies.tables import search_line, search_table
+
+    head, rows, left = search_table(folder)
+    if style is StudyStyle.markdown:
+        print(markdown(head, rows, left=left))
+    else:
+        OUT.print(table(head, rows[:_SHOWN], left=left, title=escape(folder.study.name), texts_wrap=True))
+        if len(rows) > _SHOWN:
+            OUT.print(f"and {len(rows) - _SHOWN} more; --style csv has all", highlight=False)
+    OUT.print(search_line(folder), markup=False, highlight=False)
 
 
 def _show_both(first: StudyFolder, second: StudyFolder, measure: str | None, style: StudyStyle) -> None:
@@ -166,7 +203,7 @@ class ShownStudy(StudyProgress):
         )  # fmt: skip
         self._all: TaskID | None = None
         self._tasks: dict[int, TaskID] = {}
-        self._trials = self._done = 0
+        self._trials, self._done, self._unit = 0, 0, ""
 
     def __enter__(self) -> ShownStudy:
         self._bar.start()
@@ -175,9 +212,9 @@ class ShownStudy(StudyProgress):
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def begin(self, trials: int, done: int) -> None:
+    def begin(self, trials: int, done: int, unit: str) -> None:
         """See `StudyProgress`."""
-        self._trials, self._done = trials, done
+        self._trials, self._done, self._unit = trials, done, unit
         self._all = self._bar.add_task("trials", total=trials, completed=done, unit="")
         if done:
             self._console.print(f"{done} of {trials} trials are done already")
@@ -185,7 +222,11 @@ class ShownStudy(StudyProgress):
     def trial_begins(self, worker: int, name: str) -> None:
         """See `StudyProgress`."""
         self._forget(worker)
-        self._tasks[worker] = self._bar.add_task(escape(name), total=None, unit="samples")
+        self._tasks[worker] = self._bar.add_task(escape(name), total=None, unit=self._unit)
+
+    def note(self, text: str) -> None:
+        """See `StudyProgress`."""
+        self._console.print(text, markup=False, highlight=False)
 
     def trial_goes(self, worker: int, done: int | None, total: int | None, epoch: int | None) -> None:
         """See `StudyProgress`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from lava_nbp.base.checks import check_flag, check_kind
 from lava_nbp.base.files import AnyPath, as_path, make_folder, remove_leftovers, write_atomically
 from lava_nbp.base.locks import locked
 from lava_nbp.base.progress import Progress
-from lava_nbp.errors import CheckpointError, OutputError
+from lava_nbp.errors import CheckpointError, ConfigError, OutputError
 from lava_nbp.nbp.circuit import Circuit, check_circuit
 from lava_nbp.training.algorithms import make_learner
 from lava_nbp.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
@@ -33,6 +34,7 @@ def train(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    test: bool = True,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Run an experiment; write checkpoint.npz and metrics.jsonl after every epoch, and result.json at the end.
@@ -50,13 +52,17 @@ def train(
         Go on from the folder's checkpoint; start if there is none.
     overwrite : bool
         Start anew even if the folder holds a run.
+    test : bool
+        Answer the test set after every epoch, and sum the run up in result.json. False: never look at the test set, as
+        a search for settings must not; such a run is judged by its validation samples, and has no result.json. To
+        resume it with True sums it up: the test set is answered with the last weights, and with the chosen ones.
     progress : Progress, optional
         Is told how it goes.
 
     Returns
     -------
     dict
-        The content of result.json.
+        The content of result.json; without the test set, the metrics of the epoch chosen on validation.
 
     Raises
     ------
@@ -72,6 +78,7 @@ def train(
     if circuit is not None:
         check_circuit(circuit)
     resume, overwrite = check_flag(resume, "resume"), check_flag(overwrite, "overwrite")
+    test = check_flag(test, "test")
     progress = Progress() if progress is None else progress
     check_kind(progress, Progress, "progress")
     with ExitStack() as held:
@@ -81,6 +88,7 @@ def train(
         stored = _stored(folder, resume=resume, overwrite=overwrite)
         config, circuit = _meant(config, circuit, stored, folder)
         learner = make_learner(config, circuit)
+        splits = _splits(learner, test)
         notes = [*learner.notes(), *_unknown_data(stored)]
         state = _starting_state(config, learner, stored, folder)
         with learner.open(state.weights, state.memory) as session:
@@ -96,20 +104,39 @@ def train(
                 _remove_result(folder)
             for text in notes:
                 progress.note(text)
-            _learn(learner, session, state, config.epochs, folder, progress)
+            _learn(learner, session, state, config.epochs, splits, folder, progress)
+            chosen = best_epoch(state.history, f"validation_{learner.compared_by}")
+            if not test and chosen is not None:
+                return chosen
+            _test(learner, session, state, folder, progress)
         told = partial(progress.evaluating, state.epoch, "cost of inference")
         result = summarise(config, learner, state, learner.infer(state.chosen or state.weights, told).cost)
         write_atomically(folder / RESULT, (json.dumps(result, indent=2) + "\n").encode())
     return result
 
 
+def _splits(learner: Learner, test: bool) -> tuple[str, ...]:
+    """What is answered after every epoch."""
+    if not test and not learner.n_validation:
+        raise ConfigError(
+            "without the test set a run is judged by validation samples, but data.validation is 0; hold some back"
+        )
+    return (*(["validation"] if learner.n_validation else []), *(["test"] if test else []))
+
+
 def _learn(
-    learner: Learner, session: Session, state: Checkpoint, epochs: int, folder: Path, progress: Progress
+    learner: Learner,
+    session: Session,
+    state: Checkpoint,
+    epochs: int,
+    splits: Sequence[str],
+    folder: Path,
+    progress: Progress,
 ) -> None:
     """The epochs that are not done yet, each of which is saved."""
     progress.start(epochs, learner.n_train, state.epoch)
     while state.epoch < epochs:
-        record = _epoch(learner, session, state.epoch + 1, progress)
+        record = _epoch(learner, session, state.epoch + 1, splits, progress)
         for text in session.notes():
             progress.note(text)
         state.weights, state.memory = session.read_weights(), session.read_memory()
@@ -119,6 +146,16 @@ def _learn(
         _remove_result(folder)  # of fewer epochs
         _save(folder, state)
         progress.epoch(record)
+
+
+def _test(learner: Learner, session: Session, state: Checkpoint, folder: Path, progress: Progress) -> None:
+    """Answer the test set with the last and the chosen weights, where the training did not look at it."""
+    chosen = best_epoch(state.history, f"validation_{learner.compared_by}")
+    for record, weights in ((chosen, state.chosen), (state.history[-1], state.weights)):
+        if record is not None and weights is not None and f"test_{learner.compared_by}" not in record:
+            session.write_weights(weights)
+            record |= session.evaluate("test", partial(progress.evaluating, record["epoch"], "test"))
+            _save(folder, state)
 
 
 def _stored(folder: Path, *, resume: bool, overwrite: bool) -> Checkpoint | None:
@@ -220,12 +257,12 @@ def _check_same(config: Experiment, state: Checkpoint, folder: Path) -> None:
         )
 
 
-def _epoch(learner: Learner, session: Session, epoch: int, progress: Progress) -> dict[str, Any]:
+def _epoch(learner: Learner, session: Session, epoch: int, splits: Sequence[str], progress: Progress) -> dict[str, Any]:
     start = time.perf_counter()
     learned = session.train_epoch(epoch, progress.advance)
     seconds = learned.pop("seconds_learning")
     record: dict[str, Any] = {"epoch": epoch, **learned}
-    for split in ("validation", "test") if learner.n_validation else ("test",):
+    for split in splits:
         record |= session.evaluate(split, partial(progress.evaluating, epoch, split))
     return record | {
         "microseconds_per_sample": seconds / learner.n_train * 1e6,
@@ -245,7 +282,9 @@ def summarise(config: Experiment, learner: Learner, state: Checkpoint, inference
     def test_figures(record: dict[str, Any] | None) -> dict[str, Any] | None:
         return None if record is None else {key: record[key] for key in ("epoch", *figures)}
 
-    last = state.history[-1]
+    last, key = state.history[-1], f"test_{learner.compared_by}"
+    # Of the epochs of a search only two know the test set: none of them is the best.
+    seen = state.history if all(key in record for record in state.history) else []
     return {
         "algorithm": config.algorithm,
         "target": config.target,
@@ -257,7 +296,7 @@ def summarise(config: Experiment, learner: Learner, state: Checkpoint, inference
         **{key: last[key] for key in figures},
         "last": test_figures(last),
         "chosen": test_figures(best_epoch(state.history, f"validation_{learner.compared_by}")),
-        "best_on_test": test_figures(best_epoch(state.history, f"test_{learner.compared_by}")),
+        "best_on_test": test_figures(best_epoch(seen, key)),
         **learner.sums(state.history),
         "inference": inference,
         "microseconds_per_sample": float(np.mean([record["microseconds_per_sample"] for record in state.history])),

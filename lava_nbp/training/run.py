@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from lava_nbp.base.checks import is_real
 from lava_nbp.base.content import problem, read_json
 from lava_nbp.base.files import AnyPath, as_path
+from lava_nbp.base.frames import frame_of
+from lava_nbp.base.html import html_table
 from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.errors import CheckpointError, Unreadable, WeightError
 from lava_nbp.nbp.circuit import Circuit
@@ -24,6 +26,8 @@ from lava_nbp.training.learner import Inference, Learner
 _TIMES = ("microseconds_per_sample", "seconds")
 #: File names inside a run's folder.
 METRICS, RESULT = "metrics.jsonl", "result.json"
+#: Epochs that a notebook shows.
+_SHOWN = 10
 
 
 _Count = Annotated[int, Field(ge=0)]
@@ -115,6 +119,29 @@ class Run:
     def circuit(self) -> Circuit | None:
         """The circuit it trains; None if its network is none."""
         return self.state.circuit
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """Metrics of every epoch, as metrics.jsonl has them: a row per epoch."""
+        return [dict(record) for record in self.state.history]
+
+    def frame(self) -> Any:
+        """The rows as a pandas.DataFrame.
+
+        Raises
+        ------
+        MissingPackageError
+            Without pandas (the extra frames).
+        """
+        return frame_of(self.rows)
+
+    def _repr_html_(self) -> str:
+        """What it is, and its last epochs, in notebooks."""
+        network, config = "-".join(map(str, self.state.layers)), self.config
+        caption = f"{config.algorithm} {network}, target {config.target}, seed {config.seed}, epoch {self.state.epoch}"
+        shown = self.rows[-_SHOWN:]
+        head = list(dict.fromkeys(key for row in shown for key in row))
+        return html_table(caption, head, [[row.get(key) for key in head] for row in shown])
 
     @property
     def name(self) -> str:
@@ -248,16 +275,21 @@ def fitting_learner(config: Experiment, state: Checkpoint, folder: Path) -> Lear
 
 
 def check_history(state: Checkpoint, figures: Iterable[str], folder: Path) -> None:
-    """Check that the metrics of a checkpoint have what a run is summed up and drawn from.
+    """Check that the metrics of a checkpoint have what a run is summed up and drawn from: figures of the test set, or,
+    where training did not look at it, of the validation samples.
 
     Raises
     ------
     CheckpointError
         Names the epoch and the metric that is missing.
     """
-    shares = [f"test_{name}" for name in figures]
+    names = list(figures)
     for record in state.history:
-        missing = next((key for key in (*shares, *_TIMES) if key not in record), None)
+        of_test, of_validation = (
+            any(f"{split}_{name}" in record for name in names) for split in ("test", "validation")
+        )
+        split = "validation" if of_validation and not of_test else "test"
+        missing = next((key for key in (*(f"{split}_{name}" for name in names), *_TIMES) if key not in record), None)
         untimed = next((key for key in _TIMES if not is_real(record.get(key))), None)
         if missing or untimed:
             raise CheckpointError(

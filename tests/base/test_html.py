@@ -34,7 +34,7 @@ def test_what_is_in_a_cell_is_text():
     html = html_table("a < b", ("x", "<y>"), [(1, "<script>"), (None, 2.5)])
     assert "<script>" not in html
     seen = Cells(html)
-    assert (seen.caption, seen.rows) == ("a < b", [["x", "<y>"], ["1", "<script>"], ["None", "2.5"]])
+    assert (seen.caption, seen.rows) == ("a < b", [["x", "<y>"], ["1", "<script>"], ["", "2.5"]])
 
 
 def test_a_circuit_shows_its_phases():

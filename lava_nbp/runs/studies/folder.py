@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -14,19 +15,24 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from lava_nbp.base.checks import check_name
 from lava_nbp.base.content import problem, read_json
 from lava_nbp.base.files import AnyPath, as_path, make_folder, remove_leftovers, write_atomically
+from lava_nbp.base.frames import frame_of
 from lava_nbp.base.html import html_table
 from lava_nbp.base.locks import locked
-from lava_nbp.errors import CheckpointError, OutputError, Unreadable
-from lava_nbp.runs.studies.measures import MEASURES, measured
-from lava_nbp.runs.studies.study import Study, Trial
+from lava_nbp.errors import CheckpointError, ConfigError, InputError, OutputError, Unreadable
+from lava_nbp.runs.studies.measures import MEASURES, measured, validated
+from lava_nbp.runs.studies.search import Search, make_search
+from lava_nbp.runs.studies.study import Study
+from lava_nbp.runs.studies.trial import Trial
 from lava_nbp.training.checkpoint import CHECKPOINT
 from lava_nbp.training.config import flatten
-from lava_nbp.training.run import load_result
+from lava_nbp.training.run import RESULT, load_result
 
 #: Files and folders inside a study's folder.
 STUDY, TRIALS, FAILED = "study.json", "trials", "failed"
+#: Of a search: what its trials are, and what came of them.
+ASKED, SEEN = "asked", "seen"
 _VERSION = 1
-State = Literal["finished", "failed", "begun", "waiting"]
+State = Literal["finished", "pruned", "failed", "begun", "waiting"]
 
 
 class _Strict(BaseModel):
@@ -43,11 +49,14 @@ class _Stored(_Strict):
     version: Literal[1]
     name: str
     objective: str
-    trials: Annotated[list[_StoredTrial], Field(min_length=1)]
+    trials: list[_StoredTrial]
+    search: dict[str, Any] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> _Stored:
         check_name(self.objective, "objective", MEASURES)
+        if bool(self.trials) is (self.search is not None):
+            raise ValueError("it must have trials, or be a search")
         if any(trial.settings.keys() != self.trials[0].settings.keys() for trial in self.trials):
             raise ValueError("its trials have different keys that vary")
         return self
@@ -55,6 +64,15 @@ class _Stored(_Strict):
 
 class _Failure(_Strict):
     reason: str
+
+
+class _Asked(_StoredTrial):
+    number: Annotated[int, Field(ge=0)]
+    job: str | None
+
+
+class _Seen(_Strict):
+    pruned: bool
 
 
 class StudyFolder:
@@ -70,6 +88,67 @@ class StudyFolder:
 
     def __init__(self, path: Path, study: Study) -> None:
         self.path, self.study = path, study
+        self._asked: dict[str, _Asked] = {}
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """What is to be run; of a search those that it has asked for so far.
+
+        Raises
+        ------
+        CheckpointError
+            For what a search has asked for, and cannot be read.
+        """
+        if self.study.search is None:
+            return self.study.trials
+        found = [Trial(a.number, a.name, a.settings, a.content) for a in self._read_asked()]
+        return tuple(sorted(found, key=lambda trial: trial.number))
+
+    def _read_asked(self) -> list[_Asked]:
+        folder = self.path / ASKED
+        for path in folder.glob("[0-9]*.json") if folder.is_dir() else ():
+            if path.name in self._asked:
+                continue
+            try:
+                self._asked[path.name] = _Asked.model_validate(read_json(path))
+            except (Unreadable, ValidationError) as error:
+                raise CheckpointError(
+                    f"{path} cannot be read ({error}); remove it, and the trial's folder, to go on without the trial"
+                ) from None
+        return list(self._asked.values())
+
+    def note_asked(self, trial: Trial, job: str | None) -> None:
+        """Keep what a search has asked for, and which job of a cluster runs it."""
+        stored = {**_stored_trial(trial), "number": trial.number, "job": job}
+        make_folder(self.path / ASKED)
+        write_atomically(self.path / ASKED / f"{trial.name}.json", (json.dumps(stored) + "\n").encode())
+
+    def asked_by(self, job: str) -> Trial | None:
+        """The trial of a search that a job has asked for."""
+        found = {a.name for a in self._read_asked() if a.job == job}
+        return next((trial for trial in self.trials if trial.name in found), None)
+
+    def note_seen(self, trial: Trial, *, pruned: bool) -> None:
+        """Keep that a trial of a search has come to its end, or was given up."""
+        make_folder(self.path / SEEN)
+        write_atomically(self._seen_of(trial), (json.dumps({"pruned": pruned}) + "\n").encode())
+
+    def _seen_of(self, trial: Trial) -> Path:
+        return self.path / SEEN / f"{trial.name}.json"
+
+    @property
+    def chosen(self) -> Trial | None:
+        """Of a search the trial with the largest validation accuracy, the first of equals; None while there is none."""
+        if self.study.search is None:
+            return None
+        found = [(trial, self._validated(trial)["validation"]) for trial in self.trials if self._is_seen(trial)]
+        return max(found, key=lambda pair: (pair[1], -pair[0].number))[0] if found else None
+
+    def _validated(self, trial: Trial) -> dict[str, Any]:
+        return validated(self.run_of(trial), trial.experiment.algorithm)
+
+    def _is_seen(self, trial: Trial) -> bool:
+        return self.state_of(trial) == "finished"
 
     def run_of(self, trial: Trial) -> Path:
         """The folder of a trial's run."""
@@ -83,6 +162,8 @@ class StudyFolder:
             return "finished"
         if self._failure_of(trial).exists():
             return "failed"
+        with contextlib.suppress(Unreadable, ValidationError):  # of a damaged one: told again
+            return "pruned" if _Seen.model_validate(read_json(self._seen_of(trial))).pruned else "finished"
         return "begun" if (run / CHECKPOINT).exists() else "waiting"
 
     def reason_of(self, trial: Trial) -> str:
@@ -107,7 +188,7 @@ class StudyFolder:
 
     def forget_failures(self) -> None:
         """All trials that have failed are to be run again."""
-        for trial in self.study.trials:
+        for trial in self.trials:
             with contextlib.suppress(FileNotFoundError):
                 self._failure_of(trial).unlink()
 
@@ -124,20 +205,32 @@ class StudyFolder:
             For a finished run that cannot be read.
         """
         rows = []
-        for trial in self.study.trials:
+        for trial in self.trials:
             state = self.state_of(trial)
             row: dict[str, Any] = {"trial": trial.name, "state": state, **trial.settings}
             row.setdefault("seed", trial.experiment.seed)
-            if state == "finished":
-                row |= measured(self.run_of(trial))
+            if state in ("finished", "pruned"):
+                run = self.run_of(trial)
+                row |= measured(run) if (run / RESULT).exists() else self._validated(trial)
             row["reason"] = self.reason_of(trial) if state == "failed" else None
             rows.append(row)
         return rows
 
+    def frame(self) -> Any:
+        """The rows as a pandas.DataFrame.
+
+        Raises
+        ------
+        MissingPackageError
+            Without pandas (the extra frames).
+        """
+        return frame_of(self.rows)
+
     def _repr_html_(self) -> str:
         """The trials, in notebooks."""
         keys = ["trial", "state", *self.study.keys, self.study.objective]
-        rows = [["" if row.get(key) is None else row[key] for key in keys] for row in self.rows]
+        keys += [] if self.study.search is None else ["accuracy"]
+        rows = [[row.get(key) for key in keys] for row in self.rows]
         return html_table(f"study {self.study.name}", keys, rows)
 
 
@@ -153,31 +246,52 @@ def opened(path: AnyPath, study: Study, *, resume: bool) -> Iterator[StudyFolder
         If the folder cannot be written, holds something else, or another process runs a study there.
     """
     path = as_path(path, "folder of a study")
-    if not path.is_dir():
+    there = path.is_dir()
+    if not there:
         make_folder(path)
     with locked(path, "study"):
-        if (path / STUDY).exists():
+        new = not (path / STUDY).exists()
+        if not new:
             if not resume:
                 raise CheckpointError(
                     f"{path} holds a study already; go on with it (--resume), or choose another --out"
                 )
-            _check_same(load_study(path).study, study, path)
+            before = load_study(path).study
+            _check_same(before, study, path)
+            if before != study:  # a search that is given more trials
+                _write(path, study)
         elif any(not entry.name.startswith(f".{STUDY}.") for entry in path.iterdir()):
             raise OutputError(f"{path} is not empty, and holds no study; choose another --out")
         else:
-            _begin(path, study)
+            _write(path, study)
         remove_leftovers(path, (STUDY,))
-        yield StudyFolder(path, study)
+        try:
+            yield StudyFolder(path, study)
+        except InputError:
+            if new and not (path / TRIALS).exists():  # nothing was begun, so nothing stays
+                _remove(path, whole=not there)
+            raise
 
 
-def _begin(path: Path, study: Study) -> None:
+def _remove(path: Path, *, whole: bool) -> None:
+    for entry in path.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    if whole:
+        path.rmdir()
+
+
+def _stored_trial(trial: Trial) -> dict[str, Any]:
+    return {"name": trial.name, "settings": trial.settings, "content": trial.content}
+
+
+def _write(path: Path, study: Study) -> None:
     stored = {
         "version": _VERSION,
         "name": study.name,
         "objective": study.objective,
-        "trials": [{"name": t.name, "settings": t.settings, "content": t.content} for t in study.trials],
+        "trials": [_stored_trial(trial) for trial in study.trials],
+        "search": None if study.search is None else study.search.as_dict(),
     }
-    make_folder(path)
     write_atomically(path / STUDY, (json.dumps(stored, indent=1) + "\n").encode())
 
 
@@ -199,15 +313,25 @@ def load_study(path: AnyPath) -> StudyFolder:
     except ValidationError as error:
         raise CheckpointError(f"{path / STUDY} holds what no study writes: {problem(error)}") from None
     trials = tuple(Trial(k, t.name, t.settings, t.content) for k, t in enumerate(stored.trials))
-    return StudyFolder(path, Study(stored.name, stored.objective, trials))
+    return StudyFolder(path, Study(stored.name, stored.objective, trials, _search(stored.search, path)))
+
+
+def _search(stored: dict[str, Any] | None, path: Path) -> Search | None:
+    if stored is None:
+        return None
+    keys = ("trials", "seed", "startup", "prune", "warmup")
+    try:
+        return make_search({key: stored[key] for key in keys}, stored["content"], stored["space"])
+    except (KeyError, TypeError, ConfigError) as error:
+        raise CheckpointError(f"{path / STUDY} holds a search that is none: {error}") from None
 
 
 def _check_same(there: Study, here: Study, path: Path) -> None:
     """Raise CheckpointError, with what differs, unless both are the same study."""
-    if there == here:
-        return
     what = f"{path / STUDY} is of another study"
     cure = "resume with the same file, or choose another --out"
+    if there.search is not None or here.search is not None:
+        _check_same_search(there.search, here.search, what, cure)
     if len(there.trials) != len(here.trials):
         raise CheckpointError(f"{what}: it has {len(there.trials)} trials, this one {len(here.trials)}; {cure}")
     for old, new in zip(there.trials, here.trials, strict=True):
@@ -222,3 +346,13 @@ def _check_same(there: Study, here: Study, path: Path) -> None:
     for said, its, this in (("name", there.name, here.name), ("objective", there.objective, here.objective)):
         if its != this:
             raise CheckpointError(f"{what}: its {said} is {its!r}, here {this!r}; {cure}")
+
+
+def _check_same_search(there: Search | None, here: Search | None, what: str, cure: str) -> None:
+    if there is None or here is None:
+        kinds = ["no search" if search is None else "a search" for search in (there, here)]
+        raise CheckpointError(f"{what}: it is {kinds[0]}, this one {kinds[1]}; {cure}")
+    before, now = ({k: v for k, v in flatten(s.as_dict()).items() if k != "trials"} for s in (there, here))
+    for key in {**before, **now}:
+        if before.get(key) != now.get(key):
+            raise CheckpointError(f"{what}: in it {key} = {before.get(key)!r}, here {now.get(key)!r}; {cure}")

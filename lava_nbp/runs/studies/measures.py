@@ -11,6 +11,7 @@ from lava_nbp.base.files import AnyPath, as_path, read_file
 from lava_nbp.errors import CheckpointError, Unreadable
 from lava_nbp.runs.compare import row_of
 from lava_nbp.training.algorithms import ALGORITHMS
+from lava_nbp.training.metrics import best_epoch
 from lava_nbp.training.run import METRICS, load_result
 
 
@@ -75,10 +76,31 @@ def measured(folder: AnyPath) -> dict[str, Any]:
     }
 
 
+def validation_key(algorithm: str) -> str:
+    """The metric of an epoch by which an algorithm's epochs are chosen."""
+    return f"validation_{ALGORITHMS[algorithm].accuracy}"
+
+
+def validated(folder: AnyPath, algorithm: str) -> dict[str, Any]:
+    """The measures of a run that has not looked at the test set: its best validation accuracy, and that epoch.
+
+    Raises
+    ------
+    CheckpointError
+        For a folder without metrics, or without validation samples.
+    """
+    folder, key = as_path(folder, "folder of a run"), validation_key(algorithm)
+    best = best_epoch(history_of(folder), key)
+    if best is None:
+        raise CheckpointError(f"{folder / METRICS} has no {key}; train anew, with data.validation")
+    seconds = sum(record["seconds"] for record in history_of(folder))
+    return {"epoch": best["epoch"], **dict.fromkeys(MEASURES), "validation": float(best[key]), "seconds": seconds}
+
+
 def _validation(folder: Path, row: dict[str, Any]) -> float | None:
     """The validation accuracy of the epoch that the row is of; None without validation samples."""
-    key = f"validation_{ALGORITHMS[row['algorithm']].accuracy}"
-    found = next((record.get(key) for record in _history(folder) if record["epoch"] == row["epoch"]), None)
+    key = validation_key(row["algorithm"])
+    found = next((record.get(key) for record in history_of(folder) if record["epoch"] == row["epoch"]), None)
     return None if found is None else float(found)
 
 
@@ -91,7 +113,7 @@ def curve(folder: AnyPath) -> list[float]:
         For a folder without a finished run, or one whose accuracy was not seen in every epoch.
     """
     folder = as_path(folder, "folder of a run")
-    name, history = ALGORITHMS[load_result(folder)["algorithm"]].accuracy, _history(folder)
+    name, history = ALGORITHMS[load_result(folder)["algorithm"]].accuracy, history_of(folder)
     for key in (f"validation_{name}", f"test_{name}"):
         values = [float(record[key]) for record in history if record.get(key) is not None]
         if values and len(values) == len(history):
@@ -99,8 +121,14 @@ def curve(folder: AnyPath) -> list[float]:
     raise CheckpointError(f"{folder / METRICS} has no {name} of every epoch; train anew")
 
 
-def _history(folder: Path) -> list[dict[str, Any]]:
-    """Metrics of every epoch of a run."""
+def history_of(folder: Path) -> list[dict[str, Any]]:
+    """Metrics of every epoch of a run.
+
+    Raises
+    ------
+    CheckpointError
+        If they cannot be read.
+    """
     path = folder / METRICS
     try:
         records = [json.loads(line) for line in read_file(path).decode().splitlines()]

@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from lava_nbp.runs.studies.folder import StudyFolder
 from lava_nbp.runs.studies.measures import MEASURES
 from lava_nbp.runs.studies.statistics import Comparison, Condition
 
@@ -54,7 +55,48 @@ def comparison_line(comparison: Comparison | None, measure: str) -> str:
     )
 
 
+def search_table(folder: StudyFolder) -> tuple[tuple[str, ...], list[tuple[str, ...]], int]:
+    """Headings and rows of a search's trials, and how many columns are texts: the largest validation accuracy first."""
+    keys = folder.study.keys
+    head = ("trial", "state", *keys, "epoch", "validation (%)", "test (%)")
+    rows = [
+        (
+            row["trial"].partition("_")[0],
+            row["state"],
+            *(_said(row[key]) for key in keys),
+            str(row.get("epoch") or ""),
+            number(row.get("validation"), True),
+            number(row.get("accuracy"), True),
+        )
+        for row in sorted(folder.rows, key=_by_validation)
+    ]
+    return head, rows, 2 + len(keys)
+
+
+def _by_validation(row: dict[str, Any]) -> tuple[bool, float, str]:
+    """Finished ones first, of these the best, and the first of equals."""
+    return row["state"] != "finished", -(row.get("validation") or 0.0), row["trial"]
+
+
+def search_line(folder: StudyFolder) -> str:
+    """What a search has found, in a sentence."""
+    chosen = folder.chosen
+    if chosen is None:
+        return "no trial is finished yet"
+    row = next(row for row in folder.rows if row["trial"] == chosen.name)
+    states = [row["state"] for row in folder.rows]
+    said = f"chosen on validation: {chosen.name}"
+    if row["accuracy"] is None:
+        return f"{said}; its test accuracy is not known yet"
+    return (
+        f"{said}, test accuracy {number(row['accuracy'], True)} % (its validation accuracy is the best of "
+        f"{states.count('finished')} finished trials, and so says too much)"
+    )
+
+
 def _said(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
     return "-".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

@@ -1,8 +1,8 @@
 """A process that runs trials one after the other: told which by lines of JSON, and telling how it goes by such lines.
 
-Its parent calls `main` in a new interpreter, with the number of a pipe's end to write to: what is printed, by libraries
-too, shall not come between the lines. It ends when nobody tells it anything any more: when the parent closes its
-standard input, or has ended in whatever way. A trial under way is left at its last epoch.
+Its parent calls `main` in a new interpreter, with the number of a pipe's end to write to, and the study's folder: what
+is printed, by libraries too, shall not come between the lines. It ends when nobody tells it anything any more: when the
+parent closes its standard input, or has ended in whatever way. A trial under way is left at its last epoch.
 """
 
 from __future__ import annotations
@@ -14,19 +14,14 @@ import queue
 import sys
 import threading
 import time
-import traceback
 from typing import Any, TextIO
 
-from lava_nbp.base.checks import one_line
-from lava_nbp.base.locks import FolderHeldError
 from lava_nbp.base.progress import Progress
-from lava_nbp.errors import LavaNBPError
-from lava_nbp.runs.train import train
-from lava_nbp.training.config import parse_config
+from lava_nbp.runs.studies.folder import StudyFolder, load_study
+from lava_nbp.runs.studies.tasks import Broken, Task, work
 
-#: How often it tells how far it is, how long it may take to end in order when nobody listens, and how long it waits for
-#: another to end, in seconds.
-_TELL, _GRACE, _HELD = 0.25, 5.0, 20.0
+#: How often it tells how far it is, and how long it may take to end in order when nobody listens, in seconds.
+_TELL, _GRACE = 0.25, 5.0
 
 
 class _Told(Progress):
@@ -59,42 +54,26 @@ class _Told(Progress):
 
 
 def main() -> None:
-    """Run the trials that standard input names, until it ends."""
+    """Do the tasks that standard input names, until it ends."""
     out = os.fdopen(int(sys.argv[1]), "w")
     told, orders = _Told(out), queue.SimpleQueue[str]()
     threading.Thread(target=_listen, args=(orders,), daemon=True).start()
     try:
+        folder = load_study(sys.argv[2])
         while order := orders.get():
-            _run(json.loads(order), told)
+            _run(folder, Task.from_order(json.loads(order)), told)
         os._exit(0)  # before the interrupt that tells whoever works on a trial
     except (KeyboardInterrupt, BrokenPipeError):
         os._exit(1)  # nobody listens: there is nothing to be said at exit
 
 
-def _run(order: dict[str, Any], told: _Told) -> None:
+def _run(folder: StudyFolder, task: Task, told: _Told) -> None:
     try:
-        _train(order, told)
-    except LavaNBPError as error:
-        told.say(failed=str(error))
-    except BrokenPipeError:
-        raise
-    except Exception as error:
-        traceback.print_exc()
-        told.say(failed=f"{type(error).__name__}: {one_line(error)}")
+        reason = work(folder, task, told, lambda trial: told.say(asked=trial.name))
+    except Broken as error:
+        told.say(broken=str(error))
     else:
-        told.say(finished=True)
-
-
-def _train(order: dict[str, Any], told: _Told) -> None:
-    experiment, deadline = parse_config(order["content"], order["name"]), time.monotonic() + _HELD
-    while True:
-        try:
-            train(experiment, order["folder"], resume=True, progress=told)
-            return
-        except FolderHeldError:  # by a worker of a study that was killed, which is about to end
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(_TELL)
+        told.say(finished=True) if reason is None else told.say(failed=reason)
 
 
 def _listen(orders: queue.SimpleQueue[str]) -> None:

@@ -15,22 +15,18 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from lava_nbp.base.progress import StudyProgress
+from lava_nbp.base.threads import THREADS
+from lava_nbp.errors import CheckpointError, OutputError
 from lava_nbp.runs.studies.folder import StudyFolder
-from lava_nbp.runs.studies.study import Trial
+from lava_nbp.runs.studies.optimise import free_lock
+from lava_nbp.runs.studies.tasks import DEATHS, Task
 
-#: What holds libraries to so many threads.
-_THREADS = (
-    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)  # fmt: skip
-#: So often a trial may end its worker.
-_DEATHS = 3
 #: How long workers may take to end in order, and how often they are asked whether they have, in seconds.
 _GRACE, _LOOK = 10.0, 0.5
 #: Bytes that a pipe holds.
@@ -44,7 +40,7 @@ class _Worker:
     number: int
     process: subprocess.Popen[bytes]
     hears: BinaryIO
-    trial: Trial | None = None
+    task: Task | None = None
     heard: bytes = b""
 
 
@@ -53,23 +49,23 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run_here(folder: StudyFolder, workers: int, progress: StudyProgress) -> None:
-    """Run all trials that are neither finished nor have failed, and come back when none is left.
+def run_here(folder: StudyFolder, tasks: Sequence[Task], workers: int, progress: StudyProgress) -> None:
+    """Do tasks, and come back when none is left.
 
     Parameters
     ----------
     folder : StudyFolder
         Held by this process.
+    tasks : sequence of Task
+        What is to be done.
     workers : int
         Processes at once.
     progress : StudyProgress
         Is told how it goes.
     """
-    trials = [t for t in folder.study.trials if folder.state_of(t) in ("waiting", "begun")]
-    progress.begin(len(folder.study.trials), len(folder.study.trials) - len(trials))
-    if trials:
-        with _Pool(folder, min(workers, len(trials)), progress).started() as pool:
-            pool.run(deque(trials))
+    if tasks:
+        with _Pool(folder, min(workers, len(tasks)), progress).started() as pool:
+            pool.run(deque(tasks))
 
 
 @dataclass
@@ -77,7 +73,6 @@ class _Pool:
     folder: StudyFolder
     size: int
     progress: StudyProgress
-    deaths: dict[str, int] = field(default_factory=dict)
     workers: list[_Worker] = field(default_factory=list)
     selector: selectors.DefaultSelector = field(default_factory=selectors.DefaultSelector)
 
@@ -92,14 +87,14 @@ class _Pool:
             self._end()
             self.selector.close()
 
-    def run(self, trials: deque[Trial]) -> None:
-        """Give every worker a trial, and the next when it has done that, until all are done."""
-        while trials or any(worker.trial for worker in self.workers):
+    def run(self, tasks: deque[Task]) -> None:
+        """Give every worker a task, and the next when it has done that, until all are done."""
+        while tasks or any(worker.task for worker in self.workers):
             for worker in self.workers:
-                if trials and worker.trial is None:
-                    self._order(worker, trials.popleft())
+                if tasks and worker.task is None:
+                    self._order(worker, tasks.popleft())
             for key, _ in self.selector.select(_LOOK):
-                self._hear(key.data, trials)
+                self._hear(key.data, tasks)
             self.progress.waiting()
 
     # ------------------------------------------------------------- processes
@@ -110,7 +105,8 @@ class _Pool:
         hears, says = os.pipe()
         with os.fdopen(says, "wb"), open(self._log(number), "ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-c", code, str(says)], stdin=subprocess.PIPE, stdout=log, stderr=log,
+                [sys.executable, "-c", code, str(says), str(self.folder.path)],
+                stdin=subprocess.PIPE, stdout=log, stderr=log,
                 pass_fds=(says,), env={**os.environ, **self._threads()},
                 start_new_session=True,  # Ctrl-C comes to this process alone, which ends the workers
             )  # fmt: skip
@@ -122,22 +118,21 @@ class _Pool:
     def _threads(self) -> dict[str, str]:
         """Environment variables that hold libraries to a worker's share of the cores, or to less if they do already."""
         share = max(1, cores() // self.size)
-        given = {name: os.environ.get(name, "") for name in _THREADS}
+        given = {name: os.environ.get(name, "") for name in THREADS}
         return {name: str(min(share, int(n)) if n.isdecimal() and int(n) else share) for name, n in given.items()}
 
     def _log(self, number: int) -> Path:
         return self.folder.path / f"worker-{number}.log"
 
-    def _order(self, worker: _Worker, trial: Trial) -> None:
-        worker.trial = trial
-        order = {"name": trial.name, "folder": str(self.folder.run_of(trial)), "content": trial.content}
-        self.progress.trial_begins(worker.number, trial.name)
+    def _order(self, worker: _Worker, task: Task) -> None:
+        worker.task = task
+        self.progress.trial_begins(worker.number, task.name)
         with contextlib.suppress(BrokenPipeError):  # it has ended: that is seen when nothing more is heard of it
             stdin = _stream(worker.process.stdin)
-            stdin.write(json.dumps(order).encode() + b"\n")
+            stdin.write(json.dumps(task.as_order()).encode() + b"\n")
             stdin.flush()
 
-    def _hear(self, worker: _Worker, trials: deque[Trial]) -> None:
+    def _hear(self, worker: _Worker, tasks: deque[Task]) -> None:
         try:
             said = os.read(worker.hears.fileno(), _PIPE)
         except BlockingIOError:  # nothing yet, after all
@@ -146,42 +141,50 @@ class _Pool:
         for line in lines:
             self._take(worker, json.loads(line))
         if not said:
-            self._bury(worker, trials)
+            self._bury(worker, tasks)
 
     def _take(self, worker: _Worker, said: dict[str, Any]) -> None:
-        trial = worker.trial
-        if trial is None:
+        task = worker.task
+        if task is None:
             return
-        if "failed" in said:
-            self.folder.note_failure(trial, said["failed"])
-            self.progress.trial_ends(worker.number, trial.name, said["failed"])
-            worker.trial = None
-        elif "finished" in said:
-            self.progress.trial_ends(worker.number, trial.name, None)
-            worker.trial = None
+        if "broken" in said:
+            raise CheckpointError(said["broken"])
+        if "asked" in said:
+            if task.trial is None:
+                task.trial = next(trial for trial in self.folder.trials if trial.name == said["asked"])
+                self.progress.trial_begins(worker.number, task.name)
+        elif "failed" in said or "finished" in said:
+            self.progress.trial_ends(worker.number, task.name, said.get("failed"))
+            worker.task = None
         else:
             self.progress.trial_goes(worker.number, said.get("done"), said.get("total"), said.get("epoch"))
 
-    def _bury(self, worker: _Worker, trials: deque[Trial]) -> None:
-        """A worker has ended: its trial is gone on with, unless it is what ends workers."""
+    def _bury(self, worker: _Worker, tasks: deque[Task]) -> None:
+        """A worker has ended: its task is gone on with, unless it is what ends workers."""
         self._let_go(worker)
         code = worker.process.wait()
         self.workers.remove(worker)
-        trial = worker.trial
-        if trial is not None:
-            self.deaths[trial.name] = self.deaths.get(trial.name, 0) + 1
-            if self.deaths[trial.name] < _DEATHS:
-                trials.appendleft(trial)
+        task = worker.task
+        if task is not None:
+            if not task.test:
+                free_lock(self.folder)
+            task.deaths += 1
+            if task.deaths < DEATHS:
+                tasks.appendleft(task)
             else:
-                how = f"signal {-code}" if code < 0 else f"exit code {code}"
-                reason = (
-                    f"its process ended {_DEATHS} times, at last with {how}; {self._log(worker.number).name} may say "
-                    f"why; if the machine has run out of memory, use fewer workers"
-                )
-                self.folder.note_failure(trial, reason)
-                self.progress.trial_ends(worker.number, trial.name, reason)
-        if trials:
+                self._give_up(worker.number, task, f"signal {-code}" if code < 0 else f"exit code {code}")
+        if tasks:
             self._start(worker.number)
+
+    def _give_up(self, worker: int, task: Task, how: str) -> None:
+        reason = (
+            f"its process ended {DEATHS} times, at last with {how}; {self._log(worker).name} may say why; if the "
+            f"machine has run out of memory, use fewer workers"
+        )
+        if task.trial is None:
+            raise OutputError(f"{self.folder.path}: {task.name} cannot be begun: {reason}")
+        self.folder.note_failure(task.trial, reason)
+        self.progress.trial_ends(worker, task.name, reason)
 
     def _let_go(self, worker: _Worker) -> None:
         with contextlib.suppress(KeyError, ValueError):  # done already

@@ -32,8 +32,15 @@ def page(study):
 def test_one_file_with_everything(study, page):
     assert page == study.path / "study.html"
     html = page.read_text()
-    assert re.findall(r'<section id="([\w-]+)">', html) == ["result", "curves", "trials", "configuration", "versions"]
-    assert html.count('src="data:image/png;base64,') == 2
+    assert re.findall(r'<section id="([\w-]+)">', html) == [
+        "result",
+        "curves",
+        "keys",
+        "trials",
+        "configuration",
+        "versions",
+    ]
+    assert html.count('src="data:image/png;base64,') == 3
     assert not re.search(r'(src|href)="(?!data:|#)', html)
     assert "6 trials, of which 6 are finished and 0 failed." in html
     for condition in conditions(study):
@@ -85,7 +92,7 @@ def test_in_a_browser(study, page, browsed):
     seen = browsed(page)
     assert seen.title() == "Study: digits"
     loaded = "all => all.map(image => image.complete && image.naturalWidth > 300)"
-    assert seen.eval_on_selector_all("img", loaded) == [True, True]
+    assert seen.eval_on_selector_all("img", loaded) == [True] * 3
     cells = seen.eval_on_selector_all("#result td", "all => all.map(cell => cell.textContent)")
     for condition in conditions(study):
         assert f"{100 * condition.mean:.2f}" in cells

@@ -39,7 +39,7 @@ class Heard(StudyProgress):
     def __init__(self):
         self.begun, self.ended, self.epochs, self.trials = [], [], [], None
 
-    def begin(self, trials, done):
+    def begin(self, trials, done, unit):
         self.trials = trials, done
 
     def trial_begins(self, worker, name):

@@ -1,0 +1,216 @@
+"""A search as data: which values keys may have, how many trials look for the best, and when one is given up.
+
+A study's file with a section [search] does not run every combination of [vary]: it looks for the best one::
+
+    [search]
+    trials = 50      # how many settings are tried
+    startup = 10     # the first ones are drawn at random; from then on Optuna proposes them (TPE)
+    prune = true     # give up a trial whose validation accuracy is below the median of the others, of the same epoch
+
+    [vary]
+    data.threshold = { from = 0.1, to = 0.9 }                 # any number between them
+    network.n_hidden = { from = 20, to = 200, step = 20 }
+    learning.rate = { from = 1e-4, to = 1e-1, log = true }    # by ratio
+    target = ["sample", "spiking"]                            # one of these
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from lava_nbp.base.checks import is_integer, is_real, shown
+from lava_nbp.base.content import problem
+from lava_nbp.errors import ConfigError
+from lava_nbp.runs.studies.trial import Trial, make_trial
+from lava_nbp.runs.studies.values import LARGEST, values_of
+from lava_nbp.training.config import ConfigSection, unknown_key
+
+#: Trials of a search, and values of a list in it.
+_MOST, _MOST_VALUES = 100_000, 1000
+#: Digits of a trial's number in its name: a search may be given more trials later.
+_DIGITS = 4
+
+
+class SearchSection(ConfigSection):
+    """The keys of [search]."""
+
+    trials: Annotated[int, Field(ge=1, le=_MOST)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    startup: Annotated[int, Field(ge=1, le=_MOST)] = 10
+    prune: bool = True
+    warmup: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a list's values.
+
+    Attributes
+    ----------
+    values : tuple
+        Numbers, texts, lists.
+    """
+
+    values: tuple[Any, ...]
+
+    @property
+    def ends(self) -> tuple[Any, ...]:
+        """All of them: whatever is allowed for these is allowed."""
+        return self.values
+
+    @property
+    def names(self) -> list[str]:
+        """The values as text: what Optuna chooses from."""
+        return [json.dumps(value) for value in self.values]
+
+
+@dataclass(frozen=True)
+class Between:
+    """A number of a range, both ends included.
+
+    Attributes
+    ----------
+    low, high : number
+        Its ends.
+    step : number or None
+        Distance of the values from `low` on; None: any number (any integer if `whole`).
+    log : bool
+        As often in each factor of ten.
+    whole : bool
+        Integers.
+    """
+
+    low: float
+    high: float
+    step: float | None
+    log: bool
+    whole: bool
+
+    @property
+    def ends(self) -> tuple[Any, ...]:
+        """The least and the greatest."""
+        return (self.low, self.high)
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a search looks for, and how.
+
+    Attributes
+    ----------
+    trials : int
+        How many settings are tried.
+    seed : int
+        Of the proposals: with one worker the same search proposes the same.
+    startup : int
+        So many are drawn at random first, and finished.
+    prune : bool
+        Give up trials that are below the median of the others.
+    warmup : int
+        Epochs that every trial has in any case.
+    space : mapping
+        Lists and ranges by dotted key, as the file has them.
+    content : dict
+        The experiment without them.
+    """
+
+    trials: int
+    seed: int
+    startup: int
+    prune: bool
+    warmup: int
+    space: dict[str, Any]
+    content: dict[str, Any]
+
+    @property
+    def choices(self) -> dict[str, Choice | Between]:
+        """What each key may be."""
+        return {key: _choice(key, given) for key, given in self.space.items()}
+
+    def trial(self, number: int, settings: Mapping[str, Any]) -> Trial:
+        """The trial of this number with these values of its keys."""
+        return make_trial(number, _DIGITS, self.content, settings, settings)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; `Search(**...)` is the same again."""
+        return dataclasses.asdict(self)
+
+
+def make_search(given: Any, base: Mapping[str, Any], space: Mapping[str, Any]) -> Search:
+    """Check a search: the section's keys, and that the experiment allows the ends of every key's values.
+
+    Raises
+    ------
+    ConfigError
+        Names the key and the value.
+    """
+    section = _section(given)
+    if not space:
+        raise ConfigError("a search looks for values of the keys in [vary], but there are none; give one or more")
+    if "seed" in space:
+        raise ConfigError(
+            "a search over seeds finds the luckiest one, not a setting; take seed out of [vary], and run the settings "
+            "that it finds as a study of many seeds"
+        )
+    search = Search(**section.model_dump(), space=dict(space), content=dict(base))
+    for key, choice in search.choices.items():
+        for value in choice.ends:
+            first = {other: c.ends[0] for other, c in search.choices.items()}
+            experiment = search.trial(0, {**first, key: value}).experiment
+            held_back = getattr(getattr(experiment, "data", None), "validation", None)
+            if held_back == 0:
+                raise ConfigError(
+                    "a search is judged by validation samples, but data.validation is 0; hold some back in the base, "
+                    "or in [fixed]"
+                )
+    return search
+
+
+def _section(given: Any) -> SearchSection:
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"search is {shown(given)}, but must be a section like [search] with trials = 50")
+    known = list(SearchSection.model_fields)
+    unknown = next((key for key in given if key not in known), None)
+    if unknown is not None:
+        raise ConfigError(f"search: {unknown_key(unknown, given[unknown], known)}")
+    try:
+        return SearchSection.model_validate(dict(given))
+    except ValidationError as error:
+        raise ConfigError(f"search: {problem(error)}") from None
+
+
+def _choice(key: str, given: Any) -> Choice | Between:
+    if isinstance(given, Mapping) and "values" not in given:
+        return _between(key, given)
+    values = values_of(key, given)
+    if len(values) > _MOST_VALUES:
+        raise ConfigError(f"vary.{key} has {len(values)} values, but the limit of a search is {_MOST_VALUES}")
+    if len({json.dumps(value) for value in values}) < len(values):
+        raise ConfigError(f"vary.{key} has a value twice; say each once")
+    return Choice(tuple(values))
+
+
+def _between(key: str, given: Mapping[str, Any]) -> Between:
+    what = f"vary.{key} = {shown(dict(given))}"
+    if not {"from", "to"} <= given.keys() <= {"from", "to", "step", "log"} or {"step", "log"} <= given.keys():
+        raise ConfigError(f"{what}: a range of a search has from and to, and a step, or log = true")
+    low, high, step, log = given["from"], given["to"], given.get("step"), given.get("log", False)
+    if not all(is_real(end) and abs(end) < LARGEST for end in (low, high)) or not low < high:
+        raise ConfigError(f"{what}: from and to must be finite numbers, from less than to")
+    if step is not None and not (is_real(step) and 0 < step <= high - low):
+        raise ConfigError(f"{what}: step must be a positive number, not more than from to to")
+    if not isinstance(log, bool) or (log and low <= 0):
+        raise ConfigError(f"{what}: log must be true or false, and from positive if it is true")
+    whole = all(is_integer(n) for n in (low, high, step) if n is not None)
+    if step is not None:  # the last value, in tenths as they are written
+        first, last, apart = (Fraction(str(n)) for n in (low, high, step))
+        end = first + (last - first) // apart * apart
+        high = int(end) if whole else float(end)
+    return Between(low, high, step, log, whole)
