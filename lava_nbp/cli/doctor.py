@@ -29,6 +29,9 @@ _EXTRAS = (
     ("torchvision", "vision", "MNIST and Fashion-MNIST"),
     ("nir", "exchange", "the format nir"),
     ("tensorboard", "tensorboard", "train --tensorboard"),
+    ("submitit", "slurm", "study --on slurm"),
+    ("optuna", "search", "a search of lava-nbp study"),
+    ("pandas", "frames", "frame() of runs and studies"),
 )
 #: Shared memory that a network of a hundred Processes takes, in MB, and more to be safe.
 _SHARED_MB = 256
@@ -123,10 +126,14 @@ def _lava_loihi() -> Finding:
 
 
 def _slurm() -> list[Finding]:
+    from lava_nbp.loihi.boards import BOARDS
     from lava_nbp.loihi.host import slurm_available, slurm_nodes
 
     if not slurm_available():
-        cure = "only chips need it: log in to the NRC cloud, or set loihi.host to the address of a board"
+        cure = (
+            "only chips and study --on slurm need it: log in to the NRC cloud, or to a cluster, or set loihi.host to "
+            "the address of a board"
+        )
         return [
             Finding("SLURM", "missing", "no controller answers (sinfo)", cure),
             Finding("board", "missing", "none can be seen without SLURM", cure),
@@ -136,7 +143,11 @@ def _slurm() -> list[Finding]:
     board = Finding("board", "ok", f"partitions that are up: {', '.join(up)}")
     if not up:
         board = Finding("board", "missing", "no partition is up", "wait, or ask Intel's support; sinfo shows the state")
-    return [Finding("SLURM", "ok", f"{len(nodes)} nodes"), board]
+    elif not any(name.startswith(tuple(BOARDS)) for name in up):
+        cure = "set loihi.partition, if one of them has boards; only chips need one"
+        board = Finding("board", "missing", f"no partition is named after a board: {', '.join(up)}", cure)
+    number = len({node.name for node in nodes})
+    return [Finding("SLURM", "ok", f"{number} node{'' if number == 1 else 's'}"), board]
 
 
 def _microcode() -> Finding:

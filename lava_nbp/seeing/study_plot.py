@@ -138,7 +138,7 @@ def against_keys(
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(1 + 3 * columns, 0.4 + 2.8 * rows), layout="constrained")
-    every = figure.subplots(rows, columns, sharey=True, squeeze=False).flat
+    every = list(figure.subplots(rows, columns, sharey=True, squeeze=False).flat)
     for axes, (key, runs) in zip(every, panels.items(), strict=False):
         values = finite([y for _, y in runs], f"measures of {key}")
         given = [x for x, _ in runs]
@@ -158,7 +158,7 @@ def against_keys(
             axes.plot(single, [values[places == x].mean() for x in single], "-", color=ORANGE, linewidth=1.6)
         axes.set_xlabel(_label(key), fontsize=8)
         axes.grid(alpha=0.3)
-    for axes in list(every)[len(panels) :]:
+    for axes in every[len(panels) :]:
         axes.set_visible(False)
     figure.supylabel(ylabel, fontsize=9)
     figure.suptitle(title, fontsize=10)

@@ -2,9 +2,12 @@
 
 from html.parser import HTMLParser
 
-from lava_nbp import make_plan, training_circuit
+from experiments import DIGITS, experiment
+
+from lava_nbp import load_run, make_plan, training_circuit
 from lava_nbp.base.html import html_table
 from lava_nbp.runs.studies.folder import StudyFolder
+from lava_nbp.runs.train import train
 from studies import digits_study
 
 
@@ -50,6 +53,18 @@ def test_a_plan_shows_what_it_takes_and_whether_it_fits():
     assert "neurocores, fits" in seen.caption
     shown = {name.replace(" ", "_"): [int(n) for n in numbers] for name, *numbers in seen.rows[1:]}
     assert shown == {name: [r["fullest_core"], r["limit"], r["all_cores"]] for name, r in resources.items()}
+
+
+def test_a_run_shows_its_last_epochs(tmp_path):
+    config = experiment(tmp_path, DIGITS, "epochs=12")
+    train(config, tmp_path / "run")
+    run = load_run(tmp_path / "run")
+    seen = Cells(run._repr_html_())
+    assert seen.caption == "nbp 64-20-10, target sample, seed 2, epoch 12"
+    assert seen.rows[0] == list(run.rows[0])
+    assert [row[0] for row in seen.rows[1:]] == [str(k) for k in range(3, 13)]
+    k = seen.rows[0].index("test_exact")
+    assert [row[k] for row in seen.rows[1:]] == [f"{record['test_exact']:.5g}" for record in run.rows[2:]]
 
 
 def test_a_study_shows_its_trials(tmp_path):

@@ -3,10 +3,13 @@
 import os
 from pathlib import Path
 
+from slurm_here import asked, needs_slurm, slurm_here
+
 from lava_nbp import DATA_SETS, DataSet
 from lava_nbp.base.lava_repair import how_to_get
 from lava_nbp.cli import doctor
 from lava_nbp.cli.doctor import Finding, examine
+from lava_nbp.loihi.host import slurm_nodes
 
 SLURM = Path(__file__).parents[1] / "chip" / "fake_slurm"
 
@@ -17,7 +20,7 @@ def found(name):
 
 def test_this_machine(monkeypatch):
     monkeypatch.delenv("LAVA_NBP_DATA", raising=False)
-    extras = ["torchvision", "nir", "tensorboard"]
+    extras = ["torchvision", "nir", "tensorboard", "submitit", "optuna", "pandas"]
     names = ["Python", "lava-nc", "lava-dl", *extras, "lava-loihi", "SLURM", "board", "microcode", "data", "/dev/shm"]
     findings = examine()
     assert [finding.name for finding in findings] == names
@@ -30,6 +33,23 @@ def test_boards(monkeypatch):
     monkeypatch.setenv("PATH", f"{SLURM}:{os.environ['PATH']}")
     assert found("SLURM") == Finding("SLURM", "ok", "4 nodes")
     assert found("board").found == "partitions that are up: kp_stack, nahuku32, oheogulch_20m"
+
+
+@needs_slurm
+def test_a_real_slurm():
+    with slurm_here("cpu", "oheogulch_20m"):
+        assert found("SLURM") == Finding("SLURM", "ok", "1 node")
+        assert found("board") == Finding("board", "ok", "partitions that are up: cpu, oheogulch_20m")
+        assert {(node.partition, node.up) for node in slurm_nodes()} == {("cpu", True), ("oheogulch_20m", True)}
+        asked("scontrol", "update", "partitionname=oheogulch_20m", "state=down")
+        node = asked("sinfo", "-h", "-o", "%n").split()[0]
+        asked("scontrol", "update", f"nodename={node}", "state=drain", "reason=test")
+        assert found("SLURM").state == "ok"
+        assert found("board").found == "no partition is up"
+    with slurm_here("cpu"):
+        assert found("board").found == "no partition is named after a board: cpu"
+        assert "set loihi.partition" in found("board").cure
+    assert found("SLURM").state == found("board").state == "missing"
 
 
 def test_data_and_microcode(monkeypatch, tmp_path):

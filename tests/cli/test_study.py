@@ -83,3 +83,51 @@ def test_what_is_wrong_is_said_in_a_line_and_nothing_is_begun(run, tmp_path):
         assert len(err.splitlines()) == 1
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["config.toml", "study.toml"]
     assert (tmp_path / "config.toml").read_text() == DIGITS
+
+
+SEARCH = """
+name = "found"
+base = "config.toml"
+[fixed]
+epochs = 2
+[search]
+trials = 5
+startup = 2
+[vary]
+data.threshold = { from = 0.2, to = 0.8 }
+"""
+
+
+def test_a_search_and_what_it_says(run, tmp_path):
+    write(tmp_path, SEARCH)
+    code, out, err = run("study", "study.toml", "--workers", "1")
+    assert code == 0, err
+    assert "6/6 " in err  # five, and the chosen one once more
+    folder = tmp_path / "runs" / "studies" / "found"
+    code, out, _ = run("summary", folder, "--style", "json")
+    report = json.loads(out)
+    chosen = report["chosen"]
+    result = json.loads((folder / "trials" / chosen / "result.json").read_text())
+    code, out, _ = run("summary", folder, "--style", "markdown")
+    lines = out.splitlines()
+    assert lines[0] == "| trial | state | data.threshold | epoch | validation (%) | test (%) |"
+    assert lines[2].startswith(f"| {chosen.split('_')[0]} | finished | ")
+    accuracy = f"{100 * result['chosen']['test_accuracy_spikes']:.2f}"
+    assert lines[2].endswith(f" | {accuracy} |")
+    assert all(line.endswith(" |  |") for line in lines[3:7])  # nobody else has seen the test set
+    assert f"chosen on validation: {chosen}, test accuracy {accuracy} % (its validation accuracy is the best of" in out
+    code, out, _ = run("report", folder)
+    assert code == 0
+    html = (folder / "study.html").read_text()
+    for part in ("The search", "Against each key", "Which keys matter"):
+        assert f"{part}</h2>" in html
+
+
+def test_on_slurm_without_one(run, tmp_path, monkeypatch):
+    write(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    code, out, err = run("study", "study.toml", "--on", "slurm")
+    assert (code, out) == (2, "")
+    assert "--on slurm needs a SLURM controller, but none answers here" in err
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "runs").exists()

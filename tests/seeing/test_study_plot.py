@@ -6,7 +6,13 @@ import pytest
 from matplotlib.figure import Figure
 
 from lava_nbp.errors import InputError
-from lava_nbp.seeing.study_plot import seeds_by_condition, spread_curves
+from lava_nbp.seeing.study_plot import (
+    against_keys,
+    importance_bars,
+    search_history,
+    seeds_by_condition,
+    spread_curves,
+)
 
 CURVES = {"a": [[10, 20, 30], [20, 40, 50, 60]], "b": [[5, 6, 7]]}
 
@@ -74,3 +80,59 @@ def test_values_that_are_no_numbers(tmp_path):
     with pytest.raises(InputError, match="curve of a has shape"):
         spread_curves({"a": [[]]}, tmp_path / "x.png", "y")
     assert matplotlib.rcParams["svg.fonttype"] == "path"  # nothing global is left changed
+
+
+def test_a_panel_per_key(axes):
+    panels = {
+        "rate": [(0.01, 90), (0.1, 80), (0.1, 70)],
+        "target": [("sample", 60), ("spiking", 50), ("sample", 40)],
+        "flag": [(True, 1), (False, 2)],
+        "size": [(10, 1), (20, 2)],
+    }
+    first = axes(against_keys, panels, "accuracy (%)", ["rate"], "a study")
+    rate, target, flag, size, *rest = first.figure.axes
+    assert first is rate
+    dots = [(line.get_xdata().tolist(), line.get_ydata().tolist()) for line in rate.lines]
+    assert dots == [([0.01, 0.1, 0.1], [90, 80, 70]), ([0.01, 0.1], [90, 75])]
+    assert (rate.get_xscale(), size.get_xscale()) == ("log", "linear")
+    assert [text.get_text() for text in target.get_xticklabels()] == ["sample", "spiking"]
+    assert [line.get_ydata().tolist() for line in target.lines] == [[60, 50, 40], [50, 50]]
+    assert [text.get_text() for text in flag.get_xticklabels()] == ["True", "False"]
+    assert len(size.lines) == 1  # no values are equal, so there are no means
+    assert [panel.get_xlabel() for panel in (rate, target, flag, size)] == list(panels)
+    assert not any(panel.get_visible() for panel in rest)
+    assert first.figure.get_supylabel() == "accuracy (%)"
+
+
+def test_what_no_panel_can_show(tmp_path):
+    path = tmp_path / "x.png"
+    with pytest.raises(InputError, match="values of rate go down to 0, but must be positive by ratio"):
+        against_keys({"rate": [(0, 1.0), (1, 1.0)]}, path, "y", ["rate"])
+    with pytest.raises(InputError, match="measures of rate has shape"):
+        against_keys({"rate": [(1, np.nan)]}, path, "y")
+    with pytest.raises(InputError, match="a figure has 0 conditions"):
+        against_keys({}, path, "y")
+    with pytest.raises(InputError, match="share of a is 1.5, but must be"):
+        importance_bars({"a": 1.5}, path)
+    with pytest.raises(InputError, match="share of a is nan"):
+        importance_bars({"a": float("nan")}, path)
+    with pytest.raises(InputError, match="trials hold none"):
+        search_history({}, path, "y")
+    with pytest.raises(InputError, match="number of a trial is 0.5"):
+        search_history({0.5: 1.0}, path, "y")
+    assert not path.exists()
+
+
+def test_bars_the_first_on_top(axes):
+    found = axes(importance_bars, {"rate": 0.75, "size": 0.25})
+    assert [(bar.get_y() + bar.get_height() / 2, bar.get_width()) for bar in found.patches] == [(0, 0.25), (1, 0.75)]
+    assert [text.get_text() for text in found.get_yticklabels()] == ["size", "rate"]
+    assert [text.get_text().strip() for text in found.texts] == ["0.25", "0.75"]
+
+
+def test_the_best_so_far(axes):
+    found = axes(search_history, {3: 80, 0: 50, 1: 70, 2: 60}, "validation (%)")
+    dots, line = found.lines
+    assert dict(zip(dots.get_xdata().tolist(), dots.get_ydata().tolist(), strict=True)) == {0: 50, 1: 70, 2: 60, 3: 80}
+    assert line.get_xdata().tolist() == [0, 1, 2, 3]
+    assert line.get_ydata().tolist() == [50, 70, 70, 80]

@@ -11,8 +11,8 @@ from lava_nbp.runs.studies.study import make_study
 VARY = {"data": {"threshold": [0.3, 0.5]}, "seed": {"from": 1, "to": 3}}
 
 
-def digits_study(vary=VARY, **options):
-    return make_study("digits", parse_toml(DIGITS), vary=vary, **options)
+def digits_study(vary=VARY, base=DIGITS, name="digits", **options):
+    return make_study(name, parse_toml(base), vary=vary, **options)
 
 
 def figures(rows):

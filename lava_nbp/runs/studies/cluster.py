@@ -48,8 +48,9 @@ _Submitted = TypeAdapter(dict[Annotated[str, Field(pattern="^[0-9a-f]+-[0-9]+$")
 #: Tasks of an array, unless the cluster allows fewer; and so often a job's time may be over.
 _ARRAY, _TIMES_OVER = 1000, 1000
 #: Seconds: between two questions to SLURM (at first, and at most), that an answer may take, after which no answer at
-#: all ends the study, until a job that has vanished is believed to have ended, and that cancelled jobs may take.
-_ASK, _ASK_MOST, _ANSWER, _SILENT, _SETTLE, _CANCELLED = 1.0, 15.0, 30.0, 600.0, 5.0, 20.0
+#: all ends the study, until a job that has vanished is believed to have ended, and that one which is cancelled or done
+#: may take to leave.
+_ASK, _ASK_MOST, _ANSWER, _SILENT, _SETTLE, _LEAVING = 1.0, 15.0, 30.0, 600.0, 5.0, 20.0
 #: Seconds before a job's time is over at which it is told so; SLURM may be up to a minute early.
 _WARNED = 30
 _LOOK = 0.25
@@ -117,6 +118,7 @@ class _Job:
     epochs: int
     gone: float | None = None
     begun: bool = False
+    done: float | None = None
 
     @property
     def name(self) -> str:
@@ -163,7 +165,7 @@ class _Cluster:
         names = {job.name for job in self.jobs.values()}
         for name in names:
             _ask("scancel", "--name", _named(name))
-        deadline = time.monotonic() + _CANCELLED
+        deadline = time.monotonic() + _LEAVING
         while names and _queue(names) and time.monotonic() < deadline:
             time.sleep(_LOOK)
         self._leave()
@@ -236,10 +238,12 @@ class _Cluster:
         task = job.task
         trial = task.trial = task.trial or self.folder.asked_by(job.key)
         if trial is not None and self._is_done(task, trial):
-            self._begin(job)
-            failed = self.folder.state_of(trial) == "failed"
-            self.progress.trial_ends(job.number, trial.name, self.folder.reason_of(trial) if failed else None)
-            self._forget(job, keep=failed)
+            if job.done is None:
+                job.done = time.monotonic()
+                self._begin(job)
+                self.progress.trial_ends(job.number, trial.name, self._reason(trial))
+            if job.key not in live or time.monotonic() - job.done > _LEAVING:  # its process may still be at its end
+                self._forget(job, keep=self._reason(trial) is not None)
         elif job.key in live:
             job.gone = None
             state, reason = live[job.key]
@@ -288,6 +292,10 @@ class _Cluster:
         if task.test:
             return state == "failed" or (self.folder.run_of(trial) / RESULT).exists()
         return state in ("finished", "pruned", "failed")
+
+    def _reason(self, trial: Trial) -> str | None:
+        """Why a trial has failed, if it has."""
+        return self.folder.reason_of(trial) if self.folder.state_of(trial) == "failed" else None
 
     def _epochs(self, trial: Trial | None) -> int:
         """Epochs that a trial has finished."""
