@@ -103,7 +103,7 @@ def _learning_curve(run: Run, path: Path) -> Path:
         f"validation_{accuracy}": f"validation{suffix}",
         **{f"test_{name}": f"test, {meaning}" for name, meaning in learner.figures.items()},
     }
-    best = best_epoch(history, f"validation_{learner.compared_by}")
+    best = best_epoch(history, f"validation_{run.config.compared_by}")
     return plot.learning_curve(history, curves, path, run.name, None if best is None else int(best["epoch"]))
 
 

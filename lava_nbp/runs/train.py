@@ -104,11 +104,11 @@ def train(
                 _remove_result(folder)
             for text in notes:
                 progress.note(text)
-            _learn(learner, session, state, config.epochs, splits, folder, progress)
-            chosen = best_epoch(state.history, f"validation_{learner.compared_by}")
+            _learn(config, learner, session, state, splits, folder, progress)
+            chosen = best_epoch(state.history, f"validation_{config.compared_by}")
             if not test and chosen is not None:
                 return chosen
-            _test(learner, session, state, folder, progress)
+            _test(config, session, state, folder, progress)
         told = partial(progress.evaluating, state.epoch, "cost of inference")
         result = summarise(config, learner, state, learner.infer(state.chosen or state.weights, told).cost)
         write_atomically(folder / RESULT, (json.dumps(result, indent=2) + "\n").encode())
@@ -125,34 +125,34 @@ def _splits(learner: Learner, test: bool) -> tuple[str, ...]:
 
 
 def _learn(
+    config: Experiment,
     learner: Learner,
     session: Session,
     state: Checkpoint,
-    epochs: int,
     splits: Sequence[str],
     folder: Path,
     progress: Progress,
 ) -> None:
     """The epochs that are not done yet, each of which is saved."""
-    progress.start(epochs, learner.n_train, state.epoch)
-    while state.epoch < epochs:
+    progress.start(config.epochs, learner.n_train, state.epoch)
+    while state.epoch < config.epochs:
         record = _epoch(learner, session, state.epoch + 1, splits, progress)
         for text in session.notes():
             progress.note(text)
         state.weights, state.memory = session.read_weights(), session.read_memory()
         state.history.append(record)
-        if best_epoch(state.history, f"validation_{learner.compared_by}") is record:
+        if best_epoch(state.history, f"validation_{config.compared_by}") is record:
             state.chosen = state.weights
         _remove_result(folder)  # of fewer epochs
         _save(folder, state)
         progress.epoch(record)
 
 
-def _test(learner: Learner, session: Session, state: Checkpoint, folder: Path, progress: Progress) -> None:
+def _test(config: Experiment, session: Session, state: Checkpoint, folder: Path, progress: Progress) -> None:
     """Answer the test set with the last and the chosen weights, where the training did not look at it."""
-    chosen = best_epoch(state.history, f"validation_{learner.compared_by}")
+    chosen = best_epoch(state.history, f"validation_{config.compared_by}")
     for record, weights in ((chosen, state.chosen), (state.history[-1], state.weights)):
-        if record is not None and weights is not None and f"test_{learner.compared_by}" not in record:
+        if record is not None and weights is not None and f"test_{config.compared_by}" not in record:
             session.write_weights(weights)
             record |= session.evaluate("test", partial(progress.evaluating, record["epoch"], "test"))
             _save(folder, state)
@@ -282,7 +282,7 @@ def summarise(config: Experiment, learner: Learner, state: Checkpoint, inference
     def test_figures(record: dict[str, Any] | None) -> dict[str, Any] | None:
         return None if record is None else {key: record[key] for key in ("epoch", *figures)}
 
-    last, key = state.history[-1], f"test_{learner.compared_by}"
+    last, key = state.history[-1], f"test_{config.compared_by}"
     # Of the epochs of a search only two know the test set: none of them is the best.
     seen = state.history if all(key in record for record in state.history) else []
     return {
@@ -295,7 +295,7 @@ def summarise(config: Experiment, learner: Learner, state: Checkpoint, inference
         "training_samples": learner.n_train,
         **{key: last[key] for key in figures},
         "last": test_figures(last),
-        "chosen": test_figures(best_epoch(state.history, f"validation_{learner.compared_by}")),
+        "chosen": test_figures(best_epoch(state.history, f"validation_{config.compared_by}")),
         "best_on_test": test_figures(best_epoch(seen, key)),
         **learner.sums(state.history),
         "inference": inference,

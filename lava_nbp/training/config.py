@@ -194,6 +194,11 @@ class Experiment(ConfigSection):
         """Whether it says what its network is; if not, the run's checkpoint does."""
         return True
 
+    @property
+    def compared_by(self) -> str:
+        """Accuracy by which epochs are compared, without the name of a split in front."""
+        return ALGORITHMS[self.algorithm].accuracy
+
     def check_learned(self, weights: Mapping[str, NDArray[Any]]) -> None:
         """Check that matrices of finite numbers are such as training leaves: which there are, and of which type.
 

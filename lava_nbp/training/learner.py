@@ -150,8 +150,6 @@ class Learner(ABC):
         Samples, in splits with labels `y`, and the names of the classes.
     layers : tuple of int
         Sizes, from the input to the output.
-    compared_by : str
-        Accuracy by which epochs are compared: without the name of a split in front.
     figures : mapping
         Figures of the test set that a result has, and what each counts as right.
     circuit : Circuit or None
@@ -160,7 +158,6 @@ class Learner(ABC):
 
     dataset: Dataset | LatencyDataset
     layers: tuple[int, ...]
-    compared_by: str = "accuracy"
     figures: Mapping[str, str] = {"accuracy": "answered right"}
     circuit: Circuit | None = None
 

@@ -5,7 +5,7 @@ import re
 import signal
 import sys
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pytest
@@ -46,7 +46,7 @@ class MajorityExperiment(Experiment):
 
 
 class Majority(Learner):
-    compared_by, figures = "hits", {"hits": "the most frequent class"}
+    figures: ClassVar = {"hits": "the most frequent class"}
 
     def __init__(self, config):
         self.dataset = load_dataset(**asdict(config.data))

@@ -10,7 +10,6 @@ from lava_nbp.errors import CheckpointError, ConfigError, InputError
 from lava_nbp.runs.figures import plot_run
 from lava_nbp.runs.report.page import write_report
 from lava_nbp.runs.train import train
-from lava_nbp.training.algorithms import ALGORITHMS
 from lava_nbp.training.checkpoint import load_checkpoint
 from lava_nbp.training.learner import Learner
 from lava_nbp.training.run import METRICS, RESULT, load_run
@@ -79,7 +78,7 @@ def test_nothing_is_asked_of_the_test_set(config, asked, tmp_path):
     text = (tmp_path / "run" / METRICS).read_text()
     assert "test_" not in text
     history = [json.loads(line) for line in text.splitlines()]
-    key = f"validation_{ALGORITHMS[config.algorithm].accuracy}"
+    key = f"validation_{config.compared_by}"
     assert record == max(history, key=lambda r: (r[key], -r["epoch"]))
 
 

@@ -19,7 +19,7 @@ from lava_nbp.base.frames import frame_of
 from lava_nbp.base.html import html_table
 from lava_nbp.base.locks import locked
 from lava_nbp.errors import CheckpointError, ConfigError, InputError, OutputError, Unreadable
-from lava_nbp.runs.studies.measures import MEASURES, measured, validated
+from lava_nbp.runs.studies.measures import MEASURES, best_validated, measured, validated
 from lava_nbp.runs.studies.search import Search, make_search
 from lava_nbp.runs.studies.study import Study
 from lava_nbp.runs.studies.trial import Trial
@@ -141,14 +141,17 @@ class StudyFolder:
         """Of a search the trial with the largest validation accuracy, the first of equals; None while there is none."""
         if self.study.search is None:
             return None
-        found = [(trial, self._validated(trial)["validation"]) for trial in self.trials if self._is_seen(trial)]
+        finished = [trial for trial in self.trials if self.state_of(trial) == "finished"]
+        found = [(trial, self._reached(trial)) for trial in finished]
         return max(found, key=lambda pair: (pair[1], -pair[0].number))[0] if found else None
 
     def _validated(self, trial: Trial) -> dict[str, Any]:
-        return validated(self.run_of(trial), trial.experiment.algorithm)
+        return validated(self.run_of(trial), trial.experiment)
 
-    def _is_seen(self, trial: Trial) -> bool:
-        return self.state_of(trial) == "finished"
+    def _reached(self, trial: Trial) -> float:
+        """What the search looks for the largest of."""
+        experiment = trial.experiment
+        return float(best_validated(self.run_of(trial), experiment)[f"validation_{experiment.compared_by}"])
 
     def run_of(self, trial: Trial) -> Path:
         """The folder of a trial's run."""

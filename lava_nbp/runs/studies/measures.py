@@ -11,6 +11,7 @@ from lava_nbp.base.files import AnyPath, as_path, read_file
 from lava_nbp.errors import CheckpointError, Unreadable
 from lava_nbp.runs.compare import row_of
 from lava_nbp.training.algorithms import ALGORITHMS
+from lava_nbp.training.config import Experiment
 from lava_nbp.training.metrics import best_epoch
 from lava_nbp.training.run import METRICS, load_result
 
@@ -76,30 +77,42 @@ def measured(folder: AnyPath) -> dict[str, Any]:
     }
 
 
-def validation_key(algorithm: str) -> str:
-    """The metric of an epoch by which an algorithm's epochs are chosen."""
-    return f"validation_{ALGORITHMS[algorithm].accuracy}"
-
-
-def validated(folder: AnyPath, algorithm: str) -> dict[str, Any]:
-    """The measures of a run that has not looked at the test set: its best validation accuracy, and that epoch.
+def validated(folder: AnyPath, experiment: Experiment) -> dict[str, Any]:
+    """The measures of a run that has not looked at the test set: its validation accuracy, of the epoch chosen by it.
 
     Raises
     ------
     CheckpointError
         For a folder without metrics, or without validation samples.
     """
-    folder, key = as_path(folder, "folder of a run"), validation_key(algorithm)
+    folder = as_path(folder, "folder of a run")
+    best, history = best_validated(folder, experiment), history_of(folder)
+    return {
+        "epoch": best["epoch"],
+        **dict.fromkeys(MEASURES),
+        "validation": best[f"validation_{ALGORITHMS[experiment.algorithm].accuracy}"],
+        "seconds": sum(record["seconds"] for record in history),
+    }
+
+
+def best_validated(folder: Path, experiment: Experiment) -> dict[str, Any]:
+    """The metrics of a run's epoch that is best on the validation samples.
+
+    Raises
+    ------
+    CheckpointError
+        For a folder without metrics, or without validation samples.
+    """
+    key = f"validation_{experiment.compared_by}"
     best = best_epoch(history_of(folder), key)
     if best is None:
         raise CheckpointError(f"{folder / METRICS} has no {key}; train anew, with data.validation")
-    seconds = sum(record["seconds"] for record in history_of(folder))
-    return {"epoch": best["epoch"], **dict.fromkeys(MEASURES), "validation": float(best[key]), "seconds": seconds}
+    return best
 
 
 def _validation(folder: Path, row: dict[str, Any]) -> float | None:
     """The validation accuracy of the epoch that the row is of; None without validation samples."""
-    key = validation_key(row["algorithm"])
+    key = f"validation_{ALGORITHMS[row['algorithm']].accuracy}"
     found = next((record.get(key) for record in history_of(folder) if record["epoch"] == row["epoch"]), None)
     return None if found is None else float(found)
 

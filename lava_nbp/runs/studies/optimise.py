@@ -21,7 +21,7 @@ from lava_nbp.base.extras import require
 from lava_nbp.base.progress import Progress
 from lava_nbp.errors import CheckpointError, LavaNBPError
 from lava_nbp.runs.studies.folder import StudyFolder
-from lava_nbp.runs.studies.measures import history_of, validation_key
+from lava_nbp.runs.studies.measures import history_of
 from lava_nbp.runs.studies.search import Between, Choice, Search
 from lava_nbp.runs.studies.trial import Trial
 from lava_nbp.training.run import METRICS
@@ -128,7 +128,7 @@ class _Judge(Progress):
 
     def __init__(self, folder: StudyFolder, trial: Trial, shown: Progress) -> None:
         self._folder, self._shown = folder, shown
-        self._key = validation_key(trial.experiment.algorithm)
+        self._key = f"validation_{trial.experiment.compared_by}"
         self._epochs, self._history = trial.experiment.epochs, folder.run_of(trial)
         with _told(folder):
             self.study = _load(folder)

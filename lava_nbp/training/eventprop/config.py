@@ -158,6 +158,11 @@ class EventPropExperiment(Experiment):
         )  # fmt: skip
         return Setup(arithmetic, self.loss.loss, self.learning.policy, self.learning.optimizer)
 
+    @property
+    def compared_by(self) -> str:
+        """See `Experiment`."""
+        return "accuracy" if self.learning.ties == "wrong" else "accuracy_ties_right"
+
     def check_learned(self, weights: Mapping[str, NDArray[Any]]) -> None:
         """See `Experiment`: real numbers, or the integers of a clocked network, which its 8-bit weights hold."""
         n, clocked = self.network, TARGETS[self.target].clocked

@@ -49,7 +49,6 @@ class EventPropLearner(Learner):
     def __init__(self, config: EventPropExperiment) -> None:
         self.config = config
         self.target: Target = find_target(config.target, "eventprop")
-        self.compared_by = "accuracy" if config.learning.ties == "wrong" else "accuracy_ties_right"
         if self.target.clocked and any(config.network.recurrent_deviation or ()):
             raise ConfigError(
                 f"network.recurrent_deviation is {config.network.recurrent_deviation}, but target {config.target} has "

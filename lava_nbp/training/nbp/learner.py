@@ -57,7 +57,6 @@ class NBPLearner(Learner):
         For impossible layer sizes.
     """
 
-    compared_by = "accuracy_spikes"
     figures: Mapping[str, str] = {
         "accuracy_spikes": "argmax of output spikes",
         "accuracy_membrane": "argmax of output pre-activation",

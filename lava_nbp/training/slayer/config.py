@@ -69,6 +69,11 @@ class SLAYERExperiment(Experiment):
     neuron: SLAYERNeuronConfig = SLAYERNeuronConfig()
     learning: SLAYERLearningConfig = SLAYERLearningConfig()
 
+    @property
+    def compared_by(self) -> str:
+        """See `Experiment`."""
+        return "accuracy_ties_right"
+
     def check_learned(self, weights: Mapping[str, NDArray[Any]]) -> None:
         """See `Experiment`: PyTorch's real numbers."""
         check_types(weights, [f"W{k}" for k in range(1, len(self.network.hidden) + 2)], np.float32)

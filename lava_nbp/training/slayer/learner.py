@@ -42,7 +42,6 @@ class SLAYERLearner(Learner):
         If the trial is no whole number of steps, or of too many, or ends before the last input spike.
     """
 
-    compared_by = "accuracy_ties_right"
     figures: Mapping[str, str] = {"accuracy": "ties wrong", "accuracy_ties_right": "ties right"}
 
     def __init__(self, config: SLAYERExperiment) -> None:
