@@ -99,6 +99,7 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.runs.report.page import write_report as write_report
     from lava_nbp.runs.studies.folder import StudyFolder as StudyFolder
     from lava_nbp.runs.studies.folder import load_study as load_study
+    from lava_nbp.runs.studies.optimise import importances as importances
     from lava_nbp.runs.studies.page import write_study_page as write_study_page
     from lava_nbp.runs.studies.run import run_study as run_study
     from lava_nbp.runs.studies.statistics import Comparison as Comparison
@@ -202,6 +203,7 @@ _PUBLIC = {
     "seeing.plan": ("core_map",),
     "seeing.plot": ("raster", "spike_raster"),
     "runs.studies.folder": ("StudyFolder", "load_study"),
+    "runs.studies.optimise": ("importances",),
     "runs.studies.page": ("write_study_page",),
     "runs.studies.run": ("run_study",),
     "runs.studies.statistics": ("Comparison", "Condition", "compare_conditions", "compare_studies", "conditions"),

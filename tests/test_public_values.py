@@ -270,6 +270,7 @@ EXEMPT = {
     **dict.fromkeys(
         ("lava_nbp.Progress", "lava_nbp.StudyProgress", "lava_nbp.examine", "lava_nbp.AsSection"), "takes nothing"
     ),
+    "lava_nbp.importances": "is asked of a search that was run, see tests/runs/studies/test_search.py",
     "lava_nbp.run_study": "starts processes, see tests/runs/studies/test_workers.py",
     **{
         f"lava_nbp.{name}": "is what studies hand out"

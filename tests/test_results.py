@@ -2,6 +2,7 @@
 
 import json
 import re
+import statistics
 import subprocess
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def test_a_file_belongs_to_a_study_that_is_shipped(path):
             assert len(values) == len(condition["seeds"])
             assert all(0 <= value <= (1 if MEASURES[measure].share else 1e7) for value in values)
     pages = "".join((ROOT / page).read_text() for page in results.PAGES)
-    assert re.search(rf"<!-- results [^:>]*\b{path.stem}\b[^>]*-->", pages), "no table shows it"
+    assert re.search(rf"<!-- (results|compared) [^:>]*\b{path.stem}\b[^>]*-->", pages), "no table shows it"
 
 
 @pytest.fixture
@@ -81,3 +82,32 @@ def test_a_study_is_run_written_and_shown(project, capsys):
     assert "99.99" in (project / "README.md").read_text()
     assert results.main([]) == 0
     assert (project / "README.md").read_text() == page
+
+
+def test_studies_side_by_side(project):
+    cases = '[[cases]]\nname = "a few"\ndata.train = 100\n[[cases]]\nname = "more"\n'
+    (project / "studies" / "two.toml").write_text(
+        'name = "two"\nbase = "../base.toml"\n[fixed]\nepochs = 1\n[vary]\nseed = [1, 2]\n' + cases
+    )
+    (project / "README.md").write_text(
+        "<!-- compared first = tiny; few, of two = two/a few: accuracy, spikes -->\n<!-- end of results -->\n"
+    )
+    for command in (["add", "-A"], ["-c", "user.name=x", "-c", "user.email=x", "commit", "-qm", "y"]):
+        subprocess.run(["git", *command], cwd=project, check=True)
+    results.run("tiny")
+    for command in (["add", "-A"], ["-c", "user.name=x", "-c", "user.email=x", "commit", "-qm", "z"]):
+        subprocess.run(["git", *command], cwd=project, check=True)
+    results.run("two")
+    assert results.main([]) == 0
+    tiny, two = (load_study(project / "runs" / "results" / name).rows for name in ("tiny", "two"))
+    few = [row for row in two if row["case"] == "a few"]
+    lines = (project / "README.md").read_text().splitlines()
+    assert lines[1] == "|  | seeds | accuracy (%) | spikes |"
+    for line, label, rows, seeds in ((lines[3], "first", tiny, "1 .. 3"), (lines[4], "few, of two", few, "1 .. 2")):
+        shares = [100 * row["accuracy"] for row in rows]
+        spikes = statistics.mean(row["spikes"] for row in rows)
+        assert line == (
+            f"| {label} | {seeds} | {statistics.mean(shares):.2f} ± {statistics.stdev(shares):.2f} | {spikes:.0f} |"
+        )
+    assert lines[6].count("From `lava-nbp study studies/tiny.toml`") == lines[6].count("studies/two.toml") == 1
+    assert results.main(["--check"]) == 0

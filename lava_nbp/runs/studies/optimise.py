@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lava_nbp.base.checks import one_line
+from lava_nbp.base.checks import check_kind, one_line
 from lava_nbp.base.extras import require
 from lava_nbp.base.progress import Progress
-from lava_nbp.errors import CheckpointError, LavaNBPError
+from lava_nbp.errors import CheckpointError, InputError, LavaNBPError
 from lava_nbp.runs.studies.folder import StudyFolder
 from lava_nbp.runs.studies.measures import history_of
 from lava_nbp.runs.studies.search import Between, Choice, Search
@@ -194,11 +194,16 @@ def importances(folder: StudyFolder) -> dict[str, float]:
 
     Raises
     ------
+    InputError
+        For a study that is no search.
     MissingPackageError
         Without Optuna.
     CheckpointError
         If the journal cannot be used.
     """
+    check_kind(folder, StudyFolder, "study")
+    if folder.study.search is None:
+        raise InputError(f"study {folder.study.name} is no search, so nothing is known of its keys; give a search")
     optuna = require_optuna()
     with _told(folder):
         study = _load(folder)

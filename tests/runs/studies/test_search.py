@@ -13,15 +13,15 @@ import optuna
 import pytest
 from experiments import DIGITS
 
-from lava_nbp import load_study, make_study, run_study
+from lava_nbp import importances, load_study, make_study, run_study
 from lava_nbp.base.content import parse_toml
 from lava_nbp.base.progress import StudyProgress
-from lava_nbp.errors import CheckpointError, ConfigError, MissingPackageError
-from lava_nbp.runs.studies.folder import opened
-from lava_nbp.runs.studies.optimise import JOURNAL, begin, importances, lost
+from lava_nbp.errors import CheckpointError, ConfigError, InputError, MissingPackageError
+from lava_nbp.runs.studies.folder import StudyFolder, opened
+from lava_nbp.runs.studies.optimise import JOURNAL, begin, lost
 from lava_nbp.runs.studies.search import Between, Choice
 from lava_nbp.runs.studies.study import load_study_file
-from studies import figures
+from studies import digits_study, figures
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -193,6 +193,8 @@ def test_what_matters(tmp_path):
     assert list(shares) == ["data.threshold", "lava.timeout"]
     assert shares["data.threshold"] > 0.7
     assert sum(shares.values()) == pytest.approx(1)
+    with pytest.raises(InputError, match="study digits is no search"):
+        importances(StudyFolder(tmp_path, digits_study()))
 
 
 def test_a_search_finds_more_than_chance(tmp_path):
