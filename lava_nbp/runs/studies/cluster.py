@@ -235,29 +235,34 @@ class _Cluster:
 
     def _watch(self, job: _Job, live: dict[str, tuple[str, str]], tasks: deque[Task]) -> None:
         """See what has become of a job."""
-        task = job.task
+        task, (state, reason) = job.task, live.get(job.key, ("", ""))
+        if state == "PENDING":
+            self._tell_why(reason)
+            job.gone = None
+            return
         trial = task.trial = task.trial or self.folder.asked_by(job.key)
         if trial is not None and self._is_done(task, trial):
             if job.done is None:
                 job.done = time.monotonic()
                 self._begin(job)
                 self.progress.trial_ends(job.number, trial.name, self._reason(trial))
-            if job.key not in live or time.monotonic() - job.done > _LEAVING:  # its process may still be at its end
+            if not state or time.monotonic() - job.done > _LEAVING:  # its process may still be at its end
                 self._forget(job, keep=self._reason(trial) is not None)
-        elif job.key in live:
+        elif state:
             job.gone = None
-            state, reason = live[job.key]
             if state == "RUNNING" and trial is not None:
                 self._begin(job)
                 done = self._epochs(trial)
                 self.progress.trial_goes(job.number, done, trial.experiment.epochs, done or None)
-            elif state == "PENDING" and reason not in self.reasons | _ORDINARY:
-                self.reasons.add(reason)
-                self.progress.note(f"jobs wait in SLURM's queue: {reason}")
         elif job.gone is None:
             job.gone = time.monotonic()
         elif time.monotonic() - job.gone > _SETTLE:  # what its node has written is seen by now
             self._bury(job, tasks)
+
+    def _tell_why(self, reason: str) -> None:
+        if reason not in self.reasons | _ORDINARY:
+            self.reasons.add(reason)
+            self.progress.note(f"jobs wait in SLURM's queue: {reason}")
 
     def _bury(self, job: _Job, tasks: deque[Task]) -> None:
         """A job has ended without a word: its task is done again, unless it is what ends jobs."""

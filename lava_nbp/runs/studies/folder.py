@@ -133,6 +133,13 @@ class StudyFolder:
         make_folder(self.path / SEEN)
         write_atomically(self._seen_of(trial), (json.dumps({"pruned": pruned}) + "\n").encode())
 
+    def _pruned(self, trial: Trial) -> bool | None:
+        """Whether a trial of a search was given up; None: it has not come to its end, or what was noted is damaged."""
+        try:
+            return _Seen.model_validate(read_json(self._seen_of(trial))).pruned
+        except (Unreadable, ValidationError):
+            return None
+
     def _seen_of(self, trial: Trial) -> Path:
         return self.path / SEEN / f"{trial.name}.json"
 
@@ -141,8 +148,7 @@ class StudyFolder:
         """Of a search the trial with the largest validation accuracy, the first of equals; None while there is none."""
         if self.study.search is None:
             return None
-        finished = [trial for trial in self.trials if self.state_of(trial) == "finished"]
-        found = [(trial, self._reached(trial)) for trial in finished]
+        found = [(trial, self._reached(trial)) for trial in self.trials if self._pruned(trial) is False]
         return max(found, key=lambda pair: (pair[1], -pair[0].number))[0] if found else None
 
     def _validated(self, trial: Trial) -> dict[str, Any]:
@@ -165,8 +171,9 @@ class StudyFolder:
             return "finished"
         if self._failure_of(trial).exists():
             return "failed"
-        with contextlib.suppress(Unreadable, ValidationError):  # of a damaged one: told again
-            return "pruned" if _Seen.model_validate(read_json(self._seen_of(trial))).pruned else "finished"
+        pruned = self._pruned(trial)
+        if pruned is not None:
+            return "pruned" if pruned else "finished"
         return "begun" if (run / CHECKPOINT).exists() else "waiting"
 
     def reason_of(self, trial: Trial) -> str:

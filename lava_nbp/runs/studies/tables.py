@@ -11,6 +11,8 @@ from lava_nbp.runs.studies.folder import StudyFolder
 from lava_nbp.runs.studies.measures import MEASURES
 from lava_nbp.runs.studies.statistics import Comparison, Condition
 
+#: What few pairs cannot reach is said if it is more than this.
+_SMALL = 0.05
 #: Columns of a condition behind its settings.
 _HEAD = ("seeds", "mean", "sd", "95 % interval", "median", "each seed")
 
@@ -48,10 +50,14 @@ def comparison_line(comparison: Comparison | None, measure: str) -> str:
         return "too few seeds to compare"
     share = MEASURES[measure].share
     by = f", {comparison.pairs} seeds that both have" if comparison.pairs else ""
+    least = 2.0 ** (1 - comparison.pairs)  # all differences have one sign
+    few = (
+        f"; with {comparison.pairs} pairs p cannot be below {least:.2g}" if comparison.pairs and least > _SMALL else ""
+    )
     unit = " points" if share else ""
     return (
         f"second less first: {number(comparison.difference, share)}{unit}, p = {comparison.p:.3g} "
-        f"({comparison.test}{by})"
+        f"({comparison.test}{by}){few}"
     )
 
 
@@ -86,7 +92,7 @@ def search_line(folder: StudyFolder) -> str:
     row = next(row for row in folder.rows if row["trial"] == chosen.name)
     states = [row["state"] for row in folder.rows]
     said = f"chosen on validation: {chosen.name}"
-    if row["accuracy"] is None:
+    if row.get("accuracy") is None:
         return f"{said}; its test accuracy is not known yet"
     return (
         f"{said}, test accuracy {number(row['accuracy'], True)} % (its validation accuracy is the best of "

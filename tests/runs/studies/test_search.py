@@ -21,6 +21,7 @@ from lava_nbp.runs.studies.folder import StudyFolder, opened
 from lava_nbp.runs.studies.optimise import JOURNAL, begin, lost
 from lava_nbp.runs.studies.search import Between, Choice
 from lava_nbp.runs.studies.study import load_study_file
+from lava_nbp.runs.studies.tables import search_line
 from studies import digits_study, figures
 
 pytestmark = pytest.mark.timeout(120)
@@ -379,3 +380,18 @@ def test_a_file_of_a_search(tmp_path):
         ("data.threshold", "network.n_hidden"),
     )
     assert study.search.content["epochs"] == 40
+
+
+def test_the_chosen_trial_stays_chosen_if_its_test_fails(tmp_path):
+    """Nobody else sees the test set instead."""
+    folder = tmp_path / "x"
+    there = run_study(searched(trials=4), folder, workers=1)
+    chosen = there.chosen
+    (there.run_of(chosen) / "result.json").unlink()
+    there.note_failure(chosen, "the disk was full")
+    again = load_study(folder)
+    assert again.chosen == chosen
+    assert search_line(again) == f"chosen on validation: {chosen.name}; its test accuracy is not known yet"
+    there = run_study(searched(trials=4), folder, workers=1, resume=True)
+    seen = [trial for trial in there.trials if "test_" in (there.run_of(trial) / "metrics.jsonl").read_text()]
+    assert seen == [there.chosen] == [chosen]

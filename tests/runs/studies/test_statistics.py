@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from lava_nbp.errors import InputError
-from lava_nbp.runs.studies.statistics import compare_conditions, compare_studies, conditions, summary
+from lava_nbp.runs.studies.statistics import Comparison, compare_conditions, compare_studies, conditions, summary
+from lava_nbp.runs.studies.tables import comparison_line
 
 
 class Folder:
@@ -15,7 +16,8 @@ class Folder:
 
     def __init__(self, rows, keys, name="mine"):
         from lava_nbp.runs.studies.folder import StudyFolder
-        from lava_nbp.runs.studies.study import Study, Trial
+        from lava_nbp.runs.studies.study import Study
+        from lava_nbp.runs.studies.trial import Trial
 
         trials = tuple(Trial(k, str(k), {key: row[key] for key in keys}, {}) for k, row in enumerate(rows))
         self.made = StudyFolder(None, Study(name, "accuracy", trials))
@@ -133,3 +135,12 @@ def test_studies_side_by_side():
         compare_studies(one, alone)
     few = Folder(rows([0.9]), ("seed",)).made
     assert compare_studies(alone, few)[0]["comparison"] is None
+
+
+@pytest.mark.parametrize(("pairs", "said"), [
+    (2, "with 2 pairs p cannot be below 0.5"), (4, "with 4 pairs p cannot be below 0.12"), (6, None), (0, None),
+])  # fmt: skip
+def test_how_small_p_can_be_is_said(pairs, said):
+    line = comparison_line(Comparison(0.01, 0.5, "a test", pairs), "accuracy")
+    assert ("cannot be below" in line) == (said is not None)
+    assert said is None or line.endswith(said)
