@@ -38,6 +38,39 @@ class Progress:
         """An epoch is done and saved."""
 
 
+class PassedOn(Progress):
+    """Tells somebody else everything it is told; override what is to be done beside.
+
+    Parameters
+    ----------
+    shown : Progress
+        Who is told.
+    """
+
+    def __init__(self, shown: Progress) -> None:
+        self.shown = shown
+
+    def start(self, epochs: int, samples: int, done: int) -> None:
+        """See `Progress`."""
+        self.shown.start(epochs, samples, done)
+
+    def note(self, text: str) -> None:
+        """See `Progress`."""
+        self.shown.note(text)
+
+    def advance(self, samples: int) -> None:
+        """See `Progress`."""
+        self.shown.advance(samples)
+
+    def evaluating(self, epoch: int, split: str, done: int, total: int) -> None:
+        """See `Progress`."""
+        self.shown.evaluating(epoch, split, done, total)
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        """See `Progress`."""
+        self.shown.epoch(record)
+
+
 class StudyProgress:
     """What a study tells while its trials run; override to show it."""
 

@@ -10,14 +10,14 @@ from typing import Any
 
 from lava_nbp.base.extras import require
 from lava_nbp.base.files import make_folder
-from lava_nbp.base.progress import Progress
+from lava_nbp.base.progress import PassedOn, Progress
 from lava_nbp.errors import OutputError
 
 #: Folder inside a run's.
 FOLDER = "tensorboard"
 
 
-class TensorBoardLog(Progress):
+class TensorBoardLog(PassedOn):
     """Writes every number of every epoch's metrics as a scalar, step = epoch, into the run's folder `tensorboard`.
 
     A resumed run goes on in a file of its own, which TensorBoard shows as one curve with the first.
@@ -39,7 +39,8 @@ class TensorBoardLog(Progress):
 
     def __init__(self, folder: Path, shown: Progress) -> None:
         self._summary = require("tensorboard.summary", "tensorboard", "--tensorboard")
-        self._folder, self._shown = folder / FOLDER, shown
+        super().__init__(shown)
+        self._folder = folder / FOLDER
         self._writer: Any = None
 
     def __enter__(self) -> TensorBoardLog:
@@ -60,19 +61,7 @@ class TensorBoardLog(Progress):
                 for old in self._folder.glob("events.out.tfevents.*"):
                     old.unlink()
             self._writer = self._summary.Writer(str(self._folder))
-        self._shown.start(epochs, samples, done)
-
-    def note(self, text: str) -> None:
-        """See `Progress`."""
-        self._shown.note(text)
-
-    def advance(self, samples: int) -> None:
-        """See `Progress`."""
-        self._shown.advance(samples)
-
-    def evaluating(self, epoch: int, split: str, done: int, total: int) -> None:
-        """See `Progress`."""
-        self._shown.evaluating(epoch, split, done, total)
+        super().start(epochs, samples, done)
 
     def epoch(self, record: dict[str, Any]) -> None:
         """See `Progress`."""
@@ -81,7 +70,7 @@ class TensorBoardLog(Progress):
                 if key != "epoch" and isinstance(value, (int, float)):
                     self._writer.add_scalar(key, float(value), step=record["epoch"])
             self._writer.flush()
-        self._shown.epoch(record)
+        super().epoch(record)
 
     @contextmanager
     def _said(self) -> Iterator[None]:

@@ -7,7 +7,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from lava_nbp.base.checks import check_real, check_sequence, check_text, shown
 from lava_nbp.base.content import check_plain, parse_toml, read_toml
+from lava_nbp.base.content import problem as content_problem
 from lava_nbp.base.files import AnyPath, as_path
 from lava_nbp.base.memory import size
 from lava_nbp.base.targets import find_target
@@ -82,6 +83,9 @@ class ConfigSection(BaseModel):
     """A [section] of a configuration file: unknown keys and values of another type are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+Section = TypeVar("Section", bound=ConfigSection)
 
 
 class AsSection:
@@ -262,6 +266,26 @@ def parse_config(content: Mapping[str, Any], where: str) -> Experiment:
     except ValidationError as error:
         problems = "; ".join(_explain(problem, kind, content) for problem in error.errors())
         raise ConfigError(f"configuration {where}: {problems}") from None
+
+
+def parse_section(kind: type[Section], given: Any, name: str) -> Section:
+    """Check a section given as a dictionary; `name` is what messages call it.
+
+    Raises
+    ------
+    ConfigError
+        Names the key, the value, and what is allowed.
+    """
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"{name} is {shown(given)}, but must be a section of keys")
+    known = list(kind.model_fields)
+    unknown = next((key for key in given if key not in known), None)
+    if unknown is not None:
+        raise ConfigError(f"{name}: {unknown_key(unknown, given[unknown], known)}")
+    try:
+        return kind.model_validate(dict(given))
+    except ValidationError as error:
+        raise ConfigError(f"{name}: {content_problem(error)}") from None
 
 
 def check_types(weights: Mapping[str, NDArray[Any]], names: Sequence[str], dtype: Any) -> None:

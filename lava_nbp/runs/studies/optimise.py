@@ -18,7 +18,7 @@ import numpy as np
 
 from lava_nbp.base.checks import check_kind, one_line
 from lava_nbp.base.extras import require
-from lava_nbp.base.progress import Progress
+from lava_nbp.base.progress import PassedOn, Progress
 from lava_nbp.errors import CheckpointError, InputError, LavaNBPError
 from lava_nbp.runs.studies.folder import StudyFolder
 from lava_nbp.runs.studies.measures import history_of
@@ -123,11 +123,12 @@ def judge(folder: StudyFolder, trial: Trial, progress: Progress, run: Callable[[
     folder.note_seen(trial, pruned=pruned)
 
 
-class _Judge(Progress):
+class _Judge(PassedOn):
     """Tells the search, and somebody else, how a trial goes."""
 
     def __init__(self, folder: StudyFolder, trial: Trial, shown: Progress) -> None:
-        self._folder, self._shown = folder, shown
+        super().__init__(shown)
+        self._folder = folder
         self._key = f"validation_{trial.experiment.compared_by}"
         self._epochs, self._history = trial.experiment.epochs, folder.run_of(trial)
         with _told(folder):
@@ -164,25 +165,9 @@ class _Judge(Progress):
                 self._trial.report(value, epoch)
             self._known[epoch] = value
 
-    def start(self, epochs: int, samples: int, done: int) -> None:
-        """See `Progress`."""
-        self._shown.start(epochs, samples, done)
-
-    def note(self, text: str) -> None:
-        """See `Progress`."""
-        self._shown.note(text)
-
-    def advance(self, samples: int) -> None:
-        """See `Progress`."""
-        self._shown.advance(samples)
-
-    def evaluating(self, epoch: int, split: str, done: int, total: int) -> None:
-        """See `Progress`."""
-        self._shown.evaluating(epoch, split, done, total)
-
     def epoch(self, record: dict[str, Any]) -> None:
         """See `Progress`."""
-        self._shown.epoch(record)
+        super().epoch(record)
         self._report(record)
         self.check()
 

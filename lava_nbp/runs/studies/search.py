@@ -23,14 +23,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from lava_nbp.base.checks import is_integer, is_real, shown
-from lava_nbp.base.content import problem
 from lava_nbp.errors import ConfigError
 from lava_nbp.runs.studies.trial import Trial, make_trial
 from lava_nbp.runs.studies.values import LARGEST, values_of
-from lava_nbp.training.config import ConfigSection, unknown_key
+from lava_nbp.training.config import ConfigSection, parse_section
 
 #: Trials of a search, and values of a list in it.
 _MOST, _MOST_VALUES = 100_000, 1000
@@ -151,7 +150,7 @@ def make_search(given: Any, base: Mapping[str, Any], space: Mapping[str, Any]) -
     ConfigError
         Names the key and the value.
     """
-    section = _section(given)
+    section = parse_section(SearchSection, given, "search")
     if not space:
         raise ConfigError("a search looks for values of the keys in [vary], but there are none; give one or more")
     if "seed" in space:
@@ -171,19 +170,6 @@ def make_search(given: Any, base: Mapping[str, Any], space: Mapping[str, Any]) -
                     "or in [fixed]"
                 )
     return search
-
-
-def _section(given: Any) -> SearchSection:
-    if not isinstance(given, Mapping):
-        raise ConfigError(f"search is {shown(given)}, but must be a section like [search] with trials = 50")
-    known = list(SearchSection.model_fields)
-    unknown = next((key for key in given if key not in known), None)
-    if unknown is not None:
-        raise ConfigError(f"search: {unknown_key(unknown, given[unknown], known)}")
-    try:
-        return SearchSection.model_validate(dict(given))
-    except ValidationError as error:
-        raise ConfigError(f"search: {problem(error)}") from None
 
 
 def _choice(key: str, given: Any) -> Choice | Between:

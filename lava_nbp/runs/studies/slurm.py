@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from lava_nbp.base.content import problem
-from lava_nbp.errors import ConfigError
-from lava_nbp.training.config import ConfigSection, Real, unknown_key
+from lava_nbp.training.config import ConfigSection, Real
 
 #: Names of partitions, features, accounts; what is not among these would be something else to a shell, or to SLURM.
 _WORD = r"^[A-Za-z0-9_.,:&|*@+\[\]()-]{1,200}$"
@@ -64,23 +61,3 @@ class SlurmOptions(ConfigSection):
             if not value.isprintable() or len(value) > 200:
                 raise ValueError(f"option {name} must be one line of 200 letters at most")
         return options
-
-
-def make_options(given: Mapping[str, Any]) -> SlurmOptions:
-    """Check the section [slurm].
-
-    Raises
-    ------
-    ConfigError
-        Names the key and the value.
-    """
-    known = list(SlurmOptions.model_fields)
-    if not isinstance(given, Mapping):
-        raise ConfigError("slurm must be a section of keys")
-    unknown = next((key for key in given if key not in known), None)
-    if unknown is not None:
-        raise ConfigError(f"slurm: {unknown_key(unknown, given[unknown], known)}")
-    try:
-        return SlurmOptions.model_validate(dict(given))
-    except ValidationError as error:
-        raise ConfigError(f"slurm: {problem(error)}") from None

@@ -40,10 +40,10 @@ from lava_nbp.base.files import AnyPath, as_path
 from lava_nbp.errors import ConfigError, InputError, Unreadable
 from lava_nbp.runs.studies.measures import MEASURES
 from lava_nbp.runs.studies.search import Search, make_search
-from lava_nbp.runs.studies.slurm import SlurmOptions, make_options
+from lava_nbp.runs.studies.slurm import SlurmOptions
 from lava_nbp.runs.studies.trial import LONGEST_NAME, Trial, make_trial
 from lava_nbp.runs.studies.values import MOST, given_keys, overlap, values_of
-from lava_nbp.training.config import ConfigSection, flatten, put, put_overrides, unknown_key
+from lava_nbp.training.config import ConfigSection, flatten, parse_section, put, put_overrides, unknown_key
 
 #: Names of studies, after which folders are called.
 _NAME = "[A-Za-z0-9][A-Za-z0-9_.-]{0,79}"
@@ -202,7 +202,7 @@ def make_study(
         if not isinstance(given, dict):
             raise ConfigError(f"{what} is {shown(given)}, but must be a mapping of keys to values")
     cases = _plain(list(check_sequence(cases, "cases")), "cases")
-    asked = make_options(_plain({} if slurm is None else slurm, "slurm"))
+    asked = parse_section(SlurmOptions, _plain({} if slurm is None else slurm, "slurm"), "slurm")
     if search is not None:
         return _searched(name, base, vary, cases, objective, _plain(search, "search"), asked)
     objective = "accuracy" if objective is None else check_name(objective, "objective", MEASURES)

@@ -17,7 +17,7 @@ from lava_nbp.base.progress import StudyProgress
 from lava_nbp.errors import CheckpointError, ConfigError, InputError, MissingPackageError, OutputError
 from lava_nbp.runs.studies import cluster as module
 from lava_nbp.runs.studies.folder import opened
-from lava_nbp.runs.studies.slurm import SlurmOptions, make_options
+from lava_nbp.runs.studies.slurm import SlurmOptions
 from studies import digits_study, figures
 
 pytestmark = pytest.mark.timeout(200)
@@ -104,7 +104,7 @@ def processes_of(folder):
 
 
 def test_what_a_study_says_of_slurm():
-    assert make_options({}) == SlurmOptions()
+    assert digits_study(slurm={}).slurm == SlurmOptions()
     study = digits_study(slurm={"partition": "loihi", "time": 30, "memory": 2, "constraint": "a&b", "at_once": 3})
     assert (study.slurm.partition, study.slurm.time, study.slurm.memory) == ("loihi", 30, 2.0)
     assert study == digits_study(), "where it runs makes it no other study"
@@ -124,7 +124,7 @@ def test_what_a_study_says_of_slurm():
     ({"options": {"--gres": "gpu"}}, "options has '--gres'"),
     ({"options": {"gres": "gpu\nrm"}}, "option gres must be one line"),
     ({"options": {"gres": 1}}, "slurm: .*options"),
-    (7, "slurm must be a section"),
+    (7, "slurm is 7, but must be a section"),
 ])  # fmt: skip
 def test_options_that_cannot_be(given, message):
     with pytest.raises(ConfigError, match=message):
