@@ -364,7 +364,7 @@ def unknown_key(key: str, value: Any, allowed: Sequence[str]) -> str:
     """What is said of a key, with dots, that its section does not have."""
     close = difflib.get_close_matches(key.rpartition(".")[-1], allowed, n=1)
     hint = f"did you mean {close[0]}?" if close else f"allowed are {', '.join(allowed)}"
-    return f"unknown key {key:.80} = {shown(value)}; {hint}"
+    return f"unknown key {key or repr(key):.80} = {shown(value)}; {hint}"
 
 
 def _explain(problem: Any, kind: type[Experiment], content: Mapping[str, Any]) -> str:

@@ -36,6 +36,7 @@ from lava_nbp.errors import CheckpointError, InputError, OutputError, Unreadable
 from lava_nbp.loihi.host import slurm_available
 from lava_nbp.runs.studies.folder import StudyFolder
 from lava_nbp.runs.studies.jobs import TaskJob
+from lava_nbp.runs.studies.optimise import number_of
 from lava_nbp.runs.studies.slurm import SlurmOptions
 from lava_nbp.runs.studies.tasks import DEATHS, Task
 from lava_nbp.runs.studies.trial import Trial
@@ -51,6 +52,10 @@ _ARRAY, _TIMES_OVER = 1000, 1000
 #: all ends the study, until a job that has vanished is believed to have ended, and that one which is cancelled or done
 #: may take to leave.
 _ASK, _ASK_MOST, _ANSWER, _SILENT, _SETTLE, _LEAVING = 1.0, 15.0, 30.0, 600.0, 5.0, 20.0
+#: Seconds in which what sbatch was just submitting when it was interrupted must be seen in the queue.
+_COMING = 6.0
+#: What a controller says that may have taken the jobs all the same, or will later.
+_BUSY = "timed out|unable to contact|connection|temporarily|try again|zero bytes|slurm_receive_msg"
 #: Seconds before a job's time is over at which it is told so; SLURM may be up to a minute early.
 _WARNED = 30
 _LOOK = 0.25
@@ -58,21 +63,26 @@ _LOOK = 0.25
 _ORDINARY = {"None", "JobArrayTaskLimit", "BeginTime"}
 
 
-def require_slurm() -> None:
-    """Raise unless trials can be jobs here.
+def require_slurm(folder: Path) -> None:
+    """Raise unless trials of a study in this folder can be jobs here.
 
     Raises
     ------
     MissingPackageError
         Without submitit.
     InputError
-        If SLURM does not answer.
+        If SLURM does not answer, or the folder's path means something else to it.
     """
     require("submitit", "slurm", "--on slurm")
     if any(shutil.which(command) is None for command in ("sbatch", "squeue", "scancel")) or not slurm_available():
         raise InputError(
             "--on slurm needs a SLURM controller, but none answers here (sbatch, sinfo); log in to the cluster, or "
             "leave out --on slurm to run the study on this machine"
+        )
+    if "%" in str(folder.resolve()):
+        raise InputError(
+            f"folder of the study is {folder.resolve()}, but SLURM puts numbers of jobs in the place of %; choose "
+            f"another --out"
         )
 
 
@@ -108,17 +118,30 @@ def run_on_slurm(folder: StudyFolder, tasks: Sequence[Task], at_once: int | None
         raise
 
 
+@dataclass(frozen=True)
+class _State:
+    """What SLURM says of a job: its number there, its state, and why it waits."""
+
+    id: str
+    state: str
+    reason: str
+
+
 @dataclass
 class _Job:
     """A job that was submitted, for a task."""
 
-    key: str
     number: int
     task: Task
     epochs: int
     gone: float | None = None
     begun: bool = False
     done: float | None = None
+
+    @property
+    def key(self) -> str:
+        """Which job it is; no other of any study has the same."""
+        return self.task.key
 
     @property
     def name(self) -> str:
@@ -136,6 +159,7 @@ class _Cluster:
     reasons: set[str] = field(default_factory=set)
     kept: set[str] = field(default_factory=set)
     answered: float = field(default_factory=time.monotonic)
+    submitted: bool = True
 
     @property
     def place(self) -> Path:
@@ -161,13 +185,24 @@ class _Cluster:
         self._leave()
 
     def cancel(self) -> None:
-        """Cancel all jobs, and wait until they have left."""
-        names = {job.name for job in self.jobs.values()}
-        for name in names:
-            _ask("scancel", "--name", _named(name))
-        deadline = time.monotonic() + _LEAVING
-        while names and _queue(names) and time.monotonic() < deadline:
-            time.sleep(_LOOK)
+        """Cancel all jobs, and wait until they have left. What was just being submitted may come a moment later."""
+        names = {key.partition("-")[0] for key in _submitted(self.folder)}
+        begun = time.monotonic()
+        quiet = _ASK if self.submitted else _COMING
+        while names and time.monotonic() - begun < _LEAVING + quiet:
+            for name in names:
+                _ask("scancel", "--name", _named(name))
+            live = _queue(names)
+            if live == {} and time.monotonic() - begun > quiet:
+                break
+            time.sleep(_ASK)
+        else:
+            if names:
+                self.progress.note(
+                    f"SLURM has not said that the jobs have left; --resume finds them, and "
+                    f"{' '.join(f'scancel --name {_named(name)}' for name in sorted(names))} cancels them"
+                )
+                return
         self._leave()
 
     def _leave(self) -> None:
@@ -182,20 +217,33 @@ class _Cluster:
         import submitit
 
         name = secrets.token_hex(6)
-        jobs = [_Job(f"{name}-{k}", k, task, self._epochs(task.trial)) for k, task in enumerate(tasks)]
+        for k, task in enumerate(tasks):
+            task.key = f"{name}-{k}"
+        self.jobs = {task.key: _Job(k, task, self._epochs(task.trial)) for k, task in enumerate(tasks)}
         make_folder(self.place / name)
-        self._note(jobs)  # first: if this process is killed, who resumes the study finds them
+        self._note()  # first: if this process is killed, who resumes the study finds them
+        self.submitted = False
         try:
             executor = submitit.SlurmExecutor(folder=self.place / name, max_num_timeout=_TIMES_OVER)
             executor.update_parameters(**self._parameters(name))
             with contextlib.redirect_stderr(io.StringIO()), executor.batch():  # what sbatch says is said below
-                for job in jobs:
-                    executor.submit(TaskJob(self.folder.path, job.task, job.key))
-        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+                for task in tasks:
+                    executor.submit(TaskJob(self.folder.path, task))
+        except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
+            self._refused(name, _reason(error))
+        self.submitted = True
+
+    def _refused(self, name: str, reason: str) -> None:
+        """SLURM has not taken the jobs; or it has, and could not say so."""
+        _ask("scancel", "--name", _named(name))
+        if _queue({name}) == {} and not re.search(_BUSY, reason, re.IGNORECASE):
+            shutil.rmtree(self.place / name, ignore_errors=True)
+            self._leave()
             raise InputError(
-                f"SLURM does not take the study's jobs: {_reason(error)}; change the section [slurm] of its file"
-            ) from None
-        self.jobs = {job.key: job for job in jobs}
+                f"SLURM does not take the study's jobs: {reason}; change the section [slurm] of its file, or wait if "
+                f"it is the cluster's state"
+            )
+        raise OutputError(f"SLURM's controller has not taken the study's jobs: {reason}; go on with --resume later")
 
     def _parameters(self, name: str) -> dict[str, Any]:
         o = self.options
@@ -233,11 +281,12 @@ class _Cluster:
 
     # -------------------------------------------------------------- watching
 
-    def _watch(self, job: _Job, live: dict[str, tuple[str, str]], tasks: deque[Task]) -> None:
+    def _watch(self, job: _Job, live: dict[str, _State], tasks: deque[Task]) -> None:
         """See what has become of a job."""
-        task, (state, reason) = job.task, live.get(job.key, ("", ""))
-        if state == "PENDING":
-            self._tell_why(reason)
+        task, seen = job.task, live.get(job.key)
+        state = seen.state if seen else ""
+        if seen and state == "PENDING":
+            self._tell_why(seen.reason)
             job.gone = None
             return
         trial = task.trial = task.trial or self.folder.asked_by(job.key)
@@ -246,8 +295,11 @@ class _Cluster:
                 job.done = time.monotonic()
                 self._begin(job)
                 self.progress.trial_ends(job.number, trial.name, self._reason(trial))
-            if not state or time.monotonic() - job.done > _LEAVING:  # its process may still be at its end
+            if not seen or state == "COMPLETING":
                 self._forget(job, keep=self._reason(trial) is not None)
+            elif time.monotonic() - job.done > _LEAVING:  # its process does not come to its end
+                _ask("scancel", seen.id)
+                job.done = time.monotonic()
         elif state:
             job.gone = None
             if state == "RUNNING" and trial is not None:
@@ -268,6 +320,8 @@ class _Cluster:
         """A job has ended without a word: its task is done again, unless it is what ends jobs."""
         task = job.task
         task.deaths = 1 if self._epochs(task.trial) > job.epochs else task.deaths + 1
+        if task.trial is None and not task.test:
+            task.number = number_of(self.folder, task.key)  # it will get another key
         if task.deaths < DEATHS:
             self._forget(job, keep=True)
             tasks.append(task)
@@ -317,7 +371,7 @@ class _Cluster:
             self.progress.waiting()
             time.sleep(min(_LOOK, left))
 
-    def _live(self) -> dict[str, tuple[str, str]] | None:
+    def _live(self) -> dict[str, _State] | None:
         """What SLURM says of the jobs, as `_queue` does; None if it does not answer just now."""
         found = _queue({job.name for job in self.jobs.values()})
         now = time.monotonic()
@@ -332,21 +386,41 @@ class _Cluster:
 
     # --------------------------------------------------------------- records
 
-    def _note(self, jobs: list[_Job]) -> None:
-        content = {job.key: [job.task.trial.name if job.task.trial else None, job.task.test] for job in jobs}
+    def _note(self) -> None:
+        tasks = [job.task for job in self.jobs.values()]
+        content = {task.key: [task.trial.name if task.trial else None, task.test] for task in tasks}
         write_atomically(self.place / SUBMITTED, (json.dumps(content) + "\n").encode())
 
     def _find(self, tasks: deque[Task]) -> None:
-        """Watch jobs that a former process has submitted, instead of submitting their tasks again."""
+        """Watch jobs that a former process has submitted, instead of submitting their tasks again; cancel those of a
+        search that has become smaller."""
         submitted = _submitted(self.folder)
-        for key in live_jobs(self.folder):
+        for key, seen in live_jobs(self.folder).items():
             name, test = submitted[key]
             if name is None and (asked := self.folder.asked_by(key)) is not None:
                 name = asked.name
-            task = next((t for t in tasks if (t.trial.name if t.trial else None) == name and t.test == test), None)
-            if task is not None:
+            fitting = (t for t in tasks if (t.trial.name if t.trial else None) == name)
+            task = next((t for t in fitting if t.test == test and t.number is None), None)
+            if task is None:
+                self._end(key, seen)
+            else:
                 tasks.remove(task)
-                self.jobs[key] = _Job(key, int(key.partition("-")[2]), task, self._epochs(task.trial))
+                task.key = key
+                self.jobs[key] = _Job(int(key.partition("-")[2]), task, self._epochs(task.trial))
+
+    def _end(self, key: str, seen: _State) -> None:
+        """Cancel a job that nobody needs, and wait until it has left."""
+        deadline = time.monotonic() + _LEAVING
+        while True:
+            _ask("scancel", seen.id)
+            found = _queue({key.partition("-")[0]})
+            if found is not None and key not in found:
+                return
+            if time.monotonic() > deadline:
+                raise OutputError(
+                    f"job {seen.id} of {self.folder.path} does not leave SLURM's queue; cancel it (scancel)"
+                )
+            self._wait(_ASK)
 
     def _forget(self, job: _Job, *, keep: bool) -> None:
         """A job is over. When all of its array are, their files are removed, unless they may say why one has failed."""
@@ -357,8 +431,8 @@ class _Cluster:
             shutil.rmtree(self.place / job.name, ignore_errors=True)
 
 
-def live_jobs(folder: StudyFolder) -> list[str]:
-    """Keys of jobs of the study that are in SLURM's queue, or run: those that a process has left which was killed.
+def live_jobs(folder: StudyFolder) -> dict[str, _State]:
+    """Jobs of the study, by key, that are in SLURM's queue, or run: those that a process has left which was killed.
 
     Raises
     ------
@@ -369,14 +443,14 @@ def live_jobs(folder: StudyFolder) -> list[str]:
     """
     submitted = _submitted(folder)
     if not submitted:
-        return []
+        return {}
     found = _queue({key.partition("-")[0] for key in submitted})
     if found is None:
         raise OutputError(
             f"{folder.path} has jobs in SLURM's queue, or had, but no controller answers here (squeue); go on where "
             f"one does, or, if none of them can run any more, remove {folder.path / JOBS}"
         )
-    return [key for key in found if key in submitted]
+    return {key: state for key, state in found.items() if key in submitted}
 
 
 def _submitted(folder: StudyFolder) -> dict[str, tuple[str | None, bool]]:
@@ -393,17 +467,17 @@ def _submitted(folder: StudyFolder) -> dict[str, tuple[str | None, bool]]:
     return found
 
 
-def _queue(names: set[str]) -> dict[str, tuple[str, str]] | None:
-    """State of every job of these names that SLURM knows, and why it waits, by key; None if it does not answer."""
-    said = _ask(
-        "squeue", "--noheader", "--array", "--format=%j|%K|%T|%r", "--name", ",".join(map(_named, sorted(names)))
-    )
+def _queue(names: set[str]) -> dict[str, _State] | None:
+    """Every job of these names that SLURM knows, by key; None if it does not answer."""
+    listed = ",".join(map(_named, sorted(names)))
+    said = _ask("squeue", "--noheader", "--array", "--format=%j|%K|%i|%T|%r", "--name", listed)
     if said is None:
         return None
     found = {}
     for line in said.splitlines():
-        name, index, state, reason = (part.strip() for part in line.split("|", 3))
-        found[f"{name.rpartition('-')[2]}-{index if index.isdecimal() else 0}"] = (state, reason)
+        name, index, number, state, reason = (part.strip() for part in line.split("|", 4))
+        key = f"{name.rpartition('-')[2]}-{index if index.isdecimal() else 0}"
+        found[key] = _State(number, state, reason)
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lava_nbp.base.checks import check_name
+from lava_nbp.base.checks import check_name, one_line
 from lava_nbp.base.content import problem, read_json
 from lava_nbp.base.files import AnyPath, as_path, make_folder, remove_leftovers, write_atomically
 from lava_nbp.base.frames import frame_of
@@ -25,7 +25,7 @@ from lava_nbp.runs.studies.study import Study
 from lava_nbp.runs.studies.trial import Trial
 from lava_nbp.training.checkpoint import CHECKPOINT
 from lava_nbp.training.config import flatten
-from lava_nbp.training.run import RESULT, load_result
+from lava_nbp.training.run import METRICS, RESULT, load_result
 
 #: Files and folders inside a study's folder.
 STUDY, TRIALS, FAILED = "study.json", "trials", "failed"
@@ -45,12 +45,22 @@ class _StoredTrial(_Strict):
     content: dict[str, Any]
 
 
+class _StoredSearch(_Strict):
+    trials: int
+    seed: int
+    startup: int
+    prune: bool
+    warmup: int
+    space: dict[str, Any]
+    content: dict[str, Any]
+
+
 class _Stored(_Strict):
     version: Literal[1]
     name: str
     objective: str
     trials: list[_StoredTrial]
-    search: dict[str, Any] | None = None
+    search: _StoredSearch | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> _Stored:
@@ -68,7 +78,7 @@ class _Failure(_Strict):
 
 class _Asked(_StoredTrial):
     number: Annotated[int, Field(ge=0)]
-    job: str | None
+    key: str
 
 
 class _Seen(_Strict):
@@ -113,19 +123,19 @@ class StudyFolder:
                 self._asked[path.name] = _Asked.model_validate(read_json(path))
             except (Unreadable, ValidationError) as error:
                 raise CheckpointError(
-                    f"{path} cannot be read ({error}); remove it, and the trial's folder, to go on without the trial"
+                    f"{path} cannot be read ({one_line(error)}); remove it, and --resume asks for the trial again"
                 ) from None
         return list(self._asked.values())
 
-    def note_asked(self, trial: Trial, job: str | None) -> None:
-        """Keep what a search has asked for, and which job of a cluster runs it."""
-        stored = {**_stored_trial(trial), "number": trial.number, "job": job}
+    def note_asked(self, trial: Trial, key: str) -> None:
+        """Keep what a search has asked for, and whose task it is."""
+        stored = {**_stored_trial(trial), "number": trial.number, "key": key}
         make_folder(self.path / ASKED)
         write_atomically(self.path / ASKED / f"{trial.name}.json", (json.dumps(stored) + "\n").encode())
 
-    def asked_by(self, job: str) -> Trial | None:
-        """The trial of a search that a job has asked for."""
-        found = {a.name for a in self._read_asked() if a.job == job}
+    def asked_by(self, key: str) -> Trial | None:
+        """The trial of a search that somebody has asked for."""
+        found = {a.name for a in self._read_asked() if a.key == key}
         return next((trial for trial in self.trials if trial.name in found), None)
 
     def note_seen(self, trial: Trial, *, pruned: bool) -> None:
@@ -135,6 +145,8 @@ class StudyFolder:
 
     def _pruned(self, trial: Trial) -> bool | None:
         """Whether a trial of a search was given up; None: it has not come to its end, or what was noted is damaged."""
+        if not (self.run_of(trial) / METRICS).exists():
+            return None
         try:
             return _Seen.model_validate(read_json(self._seen_of(trial))).pruned
         except (Unreadable, ValidationError):
@@ -148,7 +160,8 @@ class StudyFolder:
         """Of a search the trial with the largest validation accuracy, the first of equals; None while there is none."""
         if self.study.search is None:
             return None
-        found = [(trial, self._reached(trial)) for trial in self.trials if self._pruned(trial) is False]
+        through = [t for t in self.trials if self._pruned(t) is False or (self.run_of(t) / RESULT).exists()]
+        found = [(trial, self._reached(trial)) for trial in through]
         return max(found, key=lambda pair: (pair[1], -pair[0].number))[0] if found else None
 
     def _validated(self, trial: Trial) -> dict[str, Any]:
@@ -218,7 +231,7 @@ class StudyFolder:
         for trial in self.trials:
             state = self.state_of(trial)
             row: dict[str, Any] = {"trial": trial.name, "state": state, **trial.settings}
-            row.setdefault("seed", trial.experiment.seed)
+            row.setdefault("seed", trial.content.get("seed", 0))  # one that has failed may be no experiment
             if state in ("finished", "pruned"):
                 run = self.run_of(trial)
                 row |= measured(run) if (run / RESULT).exists() else self._validated(trial)
@@ -326,13 +339,12 @@ def load_study(path: AnyPath) -> StudyFolder:
     return StudyFolder(path, Study(stored.name, stored.objective, trials, _search(stored.search, path)))
 
 
-def _search(stored: dict[str, Any] | None, path: Path) -> Search | None:
+def _search(stored: _StoredSearch | None, path: Path) -> Search | None:
     if stored is None:
         return None
-    keys = ("trials", "seed", "startup", "prune", "warmup")
     try:
-        return make_search({key: stored[key] for key in keys}, stored["content"], stored["space"])
-    except (KeyError, TypeError, ConfigError) as error:
+        return make_search(stored.model_dump(exclude={"space", "content"}), stored.content, stored.space)
+    except ConfigError as error:
         raise CheckpointError(f"{path / STUDY} holds a search that is none: {error}") from None
 
 

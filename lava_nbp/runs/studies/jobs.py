@@ -25,12 +25,10 @@ class TaskJob:
         The study.
     task : Task
         What to do.
-    key : str
-        Which job this is; no other of any study has the same.
     """
 
-    def __init__(self, folder: Path, task: Task, key: str) -> None:
-        self.folder, self.order, self.key = str(folder.resolve()), task.as_order(), key
+    def __init__(self, folder: Path, task: Task) -> None:
+        self.folder, self.order = str(folder.resolve()), task.as_order()
         # Paths of data, in configurations and in variables, may be relative to where the study was begun.
         self.place = os.getcwd()
 
@@ -39,7 +37,7 @@ class TaskJob:
         # submitit ignores it: the job would be in a run's way until the cluster kills it.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.chdir(self.place)
-        work(load_study(self.folder), Task.from_order(self.order), Progress(), _unheard, self.key)
+        work(load_study(self.folder), Task.from_order(self.order), Progress(), _unheard)
 
     def checkpoint(self) -> Any:
         """The same again."""

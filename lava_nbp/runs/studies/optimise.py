@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 #: File of Optuna's in a study's folder.
 JOURNAL = "search.journal"
+#: Attribute of Optuna's trials that says whose task they are.
+_KEY = "key"
 #: Seconds for which no process of this machine holds the journal's lock.
 _HOLD = 1.0
 
@@ -48,12 +50,21 @@ def require_optuna() -> Any:
 
 def begin(folder: StudyFolder, *, alone: bool) -> None:
     """Begin the journal, or, if nobody else is at it, put one in order that processes which were killed have left."""
-    if alone and (folder.path / JOURNAL).exists():
+    there = (folder.path / JOURNAL).exists()
+    if alone and there:
         _mend(folder)
-    optuna = require_optuna()
+    optuna, known = require_optuna(), [trial.number for trial in folder.trials]
     with _told(folder):
-        optuna.create_study(
+        study = optuna.create_study(
             storage=_storage(folder), study_name=folder.study.name, direction="maximize", load_if_exists=True
+        )
+        told = len(study.get_trials(deepcopy=False))
+    if known and max(known) >= told:
+        if not there:
+            (folder.path / JOURNAL).unlink()
+        raise CheckpointError(
+            f"{folder.path / JOURNAL} has {told} trials, but {folder.path} has number {max(known)}: it is not this "
+            f"search's, or was lost; restore it from a backup, or choose another --out"
         )
 
 
@@ -79,26 +90,42 @@ def lost(folder: StudyFolder) -> list[int]:
         return [trial.number for trial in _load(folder).get_trials(deepcopy=False) if trial.number not in known]
 
 
-def ask(folder: StudyFolder, task: Task, job: str | None) -> Trial:
+def ask(folder: StudyFolder, task: Task) -> Trial:
     """The trial of a task: its own, or what the search proposes now, noted in the study's folder.
+
+    A task that was begun before, by a process that was killed or a job whose time was over, gets the trial of then.
 
     Raises
     ------
     CheckpointError
         If the journal cannot be used.
     """
-    if task.trial is not None:
-        if job is not None:
-            folder.note_asked(task.trial, job)
-        return task.trial
+    trial = task.trial or folder.asked_by(task.key)
+    if trial is not None:
+        return trial
     search = _search(folder)
     with _told(folder):
         study = _load(folder)
-        asked = study.ask() if task.number is None else _trial(study, task.number)
+        number = task.number if task.number is not None else _number(study, task.key)
+        if number is None:
+            asked = study.ask()
+            asked.set_user_attr(_KEY, task.key)
+        else:
+            asked = _trial(study, number)
         settings = {key: _suggested(asked, key, choice) for key, choice in search.choices.items()}
     trial = search.trial(asked.number, settings)
-    folder.note_asked(trial, job)
+    folder.note_asked(trial, task.key)
     return trial
+
+
+def number_of(folder: StudyFolder, key: str) -> int | None:
+    """The number under which somebody has asked; None: nobody of that key has."""
+    with _told(folder):
+        return _number(_load(folder), key)
+
+
+def _number(study: Any, key: str) -> int | None:
+    return next((t.number for t in study.get_trials(deepcopy=False) if t.user_attrs.get(_KEY) == key), None)
 
 
 def judge(folder: StudyFolder, trial: Trial, progress: Progress, run: Callable[[Progress], None]) -> None:
@@ -110,16 +137,21 @@ def judge(folder: StudyFolder, trial: Trial, progress: Progress, run: Callable[[
         If the journal cannot be used.
     """
     optuna, watched, pruned = require_optuna(), _Judge(folder, trial, progress), False
-    try:
-        watched.catch_up()
-        watched.check()
-        run(watched)
-    except _Pruned:
-        pruned = True
-    with _told(folder):
-        state = optuna.trial.TrialState.PRUNED if pruned else optuna.trial.TrialState.COMPLETE
-        # A trial that is given up is worth what its last epoch was, which Optuna takes from what it was told.
-        watched.study.tell(trial.number, None if pruned else watched.best, state=state, skip_if_finished=True)
+    if watched.is_told:  # how it has ended is in the journal already, but it was not noted, or its run was lost
+        pruned = watched.was_pruned and watched.catch_up()
+        if not pruned:
+            run(progress)
+    else:
+        try:
+            watched.catch_up()
+            watched.check()
+            run(watched)
+        except _Pruned:
+            pruned = True
+        with _told(folder):
+            state = optuna.trial.TrialState.PRUNED if pruned else optuna.trial.TrialState.COMPLETE
+            # A trial that is given up is worth what its last epoch was, which Optuna takes from what it was told.
+            watched.study.tell(trial.number, None if pruned else watched.best, state=state)
     folder.note_seen(trial, pruned=pruned)
 
 
@@ -130,11 +162,13 @@ class _Judge(PassedOn):
         super().__init__(shown)
         self._folder = folder
         self._key = f"validation_{trial.experiment.compared_by}"
-        self._epochs, self._history = trial.experiment.epochs, folder.run_of(trial)
+        self._epochs, self._run = trial.experiment.epochs, folder.run_of(trial)
+        self._last = 0  # epoch that the run itself has finished
         with _told(folder):
             self.study = _load(folder)
-            self._trial = _trial(self.study, trial.number)
             frozen = next(t for t in self.study.get_trials(deepcopy=False) if t.number == trial.number)
+            self.is_told, self.was_pruned = frozen.state.is_finished(), frozen.state.name == "PRUNED"
+            self._trial = None if self.is_told else _trial(self.study, trial.number)
             self._known: dict[int, float] = dict(frozen.intermediate_values)
 
     @property
@@ -142,15 +176,16 @@ class _Judge(PassedOn):
         """The largest validation accuracy so far."""
         return max(self._known.values())
 
-    def catch_up(self) -> None:
-        """Tell what a process that was killed has not told."""
-        if (self._history / METRICS).exists():
-            for record in history_of(self._history):
+    def catch_up(self) -> bool:
+        """Tell what a process that was killed has not told; whether the run has all that the search knows of it."""
+        if (self._run / METRICS).exists():
+            for record in history_of(self._run):
                 self._report(record)
+        return self._last >= max(self._known, default=0)
 
     def check(self) -> None:
-        """Raise if the trial is to be given up. One that is through is not: its work is done."""
-        if not self._known or max(self._known) >= self._epochs:
+        """Raise if the trial is to be given up. One that is through is not, nor one whose run has been lost in part."""
+        if not max(self._known, default=0) <= self._last < self._epochs or self._trial is None or not self._last:
             return
         with _told(self._folder):
             given_up = self._trial.should_prune()
@@ -158,8 +193,8 @@ class _Judge(PassedOn):
             raise _Pruned
 
     def _report(self, record: Mapping[str, Any]) -> None:
-        epoch = record["epoch"]
-        if epoch not in self._known:
+        self._last = epoch = record["epoch"]
+        if epoch not in self._known and self._trial is not None:
             value = float(record[self._key])
             with _told(self._folder):
                 self._trial.report(value, epoch)
@@ -207,9 +242,14 @@ def _search(folder: StudyFolder) -> Search:
     return folder.study.search
 
 
+def _path(folder: StudyFolder) -> str:
+    """Of the journal, from the root on: Optuna's lock is a link to it, from another folder than a process may be in."""
+    return str(folder.path.resolve() / JOURNAL)
+
+
 def _storage(folder: StudyFolder) -> Any:
     journal = require_optuna().storages.journal
-    return require_optuna().storages.JournalStorage(journal.JournalFileBackend(str(folder.path / JOURNAL)))
+    return require_optuna().storages.JournalStorage(journal.JournalFileBackend(_path(folder)))
 
 
 def _load(folder: StudyFolder) -> Any:

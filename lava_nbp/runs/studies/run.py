@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lava_nbp.base.checks import check_flag, check_integer, check_kind, check_name, shown
-from lava_nbp.base.files import AnyPath
+from lava_nbp.base.files import AnyPath, as_path
 from lava_nbp.base.progress import StudyProgress
 from lava_nbp.errors import OutputError
 from lava_nbp.runs.studies.cluster import live_jobs, require_slurm, run_on_slurm
@@ -77,7 +77,7 @@ def run_study(
     if study.search is not None:
         require_optuna()
     if on == "slurm":
-        require_slurm()
+        require_slurm(as_path(folder, "folder of a study"))
     try:
         with opened(folder, study, resume=resume) as there:
             alone = not live_jobs(there)
@@ -109,9 +109,9 @@ def _tasks(folder: StudyFolder, *, alone: bool) -> list[Task]:
     if search is None:
         return tasks
     begin(folder, alone=alone)
-    tasks += [Task(None, number, test=False) for number in lost(folder)]
-    new = search.trials - len(folder.trials) - (len(tasks) - len(left))
-    return tasks + [Task(None, test=False) for _ in range(new)]
+    room = max(0, search.trials - len(folder.trials))
+    again = [Task(None, number, test=False) for number in (lost(folder)[:room] if alone else [])]
+    return [*tasks, *again, *(Task(None, test=False) for _ in range(room - len(again)))]
 
 
 def _do(folder: StudyFolder, tasks: list[Task], on: str, workers: int | None, progress: StudyProgress) -> None:

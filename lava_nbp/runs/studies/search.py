@@ -5,7 +5,7 @@ A study's file with a section [search] does not run every combination of [vary]:
     [search]
     trials = 50      # how many settings are tried
     startup = 10     # the first ones are drawn at random; from then on Optuna proposes them (TPE)
-    prune = true     # give up a trial whose validation accuracy is below the median of the others, of the same epoch
+    prune = true     # give up a trial whose best epoch so far is below the median of the finished ones, at its epoch
 
     [vary]
     data.threshold = { from = 0.1, to = 0.9 }                 # any number between them
@@ -17,8 +17,10 @@ A study's file with a section [search] does not run every combination of [vary]:
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated, Any
@@ -33,6 +35,8 @@ from lava_nbp.training.config import ConfigSection, parse_section
 
 #: Trials of a search, and values of a list in it.
 _MOST, _MOST_VALUES = 100_000, 1000
+#: Steps of a range, and settings at the ends of all keys that are checked beforehand, if there are no more.
+_MOST_STEPS, _CORNERS = 1_000_000, 256
 #: Digits of a trial's number in its name: a search may be given more trials later.
 _DIGITS = 4
 
@@ -111,7 +115,8 @@ class Search:
     startup : int
         So many are drawn at random first, and finished.
     prune : bool
-        Give up trials that are below the median of the others.
+        Give up a trial whose best validation accuracy so far is below the median of what the finished trials had in
+        the same epoch (Optuna's MedianPruner).
     warmup : int
         Epochs that every trial has in any case.
     space : mapping
@@ -159,17 +164,25 @@ def make_search(given: Any, base: Mapping[str, Any], space: Mapping[str, Any]) -
             "that it finds as a study of many seeds"
         )
     search = Search(**section.model_dump(), space=dict(space), content=dict(base))
-    for key, choice in search.choices.items():
-        for value in choice.ends:
-            first = {other: c.ends[0] for other, c in search.choices.items()}
-            experiment = search.trial(0, {**first, key: value}).experiment
-            held_back = getattr(getattr(experiment, "data", None), "validation", None)
-            if held_back == 0:
-                raise ConfigError(
-                    "a search is judged by validation samples, but data.validation is 0; hold some back in the base, "
-                    "or in [fixed]"
-                )
+    for settings in _corners(search.choices):
+        experiment = search.trial(0, settings).experiment
+        if getattr(getattr(experiment, "data", None), "validation", None) == 0:
+            raise ConfigError(
+                "a search is judged by validation samples, but data.validation is 0; hold some back in the base, or in "
+                "[fixed]"
+            )
     return search
+
+
+def _corners(choices: Mapping[str, Choice | Between]) -> Iterator[dict[str, Any]]:
+    """Settings at the ends of the keys: all together, or, of many, of each key with the first ones of the others."""
+    if math.prod(len(choice.ends) for choice in choices.values()) <= _CORNERS:
+        for values in itertools.product(*(choice.ends for choice in choices.values())):
+            yield dict(zip(choices, values, strict=True))
+    else:
+        first = {key: choice.ends[0] for key, choice in choices.items()}
+        for key, choice in choices.items():
+            yield from ({**first, key: value} for value in choice.ends)
 
 
 def _choice(key: str, given: Any) -> Choice | Between:
@@ -186,17 +199,23 @@ def _choice(key: str, given: Any) -> Choice | Between:
 def _between(key: str, given: Mapping[str, Any]) -> Between:
     what = f"vary.{key} = {shown(dict(given))}"
     if not {"from", "to"} <= given.keys() <= {"from", "to", "step", "log"} or {"step", "log"} <= given.keys():
-        raise ConfigError(f"{what}: a range of a search has from and to, and a step, or log = true")
+        raise ConfigError(f"{what}: a range of a search has from and to, and a step or log, not both")
     low, high, step, log = given["from"], given["to"], given.get("step"), given.get("log", False)
     if not all(is_real(end) and abs(end) < LARGEST for end in (low, high)) or not low < high:
         raise ConfigError(f"{what}: from and to must be finite numbers, from less than to")
-    if step is not None and not (is_real(step) and 0 < step <= high - low):
-        raise ConfigError(f"{what}: step must be a positive number, not more than from to to")
+    if step is not None:
+        step_fits = is_real(step) and 0 < step < LARGEST
+        # In tenths, as they are written: 0.1 + 0.2 is more than 0.3 in binary.
+        first, last, apart = (Fraction(str(n)) for n in (low, high, step)) if step_fits else (0, 0, 1)
+        if not step_fits or not 1 <= (last - first) / apart <= _MOST_STEPS:
+            raise ConfigError(
+                f"{what}: step must be a positive number, so that there are 1 .. {_MOST_STEPS} steps from one end to "
+                f"the other"
+            )
+        end = first + (last - first) // apart * apart
     if not isinstance(log, bool) or (log and low <= 0):
         raise ConfigError(f"{what}: log must be true or false, and from positive if it is true")
     whole = all(is_integer(n) for n in (low, high, step) if n is not None)
-    if step is not None:  # the last value, in tenths as they are written
-        first, last, apart = (Fraction(str(n)) for n in (low, high, step))
-        end = first + (last - first) // apart * apart
+    if step is not None:
         high = int(end) if whole else float(end)
     return Between(low, high, step, log, whole)

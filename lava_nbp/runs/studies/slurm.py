@@ -13,8 +13,10 @@ from lava_nbp.training.config import ConfigSection, Real
 _WORD = r"^[A-Za-z0-9_.,:&|*@+\[\]()-]{1,200}$"
 #: Options of sbatch that a study says itself.
 _OWN = (
-    "array", "chdir", "constraint", "cpus-per-task", "error", "export", "job-name", "account", "mem", "nodes", "ntasks",
-    "ntasks-per-node", "open-mode", "output", "partition", "qos", "signal", "time", "wait", "wrap",
+    "account", "array", "chdir", "cluster-constraint", "clusters", "constraint", "cpus-per-task", "dependency", "error",
+    "export", "help", "hold", "input", "job-name", "mem", "mem-per-cpu", "no-requeue", "nodes", "ntasks",
+    "ntasks-per-node", "open-mode", "output", "parsable", "partition", "qos", "quiet", "requeue", "signal", "test-only",
+    "time", "usage", "version", "wait", "wrap",
 )  # fmt: skip
 
 Word = Annotated[str, Field(pattern=_WORD)]

@@ -203,17 +203,14 @@ def make_study(
             raise ConfigError(f"{what} is {shown(given)}, but must be a mapping of keys to values")
     cases = _plain(list(check_sequence(cases, "cases")), "cases")
     asked = parse_section(SlurmOptions, _plain({} if slurm is None else slurm, "slurm"), "slurm")
-    if search is not None:
-        return _searched(name, base, vary, cases, objective, _plain(search, "search"), asked)
-    objective = "accuracy" if objective is None else check_name(objective, "objective", MEASURES)
     at_most = check_integer(at_most, 1, MOST, "at_most")
+    if search is not None:
+        return _searched(name, base, vary, cases, objective, _plain(search, "search"), at_most, asked)
+    objective = "accuracy" if objective is None else check_name(objective, "objective", MEASURES)
     values = {key: values_of(key, given) for key, given in given_keys(vary).items()}
     named = _cases(cases, values)
     trials = math.prod(map(len, values.values())) * max(len(named), 1)
-    if trials > at_most:
-        raise ConfigError(
-            f"{trials} trials, but the limit is {at_most}; vary fewer values, or say at_most = {trials} if you mean it"
-        )
+    _check_number(trials, at_most, "vary fewer values")
     made: list[Trial] = []
     seen: dict[str, str] = {}
     for case in named or [("", {})]:
@@ -236,7 +233,14 @@ def make_study(
 
 
 def _searched(
-    name: str, base: Mapping[str, Any], vary: Any, cases: Any, objective: str | None, given: Any, slurm: SlurmOptions
+    name: str,
+    base: Mapping[str, Any],
+    vary: Any,
+    cases: Any,
+    objective: str | None,
+    given: Any,
+    at_most: int,
+    slurm: SlurmOptions,
 ) -> Study:
     """A study that is a search."""
     if cases:
@@ -245,7 +249,16 @@ def _searched(
         raise ConfigError(
             f"objective is {shown(objective)}, but a search sees {_SEARCHED} figures only; leave objective out"
         )
-    return Study(name, _SEARCHED, (), make_search(given, base, given_keys(vary)), slurm)
+    search = make_search(given, base, given_keys(vary))
+    _check_number(search.trials, at_most, "ask for fewer")
+    return Study(name, _SEARCHED, (), search, slurm)
+
+
+def _check_number(trials: int, at_most: int, cure: str) -> None:
+    if trials > at_most:
+        raise ConfigError(
+            f"{trials} trials, but the limit is {at_most}; {cure}, or say at_most = {trials} if you mean it"
+        )
 
 
 # ---------------------------------------------------------------------- values

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lava_nbp.base.checks import one_line
@@ -35,6 +36,8 @@ class Task:
         With no trial: the number under which a process asked that has ended since; None: a new one.
     test : bool
         Look at the test set: of a search only the trial that was chosen does.
+    key : str
+        Who does it: what a process has asked for that was killed, or whose time was over, is found by this.
     deaths : int
         How often a process that did it has ended.
     """
@@ -42,6 +45,7 @@ class Task:
     trial: Trial | None
     number: int | None = None
     test: bool = True
+    key: str = field(default_factory=lambda: secrets.token_hex(6))
     deaths: int = 0
 
     @property
@@ -63,9 +67,7 @@ class Broken(LavaNBPError):
     """Not a trial has failed: the study cannot go on."""
 
 
-def work(
-    folder: StudyFolder, task: Task, progress: Progress, asked: Callable[[Trial], None], job: str | None = None
-) -> str | None:
+def work(folder: StudyFolder, task: Task, progress: Progress, asked: Callable[[Trial], None]) -> str | None:
     """Do a task; if the trial fails, note why in the study's folder, and say it.
 
     Parameters
@@ -78,8 +80,6 @@ def work(
         Is told how the training goes.
     asked : callable
         Is told the trial that a search proposes.
-    job : str, optional
-        Which job of a cluster this is.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def work(
         from lava_nbp.runs.studies.optimise import ask
 
         try:
-            trial = ask(folder, task, job)
+            trial = ask(folder, task)
         except LavaNBPError as error:
             raise Broken(str(error)) from error
         asked(trial)

@@ -24,7 +24,7 @@ from lava_nbp.base.progress import StudyProgress
 from lava_nbp.base.threads import THREADS
 from lava_nbp.errors import CheckpointError, OutputError
 from lava_nbp.runs.studies.folder import StudyFolder
-from lava_nbp.runs.studies.optimise import free_lock
+from lava_nbp.runs.studies.optimise import free_lock, lost
 from lava_nbp.runs.studies.tasks import DEATHS, Task
 
 #: How long workers may take to end in order, and how often they are asked whether they have, in seconds.
@@ -168,6 +168,8 @@ class _Pool:
         if task is not None:
             if not task.test:
                 free_lock(self.folder)
+                if task.trial is None and self.size == 1:  # nobody else has asked
+                    task.number = next(iter(lost(self.folder)), None)
             task.deaths += 1
             if task.deaths < DEATHS:
                 tasks.appendleft(task)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -120,6 +121,7 @@ def test_what_a_study_says_of_slurm():
     ({"memory": -1}, "slurm: .*memory"),
     ({"at_once": 0}, "slurm: .*at_once"),
     ({"cpus": 1.5}, "slurm: .*cpus"),
+    ({"options": {"hold": ""}}, "options has 'hold'"),
     ({"options": {"array": "0-9"}}, "options has 'array', but must have options of sbatch that"),
     ({"options": {"--gres": "gpu"}}, "options has '--gres'"),
     ({"options": {"gres": "gpu\nrm"}}, "option gres must be one line"),
@@ -274,9 +276,9 @@ seed = [1, 2]
 """
 
 
-def start(folder, *options):
+def start(folder, *options, text=FILE):
     (folder / "base.toml").write_text(LONG)
-    (folder / "study.toml").write_text(FILE)
+    (folder / "study.toml").write_text(text)
     return subprocess.Popen(
         [sys.executable, "-m", "lava_nbp", "study", "study.toml", "--out", "x", "--on", "slurm", *options],
         cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
@@ -348,6 +350,16 @@ def test_slurm_that_does_not_answer_any_more(quick, tmp_path, monkeypatch):
             module.live_jobs(there)
         monkeypatch.setattr(module, "_SILENT", -1.0)
         jobs = module._Cluster(there, study.slurm, 1, StudyProgress())
+        monkeypatch.setattr(module, "_LEAVING", 0.5)
+        monkeypatch.setattr(module, "_ASK", 0.1)
+        submitted.write_text(json.dumps({"00ff-0": [study.trials[0].name, True]}))
+        heard = Heard()
+        module._Cluster(there, study.slurm, 1, heard).cancel()
+        assert heard.notes == [
+            "SLURM has not said that the jobs have left; --resume finds them, and scancel --name lava-nbp-00ff "
+            "cancels them"
+        ]
+        assert submitted.exists(), "nobody would find them"
         with pytest.raises(OutputError, match=r"SLURM's controller has not answered for .* minutes"):
             jobs._live()
 
@@ -357,4 +369,97 @@ def test_modules_of_the_current_folder_do_not_reach_jobs(quick, tmp_path, monkey
     (tmp_path / "queue.py").write_text("raise SystemExit('not mine')\n")
     monkeypatch.chdir(tmp_path)
     there = run_study(digits_study({"seed": [1]}, slurm=SLURM), "x", on="slurm")
+    assert [row["state"] for row in there.rows] == ["finished"]
+
+
+@needs_slurm
+def test_a_search_whose_job_goes_back_into_the_queue(quick, tmp_path):
+    """It goes on with what it has asked for, and asks for nothing more."""
+    study = digits_study({"data.threshold": {"from": 0.2, "to": 0.6}}, base=LONG, search={"trials": 1}, slurm=SLURM)
+    requeued = []
+
+    def requeue():
+        if not requeued:
+            requeued.append(asked("squeue", "-h", "-t", "R", "-o", "%A").split()[0])
+            asked("scontrol", "requeue", requeued[0])
+
+    there = run_study(study, tmp_path / "x", on="slurm", progress=Heard(requeue))
+    assert requeued
+    assert figures(there.rows) == figures(run_study(study, tmp_path / "y", workers=1).rows)
+
+
+@needs_slurm
+def test_a_search_that_becomes_smaller(quick, tmp_path):
+    """Jobs that nobody needs any more are cancelled, so that no others run beside them."""
+    text = FILE.replace("seed = [1, 2]", "data.threshold = { from = 0.2, to = 0.6 }").replace(
+        "at_once = 2", "at_once = 1"
+    )
+    process = start(tmp_path, text=text + "[search]\ntrials = 4\n")
+    deadline = time.monotonic() + 60
+    while not [*(tmp_path / "x").glob("trials/*/metrics.jsonl")]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    study = digits_study(
+        {"data.threshold": {"from": 0.2, "to": 0.6}},
+        base=LONG,
+        name="long",
+        search={"trials": 1},
+        slurm={**SLURM, "at_once": 1},
+    )
+    heard = Heard()
+    there = run_study(study, tmp_path / "x", on="slurm", resume=True, progress=heard)
+    assert heard.most == 1
+    assert [row["state"] for row in there.rows] == ["finished"]
+    assert there.rows[0]["accuracy"] is not None
+
+
+@needs_slurm
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_controller_that_is_busy_when_jobs_are_submitted(quick, tmp_path, monkeypatch, taken):
+    """sbatch fails, whether or not the jobs were taken: none is left, and the study can be gone on with."""
+    real, fake = shutil.which("sbatch"), tmp_path / "bin" / "sbatch"
+    fake.parent.mkdir()
+    words = "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation"
+    fake.write_text(f"#!/bin/sh\n{f'{real} $@' if taken else ':'} >/dev/null\necho '{words}' >&2\nexit 1\n")
+    fake.chmod(0o755)
+    path = os.environ["PATH"]
+    monkeypatch.setenv("PATH", f"{fake.parent}:{path}")
+    with pytest.raises(OutputError, match=r"has not taken the study's jobs: .*Socket timed out.*; go on with --resume"):
+        run_study(long_study(1), tmp_path / "x", on="slurm")
+    monkeypatch.setenv("PATH", path)
+    deadline = time.monotonic() + 20
+    while asked("squeue", "-h") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert asked("squeue", "-h") == ""
+    there = run_study(long_study(1), tmp_path / "x", on="slurm", resume=True)
+    assert [row["state"] for row in there.rows] == ["finished"]
+
+
+@needs_slurm
+def test_ctrl_c_while_sbatch_is_at_work(quick, tmp_path, monkeypatch):
+    """What it submits a moment later is cancelled, too."""
+    real, fake = shutil.which("sbatch"), tmp_path / "bin" / "sbatch"
+    fake.parent.mkdir()
+    fake.write_text(f"#!/bin/sh\ntouch {tmp_path}/begun\nsleep 1.5\nexec {real} $@\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
+    process = start(tmp_path)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "begun").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    time.sleep(1)
+    assert asked("squeue", "-h") == ""
+
+
+@needs_slurm
+def test_a_folder_that_slurm_would_read_otherwise(quick, tmp_path):
+    with pytest.raises(InputError, match="but SLURM puts numbers of jobs in the place of %; choose another --out"):
+        run_study(long_study(1), tmp_path / "a%jb", on="slurm")
+    there = run_study(long_study(1), tmp_path / 'it\'s a "folder" ü', on="slurm")
     assert [row["state"] for row in there.rows] == ["finished"]

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -67,8 +68,9 @@ def test_what_keys_may_be():
 
 
 def test_the_last_value_of_a_step():
-    choices = searched({"data.threshold": {"from": 0.1, "to": 0.45, "step": 0.1}}).search.choices
-    assert choices["data.threshold"] == Between(0.1, 0.4, 0.1, False, False)
+    for low, high, step, last in ((0.1, 0.45, 0.1, 0.4), (0.1, 0.3, 0.2, 0.3), (0.8, 0.9, 0.1, 0.9)):
+        choices = searched({"data.threshold": {"from": low, "to": high, "step": step}}).search.choices
+        assert choices["data.threshold"] == Between(low, last, step, False, False)
 
 
 @pytest.mark.parametrize(("vary", "search", "message"), [
@@ -80,7 +82,12 @@ def test_the_last_value_of_a_step():
     ({"data.threshold": {"from": 0.5, "to": float("nan")}}, {}, "must be finite numbers"),
     ({"data.threshold": {"from": 0, "to": 0.5, "log": True}}, {}, "from positive"),
     ({"data.threshold": {"from": 0.1, "to": 0.5, "step": 0}}, {}, "step must be a positive number"),
-    ({"data.threshold": {"from": 0.1, "to": 0.5, "step": 0.1, "log": True}}, {}, "a step, or log = true"),
+    ({"data.threshold": {"from": 0.1, "to": 0.5, "step": 0.5}}, {}, "step must be a positive number"),
+    ({"data.threshold": {"from": 0.1, "to": 0.5, "step": 1e-300}}, {}, "steps from one end to the other"),
+    ({"faults.dropped": {"from": 0.0, "to": 0.1}, "target": ["sample", "reference"]}, {}, "configuration of trial"),
+    ({"": [1]}, {}, "unknown key '' = 1"),
+    (VARY, {"trials": 3000}, "3000 trials, but the limit is 1000; ask for fewer, or say at_most = 3000"),
+    ({"data.threshold": {"from": 0.1, "to": 0.5, "step": 0.1, "log": True}}, {}, "a step or log, not both"),
     ({"data.threshold": []}, {}, "is an empty list"),
     ({"data.threshold": [0.1, 0.1]}, {}, "has a value twice"),
     ({"data.threshold": 0.3}, {}, "must be a list of values, or a range"),
@@ -343,7 +350,9 @@ def test_what_was_asked_for_and_is_damaged(tmp_path):
     folder = tmp_path / "x"
     there = run_study(searched(trials=2), folder, workers=1)
     (folder / "asked" / f"{there.trials[0].name}.json").write_text("{")
-    with pytest.raises(CheckpointError, match="asked/.* cannot be read .* to go on without the trial"):
+    with pytest.raises(
+        CheckpointError, match="asked/.* cannot be read .*; remove it, and --resume asks for the trial again"
+    ):
         load_study(folder).rows  # noqa: B018
 
 
@@ -395,3 +404,100 @@ def test_the_chosen_trial_stays_chosen_if_its_test_fails(tmp_path):
     there = run_study(searched(trials=4), folder, workers=1, resume=True)
     seen = [trial for trial in there.trials if "test_" in (there.run_of(trial) / "metrics.jsonl").read_text()]
     assert seen == [there.chosen] == [chosen]
+
+
+# ------------------------------------------------------ what may be lost of a folder
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    return shutil.copytree(finished.path, tmp_path / "copy")
+
+
+def test_a_worker_killed_while_it_asks(finished, tmp_path, monkeypatch):
+    """Between the question and the note of it: the same trials come of it, and no more of them."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal\n"
+        "import lava_nbp.runs.studies.folder as f\n"
+        "before = f.StudyFolder.note_asked\n"
+        "def note_asked(self, trial, key):\n"
+        "    mark = os.environ['KILLED']\n"
+        "    if trial.number == 2 and not os.path.exists(mark):\n"
+        "        open(mark, 'w').close()\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    before(self, trial, key)\n"
+        "f.StudyFolder.note_asked = note_asked\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("KILLED", str(tmp_path / "killed"))
+    there = run_study(searched(), tmp_path / "x", workers=1)
+    assert (tmp_path / "killed").exists()
+    assert figures(there.rows) == figures(finished.rows)
+    assert [t.number for t in journal(there)] == list(range(8))
+
+
+def test_a_journal_that_is_gone_is_not_begun_anew(copy):
+    (copy / JOURNAL).unlink()
+    for _ in range(2):
+        with pytest.raises(CheckpointError, match="has 0 trials, but .* has number 7: .* or was lost; restore it"):
+            run_study(searched(), copy, resume=True)
+    assert not (copy / JOURNAL).exists()
+
+
+def test_notes_that_are_gone_are_made_again(finished, copy):
+    """Of how trials have ended: the journal knows."""
+    shutil.rmtree(copy / "seen")
+    there = run_study(searched(startup=4), copy, workers=1, resume=True)
+    assert figures(there.rows) == figures(finished.rows)
+
+
+def test_runs_that_are_gone_are_made_again(finished, copy):
+    """What the journal says of them stays; pruned ones are run to their end, as nobody asks any more."""
+    shutil.rmtree(copy / "trials")
+    assert {load_study(copy).state_of(trial) for trial in finished.trials} == {"waiting"}
+    there = run_study(searched(), copy, workers=1, resume=True)
+    assert {row["state"] for row in there.rows} == {"finished"}
+    assert there.chosen is not None
+    assert [t.state for t in journal(there)] == [t.state for t in journal(finished)]
+
+
+def test_what_was_asked_for_is_asked_again_under_its_number(finished, copy):
+    name = finished.trials[3].name
+    (copy / "asked" / f"{name}.json").unlink()
+    there = run_study(searched(), copy, workers=1, resume=True)
+    assert figures(there.rows) == figures(finished.rows)
+
+
+def test_a_study_file_that_is_damaged(copy):
+    path = copy / "study.json"
+    stored = json.loads(path.read_text())
+    for key, value in (("content", "abc"), ("space", [1]), ("trials", "many"), ("space", {})):
+        path.write_text(json.dumps({**stored, "search": {**stored["search"], key: value}}))
+        with pytest.raises(CheckpointError, match=r"study.json holds (what no study writes|a search that is none)"):
+            load_study(copy)
+
+
+def test_a_setting_that_no_experiment_allows_is_a_failed_trial(tmp_path):
+    """Too many keys to try all ends beforehand: the others go on, and the table shows it."""
+    ends = {"from": 0.0, "to": 0.1}
+    vary = {f"faults.{name}": ends for name in ("dropped", "dead", "lost", "stuck", "flips", "spurious", "pulse_loss")}
+    study = searched({**vary, "network.n_hidden": [10, 20], "target": ["sample", "reference"]}, trials=8, startup=8)
+    there = run_study(study, tmp_path / "x", workers=2)
+    states = [row["state"] for row in there.rows]
+    assert len(states) == 8
+    assert "failed" in states
+    assert all("\n" not in row["reason"] for row in there.rows if row["state"] == "failed")
+    assert all(row["seed"] == 2 for row in there.rows)
+
+
+def test_a_lock_in_a_relative_folder_is_let_go(tmp_path):
+    """Optuna looks at what the lock points to, from wherever the process is."""
+    code = (
+        "import sys, os; from pathlib import Path\n"
+        "from lava_nbp.runs.studies import optimise\n"
+        "from lava_nbp.runs.studies.folder import StudyFolder\n"
+        "print(optimise._path(StudyFolder(Path('x'), None)))\n"
+    )
+    (tmp_path / "x").mkdir()
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(tmp_path.resolve() / "x" / JOURNAL)
