@@ -270,7 +270,7 @@ class _Cluster:
         return [
             f"cd {shlex.quote(str(self.place / name))}",
             f"export PYTHONPATH={shlex.quote(paths)}",
-            *(f"export {name}={self.options.cpus}" for name in THREADS),
+            *(f"export {variable}={self.options.cpus}" for variable in THREADS),
         ]
 
     def _most(self) -> int:

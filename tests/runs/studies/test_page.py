@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sys
 
 import pytest
 from browser import needs_browser
@@ -97,3 +98,37 @@ def test_in_a_browser(study, page, browsed):
     for condition in conditions(study):
         assert f"{100 * condition.mean:.2f}" in cells
     assert seen.eval_on_selector_all("#trials tbody tr", "all => all.length") in (6, 7)
+
+
+@pytest.fixture(scope="module")
+def search(tmp_path_factory):
+    study = digits_study(
+        {"data.threshold": {"from": 0.1, "to": 0.9}, "network.n_hidden": {"from": 5, "to": 40}},
+        search={"trials": 12, "startup": 6},
+    )
+    return run_study(study, tmp_path_factory.mktemp("search") / "there", workers=2)
+
+
+@needs_browser
+def test_a_search_in_a_browser(search, browsed):
+    seen = browsed(write_study_page(search.path))
+    states = [row["state"] for row in search.rows]
+    assert f"{states.count('finished')} are finished, {states.count('pruned')} given up early" in seen.content()
+    loaded = "all => all.map(image => image.complete && image.naturalWidth > 300)"
+    for section, images in (("curves", 1), ("keys", 1), ("importance", 1)):
+        assert seen.eval_on_selector_all(f"#{section} img", loaded) == [True] * images
+    rows = seen.eval_on_selector_all(
+        "#result tbody tr", "all => all.map(row => [...row.querySelectorAll('td')].map(cell => cell.textContent))"
+    )
+    rows = [row for row in rows if row]
+    assert len(rows) == 12
+    chosen = next(row for row in search.rows if row["trial"] == search.chosen.name)
+    assert (rows[0][0], rows[0][-1]) == (chosen["trial"].partition("_")[0], f"{100 * chosen['accuracy']:.2f}")
+    assert [row[-1] for row in rows[1:]] == [""] * 11
+
+
+def test_a_page_of_a_search_without_optuna(search, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    html = write_study_page(search.path, tmp_path / "page.html").read_text()
+    assert "Not known here: a search needs the package optuna" in html
+    assert html.count('src="data:image/png;base64,') == 2
