@@ -143,8 +143,6 @@ def judge(folder: StudyFolder, trial: Trial, progress: Progress, run: Callable[[
             run(progress)
     else:
         try:
-            watched.catch_up()
-            watched.check()
             run(watched)
         except _Pruned:
             pruned = True
@@ -199,6 +197,12 @@ class _Judge(PassedOn):
             with _told(self._folder):
                 self._trial.report(value, epoch)
             self._known[epoch] = value
+
+    def start(self, epochs: int, samples: int, done: int) -> None:
+        """See `Progress`."""
+        super().start(epochs, samples, done)
+        self.catch_up()  # now the metrics have every epoch of the checkpoint
+        self.check()
 
     def epoch(self, record: dict[str, Any]) -> None:
         """See `Progress`."""

@@ -24,7 +24,7 @@ from studies import digits_study, figures
 pytestmark = pytest.mark.timeout(200)
 
 SLURM = {"at_once": 2, "time": 5}
-LONG = DIGITS.replace("epochs = 3", "epochs = 60")
+LONG = DIGITS.replace("epochs = 3", "epochs = 300")
 SEARCH = {"trials": 6, "startup": 3, "seed": 3}
 VARY = {"data.threshold": {"from": 0.1, "to": 0.9}, "network.n_hidden": {"from": 10, "to": 40}}
 
@@ -169,8 +169,8 @@ def test_two_at_once_and_how_far_they_are(quick, alone, tmp_path):
     there = run_study(long_study(), tmp_path / "x", on="slurm", progress=heard)
     assert figures(there.rows) == alone["long"]
     assert heard.most == min(2, os.cpu_count())
-    assert {total for _, total in heard.goes} == {60}
-    assert any(0 < done < 60 for done, _ in heard.goes)
+    assert {total for _, total in heard.goes} == {300}
+    assert any(0 < done < 300 for done, _ in heard.goes)
 
 
 @needs_slurm

@@ -16,13 +16,14 @@ from experiments import DIGITS
 
 from lava_nbp import importances, load_study, make_study, run_study
 from lava_nbp.base.content import parse_toml
-from lava_nbp.base.progress import StudyProgress
+from lava_nbp.base.progress import Progress, StudyProgress
 from lava_nbp.errors import CheckpointError, ConfigError, InputError, MissingPackageError
 from lava_nbp.runs.studies.folder import StudyFolder, opened
 from lava_nbp.runs.studies.optimise import JOURNAL, begin, lost
 from lava_nbp.runs.studies.search import Between, Choice
 from lava_nbp.runs.studies.study import load_study_file
 from lava_nbp.runs.studies.tables import search_line
+from lava_nbp.runs.studies.tasks import Task, work
 from studies import digits_study, figures
 
 pytestmark = pytest.mark.timeout(120)
@@ -309,6 +310,29 @@ def test_workers_that_are_killed(finished, tmp_path, monkeypatch):
     killer = Killer()
     there = run_study(searched(), tmp_path / "x", workers=1, progress=killer)
     assert len(killer.killed) == 3
+    assert figures(there.rows) == figures(finished.rows)
+
+
+class Stop(Progress):
+    """Ends a trial when an epoch has been saved, and before the search is told of it."""
+
+    def epoch(self, record):
+        if record["epoch"] == 2:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("lines", [1, 2])
+def test_killed_between_checkpoint_metrics_and_journal(finished, tmp_path, lines):
+    """The search is told of every epoch all the same."""
+    folder = tmp_path / "x"
+    with opened(folder, searched(), resume=False) as there:
+        begin(there, alone=True)
+        with pytest.raises(KeyboardInterrupt):
+            work(there, Task(None, test=False), Stop(), lambda trial: None)
+        metrics = there.run_of(there.trials[0]) / "metrics.jsonl"
+        metrics.write_text("".join(metrics.read_text().splitlines(keepends=True)[:lines]))
+    there = run_study(searched(), folder, workers=1, resume=True)
+    assert set(journal(there)[0].intermediate_values) == {1, 2, 3}
     assert figures(there.rows) == figures(finished.rows)
 
 
