@@ -117,6 +117,9 @@ def _show(folder: StudyFolder, measure: str | None, style: StudyStyle) -> None:
     from lava_nbp.runs.studies.statistics import conditions
     from lava_nbp.runs.studies.tables import as_csv, condition_table
 
+    if folder.study.search is not None and measure is None and style in (StudyStyle.text, StudyStyle.markdown):
+        _show_search(folder, style)
+        return
     found = conditions(folder, measure)
     if style is StudyStyle.json:
         report: dict[str, Any] = {
@@ -129,8 +132,6 @@ def _show(folder: StudyFolder, measure: str | None, style: StudyStyle) -> None:
         OUT.print_json(json.dumps(report))
     elif style is StudyStyle.csv:
         print(as_csv(folder.rows), end="")
-    elif folder.study.search is not None and measure is None:
-        _show_search(folder, style)
     else:
         head, rows, left = condition_table(found)
         if style is StudyStyle.markdown:

@@ -20,7 +20,7 @@ from lava_nbp.base.html import html_table
 from lava_nbp.base.locks import locked
 from lava_nbp.errors import CheckpointError, ConfigError, InputError, OutputError, Unreadable
 from lava_nbp.runs.studies.measures import MEASURES, best_validated, measured, validated
-from lava_nbp.runs.studies.search import Search, make_search
+from lava_nbp.runs.studies.search import Search, SearchSection, make_search
 from lava_nbp.runs.studies.study import Study
 from lava_nbp.runs.studies.trial import Trial
 from lava_nbp.training.checkpoint import CHECKPOINT
@@ -45,12 +45,7 @@ class _StoredTrial(_Strict):
     content: dict[str, Any]
 
 
-class _StoredSearch(_Strict):
-    trials: int
-    seed: int
-    startup: int
-    prune: bool
-    warmup: int
+class _StoredSearch(SearchSection):
     space: dict[str, Any]
     content: dict[str, Any]
 

@@ -86,7 +86,8 @@ def validated(folder: AnyPath, experiment: Experiment) -> dict[str, Any]:
         For a folder without metrics, or without validation samples.
     """
     folder = as_path(folder, "folder of a run")
-    best, history = best_validated(folder, experiment), history_of(folder)
+    history = history_of(folder)
+    best = _best(history, folder, experiment)
     return {
         "epoch": best["epoch"],
         **dict.fromkeys(MEASURES),
@@ -103,8 +104,12 @@ def best_validated(folder: Path, experiment: Experiment) -> dict[str, Any]:
     CheckpointError
         For a folder without metrics, or without validation samples.
     """
+    return _best(history_of(folder), folder, experiment)
+
+
+def _best(history: list[dict[str, Any]], folder: Path, experiment: Experiment) -> dict[str, Any]:
     key = f"validation_{experiment.compared_by}"
-    best = best_epoch(history_of(folder), key)
+    best = best_epoch(history, key)
     if best is None:
         raise CheckpointError(f"{folder / METRICS} has no {key}; train anew, with data.validation")
     return best

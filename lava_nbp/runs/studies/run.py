@@ -92,8 +92,9 @@ def run_study(
             total = len(study.trials) if study.search is None else study.search.trials + 1
             progress.begin(total, max(0, total - rest), "epochs" if on == "slurm" else "samples")
             _do(there, tasks, on, workers, progress)
-            if there.chosen is not None and not (there.run_of(there.chosen) / RESULT).exists():
-                _do(there, [Task(there.chosen)], on, workers, progress)
+            chosen = there.chosen
+            if chosen is not None and not (there.run_of(chosen) / RESULT).exists():
+                _do(there, [Task(chosen)], on, workers, progress)
     except OSError as error:
         raise OutputError(
             f"study in {shown(folder)}: {error.strerror or error}; use fewer workers, or choose another --out"

@@ -14,6 +14,7 @@ from lava_nbp.base.locks import FolderHeldError
 from lava_nbp.base.progress import Progress
 from lava_nbp.errors import LavaNBPError
 from lava_nbp.runs.studies.folder import StudyFolder
+from lava_nbp.runs.studies.optimise import ask, judge
 from lava_nbp.runs.studies.trial import Trial
 from lava_nbp.runs.train import train
 from lava_nbp.training.config import parse_config
@@ -88,8 +89,6 @@ def work(folder: StudyFolder, task: Task, progress: Progress, asked: Callable[[T
     """
     trial = task.trial
     if not task.test:
-        from lava_nbp.runs.studies.optimise import ask
-
         try:
             trial = ask(folder, task)
         except LavaNBPError as error:
@@ -100,8 +99,6 @@ def work(folder: StudyFolder, task: Task, progress: Progress, asked: Callable[[T
         if task.test:
             _train(folder, trial, progress, test=True)
         else:
-            from lava_nbp.runs.studies.optimise import judge
-
             judge(folder, trial, progress, lambda watched: _train(folder, trial, watched, test=False))
     except LavaNBPError as error:
         reason = str(error)
