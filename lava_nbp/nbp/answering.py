@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from lava_nbp.errors import CircuitError
 from lava_nbp.nbp.circuit import Circuit, Connection, DenseProjection, Population, Source
+from lava_nbp.nbp.draws import ALWAYS
 
 #: A population in one of its phases.
 _Event = tuple[str, int]
@@ -16,13 +17,15 @@ def answering_circuit(circuit: Circuit) -> Circuit:
     """Cut out of a circuit what the output's answer depends on: the same neurons, gates and weights in fewer phases.
 
     Starting from the output in its phase, everything whose spikes arrive there is kept, with what those need, and so
-    on to the sources. The period becomes as short as the schedule allows, and the weights are fixed.
+    on to the sources. The period becomes as short as the schedule allows, the weights are fixed, and there is no
+    noise: neurons that a random gate opens in training are all open.
 
     Raises
     ------
     CircuitError
         If the answer depends on spikes of the sample before, or on no source, or not on all layers.
     """
+    circuit = _without_draws(circuit)
     needed = _needed(circuit)
     populations = {name for name, _ in needed}
     for name in circuit.forward:
@@ -43,6 +46,26 @@ def answering_circuit(circuit: Circuit) -> Circuit:
         f"circuit {circuit.name!r}: no period up to {circuit.period} keeps its answers apart; leave more phases "
         f"between samples"
     )
+
+
+def _without_draws(circuit: Circuit) -> Circuit:
+    """A circuit without noise; whom a neuron opens that fires whenever its noise lets it, the chain opens then."""
+    if not any(p.noise for p in circuit.populations):
+        return circuit
+    drawn = {
+        p.name
+        for p in circuit.populations
+        if p.noise > 1 and all(circuit.firing_point(p.name, phase) < 0 for phase in p.phases)
+    }
+    connections = []
+    for c in circuit.connections:
+        if c.pre not in drawn:
+            connections += [c] if c.post not in drawn else []
+            continue
+        for phase in circuit[c.pre].phases:
+            connections.append(replace(c, pre=circuit.chain[(phase + c.delay) % circuit.period], delay=0))
+    populations = tuple(replace(p, noise=0) for p in circuit.populations if p.name not in drawn)
+    return replace(circuit, populations=populations, connections=tuple(connections))
 
 
 def _needed(circuit: Circuit) -> frozenset[_Event]:
@@ -99,7 +122,9 @@ def _cut(circuit: Circuit, needed: frozenset[_Event], period: int) -> Circuit:
     phases = {name: tuple(sorted(phase for n, phase in needed if n == name)) for name, _ in needed}
     chain = circuit.chain[:period]
     populations = [
-        replace(p, phases=phases[p.name]) for p in circuit.populations if p.name in phases and p.name not in chain
+        replace(p, phases=phases[p.name])
+        for p in circuit.populations
+        if p.name in phases and p.name not in chain
     ]
     gating: list[Population] = [circuit[name] for name in chain]
     links = {c.pre: c for c in circuit.connections if c.role == "chain"}
@@ -128,4 +153,6 @@ def _cut(circuit: Circuit, needed: frozenset[_Event], period: int) -> Circuit:
         reward_phases=frozenset(),
         meanings=tuple((phase, text) for phase, text in circuit.meanings if 0 < phase < period),
         chip_order=False,
+        update_probability=ALWAYS,
+        seed=0,
     )

@@ -11,6 +11,7 @@ phases, one sample per period; phase `period` of a sample is phase 0 of the next
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from lava_nbp.base.integers import Int16Array
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
 from lava_nbp.errors import CircuitError, InputError
 from lava_nbp.nbp import circuit_checks
+from lava_nbp.nbp.draws import ALWAYS, Decay
 from lava_nbp.nbp.levels import GATED_BIAS, RELAY, THRESHOLD
 from lava_nbp.nbp.rule import ThreeFactorRule
 
@@ -54,6 +56,9 @@ class Population:
     layer : str
         The layer whose units it belongs to: a population of `Circuit.forward`, which may leave it out. Gating
         neurons have none.
+    noise : int
+        In every step the threshold of each neuron is raised by an integer in 0 .. noise - 1, all equally
+        likely, see `lava_nbp.nbp.draws`; 0 or 1: by none. What only just fires with it, fires at random.
     """
 
     name: str
@@ -62,6 +67,7 @@ class Population:
     bias: int = GATED_BIAS
     refractory: int = 2
     layer: str = ""
+    noise: int = 0
 
     def __post_init__(self) -> None:
         settle(self, f"population {shown(self.name)}", CircuitError)
@@ -170,6 +176,11 @@ class Circuit:
         What spikes of a step are delivered with. False: with the weights as that step's learning
         changed them. True: with those from before, as Loihi (deliver, then learn: Davies et al. 2018)
         and Lava's LearningDense do.
+    update_probability : Decay
+        With which a plastic synapse follows the rule, where it asks for a change; 1 is always. Expected changes of
+        less than a weight's step are so: the chip's learning engine rounds at random.
+    seed : int
+        Of the noise and of the rounding, which follow from it and the epoch: see `lava_nbp.nbp.draws`.
 
     Raises
     ------
@@ -190,6 +201,8 @@ class Circuit:
     reward_phases: frozenset[int] = frozenset()
     meanings: tuple[tuple[int, str], ...] = ()
     chip_order: bool = False
+    update_probability: Decay = ALWAYS
+    seed: int = 0
 
     def __post_init__(self) -> None:
         settle(self, f"circuit {shown(self.name)}", CircuitError)
@@ -266,6 +279,15 @@ class Circuit:
         """All synapses, those from the sources and the one that starts the chain included."""
         fixed = sum(self[c.post].size for c in self.connections)
         return self.n_dense_synapses + fixed + sum(self[s.population].size for s in self.sources) + 1
+
+    def first_neuron(self, population: str) -> int:
+        """Place of a population's first neuron in the circuit, its populations one after the other."""
+        return self._first[self[population].name]
+
+    @cached_property
+    def _first(self) -> dict[str, int]:
+        ends = itertools.accumulate((p.size for p in self.populations), initial=0)
+        return {p.name: first for p, first in zip(self.populations, ends, strict=False)}
 
     def fires(self, phase: int) -> tuple[str, ...]:
         """Populations scheduled in a phase (taken modulo the period)."""
@@ -352,6 +374,15 @@ class Circuit:
         from lava_nbp.nbp.answering import answering_circuit
 
         return self if self.rule is None else answering_circuit(self)
+
+    @property
+    def random(self) -> bool:
+        """Whether anything in it is drawn: noise, or which changes are made."""
+        return not self.update_probability.certain or any(p.noise > 1 for p in self.populations)
+
+    def with_seed(self, seed: int) -> Circuit:
+        """The same circuit with other draws; itself, if nothing is drawn."""
+        return replace(self, seed=seed) if self.random else self
 
     def in_chip_order(self) -> Circuit:
         """The same circuit, its spikes delivered before a step's learning."""

@@ -17,6 +17,7 @@ from lava_nbp.base.widths import (
     SYNAPSES_PER_CHIP,
 )
 from lava_nbp.errors import CircuitError, InputError, WeightError
+from lava_nbp.nbp.draws import NOISE_MAX
 from lava_nbp.nbp.levels import GATED_BIAS, RELAY, THRESHOLD
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def _check_populations(circuit: Circuit) -> None:
         seen.add(p.name)
         _check_int(p.size, 1, NEURONS_PER_CHIP, f"population {p.name!r}: size")
         _check_int(p.refractory, 1, REFRACTORY_MAX, f"population {p.name!r}: refractory")
+        _check_int(p.noise, 0, NOISE_MAX, f"population {p.name!r}: noise", "it raises the threshold")
         _check_fits(bias_mantissa_exponent, p.bias, p.name)
         if p.bias > THRESHOLD:
             raise CircuitError(
@@ -182,9 +184,10 @@ def _check_chain(circuit: Circuit) -> None:
         )
     expected = {(name, chain[(k + 1) % len(chain)]) for k, name in enumerate(chain)}
     for k, name in enumerate(chain):
-        if circuit[name].size != 1 or circuit[name].phases != (k,) or circuit[name].gated:
+        if circuit[name].size != 1 or circuit[name].phases != (k,) or circuit[name].gated or circuit[name].noise:
             raise CircuitError(
-                f"gating neuron {name!r}: link {k} of the chain is one neuron without bias that fires in phase {k} only"
+                f"gating neuron {name!r}: link {k} of the chain is one neuron without bias and noise that fires in "
+                f"phase {k} only"
             )
     for c in links:
         expected.discard((c.pre, c.post))
@@ -243,10 +246,14 @@ def _check_drive(circuit: Circuit) -> None:
     for p in circuit.populations:
         if p.name in circuit.chain:
             continue
+        # A sum of dense input may well be compared with less than 0.
+        summed = {
+            (k + 1) % circuit.period for q in circuit.projections if q.post == p.name for k in circuit[q.pre].phases
+        }
         for phase, connections in sorted(circuit.arrivals(p.name, "gate", "relay").items()):
             limit = circuit.firing_point(p.name, phase)
             if phase in circuit.reduced(p.name):
-                if limit < 0:
+                if limit < 0 and p.noise <= 1 and phase not in summed:
                     raise CircuitError(
                         f"population {p.name!r} fires in phase {phase} without input: its gates add up to "
                         f"{circuit.gating(p.name, phase)}, over {THRESHOLD - p.bias}; weaken one"
@@ -263,8 +270,14 @@ def _check_drive(circuit: Circuit) -> None:
 
 def _check_rule(circuit: Circuit) -> None:
     """A change larger than the whole range of a weight says no more than one of that size."""
+    _check_int(circuit.seed, 0, 2**63 - 1, f"circuit {circuit.name!r}: seed")
     if circuit.rule is None:
         return
+    if not circuit.update_probability.certain and any(any(circuit.rule.coefficients(r)[:2]) for r in (0, 1)):
+        raise CircuitError(
+            f"circuit {circuit.name!r}: its rule {circuit.rule.dw!r} changes weights where only one end fires, but "
+            f"changes are made with a probability, which is for pairs of spikes; leave update_probability out"
+        )
     for change in (*circuit.rule.coefficients(0), *circuit.rule.coefficients(1)):
         if abs(change) > 2 * PLASTIC_WEIGHT_MAX:
             raise CircuitError(

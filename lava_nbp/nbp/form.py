@@ -4,8 +4,9 @@ In a circuit that keeps its samples apart every spike of a sample is a function 
 *signal* is such a vector of spikes; populations that relay one fire the same signal again. There are three kinds::
 
     given      what a source brings
-    above      sum of W * s > above       over one or several matrices, each as learning has left it by then
-    logic      a truth table of signals   what relays, anti-relays and gates make of them
+    above      sum of W * s > above       over one or several matrices, each as learning has left it by then; relays
+                                          and gates of signals add their weights, and noise raises what is needed
+    logic      a truth table of signals   what relays, anti-relays and gates alone make of them
 
 Learning is a list of *updates* ``W = saturate(W + change * outer(pre, post))``. Matrices that several projections hold,
 transposed or negative, must come out the same in all of them. `lava_nbp.nbp.reference` computes exactly this;
@@ -60,11 +61,49 @@ class Term:
 
 
 @dataclass(frozen=True)
+class Noise:
+    """What raises the thresholds of a population in a phase: a draw for each neuron, see `lava_nbp.nbp.draws`.
+
+    Attributes
+    ----------
+    population : str
+        Whose.
+    phase : int
+        Counted from the start of the sample.
+    below : int
+        The draw is in 0 .. below - 1.
+    """
+
+    population: str
+    phase: int
+    below: int
+
+
+@dataclass(frozen=True)
 class Above:
-    """Fires where the sum of the terms is larger than `above`, in weight units."""
+    """Fires where a sum is larger than `above`, in weight units, and than what noise adds to it.
+
+    Attributes
+    ----------
+    terms : tuple of Term
+        Dense input that is added up; none, if what fires is all drawn.
+    above : int
+        What the sum must exceed.
+    spikes : tuple of (int, int)
+        Signals that are relayed to the same neurons, and the weight of each.
+    noise : Noise, optional
+        What is added to `above`.
+    """
 
     terms: tuple[Term, ...]
     above: int
+    spikes: tuple[tuple[int, int], ...] = ()
+    noise: Noise | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is a sum of dense input alone."""
+        return bool(self.terms) and not self.spikes and self.noise is None
 
 
 @dataclass(frozen=True)
@@ -149,7 +188,7 @@ class SampleForm:
 
     @cached_property
     def sums(self) -> tuple[tuple[Term, ...], ...]:
-        """Every sum of terms, behind a signal or at a closed gate, once."""
+        """Every sum of terms, behind a signal or at a closed gate, once; one of no terms is 0."""
         return tuple(self._places)
 
     @cached_property
@@ -160,7 +199,7 @@ class SampleForm:
     @cached_property
     def open_sums(self) -> Counter[int]:
         """How many signals fire by a sum, by its place in `sums`."""
-        return Counter(self.sum_of.values())
+        return Counter(place for place in self.sum_of.values() if self.sums[place])
 
     @cached_property
     def closed_sums(self) -> Counter[tuple[int, int]]:
@@ -198,15 +237,44 @@ class SampleForm:
         return found.table[sum(self.value(s, leaves) << k for k, s in enumerate(found.signals))]
 
     def disjoint(self, one: int, other: int) -> bool:
-        """Whether two signals can never both fire, whatever their leaves are."""
+        """Whether two signals are known never to fire both, whatever the inputs and the weights are."""
+        pair = (min(one, other), max(one, other))
+        if pair not in self._disjoint:
+            self._disjoint[pair] = self._never_both(*pair)
+        return self._disjoint[pair]
+
+    @cached_property
+    def _disjoint(self) -> dict[tuple[int, int], bool]:
+        return {}
+
+    def _never_both(self, one: int, other: int) -> bool:
         leaves = tuple(sorted({*self.leaves(one), *self.leaves(other)}))
         if len(leaves) > _MOST_INPUTS:
             return False
+        exclusive = [(a, b) for a, b in itertools.combinations(leaves, 2) if self._opposite(a, b)]
         for values in itertools.product((False, True), repeat=len(leaves)):
             known = dict(zip(leaves, values, strict=True))
+            if any(known[a] and known[b] for a, b in exclusive):
+                continue
             if self.value(one, known) and self.value(other, known):
                 return False
         return True
+
+    def _opposite(self, one: int, other: int) -> bool:
+        """Whether two signals fire by sums of which one is the other's negative, so that they cannot both be large."""
+        a, b = self.above(one), self.above(other)
+        if a is None or b is None or not a.terms or a.spikes or b.spikes or a.above + b.above < -1:
+            return False
+        return Counter(self._seen(t, -1) for t in a.terms) == Counter(self._seen(t, 1) for t in b.terms)
+
+    def _seen(self, term: Term, sign: int) -> tuple[str, bool, int, int, frozenset[int]]:
+        """A term, times a sign, with those updates behind it that its signal can meet."""
+        met = []
+        for k in term.updates:
+            update = self.updates[k]
+            if not self.disjoint(update.post if term.transposed else update.pre, term.signal):
+                met.append(k)
+        return term.matrix, term.transposed, sign * term.sign, term.signal, frozenset(met)
 
 
 def sample_form(circuit: Circuit) -> SampleForm:
@@ -215,8 +283,8 @@ def sample_form(circuit: Circuit) -> SampleForm:
     Raises
     ------
     CircuitError
-        With the reason, for a circuit that has no such form: if spikes of a sample reach the next, dense and one-to-one
-        input meet in one phase, a refractory period swallows scheduled spikes, the rule acts on single spikes, or
+        With the reason, for a circuit that has no such form: if spikes of a sample reach the next, several inputs meet
+        where a gate is closed, a refractory period swallows scheduled spikes, the rule acts on single spikes, or
         the copies of a matrix learn differently. It runs spike by spike all the same.
     """
     check_circuit(circuit)
@@ -326,17 +394,18 @@ class _Derivation:
                 weights[given] = weights.get(given, 0) + s.weight
         if len(weights) > _MOST_INPUTS:
             raise self.refuse(f"{population!r} adds up {len(weights)} signals in phase {phase}")
-        needed = self.circuit.firing_point(population, phase)
-        if terms and weights:
-            raise self.refuse(f"dense and one-to-one input reach {population!r} together in phase {phase}")
-        if terms:
-            return self._add(Above(terms, needed), self.circuit[population].size)
-        return self._logic(weights, needed, self.circuit[population].size, population, phase)
+        needed, below = self.circuit.firing_point(population, phase), self.circuit[population].noise
+        size, signals = self.circuit[population].size, tuple(sorted(weights))
+        noise = Noise(population, phase, below) if below > 1 else None
+        if not terms:
+            values = tuple(weights[s] for s in signals)
+            table = _table(values, needed)
+            if noise is None or table == _table(values, needed + below - 1):
+                return self._logic(signals, table, size)
+        return self._add(Above(terms, needed, tuple((s, weights[s]) for s in signals), noise), size)
 
-    def _logic(self, weights: dict[int, int], needed: int, size: int, population: str, phase: int) -> int:
+    def _logic(self, signals: tuple[int, ...], table: tuple[bool, ...], size: int) -> int:
         """The signal of weighted spikes against a threshold; a relay is the signal that it relays."""
-        signals = tuple(sorted(weights))
-        table = _table(tuple(weights[s] for s in signals), needed)
         signals, table = _without_idle(signals, table)
         if table == (False, True) and self.sizes[signals[0]] == size:
             return signals[0]

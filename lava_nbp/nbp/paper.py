@@ -6,44 +6,23 @@ neuromorphic hardware", Nature Communications 15, 9691 (2024), Methods and the p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from lava_nbp.base.checks import check_flag, check_integer
 from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.errors import CircuitError
-from lava_nbp.nbp.circuit import Circuit, Connection, DenseProjection, Matrix, Population, Role, Source
+from lava_nbp.nbp.building import connect, ring
+from lava_nbp.nbp.circuit import Circuit, DenseProjection, Matrix, Population, Source
 from lava_nbp.nbp.levels import (
     ANTI_RELAY,
     GATE,
     GATE_HIGH,
     GATE_LOW,
     INHIBIT,
-    LINK,
     RELAY,
     STRONG_INHIBIT,
 )
 from lava_nbp.nbp.rule import PAPER_RULE, ThreeFactorRule
-
-
-def _connect(
-    role: Role, weight: int, pairs: Iterable[tuple[str, str]], delays: Sequence[int] = (0,)
-) -> list[Connection]:
-    """Connections of one role and weight: every pre to every post it names, once per delay."""
-    return [
-        Connection(pre, post, role, weight, delay)
-        for pres, posts in pairs
-        for pre in pres.split()
-        for post in posts.split()
-        for delay in delays
-    ]
-
-
-def _ring(n: int) -> tuple[list[Population], list[Connection]]:
-    names = [f"g{k:02d}" for k in range(n)]
-    populations = [Population(name, 1, (k,), bias=0, refractory=1) for k, name in enumerate(names)]
-    links = [Connection(name, names[(k + 1) % n], "chain", LINK) for k, name in enumerate(names)]
-    return populations, links
 
 
 def _check_sizes(layers: tuple[int, ...]) -> None:
@@ -85,7 +64,7 @@ def training_circuit(
     """
     _check_sizes((n_in, n_hidden, n_out))
     guarded, chip_order = check_flag(guarded, "guarded"), check_flag(chip_order, "chip_order")
-    chain, links = _ring(12)
+    chain, links = ring(12)
     populations = [
         Population("x", n_in, (2, 8, 12)),
         Population("m_x", n_in, (7,), layer="x"),
@@ -108,7 +87,7 @@ def training_circuit(
     connections = [
         *links,
         # Gates of the chain: what g_k gates may fire in phase k + 1.
-        *_connect("gate", GATE, [
+        *connect("gate", GATE, [
             ("g01 g07 g11", "x"),
             ("g02", "h1 h1_lo"),
             ("g03", "o o_lo t m_h1"),
@@ -116,31 +95,31 @@ def training_circuit(
             ("g06", "m_x c_h1 h1_T"),
             ("g10", "h1_T"),
         ]),
-        *_connect("gate", GATE_LOW, [("g02", "h1_lo"), ("g03", "o_lo"), ("g06 g10", "h1_T")]),
-        *_connect("gate", GATE_HIGH, [("g02", "h1_hi"), ("g03", "o_hi")]),
-        *_connect("inhibit", STRONG_INHIBIT if guarded else INHIBIT, [
+        *connect("gate", GATE_LOW, [("g02", "h1_lo"), ("g03", "o_lo"), ("g06 g10", "h1_T")]),
+        *connect("gate", GATE_HIGH, [("g02", "h1_hi"), ("g03", "o_hi")]),
+        *connect("inhibit", STRONG_INHIBIT if guarded else INHIBIT, [
             ("g04", "h1_T o_T"),
             ("g06 g10 g00", o_all),
             ("g08", h_all),
             *([("g00", h_all), ("g08", o_all)] if guarded else []),
         ]),
         # Output error, phase 5: o_lo and o_hi make it zero outside the box of the surrogate.
-        *_connect("gate", GATE, [("o_lo", "d_pos d_neg")]),
-        *_connect("relay", RELAY, [("t", "d_pos"), ("o", "d_neg")]),
-        *_connect("relay", ANTI_RELAY, [("o", "d_pos"), ("t o_hi", "d_neg")]),
+        *connect("gate", GATE, [("o_lo", "d_pos d_neg")]),
+        *connect("relay", RELAY, [("t", "d_pos"), ("o", "d_neg")]),
+        *connect("relay", ANTI_RELAY, [("o", "d_pos"), ("t o_hi", "d_neg")]),
         # The error drives the output layer: d_pos in phase 6, d_neg in phase 10.
-        *_connect("relay", RELAY, [("d_pos", o_all), ("d_neg", "o_T")]),
-        *_connect("relay", RELAY, [("d_neg", o_all), ("d_pos", "o_T")], delays=(4,)),
+        *connect("relay", RELAY, [("d_pos", o_all), ("d_neg", "o_T")]),
+        *connect("relay", RELAY, [("d_neg", o_all), ("d_pos", "o_T")], delays=(4,)),
         # What must be remembered until the error is there.
-        *_connect("relay", RELAY, [("h1", "m_h1")]),
-        *_connect("relay", RELAY, [("m_h1", "h1 h1_T")], delays=(1, 5)),
-        *_connect("relay", RELAY, [("x", "m_x")], delays=(4,)),
-        *_connect("relay", RELAY, [("m_x", "x")], delays=(0, 4)),
+        *connect("relay", RELAY, [("h1", "m_h1")]),
+        *connect("relay", RELAY, [("m_h1", "h1 h1_T")], delays=(1, 5)),
+        *connect("relay", RELAY, [("x", "m_x")], delays=(4,)),
+        *connect("relay", RELAY, [("m_x", "x")], delays=(0, 4)),
         # Box derivative of the hidden layer, and the error that it lets through.
-        *_connect("relay", RELAY, [("h1_lo", "c_h1")], delays=(3,)),
-        *_connect("relay", ANTI_RELAY, [("h1_hi", "c_h1")], delays=(3,)),
-        *_connect("gate", GATE, [("c_h1", h_all)], delays=(0, 4)),
-        *_connect("relay", RELAY, [("h1_T", h_all)]),
+        *connect("relay", RELAY, [("h1_lo", "c_h1")], delays=(3,)),
+        *connect("relay", ANTI_RELAY, [("h1_hi", "c_h1")], delays=(3,)),
+        *connect("gate", GATE, [("c_h1", h_all)], delays=(0, 4)),
+        *connect("relay", RELAY, [("h1_T", h_all)]),
     ]  # fmt: skip
     projections = (
         DenseProjection("W1", "x", "h1", "W1"),

@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from lava_nbp.base.integers import INPUT_HALF_RANGE, Int16Array, saturate
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
 from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.draws import Epoch, chosen, rounding_of, thresholds_raised
 from lava_nbp.nbp.executor import Executor, Int32Array, Outcome, UInt8Array, empty_answers
-from lava_nbp.nbp.form import Above, Given, Logic, SampleForm, sample_form
+from lava_nbp.nbp.form import Above, Given, Logic, Noise, SampleForm, sample_form
 
 Bits = NDArray[np.bool_]
 
@@ -42,6 +43,10 @@ class SampleRun:
         Matrices (pre, post), before the sample.
     spikes : sequence of (size,) 0 or 1
         An array per source of the circuit.
+    sample : int
+        Its place in the epoch, from 0.
+    epoch : Epoch, optional
+        What is drawn in it. Default: epoch 0.
 
     Attributes
     ----------
@@ -57,8 +62,16 @@ class SampleRun:
         Of the layers' forward pass; of forward and backward pass; of all synapses.
     """
 
-    def __init__(self, form: SampleForm, weights: Mapping[str, Int16Array], spikes: Sequence[UInt8Array]) -> None:
-        self.form = form
+    def __init__(
+        self,
+        form: SampleForm,
+        weights: Mapping[str, Int16Array],
+        spikes: Sequence[UInt8Array],
+        sample: int = 0,
+        epoch: Epoch | None = None,
+    ) -> None:
+        self.form, self._sample = form, sample
+        self._epoch = Epoch.of(form.circuit, 0) if epoch is None else epoch
         self._start = weights
         self._versions: dict[tuple[str, tuple[int, ...]], Int16Array] = {}
         self._given = {s.name: a.astype(bool) for s, a in zip(form.circuit.sources, spikes, strict=True)}
@@ -79,11 +92,24 @@ class SampleRun:
         if isinstance(signal, Given):
             return self._given[signal.source]
         if isinstance(signal, Above):
-            fires: Bits = self._sum(self.form.sum_of[k]) > signal.above
+            total: Any = self._sum(self.form.sum_of[k])
+            for s, weight in signal.spikes:
+                total = total + weight * self.signals[s]
+            fires: Bits = total - self._noise(signal.noise) > signal.above
             return fires
         entry: Any = sum(self.signals[s].astype(np.int64) << k for k, s in enumerate(signal.signals))
         spikes: Bits = np.array(signal.table)[entry]
         return spikes
+
+    def _noise(self, noise: Noise | None) -> Any:
+        """By how much the thresholds of a population are raised, (size,), or 0."""
+        if noise is None:
+            return 0
+        circuit = self.form.circuit
+        step, population = self._sample * circuit.period + noise.phase, circuit[noise.population]
+        return thresholds_raised(
+            self._epoch.key, step, circuit.first_neuron(noise.population), population.size, noise.below
+        )
 
     def _sum(self, place: int) -> Int32Array:
         if place not in self._sums:
@@ -106,9 +132,13 @@ class SampleRun:
         key = (name, updates)
         if key not in self._versions:
             u = self.form.updates[updates[-1]]
-            pairs = np.ix_(self.signals[u.pre], self.signals[u.post])
+            pres, posts = (np.flatnonzero(self.signals[end]) for end in (u.pre, u.post))
+            what = rounding_of(self.form.circuit, name, u.change)
+            made = chosen(self._epoch.skips, self._epoch.key, self._sample, what, len(pres) * len(posts))
             self._versions[key] = W = self._matrix(name, updates[:-1]).copy()
-            W[pairs] = saturate(W[pairs] + u.change, PLASTIC_WEIGHT_MAX)
+            if len(made):
+                pairs = pres[made // len(posts)], posts[made % len(posts)]
+                W[pairs] = saturate(W[pairs] + u.change, PLASTIC_WEIGHT_MAX)
         return self._versions[key]
 
     # ------------------------------------------------------------------- work
@@ -179,6 +209,11 @@ class ReferenceExecutor(Executor):
 
     def _set_up(self, weights: dict[str, Int16Array]) -> None:
         self._write_weights(weights)
+        self.begin_epoch()
+
+    def begin_epoch(self, epoch: int = 0) -> None:
+        """See `Executor`."""
+        self._epoch, self._sample = Epoch.of(self.circuit, epoch), 0
 
     def _write_weights(self, weights: dict[str, Int16Array]) -> None:
         self._weights = weights
@@ -190,8 +225,8 @@ class ReferenceExecutor(Executor):
     def _train(self, *spikes: UInt8Array) -> Outcome:
         answers, membrane = empty_answers(len(spikes[0]), self.layers[-1])
         for i in range(len(spikes[0])):
-            run = SampleRun(self._form, self._weights, [array[i] for array in spikes])
-            self._weights = run.weights
+            run = SampleRun(self._form, self._weights, [array[i] for array in spikes], self._sample, self._epoch)
+            self._weights, self._sample = run.weights, self._sample + 1
             answers[i], membrane[i] = run.answer, run.membrane
             self.work.spikes += run.spikes
             self.work.synaptic_events += run.synaptic_events

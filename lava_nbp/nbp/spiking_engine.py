@@ -3,9 +3,9 @@
 It knows nothing of what the circuit is for. In every step t, for every
 population (weight units; see `circuit` for the neuron model):
 
-1. **fire**   v = wrap(input that arrives now) + bias; spike if v > threshold and not refractory;
+1. **fire**   v = wrap(input that arrives now) + bias; spike if v > threshold + noise and not refractory;
 2. **learn**  every plastic projection, each with weights of its own, where pre and post fired
-   in this step, by the circuit's rule: w += dw(x0, y0, r), saturating;
+   in this step, by the circuit's rule: w += dw(x0, y0, r), saturating; of what is to change, as much as is drawn;
 3. **send**   spikes arrive at t + 1 + delay; dense projections use the weights as just changed.
 
 A circuit in the chip's order (`Circuit.chip_order`) sends before it learns.
@@ -26,6 +26,7 @@ from lava_nbp.base.integers import Int16Array
 from lava_nbp.errors import InputError
 from lava_nbp.nbp import spiking_kernels as kernels
 from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.draws import Epoch, rounding_of
 from lava_nbp.nbp.executor import Executor, Outcome, UInt8Array, empty_answers
 from lava_nbp.nbp.faults import Faults
 from lava_nbp.nbp.levels import THRESHOLD
@@ -57,6 +58,7 @@ def compile_circuit(circuit: Circuit, offsets: Mapping[str, int]) -> kernels.Tab
         first=first,
         needed=integers(THRESHOLD - p.bias for p in circuit.populations),
         refractory=integers(p.refractory for p in circuit.populations),
+        noise=integers(p.noise for p in circuit.populations),
         scheduled=np.array([[k in circuit.reduced(p.name) for p in circuit.populations] for k in range(period)]),
         change=np.array(change, dtype=np.int64),
         learning=circuit.learning,
@@ -70,6 +72,10 @@ def compile_circuit(circuit: Circuit, offsets: Mapping[str, int]) -> kernels.Tab
         dense_first=bounds([p.pre for p in dense]),
         dense_post=integers(index[p.post] for p in dense),
         dense_offset=integers(offsets[p.name] for p in dense),
+        dense_what=np.array(
+            [[rounding_of(circuit, p.matrix, p.sign * change) for change in (-1, 1)] for p in dense], dtype=np.int64
+        ),
+        dense_transposed=np.array([p.transposed for p in dense], dtype=np.bool_),
         source_first=integers(np.concatenate([[0], np.cumsum([circuit[s.population].size for s in sources])])),
         source_post=integers(index[s.population] for s in sources),
         source_phase=integers((s.phase - 1) % period for s in sources),
@@ -119,6 +125,7 @@ class SpikingEngine:
             weights=projections.flat,
             counters=Counters.make(allocate) if counters is None else counters,
             block=allocate(max(q.size for q in circuit.populations), np.int16),
+            key=allocate(1, np.uint64),
         )
         self._widths = [circuit[source.population].size for source in circuit.sources]
         self._slices = {
@@ -126,7 +133,7 @@ class SpikingEngine:
         }
         self._index = {q.name: k for k, q in enumerate(circuit.populations)}
         self._broken = None if faults is None else self._break(faults)
-        self.reset()
+        self.begin_epoch(0)
 
     def _break(self, faults: Faults) -> kernels.EngineFaults:
         circuit = self.circuit
@@ -153,10 +160,13 @@ class SpikingEngine:
             link=next(c.weight for c in circuit.connections if c.role == "chain"),
         )
 
-    def disturb(self, epoch: int) -> None:
-        """Draw the faults in passing of another epoch."""
+    def begin_epoch(self, epoch: int) -> None:
+        """Forget every spike under way, as `reset`; what is drawn from now on is that of another epoch."""
+        self._skips = Epoch.of(self.circuit, epoch).skips
+        self._state.key[0] = Epoch.of(self.circuit, epoch).key
         if self._broken is not None and self._faults is not None:
             self._broken.seed[0] = self._faults.generator(epoch).integers(1 << 63)
+        self.reset()
 
     def reset(self) -> None:
         """Forget every spike under way; the next step is the one in which g00 fires."""
@@ -205,18 +215,18 @@ class SpikingEngine:
         raster = np.zeros((rows if record else 0, self.circuit.n_neurons), dtype=np.uint8)
         body = raster
         if self.steps == 0:
-            kernels.step(c, s, self._broken)
+            kernels.step(c, s, self._broken, self._skips)
             if record:
                 kernels.record(c, s, raster[0])
                 body = raster[1:]
         outcome = Outcome(*empty_answers(n, self.circuit.layers[-1]))
-        kernels.run(c, s, self._broken, np.hstack(external), outcome.spikes, outcome.membrane, body)
+        kernels.run(c, s, self._broken, self._skips, np.hstack(external), outcome.spikes, outcome.membrane, body)
         return outcome, raster if record else None
 
     def step(self, *external: UInt8Array) -> None:
         """Run one step; `external` are the spikes (size,) that leave each source in this very step, as for `run`."""
         self._check(external, 1)
-        kernels.step(self._tables, self._state, self._broken)
+        kernels.step(self._tables, self._state, self._broken, self._skips)
         for k, spikes in enumerate(external):
             if spikes.any():  # a call costs more than the look: sources are silent in most phases
                 kernels.inject(self._tables, self._state, k, spikes)
@@ -316,8 +326,7 @@ class SpikingExecutor(Executor):
     def begin_epoch(self, epoch: int = 0) -> None:
         """See `Executor`."""
         self._epoch = epoch = check_integer(epoch, 0, None, "epoch")
-        self._training.reset()
-        self._training.disturb(epoch)
+        self._training.begin_epoch(epoch)
 
     def _train(self, *spikes: UInt8Array) -> Outcome:
         outcome, _ = self._training.run(*spikes)
@@ -334,7 +343,6 @@ class SpikingExecutor(Executor):
     def _infer(self, *spikes: UInt8Array) -> Outcome:
         engine, weights = self._inference, self._training.projections.read_weights()
         engine.projections.write_weights({name: weights[name] for name in engine.circuit.matrix_shapes})
-        engine.reset()
-        engine.disturb(self._epoch)
+        engine.begin_epoch(self._epoch)
         outcome, _ = engine.run(*spikes)
         return outcome

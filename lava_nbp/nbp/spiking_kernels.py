@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lava_nbp.base.compiled import inner, kernel
 from lava_nbp.base.integers import INPUT_HALF_RANGE
-from lava_nbp.nbp.kernels import add_rows, changed
+from lava_nbp.nbp.kernels import add_rows, bits, changed, noise_of, skip
 from lava_nbp.nbp.work import Counters
 
 _HALF_RANGE = INPUT_HALF_RANGE
@@ -21,6 +21,7 @@ class Tables(NamedTuple):
     first: NDArray[np.int64]  #: (P + 1,) first neuron of each population
     needed: NDArray[np.int64]  #: (P,) input above which it fires: threshold - bias
     refractory: NDArray[np.int64]  #: (P,)
+    noise: NDArray[np.int64]  #: (P,) what raises `needed` is below this
     scheduled: NDArray[np.bool_]  #: (period, P)
     change: NDArray[np.int64]  #: (period, 3) what a plastic weight changes by for a spike of pre, of post, and of both
     learning: bool
@@ -34,6 +35,8 @@ class Tables(NamedTuple):
     dense_first: NDArray[np.int64]  #: (P + 1,) first dense projection by presynaptic population
     dense_post: NDArray[np.int64]
     dense_offset: NDArray[np.int64]  #: where its weights start
+    dense_what: NDArray[np.int64]  #: (D, 2) by which its changes are drawn, where it shrinks and where it grows
+    dense_transposed: NDArray[np.bool_]
     source_first: NDArray[np.int64]  #: (S + 1,) columns of the external spikes
     source_post: NDArray[np.int64]
     source_phase: NDArray[np.int64]  #: phase in which the source's spikes leave
@@ -55,6 +58,7 @@ class State(NamedTuple):
     weights: NDArray[np.int16]  #: all dense projections, each (pre, post)
     counters: Counters
     block: NDArray[np.int16]  #: scratch
+    key: NDArray[np.uint64]  #: (1,) of the epoch's draws
 
 
 class EngineFaults(NamedTuple):
@@ -74,13 +78,8 @@ class EngineFaults(NamedTuple):
 
 @inner
 def _draw(seed, step, neuron, salt):  # type: ignore[no-untyped-def]
-    """A number in 0 .. 1 from seed, step and neuron: splitmix64, which needs no state."""
-    z = seed + np.uint64(step) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(neuron) * np.uint64(0xD1B54A32D192ED03)
-    z += np.uint64(salt) * np.uint64(0x8CB92BA72F3D8DD7)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z = z ^ (z >> np.uint64(31))
-    return (z >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+    """A number in 0 .. 1 from seed, step and neuron."""
+    return (bits(seed, step, neuron, salt) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
 @inner
@@ -176,6 +175,37 @@ def _learn(c, s, f, phase):  # type: ignore[no-untyped-def]
 
 
 @inner
+def _learn_at_random(c, s, f, skips, phase):  # type: ignore[no-untyped-def]
+    """dw = both * x0 * y0 of some plastic synapses: those that are drawn, row by row of the matrix."""
+    change = np.int16(c.change[phase, 2])
+    sample = (s.step[0] - 1) // c.change.shape[0]
+    for pre in range(c.first.shape[0] - 1):
+        n = s.n_fired[pre]
+        if n == 0 or change == 0:
+            continue
+        base = c.first[pre]
+        for k in range(c.dense_first[pre], c.dense_first[pre + 1]):
+            post = c.dense_post[k]
+            m = s.n_fired[post]
+            if m == 0:
+                continue
+            post_base = c.first[post]
+            n_post = c.first[post + 1] - post_base
+            what = c.dense_what[k, 1 if change > 0 else 0]
+            at, drawn = skip(skips, s.key[0], sample, 0, what)
+            while at < n * m:
+                i, j = (at % n, at // n) if c.dense_transposed[k] else (at // m, at % m)
+                w = c.dense_offset[k] + s.fired[base + i] * n_post + s.fired[post_base + j]
+                left_out, drawn = skip(skips, s.key[0], sample, drawn, what)
+                at += 1 + left_out
+                if f is not None:  # noqa: SIM102 - numba prunes branches that ask for None only
+                    if f.frozen[w]:
+                        continue
+                s.weights[w] = np.int16(changed(s.weights[w], change))
+            s.counters.updates[0] += n * m
+
+
+@inner
 def _learn_singly(c, s, f, phase):  # type: ignore[no-untyped-def]
     """dw = pre * x0 + post * y0 + both * x0 * y0: the spikes of a step as marks, and a look at every synapse."""
     for pre in range(c.first.shape[0] - 1):
@@ -226,6 +256,7 @@ def _fire(c, s, f, slot, phase):  # type: ignore[no-untyped-def]
         needed = c.needed[p]
         wraps = largest > _HALF_RANGE or smallest <= -_HALF_RANGE
         n = 0
+        # A neuron fires above needed + noise_of(...), which is drawn for those only that exceed what is needed.
         if largest > needed or wraps:
             for j in range(arriving.shape[0]):
                 total = arriving[j]
@@ -233,6 +264,8 @@ def _fire(c, s, f, slot, phase):  # type: ignore[no-untyped-def]
                     total = _HALF_RANGE - (_HALF_RANGE - total) % (2 * _HALF_RANGE)
                     s.counters.gate_breaches[0] += 1
                 if total > needed and now - s.last[base + j] >= c.refractory[p]:
+                    if total - needed < c.noise[p] and total - needed <= noise_of(s.key[0], now, base + j, c.noise[p]):
+                        continue
                     s.fired[base + n] = j
                     s.last[base + j] = now
                     n += 1
@@ -246,27 +279,29 @@ def _fire(c, s, f, slot, phase):  # type: ignore[no-untyped-def]
 
 
 @inner(forceinline=True)
-def _follow_rule(c, s, f, phase):  # type: ignore[no-untyped-def]
-    if c.pairs_only:
+def _follow_rule(c, s, f, skips, phase):  # type: ignore[no-untyped-def]
+    if skips.more[0] > 0:
+        _learn_at_random(c, s, f, skips, phase)
+    elif c.pairs_only:
         _learn(c, s, f, phase)
     else:
         _learn_singly(c, s, f, phase)
 
 
 @kernel
-def step(c, s, f):  # type: ignore[no-untyped-def]
+def step(c, s, f, skips):  # type: ignore[no-untyped-def]
     """One step of the circuit, without the sources."""
     now = s.step[0]
     phase = now % c.change.shape[0]
     slots = s.arriving.shape[0]
     _fire(c, s, f, now % slots, phase)
     if c.learning and not c.chip_order:
-        _follow_rule(c, s, f, phase)
+        _follow_rule(c, s, f, skips, phase)
     for p in range(s.n_fired.shape[0]):
         if s.n_fired[p]:
             _send(c, s, now + 1, p)
     if c.learning and c.chip_order:
-        _follow_rule(c, s, f, phase)
+        _follow_rule(c, s, f, skips, phase)
     s.step[0] = now + 1
 
 
@@ -294,7 +329,7 @@ def record(c, s, row):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def run(c, s, f, external, spikes, membrane, raster):  # type: ignore[no-untyped-def]
+def run(c, s, f, skips, external, spikes, membrane, raster):  # type: ignore[no-untyped-def]
     """Phases 1 .. period of each sample; raster (n * period, N) or without rows if it is not wanted."""
     period = c.change.shape[0]
     slots = s.arriving.shape[0]
@@ -307,7 +342,7 @@ def run(c, s, f, external, spikes, membrane, raster):  # type: ignore[no-untyped
                 slot = s.step[0] % slots
                 for j in range(membrane.shape[1]):
                     membrane[i, j] = s.arriving[slot, out + j] - c.output_gate
-            step(c, s, f)
+            step(c, s, f, skips)
             if phase == c.output_phase:
                 for j in range(s.n_fired[c.output]):
                     spikes[i, s.fired[out + j]] = 1

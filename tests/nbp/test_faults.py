@@ -120,7 +120,7 @@ def test_rates_of_what_goes_wrong_in_passing():
     for name, faults in {"dropped": Faults(dropped=0.1), "spurious": Faults(spurious=0.01)}.items():
         for epoch in (1, 2):
             engine = SpikingEngine(Projections(circuit, weights), faults=faults)
-            engine.disturb(epoch)
+            engine.begin_epoch(epoch)
             _, raster = engine.run(x, t, record=True)
             rasters[name, epoch] = engine.split(raster)
         assert not np.array_equal(rasters[name, 1]["x"], rasters[name, 2]["x"])
