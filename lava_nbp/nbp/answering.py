@@ -122,9 +122,7 @@ def _cut(circuit: Circuit, needed: frozenset[_Event], period: int) -> Circuit:
     phases = {name: tuple(sorted(phase for n, phase in needed if n == name)) for name, _ in needed}
     chain = circuit.chain[:period]
     populations = [
-        replace(p, phases=phases[p.name])
-        for p in circuit.populations
-        if p.name in phases and p.name not in chain
+        replace(p, phases=phases[p.name]) for p in circuit.populations if p.name in phases and p.name not in chain
     ]
     gating: list[Population] = [circuit[name] for name in chain]
     links = {c.pre: c for c in circuit.connections if c.role == "chain"}

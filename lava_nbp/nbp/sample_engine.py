@@ -17,6 +17,7 @@ from lava_nbp.base.integers import Int16Array
 from lava_nbp.errors import InputError
 from lava_nbp.nbp import sample_kernels as kernels
 from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.draws import Epoch
 from lava_nbp.nbp.executor import Executor, Outcome, UInt8Array, empty_answers
 from lava_nbp.nbp.faults import Faults
 from lava_nbp.nbp.sample_shape import sample_shape
@@ -50,51 +51,62 @@ class SampleExecutor(Executor):
         self._faults = faults
         self._counters = Counters.make()
         self.counts_breaches = faults is None
-        self._epoch = self._chunk = 0
         self._sizes = circuit.layers
         self._broken = None if faults is None else self._break(circuit, faults)
         super().__init__(circuit, weights)
 
     def _break(self, circuit: Circuit, faults: Faults) -> dict[str, Any]:
-        (x, h, o), (n_in, n_hidden, n_out) = circuit.forward, self._sizes
-        stuck1 = faults.stuck_synapses(self._shape.W1, (n_in, n_hidden))
-        stuck2 = faults.stuck_synapses(self._shape.W2, (n_hidden, n_out))
-        return {
-            "alive_x": ~faults.dead_units(x, n_in),
-            "dead_h": faults.dead_units(h, n_hidden).astype(np.uint8),
-            "dead_o": faults.dead_units(o, n_out).astype(np.uint8),
-            "plastic1": (~stuck1).astype(np.int16),
-            "plastic2": np.ascontiguousarray((~stuck2).astype(np.int16).T),
-        }
+        dead = np.concatenate(
+            [faults.dead_units(name, size) for name, size in zip(circuit.forward, circuit.layers, strict=True)]
+        )
+        stuck = [faults.stuck_synapses(name, circuit.matrix_shapes[name]) for name in self._shape.matrices]
+        held = self._held([(~broken).astype(np.int16) for broken in stuck])
+        return {"alive_x": ~dead[: circuit.layers[0]], "dead": dead.astype(np.uint8), "plastic": held}
+
+    @staticmethod
+    def _held(matrices: list[Any]) -> Any:
+        """Matrices as the kernels hold them: one after the other, the last (post, pre)."""
+        return np.concatenate([*(m.ravel() for m in matrices[:-1]), matrices[-1].T.ravel()])
 
     def _set_up(self, weights: dict[str, Int16Array]) -> None:
         self._write_weights(weights)
+        self.begin_epoch()
 
     def _write_weights(self, weights: dict[str, Int16Array]) -> None:
         if self._faults is not None:
             lost = {name: self._faults.lost_synapses(name, (len(w), w.shape[1])) for name, w in weights.items()}
             weights = {name: np.where(lost[name], np.int16(0), w) for name, w in weights.items()}
+        sizes = np.array(self._sizes, np.int64)
+        synapses = sizes[:-1] * sizes[1:]
         self._net = kernels.Network(
-            W1=np.ascontiguousarray(weights[self._shape.W1]),
-            W2T=np.ascontiguousarray(weights[self._shape.W2].T),
+            sizes=sizes,
+            first=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+            weights=self._held([weights[name] for name in self._shape.matrices]),
+            offset=np.concatenate([[0, 0], np.cumsum(synapses)[:-1]]).astype(np.int64),
             numbers=self._shape.numbers,
             closed=self._shape.closed,
         )
 
     def read_weights(self) -> dict[str, Int16Array]:
         """Copies of the matrices."""
-        held = {self._shape.W1: self._net.W1.copy(), self._shape.W2: np.ascontiguousarray(self._net.W2T.T)}
+        held, net, last = {}, self._net, len(self._sizes) - 1
+        for k, name in enumerate(self._shape.matrices, 1):
+            n_pre, n_post = self._sizes[k - 1 : k + 1]
+            flat = net.weights[net.offset[k] : net.offset[k] + n_pre * n_post]
+            matrix = flat.reshape(n_post, n_pre).T if k == last else flat.reshape(n_pre, n_post)
+            held[name] = np.array(matrix, order="C")
         return {name: held[name] for name in self.circuit.matrix_shapes}
 
     def begin_epoch(self, epoch: int = 0) -> None:
-        """Faults in passing of the epoch are new ones; there is nothing else to forget."""
+        """What is drawn in the epoch is new; there is nothing else to forget."""
         self._epoch, self._chunk = check_integer(epoch, 0, None, "epoch"), 0
+        self._draws, self._sample = Epoch.of(self.circuit, self._epoch), 0
 
     def _disturb(self, x: UInt8Array, training: bool) -> tuple[UInt8Array, kernels.SampleFaults | None]:
         """The input with its faults, and those behind it, for the samples of one call."""
         if self._faults is None or self._broken is None:
             return x, None
-        f, (n_in, n_hidden, n_out) = self._faults, self._sizes
+        f, n_in = self._faults, self._sizes[0]
         rng = f.generator(self._epoch, self._chunk, int(training))
         self._chunk += 1
         broken = dict(self._broken)
@@ -111,14 +123,18 @@ class SampleExecutor(Executor):
         x[phase <= self.circuit.output_phase] = 0
         learns = (phase > self.circuit.period).astype(np.uint8)
         return np.ascontiguousarray(x, dtype=np.uint8), kernels.SampleFaults(
-            wrong_h=wrong(n_hidden), wrong_o=wrong(n_out), learns=learns, **broken
+            wrong=np.hstack([wrong_x, *(wrong(size) for size in self._sizes[1:])]), learns=learns, **broken
         )
+
+    def _drawn(self) -> kernels.Draws:
+        return kernels.Draws(np.uint64(self._draws.key), self._sample, self._draws.skips)
 
     def _train(self, *spikes: UInt8Array) -> Outcome:
         x, t = spikes[self._shape.input], spikes[self._shape.target]
         answers = kernels.Answers(*empty_answers(len(x), self.layers[-1]))
         x, faults = self._disturb(x, training=True)
-        kernels.train(x, t, self._net, answers, self._counters, faults)
+        kernels.train(x, t, self._net, self._drawn(), answers, self._counters, faults)
+        self._sample += len(x)
         self.work.take(self._counters)
         return Outcome(*answers)
 
@@ -126,5 +142,5 @@ class SampleExecutor(Executor):
         (x,) = spikes
         answers = kernels.Answers(*empty_answers(len(x), self.layers[-1]))
         x, faults = self._disturb(x, training=False)
-        kernels.infer(x, self._net, answers, faults)
+        kernels.infer(x, self._net, self._drawn(), answers, faults)
         return Outcome(*answers)

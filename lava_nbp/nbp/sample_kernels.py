@@ -1,6 +1,8 @@
-"""Kernels of the per-sample engine: three layers that learn by backpropagation of the error's sign.
+"""Kernels of the per-sample engine: layers that learn by backpropagation of errors that are -1, 0 or 1.
 
-W1 is held (n_in, n_hidden), W2 transposed, so that every inner loop runs over hidden units, contiguous in memory.
+Layer 0 is the input, the last is the output. Matrix k leads to layer k. All but the last are held (pre, post), so that
+what fires adds rows; the last (post, pre), so that its inner loops, too, run over the larger layer. Arrays of all
+layers lie one after the other: `Network.first` says where each begins.
 """
 
 from __future__ import annotations
@@ -13,52 +15,61 @@ from numpy.typing import NDArray
 from lava_nbp.base.compiled import inner, kernel
 from lava_nbp.base.integers import INPUT_HALF_RANGE
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
-from lava_nbp.nbp.kernels import add_rows, changed
+from lava_nbp.nbp.draws import Skips
+from lava_nbp.nbp.kernels import add_rows, changed, noise_of, skip
 
 # Compile-time constants of the kernels (numba freezes module globals).
 _WMAX = PLASTIC_WEIGHT_MAX
 _HALF_RANGE = INPUT_HALF_RANGE
+#: Where fewer than one in so many change or send, they are taken one by one.
+_FEW = 8
 
 
 class Numbers(NamedTuple):
-    """What a circuit's form says in numbers, in weight units."""
+    """What a circuit's form says in numbers, weights in weight units; an entry per layer, that of the input unused."""
 
-    fire_h: int  #: a hidden unit fires above this
-    box_low: int  #: its weights may change if its pre-activation is above this ...
-    box_high: int  #: ... and at most this
-    fire_o: int  #: an output fires above this
-    low_o: int  #: its copies fire above these
+    fire: NDArray[np.int64]  #: a unit fires above this ...
+    shut: NDArray[np.int64]  #: ... or, if it is dropped, above this
+    box_low: NDArray[np.int64]  #: a hidden unit may learn if its pre-activation is above this ...
+    box_high: NDArray[np.int64]  #: ... and at most this
+    copies: NDArray[np.int64]  #: populations that the layer's pre-activation reaches with an open gate
+    low_o: int  #: copies of the output fire above these
     high_o: int
-    error: NDArray[np.int8]  #: (16,) output error d by t + 2 o + 4 (a2 > low_o) + 8 (a2 > high_o)
-    grow1: int  #: what a synapse of W1 changes by where the hidden error is 1, and where it is -1
-    shrink1: int
-    grow2: int  #: the same of W2 and the output error
-    shrink2: int
-    copies_h: int  #: populations that W1 x reaches with an open gate, and W2 h
-    copies_o: int
-    updated: bool  #: the hidden error is that of the W2 just updated
+    error: NDArray[np.int8]  #: (16,) output error by t + 2 o + 4 (a > low_o) + 8 (a > high_o)
+    grow: NDArray[np.int64]  #: what a synapse of a matrix changes by where the error is 1, and where it is -1
+    shrink: NDArray[np.int64]
+    what_grows: NDArray[np.int64]  #: by which such changes are drawn
+    what_shrinks: NDArray[np.int64]
+    noise: NDArray[np.int64]  #: of the error that comes back to a layer
+    noise_first: NDArray[np.int64]  #: its population's first neuron
+    noise_pos: NDArray[np.int64]  #: phases in which it is positive and negative
+    noise_neg: NDArray[np.int64]
+    drop_noise: NDArray[np.int64]  #: of what opens a layer's units; 0: all are open
+    drop_level: NDArray[np.int64]  #: it opens one if the noise is less than this
+    drop_first: NDArray[np.int64]
+    drop_phase: NDArray[np.int64]
+    period: int
+    updated: bool  #: an error comes back through weights that are updated already
 
 
 class Closed(NamedTuple):
-    """Dense sums that reach closed populations; versions: 0 before the sample, 1 potentiated, 2 depressed, too."""
+    """Dense sums that reach closed populations, each a matrix times what is fired."""
 
-    kind: NDArray[np.int64]  #: of sums that reach the output: W2 times 0 hidden spikes, 1 or 2 their errors e = 1, -1
-    version: NDArray[np.int64]
+    matrix: NDArray[np.int64]
+    kind: NDArray[np.int64]  #: times: 0 what the layer below fires, 1 or 2 its errors; 3: transposed, the output
+    version: NDArray[np.int64]  #: of the matrix: 0 before the sample, 1 potentiated, 2 depressed, too
     limit: NDArray[np.int64]
     copies: NDArray[np.int64]  #: populations that it reaches
-    hidden_version: NDArray[np.int64]  #: of W1 x
-    hidden_limit: NDArray[np.int64]
-    hidden_copies: NDArray[np.int64]
-    backward_limit: NDArray[np.int64]  #: of W2^T o
-    backward_copies: NDArray[np.int64]
-    least: NDArray[np.int64]  #: (4,) smallest limit: W2 h, W2 e, W1 x, W2^T o
+    least: NDArray[np.int64]  #: (matrices + 1, 3) smallest limit of kind 0, of 1 and 2, and of 3
 
 
 class Network(NamedTuple):
     """The weights, and what their circuit says."""
 
-    W1: NDArray[np.int16]  #: (n_in, n_hidden)
-    W2T: NDArray[np.int16]  #: (n_out, n_hidden)
+    sizes: NDArray[np.int64]  #: units of every layer
+    first: NDArray[np.int64]  #: (layers + 1,) where each begins
+    weights: NDArray[np.int16]  #: all matrices
+    offset: NDArray[np.int64]  #: where the matrix that leads to a layer begins; that of the input unused
     numbers: Numbers
     closed: Closed
 
@@ -70,51 +81,110 @@ class Answers(NamedTuple):
     membrane: NDArray[np.int32]  #: (samples, n_out)
 
 
-class Scratch(NamedTuple):
-    """Memory of one call."""
+class Draws(NamedTuple):
+    """What is drawn in a call."""
 
-    rows: NDArray[np.uint32]  #: (n_in + 1,) active inputs
-    block: NDArray[np.int16]  #: (n_hidden,)
-    a1: NDArray[np.int32]  #: (n_hidden,) pre-activation
-    h: NDArray[np.int16]  #: (n_hidden,) 0 or -1, a mask
-    back: NDArray[np.int32]  #: (n_hidden,)
-    d: NDArray[np.int8]  #: (n_out,) output error
-    e: NDArray[np.int8]  #: (n_hidden,) hidden error
-    change: NDArray[np.int16]  #: (n_hidden,)
-    masks: NDArray[np.int16]  #: (3, n_hidden) h, e = 1, e = -1 as masks
-    versions: NDArray[np.int16]  #: (3, n_hidden) a row of W2 as it is, potentiated, and depressed, too
+    key: np.uint64  #: of the epoch
+    sample: int  #: place of the first sample in it
+    skips: Skips
+
+
+class Scratch(NamedTuple):
+    """Memory of one call; arrays over the units of all layers, and of the largest."""
+
+    rows: NDArray[np.uint32]  #: places of what fires in each layer
+    n: NDArray[np.int64]  #: (layers,) how many places there are
+    n_h: NDArray[np.int64]  #: (layers,) how many fire
+    a: NDArray[np.int32]  #: pre-activations
+    h: NDArray[np.int16]  #: what fires, as masks of 0 and -1
+    kept: NDArray[np.uint8]  #: 0 where a unit is dropped
+    e: NDArray[np.int16]  #: errors
+    n_e: NDArray[np.int64]  #: (layers,) how many are not 0
+    block: NDArray[np.int16]
+    total: NDArray[np.int32]
+    change: NDArray[np.int16]
+    some: NDArray[np.uint32]  #: places of what errs
 
 
 @inner(forceinline=True)
-def _scratch(n_in, n_hidden, n_out):  # type: ignore[no-untyped-def]
+def _scratch(net):  # type: ignore[no-untyped-def]
     """The memory of a call: made by the kernel, so that the compiler knows that nothing else points there."""
+    n, largest = net.first[-1], 0
+    for size in net.sizes:
+        largest = max(largest, size)
     return Scratch(
-        np.empty(n_in + 1, np.uint32),
-        np.empty(n_hidden, np.int16),
-        np.empty(n_hidden, np.int32),
-        np.empty(n_hidden, np.int16),
-        np.empty(n_hidden, np.int32),
-        np.empty(n_out, np.int8),
-        np.empty(n_hidden, np.int8),
-        np.empty(n_hidden, np.int16),
-        np.empty((3, n_hidden), np.int16),
-        np.empty((3, n_hidden), np.int16),
+        np.empty(n, np.uint32),
+        np.zeros(net.sizes.shape[0], np.int64),
+        np.zeros(net.sizes.shape[0], np.int64),
+        np.empty(n, np.int32),
+        np.empty(n, np.int16),
+        np.ones(n, np.uint8),
+        np.zeros(n, np.int16),
+        np.zeros(net.sizes.shape[0], np.int64),
+        np.empty(largest, np.int16),
+        np.empty(largest, np.int32),
+        np.empty(largest, np.int16),
+        np.empty(largest, np.uint32),
     )
 
 
 class SampleFaults(NamedTuple):
     """Faults of the per-sample form, as arrays. Kernels get None instead where nothing is broken."""
 
-    dead_h: NDArray[np.uint8]  #: (n_hidden,)
-    dead_o: NDArray[np.uint8]  #: (n_out,)
-    plastic1: NDArray[np.int16]  #: (n_in, n_hidden) 0 where a synapse keeps its weight, else 1
-    plastic2: NDArray[np.int16]  #: (n_out, n_hidden)
-    wrong_h: NDArray[np.uint8]  #: (samples, n_hidden) 1: the spike is lost, 2: there is one without reason
-    wrong_o: NDArray[np.uint8]  #: (samples, n_out)
+    dead: NDArray[np.uint8]  #: over the units of all layers
+    plastic: NDArray[np.int16]  #: over all weights: 0 where a synapse keeps its weight, else 1
+    wrong: NDArray[np.uint8]  #: (samples, units) 1: the spike is lost, 2: there is one without reason
     learns: NDArray[np.uint8]  #: (samples,) 0: the pulse is lost before the sample is learned
 
 
 @inner
+def _active(x, indices):  # type: ignore[no-untyped-def]
+    """Write the indices of what is not 0 in x; return how many."""
+    n = 0
+    for i in range(x.shape[0]):
+        indices[n] = i
+        n += x[i] != 0
+    return n
+
+
+@inner(forceinline=True)
+def _matrix(net, k):  # type: ignore[no-untyped-def]
+    """The matrix that leads to layer k, as it is held."""
+    n_pre, n_post = net.sizes[k - 1], net.sizes[k]
+    held = net.weights[net.offset[k] : net.offset[k] + n_pre * n_post]
+    return held.reshape((n_post, n_pre)) if k == net.sizes.shape[0] - 1 else held.reshape((n_pre, n_post))
+
+
+@inner
+def _output(W, h, membrane):  # type: ignore[no-untyped-def]
+    """membrane = W h, W (post, pre), where h holds 0 or -1 as int16 masks."""
+    for k in range(W.shape[0]):
+        row = W[k]
+        total = np.int32(0)
+        for j in range(row.shape[0]):
+            total += np.int32(row[j] & h[j])
+        membrane[k] = total
+
+
+@inner
+def _fire(a, h, fire):  # type: ignore[no-untyped-def]
+    for j in range(a.shape[0]):
+        h[j] = np.int16(-1) if a[j] > fire else np.int16(0)
+
+
+@inner
+def _fire_some(p, key, step, layer, a, h, kept):  # type: ignore[no-untyped-def]
+    """What fires in a layer that drops units: it is drawn for those only for which it matters."""
+    least = min(p.fire[layer], p.box_low[layer])
+    for j in range(a.shape[0]):
+        h[j] = 0
+        if a[j] > least:
+            kept[j] = noise_of(key, step, p.drop_first[layer] + j, p.drop_noise[layer]) < p.drop_level[layer]
+            if a[j] > (p.fire[layer] if kept[j] else p.shut[layer]):
+                h[j] = np.int16(-1)
+
+
+@inner(forceinline=True)
 def _go_wrong(h, wrong, dead):  # type: ignore[no-untyped-def]
     """Spikes h, as masks of 0 and -1, with the faults of a sample."""
     for j in range(h.shape[0]):
@@ -124,289 +194,411 @@ def _go_wrong(h, wrong, dead):  # type: ignore[no-untyped-def]
             h[j] = np.int16(-1)
 
 
-@inner
+@inner(forceinline=True)
 def _silence(total, dead):  # type: ignore[no-untyped-def]
     for j in range(total.shape[0]):
         if dead[j]:
             total[j] = 0
 
 
-@inner
-def _active(x, indices):  # type: ignore[no-untyped-def]
-    """Write the indices of the ones of x; return how many."""
-    n = 0
-    for i in range(x.shape[0]):
-        indices[n] = i
-        n += x[i]
-    return n
-
-
-@inner
-def _output(W2T, h, membrane):  # type: ignore[no-untyped-def]
-    """membrane = W2 h, where h holds 0 or -1 as int16 masks."""
-    for k in range(W2T.shape[0]):
-        row = W2T[k]
-        total = np.int32(0)
-        for j in range(row.shape[0]):
-            total += np.int32(row[j] & h[j])
-        membrane[k] = total
+@inner(forceinline=True)
+def _forward(x, i, net, s, d, membrane, faults, training):  # type: ignore[no-untyped-def]
+    """Pre-activations and spikes of a sample's hidden layers, and the output's pre-activation."""
+    p, last = net.numbers, net.sizes.shape[0] - 1
+    s.n[0] = _active(x, s.rows[: net.sizes[0]])
+    for k in range(1, last):
+        start, stop = net.first[k], net.first[k + 1]
+        a, h = s.a[start:stop], s.h[start:stop]
+        for j in range(a.shape[0]):
+            a[j] = 0
+        add_rows(_matrix(net, k), s.rows[net.first[k - 1] :], s.n[k - 1], s.block, a)
+        if faults is not None:
+            _silence(a, faults.dead[start:stop])
+        if training and p.drop_noise[k]:
+            _fire_some(p, d.key, (d.sample + i) * p.period + p.drop_phase[k], k, a, h, s.kept[start:stop])
+        else:
+            _fire(a, h, np.int32(p.fire[k]))  # as narrow as what it is compared with, so that the loop is
+        if faults is not None:
+            _go_wrong(h, faults.wrong[i, start:stop], faults.dead[start:stop])
+        if k < last - 1:
+            s.n[k] = _active(h, s.rows[start:stop])
+    _output(_matrix(net, last), s.h[net.first[last - 1] : net.first[last]], membrane)
+    if faults is not None:
+        _silence(membrane, faults.dead[net.first[last] :])
 
 
 @inner(forceinline=True)
-def _forward(x, i, net, s, membrane, faults):  # type: ignore[no-untyped-def]
-    """Pre-activations and hidden spikes of a sample; returns how many inputs fire."""
-    n_hidden = net.W1.shape[1]
-    n = _active(x, s.rows)
-    s.a1[:] = 0
-    add_rows(net.W1, s.rows, n, s.block, s.a1)
+def _output_spike(net, a, k, i, faults):  # type: ignore[no-untyped-def]
+    o = a[k] > net.numbers.fire[-1]
     if faults is not None:
-        _silence(s.a1, faults.dead_h)
-    fire = np.int32(net.numbers.fire_h)  # as narrow as what it is compared with, so that the loop is
-    for j in range(n_hidden):
-        s.h[j] = np.int16(-1) if s.a1[j] > fire else np.int16(0)
-    if faults is not None:
-        _go_wrong(s.h, faults.wrong_h[i], faults.dead_h)
-    _output(net.W2T, s.h, membrane)
-    if faults is not None:
-        _silence(membrane, faults.dead_o)
-    return n
-
-
-@inner(forceinline=True)
-def _output_spike(a2, k, i, fire, faults):  # type: ignore[no-untyped-def]
-    o = a2[k] > fire
-    if faults is not None:  # noqa: SIM102 - numba prunes branches that ask for None only
-        if faults.wrong_o[i, k]:
-            o = faults.wrong_o[i, k] == 2 and not faults.dead_o[k]
+        wrong, unit = faults.wrong, net.first[net.sizes.shape[0] - 1] + k
+        if wrong[i, unit]:
+            o = wrong[i, unit] == 2 and not faults.dead[unit]
     return o
 
 
 @kernel
-def infer(x, net, answers, faults):  # type: ignore[no-untyped-def]
+def infer(x, net, draws, answers, faults):  # type: ignore[no-untyped-def]
     """Answer samples x (samples, n_in)."""
-    s = _scratch(net.W1.shape[0], net.W1.shape[1], net.W2T.shape[0])
+    s = _scratch(net)
     for i in range(x.shape[0]):
-        a2 = answers.membrane[i]
-        _forward(x[i], i, net, s, a2, faults)
-        for k in range(net.W2T.shape[0]):
-            answers.spikes[i, k] = _output_spike(a2, k, i, net.numbers.fire_o, faults)
+        a = answers.membrane[i]
+        _forward(x[i], i, net, s, draws, a, faults, False)
+        for k in range(a.shape[0]):
+            answers.spikes[i, k] = _output_spike(net, a, k, i, faults)
 
 
-@inner
-def _could_fire(closed, a2_most, ups, downs):  # type: ignore[no-untyped-def]
-    """Whether any sum of one output could pass its limit: the answer's at most, and those of so many errors."""
-    for c in range(closed.kind.shape[0]):
-        most = a2_most if closed.kind[c] == 0 else _WMAX * (ups if closed.kind[c] == 1 else downs)
-        if most > closed.limit[c]:
-            return True
-    return False
-
-
-@inner
-def _output_breaches(net, s, a2, change):  # type: ignore[no-untyped-def]
-    """Spikes that the closed output and its copies would fire; W2T is still that before the sample.
-
-    change: the most that W2 h can change by.
-    """
-    closed, p = net.closed, net.numbers
-    n_hidden = net.W2T.shape[1]
-    count = ups = downs = 0
-    for j in range(n_hidden):
-        s.masks[0, j] = s.h[j]
-        s.masks[1, j] = np.int16(-1) if s.e[j] == 1 else np.int16(0)
-        s.masks[2, j] = np.int16(-1) if s.e[j] == -1 else np.int16(0)
-        ups += s.e[j] == 1
-        downs += s.e[j] == -1
-    for k in range(net.W2T.shape[0]):
-        if not _could_fire(closed, a2[k] + change, ups, downs):
-            continue
-        row = net.W2T[k]
-        grown = np.int16(p.grow2 * (s.d[k] == 1))
-        new = np.int16(p.shrink2 * (s.d[k] == -1))
-        for j in range(n_hidden):
-            s.versions[0, j] = row[j]
-            s.versions[1, j] = np.int16(changed(row[j], s.h[j] & grown))
-            s.versions[2, j] = np.int16(changed(s.versions[1, j], s.h[j] & new))
-        for c in range(closed.kind.shape[0]):
-            version, mask = s.versions[closed.version[c]], s.masks[closed.kind[c]]
-            total = np.int32(0)
-            for j in range(n_hidden):
-                total += np.int32(version[j] & mask[j])
-            count += closed.copies[c] * (total > closed.limit[c])
-    return count
-
-
-@inner
-def _hidden_breaches(net, s, n):  # type: ignore[no-untyped-def]
-    """Spikes that the closed hidden layer and its copies would fire; W1 is still that before the sample."""
-    closed, p = net.closed, net.numbers
-    largest = max(abs(p.grow1), abs(p.shrink1))
-    count = 0
-    for j in range(net.W1.shape[1]):
-        old = grown = new = s.a1[j]  # what W1 x still is where nothing changes
-        if s.e[j] and old + n * largest > closed.least[2]:
-            grown = new = 0
-            up, down = p.grow1 * (s.e[j] == 1), p.shrink1 * (s.e[j] == -1)
-            for k in range(n):
-                w = changed(net.W1[s.rows[k], j], up)
-                grown += w
-                new += changed(w, down)
-        for c in range(closed.hidden_version.shape[0]):
-            version = closed.hidden_version[c]
-            total = old if version == 0 else grown if version == 1 else new
-            count += closed.hidden_copies[c] * (total > closed.hidden_limit[c])
-    return count
-
-
-@inner
-def _backward_breaches(net, o):  # type: ignore[no-untyped-def]
-    """Spikes that the closed error population would fire for the output's answer; with W2 before the sample."""
-    closed = net.closed
-    count = 0
-    for j in range(net.W2T.shape[1]):
-        total = 0
-        for k in range(o.shape[0]):
-            total += o[k] * net.W2T[k, j]
-        for c in range(closed.backward_limit.shape[0]):
-            count += closed.backward_copies[c] * (total > closed.backward_limit[c])
-    return count
+# ------------------------------------------------------------------ gate breaches
 
 
 @inner
 def _out_of_range(total):  # type: ignore[no-untyped-def]
-    count = 0
+    """How many sums leave the register."""
+    largest = smallest = np.int32(0)
     for j in range(total.shape[0]):
-        count += total[j] > _HALF_RANGE or total[j] <= -_HALF_RANGE
+        largest = max(largest, total[j])
+        smallest = min(smallest, total[j])
+    count = 0
+    if largest > _HALF_RANGE or smallest <= -_HALF_RANGE:
+        for j in range(total.shape[0]):
+            count += total[j] > _HALF_RANGE or total[j] <= -_HALF_RANGE
     return count
-
-
-@inner(forceinline=True)
-def _output_errors(t, i, net, s, a2, spikes, faults):  # type: ignore[no-untyped-def]
-    """Answer and output error of a sample; returns how many outputs fire and how many err."""
-    p = net.numbers
-    n_o = n_d = 0
-    for k in range(a2.shape[0]):
-        o = _output_spike(a2, k, i, p.fire_o, faults)
-        s.d[k] = p.error[t[k] + 2 * o + 4 * (a2[k] > p.low_o) + 8 * (a2[k] > p.high_o)]
-        if faults is not None:  # noqa: SIM102 - numba prunes branches that ask for None only
-            if not faults.learns[i]:
-                s.d[k] = 0
-        spikes[k] = o
-        n_o += o
-        n_d += s.d[k] != 0
-    return n_o, n_d
-
-
-@inner(forceinline=True)
-def _hidden_errors(net, s, faults):  # type: ignore[no-untyped-def]
-    """Sign of the error that comes back, inside the box; returns how many hidden units err."""
-    p = net.numbers
-    n_hidden = net.W2T.shape[1]
-    s.back[:] = 0
-    for k in range(net.W2T.shape[0]):
-        d = s.d[k]
-        if d:
-            row = net.W2T[k]
-            step = np.int16(0 if not p.updated else p.grow2 if d > 0 else p.shrink2)
-            for j in range(n_hidden):
-                if faults is not None:
-                    s.back[j] += d * changed(row[j], -s.h[j] * step * faults.plastic2[k, j])
-                else:
-                    s.back[j] += d * changed(row[j], s.h[j] & step)
-    n_e = 0
-    low, high = np.int32(p.box_low), np.int32(p.box_high)
-    for j in range(n_hidden):
-        if low < s.a1[j] <= high:
-            s.e[j] = np.int8(s.back[j] > 0) - np.int8(s.back[j] < 0)
-            n_e += s.e[j] != 0
-    return n_e
-
-
-@inner(forceinline=True)
-def _update(net, s, n, n_e, faults):  # type: ignore[no-untyped-def]
-    p, n_hidden = net.numbers, net.W1.shape[1]
-    for k in range(net.W2T.shape[0]):
-        if s.d[k]:
-            row = net.W2T[k]
-            step = np.int16(p.grow2 if s.d[k] > 0 else p.shrink2)
-            for j in range(n_hidden):
-                if faults is not None:
-                    row[j] = np.int16(changed(row[j], -s.h[j] * step * faults.plastic2[k, j]))
-                else:
-                    row[j] = np.int16(changed(row[j], s.h[j] & step))
-    if n_e:
-        up, down = np.int16(p.grow1), np.int16(p.shrink1)
-        for j in range(n_hidden):
-            s.change[j] = up if s.e[j] > 0 else down if s.e[j] < 0 else np.int16(0)
-        for k in range(n):
-            row = net.W1[s.rows[k]]
-            for j in range(n_hidden):
-                if faults is not None:
-                    row[j] = np.int16(changed(row[j], s.change[j] * faults.plastic1[s.rows[k], j]))
-                else:
-                    row[j] = np.int16(changed(row[j], s.change[j]))
-
-
-@inner(forceinline=True)
-def _hidden_spikes(s):  # type: ignore[no-untyped-def]
-    """How many hidden units fire, and their largest pre-activation."""
-    n_h = a1_max = np.int32(0)
-    for j in range(s.h.shape[0]):
-        n_h -= s.h[j]
-        a1_max = max(a1_max, s.a1[j])
-    return n_h, a1_max
-
-
-class Fired(NamedTuple):
-    """What bounds a sample's gate breaches: how many fire, how many hidden units err, and the largest sum."""
-
-    inputs: int
-    hidden: int
-    outputs: int
-    errors: int
-    a1_max: int
 
 
 @inner
-def _breaches(net, s, fired, a2, o):  # type: ignore[no-untyped-def]
-    """Gate breaches of a sample: cheap bounds first, the exact count where one is passed."""
-    closed, p = net.closed, net.numbers
-    outside = p.copies_h * _out_of_range(s.a1) + p.copies_o * _out_of_range(a2)
-    if outside:
-        return outside
-    a2_max = np.int32(0)
-    for k in range(a2.shape[0]):
-        a2_max = max(a2_max, a2[k])
+def _could_breach(net, s, k, a):  # type: ignore[no-untyped-def]
+    """Whether what a layer fires, or the output, could open a closed gate by matrix k: by a bound that costs little."""
+    p, least, largest = net.numbers, net.closed.least, np.int32(0)
+    for j in range(a.shape[0]):
+        largest = max(largest, a[j])
+    step = max(abs(p.grow[k]), abs(p.shrink[k])) if s.n_e[k] else 0
+    fires = s.n_h[k - 1]
+    return largest + fires * step > least[k, 0] or s.n_h[k] * _WMAX > least[k, 2]
+
+
+@inner
+def _errors_could_breach(net, s, k):  # type: ignore[no-untyped-def]
+    """The same of the errors of the layer below."""
+    return s.n_e[k - 1] * _WMAX > net.closed.least[k, 1]
+
+
+@inner
+def _sent(net, s, k, kind):  # type: ignore[no-untyped-def]
+    """Places, in the layer below matrix k, of what is sent through it; returns how many."""
+    first, n, m = net.first[k - 1], net.sizes[k - 1], 0
+    for j in range(n):
+        if kind > 0:
+            sends = s.e[first + j] == (1 if kind == 1 else -1)
+        elif k == 1:
+            sends = j < s.n[0]
+        else:
+            sends = s.h[first + j] != 0
+        if sends:
+            s.some[m] = s.rows[first + j] if kind == 0 and k == 1 else j
+            m += 1
+    return m
+
+
+@inner
+def _closed_sums(net, s, k, version, o, errors):  # type: ignore[no-untyped-def]
+    """Spikes that closed populations would fire by matrix k as it is now, if this is a version of it; -1: every one.
+
+    errors: whether they are those by the errors of the layer below, or all others.
+    """
+    closed, last = net.closed, net.sizes.shape[0] - 1
+    W, n_pre, n_post = _matrix(net, k), net.sizes[k - 1], net.sizes[k]
     count = 0
-    largest1, largest2 = max(abs(p.grow1), abs(p.shrink1)), max(abs(p.grow2), abs(p.shrink2))
-    if a2_max + fired.hidden * largest2 > closed.least[0] or fired.errors * _WMAX > closed.least[1]:
-        count += _output_breaches(net, s, a2, fired.hidden * largest2)
-    if fired.a1_max + fired.inputs * largest1 > closed.least[2]:
-        count += _hidden_breaches(net, s, fired.inputs)
-    if fired.outputs * _WMAX > closed.least[3]:
-        count += _backward_breaches(net, o)
+    for c in range(closed.matrix.shape[0]):
+        kind = closed.kind[c]
+        if closed.matrix[c] != k or (version >= 0 and closed.version[c] != version) or errors != (0 < kind < 3):
+            continue
+        if kind == 3:
+            for j in range(n_pre):
+                total = 0
+                for q in range(n_post):
+                    if o[q]:
+                        total += W[q, j]
+                count += closed.copies[c] * (total > closed.limit[c])
+            continue
+        m = _sent(net, s, k, kind)
+        for q in range(n_post):
+            s.total[q] = 0
+        if k < last:
+            add_rows(W, s.some, m, s.block, s.total[:n_post])
+        else:
+            for q in range(n_post):
+                for j in range(m):
+                    s.total[q] += W[q, s.some[j]]
+        for q in range(n_post):
+            count += closed.copies[c] * (s.total[q] > closed.limit[c])
     return count
 
 
-@kernel
-def train(x, t, net, answers, counters, faults):  # type: ignore[no-untyped-def]
-    """Learn from samples x (samples, n_in) with targets t (samples, n_out), one after the other."""
-    n_hidden, n_out = net.W1.shape[1], net.W2T.shape[0]
-    s = _scratch(net.W1.shape[0], n_hidden, n_out)
-    for i in range(x.shape[0]):
-        a2, o = answers.membrane[i], answers.spikes[i]
-        n = _forward(x[i], i, net, s, a2, faults)
-        n_o, n_d = _output_errors(t[i], i, net, s, a2, o, faults)
-        n_h, a1_max = _hidden_spikes(s)
+# ------------------------------------------------------------------ learning
+
+
+@inner(forceinline=True)
+def _output_errors(t, i, net, s, a, spikes, faults):  # type: ignore[no-untyped-def]
+    """Answer and error of the output."""
+    p, last = net.numbers, net.sizes.shape[0] - 1
+    e = s.e[net.first[last] :]
+    n_o = n_e = 0
+    for k in range(a.shape[0]):
+        o = _output_spike(net, a, k, i, faults)
+        e[k] = p.error[t[k] + 2 * o + 4 * (a[k] > p.low_o) + 8 * (a[k] > p.high_o)]
+        if faults is not None:  # noqa: SIM102 - numba prunes branches that ask for None only
+            if not faults.learns[i]:
+                e[k] = 0
+        spikes[k] = o
+        n_o += o
+        n_e += e[k] != 0
+    s.n_h[last], s.n_e[last] = n_o, n_e
+
+
+@inner
+def _come_back(net, s, k, ahead, faults):  # type: ignore[no-untyped-def]
+    """s.total = W e for the units below matrix k that may learn; ahead: through the last matrix as it will be."""
+    last, n_pre, n_post = net.sizes.shape[0] - 1, net.sizes[k - 1], net.sizes[k]
+    p, W, e, total = net.numbers, _matrix(net, k), s.e[net.first[k] : net.first[k + 1]], s.total[:n_pre]
+    if k == last:
+        h = s.h[net.first[k - 1] : net.first[k]]
+        for j in range(n_pre):
+            total[j] = 0
+        for q in range(n_post):
+            if e[q] == 0:
+                continue
+            row, sign = W[q], np.int32(e[q])
+            step = np.int16(0 if not ahead else p.grow[k] if sign > 0 else p.shrink[k])
+            for j in range(n_pre):
+                if faults is not None:
+                    kept = faults.plastic[net.offset[k] + q * n_pre + j]
+                    total[j] += sign * changed(row[j], -h[j] * step * kept)
+                else:
+                    total[j] += sign * changed(row[j], h[j] & step)
+        return
+    a = s.a[net.first[k - 1] : net.first[k]]
+    low, high = p.box_low[k - 1], p.box_high[k - 1]
+    few = s.n_e[k] * _FEW < n_post
+    m = _active(e, s.some) if few else 0
+    for j in range(n_pre):
+        total[j] = 0
+        if low < a[j] <= high:
+            row, back = W[j], np.int32(0)
+            if few:
+                for q in range(m):
+                    back += np.int32(row[s.some[q]] * e[s.some[q]])
+            else:
+                for q in range(n_post):
+                    back += np.int32(np.int16(row[q] * e[q]))
+            total[j] = back
+
+
+@inner
+def _hidden_errors(net, s, k, key, step):  # type: ignore[no-untyped-def]
+    """Errors of the layer below matrix k, from s.total: its sign inside the box, if it is larger than the noise.
+
+    step: that in which the sample's phase 0 is. Returns how many sums leave the register.
+    """
+    p, below = net.numbers, k - 1
+    a, e = s.a[net.first[below] : net.first[k]], s.e[net.first[below] : net.first[k]]
+    kept = s.kept[net.first[below] : net.first[k]]
+    low, high, noise = np.int32(p.box_low[below]), np.int32(p.box_high[below]), p.noise[below]
+    n_e = 0
+    for j in range(a.shape[0]):
+        e[j] = 0
+        if low < a[j] <= high and kept[j]:
+            e[j] = np.int16(s.total[j] > 0) - np.int16(s.total[j] < 0)
+            n_e += e[j] != 0
+    if noise > 1 and n_e:
         n_e = 0
-        s.e[:] = 0
-        if n_d:
-            n_e = _hidden_errors(net, s, faults)
+        for j in range(a.shape[0]):
+            if e[j]:
+                size, phase = abs(s.total[j]), p.noise_pos[below] if e[j] > 0 else p.noise_neg[below]
+                if size < noise and size <= noise_of(key, step + phase, p.noise_first[below] + j, noise):
+                    e[j] = 0
+                n_e += e[j] != 0
+    s.n_e[below] = n_e
+
+
+@inner
+def _back_out_of_range(net, s, k):  # type: ignore[no-untyped-def]
+    """Sums of errors, of both signs, that leave the register; whether or not a unit may learn."""
+    if s.n_e[k] * _WMAX <= _HALF_RANGE:
+        return 0
+    last, count = net.sizes.shape[0] - 1, 0
+    W, e = _matrix(net, k), s.e[net.first[k] : net.first[k + 1]]
+    for j in range(net.sizes[k - 1]):
+        total = 0
+        for q in range(net.sizes[k]):
+            total += e[q] * (W[q, j] if k == last else W[j, q])
+        count += (abs(total) > _HALF_RANGE) + (abs(total) >= _HALF_RANGE)
+    return count
+
+
+@inner(forceinline=True)
+def _update(net, s, k, signs, faults):  # type: ignore[no-untyped-def]
+    """Change matrix k where what fired below it meets an error: signs 1 where it grows, -1 where it shrinks, 0 both."""
+    p, last, n_pre, n_post = net.numbers, net.sizes.shape[0] - 1, net.sizes[k - 1], net.sizes[k]
+    W, e = _matrix(net, k), s.e[net.first[k] : net.first[k + 1]]
+    up = np.int16(p.grow[k] if signs >= 0 else 0)
+    down = np.int16(p.shrink[k] if signs <= 0 else 0)
+    if k == last:
+        h = s.h[net.first[k - 1] : net.first[k]]
+        for q in range(n_post):
+            if e[q]:
+                row, step = W[q], up if e[q] > 0 else down
+                for j in range(n_pre):
+                    if faults is not None:
+                        kept = faults.plastic[net.offset[k] + q * n_pre + j]
+                        row[j] = np.int16(changed(row[j], -h[j] * step * kept))
+                    else:
+                        row[j] = np.int16(changed(row[j], h[j] & step))
+        return
+    rows = s.rows[net.first[k - 1] :]
+    if s.n_e[k] * _FEW < n_post:
+        m = _active(e, s.some)
+        for i in range(s.n[k - 1]):
+            row = W[rows[i]]
+            for q in range(m):
+                j = s.some[q]
+                step = up if e[j] > 0 else down
+                if faults is not None:
+                    step *= faults.plastic[net.offset[k] + rows[i] * n_post + j]
+                row[j] = np.int16(changed(row[j], step))
+        return
+    for j in range(n_post):
+        s.change[j] = up if e[j] > 0 else down if e[j] < 0 else np.int16(0)
+    for i in range(s.n[k - 1]):
+        row = W[rows[i]]
+        for j in range(n_post):
+            if faults is not None:
+                row[j] = np.int16(changed(row[j], s.change[j] * faults.plastic[net.offset[k] + rows[i] * n_post + j]))
+            else:
+                row[j] = np.int16(changed(row[j], s.change[j]))
+
+
+@inner
+def _update_at_random(net, s, k, sign, sample, draws, faults):  # type: ignore[no-untyped-def]
+    """The same for some of the synapses that are to change in one direction: those that are drawn, row by row."""
+    p, last, n_pre, n_post = net.numbers, net.sizes.shape[0] - 1, net.sizes[k - 1], net.sizes[k]
+    e = s.e[net.first[k] : net.first[k + 1]]
+    change = np.int16(p.grow[k] if sign > 0 else p.shrink[k])
+    what = p.what_grows[k] if sign > 0 else p.what_shrinks[k]
+    m = 0
+    for j in range(n_post):
+        s.some[m] = j
+        m += e[j] == sign
+    if k == last:
+        s.n[k - 1] = _active(s.h[net.first[k - 1] : net.first[k]], s.rows[net.first[k - 1] : net.first[k]])
+    rows, n = s.rows[net.first[k - 1] :], s.n[k - 1]
+    if m == 0 or n == 0:
+        return
+    i, j = 0, 0
+    left_out, drawn = skip(draws.skips, draws.key, sample, 0, what)
+    while True:
+        j += left_out
+        if j >= m:
+            i += j // m
+            j %= m
+            if i >= n:
+                return
+        pre, post = rows[i], s.some[j]
+        w = net.offset[k] + (post * n_pre + pre if k == last else pre * n_post + post)
+        if faults is not None:
+            net.weights[w] = np.int16(changed(net.weights[w], change * faults.plastic[w]))
+        else:
+            net.weights[w] = np.int16(changed(net.weights[w], change))
+        left_out, drawn = skip(draws.skips, draws.key, sample, drawn, what)
+        j += 1
+
+
+@inner(forceinline=True)
+def _learn(net, s, k, signs, sample, draws, faults):  # type: ignore[no-untyped-def]
+    if draws.skips.more[0] == 0:
+        _update(net, s, k, signs, faults)
+        return
+    if signs >= 0:
+        _update_at_random(net, s, k, 1, sample, draws, faults)
+    if signs <= 0:
+        _update_at_random(net, s, k, -1, sample, draws, faults)
+
+
+@inner
+def _no_errors(net, s, k):  # type: ignore[no-untyped-def]
+    """A layer without errors."""
+    if s.n_e[k]:
+        s.n_e[k] = 0
+        for j in range(net.first[k], net.first[k + 1]):
+            s.e[j] = 0
+
+
+@inner(forceinline=True)
+def _backward(net, s, draws, sample, a_o, o, faults):  # type: ignore[no-untyped-def]
+    """Every matrix learns, from the last to the first; returns the gate breaches: those of closed populations, and of
+    sums that leave the register."""
+    p, last = net.numbers, net.sizes.shape[0] - 1
+    certain, count, outside = draws.skips.more[0] == 0, 0, 0
+    for k in range(last, 0, -1):
+        a = a_o if k == last else s.a[net.first[k] : net.first[k + 1]]
+        if s.n_e[k] == 0:
+            if k > 1:
+                _no_errors(net, s, k - 1)
+            if faults is None and _could_breach(net, s, k, a):
+                count += _closed_sums(net, s, k, -1, o, False)
+            continue
+        # Through weights that are updated already the error comes back when they are, or as they will be.
+        late = p.updated and (k < last or not certain)
+        if k > 1 and not late:
+            _come_back(net, s, k, p.updated, faults)
+            _hidden_errors(net, s, k, draws.key, sample * p.period)
+        careful = faults is None and _could_breach(net, s, k, a)
+        errors = faults is None and k > 1 and not late and _errors_could_breach(net, s, k)
+        if careful or errors:
+            for version in range(3):
+                if version:
+                    _learn(net, s, k, 1 if version == 1 else -1, sample, draws, faults)
+                if careful:
+                    count += _closed_sums(net, s, k, version, o, False)
+                if errors:
+                    count += _closed_sums(net, s, k, version, o, True)
+        else:
+            _learn(net, s, k, 0, sample, draws, faults)
+        if k > 1 and late:
+            _come_back(net, s, k, False, faults)
+            _hidden_errors(net, s, k, draws.key, sample * p.period)
+            if faults is None and _errors_could_breach(net, s, k):
+                count += _closed_sums(net, s, k, 2, o, True)
+        if k > 1 and faults is None:
+            outside += _back_out_of_range(net, s, k)
+    return count, outside
+
+
+@kernel
+def train(x, t, net, draws, answers, counters, faults):  # type: ignore[no-untyped-def]
+    """Learn from samples x (samples, n_in) with targets t (samples, n_out), one after the other."""
+    s = _scratch(net)
+    last = net.sizes.shape[0] - 1
+    for i in range(x.shape[0]):
+        a, o = answers.membrane[i], answers.spikes[i]
+        _forward(x[i], i, net, s, draws, a, faults, True)
+        _output_errors(t[i], i, net, s, a, o, faults)
+        for k in range(1, last):
+            n_h = np.int32(0)
+            for j in range(net.first[k], net.first[k + 1]):
+                n_h -= s.h[j]
+            s.n_h[k] = n_h
+        s.n_h[0] = s.n[0]
+        count, outside = _backward(net, s, draws, draws.sample + i, a, o, faults)
         # With faults breaches are not counted: the bounds and sums are those of whole synapses.
         if faults is None:
-            fired = Fired(n, n_h, n_o, n_e, a1_max)
-            counters.gate_breaches[0] += _breaches(net, s, fired, a2, o)
-        _update(net, s, n, n_e, faults)
-        counters.spikes[0] += n + n_h + n_o
-        counters.synaptic_events[0] += n * n_hidden + n_h * n_out + n_d * n_hidden
-        counters.updates[0] += n_h * n_d + n * n_e
+            for k in range(1, last + 1):
+                sums = a if k == last else s.a[net.first[k] : net.first[k + 1]]
+                outside += net.numbers.copies[k] * _out_of_range(sums)
+            counters.gate_breaches[0] += outside if outside else count
+        for k in range(last + 1):
+            counters.spikes[0] += s.n_h[k]
+            if k:
+                counters.synaptic_events[0] += s.n_h[k - 1] * net.sizes[k]
+                counters.updates[0] += s.n_h[k - 1] * s.n_e[k]
+                if k > 1:
+                    counters.synaptic_events[0] += s.n_e[k] * net.sizes[k - 1]

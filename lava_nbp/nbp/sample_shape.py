@@ -1,10 +1,11 @@
-"""The shape of a per-sample form that the compiled engine has: three layers, backpropagation of the error's sign.
+"""The shape of a per-sample form that the compiled engine has: layer after layer, learning by backpropagated errors.
 
-    h = W1 x > fire_h;  o = W2 h > fire_o;  d = a table of t, o and two further thresholds of W2 h
-    W2 += grow2 where d = 1, shrink2 where d = -1;  e = sign(W2 d) inside a box of W1 x
-    W1 += grow1 where e = 1, shrink1 where e = -1
+    a(l) = W(l) h(l - 1);  h(l) = a(l) > fire;  d = a table of t, o and two further thresholds of the output's a
+    e(L) = d;  e(l) = sign(W(l + 1) e(l + 1)) inside a box of a(l), where it is larger than noise that is drawn
+    W(l) += grow where what l - 1 fires meets e(l) = 1, shrink where it meets -1: always, or where it is drawn
 
-Names, phases, firing points, step sizes and the order of learning are the circuit's own.
+for any number of layers L of 2 or more behind the input. Hidden units may be dropped for a sample. Names, phases,
+firing points, step sizes, noise and the order of learning are the circuit's own.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ import itertools
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lava_nbp.base.targets import spike_by_spike
 from lava_nbp.errors import CircuitError
 from lava_nbp.nbp.circuit import Circuit
-from lava_nbp.nbp.form import Above, Given, SampleForm, Term, sample_form
+from lava_nbp.nbp.draws import rounding_of
+from lava_nbp.nbp.form import Above, Given, Noise, SampleForm, Term, sample_form
 from lava_nbp.nbp.sample_kernels import Closed, Numbers
 
 #: No sum reaches it.
@@ -32,16 +36,15 @@ class SampleShape:
 
     Attributes
     ----------
-    W1, W2 : str
-        Names of the matrices.
+    matrices : tuple of str
+        Their names, from the input to the output.
     input, target : int
         Places of their sources in `circuit.sources`; target is -1 in a circuit that does not learn.
     numbers, closed
         See `lava_nbp.nbp.sample_kernels`.
     """
 
-    W1: str
-    W2: str
+    matrices: tuple[str, ...]
     input: int
     target: int
     numbers: Numbers
@@ -60,6 +63,23 @@ def sample_shape(circuit: Circuit) -> SampleShape:
     return _Match(sample_form(circuit)).shape()
 
 
+@dataclass(frozen=True)
+class _Learns:
+    """The two updates of a matrix, by their places in the form: where it grows, and where it shrinks."""
+
+    pos: int
+    neg: int
+
+
+@dataclass(frozen=True)
+class _Back:
+    """The signal of an error that comes back, its noise, and whether it sees the sample's updates."""
+
+    signal: int
+    noise: Noise | None
+    updated: bool
+
+
 class _Match:
     def __init__(self, form: SampleForm) -> None:
         self.form, self.circuit = form, form.circuit
@@ -67,19 +87,19 @@ class _Match:
     def need(self, holds: bool, what: str) -> None:
         if not holds:
             raise CircuitError(
-                f"circuit {self.circuit.name!r}: the per-sample engine compiles backpropagation through three layers, "
+                f"circuit {self.circuit.name!r}: the per-sample engine compiles backpropagation from layer to layer, "
                 f"but {what}; run it spike by spike ({spike_by_spike('nbp')}), or per sample in NumPy"
             )
 
     def shape(self) -> SampleShape:
-        form = self.form
-        self.need(len(form.layers) == 3, f"this circuit has {len(form.layers)}")
-        self.x, self.h, self.o = form.layers
-        self.need(self.o == form.answer, "its output answers with something else than its first spikes")
-        given = form.signals[self.x]
+        form, layers = self.form, self.form.layers
+        self.last = len(layers) - 1
+        self.need(self.last > 1, "this circuit has no hidden layer")
+        self.need(layers[-1] == form.answer, "its output answers with something else than its first spikes")
+        given = form.signals[layers[0]]
         self.need(isinstance(given, Given), f"{self.circuit.forward[0]!r} is no source's population")
-        self.W1 = self._forward(self.h, self.x)
-        self.W2 = self._forward(self.o, self.h)
+        self.matrices = ("", *(self._forward(k) for k in range(1, self.last + 1)))
+        self.need(len(set(self.matrices)) == self.last + 1, "layers share a matrix")
         sources = [s.name for s in self.circuit.sources]
         names = [signal.source for signal in form.signals if isinstance(signal, Given)]
         self.need(set(names) == set(sources), "a source brings nothing")
@@ -87,13 +107,15 @@ class _Match:
         at = sources.index(given.source)
         learning = self.circuit.learning
         self.need(len(sources) == 1 + learning, f"its sources are {', '.join(sources)}")
-        numbers = self._numbers(1 - at) if learning else self._fixed()
-        return SampleShape(self.W1, self.W2, at, 1 - at if learning else -1, numbers, self._closed())
+        self.learns = [_Learns(-1, -1), *(self._updates(k) for k in range(1, self.last + 1))] if learning else []
+        numbers = self._numbers(1 - at)
+        return SampleShape(self.matrices[1:], at, 1 - at if learning else -1, numbers, self._closed(numbers))
 
-    def _forward(self, signal: int, before: int) -> str:
+    def _forward(self, k: int) -> str:
         """The matrix by which a layer fires."""
-        found = self.form.above(signal)
+        found = self.form.above(self.form.layers[k])
         term = found.terms[0] if found is not None and len(found.terms) == 1 else None
+        before = self.form.layers[k - 1]
         self.need(
             term is not None and not term.transposed and term.sign == 1 and term.signal == before and not term.updates,
             "a layer is not the layer before it times one matrix",
@@ -106,155 +128,206 @@ class _Match:
         assert found is not None
         return found
 
-    def _family(self, signal: int) -> dict[int, int]:
-        """Firing points, by signal, of all that fire by the same sum as a layer does."""
-        terms = self._above(signal).terms
-        return {k: s.above for k, s in enumerate(self.form.signals) if isinstance(s, Above) and s.terms == terms}
+    def _family(self, k: int) -> dict[int, Above]:
+        """All signals that fire by the same sum as a layer does."""
+        terms = self._above(self.form.layers[k]).terms
+        found = {j: s for j, s in enumerate(self.form.signals) if isinstance(s, Above) and s.terms == terms}
+        self.need(all(s.noise is None for s in found.values()), "the firing points of a layer are noisy")
+        return found
 
-    def _reached(self, signal: int) -> int:
-        """Populations that fire by the sum of a layer: each leaves the register where the sum does."""
-        return len(self._family(signal))
+    # ---------------------------------------------------------------- numbers
 
-    def _fixed(self) -> Numbers:
-        fire_h, fire_o = self._above(self.h).above, self._above(self.o).above
-        return Numbers(
-            fire_h, 0, 0, fire_o, fire_o, fire_o, np.zeros(16, np.int8), 0, 0, 0, 0,
-            self._reached(self.h), self._reached(self.o), False,
-        )  # fmt: skip
+    def _numbers(self, target: int) -> Numbers:
+        form, learning, last = self.form, self.circuit.learning, self.last
+        n: dict[str, Any] = {name: np.zeros(last + 1, np.int64) for name in Numbers._fields}
+        n["period"] = self.circuit.period
+        n["updated"], n["low_o"], n["high_o"] = False, 0, 0
+        n["error"] = np.zeros(16, np.int8)
+        for k in range(1, last + 1):
+            family = self._family(k)
+            n["copies"][k] = len(family)
+            opened = self._opened(k, family, n)
+            n["fire"][k], n["shut"][k] = self._points(family[form.layers[k]], opened)
+            if learning:
+                learns, matrix = self.learns[k], self.matrices[k]
+                for kind, update in (("grow", learns.pos), ("shrink", learns.neg)):
+                    change = form.updates[update].change
+                    n[kind][k] = change
+                    n["what_grows" if kind == "grow" else "what_shrinks"][k] = rounding_of(self.circuit, matrix, change)
+        if not learning:
+            return Numbers(**n)
+        n["low_o"], n["high_o"], n["error"] = self._error(target)
+        updated = set()
+        for k in range(1, last):
+            back = self._hidden(k, n)
+            updated.add(back.updated)
+            self._noise(back.noise, k, n)
+        self.need(len(updated) == 1, "some errors come back through weights as they were, others as they are updated")
+        n["updated"] = updated.pop()
+        return Numbers(**n)
+
+    def _opened(self, k: int, family: dict[int, Above], n: dict[str, Any]) -> int | None:
+        """The signal that opens units of a layer, if the chain does not open all of them."""
+        by = {signal for s in family.values() for signal, _ in s.spikes}
+        if not by:
+            return None
+        (opened,) = by if len(by) == 1 else (-1,)
+        drawn = self.form.above(opened) if opened >= 0 else None
+        known = all(len(s.spikes) == 1 for s in family.values())
+        shut = {s.above for s in family.values()}
+        self.need(
+            k < self.last and drawn is not None and drawn.noise is not None and known and len(shut) == 1,
+            "a layer is relayed more than what opens its units at random",
+        )
+        assert drawn is not None
+        assert drawn.noise is not None
+        self.need(not drawn.terms and not drawn.spikes and drawn.above < 0, "what opens units hears something")
+        noise = drawn.noise
+        n["drop_noise"][k], n["drop_level"][k], n["drop_phase"][k] = noise.below, -drawn.above, noise.phase
+        n["drop_first"][k] = self.circuit.first_neuron(noise.population)
+        return opened
+
+    def _points(self, above: Above, opened: int | None) -> tuple[int, int]:
+        """Above which a unit fires if it is open, and if it is not."""
+        return (above.above, above.above) if opened is None else (above.above - above.spikes[0][1], above.above)
+
+    def _noise(self, noise: Noise | None, k: int, n: dict[str, Any]) -> None:
+        back_pos, back_neg = self.backs[k]
+        if noise is None:
+            return
+        other = self._above(back_neg).noise
+        self.need(
+            other is not None and (other.population, other.below) == (noise.population, noise.below),
+            "the two signs of a hidden error have different noise",
+        )
+        assert other is not None
+        first = self._above(back_pos).noise
+        assert first is not None
+        n["noise"][k], n["noise_first"][k] = noise.below, self.circuit.first_neuron(noise.population)
+        n["noise_pos"][k], n["noise_neg"][k] = first.phase, other.phase
 
     # --------------------------------------------------------------- learning
 
-    def _numbers(self, target: int) -> Numbers:
-        self.pos2, self.neg2 = self._updates(self.W2, self.h)
-        self.pos1, self.neg1 = self._updates(self.W1, self.x)
-        updates = self.form.updates
-        self.d_pos, self.d_neg = updates[self.pos2].post, updates[self.neg2].post
-        self.e_pos, self.e_neg = updates[self.pos1].post, updates[self.neg1].post
-        low_o, high_o, error = self._error(target)
-        box_low, box_high, updated = self._box()
-        return Numbers(
-            fire_h=self._above(self.h).above,
-            box_low=box_low,
-            box_high=box_high,
-            fire_o=self._above(self.o).above,
-            low_o=low_o,
-            high_o=high_o,
-            error=error,
-            grow1=updates[self.pos1].change,
-            shrink1=updates[self.neg1].change,
-            grow2=updates[self.pos2].change,
-            shrink2=updates[self.neg2].change,
-            copies_h=self._reached(self.h),
-            copies_o=self._reached(self.o),
-            updated=updated,
-        )
-
-    def _updates(self, matrix: str, pre: int) -> tuple[int, int]:
+    def _updates(self, k: int) -> _Learns:
         """The update that potentiates a matrix, and the one that depresses it."""
-        found = [(k, u) for k, u in enumerate(self.form.updates) if u.matrix == matrix]
+        matrix, pre = self.matrices[k], self.form.layers[k - 1]
+        found = [(j, u) for j, u in enumerate(self.form.updates) if u.matrix == matrix]
         self.need(
             len(found) == 2 and all(u.pre == pre for _, u in found) and found[0][1].change * found[1][1].change < 0,
             f"{matrix} does not learn twice a sample, once up and once down, from the layer before it",
         )
         (a, first), (b, _) = found
-        return (a, b) if first.change > 0 else (b, a)
+        return _Learns(a, b) if first.change > 0 else _Learns(b, a)
 
-    def _error(self, target: int) -> tuple[int, int, np.ndarray[tuple[int], np.dtype[np.int8]]]:
+    def _errors(self, k: int) -> tuple[int, int]:
+        """The signals of a layer's error, where it is 1 and where it is -1."""
+        learns = self.learns[k]
+        return self.form.updates[learns.pos].post, self.form.updates[learns.neg].post
+
+    def _error(self, target: int) -> tuple[int, int, NDArray[np.int8]]:
         """Two further firing points of the output, and the output error by what fires."""
-        form, family = self.form, self._family(self.o)
-        name = self.circuit.sources[target].name
+        form = self.form
+        family = {k: s.above for k, s in self._family(self.last).items()}
+        name, o = self.circuit.sources[target].name, form.layers[-1]
+        d_pos, d_neg = self._errors(self.last)
         t = next(k for k, s in enumerate(form.signals) if s == Given(name))
-        leaves = {*form.leaves(self.d_pos), *form.leaves(self.d_neg)}
+        leaves = {*form.leaves(d_pos), *form.leaves(d_neg)}
         self.need(leaves <= {t, *family}, "its output error depends on more than target and output")
-        self.need(form.disjoint(self.d_pos, self.d_neg), "its output error can be positive and negative at once")
-        points = sorted(set(family.values()) - {family[self.o]})
+        self.need(form.disjoint(d_pos, d_neg), "its output error can be positive and negative at once")
+        points = sorted(set(family.values()) - {family[o]})
         self.need(len(points) <= 2, f"its output has {len(points) + 1} firing points")
-        low, high = (*points, family[self.o], family[self.o])[:2]
+        low, high = (*points, family[o], family[o])[:2]
         error = np.zeros(16, np.int8)
         for entry, (b_high, b_low, b_o, b_t) in enumerate(itertools.product((False, True), repeat=4)):
             # An output that fires without reason (a fault) is above its lower firing point, too: d counts it as wrong.
-            fires = {low: b_low or (b_o and low < family[self.o]), high: b_high, family[self.o]: b_o}
+            fires = {low: b_low or (b_o and low < family[o]), high: b_high, family[o]: b_o}
             known = {t: b_t, **{k: fires[above] for k, above in family.items()}}
-            error[entry] = int(form.value(self.d_pos, known)) - int(form.value(self.d_neg, known))
+            error[entry] = int(form.value(d_pos, known)) - int(form.value(d_neg, known))
         return low, high, error
 
-    def _box(self) -> tuple[int, int, bool]:
-        """Where the hidden layer learns, and whether its error is that of the W2 just updated."""
-        back_pos, updated = self._back(self.e_pos, (self.d_pos, self.pos2), (self.d_neg, self.neg2))
-        back_neg, also = self._back(self.e_neg, (self.d_neg, self.neg2), (self.d_pos, self.pos2))
-        self.need(updated == also, "the two signs of its hidden error see different weights")
-        family = self._family(self.h)
-        edges = sorted(set(family.values()))
+    def _hidden(self, k: int, n: dict[str, Any]) -> _Back:
+        """Where a hidden layer learns, and the error that comes back to it."""
+        e_pos, e_neg = self._errors(k)
+        up, down = self._errors(k + 1)
+        learns = self.learns[k + 1]
+        pos = self._back(k, e_pos, (up, learns.pos), (down, learns.neg))
+        neg = self._back(k, e_neg, (down, learns.neg), (up, learns.pos))
+        self.need(pos.updated == neg.updated, "the two signs of its hidden error see different weights")
+        self.backs = {**getattr(self, "backs", {}), k: (pos.signal, neg.signal)}
+        family = self._family(k)
+        opened = next((s.spikes[0][0] for s in family.values() if s.spikes), None)
+        points = {j: self._points(s, opened) for j, s in family.items()}
+        edges = sorted({open_ for open_, _ in points.values()})
         inside = []
         for region in range(len(edges) + 1):
-            fires = {k: above in edges[:region] for k, above in family.items()}
-            values = [
-                self.form.value(e, {b: True, **fires}) for e, b in ((self.e_pos, back_pos), (self.e_neg, back_neg))
-            ]
-            silent = [
-                self.form.value(e, {b: False, **fires}) for e, b in ((self.e_pos, back_pos), (self.e_neg, back_neg))
-            ]
+            fires = {j: open_ in edges[:region] for j, (open_, _) in points.items()}
+            values = [self.form.value(e, {b: True, **fires}) for e, b in ((e_pos, pos.signal), (e_neg, neg.signal))]
+            silent = [self.form.value(e, {b: False, **fires}) for e, b in ((e_pos, pos.signal), (e_neg, neg.signal))]
             self.need(values[0] == values[1] and not any(silent), "its hidden errors are no product of error and box")
             inside.append(values[0])
-        runs = [k for k in range(len(inside)) if inside[k] and not (k and inside[k - 1])]
+        self.need(opened is None or not (inside[0] or inside[-1]), "a unit that is dropped may learn")
+        runs = [j for j in range(len(inside)) if inside[j] and not (j and inside[j - 1])]
         self.need(len(runs) == 1, "the derivative of its hidden layer is no single box")
         bounds = [-_NEVER, *edges, _NEVER]
-        first = runs[0]
-        last = first
+        last = first = runs[0]
         while last + 1 < len(inside) and inside[last + 1]:
             last += 1
-        return bounds[first], bounds[last + 1], updated
+        n["box_low"][k], n["box_high"][k] = bounds[first], bounds[last + 1]
+        return pos
 
-    def _back(self, e: int, up: tuple[int, int], down: tuple[int, int]) -> tuple[int, bool]:
-        """The signal W2^T d > 0 behind a hidden error, and whether it sees the sample's updates."""
-        family = self._family(self.h)
+    def _back(self, k: int, e: int, up: tuple[int, int], down: tuple[int, int]) -> _Back:
+        """The signal W^T e > 0 behind a hidden error, and whether it sees the sample's updates."""
+        family, W = self._family(k), self.matrices[k + 1]
         others = [leaf for leaf in self.form.leaves(e) if leaf not in family]
         found = self.form.above(others[0]) if len(others) == 1 else None
-        self.need(found is not None, "its hidden error is more than an error that comes back and the hidden layer")
+        self.need(
+            found is not None and not found.spikes,
+            "its hidden error is more than an error that comes back and the hidden layer",
+        )
         assert found is not None
         terms = {(t.matrix, t.transposed, t.sign, t.signal): t for t in found.terms}
-        wanted = [(self.W2, True, 1, up[0]), (self.W2, True, -1, down[0])]
-        self.need(found.above == 0 and sorted(terms) == sorted(wanted), f"no {self.W2}^T d > 0 comes back")
+        wanted = [(W, True, 1, up[0]), (W, True, -1, down[0])]
+        self.need(found.above == 0 and sorted(terms) == sorted(wanted), f"no {W}^T d > 0 comes back")
         seen = [own in terms[key].updates for key, own in zip(wanted, (up[1], down[1]), strict=True)]
         self.need(seen[0] == seen[1], "the error that comes back sees weights before and after their update")
-        return others[0], seen[0]
+        return _Back(others[0], found.noise, seen[0])
 
     # --------------------------------------------------------- closed gates
 
-    def _closed(self) -> Closed:
-        """Dense sums that reach closed populations, by kind, version and limit."""
-        output: Counter[tuple[int, int, int]] = Counter()
-        hidden: Counter[tuple[int, int]] = Counter()
-        backward: Counter[int] = Counter()
-        kinds = {self.h: 0, self.e_pos: 1, self.e_neg: 2} if self.circuit.learning else {self.h: 0}
+    def _closed(self, numbers: Numbers) -> Closed:
+        """Dense sums that reach closed populations, by matrix, kind, version and limit."""
+        found: Counter[tuple[int, int, int, int]] = Counter()
+        certain = self.circuit.update_probability.certain
         for c in self.form.closed:
             (term, *more) = c.terms
             where = f"{c.population!r} gets dense input in phase {c.phase} that the engine does not follow"
-            self.need(not more and term.sign == 1, where)
-            if term.matrix == self.W2 and not term.transposed and term.signal in kinds:
-                output[kinds[term.signal], self._version(term, where), c.limit] += 1
-            elif term.matrix == self.W1 and not term.transposed and term.signal == self.x:
-                hidden[self._version(term, where), c.limit] += 1
+            self.need(not more and term.sign == 1 and term.matrix in self.matrices, where)
+            k = self.matrices.index(term.matrix)
+            version = self._version(term, k, where)
+            if term.transposed:
+                self.need(k == self.last and term.signal == self.form.layers[-1], where)
+                kind = 3
             else:
-                known = term.matrix == self.W2 and term.transposed and term.signal == self.o and not term.updates
-                self.need(known, where)
-                backward[c.limit] += 1
-        least = (
-            min((limit for kind, _, limit in output if kind == 0), default=_NEVER),
-            min((limit for kind, _, limit in output if kind), default=_NEVER),
-            min((limit for _, limit in hidden), default=_NEVER),
-            min(backward, default=_NEVER),
-        )
-        rows = np.array(sorted((*key, n) for key, n in output.items()), np.int64).reshape(-1, 4)
-        rows_h = np.array(sorted((*key, n) for key, n in hidden.items()), np.int64).reshape(-1, 3)
-        rows_b = np.array(sorted(backward.items()), np.int64).reshape(-1, 2)
-        columns = (*rows.T, *rows_h.T, *rows_b.T, np.array(least, np.int64))
-        return Closed(*(np.ascontiguousarray(column) for column in columns))
+                kinds = {self.form.layers[k - 1]: 0}
+                if self.circuit.learning and k > 1:
+                    e_pos, e_neg = self._errors(k - 1)
+                    kinds |= {e_pos: 1, e_neg: 2}
+                self.need(term.signal in kinds, where)
+                kind = kinds[term.signal]
+            late = numbers.updated and (k < self.last or not certain)
+            self.need(not late or kind not in (1, 2) or version == 2, where)
+            found[k, kind, version, c.limit] += 1
+        least = np.full((self.last + 1, 3), _NEVER, np.int64)
+        for k, kind, _, limit in found:
+            place = (0, 1, 1, 2)[kind]
+            least[k, place] = min(least[k, place], limit)
+        table = np.array(sorted((*key, copies) for key, copies in found.items()), np.int64).reshape(-1, 5)
+        columns = [np.ascontiguousarray(table[:, column]) for column in range(5)]
+        return Closed._make([*columns, least])
 
-    def _version(self, term: Term, where: str) -> int:
+    def _version(self, term: Term, k: int, where: str) -> int:
         if not term.updates:
             return 0
-        pos, neg = (self.pos2, self.neg2) if term.matrix == self.W2 else (self.pos1, self.neg1)
-        done = set(term.updates)
-        self.need(pos in done and done <= {pos, neg}, where)
+        done, learns = set(term.updates), self.learns[k]
+        self.need(learns.pos in done and done <= {learns.pos, learns.neg}, where)
         return len(done)

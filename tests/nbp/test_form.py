@@ -125,7 +125,7 @@ def test_every_spike_of_a_sample():
 
 
 def test_sample_says_why_it_does_not_compile_a_circuit():
-    with pytest.raises(CircuitError, match="compiles backpropagation through three layers, but this circuit has 2"):
+    with pytest.raises(CircuitError, match="compiles backpropagation from layer to layer, but this circuit has no hidden layer"):
         SampleExecutor(delta_circuit(4, 2), {"V": np.zeros((4, 2), int)})
     own = training_circuit(4, 3, 2)
     # Without the lower gate the output error does not come in a box: still what the engine compiles.
