@@ -76,23 +76,16 @@ class SampleExecutor(Executor):
         if self._faults is not None:
             lost = {name: self._faults.lost_synapses(name, (len(w), w.shape[1])) for name, w in weights.items()}
             weights = {name: np.where(lost[name], np.int16(0), w) for name, w in weights.items()}
-        sizes = np.array(self._sizes, np.int64)
-        synapses = sizes[:-1] * sizes[1:]
-        self._net = kernels.Network(
-            sizes=sizes,
-            first=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-            weights=self._held([weights[name] for name in self._shape.matrices]),
-            offset=np.concatenate([[0, 0], np.cumsum(synapses)[:-1]]).astype(np.int64),
-            numbers=self._shape.numbers,
-            closed=self._shape.closed,
-        )
+        held = self._held([weights[name] for name in self._shape.matrices])
+        self._net = self._shape.numbers._replace(weights=held)
 
     def read_weights(self) -> dict[str, Int16Array]:
         """Copies of the matrices."""
         held, net, last = {}, self._net, len(self._sizes) - 1
         for k, name in enumerate(self._shape.matrices, 1):
             n_pre, n_post = self._sizes[k - 1 : k + 1]
-            flat = net.weights[net.offset[k] : net.offset[k] + n_pre * n_post]
+            offset = int(net.layers[k]["offset"])
+            flat = net.weights[offset : offset + n_pre * n_post]
             matrix = flat.reshape(n_post, n_pre).T if k == last else flat.reshape(n_pre, n_post)
             held[name] = np.array(matrix, order="C")
         return {name: held[name] for name in self.circuit.matrix_shapes}

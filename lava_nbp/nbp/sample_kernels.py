@@ -25,53 +25,65 @@ _HALF_RANGE = INPUT_HALF_RANGE
 _FEW = 8
 
 
-class Numbers(NamedTuple):
-    """What a circuit's form says in numbers, weights in weight units; an entry per layer, that of the input unused."""
-
-    fire: NDArray[np.int64]  #: a unit fires above this ...
-    shut: NDArray[np.int64]  #: ... or, if it is dropped, above this
-    box_low: NDArray[np.int64]  #: a hidden unit may learn if its pre-activation is above this ...
-    box_high: NDArray[np.int64]  #: ... and at most this
-    copies: NDArray[np.int64]  #: populations that the layer's pre-activation reaches with an open gate
-    low_o: int  #: copies of the output fire above these
-    high_o: int
-    error: NDArray[np.int8]  #: (16,) output error by t + 2 o + 4 (a > low_o) + 8 (a > high_o)
-    grow: NDArray[np.int64]  #: what a synapse of a matrix changes by where the error is 1, and where it is -1
-    shrink: NDArray[np.int64]
-    what_grows: NDArray[np.int64]  #: by which such changes are drawn
-    what_shrinks: NDArray[np.int64]
-    noise: NDArray[np.int64]  #: of the error that comes back to a layer
-    noise_first: NDArray[np.int64]  #: its population's first neuron
-    noise_pos: NDArray[np.int64]  #: phases in which it is positive and negative
-    noise_neg: NDArray[np.int64]
-    drop_noise: NDArray[np.int64]  #: of what opens a layer's units; 0: all are open
-    drop_level: NDArray[np.int64]  #: it opens one if the noise is less than this
-    drop_first: NDArray[np.int64]
-    drop_phase: NDArray[np.int64]
-    period: int
-    updated: bool  #: an error comes back through weights that are updated already
-
-
-class Closed(NamedTuple):
-    """Dense sums that reach closed populations, each a matrix times what is fired."""
-
-    matrix: NDArray[np.int64]
-    kind: NDArray[np.int64]  #: times: 0 what the layer below fires, 1 or 2 its errors; 3: transposed, the output
-    version: NDArray[np.int64]  #: of the matrix: 0 before the sample, 1 potentiated, 2 depressed, too
-    limit: NDArray[np.int64]
-    copies: NDArray[np.int64]  #: populations that it reaches
-    least: NDArray[np.int64]  #: (matrices + 1, 3) smallest limit of kind 0, of 1 and 2, and of 3
+#: What a circuit's form says of a layer, and of the matrix that leads to it, in numbers; weights in weight units.
+#: One array of them, because passing a tuple of arrays costs more than a small layer's work.
+LAYER = np.dtype(
+    [
+        (name, np.int64)
+        for name in (
+            "size",  # units
+            "first",  # place of the first one, and of the one behind the last, among those of all layers
+            "stop",
+            "offset",  # where its matrix begins
+            "fire",  # a unit fires above this ...
+            "shut",  # ... or, if it is dropped, above this
+            "box_low",  # a hidden unit may learn if its pre-activation is above this ...
+            "box_high",  # ... and at most this
+            "copies",  # populations that the pre-activation reaches with an open gate
+            "grow",  # what a synapse changes by where the error is 1, and where it is -1
+            "shrink",
+            "what_grows",  # by which such changes are drawn
+            "what_shrinks",
+            "noise",  # of the error that comes back
+            "noise_first",  # its population's first neuron
+            "noise_pos",  # phases in which it is positive and negative
+            "noise_neg",
+            "drop_noise",  # of what opens the units; 0: all are open
+            "drop_level",  # it opens one if the noise is less than this
+            "drop_first",
+            "drop_phase",
+            "least_fired",  # smallest limit of closed populations that the matrix reaches by what fires below it,
+            "least_erred",  # by the errors below it,
+            "least_answered",  # and, transposed, by the answer
+        )
+    ]
+)
+#: A matrix times what is sent through it, which reaches closed populations.
+CLOSED = np.dtype(
+    [
+        (name, np.int64)
+        for name in (
+            "layer",  # to which the matrix leads
+            "kind",  # times: 0 what the layer below fires, 1 or 2 its errors; 3: transposed, times the output
+            "version",  # of the matrix: 0 before the sample, 1 potentiated, 2 depressed, too
+            "limit",
+            "copies",  # populations that it reaches
+        )
+    ]
+)
 
 
 class Network(NamedTuple):
-    """The weights, and what their circuit says."""
+    """The weights, and what a circuit's form says in numbers."""
 
-    sizes: NDArray[np.int64]  #: units of every layer
-    first: NDArray[np.int64]  #: (layers + 1,) where each begins
-    weights: NDArray[np.int16]  #: all matrices
-    offset: NDArray[np.int64]  #: where the matrix that leads to a layer begins; that of the input unused
-    numbers: Numbers
-    closed: Closed
+    weights: NDArray[np.int16]  #: all matrices, one after the other
+    layers: NDArray[np.void]  #: LAYER, from the input to the output
+    closed: NDArray[np.void]  #: CLOSED
+    error: NDArray[np.int8]  #: (16,) output error by t + 2 o + 4 (a > low_o) + 8 (a > high_o)
+    low_o: int  #: copies of the output fire above these
+    high_o: int
+    period: int
+    updated: bool  #: an error comes back through weights that are updated already
 
 
 class Answers(NamedTuple):
@@ -100,6 +112,8 @@ class Scratch(NamedTuple):
     kept: NDArray[np.uint8]  #: 0 where a unit is dropped
     e: NDArray[np.int16]  #: errors
     n_e: NDArray[np.int64]  #: (layers,) how many are not 0
+    most: NDArray[np.int64]  #: (layers,) largest pre-activation, 0 or more
+    least: NDArray[np.int64]  #: (layers,) smallest, 0 or less
     block: NDArray[np.int16]
     total: NDArray[np.int32]
     change: NDArray[np.int16]
@@ -109,18 +123,20 @@ class Scratch(NamedTuple):
 @inner(forceinline=True)
 def _scratch(net):  # type: ignore[no-untyped-def]
     """The memory of a call: made by the kernel, so that the compiler knows that nothing else points there."""
-    n, largest = net.first[-1], 0
-    for size in net.sizes:
-        largest = max(largest, size)
+    n, largest = net.layers[-1].stop, 0
+    for k in range(net.layers.shape[0]):
+        largest = max(largest, net.layers[k].size)
     return Scratch(
         np.empty(n, np.uint32),
-        np.zeros(net.sizes.shape[0], np.int64),
-        np.zeros(net.sizes.shape[0], np.int64),
+        np.zeros(net.layers.shape[0], np.int64),
+        np.zeros(net.layers.shape[0], np.int64),
         np.empty(n, np.int32),
         np.empty(n, np.int16),
         np.ones(n, np.uint8),
         np.zeros(n, np.int16),
-        np.zeros(net.sizes.shape[0], np.int64),
+        np.zeros(net.layers.shape[0], np.int64),
+        np.zeros(net.layers.shape[0], np.int64),
+        np.zeros(net.layers.shape[0], np.int64),
         np.empty(largest, np.int16),
         np.empty(largest, np.int32),
         np.empty(largest, np.int16),
@@ -150,9 +166,9 @@ def _active(x, indices):  # type: ignore[no-untyped-def]
 @inner(forceinline=True)
 def _matrix(net, k):  # type: ignore[no-untyped-def]
     """The matrix that leads to layer k, as it is held."""
-    n_pre, n_post = net.sizes[k - 1], net.sizes[k]
-    held = net.weights[net.offset[k] : net.offset[k] + n_pre * n_post]
-    return held.reshape((n_post, n_pre)) if k == net.sizes.shape[0] - 1 else held.reshape((n_pre, n_post))
+    n_pre, n_post = net.layers[k - 1].size, net.layers[k].size
+    held = net.weights[net.layers[k].offset : net.layers[k].offset + n_pre * n_post]
+    return held.reshape((n_post, n_pre)) if k == net.layers.shape[0] - 1 else held.reshape((n_pre, n_post))
 
 
 @inner
@@ -168,30 +184,46 @@ def _output(W, h, membrane):  # type: ignore[no-untyped-def]
 
 @inner
 def _fire(a, h, fire):  # type: ignore[no-untyped-def]
+    """What fires, as masks; how many do, and the largest and the smallest sum."""
+    most = least = np.int32(0)
+    fired = np.int32(0)
     for j in range(a.shape[0]):
-        h[j] = np.int16(-1) if a[j] > fire else np.int16(0)
+        total = a[j]
+        mask = np.int32(-1) if total > fire else np.int32(0)
+        h[j] = np.int16(mask)
+        fired = np.int32(fired - mask)
+        most = max(most, total)
+        least = min(least, total)
+    return fired, most, least
 
 
 @inner
-def _fire_some(p, key, step, layer, a, h, kept):  # type: ignore[no-untyped-def]
-    """What fires in a layer that drops units: it is drawn for those only for which it matters."""
-    least = min(p.fire[layer], p.box_low[layer])
+def _fire_some(layer, key, step, a, h, kept):  # type: ignore[no-untyped-def]
+    """The same in a layer that drops units: it is drawn for those only for which it matters."""
+    point = min(layer.fire, layer.box_low)
+    most = least = fired = np.int32(0)
     for j in range(a.shape[0]):
         h[j] = 0
-        if a[j] > least:
-            kept[j] = noise_of(key, step, p.drop_first[layer] + j, p.drop_noise[layer]) < p.drop_level[layer]
-            if a[j] > (p.fire[layer] if kept[j] else p.shut[layer]):
+        most, least = max(most, a[j]), min(least, a[j])
+        if a[j] > point:
+            kept[j] = noise_of(key, step, layer.drop_first + j, layer.drop_noise) < layer.drop_level
+            if a[j] > (layer.fire if kept[j] else layer.shut):
                 h[j] = np.int16(-1)
+                fired = np.int32(fired + 1)
+    return fired, most, least
 
 
 @inner(forceinline=True)
 def _go_wrong(h, wrong, dead):  # type: ignore[no-untyped-def]
-    """Spikes h, as masks of 0 and -1, with the faults of a sample."""
+    """Spikes h, as masks of 0 and -1, with the faults of a sample; returns how many there are."""
+    fired = 0
     for j in range(h.shape[0]):
         if wrong[j] == 1:
             h[j] = 0
         elif wrong[j] == 2 and not dead[j]:
             h[j] = np.int16(-1)
+        fired += h[j] != 0
+    return fired
 
 
 @inner(forceinline=True)
@@ -204,34 +236,36 @@ def _silence(total, dead):  # type: ignore[no-untyped-def]
 @inner(forceinline=True)
 def _forward(x, i, net, s, d, membrane, faults, training):  # type: ignore[no-untyped-def]
     """Pre-activations and spikes of a sample's hidden layers, and the output's pre-activation."""
-    p, last = net.numbers, net.sizes.shape[0] - 1
-    s.n[0] = _active(x, s.rows[: net.sizes[0]])
+    last = net.layers.shape[0] - 1
+    s.n[0] = s.n_h[0] = _active(x, s.rows[: net.layers[0].size])
     for k in range(1, last):
-        start, stop = net.first[k], net.first[k + 1]
+        layer = net.layers[k]
+        start, stop = layer.first, layer.stop
         a, h = s.a[start:stop], s.h[start:stop]
         for j in range(a.shape[0]):
             a[j] = 0
-        add_rows(_matrix(net, k), s.rows[net.first[k - 1] :], s.n[k - 1], s.block, a)
+        add_rows(_matrix(net, k), s.rows[net.layers[k - 1].first :], s.n[k - 1], s.block, a)
         if faults is not None:
             _silence(a, faults.dead[start:stop])
-        if training and p.drop_noise[k]:
-            _fire_some(p, d.key, (d.sample + i) * p.period + p.drop_phase[k], k, a, h, s.kept[start:stop])
-        else:
-            _fire(a, h, np.int32(p.fire[k]))  # as narrow as what it is compared with, so that the loop is
+        if training and layer.drop_noise:
+            step = (d.sample + i) * net.period + layer.drop_phase
+            s.n_h[k], s.most[k], s.least[k] = _fire_some(layer, d.key, step, a, h, s.kept[start:stop])
+        else:  # the threshold is as narrow as what it is compared with, so that the loop is
+            s.n_h[k], s.most[k], s.least[k] = _fire(a, h, np.int32(layer.fire))
         if faults is not None:
-            _go_wrong(h, faults.wrong[i, start:stop], faults.dead[start:stop])
+            s.n_h[k] = _go_wrong(h, faults.wrong[i, start:stop], faults.dead[start:stop])
         if k < last - 1:
             s.n[k] = _active(h, s.rows[start:stop])
-    _output(_matrix(net, last), s.h[net.first[last - 1] : net.first[last]], membrane)
+    _output(_matrix(net, last), s.h[net.layers[last - 1].first : net.layers[last].first], membrane)
     if faults is not None:
-        _silence(membrane, faults.dead[net.first[last] :])
+        _silence(membrane, faults.dead[net.layers[last].first :])
 
 
 @inner(forceinline=True)
 def _output_spike(net, a, k, i, faults):  # type: ignore[no-untyped-def]
-    o = a[k] > net.numbers.fire[-1]
+    o = a[k] > net.layers[-1].fire
     if faults is not None:
-        wrong, unit = faults.wrong, net.first[net.sizes.shape[0] - 1] + k
+        wrong, unit = faults.wrong, net.layers[-1].first + k
         if wrong[i, unit]:
             o = wrong[i, unit] == 2 and not faults.dead[unit]
     return o
@@ -252,40 +286,32 @@ def infer(x, net, draws, answers, faults):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _out_of_range(total):  # type: ignore[no-untyped-def]
+def _outside(total):  # type: ignore[no-untyped-def]
     """How many sums leave the register."""
-    largest = smallest = np.int32(0)
-    for j in range(total.shape[0]):
-        largest = max(largest, total[j])
-        smallest = min(smallest, total[j])
     count = 0
-    if largest > _HALF_RANGE or smallest <= -_HALF_RANGE:
-        for j in range(total.shape[0]):
-            count += total[j] > _HALF_RANGE or total[j] <= -_HALF_RANGE
+    for j in range(total.shape[0]):
+        count += total[j] > _HALF_RANGE or total[j] <= -_HALF_RANGE
     return count
 
 
-@inner
-def _could_breach(net, s, k, a):  # type: ignore[no-untyped-def]
+@inner(forceinline=True)
+def _could_breach(net, s, k):  # type: ignore[no-untyped-def]
     """Whether what a layer fires, or the output, could open a closed gate by matrix k: by a bound that costs little."""
-    p, least, largest = net.numbers, net.closed.least, np.int32(0)
-    for j in range(a.shape[0]):
-        largest = max(largest, a[j])
-    step = max(abs(p.grow[k]), abs(p.shrink[k])) if s.n_e[k] else 0
-    fires = s.n_h[k - 1]
-    return largest + fires * step > least[k, 0] or s.n_h[k] * _WMAX > least[k, 2]
+    layer = net.layers[k]
+    step = max(abs(layer.grow), abs(layer.shrink)) if s.n_e[k] else 0
+    return s.most[k] + s.n_h[k - 1] * step > layer.least_fired or s.n_h[k] * _WMAX > layer.least_answered
 
 
 @inner
 def _errors_could_breach(net, s, k):  # type: ignore[no-untyped-def]
     """The same of the errors of the layer below."""
-    return s.n_e[k - 1] * _WMAX > net.closed.least[k, 1]
+    return s.n_e[k - 1] * _WMAX > net.layers[k].least_erred
 
 
 @inner
 def _sent(net, s, k, kind):  # type: ignore[no-untyped-def]
     """Places, in the layer below matrix k, of what is sent through it; returns how many."""
-    first, n, m = net.first[k - 1], net.sizes[k - 1], 0
+    first, n, m = net.layers[k - 1].first, net.layers[k - 1].size, 0
     for j in range(n):
         if kind > 0:
             sends = s.e[first + j] == (1 if kind == 1 else -1)
@@ -305,12 +331,13 @@ def _closed_sums(net, s, k, version, o, errors):  # type: ignore[no-untyped-def]
 
     errors: whether they are those by the errors of the layer below, or all others.
     """
-    closed, last = net.closed, net.sizes.shape[0] - 1
-    W, n_pre, n_post = _matrix(net, k), net.sizes[k - 1], net.sizes[k]
+    last = net.layers.shape[0] - 1
+    W, n_pre, n_post = _matrix(net, k), net.layers[k - 1].size, net.layers[k].size
     count = 0
-    for c in range(closed.matrix.shape[0]):
-        kind = closed.kind[c]
-        if closed.matrix[c] != k or (version >= 0 and closed.version[c] != version) or errors != (0 < kind < 3):
+    for c in range(net.closed.shape[0]):
+        closed = net.closed[c]
+        kind = closed.kind
+        if closed.layer != k or (version >= 0 and closed.version != version) or errors != (0 < kind < 3):
             continue
         if kind == 3:
             for j in range(n_pre):
@@ -318,7 +345,7 @@ def _closed_sums(net, s, k, version, o, errors):  # type: ignore[no-untyped-def]
                 for q in range(n_post):
                     if o[q]:
                         total += W[q, j]
-                count += closed.copies[c] * (total > closed.limit[c])
+                count += closed.copies * (total > closed.limit)
             continue
         m = _sent(net, s, k, kind)
         for q in range(n_post):
@@ -330,7 +357,7 @@ def _closed_sums(net, s, k, version, o, errors):  # type: ignore[no-untyped-def]
                 for j in range(m):
                     s.total[q] += W[q, s.some[j]]
         for q in range(n_post):
-            count += closed.copies[c] * (s.total[q] > closed.limit[c])
+            count += closed.copies * (s.total[q] > closed.limit)
     return count
 
 
@@ -340,44 +367,46 @@ def _closed_sums(net, s, k, version, o, errors):  # type: ignore[no-untyped-def]
 @inner(forceinline=True)
 def _output_errors(t, i, net, s, a, spikes, faults):  # type: ignore[no-untyped-def]
     """Answer and error of the output."""
-    p, last = net.numbers, net.sizes.shape[0] - 1
-    e = s.e[net.first[last] :]
+    last = net.layers.shape[0] - 1
+    e = s.e[net.layers[last].first :]
     n_o = n_e = 0
+    most = least = np.int32(0)
     for k in range(a.shape[0]):
+        most, least = max(most, a[k]), min(least, a[k])
         o = _output_spike(net, a, k, i, faults)
-        e[k] = p.error[t[k] + 2 * o + 4 * (a[k] > p.low_o) + 8 * (a[k] > p.high_o)]
+        e[k] = net.error[t[k] + 2 * o + 4 * (a[k] > net.low_o) + 8 * (a[k] > net.high_o)]
         if faults is not None:  # noqa: SIM102 - numba prunes branches that ask for None only
             if not faults.learns[i]:
                 e[k] = 0
         spikes[k] = o
         n_o += o
         n_e += e[k] != 0
-    s.n_h[last], s.n_e[last] = n_o, n_e
+    s.n_h[last], s.n_e[last], s.most[last], s.least[last] = n_o, n_e, most, least
 
 
 @inner
 def _come_back(net, s, k, ahead, faults):  # type: ignore[no-untyped-def]
     """s.total = W e for the units below matrix k that may learn; ahead: through the last matrix as it will be."""
-    last, n_pre, n_post = net.sizes.shape[0] - 1, net.sizes[k - 1], net.sizes[k]
-    p, W, e, total = net.numbers, _matrix(net, k), s.e[net.first[k] : net.first[k + 1]], s.total[:n_pre]
+    last, n_pre, n_post = net.layers.shape[0] - 1, net.layers[k - 1].size, net.layers[k].size
+    W, e, total = _matrix(net, k), s.e[net.layers[k].first : net.layers[k].stop], s.total[:n_pre]
     if k == last:
-        h = s.h[net.first[k - 1] : net.first[k]]
+        h = s.h[net.layers[k - 1].first : net.layers[k - 1].stop]
         for j in range(n_pre):
             total[j] = 0
         for q in range(n_post):
             if e[q] == 0:
                 continue
             row, sign = W[q], np.int32(e[q])
-            step = np.int16(0 if not ahead else p.grow[k] if sign > 0 else p.shrink[k])
+            step = np.int16(0 if not ahead else net.layers[k].grow if sign > 0 else net.layers[k].shrink)
             for j in range(n_pre):
                 if faults is not None:
-                    kept = faults.plastic[net.offset[k] + q * n_pre + j]
+                    kept = faults.plastic[net.layers[k].offset + q * n_pre + j]
                     total[j] += sign * changed(row[j], -h[j] * step * kept)
                 else:
                     total[j] += sign * changed(row[j], h[j] & step)
         return
-    a = s.a[net.first[k - 1] : net.first[k]]
-    low, high = p.box_low[k - 1], p.box_high[k - 1]
+    a = s.a[net.layers[k - 1].first : net.layers[k - 1].stop]
+    low, high = net.layers[k - 1].box_low, net.layers[k - 1].box_high
     few = s.n_e[k] * _FEW < n_post
     m = _active(e, s.some) if few else 0
     for j in range(n_pre):
@@ -399,10 +428,9 @@ def _hidden_errors(net, s, k, key, step):  # type: ignore[no-untyped-def]
 
     step: that in which the sample's phase 0 is. Returns how many sums leave the register.
     """
-    p, below = net.numbers, k - 1
-    a, e = s.a[net.first[below] : net.first[k]], s.e[net.first[below] : net.first[k]]
-    kept = s.kept[net.first[below] : net.first[k]]
-    low, high, noise = np.int32(p.box_low[below]), np.int32(p.box_high[below]), p.noise[below]
+    below = net.layers[k - 1]
+    a, e, kept = s.a[below.first : below.stop], s.e[below.first : below.stop], s.kept[below.first : below.stop]
+    low, high, noise = np.int32(below.box_low), np.int32(below.box_high), below.noise
     n_e = 0
     for j in range(a.shape[0]):
         e[j] = 0
@@ -413,11 +441,11 @@ def _hidden_errors(net, s, k, key, step):  # type: ignore[no-untyped-def]
         n_e = 0
         for j in range(a.shape[0]):
             if e[j]:
-                size, phase = abs(s.total[j]), p.noise_pos[below] if e[j] > 0 else p.noise_neg[below]
-                if size < noise and size <= noise_of(key, step + phase, p.noise_first[below] + j, noise):
+                size, phase = abs(s.total[j]), below.noise_pos if e[j] > 0 else below.noise_neg
+                if size < noise and size <= noise_of(key, step + phase, below.noise_first + j, noise):
                     e[j] = 0
                 n_e += e[j] != 0
-    s.n_e[below] = n_e
+    s.n_e[k - 1] = n_e
 
 
 @inner
@@ -425,11 +453,11 @@ def _back_out_of_range(net, s, k):  # type: ignore[no-untyped-def]
     """Sums of errors, of both signs, that leave the register; whether or not a unit may learn."""
     if s.n_e[k] * _WMAX <= _HALF_RANGE:
         return 0
-    last, count = net.sizes.shape[0] - 1, 0
-    W, e = _matrix(net, k), s.e[net.first[k] : net.first[k + 1]]
-    for j in range(net.sizes[k - 1]):
+    last, count = net.layers.shape[0] - 1, 0
+    W, e = _matrix(net, k), s.e[net.layers[k].first : net.layers[k].stop]
+    for j in range(net.layers[k - 1].size):
         total = 0
-        for q in range(net.sizes[k]):
+        for q in range(net.layers[k].size):
             total += e[q] * (W[q, j] if k == last else W[j, q])
         count += (abs(total) > _HALF_RANGE) + (abs(total) >= _HALF_RANGE)
     return count
@@ -438,23 +466,23 @@ def _back_out_of_range(net, s, k):  # type: ignore[no-untyped-def]
 @inner(forceinline=True)
 def _update(net, s, k, signs, faults):  # type: ignore[no-untyped-def]
     """Change matrix k where what fired below it meets an error: signs 1 where it grows, -1 where it shrinks, 0 both."""
-    p, last, n_pre, n_post = net.numbers, net.sizes.shape[0] - 1, net.sizes[k - 1], net.sizes[k]
-    W, e = _matrix(net, k), s.e[net.first[k] : net.first[k + 1]]
-    up = np.int16(p.grow[k] if signs >= 0 else 0)
-    down = np.int16(p.shrink[k] if signs <= 0 else 0)
+    last, n_pre, n_post = net.layers.shape[0] - 1, net.layers[k - 1].size, net.layers[k].size
+    W, e = _matrix(net, k), s.e[net.layers[k].first : net.layers[k].stop]
+    up = np.int16(net.layers[k].grow if signs >= 0 else 0)
+    down = np.int16(net.layers[k].shrink if signs <= 0 else 0)
     if k == last:
-        h = s.h[net.first[k - 1] : net.first[k]]
+        h = s.h[net.layers[k - 1].first : net.layers[k - 1].stop]
         for q in range(n_post):
             if e[q]:
                 row, step = W[q], up if e[q] > 0 else down
                 for j in range(n_pre):
                     if faults is not None:
-                        kept = faults.plastic[net.offset[k] + q * n_pre + j]
+                        kept = faults.plastic[net.layers[k].offset + q * n_pre + j]
                         row[j] = np.int16(changed(row[j], -h[j] * step * kept))
                     else:
                         row[j] = np.int16(changed(row[j], h[j] & step))
         return
-    rows = s.rows[net.first[k - 1] :]
+    rows = s.rows[net.layers[k - 1].first :]
     if s.n_e[k] * _FEW < n_post:
         m = _active(e, s.some)
         for i in range(s.n[k - 1]):
@@ -463,7 +491,7 @@ def _update(net, s, k, signs, faults):  # type: ignore[no-untyped-def]
                 j = s.some[q]
                 step = up if e[j] > 0 else down
                 if faults is not None:
-                    step *= faults.plastic[net.offset[k] + rows[i] * n_post + j]
+                    step *= faults.plastic[net.layers[k].offset + rows[i] * n_post + j]
                 row[j] = np.int16(changed(row[j], step))
         return
     for j in range(n_post):
@@ -472,7 +500,9 @@ def _update(net, s, k, signs, faults):  # type: ignore[no-untyped-def]
         row = W[rows[i]]
         for j in range(n_post):
             if faults is not None:
-                row[j] = np.int16(changed(row[j], s.change[j] * faults.plastic[net.offset[k] + rows[i] * n_post + j]))
+                row[j] = np.int16(
+                    changed(row[j], s.change[j] * faults.plastic[net.layers[k].offset + rows[i] * n_post + j])
+                )
             else:
                 row[j] = np.int16(changed(row[j], s.change[j]))
 
@@ -480,17 +510,20 @@ def _update(net, s, k, signs, faults):  # type: ignore[no-untyped-def]
 @inner
 def _update_at_random(net, s, k, sign, sample, draws, faults):  # type: ignore[no-untyped-def]
     """The same for some of the synapses that are to change in one direction: those that are drawn, row by row."""
-    p, last, n_pre, n_post = net.numbers, net.sizes.shape[0] - 1, net.sizes[k - 1], net.sizes[k]
-    e = s.e[net.first[k] : net.first[k + 1]]
-    change = np.int16(p.grow[k] if sign > 0 else p.shrink[k])
-    what = p.what_grows[k] if sign > 0 else p.what_shrinks[k]
+    last, n_pre, n_post = net.layers.shape[0] - 1, net.layers[k - 1].size, net.layers[k].size
+    e = s.e[net.layers[k].first : net.layers[k].stop]
+    change = np.int16(net.layers[k].grow if sign > 0 else net.layers[k].shrink)
+    what = net.layers[k].what_grows if sign > 0 else net.layers[k].what_shrinks
     m = 0
     for j in range(n_post):
         s.some[m] = j
         m += e[j] == sign
     if k == last:
-        s.n[k - 1] = _active(s.h[net.first[k - 1] : net.first[k]], s.rows[net.first[k - 1] : net.first[k]])
-    rows, n = s.rows[net.first[k - 1] :], s.n[k - 1]
+        s.n[k - 1] = _active(
+            s.h[net.layers[k - 1].first : net.layers[k - 1].stop],
+            s.rows[net.layers[k - 1].first : net.layers[k - 1].stop],
+        )
+    rows, n = s.rows[net.layers[k - 1].first :], s.n[k - 1]
     if m == 0 or n == 0:
         return
     i, j = 0, 0
@@ -503,7 +536,7 @@ def _update_at_random(net, s, k, sign, sample, draws, faults):  # type: ignore[n
             if i >= n:
                 return
         pre, post = rows[i], s.some[j]
-        w = net.offset[k] + (post * n_pre + pre if k == last else pre * n_post + post)
+        w = net.layers[k].offset + (post * n_pre + pre if k == last else pre * n_post + post)
         if faults is not None:
             net.weights[w] = np.int16(changed(net.weights[w], change * faults.plastic[w]))
         else:
@@ -528,30 +561,29 @@ def _no_errors(net, s, k):  # type: ignore[no-untyped-def]
     """A layer without errors."""
     if s.n_e[k]:
         s.n_e[k] = 0
-        for j in range(net.first[k], net.first[k + 1]):
+        for j in range(net.layers[k].first, net.layers[k].stop):
             s.e[j] = 0
 
 
 @inner(forceinline=True)
-def _backward(net, s, draws, sample, a_o, o, faults):  # type: ignore[no-untyped-def]
+def _backward(net, s, draws, sample, o, faults):  # type: ignore[no-untyped-def]
     """Every matrix learns, from the last to the first; returns the gate breaches: those of closed populations, and of
     sums that leave the register."""
-    p, last = net.numbers, net.sizes.shape[0] - 1
+    last = net.layers.shape[0] - 1
     certain, count, outside = draws.skips.more[0] == 0, 0, 0
     for k in range(last, 0, -1):
-        a = a_o if k == last else s.a[net.first[k] : net.first[k + 1]]
         if s.n_e[k] == 0:
             if k > 1:
                 _no_errors(net, s, k - 1)
-            if faults is None and _could_breach(net, s, k, a):
+            if faults is None and _could_breach(net, s, k):
                 count += _closed_sums(net, s, k, -1, o, False)
             continue
         # Through weights that are updated already the error comes back when they are, or as they will be.
-        late = p.updated and (k < last or not certain)
+        late = net.updated and (k < last or not certain)
         if k > 1 and not late:
-            _come_back(net, s, k, p.updated, faults)
-            _hidden_errors(net, s, k, draws.key, sample * p.period)
-        careful = faults is None and _could_breach(net, s, k, a)
+            _come_back(net, s, k, net.updated, faults)
+            _hidden_errors(net, s, k, draws.key, sample * net.period)
+        careful = faults is None and _could_breach(net, s, k)
         errors = faults is None and k > 1 and not late and _errors_could_breach(net, s, k)
         if careful or errors:
             for version in range(3):
@@ -565,7 +597,7 @@ def _backward(net, s, draws, sample, a_o, o, faults):  # type: ignore[no-untyped
             _learn(net, s, k, 0, sample, draws, faults)
         if k > 1 and late:
             _come_back(net, s, k, False, faults)
-            _hidden_errors(net, s, k, draws.key, sample * p.period)
+            _hidden_errors(net, s, k, draws.key, sample * net.period)
             if faults is None and _errors_could_breach(net, s, k):
                 count += _closed_sums(net, s, k, 2, o, True)
         if k > 1 and faults is None:
@@ -577,28 +609,33 @@ def _backward(net, s, draws, sample, a_o, o, faults):  # type: ignore[no-untyped
 def train(x, t, net, draws, answers, counters, faults):  # type: ignore[no-untyped-def]
     """Learn from samples x (samples, n_in) with targets t (samples, n_out), one after the other."""
     s = _scratch(net)
-    last = net.sizes.shape[0] - 1
+    last = net.layers.shape[0] - 1
+    spikes = events = updates = breaches = 0
     for i in range(x.shape[0]):
         a, o = answers.membrane[i], answers.spikes[i]
         _forward(x[i], i, net, s, draws, a, faults, True)
         _output_errors(t[i], i, net, s, a, o, faults)
-        for k in range(1, last):
-            n_h = np.int32(0)
-            for j in range(net.first[k], net.first[k + 1]):
-                n_h -= s.h[j]
-            s.n_h[k] = n_h
-        s.n_h[0] = s.n[0]
-        count, outside = _backward(net, s, draws, draws.sample + i, a, o, faults)
+        count = outside = 0
+        calm = s.n_e[last] == 0
+        for k in range(1, last + 1):
+            calm &= s.n_e[k] == 0 and not _could_breach(net, s, k)
+        if not calm:
+            count, outside = _backward(net, s, draws, draws.sample + i, o, faults)
+        spikes += s.n_h[0]
+        for k in range(1, last + 1):
+            spikes += s.n_h[k]
+            events += s.n_h[k - 1] * net.layers[k].size
+            if s.n_e[k]:
+                updates += s.n_h[k - 1] * s.n_e[k]
+                if k > 1:
+                    events += s.n_e[k] * net.layers[k - 1].size
+            if s.most[k] > _HALF_RANGE or s.least[k] <= -_HALF_RANGE:
+                sums = a if k == last else s.a[net.layers[k].first : net.layers[k].stop]
+                outside += net.layers[k].copies * _outside(sums)
         # With faults breaches are not counted: the bounds and sums are those of whole synapses.
         if faults is None:
-            for k in range(1, last + 1):
-                sums = a if k == last else s.a[net.first[k] : net.first[k + 1]]
-                outside += net.numbers.copies[k] * _out_of_range(sums)
-            counters.gate_breaches[0] += outside if outside else count
-        for k in range(last + 1):
-            counters.spikes[0] += s.n_h[k]
-            if k:
-                counters.synaptic_events[0] += s.n_h[k - 1] * net.sizes[k]
-                counters.updates[0] += s.n_h[k - 1] * s.n_e[k]
-                if k > 1:
-                    counters.synaptic_events[0] += s.n_e[k] * net.sizes[k - 1]
+            breaches += outside if outside else count
+    counters.spikes[0] += spikes
+    counters.synaptic_events[0] += events
+    counters.updates[0] += updates
+    counters.gate_breaches[0] += breaches

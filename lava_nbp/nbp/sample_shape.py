@@ -14,7 +14,6 @@ import itertools
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +23,7 @@ from lava_nbp.errors import CircuitError
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.draws import rounding_of
 from lava_nbp.nbp.form import Above, Given, Noise, SampleForm, Term, sample_form
-from lava_nbp.nbp.sample_kernels import Closed, Numbers
+from lava_nbp.nbp.sample_kernels import CLOSED, LAYER, Network
 
 #: No sum reaches it.
 _NEVER = 2**31 - 1
@@ -40,15 +39,14 @@ class SampleShape:
         Their names, from the input to the output.
     input, target : int
         Places of their sources in `circuit.sources`; target is -1 in a circuit that does not learn.
-    numbers, closed
-        See `lava_nbp.nbp.sample_kernels`.
+    numbers : Network
+        See `lava_nbp.nbp.sample_kernels`; without weights.
     """
 
     matrices: tuple[str, ...]
     input: int
     target: int
-    numbers: Numbers
-    closed: Closed
+    numbers: Network
 
 
 @lru_cache(maxsize=64)
@@ -108,8 +106,7 @@ class _Match:
         learning = self.circuit.learning
         self.need(len(sources) == 1 + learning, f"its sources are {', '.join(sources)}")
         self.learns = [_Learns(-1, -1), *(self._updates(k) for k in range(1, self.last + 1))] if learning else []
-        numbers = self._numbers(1 - at)
-        return SampleShape(self.matrices[1:], at, 1 - at if learning else -1, numbers, self._closed(numbers))
+        return SampleShape(self.matrices[1:], at, 1 - at if learning else -1, self._numbers(1 - at))
 
     def _forward(self, k: int) -> str:
         """The matrix by which a layer fires."""
@@ -137,12 +134,15 @@ class _Match:
 
     # ---------------------------------------------------------------- numbers
 
-    def _numbers(self, target: int) -> Numbers:
+    def _numbers(self, target: int) -> Network:
         form, learning, last = self.form, self.circuit.learning, self.last
-        n: dict[str, Any] = {name: np.zeros(last + 1, np.int64) for name in Numbers._fields}
-        n["period"] = self.circuit.period
-        n["updated"], n["low_o"], n["high_o"] = False, 0, 0
-        n["error"] = np.zeros(16, np.int8)
+        sizes = np.array(self.circuit.layers, np.int64)
+        n = np.zeros(last + 1, LAYER)
+        n["size"], n["stop"] = sizes, np.cumsum(sizes)
+        n["first"] = n["stop"] - sizes
+        n["offset"][1:] = np.cumsum(sizes[:-1] * sizes[1:]) - sizes[:-1] * sizes[1:]
+        for least in ("least_fired", "least_erred", "least_answered"):
+            n[least] = _NEVER
         for k in range(1, last + 1):
             family = self._family(k)
             n["copies"][k] = len(family)
@@ -154,19 +154,20 @@ class _Match:
                     change = form.updates[update].change
                     n[kind][k] = change
                     n["what_grows" if kind == "grow" else "what_shrinks"][k] = rounding_of(self.circuit, matrix, change)
+        nothing = np.zeros(0, np.int16)
         if not learning:
-            return Numbers(**n)
-        n["low_o"], n["high_o"], n["error"] = self._error(target)
+            return Network(nothing, n, self._closed(n, False), np.zeros(16, np.int8), 0, 0, self.circuit.period, False)
+        low_o, high_o, error = self._error(target)
         updated = set()
         for k in range(1, last):
             back = self._hidden(k, n)
             updated.add(back.updated)
             self._noise(back.noise, k, n)
         self.need(len(updated) == 1, "some errors come back through weights as they were, others as they are updated")
-        n["updated"] = updated.pop()
-        return Numbers(**n)
+        late = updated.pop()
+        return Network(nothing, n, self._closed(n, late), error, low_o, high_o, self.circuit.period, late)
 
-    def _opened(self, k: int, family: dict[int, Above], n: dict[str, Any]) -> int | None:
+    def _opened(self, k: int, family: dict[int, Above], n: NDArray[np.void]) -> int | None:
         """The signal that opens units of a layer, if the chain does not open all of them."""
         by = {signal for s in family.values() for signal, _ in s.spikes}
         if not by:
@@ -191,7 +192,7 @@ class _Match:
         """Above which a unit fires if it is open, and if it is not."""
         return (above.above, above.above) if opened is None else (above.above - above.spikes[0][1], above.above)
 
-    def _noise(self, noise: Noise | None, k: int, n: dict[str, Any]) -> None:
+    def _noise(self, noise: Noise | None, k: int, n: NDArray[np.void]) -> None:
         back_pos, back_neg = self.backs[k]
         if noise is None:
             return
@@ -245,7 +246,7 @@ class _Match:
             error[entry] = int(form.value(d_pos, known)) - int(form.value(d_neg, known))
         return low, high, error
 
-    def _hidden(self, k: int, n: dict[str, Any]) -> _Back:
+    def _hidden(self, k: int, n: NDArray[np.void]) -> _Back:
         """Where a hidden layer learns, and the error that comes back to it."""
         e_pos, e_neg = self._errors(k)
         up, down = self._errors(k + 1)
@@ -294,8 +295,8 @@ class _Match:
 
     # --------------------------------------------------------- closed gates
 
-    def _closed(self, numbers: Numbers) -> Closed:
-        """Dense sums that reach closed populations, by matrix, kind, version and limit."""
+    def _closed(self, n: NDArray[np.void], updated: bool) -> NDArray[np.void]:
+        """Dense sums that reach closed populations, by matrix, kind, version and limit; notes the smallest limits."""
         found: Counter[tuple[int, int, int, int]] = Counter()
         certain = self.circuit.update_probability.certain
         for c in self.form.closed:
@@ -314,18 +315,16 @@ class _Match:
                     kinds |= {e_pos: 1, e_neg: 2}
                 self.need(term.signal in kinds, where)
                 kind = kinds[term.signal]
-            late = numbers.updated and (k < self.last or not certain)
+            late = updated and (k < self.last or not certain)
             self.need(not late or kind not in (1, 2) or version == 2, where)
             found[k, kind, version, c.limit] += 1
-        least = np.full((self.last + 1, 3), _NEVER, np.int64)
         for k, kind, _, limit in found:
-            place = (0, 1, 1, 2)[kind]
-            least[k, place] = min(least[k, place], limit)
-        table = np.array(sorted((*key, copies) for key, copies in found.items()), np.int64).reshape(-1, 5)
-        columns = [np.ascontiguousarray(table[:, column]) for column in range(5)]
-        return Closed._make([*columns, least])
+            least = ("least_fired", "least_erred", "least_erred", "least_answered")[kind]
+            n[least][k] = min(n[least][k], limit)
+        return np.array(sorted((*key, copies) for key, copies in found.items()), CLOSED)
 
     def _version(self, term: Term, k: int, where: str) -> int:
+        """How many of its updates a matrix has behind it."""
         if not term.updates:
             return 0
         done, learns = set(term.updates), self.learns[k]
