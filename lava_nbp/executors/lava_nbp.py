@@ -76,10 +76,11 @@ class CircuitSession(LavaSession):
             self.network.raster_out.connect(self.sink.raster_in)
         super().__init__(entry, self.network, circuit.period, chosen, capacity, timeout, in_process, compile_kernels)
 
-    def reset(self) -> None:
-        """Forget spikes under way: the next sample starts from phase 0."""
+    def reset(self, epoch: int = 0) -> None:
+        """Forget spikes under way: the next sample starts from phase 0, and is the first of an epoch."""
         self.begin()
-        for process in (self.network, self._source, self.sink):
+        self.network.begin_epoch(epoch)
+        for process in (self._source, self.sink):
             process.reset()
 
     def run(self, *spikes: UInt8Array) -> Outcome:
@@ -162,7 +163,7 @@ class LavaExecutor(Executor):
         if entry.on_chip:
             require_lava_loihi(target)
             connect(address or default_address(target))
-        self._closed, self._pid = False, os.getpid()
+        self._closed, self._pid, self._epoch = False, os.getpid(), 0
         self._options: dict[str, Any] = {
             "target": target, "granularity": granularity, "timeout": timeout, "in_process": in_process,
             "capacity": chunk,
@@ -203,10 +204,11 @@ class LavaExecutor(Executor):
     def begin_epoch(self, epoch: int = 0) -> None:
         """Forget spikes under way and start the chain anew."""
         check_open(self._closed, self._pid)
+        self._epoch = check_integer(epoch, 0, None, "epoch")
         if self._target.on_chip:
             self._stop_training()  # a network that is loaded anew starts from phase 0
         elif self._training is not None:
-            self._training.reset()
+            self._training.reset(epoch)
 
     def _train(self, *spikes: UInt8Array) -> Outcome:
         session = self._start_training()
@@ -237,6 +239,7 @@ class LavaExecutor(Executor):
                     self._inference = None
             self._training = CircuitSession(self.circuit, self._weights, **self._options)
             self._training.network.write_copies(self._copies)
+            self._training.network.begin_epoch(self._epoch)
         return self._training
 
     def _stop_training(self) -> None:

@@ -16,7 +16,8 @@ from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.errors import CircuitError, InputError
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.circuit_file import SUFFIX, load_circuit
-from lava_nbp.nbp.paper import inference_circuit, training_circuit
+from lava_nbp.nbp.deep import deep_circuit
+from lava_nbp.nbp.paper import inference_circuit, paper_circuit
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class CircuitKind:
     make : callable
         Called with a size per layer, from the input to the output, and with options by keyword; returns a `Circuit`.
     options : tuple of str
-        Names of its options, each True or False.
+        Names of its options. What they are if they are left out, and so of which type they are, says the signature of
+        `make`; where it does not, they are True or False.
 
     Raises
     ------
@@ -45,21 +47,32 @@ class CircuitKind:
     def __post_init__(self) -> None:
         settle(self, f"circuit {shown(self.name)}", InputError)
 
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """What its options are if they are left out."""
+        taken = inspect.signature(self.make).parameters
+        given = {option: taken[option].default for option in self.options if option in taken}
+        empty = inspect.Parameter.empty
+        return {option: False if given.get(option, empty) is empty else given[option] for option in self.options}
 
+
+_RULES = ("margin", "lower_gate", "graded", "dropout", "update_probability")
 #: All circuits.
 CIRCUITS: Registry[CircuitKind] = Registry("circuit", CircuitKind)
 
 for _kind in (
-    CircuitKind("nbp", training_circuit, ("guarded", "chip_order")),
-    CircuitKind("nbp-guarded", partial(training_circuit, guarded=True), ("chip_order",)),
-    CircuitKind("nbp-chip", partial(training_circuit, chip_order=True), ("guarded",)),
-    CircuitKind("nbp-chip-guarded", partial(training_circuit, guarded=True, chip_order=True)),
+    CircuitKind("nbp", paper_circuit, ("guarded", "chip_order")),
+    CircuitKind("nbp-guarded", partial(paper_circuit, guarded=True), ("chip_order",)),
+    CircuitKind("nbp-chip", partial(paper_circuit, chip_order=True), ("guarded",)),
+    CircuitKind("nbp-chip-guarded", partial(paper_circuit, guarded=True, chip_order=True)),
+    CircuitKind("nbp-deep", deep_circuit, ("chip_order", *_RULES)),
+    CircuitKind("nbp-deep-chip", partial(deep_circuit, chip_order=True), _RULES),
     CircuitKind("inference", inference_circuit),
 ):
     CIRCUITS.register(_kind)
 
 
-def make_circuit(name: AnyPath, layers: tuple[int, ...], **options: bool) -> Circuit:
+def make_circuit(name: AnyPath, layers: tuple[int, ...], **options: Any) -> Circuit:
     """Make a circuit of the table, or read one from a file.
 
     Parameters
@@ -69,7 +82,7 @@ def make_circuit(name: AnyPath, layers: tuple[int, ...], **options: bool) -> Cir
     layers : tuple of int
         Sizes, from the input to the output. A circuit of a file has its own, which must be these.
     **options
-        Options of the circuit; those that are False are as left out.
+        Options of the circuit; those that are False where there is no such option are as left out.
 
     Raises
     ------
@@ -78,7 +91,7 @@ def make_circuit(name: AnyPath, layers: tuple[int, ...], **options: bool) -> Cir
     CircuitError
         For layers that the circuit cannot have.
     """
-    asked = {option: True for option, value in options.items() if check_flag(value, f"circuit option {option}")}
+    asked = {option: value for option, value in options.items() if value is not False}
     sizes = tuple(check_integer(n, 0, NEURONS_PER_CHIP, "layers: size") for n in check_sequence(layers, "layers"))
     file = as_path(name, "circuit")
     if file.name.endswith(SUFFIX):
@@ -97,6 +110,9 @@ def make_circuit(name: AnyPath, layers: tuple[int, ...], **options: bool) -> Cir
             there = f"it has {', '.join(kind.options)}" if kind.options else "it has none"
             raise InputError(f"circuit {kind.name!r} has no option {option}; {there}")
     _check_number_of_layers(kind, sizes)
+    for option, default in kind.defaults.items():
+        if isinstance(default, bool) and option in options:
+            asked[option] = check_flag(options[option], f"circuit option {option}")
     made = kind.make(*sizes, **asked)
     if not isinstance(made, Circuit):
         raise InputError(f"circuit {kind.name!r}: what makes it returns {shown(made)}, which is no Circuit")

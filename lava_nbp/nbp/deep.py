@@ -38,7 +38,7 @@ from lava_nbp.base.widths import DELAY_MAX, NEURONS_PER_CHIP, WEIGHT_BITS
 from lava_nbp.errors import CircuitError
 from lava_nbp.nbp.building import connect, ring
 from lava_nbp.nbp.circuit import Circuit, Connection, DenseProjection, Matrix, Population, Role, Source
-from lava_nbp.nbp.draws import ALWAYS, Decay
+from lava_nbp.nbp.draws import Decay
 from lava_nbp.nbp.levels import (
     ANTI_RELAY,
     FIRE,
@@ -57,6 +57,8 @@ _NEEDED = THRESHOLD - GATED_BIAS
 MARGIN_STEP, MARGIN_MAX = 64, 7168
 #: Largest noise of an error that is handed on in parts.
 GRADED_MAX = 8192
+#: Most of a layer that may be left out of a sample.
+DROPOUT_MAX = 0.95
 #: By how much the gate of a unit that may be dropped exceeds what it needs: the noise decides about the rest.
 _KEPT = 4096
 #: A memory bridges twice as many steps as a delay has.
@@ -64,63 +66,14 @@ _DEEPEST = 24
 
 
 @dataclass(frozen=True)
-class Rules:
-    """What a circuit learns by, beside the paper's rule; every one is made of what the chip has, and they combine.
+class _Rules:
+    """The rules of a circuit, checked; see `deep_circuit`."""
 
-    Parameters
-    ----------
-    margin : int
-        0: the paper's output error. M > 0: learn until an output is clear of its threshold by a margin::
-
-            d_pos = t and not a > M,    d_neg = a > 1024 - M and not t
-
-        a being the output's input in weight units. A multiple of 64, up to 7168: the firing points of o_hi and o_lo.
-    lower_gate : bool
-        False: an output learns also where its input is not above 0; the paper's never does, and such an output may be
-        lost for good. A margin has no lower gate.
-    graded : int or tuple of int
-        G of every hidden layer, or one for each, from the first: a unit takes part in learning with probability
-        min(1, abs(W^T e) / G) instead of always, so that what it learns by is proportional to its error in the mean.
-        The noise is on the threshold of h_T. 0 or 1: the error's sign, as in the paper.
-    dropout : float or tuple of float
-        Probability with which a unit of a hidden layer is left out of a training sample: its gate is a neuron whose
-        noise lets it fire with the opposite probability. Who only answers uses all units.
-    update_probability : Decay
-        See `Circuit`.
-
-    Raises
-    ------
-    CircuitError
-        For a value outside of these.
-    """
-
-    margin: int = 0
-    lower_gate: bool = True
-    graded: Any = 0
-    dropout: Any = 0.0
-    update_probability: Decay = ALWAYS
-
-    def __post_init__(self) -> None:
-        check_integer(self.margin, 0, MARGIN_MAX, "margin", "it is in weight units", CircuitError)
-        if self.margin % MARGIN_STEP:
-            raise CircuitError(f"margin is {self.margin}, but must be a multiple of {MARGIN_STEP}; round it")
-        check_flag(self.lower_gate, "lower_gate")
-        if not isinstance(self.update_probability, Decay):
-            raise CircuitError(f"update_probability is {shown(self.update_probability)}, but must be a Decay")
-
-    def graded_of(self, hidden: int) -> tuple[int, ...]:
-        """G of so many hidden layers."""
-        return tuple(
-            check_integer(g, 0, GRADED_MAX, "graded", "it is in weight units", CircuitError)
-            for g in _per_layer(self.graded, hidden, "graded")
-        )
-
-    def dropout_of(self, hidden: int) -> tuple[float, ...]:
-        """Probability to be left out, of so many hidden layers."""
-        return tuple(
-            check_real(p, 0, 0.95, "dropout", "it is a probability", CircuitError)
-            for p in _per_layer(self.dropout, hidden, "dropout")
-        )
+    margin: int
+    lower_gate: bool
+    graded: tuple[int, ...]
+    dropout: tuple[float, ...]
+    update_probability: Decay
 
 
 def _per_layer(value: Any, hidden: int, what: str) -> tuple[Any, ...]:
@@ -135,44 +88,96 @@ def _per_layer(value: Any, hidden: int, what: str) -> tuple[Any, ...]:
     return given
 
 
-def deep_circuit(layers: Sequence[int], rules: Rules | None = None, *, chip_order: bool = False) -> Circuit:
+def deep_circuit(
+    *layers: int,
+    chip_order: bool = False,
+    margin: int = 0,
+    lower_gate: bool = True,
+    graded: int | Sequence[int] = 0,
+    dropout: float | Sequence[float] = 0.0,
+    update_probability: Decay | Sequence[float] = (1.0, 1.0, 1),
+) -> Circuit:
     """Build the circuit that learns by backpropagation through any number of hidden layers; see the module.
+
+    Beside the paper's rule there are others. All are made of what the chip has (gates, delays, noise on thresholds,
+    rounding at random), and combine.
 
     Parameters
     ----------
-    layers : sequence of int
+    *layers : int
         Neurons per layer, from the input to the output: one hidden layer or more.
-    rules : Rules, optional
-        Default: the paper's.
     chip_order : bool
         See `Circuit`.
+    margin : int
+        0: the paper's output error. M > 0: learn until an output is clear of its threshold by a margin::
+
+            d_pos = t and not a > M,    d_neg = a > 1024 - M and not t
+
+        a being the output's input in weight units. A multiple of 64, up to 7168: the firing points of o_hi and o_lo.
+    lower_gate : bool
+        False: an output learns also where its input is not above 0; the paper's never does, and such an output may be
+        lost for good. A margin has no lower gate.
+    graded : int or sequence of int
+        G of every hidden layer, or one for each, from the first: a unit takes part in learning with probability
+        min(1, abs(W^T e) / G) instead of always, so that what it learns by is proportional to its error in the mean.
+        The noise is on the threshold of h_T. 0 or 1: the error's sign, as in the paper.
+    dropout : float or sequence of float
+        Probability with which a unit of a hidden layer, or of each, is left out of a training sample: its gate is a
+        neuron whose noise lets it fire with the opposite probability. Who only answers uses all units.
+    update_probability : Decay, or three numbers
+        With which a synapse follows the rule: in the first epoch, in the last, and how many there are. See `Decay`.
 
     Raises
     ------
     CircuitError
         For less than three layers or more than the chip's delays bridge, sizes that are no integers of 1 ..
-        `lava_nbp.base.widths.NEURONS_PER_CHIP`, or rules of another number of hidden layers.
+        `lava_nbp.base.widths.NEURONS_PER_CHIP`, or rules that are not as above.
+    InputError
+        For a flag that is neither True nor False.
     """
-    sizes = tuple(
-        check_integer(n, 1, NEURONS_PER_CHIP, "layers: size", error=CircuitError)
-        for n in check_sequence(layers, "layers", "give a size per layer")
-    )
+    sizes = tuple(check_integer(n, 1, NEURONS_PER_CHIP, "layers: size", error=CircuitError) for n in layers)
     hidden = len(sizes) - 2
     if not 1 <= hidden <= _DEEPEST:
         raise CircuitError(
-            f"layers {shown(sizes)} have {hidden} hidden ones, but the limits are 1 and {_DEEPEST}, which delays of "
-            f"{DELAY_MAX} steps can bridge; give another number"
+            f"layers {shown(sizes)} have {max(hidden, 0)} hidden ones, but the limits are 1 and {_DEEPEST}, which "
+            f"delays of {DELAY_MAX} steps can bridge; give another number"
         )
-    return _Builder(sizes, Rules() if rules is None else rules, check_flag(chip_order, "chip_order")).circuit()
+    check_integer(margin, 0, MARGIN_MAX, "margin", "it is in weight units", CircuitError)
+    if margin % MARGIN_STEP:
+        raise CircuitError(f"margin is {margin}, but must be a multiple of {MARGIN_STEP}; round it")
+    rules = _Rules(
+        int(margin),
+        check_flag(lower_gate, "lower_gate"),
+        tuple(
+            check_integer(g, 0, GRADED_MAX, "graded", "it is in weight units", CircuitError)
+            for g in _per_layer(graded, hidden, "graded")
+        ),
+        tuple(
+            check_real(p, 0, DROPOUT_MAX, "dropout", "it is a probability", CircuitError)
+            for p in _per_layer(dropout, hidden, "dropout")
+        ),
+        _decay(update_probability),
+    )
+    return _Builder(sizes, rules, check_flag(chip_order, "chip_order")).circuit()
+
+
+def _decay(value: Any) -> Decay:
+    if isinstance(value, Decay):
+        return value
+    if not isinstance(value, (list, tuple)) or len(value) != 3:
+        raise CircuitError(
+            f"update_probability is {shown(value)}, but must be three numbers: that of the first epoch, that of the "
+            f"last, and how many epochs there are"
+        )
+    return Decay(*value)
 
 
 class _Builder:
     """Collects the populations and connections of a circuit, layer by layer."""
 
-    def __init__(self, sizes: tuple[int, ...], rules: Rules, chip_order: bool) -> None:
+    def __init__(self, sizes: tuple[int, ...], rules: _Rules, chip_order: bool) -> None:
         self.sizes, self.rules, self.chip_order = sizes, rules, chip_order
         self.last = len(sizes) - 1  # the output's layer, K + 1
-        self.graded, self.dropout = rules.graded_of(self.last - 1), rules.dropout_of(self.last - 1)
         self.names = ("x", *(f"h{k}" for k in range(1, self.last)), "o")
         self.period = 5 * (self.last - 1) + 6
         self.populations: list[Population] = []
@@ -275,7 +280,7 @@ class _Builder:
         self.forward(layer)
         # What it fired, for the matrix above it; the box derivative, and the error that it lets through.
         memory = self.remembered(fired, above[1])
-        noise = self.graded[layer - 1]
+        noise = self.rules.graded[layer - 1]
         self.add(f"m_{h}", layer, (memory,))
         self.add(f"{h}_T", layer, (*above, *back), noise if noise > 1 else 0)
         self.gate(f"m_{h}", memory)
@@ -318,7 +323,7 @@ class _Builder:
 
     def forward(self, layer: int) -> None:
         """A layer's gates for the sample: the chain's, or those of units that are drawn for it."""
-        h, fired, dropped = self.names[layer], self.fires(layer), self.dropout[layer - 1]
+        h, fired, dropped = self.names[layer], self.fires(layer), self.rules.dropout[layer - 1]
         points = ((h, FIRE), (f"{h}_lo", FIRE_LOW), (f"{h}_hi", FIRE_HIGH))
         self.mean(fired, f"W{layer} {self.names[layer - 1]} > {FIRE}, > {FIRE_LOW}, > {FIRE_HIGH}")
         if not dropped:

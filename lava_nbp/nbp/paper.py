@@ -6,13 +6,16 @@ neuromorphic hardware", Nature Communications 15, 9691 (2024), Methods and the p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-from lava_nbp.base.checks import check_flag, check_integer
+from lava_nbp.base.checks import check_flag, check_integer, check_options, check_sequence, shown
 from lava_nbp.base.widths import NEURONS_PER_CHIP
-from lava_nbp.errors import CircuitError
+from lava_nbp.errors import CircuitError, InputError
 from lava_nbp.nbp.building import connect, ring
 from lava_nbp.nbp.circuit import Circuit, DenseProjection, Matrix, Population, Source
+from lava_nbp.nbp.deep import deep_circuit
 from lava_nbp.nbp.levels import (
     ANTI_RELAY,
     GATE,
@@ -30,10 +33,8 @@ def _check_sizes(layers: tuple[int, ...]) -> None:
         check_integer(size, 1, NEURONS_PER_CHIP, what, error=CircuitError)
 
 
-def training_circuit(
-    n_in: int, n_hidden: int, n_out: int, *, guarded: bool = False, chip_order: bool = False
-) -> Circuit:
-    """Build the twelve-phase circuit that infers and learns: backpropagation of x - h1 - o by gated spikes.
+def paper_circuit(n_in: int, n_hidden: int, n_out: int, *, guarded: bool = False, chip_order: bool = False) -> Circuit:
+    """Build the paper's twelve-phase circuit that infers and learns: backpropagation of x - h1 - o by gated spikes.
 
     Populations: x input, h1 hidden, o output; the copies `_lo` and `_hi` fire
     where the same input is > 0 and > 1024; m_x and m_h1 remember; c_h1 is the box
@@ -159,6 +160,54 @@ def training_circuit(
     )
 
 
+def training_circuit(
+    n_in: int | None = None,
+    n_hidden: int | None = None,
+    n_out: int | None = None,
+    *,
+    layers: Sequence[int] | None = None,
+    guarded: bool = False,
+    chip_order: bool = False,
+    **rules: Any,
+) -> Circuit:
+    """Build a circuit that infers and learns: the paper's, or one of any depth.
+
+    Parameters
+    ----------
+    n_in, n_hidden, n_out : int
+        Neurons per layer of the paper's circuit of twelve phases, see `lava_nbp.nbp.paper.paper_circuit`.
+    layers : sequence of int
+        Neurons per layer, from the input to the output, of a circuit with any number of hidden layers, K, which takes
+        5 K + 6 phases: see `lava_nbp.nbp.deep`.
+    guarded : bool
+        Whether the paper's circuit inhibits more strongly; one of `layers` always does.
+    chip_order : bool
+        See `Circuit`.
+    **rules
+        For `layers`: margin, lower_gate, graded, dropout, and update_probability, see `deep_circuit`.
+
+    Raises
+    ------
+    CircuitError
+        If a size is not an integer of 1 .. `lava_nbp.base.widths.NEURONS_PER_CHIP`, or a rule is not possible.
+    InputError
+        If an option is neither True nor False or does not exist, or sizes are given both ways, or missing.
+    """
+    sizes = (n_in, n_hidden, n_out)
+    if layers is None:
+        if n_in is None or n_hidden is None or n_out is None:
+            raise InputError(
+                f"training_circuit got the sizes {sizes}; give n_in, n_hidden and n_out, or layers=(n_in, ..., n_out)"
+            )
+        check_options(paper_circuit, 3, rules, "the paper's circuit")
+        return paper_circuit(n_in, n_hidden, n_out, guarded=guarded, chip_order=chip_order)
+    if any(n is not None for n in sizes):
+        raise InputError(f"training_circuit got the sizes {sizes} and layers={shown(layers)}; give one of them")
+    check_flag(guarded, "guarded")
+    check_options(deep_circuit, 0, rules, "a circuit of layers")
+    return deep_circuit(*check_sequence(layers, "layers"), chip_order=chip_order, **rules)
+
+
 def inference_circuit(n_in: int, n_hidden: int, n_out: int) -> Circuit:
     """Build the four-phase circuit that only infers: what x, h1 and o of the training circuit answer with.
 
@@ -167,6 +216,6 @@ def inference_circuit(n_in: int, n_hidden: int, n_out: int) -> Circuit:
     CircuitError
         If a size is not an integer of 1 .. `lava_nbp.base.widths.NEURONS_PER_CHIP`.
     """
-    whole = training_circuit(n_in, n_hidden, n_out).answering
+    whole = paper_circuit(n_in, n_hidden, n_out).answering
     meanings = ((0, "W2 h > 512 (of the sample before)"), (2, "input"), (3, "W1 x > 512"))
     return replace(whole, name="inference", meanings=meanings)

@@ -150,14 +150,26 @@ def _free(name: str, taken: set[str]) -> str:
 
 
 def check_parts(circuit: Circuit) -> None:
-    """Raise CircuitError for connections that no part has: gates with a delay, and one neuron, not gating, to many."""
+    """Raise CircuitError for what no part has: gates with a delay, one neuron, not gating, to many, and draws."""
     check_chain_delays(circuit)
+    check_not_random(circuit, "the parts")
     for c in circuit.connections:
         if c.pre not in circuit.chain and circuit[c.pre].size < circuit[c.post].size:
             raise CircuitError(
                 f"connection {c.pre} -> {c.post}: one neuron reaches {circuit[c.post].size}, but the synapses of the "
                 f"parts are one-to-one; make {c.pre!r} as large, or run the circuit in another way"
             )
+
+
+def check_not_random(circuit: Circuit, what: str) -> None:
+    """Raise CircuitError for a circuit of which anything is drawn."""
+    if circuit.random:
+        noisy = next((p.name for p in circuit.populations if p.noise > 1), None)
+        drawn = f"population {noisy!r} has noise" if noisy else "its updates are rounded at random"
+        raise CircuitError(
+            f"circuit {circuit.name!r}: {drawn}, which {what} do not draw; run it with the target sample, spiking or "
+            f"lava, or leave the noise (graded, dropout) and update_probability out"
+        )
 
 
 def check_chain_delays(circuit: Circuit) -> None:

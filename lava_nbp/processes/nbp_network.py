@@ -143,7 +143,7 @@ class NBPNetwork(LibraryProcess):
         self.projections = Projections(circuit, weights, shared_zeros)
         self._stock: StockNetwork | None = None
         self._counters = Counters.make(shared_zeros)
-        self._resets = shared_zeros(1, np.int64)
+        self._resets = shared_zeros(2, np.int64)  # how many there were, and the epoch of the last
         super().__init__(
             projections=self.projections, counters=self._counters, resets=self._resets, granularity=granularity,
             name=name,
@@ -235,7 +235,11 @@ class NBPNetwork(LibraryProcess):
 
     def reset(self) -> None:
         """Forget spikes under way: the next step is phase 0 again. Call it between runs; the weights stay."""
-        self._resets[0] += 1
+        self.begin_epoch(int(self._resets[1]))
+
+    def begin_epoch(self, epoch: int) -> None:
+        """The same, and what the circuit draws from now on is that of another epoch."""
+        self._resets[:] = self._resets[0] + 1, epoch
         if self._stock is not None:
             self._stock.reset()
             return
@@ -282,7 +286,7 @@ class PyNBPNetworkFixed(PyLoihiProcessModel, metaclass=NamedMatrices):  # type: 
         engine, circuit = self._engine, self._projections.circuit
         if self._resets_done != self._resets[0]:
             self._resets_done = int(self._resets[0])
-            engine.reset()
+            engine.begin_epoch(int(self._resets[1]))
         external = [(port.recv() != 0).astype(np.uint8) for port in self._inputs]
         recorded = bool(self.raster_out.csp_ports)
         if self._whole_samples:

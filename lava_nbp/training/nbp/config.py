@@ -42,8 +42,9 @@ GIVEN = "(given)"
 class NetworkConfig(ConfigSection):
     """[network]: the circuit, its hidden layers, and the initial weights; the circuit's own options are keys, too.
 
-    An option of the circuit, see `lava_nbp.nbp.circuits.CircuitKind`, is true or false: "guarded" and "chip_order" of
-    the paper's, see `lava_nbp.nbp.paper.training_circuit`.
+    Options of the circuit, see `lava_nbp.nbp.circuits.CircuitKind`: "guarded" and "chip_order" of the paper's, true or
+    false, see `lava_nbp.nbp.paper.paper_circuit`; "margin", "graded" and others of "nbp-deep", see
+    `lava_nbp.nbp.deep.deep_circuit`.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -83,19 +84,19 @@ class NetworkConfig(ConfigSection):
         return (self.n_hidden,) if isinstance(self.n_hidden, int) else tuple(self.n_hidden)
 
     @property
-    def options(self) -> dict[str, bool]:
+    def options(self) -> dict[str, Any]:
         """Options of the circuit, all of them."""
         return dict(self.model_extra or {})
 
     @model_validator(mode="before")
     @classmethod
     def _all_options(cls, content: Any) -> Any:
-        """Those that are not said are false; what is false means as little for a circuit that does not have it."""
+        """Those that are not said are the circuit's; what is false means nothing where there is no such option."""
         if not isinstance(content, Mapping):
             return content
         there = _options(content.get("circuit", cls.model_fields["circuit"].default))
         idle = {key for key in _every_option() - {*there} if content.get(key) is False}
-        return {**dict.fromkeys(there, False), **{key: value for key, value in content.items() if key not in idle}}
+        return {**there, **{key: value for key, value in content.items() if key not in idle}}
 
     @field_validator("circuit")
     @classmethod
@@ -112,16 +113,19 @@ class NetworkConfig(ConfigSection):
         for key, value in self.options.items():
             if key not in _every_option():
                 raise ValueError(unknown_key(f"network.{key}", value, [*type(self).model_fields, *there]))
-            if not isinstance(value, bool):
-                raise ValueError(f"network.{key} = {value!r}: must be true or false")
             if key not in there:
                 has = f"which has {', '.join(there)}" if there else "which has no options"
-                raise ValueError(f"network.{key} is true, but means nothing for circuit {self.circuit!r}, {has}")
+                said = "true" if value is True else repr(value)
+                raise ValueError(f"network.{key} is {said}, but means nothing for circuit {self.circuit!r}, {has}")
+            if isinstance(there[key], bool) and not isinstance(value, bool):
+                raise ValueError(f"network.{key} = {value!r}: must be true or false")
         return self
 
 
-def _options(circuit: Any) -> tuple[str, ...]:
-    return CIRCUITS[circuit].options if circuit in CIRCUITS else ()
+def _options(circuit: Any) -> dict[str, Any]:
+    """Options of a circuit by name, and what they are if nothing is said; lists, as files have them."""
+    there = CIRCUITS[circuit].defaults if circuit in CIRCUITS else {}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in there.items()}
 
 
 def _every_option() -> set[str]:

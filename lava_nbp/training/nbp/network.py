@@ -23,7 +23,7 @@ _DT = 1.0
 
 
 def circuit_of(config: NBPExperiment, sizes: tuple[int, int] | None = None) -> Circuit:
-    """The circuit that a configuration means.
+    """The circuit that a configuration means; what is drawn in it follows from the experiment's seed.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def circuit_of(config: NBPExperiment, sizes: tuple[int, int] | None = None) -> C
         )
     n_in, n_out = sizes or input_and_classes(config.data.name, config.data.options)
     hidden = load_circuit(n.circuit).layers[1:-1] if n.hidden is None else n.hidden
-    return make_circuit(n.circuit, (n_in, *hidden, n_out), **n.options)
+    return make_circuit(n.circuit, (n_in, *hidden, n_out), **n.options).with_seed(config.seed)
 
 
 def check_matrices(weights: Arrays, layers: tuple[int, ...], circuit: Circuit | None) -> None:
