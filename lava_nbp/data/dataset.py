@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import check_kind
+from lava_nbp.base.checks import check_integer, check_kind
 from lava_nbp.base.fields import settle
-from lava_nbp.data.encodings import binarise
+from lava_nbp.data.encodings import binarise, check_shift, shift_images
 from lava_nbp.data.options import DataOptions, data_options
 from lava_nbp.data.samples import check_rows, check_splits, shown, split
 from lava_nbp.data.sets import find_data_set
@@ -42,10 +43,48 @@ class Split:
 
 
 @dataclass(frozen=True)
+class ShiftedTraining:
+    """Training images that are moved by whole pixels, anew in every epoch.
+
+    Attributes
+    ----------
+    images : (n, height, width)
+        As the data set has them: what is shifted in may come from what is cropped later.
+    y : (n,) int64
+        Their labels.
+    shift : int
+        Each image moves by -shift .. shift pixels down and to the right, all equally likely.
+    encode : callable
+        Makes input spikes (n, n_in) of images.
+
+    Raises
+    ------
+    InputError
+        For a shift that leaves nothing of an image.
+    """
+
+    images: NDArray[Any]
+    y: NDArray[np.int64]
+    shift: int
+    encode: Callable[[NDArray[Any]], NDArray[np.uint8]]
+
+    def __post_init__(self) -> None:
+        settle(self, "shifted samples", InputError, only=("shift",))
+        check_shift(self.shift, self.images.shape[1:])
+
+    def of_epoch(self, seed: int, epoch: int) -> Split:
+        """What an epoch trains with: the offset of each image follows from seed, epoch and its place."""
+        rng = np.random.default_rng([seed, epoch, self.shift])
+        offsets = rng.integers(-self.shift, self.shift + 1, (len(self.images), 2))
+        return Split(self.encode(shift_images(self.images, offsets)), self.y)
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Three disjoint splits, the names of the classes, the shape of the images behind the spikes, and their source.
 
-    `source` is "published", "generated" or "file", which is the user's own.
+    `source` is "published", "generated" or "file", which is the user's own. The inputs are those of all pixels, once
+    for every threshold. `shifted` makes the training samples of an epoch, if they are not the same in all.
     """
 
     name: str
@@ -55,6 +94,7 @@ class Dataset:
     test: Split
     classes: tuple[str, ...]
     image_shape: tuple[int, int]
+    shifted: ShiftedTraining | None = None
 
     def __post_init__(self) -> None:
         settle(self, "data set", InputError)
@@ -66,8 +106,12 @@ class Dataset:
         """Inputs per sample."""
         return self.train.x.shape[1]
 
+    def train_of_epoch(self, seed: int, epoch: int) -> Split:
+        """The training samples of an epoch: shifted, or the same in all."""
+        return self.train if self.shifted is None else self.shifted.of_epoch(seed, epoch)
 
-def load_dataset(name: str, *, threshold: float = 0.5, **options: Any) -> Dataset:
+
+def load_dataset(name: str, *, threshold: float | Sequence[float] = 0.5, shift: int = 0, **options: Any) -> Dataset:
     """Load a data set and encode it: crop, down-sample, binarise, split.
 
     Parameters
@@ -75,8 +119,12 @@ def load_dataset(name: str, *, threshold: float = 0.5, **options: Any) -> Datase
     name : str
         Which: an entry of `lava_nbp.data.DATA_SETS` that becomes bits; "npz" is a file of your own, see
         `lava_nbp.data.npz.npz_samples`.
-    threshold : float
-        A pixel brighter than this part of full scale is a spike.
+    threshold : float or sequence of float
+        A pixel brighter than this part of full scale is a spike. Several, rising: an input for each of them, see
+        `lava_nbp.data.binarise`.
+    shift : int
+        Training images are moved by up to so many whole pixels, before they are cropped, anew in every epoch: see
+        `Dataset.train_of_epoch`. Validation and test images stay.
     **options
         Keys of `DataOptions`.
 
@@ -85,18 +133,28 @@ def load_dataset(name: str, *, threshold: float = 0.5, **options: Any) -> Datase
     DataError
         A missing, truncated or corrupt file.
     InputError
-        A data set without this form, an option that means nothing for it, an encoding or split that the images do
-        not allow.
+        A data set without this form, an option that means nothing for it, an encoding, shift or split that the images
+        do not allow.
     """
     asked = data_options(options)
     samples = find_data_set(name, "bits").read(asked)
     parts = split(name, samples, asked)
-    train, validation, test = (Split(binarise(part.x, threshold, samples.full_scale), part.y) for part in parts)
-    return Dataset(name, samples.source, train, validation, test, samples.classes, _height_and_width(parts[0].x))
+
+    def encode(x: NDArray[Any]) -> NDArray[np.uint8]:
+        return binarise(x, threshold, samples.full_scale)
+
+    check_integer(shift, 0, None, "data.shift", "it is a number of pixels")
+    shifted = None
+    if shift:
+        whole, *_ = split(name, samples, replace(asked, crop=0, side=None))
+        shifted = ShiftedTraining(_as_images(whole.x), whole.y, shift, lambda x: encode(shown(x, asked)))
+    train, validation, test = (Split(encode(part.x), part.y) for part in parts)
+    shape = _height_and_width(parts[0].x)
+    return Dataset(name, samples.source, train, validation, test, samples.classes, shape, shifted)
 
 
 def input_and_classes(name: str, options: DataOptions) -> tuple[int, int]:
-    """Numbers of inputs (without a bias) and of classes that a data set gives, without reading it if both are known.
+    """Numbers of pixels or values and of classes that a data set gives, without reading it if both are known.
 
     Raises
     ------
@@ -119,3 +177,8 @@ def input_and_classes(name: str, options: DataOptions) -> tuple[int, int]:
 def _height_and_width(x: NDArray[Any]) -> tuple[int, int]:
     """Of images (n, height, width); values (n, features) are one row."""
     return (x.shape[1], x.shape[2]) if x.ndim == 3 else (1, x.shape[1])
+
+
+def _as_images(x: NDArray[Any]) -> NDArray[Any]:
+    """Values (n, features) are images of one row."""
+    return x if x.ndim == 3 else x[:, None, :]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -102,18 +104,64 @@ def _area_means(n: int, side: int) -> NDArray[np.float64]:
     return shares
 
 
-def binarise(images: NDArray[Any], threshold: float, full_scale: float) -> NDArray[np.uint8]:
-    """One spike per pixel brighter than `threshold` (of `full_scale`); (n, ...) becomes (n, pixels) uint8.
+def shift_images(images: NDArray[Any], offsets: Any) -> NDArray[Any]:
+    """Move each of (n, height, width) images by whole pixels; what moves in is 0.
+
+    Parameters
+    ----------
+    images : (n, height, width)
+        Of any type.
+    offsets : (n, 2) integers
+        By how many pixels each moves, down and to the right.
 
     Raises
     ------
     InputError
-        For a threshold that is not in 0 .. 1, or is 1, which no pixel exceeds.
+        For offsets that are no such integers, or that leave nothing of an image.
     """
-    if not (is_real(threshold) and 0 <= threshold < 1):
-        raise InputError(f"threshold is {shown(threshold)}, but must be a part of full scale, 0 or more and below 1")
+    images, by = _images(images, "shift"), as_array(offsets, "offsets")
+    if by.shape != (len(images), 2) or by.dtype.kind not in "iu":
+        raise InputError(f"offsets have shape {by.shape} and dtype {by.dtype}, but must be (n, 2) integers")
+    most = int(np.abs(by).max(initial=0))
+    check_shift(most, images.shape[1:])
+    height, width = images.shape[1:]
+    framed = np.pad(images, ((0, 0), (most, most), (most, most)))
+    moved = np.empty_like(images)
+    for down, right in np.unique(by, axis=0):
+        chosen = (by[:, 0] == down) & (by[:, 1] == right)
+        top, left = most - down, most - right
+        moved[chosen] = framed[chosen, top : top + height, left : left + width]
+    return moved
+
+
+def check_shift(pixels: int, shape: tuple[int, ...]) -> int:
+    """Return by how many pixels images (height, width) are shifted; raise InputError for what leaves nothing."""
+    height, width = shape
+    return check_integer(pixels, 0, min(height, width) - 1, "shift", f"images have {height} x {width} pixels")
+
+
+def binarise(images: NDArray[Any], threshold: float | Sequence[float], full_scale: float) -> NDArray[np.uint8]:
+    """One spike per pixel brighter than `threshold` (of `full_scale`); (n, ...) becomes (n, pixels) uint8.
+
+    With several thresholds every pixel has an input for each, (n, thresholds * pixels): all pixels by the first, then
+    all by the second. The brighter a pixel, the more of its inputs spike (a thermometer code).
+
+    Raises
+    ------
+    InputError
+        For thresholds that are not in 0 .. 1, or are 1, which no pixel exceeds, or that do not rise.
+    """
+    several: list[Any] = list(threshold) if isinstance(threshold, (list, tuple, np.ndarray)) else [threshold]
+    if not several:
+        raise InputError("threshold is empty; give a part of full scale, or several that rise")
+    for one in several:
+        if not (is_real(one) and 0 <= one < 1):
+            raise InputError(f"threshold is {shown(one)}, but must be a part of full scale, 0 or more and below 1")
+    if any(one >= following for one, following in pairwise(several)):
+        raise InputError(f"threshold is {shown(threshold)}, but several must rise; sort them, each once")
     check_real(full_scale, -math.inf, math.inf, "full scale")
-    return (flat_pixels(as_array(images, "images")) > threshold * full_scale).astype(np.uint8)
+    pixels = flat_pixels(as_array(images, "images"))
+    return np.hstack([(pixels > one * full_scale).astype(np.uint8) for one in several])
 
 
 def flat_pixels(images: NDArray[Any]) -> NDArray[Any]:

@@ -31,7 +31,7 @@ from lava_nbp.base.files import AnyPath, as_path
 from lava_nbp.base.memory import size
 from lava_nbp.base.targets import find_target
 from lava_nbp.base.widths import NEURONS_PER_CHIP
-from lava_nbp.data.encodings import Encoding
+from lava_nbp.data.encodings import Encoding, binarise
 from lava_nbp.data.options import DataOptions
 from lava_nbp.data.sets import find_data_set
 from lava_nbp.errors import ConfigError, Unreadable, WeightError, unknown_name
@@ -137,7 +137,21 @@ class DataConfig(_DataSection):
 
     _form = "bits"
 
-    threshold: Annotated[Real, Field(ge=0, lt=1)] = field(kw_only=True, default=0.5)
+    threshold: float | tuple[float, ...] = field(kw_only=True, default=0.5)
+    shift: Annotated[int, Field(ge=0)] = field(kw_only=True, default=0)
+
+    @field_validator("threshold", mode="before")
+    @classmethod
+    def _rising(cls, value: Any) -> Any:
+        several = value if isinstance(value, (list, tuple)) else [value]
+        thresholds = tuple(check_real(one, 0, 1, "data.threshold") for one in several)
+        binarise(np.zeros((1, 1, 1)), thresholds, 1.0)
+        return thresholds if isinstance(value, (list, tuple)) else thresholds[0]
+
+    @property
+    def n_thresholds(self) -> int:
+        """Inputs per pixel."""
+        return len(self.threshold) if isinstance(self.threshold, tuple) else 1
 
 
 @dataclass(frozen=True)

@@ -182,7 +182,7 @@ class _NBPSession(Session):
     def train_epoch(self, epoch: int, advance: Callable[[int], None]) -> dict[str, Any]:
         """See `Session`. Every epoch starts from a silent network, so that a resumed run finds the same."""
         learner, executor = self._learner, self._executor
-        circuit, split = learner.circuit, learner.dataset.train
+        circuit, split = learner.circuit, learner.dataset.train_of_epoch(learner.config.seed, epoch)
         order = np.random.default_rng([learner.config.seed, epoch]).permutation(len(split))
         before = (executor.work.updates, executor.work.gate_breaches)
         executor.begin_epoch(epoch)

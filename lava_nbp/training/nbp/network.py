@@ -47,7 +47,10 @@ def circuit_of(config: NBPExperiment, sizes: tuple[int, int] | None = None) -> C
             f"network.circuit is {GIVEN!r}: it came from Python and is in the run's checkpoint; pass it, as in "
             f"train(config, folder, circuit)"
         )
-    n_in, n_out = sizes or input_and_classes(config.data.name, config.data.options)
+    if sizes is None:
+        pixels, n_out = input_and_classes(config.data.name, config.data.options)
+        sizes = pixels * config.data.n_thresholds, n_out
+    n_in, n_out = sizes
     hidden = load_circuit(n.circuit).layers[1:-1] if n.hidden is None else n.hidden
     return make_circuit(n.circuit, (n_in, *hidden, n_out), **n.options).with_seed(config.seed)
 
