@@ -108,7 +108,7 @@ def _per_sample(
         for i in range(n):
             stage(target, i, n)
             rows = SampleRun(form, executor.read_weights(), [array[i] for array in samples]).raster()
-            rows[circuit.output][circuit.output_phase] = run(*(array[i : i + 1] for array in samples)).spikes[0]
+            rows[circuit.answers][circuit.output_phase] = run(*(array[i : i + 1] for array in samples)).spikes[0]
             start = i * circuit.period
             for name, raster in rows.items():
                 spikes[name][start : start + circuit.period + 1] |= raster

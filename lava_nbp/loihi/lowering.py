@@ -227,7 +227,8 @@ def _one_to_one(circuit: Circuit) -> list[SynapseRegisters]:
         name = synapse_name(c.pre, c.post, mantissa, exponent, c.delay)
         taken = sum(s.name == name or s.name.startswith(f"{name}#") for s in found)
         name += f"#{taken + 1}" if taken else ""
-        found.append(SynapseRegisters(name, c.pre, c.post, n_pre, n_post, pattern, (mantissa,), exponent, c.delay))
+        mantissas = (mantissa,) * (n_pre if n_pre > n_post else 1)
+        found.append(SynapseRegisters(name, c.pre, c.post, n_pre, n_post, pattern, mantissas, exponent, c.delay))
     return found
 
 

@@ -31,12 +31,12 @@ def answering_circuit(circuit: Circuit) -> Circuit:
     for name in circuit.forward:
         if name not in populations:
             raise CircuitError(
-                f"circuit {circuit.name!r}: its answer, {circuit.output!r} in phase {circuit.output_phase}, does not "
+                f"circuit {circuit.name!r}: its answer, {circuit.answers!r} in phase {circuit.output_phase}, does not "
                 f"depend on its layer {name!r}; train with it, but it cannot infer alone"
             )
     if not any((s.population, s.phase) in needed for s in circuit.sources):
         raise CircuitError(
-            f"circuit {circuit.name!r}: its answer, {circuit.output!r} in phase {circuit.output_phase}, depends on no "
+            f"circuit {circuit.name!r}: its answer, {circuit.answers!r} in phase {circuit.output_phase}, depends on no "
             f"source; train with it, but it cannot infer alone"
         )
     for period in range(circuit.output_phase, circuit.period + 1):
@@ -70,7 +70,7 @@ def _without_draws(circuit: Circuit) -> Circuit:
 
 def _needed(circuit: Circuit) -> frozenset[_Event]:
     found: set[_Event] = set()
-    open_: list[_Event] = [(circuit.output, circuit.output_phase)]
+    open_: list[_Event] = [(circuit.answers, circuit.output_phase)]
     while open_:
         event = open_.pop()
         if event in found:
@@ -152,5 +152,6 @@ def _cut(circuit: Circuit, needed: frozenset[_Event], period: int) -> Circuit:
         meanings=tuple((phase, text) for phase, text in circuit.meanings if 0 < phase < period),
         chip_order=False,
         update_probability=ALWAYS,
+        ramp=None,
         seed=0,
     )

@@ -29,6 +29,7 @@ from lava_nbp.errors import CircuitError, InputError
 from lava_nbp.nbp import circuit_checks
 from lava_nbp.nbp.draws import ALWAYS, Decay
 from lava_nbp.nbp.levels import GATED_BIAS, RELAY, THRESHOLD
+from lava_nbp.nbp.ramp import Ramp, with_ramp
 from lava_nbp.nbp.rule import ThreeFactorRule
 
 Role = Literal["gate", "relay", "inhibit", "chain"]
@@ -80,11 +81,11 @@ class Population:
 
 @dataclass(frozen=True)
 class Connection:
-    """Fixed synapses between two populations: one-to-one, or from one neuron to all.
+    """Fixed synapses between two populations: one-to-one, from one neuron to all, or from all to one.
 
     A spike of `pre` in step t adds `weight` to the input of `post` in step
     t + 1 + `delay`. The pattern follows from the sizes: a single neuron reaches
-    every neuron of `post`, equal sizes are connected one-to-one.
+    every neuron of `post`, every neuron reaches a single one, and equal sizes are connected one-to-one.
     """
 
     pre: str
@@ -165,7 +166,7 @@ class Circuit:
         See the classes of this module. The gating neurons are the populations
         that `chain` connections link, in a ring.
     output_phase : int
-        Phase of the spikes of the last layer that are the network's answer.
+        Phase of the spikes that are the network's answer: those of the last layer, or of `readout`.
     rule : ThreeFactorRule, optional
         By which every projection learns; without one the weights are fixed.
     reward_phases : frozenset of int
@@ -179,6 +180,11 @@ class Circuit:
     update_probability : Decay
         With which a plastic synapse follows the rule, where it asks for a change; 1 is always. Expected changes of
         less than a weight's step are so: the chip's learning engine rounds at random.
+    readout : str
+        A population as large as the last layer, whose spikes in `output_phase` are the answer instead; "": there is
+        none.
+    ramp : Ramp, optional
+        How the circuit that only answers, cut out of this one, reads its output; see `lava_nbp.nbp.ramp`.
     seed : int
         Of the noise and of the rounding, which follow from it and the epoch: see `lava_nbp.nbp.draws`.
 
@@ -202,6 +208,8 @@ class Circuit:
     meanings: tuple[tuple[int, str], ...] = ()
     chip_order: bool = False
     update_probability: Decay = ALWAYS
+    readout: str = ""
+    ramp: Ramp | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -229,8 +237,18 @@ class Circuit:
 
     @property
     def output(self) -> str:
-        """The population that answers: the last layer."""
+        """The last layer."""
         return self.forward[-1]
+
+    @property
+    def answers(self) -> str:
+        """The population whose spikes in `output_phase` are the answer: the last layer, or what reads it."""
+        return self.readout or self.output
+
+    @property
+    def sum_phase(self) -> int:
+        """Phase in which the last layer's input is its pre-activation: that of the answer, if nothing reads it."""
+        return min(self[self.output].phases) if self.readout else self.output_phase
 
     @cached_property
     def layers(self) -> tuple[int, ...]:
@@ -277,7 +295,7 @@ class Circuit:
     @property
     def n_synapses(self) -> int:
         """All synapses, those from the sources and the one that starts the chain included."""
-        fixed = sum(self[c.post].size for c in self.connections)
+        fixed = sum(max(self[c.pre].size, self[c.post].size) for c in self.connections)
         return self.n_dense_synapses + fixed + sum(self[s.population].size for s in self.sources) + 1
 
     def first_neuron(self, population: str) -> int:
@@ -373,7 +391,10 @@ class Circuit:
         """The circuit that only answers, cut out of this one; see `lava_nbp.nbp.answering`."""
         from lava_nbp.nbp.answering import answering_circuit
 
-        return self if self.rule is None else answering_circuit(self)
+        if self.rule is None and self.ramp is None:
+            return self
+        cut = answering_circuit(self)
+        return cut if self.ramp is None else with_ramp(cut, self.ramp)
 
     @property
     def random(self) -> bool:

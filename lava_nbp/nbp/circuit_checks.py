@@ -123,9 +123,10 @@ def _check_connections(circuit: Circuit) -> None:
     for c in circuit.connections:
         what = f"connection {c.pre} -> {c.post}"
         pre, post = circuit[c.pre], circuit[c.post]
-        if pre.size not in (1, post.size):
+        if 1 not in (pre.size, post.size) and pre.size != post.size:
             raise CircuitError(
-                f"{what}: sizes {pre.size} and {post.size}; fixed connections are one-to-one or from one neuron to all"
+                f"{what}: sizes {pre.size} and {post.size}; fixed connections are one-to-one, from one neuron to all, "
+                f"or from all to one"
             )
         _check_int(c.delay, 0, DELAY_MAX, f"{what}: delay")
         _check_fits(mantissa_exponent, c.weight, f"{what}: weight")
@@ -167,10 +168,16 @@ def _check_sources(circuit: Circuit) -> None:
                 f"source {s.name!r}: spikes for phase {s.phase} would leave before the sample begins (phase 1); "
                 f"use phase 2 or a later one"
             )
-    if circuit.output_phase not in circuit[circuit.output].phases or circuit.output_phase == 0:
+    answers = circuit[circuit.answers]
+    if circuit.output_phase not in answers.phases or circuit.output_phase == 0:
         raise CircuitError(
-            f"output population {circuit.output!r} is not scheduled in phase {circuit.output_phase}; "
-            f"use one of {circuit[circuit.output].phases}"
+            f"output population {answers.name!r} is not scheduled in phase {circuit.output_phase}; "
+            f"use one of {answers.phases}"
+        )
+    if circuit.readout and (answers.size != circuit.layers[-1] or circuit.layer_of(answers.name) != circuit.output):
+        raise CircuitError(
+            f"readout {answers.name!r} has {answers.size} neurons of layer {circuit.layer_of(answers.name)!r}, but "
+            f"must have the {circuit.layers[-1]} of the output {circuit.output!r}"
         )
 
 

@@ -56,7 +56,7 @@ class CircuitKind:
         return {option: False if given.get(option, empty) is empty else given[option] for option in self.options}
 
 
-_RULES = ("margin", "lower_gate", "graded", "dropout", "update_probability")
+_RULES = ("margin", "lower_gate", "graded", "dropout", "update_probability", "ramp")
 #: All circuits.
 CIRCUITS: Registry[CircuitKind] = Registry("circuit", CircuitKind)
 

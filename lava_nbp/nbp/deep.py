@@ -49,6 +49,7 @@ from lava_nbp.nbp.levels import (
     STRONG_INHIBIT,
     THRESHOLD,
 )
+from lava_nbp.nbp.ramp import Ramp
 from lava_nbp.nbp.rule import PAPER_RULE, ThreeFactorRule
 
 #: Input with which a gated population fires.
@@ -74,6 +75,7 @@ class _Rules:
     graded: tuple[int, ...]
     dropout: tuple[float, ...]
     update_probability: Decay
+    ramp: Ramp | None
 
 
 def _per_layer(value: Any, hidden: int, what: str) -> tuple[Any, ...]:
@@ -96,6 +98,7 @@ def deep_circuit(
     graded: int | Sequence[int] = 0,
     dropout: float | Sequence[float] = 0.0,
     update_probability: Decay | Sequence[float] = (1.0, 1.0, 1),
+    ramp: Ramp | Sequence[int] = (),
 ) -> Circuit:
     """Build the circuit that learns by backpropagation through any number of hidden layers; see the module.
 
@@ -126,6 +129,9 @@ def deep_circuit(
         neuron whose noise lets it fire with the opposite probability. Who only answers uses all units.
     update_probability : Decay, or three numbers
         With which a synapse follows the rule: in the first epoch, in the last, and how many there are. See `Decay`.
+    ramp : Ramp, or three integers
+        How the circuit that only answers reads its output: the first firing point, the last, and the step from one to
+        the next. None: which outputs are above the threshold. See `lava_nbp.nbp.ramp`.
 
     Raises
     ------
@@ -157,6 +163,7 @@ def deep_circuit(
             for p in _per_layer(dropout, hidden, "dropout")
         ),
         _decay(update_probability),
+        _ramp(ramp),
     )
     return _Builder(sizes, rules, check_flag(chip_order, "chip_order")).circuit()
 
@@ -170,6 +177,17 @@ def _decay(value: Any) -> Decay:
             f"last, and how many epochs there are"
         )
     return Decay(*value)
+
+
+def _ramp(value: Any) -> Ramp | None:
+    if isinstance(value, Ramp):
+        return value
+    if not isinstance(value, (list, tuple)) or len(value) not in (0, 3):
+        raise CircuitError(
+            f"ramp is {shown(value)}, but must be three integers: the first firing point, the last, and the step from "
+            f"one to the next"
+        )
+    return Ramp(*value) if value else None
 
 
 class _Builder:
@@ -251,6 +269,7 @@ class _Builder:
             meanings=tuple(sorted(self.meanings.items())),
             chip_order=self.chip_order,
             update_probability=self.rules.update_probability,
+            ramp=self.rules.ramp,
         )
 
     def mean(self, phase: int, text: str) -> None:

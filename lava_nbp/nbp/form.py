@@ -1,12 +1,13 @@
 """What a circuit computes per sample, without spikes and phases: derived from the circuit by running it on symbols.
 
 In a circuit that keeps its samples apart every spike of a sample is a function of its inputs and of the weights. A
-*signal* is such a vector of spikes; populations that relay one fire the same signal again. There are three kinds::
+*signal* is such a vector of spikes; populations that relay one fire the same signal again. There are four kinds::
 
     given      what a source brings
     above      sum of W * s > above       over one or several matrices, each as learning has left it by then; relays
                                           and gates of signals add their weights, and noise raises what is needed
     logic      a truth table of signals   what relays, anti-relays and gates alone make of them
+    any        whether any spike is there what a neuron hears that all of a population reach
 
 Learning is a list of *updates* ``W = saturate(W + change * outer(pre, post))``. Matrices that several projections hold,
 transposed or negative, must come out the same in all of them. `lava_nbp.nbp.reference` computes exactly this;
@@ -24,7 +25,7 @@ from functools import cached_property, lru_cache
 from lava_nbp.base.fields import settle
 from lava_nbp.base.targets import spike_by_spike
 from lava_nbp.errors import CircuitError, InputError
-from lava_nbp.nbp.circuit import Circuit, DenseProjection, check_circuit
+from lava_nbp.nbp.circuit import Circuit, Connection, DenseProjection, check_circuit
 
 #: More signals in one truth table than any sensible circuit adds up.
 _MOST_INPUTS = 12
@@ -114,7 +115,14 @@ class Logic:
     table: tuple[bool, ...]
 
 
-Signal = Given | Above | Logic
+@dataclass(frozen=True)
+class AnyOf:
+    """One neuron, which fires where any of a signal does."""
+
+    signal: int
+
+
+Signal = Given | Above | Logic | AnyOf
 
 
 @dataclass(frozen=True)
@@ -174,7 +182,7 @@ class SampleForm:
     @property
     def answer(self) -> int:
         """The signal that is the network's answer."""
-        return self.fires[self.circuit.output, self.circuit.output_phase]
+        return self.fires[self.circuit.answers, self.circuit.output_phase]
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -371,9 +379,20 @@ class _Derivation:
             if c.post != post or c.pre in self.circuit.chain:
                 continue
             for sent in self._sent(c.pre, c.delay, post, phase):
-                signal = self.fires[c.pre, sent]
-                weights[signal] = weights.get(signal, 0) + c.weight
+                signal, weight = self.fires[c.pre, sent], c.weight
+                if self.circuit[c.pre].size > self.circuit[post].size:
+                    if phase in self.circuit[post].phases:
+                        self._check_any(c, post, phase)
+                    else:
+                        weight *= self.circuit[c.pre].size  # at most, which is what counts at a closed gate
+                    signal = self._add(AnyOf(signal), 1)
+                weights[signal] = weights.get(signal, 0) + weight
         return {signal: weight for signal, weight in weights.items() if weight}
+
+    def _check_any(self, c: Connection, post: str, phase: int) -> None:
+        """Spikes of many must not add up to more than one of them does."""
+        if c.weight < 0 or self.circuit.firing_point(post, phase) >= c.weight:
+            raise self.refuse(f"spikes of {c.pre!r} add up in {post!r} in phase {phase}, so that their number matters")
 
     def _terms(self, post: str, phase: int) -> tuple[Term, ...]:
         return tuple(

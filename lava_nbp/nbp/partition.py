@@ -154,10 +154,12 @@ def check_parts(circuit: Circuit) -> None:
     check_chain_delays(circuit)
     check_not_random(circuit, "the parts")
     for c in circuit.connections:
-        if c.pre not in circuit.chain and circuit[c.pre].size < circuit[c.post].size:
+        n_pre, n_post = circuit[c.pre].size, circuit[c.post].size
+        if c.pre not in circuit.chain and n_pre != n_post:
+            reach = f"one neuron reaches {n_post}" if n_pre < n_post else f"{n_pre} neurons reach one"
             raise CircuitError(
-                f"connection {c.pre} -> {c.post}: one neuron reaches {circuit[c.post].size}, but the synapses of the "
-                f"parts are one-to-one; make {c.pre!r} as large, or run the circuit in another way"
+                f"connection {c.pre} -> {c.post}: {reach}, but the synapses of the parts are one-to-one; make both as "
+                f"large, or run the circuit in another way"
             )
 
 

@@ -27,7 +27,7 @@ from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.draws import Epoch, chosen, rounding_of, thresholds_raised
 from lava_nbp.nbp.executor import Executor, Int32Array, Outcome, UInt8Array, empty_answers
-from lava_nbp.nbp.form import Above, Given, Logic, Noise, SampleForm, sample_form
+from lava_nbp.nbp.form import Above, AnyOf, Given, Noise, SampleForm, Signal, sample_form
 
 Bits = NDArray[np.bool_]
 
@@ -80,17 +80,19 @@ class SampleRun:
         for k, (size, signal) in enumerate(zip(form.sizes, form.signals, strict=True)):
             value = self._value(k, signal)
             self.signals.append(value if value.shape == (size,) else np.broadcast_to(value, size))
-        summed = form.answer in form.sum_of
+        summed = form.answer if form.answer in form.sum_of else form.layers[-1]
         output = np.zeros(form.circuit.layers[-1], np.int32)
-        self.membrane = self._sum(form.sum_of[form.answer]) if summed else output
+        self.membrane = self._sum(form.sum_of[summed]) if summed in form.sum_of else output
         every = {
             m.name: tuple(k for k, u in enumerate(form.updates) if u.matrix == m.name) for m in form.circuit.matrices
         }
         self.weights = {name: self._matrix(name, updates) for name, updates in every.items()}
 
-    def _value(self, k: int, signal: Given | Above | Logic) -> Bits:
+    def _value(self, k: int, signal: Signal) -> Bits:
         if isinstance(signal, Given):
             return self._given[signal.source]
+        if isinstance(signal, AnyOf):
+            return np.array([self.signals[signal.signal].any()])
         if isinstance(signal, Above):
             total: Any = self._sum(self.form.sum_of[k])
             for s, weight in signal.spikes:

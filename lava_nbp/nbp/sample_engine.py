@@ -8,6 +8,7 @@ forward pass, samples that a lost pulse leaves unlearned.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.draws import Epoch
 from lava_nbp.nbp.executor import Executor, Outcome, UInt8Array, empty_answers
 from lava_nbp.nbp.faults import Faults
+from lava_nbp.nbp.form import sample_form
+from lava_nbp.nbp.readout import Readout
 from lava_nbp.nbp.sample_shape import sample_shape
 from lava_nbp.nbp.work import Counters
 
@@ -136,4 +139,12 @@ class SampleExecutor(Executor):
         answers = kernels.Answers(*empty_answers(len(x), self.layers[-1]))
         x, faults = self._disturb(x, training=False)
         kernels.infer(x, self._net, self._drawn(), answers, faults)
+        if self._readout is not None:
+            answers = answers._replace(spikes=self._readout.answers(answers.membrane))
         return Outcome(*answers)
+
+    @cached_property
+    def _readout(self) -> Readout | None:
+        """What reads the output, if it does not answer itself."""
+        answering = self.circuit.answering
+        return Readout(sample_form(answering)) if answering.readout else None

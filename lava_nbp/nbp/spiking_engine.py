@@ -53,7 +53,6 @@ def compile_circuit(circuit: Circuit, offsets: Mapping[str, int]) -> kernels.Tab
     def integers(values: Any) -> NDArray[np.int64]:
         return np.array(list(values), dtype=np.int64)
 
-    output_phase = circuit.output_phase % period
     return kernels.Tables(
         first=first,
         needed=integers(THRESHOLD - p.bias for p in circuit.populations),
@@ -80,9 +79,12 @@ def compile_circuit(circuit: Circuit, offsets: Mapping[str, int]) -> kernels.Tab
         source_post=integers(index[s.population] for s in sources),
         source_phase=integers((s.phase - 1) % period for s in sources),
         source_weight=np.array([s.weight for s in sources], dtype=np.int32),
-        output=index[circuit.output],
-        output_phase=output_phase,
-        output_gate=circuit.gating(circuit.output, output_phase),
+        fixed_to_one=np.array([circuit[c.pre].size > circuit[c.post].size for c in fixed], dtype=np.bool_),
+        output=index[circuit.answers],
+        output_phase=circuit.output_phase % period,
+        summed=index[circuit.output],
+        sum_phase=circuit.sum_phase % period,
+        sum_gate=circuit.gating(circuit.output, circuit.sum_phase),
     )
 
 
@@ -252,14 +254,14 @@ class SpikingEngine:
         return self._state.arriving[slot, self._slices[population]].copy()
 
     @property
-    def answers(self) -> bool:
-        """Whether the output answers in the step to come."""
-        return self.steps % self.circuit.period == self._tables.output_phase
+    def sums(self) -> bool:
+        """Whether the last layer's input is its pre-activation in the step to come."""
+        return self.steps % self.circuit.period == self._tables.sum_phase
 
     def membrane(self) -> NDArray[np.int32]:
-        """Pre-activation of the output in the step to come, in weight units; zero unless it `answers`."""
+        """Pre-activation of the output in the step to come, in weight units; zero unless it `sums`."""
         arriving = self.input_of(self.circuit.output)
-        return arriving - np.int32(self._tables.output_gate) if self.answers else np.zeros_like(arriving)
+        return arriving - np.int32(self._tables.sum_gate) if self.sums else np.zeros_like(arriving)
 
     def spikes_of(self, population: str) -> UInt8Array:
         """Spikes of a population in the step just done, (size,) uint8."""

@@ -32,6 +32,7 @@ class Tables(NamedTuple):
     fixed_weight: NDArray[np.int32]
     fixed_delay: NDArray[np.int64]
     fixed_to_all: NDArray[np.bool_]
+    fixed_to_one: NDArray[np.bool_]
     dense_first: NDArray[np.int64]  #: (P + 1,) first dense projection by presynaptic population
     dense_post: NDArray[np.int64]
     dense_offset: NDArray[np.int64]  #: where its weights start
@@ -41,9 +42,11 @@ class Tables(NamedTuple):
     source_post: NDArray[np.int64]
     source_phase: NDArray[np.int64]  #: phase in which the source's spikes leave
     source_weight: NDArray[np.int32]
-    output: int
+    output: int  #: who answers
     output_phase: int  #: modulo the period
-    output_gate: int  #: what gating neurons add to the output's input in that phase
+    summed: int  #: the last layer, whose input is shown
+    sum_phase: int  #: in this phase, modulo the period
+    sum_gate: int  #: what gating neurons add to its input then
 
 
 class State(NamedTuple):
@@ -131,6 +134,9 @@ def _send(c, s, arrival, pre):  # type: ignore[no-untyped-def]
             for j in range(target.shape[0]):
                 target[j] += weight
             s.counters.synaptic_events[0] += target.shape[0]
+        elif c.fixed_to_one[k]:
+            target[0] += weight * n
+            s.counters.synaptic_events[0] += n
         else:
             for i in range(n):
                 target[rows[i]] += weight
@@ -333,15 +339,15 @@ def run(c, s, f, skips, external, spikes, membrane, raster):  # type: ignore[no-
     """Phases 1 .. period of each sample; raster (n * period, N) or without rows if it is not wanted."""
     period = c.change.shape[0]
     slots = s.arriving.shape[0]
-    out = c.first[c.output]
+    out, summed = c.first[c.output], c.first[c.summed]
     row = 0
     for i in range(external.shape[0]):
         for _ in range(period):
             phase = s.step[0] % period
-            if phase == c.output_phase:
+            if phase == c.sum_phase:
                 slot = s.step[0] % slots
                 for j in range(membrane.shape[1]):
-                    membrane[i, j] = s.arriving[slot, out + j] - c.output_gate
+                    membrane[i, j] = s.arriving[slot, summed + j] - c.sum_gate
             step(c, s, f, skips)
             if phase == c.output_phase:
                 for j in range(s.n_fired[c.output]):

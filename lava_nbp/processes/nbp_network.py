@@ -299,7 +299,7 @@ class PyNBPNetworkFixed(PyLoihiProcessModel, metaclass=NamedMatrices):  # type: 
             return
         membrane = engine.membrane()
         engine.step(*external)
-        self.s_out.send(engine.spikes_of(circuit.output))
+        self.s_out.send(engine.spikes_of(circuit.answers))
         self.a_out.send(membrane)
         if recorded:
             self.raster_out.send(engine.all_spikes()[None])
@@ -339,7 +339,7 @@ class SubNBPNetworkFixed(AbstractSubProcessModel):  # type: ignore[misc]
             cell, _ = self.cells[source.population]
             proc.source_in(source.name).connect(getattr(cell, source_port(source)))
         self._connect_dense(proc)
-        self.spikes[circuit.output].connect(proc.s_out)
+        self.spikes[circuit.answers].connect(proc.s_out)
         self.cells[circuit.output][0].a_out.connect(proc.a_out)
         if proc.raster_out.out_connections:
             self._connect_raster(proc)
@@ -394,7 +394,7 @@ class SubNBPNetworkStock(AbstractSubProcessModel):  # type: ignore[misc]
         for source in proc.circuit.sources:
             proc.source_in(source.name).connect(stock.inputs[source.name].s_in)
         output = proc.circuit.output
-        stock.groups[output].s_out.connect(proc.s_out)
+        stock.groups[proc.circuit.answers].s_out.connect(proc.s_out)
         for d in stock.lowered.dense:
             if d.post == output:
                 stock.dense[d.name].a_out.connect(proc.a_out)
@@ -437,7 +437,7 @@ class SubNBPNetworkChip(SubNBPNetworkStock):
             port.connect(adapter.inp)
             adapter.out.connect(stock.inputs[source.name].s_in)
         self.output = NxToPyAdapter(shape=proc.s_out.shape)
-        stock.groups[proc.circuit.output].s_out.connect(self.output.inp)
+        stock.groups[proc.circuit.answers].s_out.connect(self.output.inp)
         self.output.out.connect(proc.s_out)
 
 
@@ -454,7 +454,7 @@ def _make(circuit: Circuit, part: Part) -> GatedProcess:
     neurons, synapses = neurons_of(circuit, part), synapses_of(circuit, part)
     name = next(iter(part.members.values()))
     shape, period = (circuit[name].size,), circuit.period
-    readout = (circuit.output_phase - 1) % period if circuit.output in part.members.values() else None
+    readout = (circuit.sum_phase - 1) % period if circuit.output in part.members.values() else None
     first = next(iter(neurons.values()))
     common: dict[str, Any] = {
         "bias": first.bias,

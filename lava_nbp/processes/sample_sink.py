@@ -105,7 +105,7 @@ class SampleSink(LibraryProcess):
         self._begin_raster()
         super().__init__(
             clock=self.clock, spikes=self.spikes, membrane=self.membrane, raster=self.raster, rows=rows, row=self._row,
-            output_phase=circuit.output_phase, name=name,
+            output_phase=circuit.output_phase, sum_phase=circuit.sum_phase, name=name,
         )  # fmt: skip
         self.s_in = InPort(shape=(n_out,))
         self.a_in = InPort(shape=(n_out,))
@@ -141,15 +141,17 @@ class PySampleSink(PyLoihiProcessModel):  # type: ignore[misc]
         self.spikes, self.membrane = proc_params["spikes"], proc_params["membrane"]
         self.raster = proc_params["raster"]
         self.rows = proc_params["rows"]
-        self.output_phase = proc_params["output_phase"]
+        self.output_phase, self.sum_phase = proc_params["output_phase"], proc_params["sum_phase"]
         self.row = proc_params["row"]
 
     def run_spk(self) -> None:
         """Keep what the network says in its output phase."""
         s, a = self.s_in.recv(), self.a_in.recv()
-        if self.clock.due(self.output_phase) and self.clock.sample < len(self.spikes):
-            self.spikes[self.clock.sample] = s
-            self.membrane[self.clock.sample] = a
+        if self.clock.sample < len(self.spikes):
+            if self.clock.due(self.output_phase):
+                self.spikes[self.clock.sample] = s
+            if self.clock.due(self.sum_phase):
+                self.membrane[self.clock.sample] = a
         self.clock.tick()
         if self.raster is not None and self.row[0] + self.rows <= len(self.raster):
             self.raster[self.row[0] : self.row[0] + self.rows] = self.raster_in.recv()
