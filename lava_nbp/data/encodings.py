@@ -151,17 +151,24 @@ def binarise(images: NDArray[Any], threshold: float | Sequence[float], full_scal
     InputError
         For thresholds that are not in 0 .. 1, or are 1, which no pixel exceeds, or that do not rise.
     """
-    several: list[Any] = list(threshold) if isinstance(threshold, (list, tuple, np.ndarray)) else [threshold]
-    if not several:
-        raise InputError("threshold is empty; give a part of full scale, or several that rise")
-    for one in several:
-        if not (is_real(one) and 0 <= one < 1):
-            raise InputError(f"threshold is {shown(one)}, but must be a part of full scale, 0 or more and below 1")
-    if any(one >= following for one, following in pairwise(several)):
-        raise InputError(f"threshold is {shown(threshold)}, but several must rise; sort them, each once")
+    several = check_thresholds(threshold, "threshold")
     check_real(full_scale, -math.inf, math.inf, "full scale")
     pixels = flat_pixels(as_array(images, "images"))
     return np.hstack([(pixels > one * full_scale).astype(np.uint8) for one in several])
+
+
+def check_thresholds(value: Any, what: str) -> tuple[float, ...]:
+    """Return one threshold or several as a tuple; raise InputError for what `binarise` does not allow."""
+    array = isinstance(value, np.ndarray) and value.ndim
+    several = tuple(value) if array or isinstance(value, (list, tuple)) else (value,)
+    if not several:
+        raise InputError(f"{what} is empty; give a part of full scale, or several that rise")
+    for one in several:
+        if not (is_real(one) and 0 <= one < 1):
+            raise InputError(f"{what} is {shown(one)}, but must be a part of full scale, 0 or more and below 1")
+    if any(one >= following for one, following in pairwise(several)):
+        raise InputError(f"{what} is {shown(value)}, but several must rise; sort them, each once")
+    return tuple(float(one) for one in several)
 
 
 def flat_pixels(images: NDArray[Any]) -> NDArray[Any]:

@@ -107,7 +107,7 @@ def _per_sample(
         run = executor.train if circuit.learning else executor.infer
         for i in range(n):
             stage(target, i, n)
-            rows = SampleRun(form, executor.read_weights(), [array[i] for array in samples]).raster()
+            rows = SampleRun(form, executor.read_weights(), [array[i] for array in samples], i).raster()
             rows[circuit.answers][circuit.output_phase] = run(*(array[i : i + 1] for array in samples)).spikes[0]
             start = i * circuit.period
             for name, raster in rows.items():

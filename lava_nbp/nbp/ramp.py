@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 #: Firing points are multiples of this, so that the gates that make them are weights of the chip, and within this.
 RAMP_STEP, RAMP_MAX = 64, 7104
-_STEPS_MAX = 512
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Ramp:
     Raises
     ------
     CircuitError
-        For other values, or more than 512 steps.
+        For other values.
     """
 
     top: int = 3072
@@ -61,11 +60,6 @@ class Ramp:
             raise CircuitError(
                 f"ramp from {self.top} to {self.bottom} in steps of {self.step}: give multiples of {RAMP_STEP}, the "
                 f"step a divisor of what lies between"
-            )
-        if len(self.points) > _STEPS_MAX:
-            raise CircuitError(
-                f"ramp from {self.top} to {self.bottom} has {len(self.points)} steps of {self.step}, but the limit is "
-                f"{_STEPS_MAX}, each a phase; make them larger"
             )
 
     @property

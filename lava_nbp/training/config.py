@@ -31,7 +31,7 @@ from lava_nbp.base.files import AnyPath, as_path
 from lava_nbp.base.memory import size
 from lava_nbp.base.targets import find_target
 from lava_nbp.base.widths import NEURONS_PER_CHIP
-from lava_nbp.data.encodings import Encoding, binarise
+from lava_nbp.data.encodings import Encoding, check_thresholds
 from lava_nbp.data.options import DataOptions
 from lava_nbp.data.sets import find_data_set
 from lava_nbp.errors import ConfigError, Unreadable, WeightError, unknown_name
@@ -143,9 +143,7 @@ class DataConfig(_DataSection):
     @field_validator("threshold", mode="before")
     @classmethod
     def _rising(cls, value: Any) -> Any:
-        several = value if isinstance(value, (list, tuple)) else [value]
-        thresholds = tuple(check_real(one, 0, 1, "data.threshold") for one in several)
-        binarise(np.zeros((1, 1, 1)), thresholds, 1.0)
+        thresholds = check_thresholds(value, "data.threshold")
         return thresholds if isinstance(value, (list, tuple)) else thresholds[0]
 
     @property

@@ -99,3 +99,69 @@ def test_values_as_bits():
         data = load_dataset("values", threshold=0.5)
     assert data.train.x.tolist() == [[0, 0, 1], [1, 0, 1]]
     assert data.image_shape == (1, 3)
+
+
+# ------------------------------------------------------------------ thermometer codes, shifts
+
+
+def test_several_thresholds_are_several_inputs_per_pixel():
+    one, two = load_dataset("digits", threshold=0.3), load_dataset("digits", threshold=[0.3, 0.7])
+    assert two.n_in == 128
+    assert two.image_shape == (8, 8)
+    np.testing.assert_array_equal(two.train.x[:, :64], one.train.x)
+    np.testing.assert_array_equal(two.test.x[:, 64:], load_dataset("digits", threshold=0.7).test.x)
+
+
+def test_training_images_move_anew_in_every_epoch():
+    data = load_dataset("digits", threshold=0.3, validation=100, shift=1)
+    still = load_dataset("digits", threshold=0.3, validation=100)
+    for part in ("train", "validation", "test"):
+        np.testing.assert_array_equal(getattr(data, part).x, getattr(still, part).x)
+    epochs = [data.train_of_epoch(seed, epoch).x for seed, epoch in ((1, 1), (1, 2), (2, 1))]
+    np.testing.assert_array_equal(epochs[0], data.train_of_epoch(1, 1).x)
+    assert not np.array_equal(epochs[0], epochs[1])
+    assert not np.array_equal(epochs[0], epochs[2])
+    np.testing.assert_array_equal(data.train_of_epoch(1, 1).y, data.train.y)
+    assert still.train_of_epoch(1, 1) is still.train
+    # Every image is the original, moved by one of nine offsets, and all are as likely.
+    framed = np.pad(still.train.x.reshape(-1, 8, 8), ((0, 0), (1, 1), (1, 1)))
+    moves = [(down, right) for down in range(3) for right in range(3)]
+    fits = [(framed[:, d : d + 8, r : r + 8].reshape(-1, 64) == epochs[0]).all(axis=1) for d, r in moves]
+    assert np.any(fits, axis=0).all()
+    assert np.mean(fits, axis=1).min() > 1 / 9 - 0.03
+
+
+def test_what_is_cropped_moves_in():
+    """A pixel in the margin that is cut off comes in sight where the image moves towards the middle."""
+    image = np.zeros((4, 6, 6))
+    image[:, 1, 1] = 1
+    two = Labelled(np.repeat(image, 50, axis=0), np.arange(200) % 2)
+    with DATA_SETS.registered(DataSet("corner", lambda options: Samples(two, two, ("a", "b")), shape=(6, 6))):
+        data = load_dataset("corner", crop=2, shift=1)
+    assert not data.train.x.any()
+    seen = data.train_of_epoch(1, 1).x
+    assert set(seen.sum(axis=1)) == {0, 1}
+    assert abs(seen.sum() / 200 - 1 / 9) < 0.1
+    assert set(seen.argmax(axis=1)) == {0}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"shift": 8}, r"shift is 8, but must be an integer in 0 .. 7; images have 8 x 8 pixels"),
+        ({"shift": -1}, "data.shift is -1"),
+        ({"shift": 0.5}, "data.shift is 0.5"),
+        ({"threshold": [0.7, 0.3]}, "several must rise"),
+    ],
+)
+def test_impossible_shifts_and_thresholds(options, message):
+    with pytest.raises(InputError, match=message):
+        load_dataset("digits", **options)
+
+
+def test_values_of_one_row_do_not_move():
+    values = Labelled(np.random.default_rng(0).random((10, 5)), np.arange(10) % 2)
+    with DATA_SETS.registered(DataSet("rows", lambda options: Samples(values, values, ("a", "b")))):
+        assert load_dataset("rows", threshold=[0.2, 0.8]).n_in == 10
+        with pytest.raises(InputError, match="shift is 1, but must be an integer in 0 .. 0; images have 1 x 5 pixels"):
+            load_dataset("rows", shift=1)

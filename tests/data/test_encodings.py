@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lava_nbp.data import Encoding, binarise, crop, down_sample, pixel_latency, step_spikes, value_latency
+from lava_nbp.data.encodings import shift_images
 from lava_nbp.errors import InputError
 
 
@@ -66,6 +67,41 @@ def test_binarise_is_strictly_greater():
 def test_impossible_thresholds(threshold):
     with pytest.raises(InputError, match=f"threshold is {threshold}, but must be a part of full scale"):
         binarise(np.zeros((1, 2, 2)), threshold, 1.0)
+
+
+def test_a_thermometer_by_hand():
+    """All pixels by the first threshold, then all by the second: the brighter, the more spikes."""
+    images = np.array([[[0.2, 0.4], [0.6, 0.8]]])
+    assert binarise(images, [0.3, 0.5, 0.7], 1.0).tolist() == [[0, 1, 1, 1, 0, 0, 1, 1, 0, 0, 0, 1]]
+    assert np.array_equal(binarise(images, [0.5], 1.0), binarise(images, 0.5, 1.0))
+    with pytest.raises(InputError, match=r"threshold is \[0.5, 0.3\], but several must rise"):
+        binarise(images, [0.5, 0.3], 1.0)
+    with pytest.raises(InputError, match="several must rise"):
+        binarise(images, (0.3, 0.3), 1.0)
+    with pytest.raises(InputError, match="threshold is empty"):
+        binarise(images, [], 1.0)
+    with pytest.raises(InputError, match="threshold is nan"):
+        binarise(images, [0.3, np.nan], 1.0)
+
+
+# ------------------------------------------------------------------ moved images
+
+
+def test_images_move_by_hand():
+    image = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]], np.uint8)
+    moved = shift_images(np.stack([image] * 3), np.array([[0, 0], [1, 0], [-2, 1]]))
+    assert moved.dtype == np.uint8
+    assert moved.tolist() == [
+        image.tolist(),
+        [[0, 0, 0], [1, 2, 3], [4, 5, 6]],
+        [[0, 7, 8], [0, 0, 0], [0, 0, 0]],
+    ]
+
+
+@pytest.mark.parametrize("offsets", [[[0]], [[0.5, 0]], [[3, 0]], [[0, 0], [0, 0]], [[np.nan, 0]]])
+def test_impossible_offsets(offsets):
+    with pytest.raises(InputError, match="offsets have shape|shift is"):
+        shift_images(np.zeros((1, 3, 4)), offsets)
 
 
 # ------------------------------------------------------------------ spike times

@@ -235,13 +235,13 @@ def skipping(circuit):
 @pytest.mark.parametrize(
     ("circuit", "reason"),
     [
-        (mixed(delta_circuit(10, 10)), "dense and one-to-one input reach 'say' together in phase 3; .*; only what has"),
+        (mixed(delta_circuit(10, 10)), "input of layer 'say' is not a matrix times the layer before"),
         (
             skipping(feedforward_circuit(64, 12, 8, 10)),
             "input of layer 'layer3' is not a matrix times the layer before",
         ),
     ],
-    ids=["no per-sample form", "no chain"],
+    ids=["relayed input", "no chain"],
 )
 def test_what_is_no_chain_of_matrices_is_refused(circuit, reason, tmp_path):
     with pytest.raises(InputError, match=reason):

@@ -2,6 +2,7 @@ import json
 import os
 import resource
 import shutil
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,7 +60,9 @@ def test_changed_bytes_are_noticed(tmp_path):
     checkpoint().save(tmp_path)
     path = tmp_path / CHECKPOINT
     content = bytearray(path.read_bytes())
-    content[len(content) // 3] ^= 0xFF
+    with zipfile.ZipFile(path) as archive:
+        largest = max(archive.infolist(), key=lambda member: member.compress_size)
+    content[largest.header_offset + 200 + largest.compress_size // 2] ^= 0xFF
     path.write_bytes(content)
     with pytest.raises(CheckpointError):
         load_checkpoint(tmp_path)

@@ -70,7 +70,7 @@ def test_defaults_and_overrides(tmp_path):
         ("target=gpu", "target is 'gpu', but must be one of reference, sample, spiking, lava, lava-primitives"),
         ("target=Lava", r"target is 'Lava', .* \(did you mean 'lava'\?\)"),
         ("data.name=cifar", "data.name is 'cifar', but must be one of digits, mnist, fashion_mnist, npz"),
-        ("data.threshold=1.5", "data.threshold = 1.5: input should be less than 1"),
+        ("data.threshold=1.5", "data.threshold is 1.5, but must be a part of full scale, 0 or more and below 1"),
         ("data.crop=-1", "data.crop = -1"),
         ("lava.granularity=epoch", "lava.granularity is 'epoch', but must be one of step, sample"),
         ("lava.timeout=0", "lava.timeout = 0: input should be greater than 0"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from lava_nbp.data import input_and_classes
@@ -85,7 +86,7 @@ class FeedForward(NamedTuple):
 
 
 def feed_forward(circuit: Circuit) -> FeedForward:
-    """What a circuit answers by, as a network of other tools.
+    """What a circuit answers by, as a network of other tools; these read its output in ways of their own.
 
     Raises
     ------
@@ -93,13 +94,13 @@ def feed_forward(circuit: Circuit) -> FeedForward:
         If it has no per-sample form, a layer's input is anything else than the layer before, or thresholds differ.
     """
     try:
-        form = sample_form(circuit.answering)
+        form = sample_form(replace(circuit, ramp=None).answering)
     except CircuitError as error:
         raise InputError(f"{error}; only what has such a form can be exchanged with other tools") from None
     found = []
     for before, layer, name in zip(form.layers, form.layers[1:], circuit.forward[1:], strict=False):
         above = form.above(layer)
-        if above is None or len(above.terms) != 1 or above.terms[0].signal != before:
+        if above is None or not above.plain or len(above.terms) != 1 or above.terms[0].signal != before:
             raise InputError(
                 f"circuit {circuit.name!r}: the input of layer {name!r} is not a matrix times the layer before, so it "
                 f"is no feed-forward network of other tools"

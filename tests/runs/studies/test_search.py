@@ -78,7 +78,7 @@ def test_the_last_value_of_a_step():
     ({}, {}, r"a search looks for values of the keys in \[vary\], but there are none"),
     ({"seed": [1, 2]}, {}, "a search over seeds finds the luckiest one"),
     ({"data.treshold": [0.1]}, {}, "unknown key data.treshold = 0.1; did you mean threshold"),
-    ({"data.threshold": {"from": 0.1, "to": 7}}, {}, "data.threshold = 7"),
+    ({"data.threshold": {"from": 0.1, "to": 7}}, {}, "data.threshold is 7"),
     ({"data.threshold": {"from": 0.5, "to": 0.5}}, {}, "from less than to"),
     ({"data.threshold": {"from": 0.5, "to": float("nan")}}, {}, "must be finite numbers"),
     ({"data.threshold": {"from": 0, "to": 0.5, "log": True}}, {}, "from positive"),
