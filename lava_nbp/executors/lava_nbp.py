@@ -18,6 +18,7 @@ from lava_nbp.loihi.host import BoardAddress, connect, default_address, microcod
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.executor import Executor, Outcome, UInt8Array, empty_answers
 from lava_nbp.nbp.paper import inference_circuit
+from lava_nbp.nbp.partition import check_not_random
 from lava_nbp.nbp.projections import Projections
 from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.on_lava.clock import Granularity
@@ -161,6 +162,7 @@ class LavaExecutor(Executor):
         check_integer(chunk, 1, None, "chunk", "it is a number of samples")
         self.counts_updates = self.counts_breaches = entry.counts_work
         if entry.on_chip:
+            check_not_random(circuit, f"the processes of target {target!r}")
             require_lava_loihi(target)
             connect(address or default_address(target))
         self._closed, self._pid, self._epoch = False, os.getpid(), 0

@@ -33,7 +33,6 @@ from lava_nbp.loihi.registers import (
 from lava_nbp.loihi.rules import chip_rule
 from lava_nbp.nbp.circuit import Circuit, DenseProjection, check_circuit
 from lava_nbp.nbp.levels import THRESHOLD
-from lava_nbp.nbp.partition import check_not_random
 
 #: Name of the group of gating neurons; with underscores behind it in a circuit that has a population of that name.
 CHAIN_GROUP = "chain"
@@ -127,7 +126,6 @@ def lower(circuit: Circuit) -> Lowered:
         For a weight or bias that no mantissa and exponent give.
     """
     check_circuit(circuit)
-    check_not_random(circuit, "the lowered registers")
     if circuit.rule is not None:
         if not circuit.chip_order:
             raise CircuitError(
@@ -173,10 +171,12 @@ def _groups(circuit: Circuit, chain: str) -> tuple[NeuronRegisters, ...]:
         if p.name in circuit.chain:
             continue
         feeds = p.name in plastic
-        if not feeds:
+        if not feeds and p.noise <= 1:
             _check_refractory(circuit, p.name)
         bias = bias_mantissa_exponent(p.bias, p.name)
-        groups.append(NeuronRegisters(p.name, p.size, THRESHOLD, *bias, p.refractory, feeds_learning=feeds))
+        groups.append(
+            NeuronRegisters(p.name, p.size, THRESHOLD, *bias, p.refractory, feeds_learning=feeds, noise=p.noise)
+        )
     return tuple(groups)
 
 

@@ -61,7 +61,11 @@ class NeuronRegisters:
     v_first : int
         Initial voltage of the first neuron, register units, 24 bits; that of all others is 0.
     feeds_learning : bool
-        Whether it is a `PlasticLIF`, which tells plastic synapses of its spikes and the third factor.
+        Whether plastic synapses lead to it: then it is a `PlasticLIF`, which tells them of its spikes and the third
+        factor.
+    noise : int
+        What raises the threshold in a step is drawn below it, in weight units; 0 or 1: nothing does. On the simulator
+        a `PlasticLIF` draws it, see `lava_nbp.nbp.draws`; a chip has noise of its own.
 
     Raises
     ------
@@ -79,6 +83,7 @@ class NeuronRegisters:
     dv: int = VOLTAGE_DECAY_ALL
     v_first: int = 0
     feeds_learning: bool = False
+    noise: int = 0
 
     @property
     def threshold(self) -> int:

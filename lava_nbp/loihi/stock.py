@@ -7,15 +7,18 @@ the CPU simulator and on the chip.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.base.integers import Int16Array
 from lava_nbp.loihi.lowering import DenseSynapses, lower
 from lava_nbp.loihi.registers import NeuronRegisters, SynapseRegisters
 from lava_nbp.loihi.rules import simulated_rule
 from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.draws import Epoch, ProjectionRounding, Rounding, rounding_of
 from lava_nbp.nbp.rule import ThreeFactorRule
 
 from lava.magma.core.learning.learning_rule import Loihi3FLearningRule
@@ -54,13 +57,22 @@ def make_fixed(synapses: SynapseRegisters) -> Dense:
     return DelayDense(**options, delays=synapses.delay) if synapses.delay else Dense(**options)
 
 
-def make_dense(synapses: DenseSynapses, held: Int16Array, rule: str) -> Dense:
-    """Dense or LearningDense that begins with (pre, post) weights."""
+def make_dense(
+    synapses: DenseSynapses, held: Int16Array, rule: str, rounding: ProjectionRounding | None = None
+) -> Dense:
+    """Dense or LearningDense that begins with (pre, post) weights.
+
+    Lava's own models know nothing of the rounding: those that `lava_nbp.on_lava.stock_learning` hastens follow it.
+    """
     weights = np.ascontiguousarray(held.T, dtype=np.int32)
     if not synapses.plastic:
         return Dense(weights=weights, sign_mode=SignMode.MIXED, name=synapses.name)
     return LearningDense(
-        weights=weights, learning_rule=learning_rule(rule), sign_mode=SignMode.MIXED, name=synapses.name
+        weights=weights,
+        learning_rule=learning_rule(rule),
+        sign_mode=SignMode.MIXED,
+        name=synapses.name,
+        rounding=rounding,
     )
 
 
@@ -89,6 +101,8 @@ class StockNetwork:
         Makes the Process of neurons behind plastic synapses from their registers.
     write_rule : callable
         How the circuit's rule is written for the learning engine: `simulated_rule` or `chip_rule`.
+    drawn : callable, optional
+        Returns what the draws of the moment follow from; default: those of epoch 0.
 
     Attributes
     ----------
@@ -111,17 +125,31 @@ class StockNetwork:
         held: Mapping[str, Int16Array],
         make_plastic: Callable[[NeuronRegisters], AbstractProcess],
         write_rule: Callable[[ThreeFactorRule], str] = simulated_rule,
+        drawn: Callable[[], Epoch] | None = None,
     ) -> None:
         self.lowered = lowered = lower(circuit)
         self._held = held
         rule = "" if circuit.rule is None else write_rule(circuit.rule)
+        epoch = partial(Epoch.of, circuit, 0) if drawn is None else drawn
         self.groups: dict[str, AbstractProcess] = {
-            g.name: make_plastic(g) if g.feeds_learning else make_lif(g) for g in lowered.groups
+            g.name: make_plastic(g) if g.feeds_learning or g.noise > 1 else make_lif(g) for g in lowered.groups
         }
-        self.dense = {d.name: make_dense(d, held[d.name], rule) for d in lowered.dense}
+        for g in lowered.groups:
+            if g.noise > 1:
+                self.groups[g.name].draw_by(lambda: epoch().key, circuit.first_neuron(g.name))
+        self._roundings = {d.name: self._rounding(d, epoch) for d in lowered.dense}
+        self.dense = {d.name: make_dense(d, held[d.name], rule, self._roundings[d.name]) for d in lowered.dense}
         self.inputs = {i.pre: make_fixed(i) for i in lowered.inputs}
         self.synapses = {s.name: make_fixed(s) for s in (*lowered.fixed, lowered.ring)}
         self._connect()
+
+    def _rounding(self, synapses: DenseSynapses, epoch: Callable[[], Epoch]) -> ProjectionRounding | None:
+        circuit, p = self.lowered.circuit, synapses.projection
+        if not synapses.plastic or circuit.update_probability.certain:
+            return None
+        whats = [rounding_of(circuit, p.matrix, change) for change in (-1, 1)]
+        steps = shared_zeros(1, np.int64)
+        return ProjectionRounding(Rounding(epoch, circuit.period, *whats), p.transposed, p.sign, steps)
 
     def _connect(self) -> None:
         lowered = self.lowered
@@ -165,6 +193,9 @@ class StockNetwork:
 
     def reset(self) -> None:
         """Forget every spike under way, and start the pulse anew; the weights stay. Nothing if they do not run."""
+        for rounding in self._roundings.values():
+            if rounding is not None:
+                rounding.steps[0] = 0
         if not self.running:
             return
         for name, process in self.groups.items():

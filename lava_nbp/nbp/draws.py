@@ -19,6 +19,7 @@ On a chip it is the chip's own noise and rounding, another for every neuron and 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -130,8 +131,65 @@ class Epoch(NamedTuple):
     @classmethod
     def of(cls, circuit: Circuit, epoch: int) -> Epoch:
         """That of a circuit, in an epoch."""
-        key = int(np.random.SeedSequence([circuit.seed, epoch]).generate_state(1, np.uint64)[0])
-        return cls(key, skips_of(circuit.update_probability.at(epoch)))
+        return cls(epoch_key(circuit.seed, epoch), skips_of(circuit.update_probability.at(epoch)))
+
+
+@lru_cache(maxsize=64)
+def epoch_key(seed: int, epoch: int) -> int:
+    """The 64 bits from which all draws of an epoch follow."""
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0])
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What a matrix needs to round its changes at random.
+
+    Attributes
+    ----------
+    epoch : callable
+        Returns the epoch of the moment.
+    period : int
+        Steps per sample: those that end with a multiple of it are one.
+    shrinks, grows : int
+        The third number of the draws of changes that take away from the matrix, and that add to it.
+    """
+
+    epoch: Callable[[], Epoch]
+    period: int
+    shrinks: int
+    grows: int
+
+    def chosen(self, step: int, change: int, n: int) -> NDArray[np.int64]:
+        """Which of n changes are made in a step."""
+        epoch = self.epoch()
+        sample = (step - 1) // self.period
+        return chosen(epoch.skips, epoch.key, sample, self.grows if change > 0 else self.shrinks, n)
+
+
+@dataclass(frozen=True)
+class ProjectionRounding:
+    """The same for synapses that hold a copy of a matrix.
+
+    Attributes
+    ----------
+    of_matrix : Rounding
+        That of the matrix.
+    transposed, sign
+        How they hold it, see `lava_nbp.nbp.circuit.DenseProjection`.
+    steps : (1,) int64
+        Steps since phase 0 of the first sample; whoever runs them counts here.
+    """
+
+    of_matrix: Rounding
+    transposed: bool
+    sign: int
+    steps: NDArray[np.int64]
+
+    def chosen(self, change: int, n_pre: int, n_post: int) -> NDArray[np.bool_]:
+        """Which synapses between those who fire change, (n_pre, n_post), in the step that was counted last."""
+        made = np.zeros(n_pre * n_post, dtype=bool)
+        made[self.of_matrix.chosen(int(self.steps[0]) - 1, self.sign * change, made.size)] = True
+        return made.reshape(n_post, n_pre).T if self.transposed else made.reshape(n_pre, n_post)
 
 
 def rounding_of(circuit: Circuit, matrix: str, change: int) -> int:

@@ -23,8 +23,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
@@ -37,6 +38,7 @@ from lava_nbp.base.fields import settle
 from lava_nbp.base.integers import bias_mantissa_exponent, mantissa_exponent, saturate_state, wrap_state
 from lava_nbp.base.widths import ALIGNMENT_BITS, DELAY_MAX, NEURONS_PER_CHIP, REFRACTORY_MAX, STATE_BITS, THRESHOLD_BITS
 from lava_nbp.errors import InputError, WeightError, unknown_name
+from lava_nbp.nbp.draws import NOISE_MAX, epoch_key, thresholds_raised
 from lava_nbp.nbp.levels import GATE, GATED_BIAS, RELAY, THRESHOLD
 from lava_nbp.nbp.work import Counters
 
@@ -126,6 +128,9 @@ class Neurons:
         Entries after which it may fire; a spike in any other step is counted as a breach.
         Default: the entries of gates with positive weight, and any step in which a synapse
         with the role "gate" brings a spike.
+    noise : int
+        In every step the threshold of each neuron is raised by an integer in 0 .. noise - 1, in weight units; see
+        `lava_nbp.nbp.draws`. 0 or 1: by none.
     """
 
     name: str
@@ -134,6 +139,7 @@ class Neurons:
     vth: int = THRESHOLD
     refractory: int = 1
     schedule: tuple[int, ...] | None = None
+    noise: int = 0
 
     def __post_init__(self) -> None:
         what = f"population {shown(self.name)}"
@@ -143,6 +149,7 @@ class Neurons:
             self.vth, 0, (1 << THRESHOLD_BITS) - 1, f"{what}: vth", "it is given in weight units, 1/64 of the register"
         )
         check_integer(self.refractory, 1, REFRACTORY_MAX, f"{what}: refractory", "1 means that no step is skipped")
+        check_integer(self.noise, 0, NOISE_MAX, f"{what}: noise", "it raises the threshold")
         bias_mantissa_exponent(self.bias, self.name)
         if self.bias > self.vth:
             raise InputError(
@@ -280,6 +287,9 @@ class GatedGroup:
         self._refractory = np.array([[p.refractory] for p in self.neurons], dtype=np.int64)
         self._bias_range = int(self._bias.min(initial=0)), int(self._bias.max(initial=0))
         self._refrains = bool((self._refractory > 1).any())
+        self._noisy = [(k, p) for k, p in enumerate(self.neurons) if p.noise > 1]
+        size = math.prod(self.shape)
+        self.draw_by(partial(epoch_key, 0, 0), {name: k * size for k, name in enumerate(self.names)})
         self._opens = any(s.role == "gate" for s in synapses)
         self._schedule_given = np.array([p.schedule is not None for p in self.neurons])
         n, slots = math.prod(self.shape), max((s.delay for s in synapses), default=0) + 2
@@ -332,6 +342,13 @@ class GatedGroup:
         # Integers and real numbers share the memory: 8 bytes, and all bits zero is 0.0.
         return array.view(np.float64) if self._floating[0] else array
 
+    def draw_by(self, key: Callable[[], int], first: Mapping[str, int]) -> None:
+        """Let the noise follow from a key of the moment, and each population begin at a place among all neurons.
+
+        What `lava_nbp.nbp.draws.epoch_key` returns is a key; as long as nobody says otherwise that of seed 0.
+        """
+        self._key, self._first = key, dict(first)
+
     @property
     def u(self) -> NDArray[Any]:
         """Synaptic current of the last step, (populations, *shape), register units."""
@@ -373,6 +390,8 @@ class GatedGroup:
             if np.count_nonzero(self._gate_weight):
                 total += self._gate_weight[:, None]
             fired = self._membrane(total, floating)
+            if self._noisy:
+                self._disturb(fired, now)
             if self._refrains:
                 fired &= now - self._last >= self._refractory
             n_fired = np.count_nonzero(fired)
@@ -414,6 +433,14 @@ class GatedGroup:
                 v[...] = saturate_state(v)
         over: NDArray[np.bool_] = v > self._vth
         return over
+
+    def _disturb(self, fired: NDArray[np.bool_], now: int) -> None:
+        """Take away spikes of neurons whose noise holds them back."""
+        v = self._numbers(self._v)
+        for k, p in self._noisy:
+            if np.count_nonzero(fired[k]):
+                raised = thresholds_raised(self._key(), now, self._first[p.name], fired.shape[1], p.noise)
+                fired[k] &= v[k] > self._vth[k] + raised * _UNIT
 
     def _count_breaches(self, fired: NDArray[np.bool_], slot: int) -> int:
         closed = self._gate_open == 0

@@ -30,6 +30,7 @@ from lava_nbp.base.integers import Int16Array, check_plastic_weights, saturate
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
 from lava_nbp.errors import InputError, MirrorError, WeightError
 from lava_nbp.nbp.circuit import DenseProjection
+from lava_nbp.nbp.draws import Rounding
 from lava_nbp.nbp.gated_group import check_name
 from lava_nbp.nbp.rule import ThreeFactorRule
 from lava_nbp.nbp.work import Counters
@@ -87,6 +88,8 @@ class HebbianSynapses:
         Arrays that hold the projections' weights, by name, instead of new ones.
     chip_order : bool
         False: learn, then send. True: send with the weights as they are, then learn.
+    rounding : Rounding, optional
+        Which of the changes that the rule asks for, for pairs of spikes, are made; default: all.
 
     Raises
     ------
@@ -105,7 +108,11 @@ class HebbianSynapses:
         allocate: Allocate = np.zeros,
         storage: Mapping[str, Int16Array] | None = None,
         chip_order: bool = False,
+        rounding: Rounding | None = None,
     ) -> None:
+        if rounding is not None:
+            check_kind(rounding, Rounding, "rounding")
+        self._rounding = rounding
         if rule is not None:
             check_kind(rule, ThreeFactorRule, "rule")
         check_text(name, "name of the matrix")
@@ -139,6 +146,7 @@ class HebbianSynapses:
         }
         self._sums = {post: allocate(self.sizes[post], np.int32) for post in self.posts}
         self.counters = Counters.make(allocate)
+        self._step = allocate(1, np.int64)
         if storage is None:
             self._write(checked)
 
@@ -196,7 +204,11 @@ class HebbianSynapses:
     # -------------------------------------------------------------- running
 
     def reset(self) -> None:
-        """Forget spikes under way; the weights stay."""
+        """Forget spikes under way, and steps done; the weights stay."""
+        self._step[0] = 0
+        self._clear()
+
+    def _clear(self) -> None:
         for sums in self._sums.values():
             sums[...] = 0
 
@@ -208,19 +220,43 @@ class HebbianSynapses:
         """Take this step's spikes (not 0) of all `populations`, and the third factor: learn and send."""
         given = [(name, spikes[name]) for name in self.populations]
         active = {name: np.flatnonzero(s) if np.count_nonzero(s) else _NOBODY for name, s in given}
-        self.reset()
+        self._clear()
+        now = int(self._step[0])
+        self._step[0] = now + 1
         if all([who is _NOBODY for who in active.values()]):  # noqa: C419 - a generator costs more
             return
         coefficients = self.rule.coefficients(r) if self.rule is not None else None
         for m in self.mirrors:
             W, rows = self.projections[m.name], active[m.pre]
             if coefficients is not None and not self.chip_order:
-                self.counters.updates[0] += _learn(W, rows, active[m.post], coefficients)
+                self.counters.updates[0] += self._learn(m, rows, active[m.post], coefficients, now)
             if len(rows):
                 self._sums[m.post] += np.add.reduce(W[rows], axis=0, dtype=np.int32)
                 self.counters.synaptic_events[0] += len(rows) * W.shape[1]
             if coefficients is not None and self.chip_order:
-                self.counters.updates[0] += _learn(W, rows, active[m.post], coefficients)
+                self.counters.updates[0] += self._learn(m, rows, active[m.post], coefficients, now)
+
+    def _learn(
+        self,
+        m: DenseProjection,
+        rows: NDArray[np.int64],
+        columns: NDArray[np.int64],
+        coefficients: tuple[int, int, int],
+        now: int,
+    ) -> int:
+        """Follow the rule, and return how many synapses were asked to change."""
+        W, change = self.projections[m.name], coefficients[2]
+        if self._rounding is None:
+            return _learn(W, rows, columns, coefficients)
+        n = len(rows) * len(columns)
+        if n and change:
+            made = self._rounding.chosen(now, m.sign * change, n)
+            # Row by row of the matrix, of which a mirror may be the transpose.
+            per_row = len(rows) if m.transposed else len(columns)
+            first, second = made // per_row, made % per_row
+            pairs = (rows[second], columns[first]) if m.transposed else (rows[first], columns[second])
+            W[pairs] = saturate(W[pairs] + np.int64(change), PLASTIC_WEIGHT_MAX)
+        return n if change else 0
 
 
 def _learn(

@@ -105,7 +105,7 @@ def neurons_of(circuit: Circuit, part: Part) -> dict[str, Neurons]:
             if c.pre in circuit.chain and c.role != "chain"
         ]
         schedule = tuple(sorted((phase - 1) % circuit.period for phase in circuit.reduced(population)))
-        found[name] = Neurons(name, tuple(gates), p.bias, THRESHOLD, p.refractory, schedule)
+        found[name] = Neurons(name, tuple(gates), p.bias, THRESHOLD, p.refractory, schedule, p.noise)
     return found
 
 
@@ -150,9 +150,8 @@ def _free(name: str, taken: set[str]) -> str:
 
 
 def check_parts(circuit: Circuit) -> None:
-    """Raise CircuitError for what no part has: gates with a delay, one neuron, not gating, to many, and draws."""
+    """Raise CircuitError for what no part has: gates with a delay, one neuron, not gating, to many, or many to one."""
     check_chain_delays(circuit)
-    check_not_random(circuit, "the parts")
     for c in circuit.connections:
         n_pre, n_post = circuit[c.pre].size, circuit[c.post].size
         if c.pre not in circuit.chain and n_pre != n_post:
@@ -169,8 +168,8 @@ def check_not_random(circuit: Circuit, what: str) -> None:
         noisy = next((p.name for p in circuit.populations if p.noise > 1), None)
         drawn = f"population {noisy!r} has noise" if noisy else "its updates are rounded at random"
         raise CircuitError(
-            f"circuit {circuit.name!r}: {drawn}, which {what} do not draw; run it with the target sample, spiking or "
-            f"lava, or leave the noise (graded, dropout) and update_probability out"
+            f"circuit {circuit.name!r}: {drawn}, which {what} do not have; run it on the simulator, or leave noise "
+            f"(graded, dropout) and update_probability out"
         )
 
 
@@ -228,10 +227,11 @@ def _counts(circuit: Circuit, population: str) -> tuple[int, set[int]]:
 
 
 def _is_plain(circuit: Circuit, population: str) -> bool:
-    """Whether nothing but gates and one-to-one synapses reaches a population, and it is not the output."""
+    """Whether gates and one-to-one synapses are all that reaches a population; not the output, and without noise."""
     dense = any(p.post == population for p in circuit.projections)
     sources = any(s.population == population for s in circuit.sources)
-    return not dense and not sources and population != circuit.output
+    quiet = circuit[population].noise <= 1 and population not in (circuit.output, circuit.answers)
+    return not dense and not sources and quiet
 
 
 def _surrogates(circuit: Circuit) -> Iterator[Part]:
@@ -242,7 +242,8 @@ def _surrogates(circuit: Circuit) -> Iterator[Part]:
         members = {fires[at]: p.post for p in plain if (at := _fires_above(circuit, p)) in fires}
         reached = [p for p in circuit.projections if p.post in members.values()]
         shown = circuit.output not in members.values() or members.get("s") == circuit.output
-        if len(members) == 3 and len({p.pre for p in plain}) == 1 and len(reached) == 3 and shown:
+        quiet = all(circuit[name].noise <= 1 for name in members.values())
+        if quiet and len(members) == 3 and len({p.pre for p in plain}) == 1 and len(reached) == 3 and shown:
             yield Part("surrogate", {**members, **_box(circuit, members)})
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_nbp.nbp.draws import ProjectionRounding
+
 from lava.magma.core.learning import string_symbols as symbols
 from lava.magma.core.learning.constants import (
     FACTOR_TO_WIDTH_DICT,
@@ -56,6 +58,7 @@ class Learning:
         self._products: list[Any] = []
         self._used: set[str] = set()
         self._changes: list[Any] = []
+        self._rounding: ProjectionRounding | None = model.proc_params.get("rounding")
         for random in (model._x_random, model._y_random, model._conn_var_random):
             draw_when_asked(random)
 
@@ -64,6 +67,8 @@ class Learning:
     def receive(self, s_in: NDArray[Any]) -> None:
         """`recv_traces`: spikes of both sides, and the traces that a third factor brings."""
         model, rule = self._model, self._model._learning_rule
+        if self._rounding is not None:
+            self._rounding.steps[0] += 1
         if model._graded_spike_cfg != GradedSpikeCfg.USE_REGULAR_IMPULSE:
             self._pre(s_in)
         elif np.count_nonzero(s_in):
@@ -153,7 +158,21 @@ class Learning:
         return self._acts[bool(np.count_nonzero(model.x0)), bool(np.count_nonzero(model.y0))]
 
     def apply(self, x_traces_history: NDArray[Any], y_traces_history: NDArray[Any]) -> None:
-        """`_apply_learning_rules`."""
+        """`_apply_learning_rules`; of what is to change as much as is drawn, if the Process says so."""
+        if self._rounding is None:
+            self._apply(x_traces_history, y_traces_history)
+            return
+        model = self._model
+        pairs = np.ix_(np.flatnonzero(model.y0), np.flatnonzero(model.x0))
+        before = model.weights[pairs]
+        self._apply(x_traces_history, y_traces_history)
+        after = model.weights[pairs]
+        if (after != before).any():
+            n_post, n_pre = before.shape
+            made = self._rounding.chosen(int(np.sign(after - before).sum()), n_pre, n_post)
+            model.weights[pairs] = np.where(made.T, after, before)
+
+    def _apply(self, x_traces_history: NDArray[Any], y_traces_history: NDArray[Any]) -> None:
         model = self._model
         if not self._has_made():
             self._apply_to_all(x_traces_history, y_traces_history)

@@ -22,7 +22,7 @@ class GatedLIF(GatedProcess):
 
         u[t] = wrap24(64 * (a_in[t] + sum of w * spikes[t - 1 - delay] + sum of gate weights))
         v[t] = saturate24(u[t] + bias_mant * 2**bias_exp)
-        s[t] = v[t] > 64 * vth  and no spike in the last refractory - 1 steps;  v = 0 after a spike
+        s[t] = v[t] > 64 * (vth + noise[t])  and no spike in the last refractory - 1 steps;  v = 0 after a spike
 
     With the default bias of -8192 and threshold of 1024, input of up to 9216 cannot
     make a neuron fire; with an open gate of 8704 it fires if its other input is more
@@ -39,7 +39,7 @@ class GatedLIF(GatedProcess):
     synapses : sequence of Synapses
         One-to-one spike inputs by port, with weight and delay; the population is named "s".
         Default: one port `s_in` with weight 520, just over 512, so that a gate lets a spike through.
-    bias, vth, refractory, schedule
+    bias, vth, refractory, schedule, noise
         See `Neurons`.
     readout : int, optional
         Entry of the gate vector in whose steps `a_out` shows the pre-activation.
@@ -102,9 +102,10 @@ class GatedLIF(GatedProcess):
         refractory: int = 1,
         schedule: tuple[int, ...] | None = None,
         readout: int | None = None,
+        noise: int = 0,
         name: str | None = None,
     ) -> None:
-        neurons = Neurons("s", check_sequence(gates, "gates"), bias, vth, refractory, schedule)
+        neurons = Neurons("s", check_sequence(gates, "gates"), bias, vth, refractory, schedule, noise)
         shown = None if readout is None else Readout("s", readout)
         super().__init__(shape, [neurons], synapses, n_gates, shown, dense=["s"], name=name)
 

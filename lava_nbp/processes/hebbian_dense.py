@@ -10,6 +10,7 @@ import numpy as np
 from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.base.checks import check_kind, check_sequence, is_integer, shown
 from lava_nbp.errors import InputError
+from lava_nbp.nbp.draws import Rounding
 from lava_nbp.nbp.hebbian import HebbianSynapses, Mirror
 from lava_nbp.nbp.rule import PAPER_RULE, ThreeFactorRule
 from lava_nbp.nbp.work import Counters
@@ -57,6 +58,9 @@ class HebbianDense(LibraryProcess):
         Arrays, shared with children, that hold the weights by projection instead of new ones.
     chip_order : bool
         False: learn, then send. True: send, then learn, as Loihi and Lava's LearningDense do.
+    rounding : Rounding, optional
+        Which of the changes that the rule asks for, for pairs of spikes, are made: `lava_nbp.nbp.draws.Rounding`.
+        Default: all.
 
     Ports
     -----
@@ -113,6 +117,7 @@ class HebbianDense(LibraryProcess):
         name: str | None = None,
         storage: Mapping[str, Any] | None = None,
         chip_order: bool = False,
+        rounding: Rounding | None = None,
     ) -> None:
         parsed = ThreeFactorRule(rule) if isinstance(rule, str) else rule
         if parsed is not None:
@@ -129,7 +134,7 @@ class HebbianDense(LibraryProcess):
         if parsed is not None and parsed.needs_third_factor and not factors:
             raise InputError(f"rule {parsed.dw!r} uses r, but third is empty; give an integer per entry of third_in")
         self.synapses = synapses = HebbianSynapses(
-            weights, mirrors, parsed, "W" if name is None else name, shared_zeros, storage, chip_order
+            weights, mirrors, parsed, "W" if name is None else name, shared_zeros, storage, chip_order, rounding
         )
         super().__init__(synapses=synapses, third=factors, name=name)
         if factors:

@@ -12,6 +12,7 @@ from lava_nbp.errors import InputError
 from lava_nbp.loihi.rules import chip_rule, simulated_rule
 from lava_nbp.loihi.stock import StockNetwork
 from lava_nbp.nbp.circuit import Circuit, check_circuit
+from lava_nbp.nbp.draws import Epoch, Rounding, rounding_of
 from lava_nbp.nbp.partition import (
     Part,
     check_parts,
@@ -233,6 +234,10 @@ class NBPNetwork(LibraryProcess):
         if self._stock is not None:
             self._stock.push()
 
+    def drawn(self) -> Epoch:
+        """What the draws of the moment follow from: the circuit's seed, and the epoch that was begun last."""
+        return Epoch.of(self.circuit, int(self._resets[1]))
+
     def reset(self) -> None:
         """Forget spikes under way: the next step is phase 0 again. Call it between runs; the weights stay."""
         self.begin_epoch(int(self._resets[1]))
@@ -328,6 +333,8 @@ class SubNBPNetworkFixed(AbstractSubProcessModel):  # type: ignore[misc]
             cell = _make(circuit, part)
             setattr(self, f"part_{cell.name}", cell)
             self.chain.s_out.connect(cell.gate_in)
+            first = {name: circuit.first_neuron(population) for name, population in part.members.items()}
+            cell.group.draw_by(lambda: proc.drawn().key, first)
             for name, population in part.members.items():
                 self.spikes[population] = getattr(cell, f"{name}_out")
                 self.cells[population] = (cell, name)
@@ -349,6 +356,9 @@ class SubNBPNetworkFixed(AbstractSubProcessModel):  # type: ignore[misc]
         reward = [circuit.reward(phase) for phase in range(circuit.period)]
         for plastic in plastic_parts(circuit):
             name = plastic.matrix.name
+            whats = [rounding_of(circuit, plastic.matrix.matrix, change) for change in (-1, 1)]
+            certain = circuit.update_probability.certain
+            rounding = None if certain else Rounding(proc.drawn, circuit.period, *whats)
             dense = HebbianDense(
                 proc.projections.arrays[name],
                 rule=circuit.rule,
@@ -357,6 +367,7 @@ class SubNBPNetworkFixed(AbstractSubProcessModel):  # type: ignore[misc]
                 name=name,
                 storage=proc.projections.arrays,
                 chip_order=circuit.chip_order,
+                rounding=rounding,
             )
             setattr(self, f"dense_{name}", dense)
             for end in dense.synapses.populations:
@@ -385,7 +396,9 @@ class SubNBPNetworkStock(AbstractSubProcessModel):  # type: ignore[misc]
 
     def __init__(self, proc: NBPNetwork) -> None:
         _check_steps(proc)
-        proc._stock = stock = StockNetwork(proc.circuit, proc.projections.arrays, PlasticLIF.of, self.write_rule)
+        proc._stock = stock = StockNetwork(
+            proc.circuit, proc.projections.arrays, PlasticLIF.of, self.write_rule, proc.drawn
+        )
         for name, process in stock.processes.items():
             setattr(self, f"part_{name}", process)
         self._connect(proc, stock)
@@ -468,7 +481,9 @@ def _make(circuit: Circuit, part: Part) -> GatedProcess:
         delays = [s.delay for s in synapses]
         return RelayMemory(shape, delays=delays, n_gates=period, port=synapses[0].pre, name=name, **common)
     if part.kind == "lif":
-        return GatedLIF(shape, n_gates=period, synapses=synapses, readout=readout, name=name, **common)
+        return GatedLIF(
+            shape, n_gates=period, synapses=synapses, readout=readout, noise=first.noise, name=name, **common
+        )
     to_box = [s for s in synapses if s.post == "box"]
     return SurrogateReLU(
         shape,

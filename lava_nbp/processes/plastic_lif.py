@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from lava_nbp.base.checks import check_kind
 from lava_nbp.base.integers import saturate_state, wrap_state
 from lava_nbp.base.widths import ALIGNMENT_BITS, STATE_BITS, TRACE_BITS
 from lava_nbp.loihi.registers import NeuronRegisters
+from lava_nbp.nbp.draws import epoch_key, thresholds_raised
 from lava_nbp.nbp.gated_group import check_shape
 from lava_nbp.on_lava.ports import InPort, OutPort, SharedVar
 from lava_nbp.on_lava.process import LibraryProcess
@@ -32,7 +35,7 @@ class PlasticLIF(LibraryProcess):
 
         u[t] = wrap24(64 * a_in[t])
         v[t] = saturate24(u[t] + bias_mant * 2**bias_exp)
-        s[t] = v[t] > 64 * vth  and no spike in the last refractory - 1 steps;  v = 0 after a spike
+        s[t] = v[t] > 64 * (vth + noise[t])  and no spike in the last refractory - 1 steps;  v = 0 after a spike
         y3[t] = a_third_factor_in[t]                 (0 .. 127; y1 = y2 = 0)
 
     Lava's own `LearningLIF` never sends its traces on the CPU simulator; this Process has the same
@@ -48,6 +51,9 @@ class PlasticLIF(LibraryProcess):
         Bias in register units is bias_mant * 2**bias_exp: 13 bits with sign, and 0 .. 7.
     refractory : int
         Steps from a spike to the next possible one, 1 .. 63.
+    noise : int
+        In every step the threshold of each neuron is raised by an integer in 0 .. noise - 1, in weight units; see
+        `lava_nbp.nbp.draws`. 0 or 1: by none.
 
     Ports
     -----
@@ -96,15 +102,19 @@ class PlasticLIF(LibraryProcess):
         bias_mant: int = 0,
         bias_exp: int = 0,
         refractory: int = 1,
+        noise: int = 0,
         name: str | None = None,
     ) -> None:
         shape = check_shape(shape)
         called = "s" if name is None else name  # in messages
-        registers = NeuronRegisters(called, math.prod(shape), vth, bias_mant, bias_exp, refractory, feeds_learning=True)
+        registers = NeuronRegisters(
+            called, math.prod(shape), vth, bias_mant, bias_exp, refractory, feeds_learning=True, noise=noise
+        )
         self.registers = replace(registers, name="s")  # their port is s_out, whatever the Process is called
         #: u, v, and steps until the neuron may fire again.
         self.state = shared_zeros((3, *shape), np.int64)
-        super().__init__(shape=shape, registers=self.registers, state=self.state, name=name)
+        self._noise = Noise()
+        super().__init__(shape=shape, registers=self.registers, state=self.state, noise_source=self._noise, name=name)
         self.a_in = InPort(shape=shape)
         self.a_third_factor_in = InPort(shape=shape)
         self.s_out = OutPort(shape=shape)
@@ -125,12 +135,40 @@ class PlasticLIF(LibraryProcess):
             bias_mant=neurons.bias_mant,
             bias_exp=neurons.bias_exp,
             refractory=neurons.refractory,
+            noise=neurons.noise,
             name=neurons.name,
         )
+
+    def draw_by(self, key: Callable[[], int], first: int) -> None:
+        """Let the noise follow from a key of the moment, and the first neuron be at a place among all others.
+
+        What `lava_nbp.nbp.draws.epoch_key` returns is a key; as long as nobody says otherwise that of seed 0.
+        """
+        self._noise.key, self._noise.first = key, first
 
     def reset(self) -> None:
         """Forget the last spikes. Call it between runs."""
         self.state[...] = 0
+        self._noise.steps[0] = 0
+
+
+class Noise:
+    """What a population's noise follows from; shared with the children.
+
+    Attributes
+    ----------
+    key : callable
+        Returns the 64 bits of the moment.
+    first : int
+        Place of the first neuron.
+    steps : (1,) int64
+        Steps done.
+    """
+
+    def __init__(self) -> None:
+        self.key: Callable[[], int] = partial(epoch_key, 0, 0)
+        self.first = 0
+        self.steps = shared_zeros(1, np.int64)
 
 
 @implements(proc=PlasticLIF, protocol=LoihiProtocol)
@@ -153,6 +191,7 @@ class PyPlasticLIF(PyLoihiProcessModel):  # type: ignore[misc]
         super().__init__(proc_params)
         self.registers: NeuronRegisters = proc_params["registers"]
         self.state = proc_params["state"]
+        self._noise: Noise = proc_params["noise_source"]
         self._resting = int(saturate_state(self.registers.bias))
 
     def start(self) -> None:
@@ -170,6 +209,10 @@ class PyPlasticLIF(PyLoihiProcessModel):  # type: ignore[misc]
             u[...] = wrap_state(arrived.astype(np.int64) << ALIGNMENT_BITS)
             v[...] = saturate_state(u + r.bias)
             fired = (v > r.threshold) & (silent == 0)
+            if r.noise > 1 and np.count_nonzero(fired):
+                source = self._noise
+                raised = thresholds_raised(source.key(), int(source.steps[0]), source.first, v.size, r.noise)
+                fired &= v > r.threshold + (raised.reshape(v.shape) << ALIGNMENT_BITS)
         else:
             u[...], v[...] = 0, self._resting
         if np.count_nonzero(silent):
@@ -180,6 +223,7 @@ class PyPlasticLIF(PyLoihiProcessModel):  # type: ignore[misc]
             spikes[fired] = 1
         if np.count_nonzero(third):
             third = np.clip(third, 0, (1 << TRACE_BITS) - 1)
+        self._noise.steps[0] += 1
         none = np.zeros(v.shape, np.int32)
         self.s_out.send(spikes)
         self.s_out_bap.send(spikes)
