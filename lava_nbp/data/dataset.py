@@ -161,6 +161,12 @@ def input_and_classes(name: str, options: DataOptions) -> tuple[int, int]:
     DataError, InputError
         As `load_dataset`.
     """
+    height, width, classes = image_and_classes(name, options)
+    return height * width, classes
+
+
+def image_and_classes(name: str, options: DataOptions) -> tuple[int, int, int]:
+    """Height and width of the images of a data set, values being one row, and its classes; as `input_and_classes`."""
     entry = find_data_set(name)
     check_kind(options, DataOptions, "options")
     if entry.shape is not None and entry.classes is not None:
@@ -170,8 +176,7 @@ def input_and_classes(name: str, options: DataOptions) -> tuple[int, int]:
     else:
         samples = entry.read(options)
         one, classes = samples.train.x[:1], len(samples.classes)
-    height, width = _height_and_width(shown(one, options))
-    return height * width, classes
+    return (*_height_and_width(shown(one, options)), classes)
 
 
 def _height_and_width(x: NDArray[Any]) -> tuple[int, int]:

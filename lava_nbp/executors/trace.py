@@ -112,7 +112,7 @@ def _per_sample(
             start = i * circuit.period
             for name, raster in rows.items():
                 spikes[name][start : start + circuit.period + 1] |= raster
-        held = Projections(circuit, executor.read_weights()).arrays
+        held = Projections(circuit, executor.read_weights()).matrices()
     return spikes, held
 
 

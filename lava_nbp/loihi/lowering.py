@@ -33,6 +33,7 @@ from lava_nbp.loihi.registers import (
 from lava_nbp.loihi.rules import chip_rule
 from lava_nbp.nbp.circuit import Circuit, DenseProjection, check_circuit
 from lava_nbp.nbp.levels import THRESHOLD
+from lava_nbp.nbp.partition import check_full
 
 #: Name of the group of gating neurons; with underscores behind it in a circuit that has a population of that name.
 CHAIN_GROUP = "chain"
@@ -126,6 +127,7 @@ def lower(circuit: Circuit) -> Lowered:
         For a weight or bias that no mantissa and exponent give.
     """
     check_circuit(circuit)
+    check_full(circuit, "the lowered synapses")
     if circuit.rule is not None:
         if not circuit.chip_order:
             raise CircuitError(

@@ -29,6 +29,7 @@ from lava_nbp.errors import CircuitError, InputError
 from lava_nbp.nbp import circuit_checks
 from lava_nbp.nbp.draws import ALWAYS, Decay
 from lava_nbp.nbp.levels import GATED_BIAS, RELAY, THRESHOLD
+from lava_nbp.nbp.mask import Mask
 from lava_nbp.nbp.ramp import Ramp, with_ramp
 from lava_nbp.nbp.rule import ThreeFactorRule
 
@@ -100,10 +101,20 @@ class Connection:
 
 @dataclass(frozen=True)
 class Matrix:
-    """A weight matrix of the network, shape (pre, post), that projections hold copies of."""
+    """A weight matrix of the network, shape (pre, post), that projections hold copies of.
+
+    With a mask only the synapses that it has exist: they alone are held, learn, and are placed on a chip. As an array
+    such a matrix is 0 elsewhere.
+    """
 
     name: str
     shape: tuple[int, int]
+    mask: Mask | None = None
+
+    @property
+    def n_synapses(self) -> int:
+        """How many synapses a projection of it has."""
+        return math.prod(self.shape) if self.mask is None else self.mask.n_synapses
 
     def __post_init__(self) -> None:
         settle(self, f"matrix {shown(self.name)}", CircuitError)
@@ -235,6 +246,26 @@ class Circuit:
         """Shape (pre, post) of each weight matrix, by name."""
         return {m.name: m.shape for m in self.matrices}
 
+    def mask_of(self, projection: DenseProjection) -> Mask | None:
+        """Which synapses (pre, post) a projection has, if not all."""
+        return self._masks[projection.name]
+
+    @cached_property
+    def _masks(self) -> dict[str, Mask | None]:
+        of = {m.name: m for m in self.matrices}
+        turned: dict[str, Mask] = {}
+        found: dict[str, Mask | None] = {}
+        for p in self.projections:
+            mask, shape = of[p.matrix].mask, of[p.matrix].shape
+            if mask is not None and p.transposed:
+                mask = turned.setdefault(p.matrix, mask.transposed(shape))
+            found[p.name] = mask
+        return found
+
+    def size_of(self, projection: DenseProjection) -> int:
+        """Synapses of a projection."""
+        return {m.name: m.n_synapses for m in self.matrices}[projection.matrix]
+
     @property
     def output(self) -> str:
         """The last layer."""
@@ -286,7 +317,7 @@ class Circuit:
     @property
     def n_dense_synapses(self) -> int:
         """Synapses of the dense projections (plastic, if the circuit learns)."""
-        return sum(math.prod(self.shape_of(p)) for p in self.projections)
+        return sum(map(self.size_of, self.projections))
 
     def shape_of(self, projection: DenseProjection) -> tuple[int, int]:
         """Shape (pre, post) of the weights that a projection holds."""
@@ -379,7 +410,9 @@ class Circuit:
             pre, post = self[projection.pre], self[projection.post]
             for phase in sorted({(p + 1) % self.period for p in pre.phases} - self.reduced(post.name)):
                 needed = self.firing_point(post.name, phase)
-                worst = pre.size * PLASTIC_WEIGHT_MAX
+                mask = self.mask_of(projection)
+                most = pre.size if mask is None else int(mask.matrix(self.shape_of(projection)).sum(axis=0).max())
+                worst = most * PLASTIC_WEIGHT_MAX
                 if worst > needed:
                     bounds.append(BreachBound(projection.name, post.name, phase, needed, worst))
         return tuple(bounds)

@@ -306,6 +306,12 @@ def _check_matrices(circuit: Circuit) -> None:
                 f"matrix {matrix.name!r} of shape {matrix.shape} has more than the {SYNAPSES_PER_CHIP} synapses "
                 f"of a chip; make a layer smaller"
             )
+        extent = (0, 0) if matrix.mask is None else matrix.mask.extent
+        if extent[0] > matrix.shape[0] or extent[1] > matrix.shape[1]:
+            raise CircuitError(
+                f"matrix {matrix.name!r} of shape {matrix.shape}: its mask has synapses up to {extent}; give a mask of "
+                f"that shape"
+            )
         if not any(p.matrix == matrix.name and not p.transposed and p.sign == 1 for p in circuit.projections):
             raise CircuitError(
                 f"matrix {matrix.name!r}: no projection holds it as it is, neither transposed nor negative; add one"

@@ -56,7 +56,18 @@ class CircuitKind:
         return {option: False if given.get(option, empty) is empty else given[option] for option in self.options}
 
 
-_RULES = ("margin", "lower_gate", "graded", "dropout", "update_probability", "ramp")
+_DEEP = (
+    "chip_order",
+    "margin",
+    "lower_gate",
+    "box",
+    "graded",
+    "dropout",
+    "update_probability",
+    "ramp",
+    "patch",
+    "image",
+)
 #: All circuits.
 CIRCUITS: Registry[CircuitKind] = Registry("circuit", CircuitKind)
 
@@ -65,8 +76,7 @@ for _kind in (
     CircuitKind("nbp-guarded", partial(paper_circuit, guarded=True), ("chip_order",)),
     CircuitKind("nbp-chip", partial(paper_circuit, chip_order=True), ("guarded",)),
     CircuitKind("nbp-chip-guarded", partial(paper_circuit, guarded=True, chip_order=True)),
-    CircuitKind("nbp-deep", deep_circuit, ("chip_order", *_RULES)),
-    CircuitKind("nbp-deep-chip", partial(deep_circuit, chip_order=True), _RULES),
+    CircuitKind("nbp-deep", deep_circuit, _DEEP),
     CircuitKind("inference", inference_circuit),
 ):
     CIRCUITS.register(_kind)

@@ -27,6 +27,7 @@ Dense synapses: 3 copies of W1, 5 of every other matrix.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -49,6 +50,7 @@ from lava_nbp.nbp.levels import (
     STRONG_INHIBIT,
     THRESHOLD,
 )
+from lava_nbp.nbp.mask import Mask, patch_mask
 from lava_nbp.nbp.ramp import Ramp
 from lava_nbp.nbp.rule import PAPER_RULE, ThreeFactorRule
 
@@ -56,6 +58,7 @@ from lava_nbp.nbp.rule import PAPER_RULE, ThreeFactorRule
 _NEEDED = THRESHOLD - GATED_BIAS
 #: Margins are multiples of this, so that the gates that make them are weights of the chip.
 MARGIN_STEP, MARGIN_MAX = 64, 7168
+BOX_MAX = 7104
 #: Largest noise of an error that is handed on in parts.
 GRADED_MAX = 8192
 #: Most of a layer that may be left out of a sample.
@@ -72,6 +75,7 @@ class _Rules:
 
     margin: int
     lower_gate: bool
+    box: tuple[int, int]
     graded: tuple[int, ...]
     dropout: tuple[float, ...]
     update_probability: Decay
@@ -92,13 +96,16 @@ def _per_layer(value: Any, hidden: int, what: str) -> tuple[Any, ...]:
 
 def deep_circuit(
     *layers: int,
-    chip_order: bool = False,
+    chip_order: bool = True,
     margin: int = 0,
     lower_gate: bool = True,
+    box: Sequence[int] = (FIRE_LOW, FIRE_HIGH),
     graded: int | Sequence[int] = 0,
     dropout: float | Sequence[float] = 0.0,
     update_probability: Decay | Sequence[float] = (1.0, 1.0, 1),
     ramp: Ramp | Sequence[int] = (),
+    patch: int = 0,
+    image: Sequence[int] = (),
 ) -> Circuit:
     """Build the circuit that learns by backpropagation through any number of hidden layers; see the module.
 
@@ -110,7 +117,9 @@ def deep_circuit(
     *layers : int
         Neurons per layer, from the input to the output: one hidden layer or more.
     chip_order : bool
-        See `Circuit`.
+        See `Circuit`. True: errors come back through the weights before their update, as in backpropagation on paper.
+        Through those just updated, as the paper's circuit has it by default, whoever has fired hears of the step just
+        made, too, and in wide layers of little else.
     margin : int
         0: the paper's output error. M > 0: learn until an output is clear of its threshold by a margin::
 
@@ -120,6 +129,10 @@ def deep_circuit(
     lower_gate : bool
         False: an output learns also where its input is not above 0; the paper's never does, and such an output may be
         lost for good. A margin has no lower gate.
+    box : two integers
+        Between which the input of a hidden unit must be for it to learn, in weight units: above the first, and at most
+        the second. Multiples of 64 in -7104 .. 7168; the paper's are 0 and 1024, the derivative of a ReLU that is cut
+        off. A wider one lets more of the error through to the layers below.
     graded : int or sequence of int
         G of every hidden layer, or one for each, from the first: a unit takes part in learning with probability
         min(1, abs(W^T e) / G) instead of always, so that what it learns by is proportional to its error in the mean.
@@ -132,6 +145,11 @@ def deep_circuit(
     ramp : Ramp, or three integers
         How the circuit that only answers reads its output: the first firing point, the last, and the step from one to
         the next. None: which outputs are above the threshold. See `lava_nbp.nbp.ramp`.
+    patch : int
+        0: units of the first hidden layer hear all inputs. Else each sees one square window of so many pixels a side,
+        in all channels of the image: W1 has a mask, see `lava_nbp.nbp.mask.patch_mask`.
+    image : (int, int, int)
+        Channels (thresholds), height and width of the image that the inputs are, for patches.
 
     Raises
     ------
@@ -154,6 +172,7 @@ def deep_circuit(
     rules = _Rules(
         int(margin),
         check_flag(lower_gate, "lower_gate"),
+        _box(box),
         tuple(
             check_integer(g, 0, GRADED_MAX, "graded", "it is in weight units", CircuitError)
             for g in _per_layer(graded, hidden, "graded")
@@ -165,7 +184,22 @@ def deep_circuit(
         _decay(update_probability),
         _ramp(ramp),
     )
-    return _Builder(sizes, rules, check_flag(chip_order, "chip_order")).circuit()
+    return _Builder(sizes, rules, check_flag(chip_order, "chip_order"), _mask(patch, image, sizes)).circuit()
+
+
+def _mask(patch: int, image: Sequence[int], sizes: tuple[int, ...]) -> Mask | None:
+    """Which synapses the first matrix has."""
+    if not check_integer(patch, 0, NEURONS_PER_CHIP, "patch", "it is in pixels", CircuitError):
+        return None
+    sides = check_sequence(image, "image", "give (channels, height, width)")
+    if not sides:
+        raise CircuitError(
+            f"patch is {patch}, but which inputs are neighbours is not said; give image=(channels, height, width)"
+        )
+    mask = patch_mask(sides, sizes[1], patch)
+    if math.prod(sides) != sizes[0]:
+        raise CircuitError(f"image {shown(sides)} has {math.prod(sides)} inputs, but the layers begin with {sizes[0]}")
+    return mask
 
 
 def _decay(value: Any) -> Decay:
@@ -177,6 +211,15 @@ def _decay(value: Any) -> Decay:
             f"last, and how many epochs there are"
         )
     return Decay(*value)
+
+
+def _box(value: Any) -> tuple[int, int]:
+    edges = check_sequence(value, "box", "give two integers")
+    for edge in edges:
+        check_integer(edge, -BOX_MAX, MARGIN_MAX, "box", "it is in weight units", CircuitError)
+    if len(edges) != 2 or edges[0] >= edges[1] or any(edge % MARGIN_STEP for edge in edges):
+        raise CircuitError(f"box is {shown(value)}, but must be two multiples of {MARGIN_STEP}, the smaller one first")
+    return int(edges[0]), int(edges[1])
 
 
 def _ramp(value: Any) -> Ramp | None:
@@ -193,8 +236,8 @@ def _ramp(value: Any) -> Ramp | None:
 class _Builder:
     """Collects the populations and connections of a circuit, layer by layer."""
 
-    def __init__(self, sizes: tuple[int, ...], rules: _Rules, chip_order: bool) -> None:
-        self.sizes, self.rules, self.chip_order = sizes, rules, chip_order
+    def __init__(self, sizes: tuple[int, ...], rules: _Rules, chip_order: bool, mask: Mask | None) -> None:
+        self.sizes, self.rules, self.chip_order, self.mask = sizes, rules, chip_order, mask
         self.last = len(sizes) - 1  # the output's layer, K + 1
         self.names = ("x", *(f"h{k}" for k in range(1, self.last)), "o")
         self.period = 5 * (self.last - 1) + 6
@@ -255,12 +298,14 @@ class _Builder:
         self.silence()
         chain, links = ring(self.period)
         return Circuit(
-            name="nbp-deep" + ("-chip" if self.chip_order else ""),
+            name="nbp-deep",
             forward=self.names,
             period=self.period,
             populations=(*self.populations, *chain),
             connections=(*links, *self.connections),
-            matrices=tuple(Matrix(f"W{k}", shape) for k, shape in enumerate(pairwise(self.sizes), 1)),
+            matrices=tuple(
+                Matrix(f"W{k}", shape, self.mask if k == 1 else None) for k, shape in enumerate(pairwise(self.sizes), 1)
+            ),
             projections=tuple(self.projections),
             sources=(Source("x", "x", 2), Source("t", "t", self.fires(self.last))),
             output_phase=self.fires(self.last),
@@ -343,8 +388,9 @@ class _Builder:
     def forward(self, layer: int) -> None:
         """A layer's gates for the sample: the chain's, or those of units that are drawn for it."""
         h, fired, dropped = self.names[layer], self.fires(layer), self.rules.dropout[layer - 1]
-        points = ((h, FIRE), (f"{h}_lo", FIRE_LOW), (f"{h}_hi", FIRE_HIGH))
-        self.mean(fired, f"W{layer} {self.names[layer - 1]} > {FIRE}, > {FIRE_LOW}, > {FIRE_HIGH}")
+        low, high = self.rules.box
+        points = ((h, FIRE), (f"{h}_lo", low), (f"{h}_hi", high))
+        self.mean(fired, f"W{layer} {self.names[layer - 1]} > {FIRE}, > {low}, > {high}")
         if not dropped:
             for name, fire in points:
                 self.gate(name, fired, fire)

@@ -22,6 +22,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lava_nbp.base.fields import settle
 from lava_nbp.base.targets import spike_by_spike
 from lava_nbp.errors import CircuitError, InputError
@@ -215,15 +218,28 @@ class SampleForm:
         return Counter((self._places[c.terms], c.limit) for c in self.closed)
 
     @cached_property
-    def sent(self) -> tuple[tuple[int, int], ...]:
-        """Signals that are sent through a matrix to an open population, and how many synapses each of their spikes has.
+    def sent(self) -> tuple[tuple[int, str, bool], ...]:
+        """Signals that are sent to an open population: through which matrix, and whether through its transpose.
 
         Copies of a matrix count once.
         """
         terms = {t for s in self.signals if isinstance(s, Above) for t in s.terms}
         pairs = {(t.matrix, t.transposed, t.signal) for t in terms}
-        shapes = self.circuit.matrix_shapes
-        return tuple((signal, shapes[name][0 if transposed else 1]) for name, transposed, signal in sorted(pairs))
+        return tuple((signal, name, transposed) for name, transposed, signal in sorted(pairs))
+
+    @cached_property
+    def masks(self) -> dict[str, NDArray[np.bool_]]:
+        """Which synapses (pre, post) there are of a matrix, if not all."""
+        return {m.name: m.mask.matrix(m.shape) for m in self.circuit.matrices if m.mask is not None}
+
+    @cached_property
+    def fans(self) -> dict[tuple[str, bool], NDArray[np.int64]]:
+        """Synapses of each neuron that sends through a matrix, or (True) through its transpose."""
+        found: dict[tuple[str, bool], NDArray[np.int64]] = {}
+        for m in self.circuit.matrices:
+            there = self.masks[m.name] if m.name in self.masks else np.broadcast_to(np.True_, m.shape)
+            found |= {(m.name, turned): there.sum(axis=0 if turned else 1) for turned in (False, True)}
+        return found
 
     def above(self, signal: int) -> Above | None:
         """The sum behind a signal, if it is one."""

@@ -13,7 +13,8 @@ from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
 from lava_nbp.nbp import draws
 
 #: Rows that fit an int16 sum: 129 * 254 < 2**15.
-_ROWS_PER_BLOCK = (2**15 - 1) // PLASTIC_WEIGHT_MAX
+ROWS_PER_BLOCK = (2**15 - 1) // PLASTIC_WEIGHT_MAX
+_ROWS_PER_BLOCK = ROWS_PER_BLOCK
 _WMAX = PLASTIC_WEIGHT_MAX
 _A, _B, _C, _D, _E = (np.uint64(n) for n in (draws.A, draws.B, draws.C, draws.D, draws.E))
 _NOISE, _FRACTION, _CHANCE = draws.NOISE, draws.FRACTION, draws.CHANCE

@@ -167,7 +167,7 @@ def training_circuit(
     *,
     layers: Sequence[int] | None = None,
     guarded: bool = False,
-    chip_order: bool = False,
+    chip_order: bool | None = None,
     **rules: Any,
 ) -> Circuit:
     """Build a circuit that infers and learns: the paper's, or one of any depth.
@@ -181,10 +181,11 @@ def training_circuit(
         5 K + 6 phases: see `lava_nbp.nbp.deep`.
     guarded : bool
         Whether the paper's circuit inhibits more strongly; one of `layers` always does.
-    chip_order : bool
-        See `Circuit`.
+    chip_order : bool, optional
+        See `Circuit`. Default: as in the paper's simulations False for the paper's circuit, True for `layers`.
     **rules
-        For `layers`: margin, lower_gate, graded, dropout, and update_probability, see `deep_circuit`.
+        For `layers`: margin, lower_gate, box, graded, dropout, update_probability, ramp, patch and image, see
+        `deep_circuit`.
 
     Raises
     ------
@@ -200,12 +201,16 @@ def training_circuit(
                 f"training_circuit got the sizes {sizes}; give n_in, n_hidden and n_out, or layers=(n_in, ..., n_out)"
             )
         check_options(paper_circuit, 3, rules, "the paper's circuit")
-        return paper_circuit(n_in, n_hidden, n_out, guarded=guarded, chip_order=chip_order)
+        return paper_circuit(
+            n_in, n_hidden, n_out, guarded=guarded, chip_order=False if chip_order is None else chip_order
+        )
     if any(n is not None for n in sizes):
         raise InputError(f"training_circuit got the sizes {sizes} and layers={shown(layers)}; give one of them")
     check_flag(guarded, "guarded")
     check_options(deep_circuit, 0, rules, "a circuit of layers")
-    return deep_circuit(*check_sequence(layers, "layers"), chip_order=chip_order, **rules)
+    return deep_circuit(
+        *check_sequence(layers, "layers"), chip_order=True if chip_order is None else chip_order, **rules
+    )
 
 
 def inference_circuit(n_in: int, n_hidden: int, n_out: int) -> Circuit:

@@ -152,6 +152,7 @@ def _free(name: str, taken: set[str]) -> str:
 def check_parts(circuit: Circuit) -> None:
     """Raise CircuitError for what no part has: gates with a delay, one neuron, not gating, to many, or many to one."""
     check_chain_delays(circuit)
+    check_full(circuit, "the parts")
     for c in circuit.connections:
         n_pre, n_post = circuit[c.pre].size, circuit[c.post].size
         if c.pre not in circuit.chain and n_pre != n_post:
@@ -159,6 +160,16 @@ def check_parts(circuit: Circuit) -> None:
             raise CircuitError(
                 f"connection {c.pre} -> {c.post}: {reach}, but the synapses of the parts are one-to-one; make both as "
                 f"large, or run the circuit in another way"
+            )
+
+
+def check_full(circuit: Circuit, what: str) -> None:
+    """Raise CircuitError for a circuit with a mask."""
+    for m in circuit.matrices:
+        if m.mask is not None:
+            raise CircuitError(
+                f"circuit {circuit.name!r}: matrix {m.name!r} has a mask, but {what} have all of a matrix; run it with "
+                f"the target sample, spiking or lava, or leave the mask (patch) out"
             )
 
 

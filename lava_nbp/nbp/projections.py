@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.arrays import Allocate
-from lava_nbp.base.checks import shown
+from lava_nbp.base.checks import as_array, shown
 from lava_nbp.base.integers import Int16Array, check_plastic_weights
 from lava_nbp.base.memory import check_memory
 from lava_nbp.errors import CircuitError, WeightError
@@ -33,7 +33,17 @@ def check_network_weights(circuit: Circuit, weights: Mapping[str, Any]) -> dict[
     if set(weights) != set(shapes):
         there = sorted(map(str, weights))
         raise WeightError(f"weights named {there}, but this network has {sorted(shapes)}; give exactly those")
-    return {name: check_plastic_weights(weights[name], shape, name) for name, shape in shapes.items()}
+    checked = {name: check_plastic_weights(weights[name], shape, name) for name, shape in shapes.items()}
+    for matrix in circuit.matrices:
+        if matrix.mask is not None:
+            stray = (checked[matrix.name] != 0) & ~matrix.mask.matrix(matrix.shape)
+            if stray.any():
+                i, j = (int(k) for k in np.argwhere(stray)[0])
+                raise WeightError(
+                    f"{matrix.name}[{i}, {j}] is {checked[matrix.name][i, j]}, but there is no synapse there; set what "
+                    f"the mask leaves out to 0 ({int(stray.sum())} weights)"
+                )
+    return checked
 
 
 class Projections:
@@ -58,7 +68,7 @@ class Projections:
     offsets : dict
         Where each begins, by name, in that order.
     arrays : dict
-        Views (pre, post) of each, by name, in the circuit's order.
+        Views (pre, post) of each, by name, in the circuit's order; of those with a mask (synapses,), row after row.
 
     Raises
     ------
@@ -86,10 +96,11 @@ class Projections:
         self.offsets: dict[str, int] = {}
         offset, views = 0, {}
         for p in sorted(circuit.projections, key=lambda p: place[p.pre]):
-            shape = circuit.shape_of(p)
+            n, mask = circuit.size_of(p), circuit.mask_of(p)
             self.offsets[p.name] = offset
-            views[p.name] = self.flat[offset : offset + math.prod(shape)].reshape(shape)
-            offset += math.prod(shape)
+            held = self.flat[offset : offset + n]
+            views[p.name] = held.reshape(circuit.shape_of(p)) if mask is None else held
+            offset += n
         self.arrays: dict[str, Int16Array] = {p.name: views[p.name] for p in circuit.projections}
         self.write_weights(weights)
 
@@ -103,18 +114,40 @@ class Projections:
         """
         checked = check_network_weights(self.circuit, weights)
         for p in self.circuit.projections:
-            self.arrays[p.name][...] = p.copy_of(checked[p.matrix])
+            self.arrays[p.name][...] = self.held(p, p.copy_of(checked[p.matrix]))
             if self._faults is not None:
-                self.arrays[p.name][broken_synapses(self.circuit, p, self._faults, "lost")] = 0
+                self.arrays[p.name][self.held(p, broken_synapses(self.circuit, p, self._faults, "lost"))] = 0
+
+    def held(self, p: DenseProjection, matrix: NDArray[Any]) -> NDArray[Any]:
+        """What a projection holds of a matrix (pre, post)."""
+        mask = self.circuit.mask_of(p)
+        return matrix if mask is None else matrix.ravel()[mask.places(matrix.shape[1])]
+
+    def matrix_of(self, p: DenseProjection) -> Int16Array:
+        """A copy of the weights of a projection, (pre, post), 0 where there is no synapse."""
+        mask, shape = self.circuit.mask_of(p), self.circuit.shape_of(p)
+        if mask is None:
+            return self.arrays[p.name].copy()
+        whole = np.zeros(math.prod(shape), np.int16)
+        whole[mask.places(shape[1])] = self.arrays[p.name]
+        return whole.reshape(shape)
+
+    def matrices(self) -> dict[str, Int16Array]:
+        """Copies of the weights of every projection, by name."""
+        return {p.name: self.matrix_of(p) for p in self.circuit.projections}
 
     def read_weights(self) -> dict[str, Int16Array]:
         """Copies of the matrices, from the projections that hold them as they are."""
-        return {name: self.arrays[p.name].copy() for name, p in self.plain.items()}
+        return {name: self.matrix_of(p) for name, p in self.plain.items()}
 
     def read_copies(self) -> dict[str, Int16Array]:
         """Copies of all arrays, if any of them holds something else than its matrix says; else {}."""
         matrices = self.read_weights()
-        if all(np.array_equal(self.arrays[p.name], p.copy_of(matrices[p.matrix])) for p in self.circuit.projections):
+        same = (
+            np.array_equal(self.arrays[p.name], self.held(p, p.copy_of(matrices[p.matrix])))
+            for p in self.circuit.projections
+        )
+        if all(same):
             return {}
         return {name: array.copy() for name, array in self.arrays.items()}
 
@@ -131,10 +164,12 @@ class Projections:
             return
         if copies.keys() != self.arrays.keys():
             raise WeightError(f"projections named {sorted(copies)}, but this circuit has {sorted(self.arrays)}")
-        checked = {
-            name: check_plastic_weights(copies[name], (held.shape[0], held.shape[1]), name)
-            for name, held in self.arrays.items()
-        }
+        checked = {}
+        for name, held in self.arrays.items():
+            rows, columns = held.shape if held.ndim == 2 else (1, held.size)
+            given = as_array(copies[name], name, error=WeightError)
+            flat = given.reshape(1, -1) if held.ndim == given.ndim == 1 else given
+            checked[name] = check_plastic_weights(flat, (rows, columns), name).reshape(held.shape)
         for name, held in self.arrays.items():
             held[...] = checked[name]
 

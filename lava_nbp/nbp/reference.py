@@ -136,12 +136,21 @@ class SampleRun:
             u = self.form.updates[updates[-1]]
             pres, posts = (np.flatnonzero(self.signals[end]) for end in (u.pre, u.post))
             what = rounding_of(self.form.circuit, name, u.change)
-            made = chosen(self._epoch.skips, self._epoch.key, self._sample, what, len(pres) * len(posts))
+            rows, columns = self._synapses(name, pres, posts)
+            made = chosen(self._epoch.skips, self._epoch.key, self._sample, what, len(rows))
             self._versions[key] = W = self._matrix(name, updates[:-1]).copy()
             if len(made):
-                pairs = pres[made // len(posts)], posts[made % len(posts)]
+                pairs = rows[made], columns[made]
                 W[pairs] = saturate(W[pairs] + u.change, PLASTIC_WEIGHT_MAX)
         return self._versions[key]
+
+    def _synapses(self, name: str, pres: NDArray[np.int64], posts: NDArray[np.int64]) -> Any:
+        """Rows and columns of the synapses between some neurons, row by row."""
+        if name in self.form.masks:
+            rows, columns = np.nonzero(self.form.masks[name][np.ix_(pres, posts)])
+        else:
+            rows, columns = (k.ravel() for k in np.indices((len(pres), len(posts))))
+        return pres[rows], posts[columns]
 
     # ------------------------------------------------------------------- work
 
@@ -174,12 +183,18 @@ class SampleRun:
     @property
     def synaptic_events(self) -> int:
         """(spike, synapse) pairs of the sums that open populations fire by; copies of a matrix count once."""
-        return sum(int(self.signals[signal].sum()) * synapses for signal, synapses in self.form.sent)
+        fans = self.form.fans
+        return sum(int(fans[name, turned][self.signals[signal]].sum()) for signal, name, turned in self.form.sent)
 
     @property
     def updates(self) -> int:
         """Weight changes asked for; copies of a matrix count once."""
-        return sum(int(self.signals[u.pre].sum()) * int(self.signals[u.post].sum()) for u in self.form.updates)
+        found = 0
+        for u in self.form.updates:
+            ends = [np.flatnonzero(self.signals[end]) for end in (u.pre, u.post)]
+            masked = u.matrix in self.form.masks
+            found += len(self._synapses(u.matrix, *ends)[0]) if masked else len(ends[0]) * len(ends[1])
+        return found
 
     def raster(self) -> dict[str, UInt8Array]:
         """Spikes of every population in phases 0 .. period of the sample, (period + 1, size), as the phase table says.

@@ -55,6 +55,7 @@ class SampleExecutor(Executor):
         self._counters = Counters.make()
         self.counts_breaches = faults is None
         self._sizes = circuit.layers
+        self.circuit = circuit
         self._broken = None if faults is None else self._break(circuit, faults)
         super().__init__(circuit, weights)
 
@@ -66,10 +67,14 @@ class SampleExecutor(Executor):
         held = self._held([(~broken).astype(np.int16) for broken in stuck])
         return {"alive_x": ~dead[: circuit.layers[0]], "dead": dead.astype(np.uint8), "plastic": held}
 
-    @staticmethod
-    def _held(matrices: list[Any]) -> Any:
-        """Matrices as the kernels hold them: one after the other, the last (post, pre)."""
-        return np.concatenate([*(m.ravel() for m in matrices[:-1]), matrices[-1].T.ravel()])
+    def _held(self, matrices: list[Any]) -> Any:
+        """Matrices as the kernels hold them, one after the other: the last (post, pre), others as their mask says."""
+        of = {m.name: m for m in self.circuit.matrices}
+        parts = []
+        for name, matrix in zip(self._shape.matrices[:-1], matrices[:-1], strict=True):
+            mask = of[name].mask
+            parts.append(matrix.ravel() if mask is None else matrix.ravel()[mask.places(matrix.shape[1])])
+        return np.concatenate([*parts, matrices[-1].T.ravel()])
 
     def _set_up(self, weights: dict[str, Int16Array]) -> None:
         self._write_weights(weights)
@@ -84,13 +89,18 @@ class SampleExecutor(Executor):
 
     def read_weights(self) -> dict[str, Int16Array]:
         """Copies of the matrices."""
-        held, net, last = {}, self._net, len(self._sizes) - 1
+        held, of = {}, {m.name: m for m in self.circuit.matrices}
         for k, name in enumerate(self._shape.matrices, 1):
-            n_pre, n_post = self._sizes[k - 1 : k + 1]
-            offset = int(net.layers[k]["offset"])
-            flat = net.weights[offset : offset + n_pre * n_post]
-            matrix = flat.reshape(n_post, n_pre).T if k == last else flat.reshape(n_pre, n_post)
-            held[name] = np.array(matrix, order="C")
+            (n_pre, n_post), mask, offset = of[name].shape, of[name].mask, int(self._net.layers[k]["offset"])
+            flat = self._net.weights[offset : offset + of[name].n_synapses]
+            if mask is not None:
+                matrix = np.zeros(n_pre * n_post, np.int16)
+                matrix[mask.places(n_post)] = flat
+                held[name] = matrix.reshape(n_pre, n_post)
+            elif k == len(self._shape.matrices):
+                held[name] = np.array(flat.reshape(n_post, n_pre).T, order="C")
+            else:
+                held[name] = flat.reshape(n_pre, n_post).copy()
         return {name: held[name] for name in self.circuit.matrix_shapes}
 
     def begin_epoch(self, epoch: int = 0) -> None:

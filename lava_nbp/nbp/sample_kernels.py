@@ -1,8 +1,8 @@
 """Kernels of the per-sample engine: layers that learn by backpropagation of errors that are -1, 0 or 1.
 
 Layer 0 is the input, the last is the output. Matrix k leads to layer k. All but the last are held (pre, post), so that
-what fires adds rows; the last (post, pre), so that its inner loops, too, run over the larger layer. Arrays of all
-layers lie one after the other: `Network.first` says where each begins.
+what fires adds rows; the last (post, pre), so that its inner loops, too, run over the larger layer. Of a matrix with a
+mask only runs of neighbouring synapses are held. Arrays of all layers lie one after the other.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from lava_nbp.base.compiled import inner, kernel
 from lava_nbp.base.integers import INPUT_HALF_RANGE
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
 from lava_nbp.nbp.draws import Skips
-from lava_nbp.nbp.kernels import add_rows, changed, noise_of, skip
+from lava_nbp.nbp.kernels import ROWS_PER_BLOCK, add_rows, changed, noise_of, skip
 
 # Compile-time constants of the kernels (numba freezes module globals).
 _WMAX = PLASTIC_WEIGHT_MAX
 _HALF_RANGE = INPUT_HALF_RANGE
+_ROWS_PER_BLOCK = ROWS_PER_BLOCK
 #: Where fewer than one in so many change or send, they are taken one by one.
 _FEW = 8
 
@@ -35,6 +36,7 @@ LAYER = np.dtype(
             "first",  # place of the first one, and of the one behind the last, among those of all layers
             "stop",
             "offset",  # where its matrix begins
+            "rows",  # where the rows of a matrix with a mask begin in `row_first`; -1: it has all synapses
             "fire",  # a unit fires above this ...
             "shut",  # ... or, if it is dropped, above this
             "box_low",  # a hidden unit may learn if its pre-activation is above this ...
@@ -79,6 +81,9 @@ class Network(NamedTuple):
     weights: NDArray[np.int16]  #: all matrices, one after the other
     layers: NDArray[np.void]  #: LAYER, from the input to the output
     closed: NDArray[np.void]  #: CLOSED
+    row_first: NDArray[np.int64]  #: first run of each row of a matrix with a mask
+    runs: NDArray[np.int64]  #: (runs, 3) first column, number of columns, place of the first weight in the matrix
+    fan_in: NDArray[np.int64]  #: synapses that lead to each unit of all layers
     error: NDArray[np.int8]  #: (16,) output error by t + 2 o + 4 (a > low_o) + 8 (a > high_o)
     low_o: int  #: copies of the output fire above these
     high_o: int
@@ -118,6 +123,8 @@ class Scratch(NamedTuple):
     total: NDArray[np.int32]
     change: NDArray[np.int16]
     some: NDArray[np.uint32]  #: places of what errs
+    before: NDArray[np.int64]  #: how many of these are before a unit
+    events: NDArray[np.int64]  #: (layers,) synapses by which a layer was reached
 
 
 @inner(forceinline=True)
@@ -141,6 +148,8 @@ def _scratch(net):  # type: ignore[no-untyped-def]
         np.empty(largest, np.int32),
         np.empty(largest, np.int16),
         np.empty(largest, np.uint32),
+        np.empty(largest + 1, np.int64),
+        np.zeros(net.layers.shape[0], np.int64),
     )
 
 
@@ -165,8 +174,8 @@ def _active(x, indices):  # type: ignore[no-untyped-def]
 
 @inner(forceinline=True)
 def _matrix(net, k):  # type: ignore[no-untyped-def]
-    """The matrix that leads to layer k, as it is held."""
-    n_pre, n_post = net.layers[k - 1].size, net.layers[k].size
+    """The matrix that leads to layer k, as it is held; nothing of one with a mask."""
+    n_pre, n_post = 0 if net.layers[k].rows >= 0 else net.layers[k - 1].size, net.layers[k].size
     held = net.weights[net.layers[k].offset : net.layers[k].offset + n_pre * n_post]
     return held.reshape((n_post, n_pre)) if k == net.layers.shape[0] - 1 else held.reshape((n_pre, n_post))
 
@@ -195,6 +204,12 @@ def _fire(a, h, fire):  # type: ignore[no-untyped-def]
         most = max(most, total)
         least = min(least, total)
     return fired, most, least
+
+
+@inner
+def _only_fire(a, h, fire):  # type: ignore[no-untyped-def]
+    for j in range(a.shape[0]):
+        h[j] = np.int16(-1) if a[j] > fire else np.int16(0)
 
 
 @inner
@@ -233,6 +248,35 @@ def _silence(total, dead):  # type: ignore[no-untyped-def]
             total[j] = 0
 
 
+@inner
+def _add_runs(row_first, runs, weights, rows, n, block, total):  # type: ignore[no-untyped-def]
+    """total += sum of rows[:n] of a matrix with a mask, as `add_rows`; returns how many synapses that are."""
+    count = start = 0
+    size = total.shape[0]
+    while start < n:
+        stop = min(start + _ROWS_PER_BLOCK, n)
+        for j in range(size):
+            block[j] = 0
+        for i in range(start, stop):
+            for q in range(row_first[rows[i]], row_first[rows[i] + 1]):
+                first, length, at = runs[q, 0], runs[q, 1], runs[q, 2]
+                part, w = block[first : first + length], weights[at : at + length]
+                for j in range(length):
+                    part[j] = np.int16(part[j] + w[j])
+                count += length
+        for j in range(size):
+            total[j] += block[j]
+        start = stop
+    return count
+
+
+@inner(forceinline=True)
+def _rows_of(net, k):  # type: ignore[no-untyped-def]
+    """Where the runs of a matrix with a mask are, and its weights."""
+    layer = net.layers[k]
+    return net.row_first[layer.rows :], net.runs, net.weights[layer.offset :]
+
+
 @inner(forceinline=True)
 def _forward(x, i, net, s, d, membrane, faults, training):  # type: ignore[no-untyped-def]
     """Pre-activations and spikes of a sample's hidden layers, and the output's pre-activation."""
@@ -244,12 +288,20 @@ def _forward(x, i, net, s, d, membrane, faults, training):  # type: ignore[no-un
         a, h = s.a[start:stop], s.h[start:stop]
         for j in range(a.shape[0]):
             a[j] = 0
-        add_rows(_matrix(net, k), s.rows[net.layers[k - 1].first :], s.n[k - 1], s.block, a)
+        if layer.rows >= 0:
+            row_first, runs, weights = _rows_of(net, k)
+            rows = s.rows[net.layers[k - 1].first :]
+            s.events[k] = _add_runs(row_first, runs, weights, rows, s.n[k - 1], s.block, a)
+        else:
+            add_rows(_matrix(net, k), s.rows[net.layers[k - 1].first :], s.n[k - 1], s.block, a)
+            s.events[k] = s.n[k - 1] * layer.size
         if faults is not None:
             _silence(a, faults.dead[start:stop])
         if training and layer.drop_noise:
             step = (d.sample + i) * net.period + layer.drop_phase
             s.n_h[k], s.most[k], s.least[k] = _fire_some(layer, d.key, step, a, h, s.kept[start:stop])
+        elif not training:
+            _only_fire(a, h, np.int32(layer.fire))
         else:  # the threshold is as narrow as what it is compared with, so that the loop is
             s.n_h[k], s.most[k], s.least[k] = _fire(a, h, np.int32(layer.fire))
         if faults is not None:
@@ -350,7 +402,10 @@ def _closed_sums(net, s, k, version, o, errors):  # type: ignore[no-untyped-def]
         m = _sent(net, s, k, kind)
         for q in range(n_post):
             s.total[q] = 0
-        if k < last:
+        if net.layers[k].rows >= 0:
+            row_first, runs, weights = _rows_of(net, k)
+            _add_runs(row_first, runs, weights, s.some, m, s.block, s.total[:n_post])
+        elif k < last:
             add_rows(W, s.some, m, s.block, s.total[:n_post])
         else:
             for q in range(n_post):
@@ -385,6 +440,17 @@ def _output_errors(t, i, net, s, a, spikes, faults):  # type: ignore[no-untyped-
 
 
 @inner
+def _by_runs(net, k, j, e):  # type: ignore[no-untyped-def]
+    """W e for the unit j below a matrix with a mask."""
+    layer, back = net.layers[k], np.int32(0)
+    for q in range(net.row_first[layer.rows + j], net.row_first[layer.rows + j + 1]):
+        first, at = net.runs[q, 0], layer.offset + net.runs[q, 2]
+        for i in range(net.runs[q, 1]):
+            back += np.int32(net.weights[at + i] * e[first + i])
+    return back
+
+
+@inner
 def _come_back(net, s, k, ahead, faults):  # type: ignore[no-untyped-def]
     """s.total = W e for the units below matrix k that may learn; ahead: through the last matrix as it will be."""
     last, n_pre, n_post = net.layers.shape[0] - 1, net.layers[k - 1].size, net.layers[k].size
@@ -407,6 +473,10 @@ def _come_back(net, s, k, ahead, faults):  # type: ignore[no-untyped-def]
         return
     a = s.a[net.layers[k - 1].first : net.layers[k - 1].stop]
     low, high = net.layers[k - 1].box_low, net.layers[k - 1].box_high
+    if net.layers[k].rows >= 0:
+        for j in range(n_pre):
+            total[j] = _by_runs(net, k, j, e) if low < a[j] <= high else 0
+        return
     few = s.n_e[k] * _FEW < n_post
     m = _active(e, s.some) if few else 0
     for j in range(n_pre):
@@ -457,9 +527,41 @@ def _back_out_of_range(net, s, k):  # type: ignore[no-untyped-def]
     W, e = _matrix(net, k), s.e[net.layers[k].first : net.layers[k].stop]
     for j in range(net.layers[k - 1].size):
         total = 0
-        for q in range(net.layers[k].size):
-            total += e[q] * (W[q, j] if k == last else W[j, q])
+        if net.layers[k].rows >= 0:
+            total = _by_runs(net, k, j, e)
+        else:
+            for q in range(net.layers[k].size):
+                total += e[q] * (W[q, j] if k == last else W[j, q])
         count += (abs(total) > _HALF_RANGE) + (abs(total) >= _HALF_RANGE)
+    return count
+
+
+@inner
+def _update_runs(net, s, k, rows, faults):  # type: ignore[no-untyped-def]
+    """Change a matrix with a mask by s.change in the rows of what fired."""
+    layer = net.layers[k]
+    for i in range(s.n[k - 1]):
+        for q in range(net.row_first[layer.rows + rows[i]], net.row_first[layer.rows + rows[i] + 1]):
+            first, length, at = net.runs[q, 0], net.runs[q, 1], layer.offset + net.runs[q, 2]
+            w, change = net.weights[at : at + length], s.change[first : first + length]
+            for j in range(length):
+                if faults is not None:
+                    w[j] = np.int16(changed(w[j], change[j] * faults.plastic[at + j]))
+                else:
+                    w[j] = np.int16(changed(w[j], change[j]))
+
+
+@inner
+def _asked(net, s, k):  # type: ignore[no-untyped-def]
+    """How many synapses of a matrix are to change: those between what fired below it and what errs."""
+    layer, count = net.layers[k], 0
+    if layer.rows < 0:
+        return s.n_h[k - 1] * s.n_e[k]
+    e, rows = s.e[layer.first : layer.stop], s.rows[net.layers[k - 1].first :]
+    for i in range(s.n[k - 1]):
+        for q in range(net.row_first[layer.rows + rows[i]], net.row_first[layer.rows + rows[i] + 1]):
+            for j in range(net.runs[q, 0], net.runs[q, 0] + net.runs[q, 1]):
+                count += e[j] != 0
     return count
 
 
@@ -483,6 +585,11 @@ def _update(net, s, k, signs, faults):  # type: ignore[no-untyped-def]
                         row[j] = np.int16(changed(row[j], h[j] & step))
         return
     rows = s.rows[net.layers[k - 1].first :]
+    if net.layers[k].rows >= 0:
+        for j in range(n_post):
+            s.change[j] = up if e[j] > 0 else down if e[j] < 0 else np.int16(0)
+        _update_runs(net, s, k, rows, faults)
+        return
     if s.n_e[k] * _FEW < n_post:
         m = _active(e, s.some)
         for i in range(s.n[k - 1]):
@@ -508,6 +615,34 @@ def _update(net, s, k, signs, faults):  # type: ignore[no-untyped-def]
 
 
 @inner
+def _update_runs_at_random(net, s, k, sign, sample, draws, faults):  # type: ignore[no-untyped-def]
+    """The same of a matrix with a mask; s.some are the places of the errors of that sign."""
+    layer = net.layers[k]
+    change = np.int16(layer.grow if sign > 0 else layer.shrink)
+    what = layer.what_grows if sign > 0 else layer.what_shrinks
+    e, rows = s.e[layer.first : layer.stop], s.rows[net.layers[k - 1].first :]
+    m = 0
+    for j in range(layer.size):
+        s.before[j] = m
+        m += e[j] == sign
+    s.before[layer.size] = m
+    left_out, drawn = skip(draws.skips, draws.key, sample, 0, what)
+    for i in range(s.n[k - 1]):
+        for q in range(net.row_first[layer.rows + rows[i]], net.row_first[layer.rows + rows[i] + 1]):
+            first, length, at = net.runs[q, 0], net.runs[q, 1], layer.offset + net.runs[q, 2]
+            begin, there = s.before[first], s.before[first + length] - s.before[first]
+            while left_out < there:
+                w = at + s.some[begin + left_out] - first
+                if faults is not None:
+                    net.weights[w] = np.int16(changed(net.weights[w], change * faults.plastic[w]))
+                else:
+                    net.weights[w] = np.int16(changed(net.weights[w], change))
+                more, drawn = skip(draws.skips, draws.key, sample, drawn, what)
+                left_out += 1 + more
+            left_out -= there
+
+
+@inner
 def _update_at_random(net, s, k, sign, sample, draws, faults):  # type: ignore[no-untyped-def]
     """The same for some of the synapses that are to change in one direction: those that are drawn, row by row."""
     last, n_pre, n_post = net.layers.shape[0] - 1, net.layers[k - 1].size, net.layers[k].size
@@ -525,6 +660,9 @@ def _update_at_random(net, s, k, sign, sample, draws, faults):  # type: ignore[n
         )
     rows, n = s.rows[net.layers[k - 1].first :], s.n[k - 1]
     if m == 0 or n == 0:
+        return
+    if net.layers[k].rows >= 0:
+        _update_runs_at_random(net, s, k, sign, sample, draws, faults)
         return
     i, j = 0, 0
     left_out, drawn = skip(draws.skips, draws.key, sample, 0, what)
@@ -624,11 +762,14 @@ def train(x, t, net, draws, answers, counters, faults):  # type: ignore[no-untyp
         spikes += s.n_h[0]
         for k in range(1, last + 1):
             spikes += s.n_h[k]
-            events += s.n_h[k - 1] * net.layers[k].size
+            events += s.events[k] if k < last else s.n_h[k - 1] * net.layers[k].size
             if s.n_e[k]:
-                updates += s.n_h[k - 1] * s.n_e[k]
-                if k > 1:
+                updates += _asked(net, s, k)
+                if k > 1 and net.layers[k].rows < 0:
                     events += s.n_e[k] * net.layers[k - 1].size
+                elif k > 1:
+                    for j in range(net.layers[k].first, net.layers[k].stop):
+                        events += net.fan_in[j] * (s.e[j] != 0)
             if s.most[k] > _HALF_RANGE or s.least[k] <= -_HALF_RANGE:
                 sums = a if k == last else s.a[net.layers[k].first : net.layers[k].stop]
                 outside += net.layers[k].copies * _outside(sums)

@@ -14,6 +14,7 @@ import itertools
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from lava_nbp.errors import CircuitError
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.draws import rounding_of
 from lava_nbp.nbp.form import Above, Given, Noise, SampleForm, Term, sample_form
+from lava_nbp.nbp.mask import Mask
 from lava_nbp.nbp.sample_kernels import CLOSED, LAYER, Network
 
 #: No sum reaches it.
@@ -140,7 +142,13 @@ class _Match:
         n = np.zeros(last + 1, LAYER)
         n["size"], n["stop"] = sizes, np.cumsum(sizes)
         n["first"] = n["stop"] - sizes
-        n["offset"][1:] = np.cumsum(sizes[:-1] * sizes[1:]) - sizes[:-1] * sizes[1:]
+        of = {m.name: m for m in self.circuit.matrices}
+        synapses = np.array([of[name].n_synapses for name in self.matrices[1:]], np.int64)
+        n["offset"][1:] = np.cumsum(synapses) - synapses
+        self.need(of[self.matrices[-1]].mask is None, f"{self.matrices[-1]}, which leads to the output, has a mask")
+        n["rows"], row_first, runs = self._runs([None, *(of[name].mask for name in self.matrices[1:])], sizes)
+        fans = [self.form.fans[name, True] for name in self.matrices[1:]]
+        sparse = {"row_first": row_first, "runs": runs, "fan_in": np.concatenate([np.zeros(sizes[0], np.int64), *fans])}
         for least in ("least_fired", "least_erred", "least_answered"):
             n[least] = _NEVER
         for k in range(1, last + 1):
@@ -156,7 +164,10 @@ class _Match:
                     n["what_grows" if kind == "grow" else "what_shrinks"][k] = rounding_of(self.circuit, matrix, change)
         nothing = np.zeros(0, np.int16)
         if not learning:
-            return Network(nothing, n, self._closed(n, False), np.zeros(16, np.int8), 0, 0, self.circuit.period, False)
+            return Network(
+                nothing, n, self._closed(n, False), **sparse, error=np.zeros(16, np.int8), low_o=0, high_o=0,
+                period=self.circuit.period, updated=False,
+            )  # fmt: skip
         low_o, high_o, error = self._error(target)
         updated = set()
         for k in range(1, last):
@@ -165,7 +176,24 @@ class _Match:
             self._noise(back.noise, k, n)
         self.need(len(updated) == 1, "some errors come back through weights as they were, others as they are updated")
         late = updated.pop()
-        return Network(nothing, n, self._closed(n, late), error, low_o, high_o, self.circuit.period, late)
+        return Network(
+            nothing, n, self._closed(n, late), **sparse, error=error, low_o=low_o, high_o=high_o,
+            period=self.circuit.period, updated=late,
+        )  # fmt: skip
+
+    @staticmethod
+    def _runs(masks: list[Mask | None], sizes: NDArray[np.int64]) -> tuple[Any, Any, Any]:
+        """Where the rows of every layer's matrix begin, -1 for those without a mask; their first runs; and the runs."""
+        begins = np.full(len(masks), -1, np.int64)
+        first: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+        runs: list[NDArray[np.int64]] = [np.zeros((0, 3), np.int64)]
+        for k, mask in enumerate(masks):
+            if mask is not None:
+                begins[k] = sum(map(len, first))
+                first.append(mask.row_first(int(sizes[k - 1])) + sum(map(len, runs)))
+                table = mask.table
+                runs.append(np.column_stack([table[:, 1:], np.cumsum(table[:, 2]) - table[:, 2]]))
+        return begins, np.concatenate(first), np.ascontiguousarray(np.concatenate(runs))
 
     def _opened(self, k: int, family: dict[int, Above], n: NDArray[np.void]) -> int | None:
         """The signal that opens units of a layer, if the chain does not open all of them."""

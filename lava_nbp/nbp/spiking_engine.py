@@ -25,7 +25,7 @@ from lava_nbp.base.checks import check_integer
 from lava_nbp.base.integers import Int16Array
 from lava_nbp.errors import InputError
 from lava_nbp.nbp import spiking_kernels as kernels
-from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.circuit import Circuit, DenseProjection
 from lava_nbp.nbp.draws import Epoch, rounding_of
 from lava_nbp.nbp.executor import Executor, Outcome, UInt8Array, empty_answers
 from lava_nbp.nbp.faults import Faults
@@ -74,6 +74,7 @@ def compile_circuit(circuit: Circuit, offsets: Mapping[str, int]) -> kernels.Tab
         dense_what=np.array(
             [[rounding_of(circuit, p.matrix, p.sign * change) for change in (-1, 1)] for p in dense], dtype=np.int64
         ),
+        **_runs(circuit, dense),
         dense_transposed=np.array([p.transposed for p in dense], dtype=np.bool_),
         source_first=integers(np.concatenate([[0], np.cumsum([circuit[s.population].size for s in sources])])),
         source_post=integers(index[s.population] for s in sources),
@@ -86,6 +87,30 @@ def compile_circuit(circuit: Circuit, offsets: Mapping[str, int]) -> kernels.Tab
         sum_phase=circuit.sum_phase % period,
         sum_gate=circuit.gating(circuit.output, circuit.sum_phase),
     )
+
+
+def _runs(circuit: Circuit, dense: list[DenseProjection]) -> dict[str, NDArray[np.int64]]:
+    """The synapses of projections with a mask: which runs belong to each row, and where each run's weights are."""
+    first: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+    runs: list[NDArray[np.int64]] = [np.zeros((0, 3), np.int64)]
+    begins = []
+    n_rows = n_runs = 0
+    for p in dense:
+        mask = circuit.mask_of(p)
+        if mask is None:
+            begins.append(-1)
+            continue
+        table = mask.table
+        begins.append(n_rows)
+        first.append(mask.row_first(circuit[p.pre].size) + n_runs)
+        runs.append(np.column_stack([table[:, 1:], np.cumsum(table[:, 2]) - table[:, 2]]))
+        n_rows += len(first[-1])
+        n_runs += len(table)
+    return {
+        "dense_rows": np.array(begins, np.int64),
+        "row_first": np.concatenate(first),
+        "runs": np.ascontiguousarray(np.concatenate(runs)),
+    }
 
 
 class SpikingEngine:
@@ -147,7 +172,8 @@ class SpikingEngine:
         frozen = np.zeros(circuit.n_dense_synapses, dtype=np.uint8)
         for q in circuit.projections:
             broken, offset = broken_synapses(circuit, q, faults, "stuck"), self.projections.offsets[q.name]
-            frozen[offset : offset + broken.size] = broken.ravel()
+            held = self.projections.held(q, broken).ravel()
+            frozen[offset : offset + held.size] = held
         chain = circuit.chain
         return kernels.EngineFaults(
             dead=dead,
@@ -339,8 +365,7 @@ class SpikingExecutor(Executor):
         self._training.reset()
         _, raster = self._training.run(*spikes, record=True)
         assert raster is not None
-        held = self._training.projections.arrays
-        return self._training.split(raster), {name: w.copy() for name, w in held.items()}
+        return self._training.split(raster), self._training.projections.matrices()
 
     def _infer(self, *spikes: UInt8Array) -> Outcome:
         engine, weights = self._inference, self._training.projections.read_weights()

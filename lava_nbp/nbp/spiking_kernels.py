@@ -37,6 +37,9 @@ class Tables(NamedTuple):
     dense_post: NDArray[np.int64]
     dense_offset: NDArray[np.int64]  #: where its weights start
     dense_what: NDArray[np.int64]  #: (D, 2) by which its changes are drawn, where it shrinks and where it grows
+    dense_rows: NDArray[np.int64]  #: where its rows begin in `row_first`; -1: it has all synapses
+    row_first: NDArray[np.int64]  #: first run of each row
+    runs: NDArray[np.int64]  #: (runs, 3) first column, number of columns, place of the first weight
     dense_transposed: NDArray[np.bool_]
     source_first: NDArray[np.int64]  #: (S + 1,) columns of the external spikes
     source_post: NDArray[np.int64]
@@ -117,6 +120,60 @@ def _start_anew(c, s, f):  # type: ignore[no-untyped-def]
         s.touched[slot, f.second_gate] = 1
 
 
+@inner
+def _add_runs(c, s, k, rows, n, target):  # type: ignore[no-untyped-def]
+    """Deliver spikes by synapses of which there are runs; returns how many there are."""
+    count = 0
+    for i in range(n):
+        row = c.dense_rows[k] + rows[i]
+        for q in range(c.row_first[row], c.row_first[row + 1]):
+            start, length, at = c.runs[q, 0], c.runs[q, 1], c.dense_offset[k] + c.runs[q, 2]
+            for j in range(length):
+                target[start + j] += s.weights[at + j]
+            count += length
+    return count
+
+
+@inner
+def _weight_of(c, k, row, column):  # type: ignore[no-untyped-def]
+    """Place of the synapse from a row to a column of a projection with runs; -1 if there is none."""
+    at = c.dense_rows[k] + row
+    for q in range(c.row_first[at], c.row_first[at + 1]):
+        behind = column - c.runs[q, 0]
+        if 0 <= behind < c.runs[q, 1]:
+            return c.dense_offset[k] + c.runs[q, 2] + behind
+    return np.int64(-1)
+
+
+@inner
+def _learn_runs(c, s, f, skips, k, pre, post, change, sample):  # type: ignore[no-untyped-def]
+    """dw = both * x0 * y0 of the synapses that there are, all or those drawn; returns how many were to change."""
+    base, post_base = c.first[pre], c.first[post]
+    n, m = s.n_fired[pre], s.n_fired[post]
+    outer, within = (m, n) if c.dense_transposed[k] else (n, m)
+    certain = skips.more[0] == 0
+    what = c.dense_what[k, 1 if change > 0 else 0]
+    left_out, drawn = (0, 0) if certain else skip(skips, s.key[0], sample, 0, what)
+    asked = 0
+    for a in range(outer):
+        for b in range(within):
+            i, j = (b, a) if c.dense_transposed[k] else (a, b)
+            w = _weight_of(c, k, s.fired[base + i], s.fired[post_base + j])
+            if w < 0:
+                continue
+            asked += 1
+            if left_out > 0:
+                left_out -= 1
+                continue
+            if not certain:
+                left_out, drawn = skip(skips, s.key[0], sample, drawn, what)
+            if f is not None:  # noqa: SIM102 - numba prunes branches that ask for None only
+                if f.frozen[w]:
+                    continue
+            s.weights[w] = np.int16(changed(s.weights[w], change))
+    return asked
+
+
 @inner(forceinline=True)
 def _send(c, s, arrival, pre):  # type: ignore[no-untyped-def]
     """Deliver the spikes of population `pre` by its connections; `arrival` is the earliest slot."""
@@ -148,13 +205,16 @@ def _send(c, s, arrival, pre):  # type: ignore[no-untyped-def]
         s.touched[slot, post] = 1
         target = s.arriving[slot, c.first[post] : c.first[post + 1]]
         offset = c.dense_offset[k]
+        if c.dense_rows[k] >= 0:
+            s.counters.synaptic_events[0] += _add_runs(c, s, k, rows, n, target)
+            continue
         W = s.weights[offset : offset + n_pre * target.shape[0]].reshape((n_pre, target.shape[0]))
         add_rows(W, rows, n, s.block, target)
         s.counters.synaptic_events[0] += n * target.shape[0]
 
 
 @inner(forceinline=True)
-def _learn(c, s, f, phase):  # type: ignore[no-untyped-def]
+def _learn(c, s, f, skips, phase):  # type: ignore[no-untyped-def]
     """dw = both * x0 * y0 of every plastic synapse, for rules that ask for both spikes."""
     change = np.int16(c.change[phase, 2])
     for pre in range(c.first.shape[0] - 1):
@@ -166,6 +226,9 @@ def _learn(c, s, f, phase):  # type: ignore[no-untyped-def]
             post = c.dense_post[k]
             m = s.n_fired[post]
             if m == 0 or change == 0:
+                continue
+            if c.dense_rows[k] >= 0:
+                s.counters.updates[0] += _learn_runs(c, s, f, skips, k, pre, post, change, 0)
                 continue
             post_base = c.first[post]
             n_post = c.first[post + 1] - post_base
@@ -194,6 +257,9 @@ def _learn_at_random(c, s, f, skips, phase):  # type: ignore[no-untyped-def]
             post = c.dense_post[k]
             m = s.n_fired[post]
             if m == 0:
+                continue
+            if c.dense_rows[k] >= 0:
+                s.counters.updates[0] += _learn_runs(c, s, f, skips, k, pre, post, change, sample)
                 continue
             post_base = c.first[post]
             n_post = c.first[post + 1] - post_base
@@ -229,8 +295,8 @@ def _learn_singly(c, s, f, phase):  # type: ignore[no-untyped-def]
             for i in range(n_pre):
                 for j in range(n_post):
                     change = c.change[phase, 0] * x[i] + c.change[phase, 1] * y[j] + c.change[phase, 2] * x[i] * y[j]
-                    w = c.dense_offset[k] + i * n_post + j
-                    if change == 0:
+                    w = c.dense_offset[k] + i * n_post + j if c.dense_rows[k] < 0 else _weight_of(c, k, i, j)
+                    if change == 0 or w < 0:
                         continue
                     s.counters.updates[0] += 1
                     if f is not None:  # noqa: SIM102 - numba prunes branches that ask for None only
@@ -289,7 +355,7 @@ def _follow_rule(c, s, f, skips, phase):  # type: ignore[no-untyped-def]
     if skips.more[0] > 0:
         _learn_at_random(c, s, f, skips, phase)
     elif c.pairs_only:
-        _learn(c, s, f, phase)
+        _learn(c, s, f, skips, phase)
     else:
         _learn_singly(c, s, f, phase)
 

@@ -63,14 +63,20 @@ def initial_weights(
     most = PLASTIC_WEIGHT_MAX
     output_mean = check_real(output_mean, -most, most, "initial weights: output_mean", error=WeightError)
     shapes = network.matrix_shapes if isinstance(network, Circuit) else _shapes(network)
+    masks = {m.name: m.mask for m in network.matrices} if isinstance(network, Circuit) else {}
     largest = max(math.prod(shape) for shape in shapes.values())
     check_memory(largest * _DRAWN, f"a matrix of {largest} initial weights", "make a layer smaller")
     first, last = next(iter(shapes)), next(reversed(shapes))
     weights = {}
-    for name, (n_pre, n_post) in shapes.items():
+    for name, shape in shapes.items():
+        mask = masks.get(name)
+        # What a neuron hears and whom it reaches, in the mean over those of the other side.
+        n_pre, n_post = shape if mask is None else (mask.n_synapses / shape[1], mask.n_synapses / shape[0])
         scale, mean = (input_scale if name == first else 1.0), (output_mean if name == last else 0.0)
-        real = rng.normal(0.0, np.sqrt(2.0 / (n_pre + n_post)), (n_pre, n_post)) * (THRESHOLD * scale) + mean
+        real = rng.normal(0.0, np.sqrt(2.0 / (n_pre + n_post)), shape) * (THRESHOLD * scale) + mean
         weights[name] = round_to_even_toward_zero(np.clip(real, -clip, clip)).astype(np.int16)
+        if mask is not None:
+            weights[name][~mask.matrix(shape)] = 0
     return weights
 
 

@@ -195,7 +195,7 @@ class NBPNetwork(LibraryProcess):
     def read_projections(self) -> dict[str, Any]:
         """Copies of every dense projection's own weights, (pre, post), by name; call it between runs."""
         self._fetch()
-        return {name: w.copy() for name, w in self.projections.arrays.items()}
+        return self.projections.matrices()
 
     def _fetch(self, names: Iterable[str] | None = None) -> None:
         """Take over the weights that stock processes hold in memory of their own, whole matrices at once."""
@@ -281,7 +281,9 @@ class PyNBPNetworkFixed(PyLoihiProcessModel, metaclass=NamedMatrices):  # type: 
     def start(self) -> None:
         """Let the Vars be the shared memory, then serve the runtime."""
         for matrix, projection in self._projections.plain.items():
-            setattr(self, matrix, self._projections.arrays[projection.name])
+            masked = self._projections.circuit.mask_of(projection) is not None
+            held = self._projections.matrix_of(projection) if masked else self._projections.arrays[projection.name]
+            setattr(self, matrix, held)
         self.gate_breaches = self._engine.counters.gate_breaches
         self._inputs = [getattr(self, f"{source.name}_in") for source in self._projections.circuit.sources]
         super().start()

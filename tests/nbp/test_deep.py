@@ -24,7 +24,8 @@ RULES = [
     {"graded": 300},
     {"dropout": 0.3},
     {"update_probability": (0.4, 0.1, 3)},
-    {"margin": 1024, "graded": 500, "dropout": 0.2, "update_probability": (0.9, 0.2, 2)},
+    {"box": (-1024, 2048)},
+    {"margin": 1024, "box": (-512, 2048), "graded": 500, "dropout": 0.2, "update_probability": (0.9, 0.2, 2)},
 ]
 
 
@@ -113,7 +114,7 @@ def test_what_only_answers_is_the_papers():
 # ---------------------------------------------------------------- what it learns
 
 
-def backpropagation(weights, x, t, margin, lower_gate, updated):
+def backpropagation(weights, x, t, updated, margin=0, lower_gate=True, box=(0, 1024)):
     """Backpropagation of errors of -1, 0 and 1 through any number of layers, written down; changes the weights."""
     names = sorted(weights)
     h, sums = [x.astype(int)], []
@@ -131,14 +132,14 @@ def backpropagation(weights, x, t, margin, lower_gate, updated):
         new = np.clip(W + 2 * np.outer(h[k], e), -254, 254)
         back = (new if updated else W) @ e
         weights[names[k]] = new
-        e = np.sign(back) * ((sums[k - 1] > 0) & (sums[k - 1] <= 1024)) if k else None
+        e = np.sign(back) * ((sums[k - 1] > box[0]) & (sums[k - 1] <= box[1])) if k else None
     return o, a
 
 
 @st.composite
 def problems(draw, random=True):
     layers = tuple(draw(st.lists(st.integers(1, 24), min_size=3, max_size=6)))
-    rules = dict(draw(st.sampled_from(RULES if random else RULES[:3])))
+    rules = dict(draw(st.sampled_from(RULES if random else [*RULES[:3], RULES[6]])))
     return (
         layers, rules, draw(st.booleans()), np.random.default_rng(draw(st.integers(0, 2**32))),
         draw(st.booleans()), draw(st.booleans()), draw(st.sampled_from([0.1, 0.5, 0.9])),
@@ -155,9 +156,8 @@ def test_it_is_backpropagation(problem):
     with make_executor("sample", circuit, weights) as executor:
         outcome, learned = executor.train(x, t), executor.read_weights()
     mine = {name: w.astype(int) for name, w in weights.items()}
-    margin, lower = rules.get("margin", 0), rules.get("lower_gate", True)
     for i in range(len(x)):
-        o, a = backpropagation(mine, x[i], t[i].astype(int), margin, lower, not chip_order)
+        o, a = backpropagation(mine, x[i], t[i].astype(int), not chip_order, **rules)
         assert np.array_equal(outcome.spikes[i], o)
         assert np.array_equal(outcome.membrane[i], a)
     for name, w in mine.items():
@@ -340,7 +340,8 @@ def test_it_travels_as_a_file():
     assert circuit_from_dict(circuit_to_dict(circuit)) == circuit
     assert circuit.update_probability == Decay(0.9, 0.2, 2)
     assert make_circuit("nbp-deep", (5, 4, 3, 2), ramp=(1024, 0, 256), **RULES[-1]).with_seed(9) == circuit
-    assert make_circuit("nbp-deep-chip", (5, 4, 3)) == training_circuit(layers=(5, 4, 3), chip_order=True)
+    assert make_circuit("nbp-deep", (5, 4, 3)) == training_circuit(layers=(5, 4, 3), chip_order=True)
+    assert not make_circuit("nbp-deep", (5, 4, 3), chip_order=False).chip_order
 
 
 @pytest.mark.parametrize(
@@ -353,6 +354,15 @@ def test_it_travels_as_a_file():
         ((4, 3, 2), {"margin": 100}, CircuitError, "margin is 100, but must be a multiple of 64"),
         ((4, 3, 2), {"margin": 7232}, CircuitError, "margin is 7232"),
         ((4, 3, 2), {"margin": float("nan")}, CircuitError, "margin is nan"),
+        ((4, 3, 2), {"box": (0, 100)}, CircuitError, "box is .* must be two multiples of 64"),
+        ((4, 3, 2), {"box": (1024, 0)}, CircuitError, "box is .* the smaller one first"),
+        ((4, 3, 2), {"box": 5}, InputError, "box is 5"),
+        ((4, 3, 2), {"box": (0, float("nan"))}, CircuitError, "box is nan"),
+        ((16, 3, 2), {"patch": 2}, CircuitError, "patch is 2, but which inputs are neighbours is not said"),
+        ((16, 3, 2), {"patch": 5, "image": (1, 4, 4)}, CircuitError, "patch is 5, but must be an integer in 1 .. 4"),
+        ((16, 3, 2), {"patch": 2, "image": (2, 4, 4)}, CircuitError, "has 32 inputs, but the layers begin with 16"),
+        ((16, 3, 2), {"patch": 2, "image": (4, 4)}, CircuitError, "must be .channels, height, width."),
+        ((16, 3, 2), {"patch": -1}, CircuitError, "patch is -1"),
         ((4, 3, 2), {"graded": -1}, CircuitError, "graded is -1"),
         ((4, 3, 2), {"graded": [1, 2]}, CircuitError, "graded is .* but there are 1 hidden layers"),
         ((4, 3, 2), {"graded": 1e300}, CircuitError, "graded is 1e"),

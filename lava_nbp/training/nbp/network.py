@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from lava_nbp.data import input_and_classes
+from lava_nbp.data import image_and_classes, input_and_classes
 from lava_nbp.errors import CircuitError, InputError, WeightError
 from lava_nbp.exchange.dense import DenseNetwork
 from lava_nbp.nbp.circuit import Circuit
@@ -53,7 +53,11 @@ def circuit_of(config: NBPExperiment, sizes: tuple[int, int] | None = None) -> C
         sizes = pixels * config.data.n_thresholds, n_out
     n_in, n_out = sizes
     hidden = load_circuit(n.circuit).layers[1:-1] if n.hidden is None else n.hidden
-    return make_circuit(n.circuit, (n_in, *hidden, n_out), **n.options).with_seed(config.seed)
+    options = n.options
+    if options.get("patch") and not options.get("image"):
+        height, width, _ = image_and_classes(config.data.name, config.data.options)
+        options["image"] = (config.data.n_thresholds, height, width)
+    return make_circuit(n.circuit, (n_in, *hidden, n_out), **options).with_seed(config.seed)
 
 
 def check_matrices(weights: Arrays, layers: tuple[int, ...], circuit: Circuit | None) -> None:

@@ -41,7 +41,7 @@ def test_a_configuration_says_every_rule(config):
         ramp=(2048, -1024, 128),
     ).with_seed(7)  # fmt: skip
     assert circuit_of(config("network.n_hidden=[20,12]")) == training_circuit(layers=(64, 20, 12, 10))
-    assert circuit_of(config("network.n_hidden=9", "network.chip_order=true")).chip_order
+    assert not circuit_of(config("network.n_hidden=9", "network.chip_order=false")).chip_order
 
 
 def test_all_targets_learn_the_same_and_so_does_a_run_that_was_interrupted(config, tmp_path):

@@ -1,0 +1,181 @@
+"""Matrices with a mask: by hand, against the same circuit with all synapses, and on all targets that have them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from circuit_simulator import simulate
+
+from lava_nbp import trace
+from lava_nbp.errors import CircuitError, WeightError
+from lava_nbp.executors.make import make_executor
+from lava_nbp.nbp.circuit_file import circuit_from_dict, circuit_to_dict
+from lava_nbp.nbp.mask import Mask, patch_mask
+from lava_nbp.nbp.paper import training_circuit
+from lava_nbp.nbp.projections import Projections
+from lava_nbp.nbp.weights import initial_weights
+
+RULES = [{}, {"margin": 2048, "graded": 300, "dropout": 0.2, "update_probability": (0.4, 0.2, 2)}]
+
+
+def masked(circuit, rng, share=0.4, names=None):
+    """The same circuit with some of the synapses of every matrix, but the last."""
+    masks = {}
+    for m in circuit.matrices[:-1]:
+        there = rng.random(m.shape) < share
+        there[0, 0] = True
+        masks[m.name] = Mask.of(there)
+    return replace(circuit, matrices=tuple(replace(m, mask=masks.get(m.name)) for m in circuit.matrices))
+
+
+def drawn(circuit, rng, n=20):
+    weights = {}
+    for m in circuit.matrices:
+        weights[m.name] = 2 * rng.integers(-127, 128, m.shape) * (1 if m.mask is None else m.mask.matrix(m.shape))
+    x = (rng.random((n, circuit.layers[0])) < 0.5).astype(np.uint8)
+    return weights, x, np.eye(circuit.layers[-1], dtype=np.uint8)[rng.integers(0, circuit.layers[-1], n)]
+
+
+# ------------------------------------------------------------------ the value
+
+
+def test_runs_by_hand():
+    there = np.array([[1, 1, 0, 1], [0, 0, 0, 0], [0, 1, 1, 1]])
+    mask = Mask.of(there)
+    assert mask.runs == ((0, 0, 2), (0, 3, 1), (2, 1, 3))
+    assert mask.n_synapses == 6
+    assert mask.extent == (3, 4)
+    assert mask.row_first(4).tolist() == [0, 2, 2, 3, 3]
+    assert mask.places(4).tolist() == np.flatnonzero(there).tolist()
+    assert np.array_equal(mask.matrix((3, 4)), there == 1)
+    assert mask.transposed((3, 4)) == Mask.of(there.T)
+    assert hash(mask) == hash(Mask(mask.runs))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_mask_is_its_matrix(seed):
+    rng = np.random.default_rng(seed)
+    there = rng.random(rng.integers(1, 12, 2)) < rng.random()
+    there[-1, -1] = True
+    mask = Mask.of(there)
+    assert np.array_equal(mask.matrix(there.shape), there)
+    assert np.array_equal(mask.transposed(there.shape).matrix(there.shape[::-1]), there.T)
+
+
+@pytest.mark.parametrize(
+    ("runs", "words"),
+    [
+        ((), "mask has no runs"),
+        (((0, 0, 0),), "one column or more"),
+        (((-1, 0, 2),), "0 or more"),
+        (((1, 0, 2), (0, 0, 2)), "give them in order"),
+        (((0, 0, 2), (0, 2, 2)), "next to each other"),
+        (((0, 0, 3), (0, 2, 2)), "follows"),
+        (((0, 0),), "runs is"),
+        ("abc", "runs is"),
+        (((0, 0, float("nan")),), "runs is"),
+    ],
+)
+def test_impossible_masks(runs, words):
+    with pytest.raises(CircuitError, match=words):
+        Mask(runs)
+
+
+def test_windows_by_hand():
+    """Nine units on a 3 x 4 image with windows of 2: six places, in order; units 0 and 1 share the first."""
+    mask = patch_mask((2, 3, 4), 9, 2).matrix((24, 9))
+    assert (mask.sum(axis=0) == 8).all()
+    assert np.array_equal(mask[:12], mask[12:])
+    first = mask[:12, 0].reshape(3, 4)
+    assert first.tolist() == [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0]]
+    assert np.array_equal(mask[:, 0], mask[:, 1])
+    assert mask[:12, 8].reshape(3, 4).tolist() == [[0, 0, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]]
+    tops = [np.argmax(mask[:12, k].reshape(3, 4).any(axis=1)) for k in range(9)]
+    assert tops == sorted(tops)
+
+
+# ------------------------------------------------------------------ circuits
+
+
+@pytest.mark.parametrize("chip_order", [False, True])
+@pytest.mark.parametrize("rules", RULES)
+def test_all_executors_agree(rules, chip_order):
+    rng = np.random.default_rng(7)
+    circuit = masked(training_circuit(layers=(14, 12, 9, 3), chip_order=chip_order, **rules), rng).with_seed(3)
+    weights, x, t = drawn(circuit, rng)
+    found = {}
+    for target in ("reference", "sample", "spiking", "lava"):
+        with make_executor(target, circuit, weights) as executor:
+            executor.begin_epoch(1)
+            outcome, answers = executor.train(x, t), executor.infer(x)
+            found[target] = (outcome.spikes, outcome.membrane, answers.membrane, *executor.read_weights().values())
+            assert executor.read_copies() == {}
+            if target == "reference":
+                work = executor.work
+            elif target == "sample":
+                assert executor.work == work
+    for rows in found.values():
+        for one, other in zip(rows, found["reference"], strict=True):
+            assert np.array_equal(one, other)
+    for m, w in zip(circuit.matrices[:-1], found["sample"][3:], strict=False):
+        assert not w[~m.mask.matrix(m.shape)].any()  # what is not there has not learned
+        assert not np.array_equal(w, weights[m.name])
+
+
+def test_without_draws_it_is_the_independent_simulator_of_all_synapses_with_the_missing_ones_held_at_zero():
+    """One sample: what the simulator makes of missing synapses, which are 0 before it, does not matter within it."""
+    rng = np.random.default_rng(2)
+    full = training_circuit(layers=(10, 9, 8, 3), margin=2048)
+    circuit = masked(full, rng)
+    weights, x, t = drawn(circuit, rng, n=1)
+    spikes, held = simulate(full, weights, x, t)
+    found = trace("spiking", circuit, weights, x, t)
+    for name, rows in spikes.items():
+        assert np.array_equal(found[f"spikes/{name}"], rows), name
+    for p in circuit.projections:
+        mask = circuit.mask_of(p)
+        expected = held[p.name] if mask is None else held[p.name] * mask.matrix(circuit.shape_of(p))
+        assert np.array_equal(found[f"weights/{p.name}"], expected), p.name
+
+
+def test_missing_synapses_take_no_memory():
+    circuit = training_circuit(layers=(2 * 20 * 20, 1000, 10), patch=5, image=(2, 20, 20))
+    full = training_circuit(layers=(800, 1000, 10))
+    assert circuit.matrices[0].n_synapses == 50 * 1000
+    assert full.n_dense_synapses - circuit.n_dense_synapses == 3 * (800_000 - 50_000)
+    assert circuit.n_synapses - circuit.n_dense_synapses == full.n_synapses - full.n_dense_synapses
+    weights = initial_weights(circuit, np.random.default_rng(0))
+    held = Projections(circuit, weights)
+    assert held.flat.size == circuit.n_dense_synapses
+    assert np.array_equal(held.read_weights()["W1"], weights["W1"])
+    assert abs(weights["W1"][weights["W1"] != 0].std() - 1024 * np.sqrt(2 / (50 + 62.5))) < 5
+
+
+def test_weights_where_there_is_no_synapse_are_refused():
+    circuit = masked(training_circuit(layers=(5, 4, 3)), np.random.default_rng(0))
+    weights = {m.name: np.full(m.shape, 2) for m in circuit.matrices}
+    for target in ("reference", "sample", "spiking"):
+        with pytest.raises(WeightError, match=r"W1\[\d, \d\] is 2, but there is no synapse there"):
+            make_executor(target, circuit, weights)
+
+
+def test_a_mask_travels_and_must_fit():
+    circuit = masked(training_circuit(layers=(5, 4, 3)), np.random.default_rng(0))
+    assert circuit_from_dict(circuit_to_dict(circuit)) == circuit
+    with pytest.raises(CircuitError, match="its mask has synapses up to"):
+        replace(circuit, matrices=(replace(circuit.matrices[0], mask=Mask(((9, 0, 1),))), circuit.matrices[1]))
+
+
+def test_who_has_all_synapses_says_so():
+    rng = np.random.default_rng(1)
+    circuit = masked(training_circuit(layers=(5, 4, 3)), rng)
+    weights, x, t = drawn(circuit, rng, 2)
+    for target in ("lava-primitives", "lava-stock"):
+        with (
+            pytest.raises(CircuitError, match="matrix 'W1' has a mask"),
+            make_executor(target, circuit, weights) as made,
+        ):
+            made.train(x, t)
+    last = replace(circuit, matrices=(*circuit.matrices[:-1], replace(circuit.matrices[-1], mask=Mask(((0, 0, 2),)))))
+    with pytest.raises(CircuitError, match="W2, which leads to the output, has a mask"):
+        make_executor("sample", last, {m.name: np.zeros(m.shape, int) for m in last.matrices})
