@@ -69,6 +69,7 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.nbp.circuits import CIRCUITS as CIRCUITS
     from lava_nbp.nbp.circuits import CircuitKind as CircuitKind
     from lava_nbp.nbp.circuits import make_circuit as make_circuit
+    from lava_nbp.nbp.draws import Decay as Decay
     from lava_nbp.nbp.executor import Executor as Executor
     from lava_nbp.nbp.executor import Outcome as Outcome
     from lava_nbp.nbp.executor import one_hot as one_hot
@@ -85,8 +86,10 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.nbp.levels import RELAY as RELAY
     from lava_nbp.nbp.levels import STRONG_INHIBIT as STRONG_INHIBIT
     from lava_nbp.nbp.levels import THRESHOLD as THRESHOLD
+    from lava_nbp.nbp.mask import Mask as Mask
     from lava_nbp.nbp.paper import inference_circuit as inference_circuit
     from lava_nbp.nbp.paper import training_circuit as training_circuit
+    from lava_nbp.nbp.ramp import Ramp as Ramp
     from lava_nbp.nbp.rule import ThreeFactorRule as ThreeFactorRule
     from lava_nbp.nbp.weights import initial_weights as initial_weights
     from lava_nbp.nbp.work import Work as Work
@@ -173,6 +176,7 @@ _PUBLIC = {
     "nbp.circuit": ("Circuit", "Connection", "DenseProjection", "Matrix", "Population", "Source"),
     "nbp.circuit_file": ("load_circuit", "save_circuit"),
     "nbp.circuits": ("CIRCUITS", "CircuitKind", "make_circuit"),
+    "nbp.draws": ("Decay",),
     "nbp.executor": ("Executor", "Outcome", "one_hot"),
     "nbp.faults": ("Faults",),
     "nbp.form": ("SampleForm", "sample_form"),
@@ -188,7 +192,9 @@ _PUBLIC = {
         "STRONG_INHIBIT",
         "THRESHOLD",
     ),
+    "nbp.mask": ("Mask",),
     "nbp.paper": ("inference_circuit", "training_circuit"),
+    "nbp.ramp": ("Ramp",),
     "nbp.rule": ("ThreeFactorRule",),
     "nbp.weights": ("initial_weights",),
     "nbp.work": ("Work",),

@@ -1,6 +1,6 @@
 """Data sets and how they become spikes."""
 
-from lava_nbp.data.dataset import Dataset, Split, image_and_classes, input_and_classes, load_dataset
+from lava_nbp.data.dataset import Dataset, Split, input_and_classes, load_dataset
 from lava_nbp.data.encodings import Encoding, binarise, crop, down_sample, pixel_latency, step_spikes, value_latency
 from lava_nbp.data.latency_dataset import LatencyDataset, LatencySplit, load_latency_dataset
 from lava_nbp.data.options import DataOptions
@@ -25,7 +25,6 @@ __all__ = [
     "down_sample",
     "find_data_set",
     "generate_yinyang",
-    "image_and_classes",
     "input_and_classes",
     "load_dataset",
     "load_latency_dataset",

@@ -15,7 +15,7 @@ from lava_nbp.nbp.paper import training_circuit
 from lava_nbp.nbp.projections import Projections
 from lava_nbp.nbp.weights import initial_weights
 
-RULES = [{}, {"margin": 2048, "graded": 300, "dropout": 0.2, "update_probability": (0.4, 0.2, 2)}]
+RULES = [{"margin": 2048}, {"margin": 2048, "graded": 300, "dropout": 0.2, "update_probability": (0.4, 0.2, 2)}]
 
 
 def masked(circuit, rng, share=0.4, names=None):
@@ -31,7 +31,7 @@ def masked(circuit, rng, share=0.4, names=None):
 def drawn(circuit, rng, n=20):
     weights = {}
     for m in circuit.matrices:
-        weights[m.name] = 2 * rng.integers(-127, 128, m.shape) * (1 if m.mask is None else m.mask.matrix(m.shape))
+        weights[m.name] = 2 * rng.integers(-60, 127, m.shape) * (1 if m.mask is None else m.mask.matrix(m.shape))
     x = (rng.random((n, circuit.layers[0])) < 0.5).astype(np.uint8)
     return weights, x, np.eye(circuit.layers[-1], dtype=np.uint8)[rng.integers(0, circuit.layers[-1], n)]
 
@@ -102,7 +102,7 @@ def test_windows_by_hand():
 def test_all_executors_agree(rules, chip_order):
     rng = np.random.default_rng(7)
     circuit = masked(training_circuit(layers=(14, 12, 9, 3), chip_order=chip_order, **rules), rng).with_seed(3)
-    weights, x, t = drawn(circuit, rng)
+    weights, x, t = drawn(circuit, rng, n=60)
     found = {}
     for target in ("reference", "sample", "spiking", "lava"):
         with make_executor(target, circuit, weights) as executor:
@@ -148,7 +148,8 @@ def test_missing_synapses_take_no_memory():
     held = Projections(circuit, weights)
     assert held.flat.size == circuit.n_dense_synapses
     assert np.array_equal(held.read_weights()["W1"], weights["W1"])
-    assert abs(weights["W1"][weights["W1"] != 0].std() - 1024 * np.sqrt(2 / (50 + 62.5))) < 5
+    spread = weights["W1"][weights["W1"] != 0].std()  # clipped, and rounded toward zero
+    assert abs(spread - 1024 * np.sqrt(2 / (50 + 62.5))) < 12
 
 
 def test_weights_where_there_is_no_synapse_are_refused():

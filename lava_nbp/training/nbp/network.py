@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from lava_nbp.data import image_and_classes, input_and_classes
+from lava_nbp.data import input_and_classes
+from lava_nbp.data.dataset import image_and_classes
 from lava_nbp.errors import CircuitError, InputError, WeightError
 from lava_nbp.exchange.dense import DenseNetwork
 from lava_nbp.nbp.circuit import Circuit
