@@ -26,9 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.fields import settle
+from lava_nbp.base.integers import INPUT_HALF_RANGE
 from lava_nbp.base.targets import spike_by_spike
 from lava_nbp.errors import CircuitError, InputError
 from lava_nbp.nbp.circuit import Circuit, Connection, DenseProjection, check_circuit
+from lava_nbp.nbp.levels import THRESHOLD
 
 #: More signals in one truth table than any sensible circuit adds up.
 _MOST_INPUTS = 12
@@ -143,13 +145,24 @@ class Update:
 class ClosedSum:
     """Dense input that reaches a population while it is closed: a gate breach where it exceeds `limit`.
 
-    `phase` counts from the start of the sample: those over the period belong to the next.
+    It is one, too, where it is `low` or less, and leaves the register together with what inhibits the population: then
+    it wraps. `phase` counts from the start of the sample: those over the period belong to the next.
     """
 
     population: str
     phase: int
     terms: tuple[Term, ...]
     limit: int
+    low: int
+
+
+@dataclass(frozen=True)
+class OpenSum:
+    """Dense input of so many open populations: it leaves their register above `high`, and at `low` or below."""
+
+    copies: int
+    low: int
+    high: int
 
 
 @dataclass(frozen=True)
@@ -208,14 +221,30 @@ class SampleForm:
         return {k: self._places[s.terms] for k, s in enumerate(self.signals) if isinstance(s, Above)}
 
     @cached_property
-    def open_sums(self) -> Counter[int]:
-        """How many signals fire by a sum, by its place in `sums`."""
-        return Counter(place for place in self.sum_of.values() if self.sums[place])
+    def open_sums(self) -> dict[int, OpenSum]:
+        """What leaves the register, by place in `sums`, with the gates that add the least and the most to a sum."""
+        circuit = self.circuit
+        gates: dict[int, list[tuple[int, int]]] = {}
+        for signal, place in self.sum_of.items():
+            above = self.above(signal)
+            if above is not None and above.terms:
+                # The firing point is what the gates leave of threshold and bias.
+                most = max(THRESHOLD - p.bias for p in circuit.populations) - above.above
+                opened = sum(weight for _, weight in above.spikes if weight > 0)
+                gates.setdefault(place, []).append((most, most + opened))
+        return {
+            place: OpenSum(
+                len(found),
+                -INPUT_HALF_RANGE - min(least for least, _ in found),
+                INPUT_HALF_RANGE - max(most for _, most in found),
+            )
+            for place, found in gates.items()
+        }
 
     @cached_property
-    def closed_sums(self) -> Counter[tuple[int, int]]:
-        """How many populations a sum, by its place in `sums`, reaches while they are closed up to a limit."""
-        return Counter((self._places[c.terms], c.limit) for c in self.closed)
+    def closed_sums(self) -> Counter[tuple[int, int, int]]:
+        """How many populations a sum, by its place in `sums`, reaches while they are closed between two limits."""
+        return Counter((self._places[c.terms], c.limit, c.low) for c in self.closed)
 
     @cached_property
     def sent(self) -> tuple[tuple[int, str, bool], ...]:
@@ -465,7 +494,8 @@ class _Derivation:
                 continue
             limit = circuit.firing_point(p.name, phase)
             if terms := self._terms(p.name, phase):
-                self.closed.append(ClosedSum(p.name, phase, terms, limit))
+                low = -INPUT_HALF_RANGE - circuit.gating(p.name, phase)
+                self.closed.append(ClosedSum(p.name, phase, terms, limit, low))
             spikes = self.stray.setdefault((p.name, at), [])
             spikes += self._fixed(p.name, phase).values()
             dense = sum((c.population, c.phase % circuit.period) == (p.name, at) for c in self.closed)

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.integers import INPUT_HALF_RANGE, Int16Array, saturate
+from lava_nbp.base.integers import Int16Array, saturate
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.draws import Epoch, chosen, rounding_of, thresholds_raised
@@ -166,14 +166,14 @@ class SampleRun:
     @property
     def gate_breaches(self) -> int:
         """Sums that leave the register; if none does, spikes of closed populations."""
-        outside = sum(n * self._outside(place) for place, n in self.form.open_sums.items())
+        outside = sum(s.copies * self._outside(place, s.low, s.high) for place, s in self.form.open_sums.items())
         return outside or sum(
-            n * int((self._sum(place) > limit).sum()) for (place, limit), n in self.form.closed_sums.items()
+            n * self._outside(place, low, limit) for (place, limit, low), n in self.form.closed_sums.items()
         )
 
-    def _outside(self, place: int) -> int:
+    def _outside(self, place: int, low: int, high: int) -> int:
         total = self._sum(place)
-        return int(((total > INPUT_HALF_RANGE) | (total <= -INPUT_HALF_RANGE)).sum())
+        return int(((total > high) | (total <= low)).sum())
 
     @property
     def spikes(self) -> int:

@@ -13,14 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.compiled import inner, kernel
-from lava_nbp.base.integers import INPUT_HALF_RANGE
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
 from lava_nbp.nbp.draws import Skips
 from lava_nbp.nbp.kernels import ROWS_PER_BLOCK, add_rows, changed, noise_of, skip
 
 # Compile-time constants of the kernels (numba freezes module globals).
 _WMAX = PLASTIC_WEIGHT_MAX
-_HALF_RANGE = INPUT_HALF_RANGE
 _ROWS_PER_BLOCK = ROWS_PER_BLOCK
 #: Where fewer than one in so many change or send, they are taken one by one.
 _FEW = 8
@@ -41,7 +39,11 @@ LAYER = np.dtype(
             "shut",  # ... or, if it is dropped, above this
             "box_low",  # a hidden unit may learn if its pre-activation is above this ...
             "box_high",  # ... and at most this
-            "copies",  # populations that the pre-activation reaches with an open gate
+            "copies",  # populations that the pre-activation reaches with an open gate,
+            "low",  # and outside of which it leaves their register: this or less,
+            "high",  # more than this
+            "back_low",  # the same of the error that comes back to the layer below
+            "back_high",
             "grow",  # what a synapse changes by where the error is 1, and where it is -1
             "shrink",
             "what_grows",  # by which such changes are drawn
@@ -57,6 +59,9 @@ LAYER = np.dtype(
             "least_fired",  # smallest limit of closed populations that the matrix reaches by what fires below it,
             "least_erred",  # by the errors below it,
             "least_answered",  # and, transposed, by the answer
+            "low_fired",  # and the largest sums, all negative, at which these leave the register
+            "low_erred",
+            "low_answered",
         )
     ]
 )
@@ -68,7 +73,8 @@ CLOSED = np.dtype(
             "layer",  # to which the matrix leads
             "kind",  # times: 0 what the layer below fires, 1 or 2 its errors; 3: transposed, times the output
             "version",  # of the matrix: 0 before the sample, 1 potentiated, 2 depressed, too
-            "limit",
+            "limit",  # up to which the gates hold
+            "low",  # at which the sum leaves the register
             "copies",  # populations that it reaches
         )
     ]
@@ -338,11 +344,11 @@ def infer(x, net, draws, answers, faults):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _outside(total):  # type: ignore[no-untyped-def]
-    """How many sums leave the register."""
+def _outside(total, low, high):  # type: ignore[no-untyped-def]
+    """How many sums are low or less, or more than high."""
     count = 0
     for j in range(total.shape[0]):
-        count += total[j] > _HALF_RANGE or total[j] <= -_HALF_RANGE
+        count += total[j] > high or total[j] <= low
     return count
 
 
@@ -351,13 +357,17 @@ def _could_breach(net, s, k):  # type: ignore[no-untyped-def]
     """Whether what a layer fires, or the output, could open a closed gate by matrix k: by a bound that costs little."""
     layer = net.layers[k]
     step = max(abs(layer.grow), abs(layer.shrink)) if s.n_e[k] else 0
-    return s.most[k] + s.n_h[k - 1] * step > layer.least_fired or s.n_h[k] * _WMAX > layer.least_answered
+    changes, answered = s.n_h[k - 1] * step, s.n_h[k] * _WMAX
+    if s.most[k] + changes > layer.least_fired or s.least[k] - changes <= layer.low_fired:
+        return True
+    return answered > layer.least_answered or -answered <= layer.low_answered
 
 
 @inner
 def _errors_could_breach(net, s, k):  # type: ignore[no-untyped-def]
     """The same of the errors of the layer below."""
-    return s.n_e[k - 1] * _WMAX > net.layers[k].least_erred
+    most = s.n_e[k - 1] * _WMAX
+    return most > net.layers[k].least_erred or -most <= net.layers[k].low_erred
 
 
 @inner
@@ -397,7 +407,7 @@ def _closed_sums(net, s, k, version, o, errors):  # type: ignore[no-untyped-def]
                 for q in range(n_post):
                     if o[q]:
                         total += W[q, j]
-                count += closed.copies * (total > closed.limit)
+                count += closed.copies * (total > closed.limit or total <= closed.low)
             continue
         m = _sent(net, s, k, kind)
         for q in range(n_post):
@@ -411,8 +421,7 @@ def _closed_sums(net, s, k, version, o, errors):  # type: ignore[no-untyped-def]
             for q in range(n_post):
                 for j in range(m):
                     s.total[q] += W[q, s.some[j]]
-        for q in range(n_post):
-            count += closed.copies * (s.total[q] > closed.limit)
+        count += closed.copies * _outside(s.total[:n_post], closed.low, closed.limit)
     return count
 
 
@@ -521,7 +530,8 @@ def _hidden_errors(net, s, k, key, step):  # type: ignore[no-untyped-def]
 @inner
 def _back_out_of_range(net, s, k):  # type: ignore[no-untyped-def]
     """Sums of errors, of both signs, that leave the register; whether or not a unit may learn."""
-    if s.n_e[k] * _WMAX <= _HALF_RANGE:
+    layer = net.layers[k]
+    if s.n_e[k] * _WMAX <= layer.back_high:
         return 0
     last, count = net.layers.shape[0] - 1, 0
     W, e = _matrix(net, k), s.e[net.layers[k].first : net.layers[k].stop]
@@ -532,7 +542,9 @@ def _back_out_of_range(net, s, k):  # type: ignore[no-untyped-def]
         else:
             for q in range(net.layers[k].size):
                 total += e[q] * (W[q, j] if k == last else W[j, q])
-        count += (abs(total) > _HALF_RANGE) + (abs(total) >= _HALF_RANGE)
+        count += (total > layer.back_high or total <= layer.back_low) + (
+            -total > layer.back_high or -total <= layer.back_low
+        )
     return count
 
 
@@ -721,6 +733,8 @@ def _backward(net, s, draws, sample, o, faults):  # type: ignore[no-untyped-def]
         if k > 1 and not late:
             _come_back(net, s, k, net.updated, faults)
             _hidden_errors(net, s, k, draws.key, sample * net.period)
+        if k > 1 and faults is None and not net.updated:
+            outside += _back_out_of_range(net, s, k)
         careful = faults is None and _could_breach(net, s, k)
         errors = faults is None and k > 1 and not late and _errors_could_breach(net, s, k)
         if careful or errors:
@@ -738,7 +752,7 @@ def _backward(net, s, draws, sample, o, faults):  # type: ignore[no-untyped-def]
             _hidden_errors(net, s, k, draws.key, sample * net.period)
             if faults is None and _errors_could_breach(net, s, k):
                 count += _closed_sums(net, s, k, 2, o, True)
-        if k > 1 and faults is None:
+        if k > 1 and faults is None and net.updated:
             outside += _back_out_of_range(net, s, k)
     return count, outside
 
@@ -770,9 +784,10 @@ def train(x, t, net, draws, answers, counters, faults):  # type: ignore[no-untyp
                 elif k > 1:
                     for j in range(net.layers[k].first, net.layers[k].stop):
                         events += net.fan_in[j] * (s.e[j] != 0)
-            if s.most[k] > _HALF_RANGE or s.least[k] <= -_HALF_RANGE:
+            layer = net.layers[k]
+            if s.most[k] > layer.high or s.least[k] <= layer.low:
                 sums = a if k == last else s.a[net.layers[k].first : net.layers[k].stop]
-                outside += net.layers[k].copies * _outside(sums)
+                outside += layer.copies * _outside(sums, layer.low, layer.high)
         # With faults breaches are not counted: the bounds and sums are those of whole synapses.
         if faults is None:
             breaches += outside if outside else count

@@ -29,6 +29,8 @@ from lava_nbp.nbp.sample_kernels import CLOSED, LAYER, Network
 
 #: No sum reaches it.
 _NEVER = 2**31 - 1
+#: By what closed populations are reached: what a layer fires, its errors, the answer.
+_REACHED = ("fired", "erred", "answered")
 
 
 @dataclass(frozen=True)
@@ -149,11 +151,12 @@ class _Match:
         n["rows"], row_first, runs = self._runs([None, *(of[name].mask for name in self.matrices[1:])], sizes)
         fans = [self.form.fans[name, True] for name in self.matrices[1:]]
         sparse = {"row_first": row_first, "runs": runs, "fan_in": np.concatenate([np.zeros(sizes[0], np.int64), *fans])}
-        for least in ("least_fired", "least_erred", "least_answered"):
-            n[least] = _NEVER
+        for kind in _REACHED:
+            n[f"least_{kind}"], n[f"low_{kind}"] = _NEVER, -_NEVER
         for k in range(1, last + 1):
             family = self._family(k)
-            n["copies"][k] = len(family)
+            opened_sum = form.open_sums[form.sum_of[form.layers[k]]]
+            n["copies"][k], n["low"][k], n["high"][k] = opened_sum.copies, opened_sum.low, opened_sum.high
             opened = self._opened(k, family, n)
             n["fire"][k], n["shut"][k] = self._points(family[form.layers[k]], opened)
             if learning:
@@ -173,6 +176,9 @@ class _Match:
         for k in range(1, last):
             back = self._hidden(k, n)
             updated.add(back.updated)
+            pos, neg = (form.open_sums[form.sum_of[signal]] for signal in self.backs[k])
+            self.need(pos == neg, "the two signs of a hidden error have different gates")
+            n["back_low"][k + 1], n["back_high"][k + 1] = pos.low, pos.high
             self._noise(back.noise, k, n)
         self.need(len(updated) == 1, "some errors come back through weights as they were, others as they are updated")
         late = updated.pop()
@@ -325,7 +331,7 @@ class _Match:
 
     def _closed(self, n: NDArray[np.void], updated: bool) -> NDArray[np.void]:
         """Dense sums that reach closed populations, by matrix, kind, version and limit; notes the smallest limits."""
-        found: Counter[tuple[int, int, int, int]] = Counter()
+        found: Counter[tuple[int, int, int, int, int]] = Counter()
         certain = self.circuit.update_probability.certain
         for c in self.form.closed:
             (term, *more) = c.terms
@@ -345,10 +351,11 @@ class _Match:
                 kind = kinds[term.signal]
             late = updated and (k < self.last or not certain)
             self.need(not late or kind not in (1, 2) or version == 2, where)
-            found[k, kind, version, c.limit] += 1
-        for k, kind, _, limit in found:
-            least = ("least_fired", "least_erred", "least_erred", "least_answered")[kind]
-            n[least][k] = min(n[least][k], limit)
+            found[k, kind, version, c.limit, c.low] += 1
+        for k, kind, _, limit, low in found:
+            name = (*_REACHED[:2], *_REACHED[1:])[kind]
+            n[f"least_{name}"][k] = min(n[f"least_{name}"][k], limit)
+            n[f"low_{name}"][k] = max(n[f"low_{name}"][k], low)
         return np.array(sorted((*key, copies) for key, copies in found.items()), CLOSED)
 
     def _version(self, term: Term, k: int, where: str) -> int:
