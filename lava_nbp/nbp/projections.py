@@ -191,6 +191,17 @@ def broken_synapses(circuit: Circuit, p: DenseProjection, faults: Faults, kind: 
     return which(p.matrix, (shape[1], shape[0])).T if p.transposed else which(p.matrix, shape)
 
 
+def flipped_weights(circuit: Circuit, weights: Mapping[str, Int16Array], faults: Faults) -> dict[str, Int16Array]:
+    """The matrices of a circuit with flipped bits, where there are synapses to hold them; themselves if none are."""
+    if not faults.flips:
+        return {**weights}
+    flipped = {name: faults.flipped(name, w) for name, w in weights.items()}
+    for m in circuit.matrices:
+        if m.mask is not None:
+            flipped[m.name][~m.mask.matrix(m.shape)] = 0
+    return flipped
+
+
 def copies_learn_alike(circuit: Circuit) -> bool:
     """Whether all copies of a matrix are known to learn the same."""
     try:

@@ -13,11 +13,13 @@ from lava_nbp.base.checks import check_integer, check_kind, check_name, check_se
 from lava_nbp.base.files import AnyPath, as_path, check_output, write_atomically
 from lava_nbp.base.progress import Progress
 from lava_nbp.base.targets import TARGETS, targets_of
+from lava_nbp.data import Dataset
 from lava_nbp.errors import InputError
 from lava_nbp.executors.make import make_executor
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.executor import Executor
 from lava_nbp.nbp.faults import KINDS, Faults
+from lava_nbp.nbp.projections import flipped_weights
 from lava_nbp.seeing.plot import fault_curves
 from lava_nbp.training.nbp.spikes import sample_spikes
 from lava_nbp.training.run import Run, load_run
@@ -105,7 +107,7 @@ class _Network:
 
     def broken(self, faults: Faults, epochs: int, progress: Progress) -> tuple[float, float]:
         """Accuracy with faults, and after some epochs of learning with them."""
-        weights = {name: faults.flipped(name, w) if faults.flips else w for name, w in self.run.weights.items()}
+        weights = flipped_weights(self.circuit, self.run.weights, faults)
         with make_executor(self.target, self.circuit, weights, faults=faults) as executor:
             before = self._accuracy(executor)
             for epoch in range(1, epochs + 1):
@@ -113,7 +115,9 @@ class _Network:
             return before, self._accuracy(executor)
 
     def _learn(self, executor: Executor, epoch: int, progress: Progress) -> None:
-        split = self.run.learner.dataset.train
+        dataset = self.run.learner.dataset
+        assert isinstance(dataset, Dataset)
+        split = dataset.train_of_epoch(self.run.config.seed, epoch)
         executor.begin_epoch(epoch)
         order = np.random.default_rng([self.run.config.seed, epoch]).permutation(len(split))
         for part in np.array_split(order, -(-len(order) // TARGETS[self.target].chunk)):

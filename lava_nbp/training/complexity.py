@@ -27,10 +27,13 @@ class CountedSynapses:
         As spikes meet them: zeros are no synapses that do anything.
     spikes : (pre,) int64
         Spikes of each presynaptic neuron over all samples.
+    missing : int
+        Of the zeros, those that are no synapses at all.
     """
 
     weights: NDArray[Any]
     spikes: NDArray[np.int64]
+    missing: int = 0
 
     def __post_init__(self) -> None:
         weights, spikes = as_array(self.weights, "weights"), as_array(self.spikes, "spikes")
@@ -39,6 +42,7 @@ class CountedSynapses:
                 f"counted synapses: weights of shape {weights.shape} and spikes of {spikes.shape}, but must be a "
                 f"matrix (pre, post), and a count per presynaptic neuron"
             )
+        check_integer(self.missing, 0, int(np.count_nonzero(weights == 0)), "counted synapses: missing", "they are 0")
 
 
 def complexity(
@@ -82,8 +86,8 @@ def complexity(
         raise InputError("spikes must be a count per neuron, (neurons,) for each layer")
     for count, what in ((samples, "samples"), (steps, "steps"), (weight_bytes, "weight_bytes")):
         check_integer(count, 1, 2**40, what)
-    weights = sum(c.weights.size for c in synapses)
-    zeros = sum(int(np.count_nonzero(c.weights == 0)) for c in synapses)
+    weights = sum(c.weights.size - c.missing for c in synapses)
+    zeros = sum(int(np.count_nonzero(c.weights == 0)) - c.missing for c in synapses)
     neurons, fired = sum(len(s) for s in spikes), sum(int(s.sum()) for s in spikes)
     accumulates = sum(int(c.spikes @ np.count_nonzero(c.weights, axis=1)) for c in synapses)
     return {

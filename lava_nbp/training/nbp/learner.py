@@ -21,7 +21,7 @@ from lava_nbp.executors.make import make_executor
 from lava_nbp.loihi.host import default_address
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.executor import Executor, Outcome, one_hot
-from lava_nbp.nbp.projections import Projections
+from lava_nbp.nbp.projections import Projections, flipped_weights
 from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.nbp.weights import initial_weights
 from lava_nbp.training.complexity import CountedSynapses
@@ -99,7 +99,7 @@ class NBPLearner(Learner):
             rng = np.random.default_rng([self.config.seed, 0])
             drawn = initial_weights(self.circuit, rng, n.initial_clip, n.initial_input_scale, n.initial_output_mean)
             weights = {**drawn}
-        return {name: faults.flipped(name, w) if faults.flips else w for name, w in weights.items()}
+        return {**flipped_weights(self.circuit, weights, faults)}
 
     def open(self, weights: Arrays, memory: Arrays) -> Session:
         """Make the executor of the target; memory: what projections hold that does not follow from the matrices."""
@@ -160,9 +160,16 @@ class NBPLearner(Learner):
                 fired[name] += rows.sum(axis=0, dtype=np.int64)
         spikes = np.concatenate(answers)
         right = (spikes == one_hot(samples.y, spikes.shape[1])).all(axis=1)
-        synapses = [CountedSynapses(p.copy_of(weights[p.matrix]), fired[p.pre]) for p in circuit.projections]
+        synapses = [
+            CountedSynapses(
+                p.copy_of(weights[p.matrix]), fired[p.pre], math.prod(circuit.shape_of(p)) - circuit.size_of(p)
+            )
+            for p in circuit.projections
+        ]
+        # A ramp has layers fire again and again: as often as the one that may the most.
+        steps = max(len(circuit[name].phases) for name in circuit.forward)
         return Inference(
-            spikes.argmax(axis=1), right, synapses, [fired[name] for name in circuit.forward[1:]], said=spikes
+            spikes.argmax(axis=1), right, synapses, [fired[name] for name in circuit.forward[1:]], steps, said=spikes
         )
 
     def sums(self, history: list[dict[str, Any]]) -> dict[str, Any]:

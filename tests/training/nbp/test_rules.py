@@ -4,12 +4,15 @@ import json
 
 import numpy as np
 import pytest
-from experiments import DIGITS, experiment, without_times
+from experiments import DIGITS, Notes, experiment, without_times
 
 from lava_nbp.errors import CircuitError, ConfigError, InputError, LavaNBPError
 from lava_nbp.nbp.paper import training_circuit
 from lava_nbp.runs.evaluate import evaluate_run
 from lava_nbp.runs.export import export_run
+from lava_nbp.runs.faults import sweep_run
+from lava_nbp.runs.figures import plot_run
+from lava_nbp.runs.report.page import write_report
 from lava_nbp.runs.train import train
 from lava_nbp.training.nbp.network import circuit_of
 from lava_nbp.training.run import METRICS, load_run
@@ -103,3 +106,21 @@ def test_impossible_settings_leave_nothing(config, tmp_path, setting, words):
 def test_rules_mean_nothing_for_the_papers_circuit(tmp_path):
     with pytest.raises(ConfigError, match="network.margin is 2048, but means nothing for circuit 'nbp'"):
         experiment(tmp_path, DIGITS, "network.margin=2048")
+
+
+def test_a_run_with_patches_and_a_ramp_through_all_tools(config, tmp_path):
+    """What a run's folder is good for: measures of inference, resumption, a sweep of faults, figures and a report."""
+    folder = tmp_path / "run"
+    settings = ("network.n_hidden=[40,12]", "network.patch=4", *RULES[1:])
+    result = train(config(*settings), folder)
+    circuit = load_run(folder).circuit
+    inference = result["inference"]
+    assert 0 < inference["activation_sparsity"] < 1
+    assert inference["steps"] == 25  # the output may fire in each step of the ramp
+    assert inference["parameters"] == circuit.answering.n_dense_synapses < 128 * 40
+    report, _ = sweep_run(folder, ["flips", "stuck", "dead"], [0.1], 1, None, Notes())
+    assert [row["kind"] for row in report["rows"]] == ["flips", "stuck", "dead"]
+    assert len(plot_run(folder)) >= 4
+    assert write_report(folder).stat().st_size > 10_000
+    w = load_run(folder).weights["W1"]
+    assert not w[~circuit.matrices[0].mask.matrix((128, 40))].any()
