@@ -89,7 +89,8 @@ def with_ramp(circuit: Circuit, ramp: Ramp) -> Circuit:
             f"fire once in the phase before; leave the ramp out"
         )
     done, fresh, won = (f"{output}_{what}" for what in ("done", "first", "won"))
-    period = first + n + 1
+    answered = first + n + 1
+    period = max(answered, circuit.period)
     chain = [*circuit.chain, *_names(circuit, period - circuit.period)]
     size = circuit[output].size
 
@@ -148,11 +149,14 @@ def with_ramp(circuit: Circuit, ramp: Ramp) -> Circuit:
             Connection(won, won, "relay", RELAY),
         ),
         readout=won,
-        output_phase=period,
+        output_phase=answered,
         meanings=(
             *circuit.meanings,
             (first, f"the gate of {output} opens step by step, from {ramp.top} to {ramp.bottom}"),
-            (0, f"{won}: whoever fired first (of the sample before)"),
+            (
+                answered % period,
+                f"{won}: whoever fired first" + (" (of the sample before)" if answered == period else ""),
+            ),
         ),
     )
 
