@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +118,26 @@ class Mask:
     def row_first(self, n_pre: int) -> NDArray[np.int64]:
         """(n_pre + 1,) where the runs of each row begin."""
         return np.searchsorted(self.table[:, 0], np.arange(n_pre + 1)).astype(np.int64)
+
+
+class Runs(NamedTuple):
+    """The runs of several matrices one after the other, as kernels read them."""
+
+    begins: NDArray[np.int64]  #: (matrices,) where a matrix's rows begin in `row_first`; -1: it has all synapses
+    row_first: NDArray[np.int64]  #: first run of each row, and behind the last row of a matrix the run behind its last
+    runs: NDArray[np.int64]  #: (runs, 3) first column, number of columns, place of the first weight in the matrix
+
+    @classmethod
+    def of(cls, masks: Sequence[tuple[Mask | None, int]]) -> Runs:
+        """Those of masks, each with the number of its rows."""
+        begins, first, runs = [], [np.zeros(0, np.int64)], [np.zeros((0, 3), np.int64)]
+        for mask, n_pre in masks:
+            begins.append(-1 if mask is None else sum(map(len, first)))
+            if mask is not None:
+                first.append(mask.row_first(n_pre) + sum(map(len, runs)))
+                columns = mask.table[:, 1:]
+                runs.append(np.column_stack([columns, np.cumsum(columns[:, 1]) - columns[:, 1]]))
+        return cls(np.array(begins, np.int64), np.concatenate(first), np.ascontiguousarray(np.concatenate(runs)))
 
 
 def patch_mask(image: Sequence[int], units: int, size: int) -> Mask:

@@ -14,7 +14,6 @@ import itertools
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +23,7 @@ from lava_nbp.errors import CircuitError
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.draws import rounding_of
 from lava_nbp.nbp.form import Above, Given, Noise, SampleForm, Term, sample_form
-from lava_nbp.nbp.mask import Mask
+from lava_nbp.nbp.mask import Runs
 from lava_nbp.nbp.sample_kernels import CLOSED, LAYER, Network
 
 #: No sum reaches it.
@@ -148,9 +147,15 @@ class _Match:
         synapses = np.array([of[name].n_synapses for name in self.matrices[1:]], np.int64)
         n["offset"][1:] = np.cumsum(synapses) - synapses
         self.need(of[self.matrices[-1]].mask is None, f"{self.matrices[-1]}, which leads to the output, has a mask")
-        n["rows"], row_first, runs = self._runs([None, *(of[name].mask for name in self.matrices[1:])], sizes)
+        masks = [None, *(of[name].mask for name in self.matrices[1:])]
+        runs = Runs.of(list(zip(masks, [0, *sizes[:-1].tolist()], strict=True)))
+        n["rows"] = runs.begins
         fans = [self.form.fans[name, True] for name in self.matrices[1:]]
-        sparse = {"row_first": row_first, "runs": runs, "fan_in": np.concatenate([np.zeros(sizes[0], np.int64), *fans])}
+        sparse = {
+            "row_first": runs.row_first,
+            "runs": runs.runs,
+            "fan_in": np.concatenate([np.zeros(sizes[0], np.int64), *fans]),
+        }
         for kind in _REACHED:
             n[f"least_{kind}"], n[f"low_{kind}"] = _NEVER, -_NEVER
         for k in range(1, last + 1):
@@ -186,20 +191,6 @@ class _Match:
             nothing, n, self._closed(n, late), **sparse, error=error, low_o=low_o, high_o=high_o,
             period=self.circuit.period, updated=late,
         )  # fmt: skip
-
-    @staticmethod
-    def _runs(masks: list[Mask | None], sizes: NDArray[np.int64]) -> tuple[Any, Any, Any]:
-        """Where the rows of every layer's matrix begin, -1 for those without a mask; their first runs; and the runs."""
-        begins = np.full(len(masks), -1, np.int64)
-        first: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
-        runs: list[NDArray[np.int64]] = [np.zeros((0, 3), np.int64)]
-        for k, mask in enumerate(masks):
-            if mask is not None:
-                begins[k] = sum(map(len, first))
-                first.append(mask.row_first(int(sizes[k - 1])) + sum(map(len, runs)))
-                table = mask.table
-                runs.append(np.column_stack([table[:, 1:], np.cumsum(table[:, 2]) - table[:, 2]]))
-        return begins, np.concatenate(first), np.ascontiguousarray(np.concatenate(runs))
 
     def _opened(self, k: int, family: dict[int, Above], n: NDArray[np.void]) -> int | None:
         """The signal that opens units of a layer, if the chain does not open all of them."""

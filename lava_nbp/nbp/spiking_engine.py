@@ -25,11 +25,12 @@ from lava_nbp.base.checks import check_integer
 from lava_nbp.base.integers import Int16Array
 from lava_nbp.errors import InputError
 from lava_nbp.nbp import spiking_kernels as kernels
-from lava_nbp.nbp.circuit import Circuit, DenseProjection
+from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.draws import Epoch, rounding_of
 from lava_nbp.nbp.executor import Executor, Outcome, UInt8Array, empty_answers
 from lava_nbp.nbp.faults import Faults
 from lava_nbp.nbp.levels import THRESHOLD
+from lava_nbp.nbp.mask import Runs
 from lava_nbp.nbp.projections import Projections, broken_synapses
 from lava_nbp.nbp.work import Counters
 
@@ -53,6 +54,7 @@ def compile_circuit(circuit: Circuit, offsets: Mapping[str, int]) -> kernels.Tab
     def integers(values: Any) -> NDArray[np.int64]:
         return np.array(list(values), dtype=np.int64)
 
+    runs = Runs.of([(circuit.mask_of(p), circuit[p.pre].size) for p in dense])
     return kernels.Tables(
         first=first,
         needed=integers(THRESHOLD - p.bias for p in circuit.populations),
@@ -74,7 +76,9 @@ def compile_circuit(circuit: Circuit, offsets: Mapping[str, int]) -> kernels.Tab
         dense_what=np.array(
             [[rounding_of(circuit, p.matrix, p.sign * change) for change in (-1, 1)] for p in dense], dtype=np.int64
         ),
-        **_runs(circuit, dense),
+        dense_rows=runs.begins,
+        row_first=runs.row_first,
+        runs=runs.runs,
         dense_transposed=np.array([p.transposed for p in dense], dtype=np.bool_),
         source_first=integers(np.concatenate([[0], np.cumsum([circuit[s.population].size for s in sources])])),
         source_post=integers(index[s.population] for s in sources),
@@ -87,30 +91,6 @@ def compile_circuit(circuit: Circuit, offsets: Mapping[str, int]) -> kernels.Tab
         sum_phase=circuit.sum_phase % period,
         sum_gate=circuit.gating(circuit.output, circuit.sum_phase),
     )
-
-
-def _runs(circuit: Circuit, dense: list[DenseProjection]) -> dict[str, NDArray[np.int64]]:
-    """The synapses of projections with a mask: which runs belong to each row, and where each run's weights are."""
-    first: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
-    runs: list[NDArray[np.int64]] = [np.zeros((0, 3), np.int64)]
-    begins = []
-    n_rows = n_runs = 0
-    for p in dense:
-        mask = circuit.mask_of(p)
-        if mask is None:
-            begins.append(-1)
-            continue
-        table = mask.table
-        begins.append(n_rows)
-        first.append(mask.row_first(circuit[p.pre].size) + n_runs)
-        runs.append(np.column_stack([table[:, 1:], np.cumsum(table[:, 2]) - table[:, 2]]))
-        n_rows += len(first[-1])
-        n_runs += len(table)
-    return {
-        "dense_rows": np.array(begins, np.int64),
-        "row_first": np.concatenate(first),
-        "runs": np.ascontiguousarray(np.concatenate(runs)),
-    }
 
 
 class SpikingEngine:
