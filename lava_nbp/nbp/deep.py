@@ -190,6 +190,10 @@ def deep_circuit(
 def _mask(patch: int, image: Sequence[int], sizes: tuple[int, ...]) -> Mask | None:
     """Which synapses the first matrix has."""
     if not check_integer(patch, 0, NEURONS_PER_CHIP, "patch", "it is in pixels", CircuitError):
+        if image:
+            raise CircuitError(
+                f"image is {shown(image)}, but means nothing without patches; give patch, or leave it out"
+            )
         return None
     sides = check_sequence(image, "image", "give (channels, height, width)")
     if not sides:
@@ -391,12 +395,13 @@ class _Builder:
         low, high = self.rules.box
         points = ((h, FIRE), (f"{h}_lo", low), (f"{h}_hi", high))
         self.mean(fired, f"W{layer} {self.names[layer - 1]} > {FIRE}, > {low}, > {high}")
-        if not dropped:
+        noise = round(_KEPT / (1 - dropped))
+        if noise <= _KEPT:  # less than one sample in 4096 would be without a unit
             for name, fire in points:
                 self.gate(name, fired, fire)
             return
         drawn = f"k_{h}"
-        self.add(drawn, layer, (fired - 1,), round(_KEPT / (1 - dropped)))
+        self.add(drawn, layer, (fired - 1,), noise)
         self.gate(drawn, fired - 1, -_KEPT)
         for name, fire in points:
             self.open_by(drawn, fired - 1, name, fired, fire)

@@ -44,13 +44,16 @@ class Mask:
         settle(self, "mask", CircuitError)
         if not self.runs:
             raise CircuitError("mask has no runs, so that a matrix would have no synapse; give it one, or no mask")
+        for run in self.runs:
+            row, first, columns = run
+            if not (
+                0 <= row <= NEURONS_PER_CHIP and 0 <= first <= NEURONS_PER_CHIP and 1 <= columns <= NEURONS_PER_CHIP
+            ):
+                raise CircuitError(
+                    f"mask has the run {shown(run)}, but a run is a row and a first column of 0 or more, and one column or "
+                    f"more, of {NEURONS_PER_CHIP} at most"
+                )
         rows = self.table
-        if rows.min() < 0 or rows.max() > NEURONS_PER_CHIP or rows[:, 2].min() < 1:
-            wrong = (rows < [0, 0, 1]).any(axis=1) | (rows > NEURONS_PER_CHIP).any(axis=1)
-            raise CircuitError(
-                f"mask has the run {self.runs[int(np.argmax(wrong))]}, but a run is a row and a first column of 0 or "
-                f"more, and one column or more"
-            )
         later = rows[1:, 0] > rows[:-1, 0]
         apart = (rows[1:, 0] == rows[:-1, 0]) & (rows[1:, 1] > rows[:-1, 1] + rows[:-1, 2])
         if not (later | apart).all():
@@ -78,6 +81,8 @@ class Mask:
         there = as_array(matrix, "mask", error=CircuitError)
         if there.ndim != 2 or 0 in there.shape:
             raise CircuitError(f"mask has shape {there.shape}, but must be a matrix (pre, post)")
+        if not np.isfinite(there).all():
+            raise CircuitError("mask has an entry that is no finite number; set it to 0 or 1")
         framed = np.zeros((there.shape[0], there.shape[1] + 2), dtype=np.int8)
         framed[:, 1:-1] = there != 0
         steps = np.diff(framed, axis=1)

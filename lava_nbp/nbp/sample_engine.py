@@ -150,7 +150,11 @@ class SampleExecutor(Executor):
         x, faults = self._disturb(x, training=False)
         kernels.infer(x, self._net, self._drawn(), answers, faults)
         if self._readout is not None:
-            answers = answers._replace(spikes=self._readout.answers(answers.membrane))
+            sums = answers.membrane
+            if self._broken is not None:  # a dead output never fires, however far its gate opens
+                dead = self._broken["dead"][-self._sizes[-1] :]
+                sums = np.where(dead, np.int32(-(1 << 30)), sums)
+            answers = answers._replace(spikes=self._readout.answers(sums))
         return Outcome(*answers)
 
     @cached_property

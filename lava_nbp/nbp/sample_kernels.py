@@ -440,7 +440,7 @@ def _output_errors(t, i, net, s, a, spikes, faults):  # type: ignore[no-untyped-
         o = _output_spike(net, a, k, i, faults)
         e[k] = net.error[t[k] + 2 * o + 4 * (a[k] > net.low_o) + 8 * (a[k] > net.high_o)]
         if faults is not None:  # noqa: SIM102 - numba prunes branches that ask for None only
-            if not faults.learns[i]:
+            if not faults.learns[i] or faults.dead[net.layers[last].first + k]:
                 e[k] = 0
         spikes[k] = o
         n_o += o
@@ -502,7 +502,7 @@ def _come_back(net, s, k, ahead, faults):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _hidden_errors(net, s, k, key, step):  # type: ignore[no-untyped-def]
+def _hidden_errors(net, s, k, key, step, faults):  # type: ignore[no-untyped-def]
     """Errors of the layer below matrix k, from s.total: its sign inside the box, if it is larger than the noise.
 
     step: that in which the sample's phase 0 is. Returns how many sums leave the register.
@@ -513,6 +513,9 @@ def _hidden_errors(net, s, k, key, step):  # type: ignore[no-untyped-def]
     n_e = 0
     for j in range(a.shape[0]):
         e[j] = 0
+        if faults is not None:  # noqa: SIM102 - numba prunes branches that ask for None only
+            if faults.dead[below.first + j]:
+                continue
         if low < a[j] <= high and kept[j]:
             e[j] = np.int16(s.total[j] > 0) - np.int16(s.total[j] < 0)
             n_e += e[j] != 0
@@ -732,7 +735,7 @@ def _backward(net, s, draws, sample, o, faults):  # type: ignore[no-untyped-def]
         late = net.updated and (k < last or not certain)
         if k > 1 and not late:
             _come_back(net, s, k, net.updated, faults)
-            _hidden_errors(net, s, k, draws.key, sample * net.period)
+            _hidden_errors(net, s, k, draws.key, sample * net.period, faults)
         if k > 1 and faults is None and not net.updated:
             outside += _back_out_of_range(net, s, k)
         careful = faults is None and _could_breach(net, s, k)
@@ -749,7 +752,7 @@ def _backward(net, s, draws, sample, o, faults):  # type: ignore[no-untyped-def]
             _learn(net, s, k, 0, sample, draws, faults)
         if k > 1 and late:
             _come_back(net, s, k, False, faults)
-            _hidden_errors(net, s, k, draws.key, sample * net.period)
+            _hidden_errors(net, s, k, draws.key, sample * net.period, faults)
             if faults is None and _errors_could_breach(net, s, k):
                 count += _closed_sums(net, s, k, 2, o, True)
         if k > 1 and faults is None and net.updated:

@@ -148,7 +148,9 @@ class SpikingEngine:
         for p in circuit.populations:
             if p.name not in circuit.chain:
                 name = p.name if faults.apart else circuit.layer_of(p.name)
-                dead[self._slices[p.name]] = faults.dead_units(name, p.size)
+                # One neuron for all units, as that of a ramp, is none of them: it breaks by itself, or not.
+                if faults.apart or p.size == circuit[name].size:
+                    dead[self._slices[p.name]] = faults.dead_units(name, p.size)
         frozen = np.zeros(circuit.n_dense_synapses, dtype=np.uint8)
         for q in circuit.projections:
             broken, offset = broken_synapses(circuit, q, faults, "stuck"), self.projections.offsets[q.name]

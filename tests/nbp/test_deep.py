@@ -14,6 +14,7 @@ from lava_nbp.executors.make import make_executor
 from lava_nbp.nbp.circuit_file import circuit_from_dict, circuit_to_dict
 from lava_nbp.nbp.circuits import make_circuit
 from lava_nbp.nbp.draws import Decay
+from lava_nbp.nbp.faults import Faults
 from lava_nbp.nbp.form import sample_form
 from lava_nbp.nbp.paper import training_circuit
 
@@ -319,6 +320,29 @@ def test_a_synapse_changes_with_the_probability_of_the_epoch():
     assert all(set(np.unique(w["W1"])) <= {12, 14} for w in found)
 
 
+def test_a_dropout_that_is_next_to_nothing_is_none():
+    assert training_circuit(layers=(4, 3, 2), dropout=1e-6) == training_circuit(layers=(4, 3, 2))
+    assert training_circuit(layers=(4, 3, 2), dropout=1e-3).random
+
+
+@pytest.mark.parametrize("rules", [{}, {"margin": 2048, "box": (-1024, 2048)}, {"ramp": (1024, -1024, 128)}, RULES[-1]])
+def test_broken_units_and_synapses_break_alike_in_all_depths(rules):
+    """Sample and spiking, all copies of a unit and a synapse broken together: the sums of dead outputs are not asked."""
+    for seed in range(6):
+        circuit = training_circuit(layers=(12, 9, 8, 5), **rules).with_seed(seed)
+        rng = np.random.default_rng(seed)
+        weights = {m.name: 2 * rng.integers(-60, 127, m.shape) for m in circuit.matrices}
+        x, t = drawn_samples(circuit, 25, rng)
+        found = []
+        for target in ("sample", "spiking"):
+            with make_executor(
+                target, circuit, weights, faults=Faults(dead=0.2, lost=0.05, stuck=0.1, seed=seed)
+            ) as made:
+                found.append((made.train(x, t).spikes, made.infer(x).spikes, *made.read_weights().values()))
+        for one, other in zip(*found, strict=True):
+            assert np.array_equal(one, other)
+
+
 def test_the_same_seed_draws_the_same_and_another_does_not():
     circuit = training_circuit(layers=(20, 15, 3), **RULES[-1])
     rng = np.random.default_rng(0)
@@ -362,6 +386,7 @@ def test_it_travels_as_a_file():
         ((16, 3, 2), {"patch": 5, "image": (1, 4, 4)}, CircuitError, "patch is 5, but must be an integer in 1 .. 4"),
         ((16, 3, 2), {"patch": 2, "image": (2, 4, 4)}, CircuitError, "has 32 inputs, but the layers begin with 16"),
         ((16, 3, 2), {"patch": 2, "image": (4, 4)}, CircuitError, "must be .channels, height, width."),
+        ((16, 3, 2), {"image": (1, 4, 4)}, CircuitError, "image is .* means nothing without patches"),
         ((16, 3, 2), {"patch": -1}, CircuitError, "patch is -1"),
         ((4, 3, 2), {"graded": -1}, CircuitError, "graded is -1"),
         ((4, 3, 2), {"graded": [1, 2]}, CircuitError, "graded is .* but there are 1 hidden layers"),

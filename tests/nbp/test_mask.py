@@ -52,6 +52,12 @@ def test_runs_by_hand():
     assert hash(mask) == hash(Mask(mask.runs))
 
 
+def test_what_is_no_matrix_of_numbers_is_no_mask():
+    for bad in ([[np.nan, 1]], [[None]], 5, [[]], [["a"]], [[0, 0]]):
+        with pytest.raises(CircuitError, match="mask"):
+            Mask.of(bad)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_a_mask_is_its_matrix(seed):
     rng = np.random.default_rng(seed)
@@ -67,6 +73,7 @@ def test_a_mask_is_its_matrix(seed):
     [
         ((), "mask has no runs"),
         (((0, 0, 0),), "one column or more"),
+        (((0, 2**70, 1),), "of 1048576 at most"),
         (((-1, 0, 2),), "0 or more"),
         (((1, 0, 2), (0, 0, 2)), "give them in order"),
         (((0, 0, 2), (0, 2, 2)), "next to each other"),
