@@ -45,13 +45,10 @@ class Mask:
         if not self.runs:
             raise CircuitError("mask has no runs, so that a matrix would have no synapse; give it one, or no mask")
         for run in self.runs:
-            row, first, columns = run
-            if not (
-                0 <= row <= NEURONS_PER_CHIP and 0 <= first <= NEURONS_PER_CHIP and 1 <= columns <= NEURONS_PER_CHIP
-            ):
+            if min(run) < 0 or run[2] < 1 or max(run) > NEURONS_PER_CHIP:
                 raise CircuitError(
-                    f"mask has the run {shown(run)}, but a run is a row and a first column of 0 or more, and one column or "
-                    f"more, of {NEURONS_PER_CHIP} at most"
+                    f"mask has the run {shown(run)}, but a run is a row and a first column of 0 or more, and one column "
+                    f"or more, of {NEURONS_PER_CHIP} at most"
                 )
         rows = self.table
         later = rows[1:, 0] > rows[:-1, 0]

@@ -327,7 +327,7 @@ def test_a_dropout_that_is_next_to_nothing_is_none():
 
 @pytest.mark.parametrize("rules", [{}, {"margin": 2048, "box": (-1024, 2048)}, {"ramp": (1024, -1024, 128)}, RULES[-1]])
 def test_broken_units_and_synapses_break_alike_in_all_depths(rules):
-    """Sample and spiking, all copies of a unit and a synapse broken together: the sums of dead outputs are not asked."""
+    """Sample and spiking, all copies of a unit and a synapse broken together, but sums of dead outputs."""
     for seed in range(6):
         circuit = training_circuit(layers=(12, 9, 8, 5), **rules).with_seed(seed)
         rng = np.random.default_rng(seed)
