@@ -47,8 +47,8 @@ class Mask:
         for run in self.runs:
             if min(run) < 0 or run[2] < 1 or max(run) > NEURONS_PER_CHIP:
                 raise CircuitError(
-                    f"mask has the run {shown(run)}, but a run is a row and a first column of 0 or more, and one column "
-                    f"or more, of {NEURONS_PER_CHIP} at most"
+                    f"mask has the run {shown(run)}, but a run is a row and a first column of 0 or more, and one "
+                    f"column or more, of {NEURONS_PER_CHIP} at most"
                 )
         rows = self.table
         later = rows[1:, 0] > rows[:-1, 0]
