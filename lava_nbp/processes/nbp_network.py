@@ -277,6 +277,7 @@ class PyNBPNetworkFixed(PyLoihiProcessModel, metaclass=NamedMatrices):  # type: 
         self._whole_samples = proc_params["granularity"] == "sample"
         self._resets: Any = proc_params["resets"]
         self._resets_done = int(self._resets[0])
+        self._engine.begin_epoch(int(self._resets[1]))
 
     def start(self) -> None:
         """Let the Vars be the shared memory, then serve the runtime."""

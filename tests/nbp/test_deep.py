@@ -17,6 +17,8 @@ from lava_nbp.nbp.draws import Decay
 from lava_nbp.nbp.faults import Faults
 from lava_nbp.nbp.form import sample_form
 from lava_nbp.nbp.paper import training_circuit
+from lava_nbp.on_lava.runtime import LavaRuntime
+from lava_nbp.processes import NBPNetwork, SampleSink, SampleSource
 
 RULES = [
     {},
@@ -435,3 +437,24 @@ def test_rules_of_single_spikes_are_not_rounded():
         replace(circuit, rule=ThreeFactorRule("4*r*x0*y0 - 2*x0"), update_probability=Decay(0.5, 0.5))
     with pytest.raises(RuleError):
         ThreeFactorRule("x0*y0")
+
+
+def test_an_epoch_that_is_begun_before_the_network_starts():
+    circuit = training_circuit(layers=(7, 6, 3), graded=300).with_seed(4)
+    rng = np.random.default_rng(1)
+    weights = drawn_weights(circuit, rng)
+    x, t = drawn_samples(circuit, 5, rng)
+    network = NBPNetwork(circuit=circuit, weights=weights)
+    network.begin_epoch(3)
+    source, sink = SampleSource(circuit=circuit, capacity=5), SampleSink(circuit=circuit, capacity=5)
+    for name in ("x", "t"):
+        getattr(source, f"{name}_out").connect(network.source_in(name))
+    network.s_out.connect(sink.s_in)
+    network.a_out.connect(sink.a_in)
+    source.load(x, t)
+    with LavaRuntime(network, timeout=60) as runtime, make_executor("reference", circuit, weights) as oracle:
+        runtime.run(5)
+        oracle.begin_epoch(3)
+        assert np.array_equal(sink.membrane, oracle.train(x, t).membrane)
+        for name, w in oracle.read_weights().items():
+            assert np.array_equal(network.read_weights()[name], w)
