@@ -18,7 +18,7 @@ from lava_nbp.loihi.lowering import DenseSynapses, lower
 from lava_nbp.loihi.registers import NeuronRegisters, SynapseRegisters
 from lava_nbp.loihi.rules import simulated_rule
 from lava_nbp.nbp.circuit import Circuit
-from lava_nbp.nbp.draws import Epoch, ProjectionRounding, Rounding, rounding_of
+from lava_nbp.nbp.draws import Epoch, ProjectionRounding, Rounding
 from lava_nbp.nbp.rule import ThreeFactorRule
 
 from lava.magma.core.learning.learning_rule import Loihi3FLearningRule
@@ -144,12 +144,11 @@ class StockNetwork:
         self._connect()
 
     def _rounding(self, synapses: DenseSynapses, epoch: Callable[[], Epoch]) -> ProjectionRounding | None:
-        circuit, p = self.lowered.circuit, synapses.projection
-        if not synapses.plastic or circuit.update_probability.certain:
+        p = synapses.projection
+        rounding = Rounding.of(self.lowered.circuit, p.matrix, epoch) if synapses.plastic else None
+        if rounding is None:
             return None
-        whats = [rounding_of(circuit, p.matrix, change) for change in (-1, 1)]
-        steps = shared_zeros(1, np.int64)
-        return ProjectionRounding(Rounding(epoch, circuit.period, *whats), p.transposed, p.sign, steps)
+        return ProjectionRounding(rounding, p.transposed, p.sign, shared_zeros(1, np.int64))
 
     def _connect(self) -> None:
         lowered = self.lowered

@@ -246,25 +246,33 @@ class Circuit:
         """Shape (pre, post) of each weight matrix, by name."""
         return {m.name: m.shape for m in self.matrices}
 
+    def matrix(self, name: str) -> Matrix:
+        """The matrix of a name."""
+        return self._matrices[name]
+
+    @cached_property
+    def _matrices(self) -> dict[str, Matrix]:
+        return {m.name: m for m in self.matrices}
+
     def mask_of(self, projection: DenseProjection) -> Mask | None:
         """Which synapses (pre, post) a projection has, if not all."""
         return self._masks[projection.name]
 
     @cached_property
     def _masks(self) -> dict[str, Mask | None]:
-        of = {m.name: m for m in self.matrices}
         turned: dict[str, Mask] = {}
         found: dict[str, Mask | None] = {}
         for p in self.projections:
-            mask, shape = of[p.matrix].mask, of[p.matrix].shape
+            matrix = self._matrices[p.matrix]
+            mask = matrix.mask
             if mask is not None and p.transposed:
-                mask = turned.setdefault(p.matrix, mask.transposed(shape))
+                mask = turned.setdefault(p.matrix, mask.transposed(matrix.shape))
             found[p.name] = mask
         return found
 
     def size_of(self, projection: DenseProjection) -> int:
         """Synapses of a projection."""
-        return {m.name: m.n_synapses for m in self.matrices}[projection.matrix]
+        return self._matrices[projection.matrix].n_synapses
 
     @property
     def output(self) -> str:

@@ -86,12 +86,11 @@ def _per_layer(value: Any, hidden: int, what: str) -> tuple[Any, ...]:
     """A value for every hidden layer."""
     if not isinstance(value, (list, tuple)):
         return (value,) * hidden
-    given = check_sequence(value, what)
-    if len(given) != hidden:
+    if len(value) != hidden:
         raise CircuitError(
             f"{what} is {shown(value)}, but there are {hidden} hidden layers; give one value or {hidden}"
         )
-    return given
+    return tuple(value)
 
 
 def deep_circuit(

@@ -159,6 +159,13 @@ class Rounding:
     shrinks: int
     grows: int
 
+    @classmethod
+    def of(cls, circuit: Circuit, matrix: str, epoch: Callable[[], Epoch]) -> Rounding | None:
+        """That of a matrix; None if all of its changes are made."""
+        if circuit.update_probability.certain:
+            return None
+        return cls(epoch, circuit.period, *(rounding_of(circuit, matrix, change) for change in (-1, 1)))
+
     def chosen(self, step: int, change: int, n: int) -> NDArray[np.int64]:
         """Which of n changes are made in a step."""
         epoch = self.epoch()

@@ -169,7 +169,7 @@ class Executor(ABC):
         Parameters
         ----------
         epoch : int
-            What faults in passing are drawn for, beside their seed; 0 outside of epochs.
+            What noise, rounding and faults in passing are drawn for, beside their seeds; 0 outside of epochs.
         """
 
     def close(self) -> None:  # noqa: B027 - most executors hold nothing to release

@@ -13,8 +13,7 @@ from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
 from lava_nbp.nbp import draws
 
 #: Rows that fit an int16 sum: 129 * 254 < 2**15.
-ROWS_PER_BLOCK = (2**15 - 1) // PLASTIC_WEIGHT_MAX
-_ROWS_PER_BLOCK = ROWS_PER_BLOCK
+_ROWS_PER_BLOCK = (2**15 - 1) // PLASTIC_WEIGHT_MAX
 _WMAX = PLASTIC_WEIGHT_MAX
 _A, _B, _C, _D, _E = (np.uint64(n) for n in (draws.A, draws.B, draws.C, draws.D, draws.E))
 _NOISE, _FRACTION, _CHANCE = draws.NOISE, draws.FRACTION, draws.CHANCE
@@ -43,6 +42,28 @@ def add_rows(W, rows, n, block, total):  # type: ignore[no-untyped-def]
         for j in range(size):
             total[j] += block[j]
         start = stop
+
+
+@inner
+def add_runs(row_first, runs, weights, rows, n, block, total):  # type: ignore[no-untyped-def]
+    """total += sum of rows[:n] of a matrix with a mask, as `add_rows`; returns how many synapses that are."""
+    count = start = 0
+    size = total.shape[0]
+    while start < n:
+        stop = min(start + _ROWS_PER_BLOCK, n)
+        for j in range(size):
+            block[j] = 0
+        for i in range(start, stop):
+            for q in range(row_first[rows[i]], row_first[rows[i] + 1]):
+                first, length, at = runs[q, 0], runs[q, 1], runs[q, 2]
+                part, w = block[first : first + length], weights[at : at + length]
+                for j in range(length):
+                    part[j] = np.int16(part[j] + w[j])
+                count += length
+        for j in range(size):
+            total[j] += block[j]
+        start = stop
+    return count
 
 
 @inner

@@ -101,9 +101,7 @@ class Mask:
     def matrix(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
         """Where there is a synapse, (pre, post)."""
         check_memory(math.prod(shape), f"a mask of {shape[0]} x {shape[1]} synapses", "make a layer smaller")
-        there = np.zeros(shape[0] * shape[1], dtype=bool)
-        there[self.places(shape[1])] = True
-        return there.reshape(shape)
+        return self.spread(np.ones(self.n_synapses, dtype=bool), shape)
 
     def places(self, n_post: int) -> NDArray[np.int64]:
         """Places of the synapses in a matrix of so many columns, row after row, as if it were one row."""
@@ -112,6 +110,16 @@ class Mask:
         begins = np.cumsum(table[:, 2]) - table[:, 2]
         places: NDArray[np.int64] = first + np.arange(self.n_synapses) - np.repeat(begins, table[:, 2])
         return places
+
+    def taken(self, matrix: NDArray[Any]) -> NDArray[Any]:
+        """What the synapses hold of a matrix (pre, post): (synapses,), row after row."""
+        return matrix.ravel()[self.places(matrix.shape[1])]
+
+    def spread(self, held: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
+        """The matrix (pre, post) of what the synapses hold, 0 where there is none."""
+        whole = np.zeros(shape[0] * shape[1], held.dtype)
+        whole[self.places(shape[1])] = held
+        return whole.reshape(shape)
 
     def transposed(self, shape: tuple[int, int]) -> Mask:
         """The mask of the transpose of a matrix of this shape."""

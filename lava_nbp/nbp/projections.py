@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -121,16 +120,12 @@ class Projections:
     def held(self, p: DenseProjection, matrix: NDArray[Any]) -> NDArray[Any]:
         """What a projection holds of a matrix (pre, post)."""
         mask = self.circuit.mask_of(p)
-        return matrix if mask is None else matrix.ravel()[mask.places(matrix.shape[1])]
+        return matrix if mask is None else mask.taken(matrix)
 
     def matrix_of(self, p: DenseProjection) -> Int16Array:
         """A copy of the weights of a projection, (pre, post), 0 where there is no synapse."""
-        mask, shape = self.circuit.mask_of(p), self.circuit.shape_of(p)
-        if mask is None:
-            return self.arrays[p.name].copy()
-        whole = np.zeros(math.prod(shape), np.int16)
-        whole[mask.places(shape[1])] = self.arrays[p.name]
-        return whole.reshape(shape)
+        mask, held = self.circuit.mask_of(p), self.arrays[p.name]
+        return held.copy() if mask is None else mask.spread(held, self.circuit.shape_of(p))
 
     def matrices(self) -> dict[str, Int16Array]:
         """Copies of the weights of every projection, by name."""

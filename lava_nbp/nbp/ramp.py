@@ -3,8 +3,8 @@
 A circuit that only answers tells which outputs are above their threshold: several, or none, where the sums of two are
 near each other. With a ramp the last hidden layer repeats its spikes, phase after phase, and the output's gate opens a
 little further in each: an output fires when ``a > top - r * step``. Who fires first has the largest sum, up to a step,
-and from then on all others are kept silent. It takes four phases more than there are steps; the populations are, for an
-output o::
+and from then on all others are kept silent. An answer takes as many phases more as there are steps, and one; the
+populations are, for an output o::
 
     o_done     one neuron: an output has fired in an earlier phase, and so on to the last
     o_first    outputs that fired in the phase before, when none had

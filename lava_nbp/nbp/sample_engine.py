@@ -69,11 +69,10 @@ class SampleExecutor(Executor):
 
     def _held(self, matrices: list[Any]) -> Any:
         """Matrices as the kernels hold them, one after the other: the last (post, pre), others as their mask says."""
-        of = {m.name: m for m in self.circuit.matrices}
         parts = []
         for name, matrix in zip(self._shape.matrices[:-1], matrices[:-1], strict=True):
-            mask = of[name].mask
-            parts.append(matrix.ravel() if mask is None else matrix.ravel()[mask.places(matrix.shape[1])])
+            mask = self.circuit.matrix(name).mask
+            parts.append(matrix.ravel() if mask is None else mask.taken(matrix))
         return np.concatenate([*parts, matrices[-1].T.ravel()])
 
     def _set_up(self, weights: dict[str, Int16Array]) -> None:
@@ -89,18 +88,16 @@ class SampleExecutor(Executor):
 
     def read_weights(self) -> dict[str, Int16Array]:
         """Copies of the matrices."""
-        held, of = {}, {m.name: m for m in self.circuit.matrices}
+        held = {}
         for k, name in enumerate(self._shape.matrices, 1):
-            (n_pre, n_post), mask, offset = of[name].shape, of[name].mask, int(self._net.layers[k]["offset"])
-            flat = self._net.weights[offset : offset + of[name].n_synapses]
-            if mask is not None:
-                matrix = np.zeros(n_pre * n_post, np.int16)
-                matrix[mask.places(n_post)] = flat
-                held[name] = matrix.reshape(n_pre, n_post)
+            matrix, offset = self.circuit.matrix(name), int(self._net.layers[k]["offset"])
+            flat = self._net.weights[offset : offset + matrix.n_synapses]
+            if matrix.mask is not None:
+                held[name] = matrix.mask.spread(flat, matrix.shape)
             elif k == len(self._shape.matrices):
-                held[name] = np.array(flat.reshape(n_post, n_pre).T, order="C")
+                held[name] = np.array(flat.reshape(matrix.shape[::-1]).T, order="C")
             else:
-                held[name] = flat.reshape(n_pre, n_post).copy()
+                held[name] = flat.reshape(matrix.shape).copy()
         return {name: held[name] for name in self.circuit.matrix_shapes}
 
     def begin_epoch(self, epoch: int = 0) -> None:

@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from lava_nbp.base.compiled import inner, kernel
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
 from lava_nbp.nbp.draws import Skips
-from lava_nbp.nbp.kernels import ROWS_PER_BLOCK, add_rows, changed, noise_of, skip
+from lava_nbp.nbp.kernels import add_rows, add_runs, changed, noise_of, skip
 
 # Compile-time constants of the kernels (numba freezes module globals).
 _WMAX = PLASTIC_WEIGHT_MAX
-_ROWS_PER_BLOCK = ROWS_PER_BLOCK
 #: Where fewer than one in so many change or send, they are taken one by one.
 _FEW = 8
 
@@ -254,28 +253,6 @@ def _silence(total, dead):  # type: ignore[no-untyped-def]
             total[j] = 0
 
 
-@inner
-def _add_runs(row_first, runs, weights, rows, n, block, total):  # type: ignore[no-untyped-def]
-    """total += sum of rows[:n] of a matrix with a mask, as `add_rows`; returns how many synapses that are."""
-    count = start = 0
-    size = total.shape[0]
-    while start < n:
-        stop = min(start + _ROWS_PER_BLOCK, n)
-        for j in range(size):
-            block[j] = 0
-        for i in range(start, stop):
-            for q in range(row_first[rows[i]], row_first[rows[i] + 1]):
-                first, length, at = runs[q, 0], runs[q, 1], runs[q, 2]
-                part, w = block[first : first + length], weights[at : at + length]
-                for j in range(length):
-                    part[j] = np.int16(part[j] + w[j])
-                count += length
-        for j in range(size):
-            total[j] += block[j]
-        start = stop
-    return count
-
-
 @inner(forceinline=True)
 def _rows_of(net, k):  # type: ignore[no-untyped-def]
     """Where the runs of a matrix with a mask are, and its weights."""
@@ -297,7 +274,7 @@ def _forward(x, i, net, s, d, membrane, faults, training):  # type: ignore[no-un
         if layer.rows >= 0:
             row_first, runs, weights = _rows_of(net, k)
             rows = s.rows[net.layers[k - 1].first :]
-            s.events[k] = _add_runs(row_first, runs, weights, rows, s.n[k - 1], s.block, a)
+            s.events[k] = add_runs(row_first, runs, weights, rows, s.n[k - 1], s.block, a)
         else:
             add_rows(_matrix(net, k), s.rows[net.layers[k - 1].first :], s.n[k - 1], s.block, a)
             s.events[k] = s.n[k - 1] * layer.size
@@ -414,7 +391,7 @@ def _closed_sums(net, s, k, version, o, errors):  # type: ignore[no-untyped-def]
             s.total[q] = 0
         if net.layers[k].rows >= 0:
             row_first, runs, weights = _rows_of(net, k)
-            _add_runs(row_first, runs, weights, s.some, m, s.block, s.total[:n_post])
+            add_runs(row_first, runs, weights, s.some, m, s.block, s.total[:n_post])
         elif k < last:
             add_rows(W, s.some, m, s.block, s.total[:n_post])
         else:
@@ -505,7 +482,7 @@ def _come_back(net, s, k, ahead, faults):  # type: ignore[no-untyped-def]
 def _hidden_errors(net, s, k, key, step, faults):  # type: ignore[no-untyped-def]
     """Errors of the layer below matrix k, from s.total: its sign inside the box, if it is larger than the noise.
 
-    step: that in which the sample's phase 0 is. Returns how many sums leave the register.
+    step: that in which the sample's phase 0 is.
     """
     below = net.layers[k - 1]
     a, e, kept = s.a[below.first : below.stop], s.e[below.first : below.stop], s.kept[below.first : below.stop]
@@ -600,12 +577,7 @@ def _update(net, s, k, signs, faults):  # type: ignore[no-untyped-def]
                         row[j] = np.int16(changed(row[j], h[j] & step))
         return
     rows = s.rows[net.layers[k - 1].first :]
-    if net.layers[k].rows >= 0:
-        for j in range(n_post):
-            s.change[j] = up if e[j] > 0 else down if e[j] < 0 else np.int16(0)
-        _update_runs(net, s, k, rows, faults)
-        return
-    if s.n_e[k] * _FEW < n_post:
+    if net.layers[k].rows < 0 and s.n_e[k] * _FEW < n_post:
         m = _active(e, s.some)
         for i in range(s.n[k - 1]):
             row = W[rows[i]]
@@ -618,6 +590,9 @@ def _update(net, s, k, signs, faults):  # type: ignore[no-untyped-def]
         return
     for j in range(n_post):
         s.change[j] = up if e[j] > 0 else down if e[j] < 0 else np.int16(0)
+    if net.layers[k].rows >= 0:
+        _update_runs(net, s, k, rows, faults)
+        return
     for i in range(s.n[k - 1]):
         row = W[rows[i]]
         for j in range(n_post):

@@ -84,6 +84,8 @@ class _Back:
 class _Match:
     def __init__(self, form: SampleForm) -> None:
         self.form, self.circuit = form, form.circuit
+        #: Signals of the error that comes back to a hidden layer, where it is positive and where it is negative.
+        self.backs: dict[int, tuple[int, int]] = {}
 
     def need(self, holds: bool, what: str) -> None:
         if not holds:
@@ -143,12 +145,11 @@ class _Match:
         n = np.zeros(last + 1, LAYER)
         n["size"], n["stop"] = sizes, np.cumsum(sizes)
         n["first"] = n["stop"] - sizes
-        of = {m.name: m for m in self.circuit.matrices}
-        synapses = np.array([of[name].n_synapses for name in self.matrices[1:]], np.int64)
+        matrices = [self.circuit.matrix(name) for name in self.matrices[1:]]
+        synapses = np.array([m.n_synapses for m in matrices], np.int64)
         n["offset"][1:] = np.cumsum(synapses) - synapses
-        self.need(of[self.matrices[-1]].mask is None, f"{self.matrices[-1]}, which leads to the output, has a mask")
-        masks = [None, *(of[name].mask for name in self.matrices[1:])]
-        runs = Runs.of(list(zip(masks, [0, *sizes[:-1].tolist()], strict=True)))
+        self.need(matrices[-1].mask is None, f"{self.matrices[-1]}, which leads to the output, has a mask")
+        runs = Runs.of([(None, 0), *((m.mask, m.shape[0]) for m in matrices)])
         n["rows"] = runs.begins
         fans = [self.form.fans[name, True] for name in self.matrices[1:]]
         sparse = {
@@ -279,7 +280,7 @@ class _Match:
         pos = self._back(k, e_pos, (up, learns.pos), (down, learns.neg))
         neg = self._back(k, e_neg, (down, learns.neg), (up, learns.pos))
         self.need(pos.updated == neg.updated, "the two signs of its hidden error see different weights")
-        self.backs = {**getattr(self, "backs", {}), k: (pos.signal, neg.signal)}
+        self.backs[k] = (pos.signal, neg.signal)
         family = self._family(k)
         opened = next((s.spikes[0][0] for s in family.values() if s.spikes), None)
         points = {j: self._points(s, opened) for j, s in family.items()}

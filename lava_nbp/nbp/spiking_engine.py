@@ -172,8 +172,7 @@ class SpikingEngine:
 
     def begin_epoch(self, epoch: int) -> None:
         """Forget every spike under way, as `reset`; what is drawn from now on is that of another epoch."""
-        self._skips = Epoch.of(self.circuit, epoch).skips
-        self._state.key[0] = Epoch.of(self.circuit, epoch).key
+        self._state.key[0], self._skips = Epoch.of(self.circuit, epoch)
         if self._broken is not None and self._faults is not None:
             self._broken.seed[0] = self._faults.generator(epoch).integers(1 << 63)
         self.reset()

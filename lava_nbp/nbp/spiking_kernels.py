@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lava_nbp.base.compiled import inner, kernel
 from lava_nbp.base.integers import INPUT_HALF_RANGE
-from lava_nbp.nbp.kernels import add_rows, bits, changed, noise_of, skip
+from lava_nbp.nbp.kernels import add_rows, add_runs, bits, changed, noise_of, skip
 from lava_nbp.nbp.work import Counters
 
 _HALF_RANGE = INPUT_HALF_RANGE
@@ -121,20 +121,6 @@ def _start_anew(c, s, f):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _add_runs(c, s, k, rows, n, target):  # type: ignore[no-untyped-def]
-    """Deliver spikes by synapses of which there are runs; returns how many there are."""
-    count = 0
-    for i in range(n):
-        row = c.dense_rows[k] + rows[i]
-        for q in range(c.row_first[row], c.row_first[row + 1]):
-            start, length, at = c.runs[q, 0], c.runs[q, 1], c.dense_offset[k] + c.runs[q, 2]
-            for j in range(length):
-                target[start + j] += s.weights[at + j]
-            count += length
-    return count
-
-
-@inner
 def _weight_of(c, k, row, column):  # type: ignore[no-untyped-def]
     """Place of the synapse from a row to a column of a projection with runs; -1 if there is none."""
     at = c.dense_rows[k] + row
@@ -206,7 +192,8 @@ def _send(c, s, arrival, pre):  # type: ignore[no-untyped-def]
         target = s.arriving[slot, c.first[post] : c.first[post + 1]]
         offset = c.dense_offset[k]
         if c.dense_rows[k] >= 0:
-            s.counters.synaptic_events[0] += _add_runs(c, s, k, rows, n, target)
+            row_first, weights = c.row_first[c.dense_rows[k] :], s.weights[offset:]
+            s.counters.synaptic_events[0] += add_runs(row_first, c.runs, weights, rows, n, s.block, target)
             continue
         W = s.weights[offset : offset + n_pre * target.shape[0]].reshape((n_pre, target.shape[0]))
         add_rows(W, rows, n, s.block, target)

@@ -12,7 +12,7 @@ from lava_nbp.errors import InputError
 from lava_nbp.loihi.rules import chip_rule, simulated_rule
 from lava_nbp.loihi.stock import StockNetwork
 from lava_nbp.nbp.circuit import Circuit, check_circuit
-from lava_nbp.nbp.draws import Epoch, Rounding, rounding_of
+from lava_nbp.nbp.draws import Epoch, Rounding
 from lava_nbp.nbp.partition import (
     Part,
     check_parts,
@@ -359,9 +359,6 @@ class SubNBPNetworkFixed(AbstractSubProcessModel):  # type: ignore[misc]
         reward = [circuit.reward(phase) for phase in range(circuit.period)]
         for plastic in plastic_parts(circuit):
             name = plastic.matrix.name
-            whats = [rounding_of(circuit, plastic.matrix.matrix, change) for change in (-1, 1)]
-            certain = circuit.update_probability.certain
-            rounding = None if certain else Rounding(proc.drawn, circuit.period, *whats)
             dense = HebbianDense(
                 proc.projections.arrays[name],
                 rule=circuit.rule,
@@ -370,7 +367,7 @@ class SubNBPNetworkFixed(AbstractSubProcessModel):  # type: ignore[misc]
                 name=name,
                 storage=proc.projections.arrays,
                 chip_order=circuit.chip_order,
-                rounding=rounding,
+                rounding=Rounding.of(circuit, plastic.matrix.matrix, proc.drawn),
             )
             setattr(self, f"dense_{name}", dense)
             for end in dense.synapses.populations:
