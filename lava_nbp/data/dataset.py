@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,15 @@ class Dataset:
         return self.train.x.shape[1]
 
     def train_of_epoch(self, seed: int, epoch: int) -> Split:
-        """The training samples of an epoch: shifted, or the same in all."""
+        """The training samples of an epoch: shifted, or the same in all.
+
+        Raises
+        ------
+        InputError
+            For a seed or an epoch that is no integer of 0 .. 2**63 - 1.
+        """
+        check_integer(seed, 0, 2**63 - 1, "seed")
+        check_integer(epoch, 0, 2**63 - 1, "epoch")
         return self.train if self.shifted is None else self.shifted.of_epoch(seed, epoch)
 
 
@@ -140,17 +149,23 @@ def load_dataset(name: str, *, threshold: float | Sequence[float] = 0.5, shift: 
     samples = find_data_set(name, "bits").read(asked)
     parts = split(name, samples, asked)
 
-    def encode(x: NDArray[Any]) -> NDArray[np.uint8]:
-        return binarise(x, threshold, samples.full_scale)
-
     check_integer(shift, 0, None, "data.shift", "it is a number of pixels")
     shifted = None
     if shift:
         whole, *_ = split(name, samples, replace(asked, crop=0, side=None))
-        shifted = ShiftedTraining(_as_images(whole.x), whole.y, shift, lambda x: encode(shown(x, asked)))
-    train, validation, test = (Split(encode(part.x), part.y) for part in parts)
+        shifted = ShiftedTraining(
+            _as_images(whole.x), whole.y, shift, partial(_encoded, asked, threshold, samples.full_scale)
+        )
+    train, validation, test = (Split(binarise(part.x, threshold, samples.full_scale), part.y) for part in parts)
     shape = _height_and_width(parts[0].x)
     return Dataset(name, samples.source, train, validation, test, samples.classes, shape, shifted)
+
+
+def _encoded(
+    options: DataOptions, threshold: float | Sequence[float], full_scale: float, x: NDArray[Any]
+) -> NDArray[np.uint8]:
+    """Whole images as input spikes."""
+    return binarise(shown(x, options), threshold, full_scale)
 
 
 def input_and_classes(name: str, options: DataOptions) -> tuple[int, int]:

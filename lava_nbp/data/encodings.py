@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lava_nbp.base.checks import as_array, check_integer, check_positive, check_real, is_integer, is_real, shown
 from lava_nbp.base.fields import settle
+from lava_nbp.base.memory import check_memory
 from lava_nbp.errors import InputError
 
 Times = NDArray[np.float64]
@@ -149,11 +150,17 @@ def binarise(images: NDArray[Any], threshold: float | Sequence[float], full_scal
     Raises
     ------
     InputError
-        For thresholds that are not in 0 .. 1, or are 1, which no pixel exceeds, or that do not rise.
+        For thresholds that are not in 0 .. 1, or are 1, which no pixel exceeds, or that do not rise; or if the inputs
+        need more memory than there may be.
     """
     several = check_thresholds(threshold, "threshold")
     check_real(full_scale, -math.inf, math.inf, "full scale")
     pixels = flat_pixels(as_array(images, "images"))
+    check_memory(
+        2 * len(several) * pixels.size,
+        f"{len(several)} inputs for each of {pixels.size} pixels",
+        "give fewer thresholds, or fewer images",
+    )
     return np.hstack([(pixels > one * full_scale).astype(np.uint8) for one in several])
 
 

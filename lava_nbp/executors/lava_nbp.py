@@ -16,9 +16,10 @@ from lava_nbp.base.targets import find_target
 from lava_nbp.executors.lava_session import CAPACITY, LavaSession, check_open, granularity_of
 from lava_nbp.loihi.host import BoardAddress, connect, default_address, microcode, require_lava_loihi
 from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.nbp.draws import check_epoch
 from lava_nbp.nbp.executor import Executor, Outcome, UInt8Array, empty_answers
 from lava_nbp.nbp.paper import inference_circuit
-from lava_nbp.nbp.partition import check_not_random
+from lava_nbp.nbp.partition import check_for_chip
 from lava_nbp.nbp.projections import Projections
 from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.on_lava.clock import Granularity
@@ -162,7 +163,7 @@ class LavaExecutor(Executor):
         check_integer(chunk, 1, None, "chunk", "it is a number of samples")
         self.counts_updates = self.counts_breaches = entry.counts_work
         if entry.on_chip:
-            check_not_random(circuit, f"the processes of target {target!r}")
+            check_for_chip(circuit, f"the processes of target {target!r}")
             require_lava_loihi(target)
             connect(address or default_address(target))
         self._closed, self._pid, self._epoch = False, os.getpid(), 0
@@ -206,7 +207,7 @@ class LavaExecutor(Executor):
     def begin_epoch(self, epoch: int = 0) -> None:
         """Forget spikes under way and start the chain anew."""
         check_open(self._closed, self._pid)
-        self._epoch = check_integer(epoch, 0, None, "epoch")
+        self._epoch = epoch = check_epoch(epoch)
         if self._target.on_chip:
             self._stop_training()  # a network that is loaded anew starts from phase 0
         elif self._training is not None:

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from lava_nbp.base.checks import check_kind, check_options
-from lava_nbp.base.targets import TARGETS, find_target, targets_of
+from lava_nbp.base.targets import TARGETS, Target, find_target, targets_of
 from lava_nbp.errors import InputError
+from lava_nbp.loihi.lowering import lower
 from lava_nbp.nbp.circuit import Circuit, check_circuit
 from lava_nbp.nbp.executor import Executor
 from lava_nbp.nbp.faults import Faults
+from lava_nbp.nbp.partition import check_parts
 
 
 def make_executor(
@@ -71,3 +73,17 @@ def make_executor(
     check_options(make, 2, options, f"executor {found.name!r}")
     executor: Executor = make(circuit, weights, **options)
     return executor
+
+
+def check_buildable(target: Target, circuit: Circuit) -> None:
+    """Check that a target has all that a circuit needs, without starting anything.
+
+    Raises
+    ------
+    CircuitError, RuleError, WeightError, InputError
+        See `lava_nbp.nbp.partition.check_parts` and `lava_nbp.loihi.lowering.lower`.
+    """
+    if target.built_from == "parts":
+        check_parts(circuit)
+    elif target.built_from:
+        lower(circuit)

@@ -68,6 +68,8 @@ class MemoryFormat:
         A list of synapses is cut into blocks, each with a header [N].
     delay_bits : int
         Of a synapse that is delayed, beside its weight [N].
+    index_bits : int
+        Of a synapse in a list that leaves neurons out, which says whom it reaches: one of a core's compartments [N].
     neuron_state_bits : int
         State of a neuron, where neurons share a memory with synapses: Loihi 1's 24 bytes [L2].
     axon_entry_bits : int
@@ -78,6 +80,7 @@ class MemoryFormat:
     synapses_per_block: int = 64
     block_header_bits: int = 10
     delay_bits: int = 6
+    index_bits: int = 10
     neuron_state_bits: int = 192
     axon_entry_bits: int = 32
 

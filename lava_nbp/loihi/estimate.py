@@ -101,7 +101,7 @@ def work(lowered: Lowered, placement: Placement, costs: Costs) -> CoreWork:
     for b in bundles(lowered):
         sent = fires[b.pre] if b.pre else _INPUT_ACTIVITY
         for s in placement[b.post]:
-            synapses = b.n_synapses(s.size)
+            synapses = b.synapses(s.first, s.size)
             events[s.core] += sent * synapses
             plastic[s.core] += synapses if b.plastic else 0
     steps, c = lowered.circuit.period, costs

@@ -33,7 +33,7 @@ from lava_nbp.loihi.registers import (
 from lava_nbp.loihi.rules import chip_rule
 from lava_nbp.nbp.circuit import Circuit, DenseProjection, check_circuit
 from lava_nbp.nbp.levels import THRESHOLD
-from lava_nbp.nbp.partition import check_full
+from lava_nbp.nbp.mask import Mask
 
 #: Name of the group of gating neurons; with underscores behind it in a circuit that has a population of that name.
 CHAIN_GROUP = "chain"
@@ -41,13 +41,17 @@ CHAIN_GROUP = "chain"
 
 @dataclass(frozen=True)
 class DenseSynapses:
-    """All-to-all synapses that hold a matrix: 8-bit mixed-sign mantissas, exponent 0, with or without the rule."""
+    """Synapses that hold a matrix: 8-bit mixed-sign mantissas, exponent 0, with or without the rule.
+
+    All-to-all, or those of a mask (pre, post).
+    """
 
     name: str
     pre: str
     post: str
     projection: DenseProjection
     plastic: bool
+    mask: Mask | None = None
 
     def __post_init__(self) -> None:
         settle(self, f"synapses {shown(self.name)}", InputError)
@@ -110,7 +114,7 @@ class Lowered:
         return fixed + sum(self._size(d) for d in self.dense)
 
     def _size(self, dense: DenseSynapses) -> int:
-        return self.by_name[dense.pre].size * self.by_name[dense.post].size
+        return self.circuit.size_of(dense.projection)
 
 
 def lower(circuit: Circuit) -> Lowered:
@@ -127,7 +131,6 @@ def lower(circuit: Circuit) -> Lowered:
         For a weight or bias that no mantissa and exponent give.
     """
     check_circuit(circuit)
-    check_full(circuit, "the lowered synapses")
     if circuit.rule is not None:
         if not circuit.chip_order:
             raise CircuitError(
@@ -146,7 +149,9 @@ def lower(circuit: Circuit) -> Lowered:
         ring=ring_links(name, len(circuit.chain), _link(circuit)),
         fixed=(*_gates(circuit, name), *_one_to_one(circuit), *_third_factors(circuit, name, groups)),
         inputs=_inputs(circuit),
-        dense=tuple(DenseSynapses(p.name, p.pre, p.post, p, circuit.learning) for p in circuit.projections),
+        dense=tuple(
+            DenseSynapses(p.name, p.pre, p.post, p, circuit.learning, circuit.mask_of(p)) for p in circuit.projections
+        ),
     )
 
 

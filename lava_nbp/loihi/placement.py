@@ -17,6 +17,7 @@ from lava_nbp.loihi.resources import (
     core_memory,
     limits_of,
     list_bits,
+    reached_slices,
 )
 
 #: The authors' ranges of cores, as published with the paper's code (lanl/spikingBackprop, network_parameters): the
@@ -74,15 +75,28 @@ def _need(name: str, n: int, found: list[Bundle], parts: Mapping[str, int], chip
     inputs = outputs = memory = 0
     for b in found:
         if b.post == name:
-            lists = len(b.senders) if b.to_all else n
-            inputs += lists
-            memory += lists * list_bits(chip, n if b.to_all else 1, b.delayed)
+            if b.mask is None:
+                lists = b.lists(0, n, chip)
+                inputs, memory = inputs + lists.n, memory + lists.bits
+            else:
+                of_sender = b.per_sender(*_ends(b.shape[1], n))
+                inputs += int((of_sender > 0).sum(axis=0).max())
+                memory += int(list_bits(chip, of_sender, b.delayed, indexed=True).sum(axis=0).max())
         if b.pre == name:
-            outputs += min(n, len(b.senders)) * (parts[b.post] if b.to_all else 1)
+            post = b.shape[1]
+            reached = reached_slices(b, *_ends(post, -(-post // parts[b.post])))
+            most = np.sort(reached)[::-1][: min(n, len(b.senders))]
+            outputs += int(most.sum())
     need = {"neurons": n, "input_axons": inputs, "output_axons": outputs, "synapse_memory": memory}
     if chip.core_memory is not None:
         need["core_memory"] = core_memory(need, chip)
     return need
+
+
+def _ends(size: int, n: int) -> tuple[Int64Array, Int64Array]:
+    """First neuron of every slice of n of a group of so many, and the one behind its last."""
+    firsts = np.arange(0, size, n)
+    return firsts, np.minimum(firsts + n, size)
 
 
 def _first_fit(

@@ -21,7 +21,6 @@ from lava_nbp.loihi.resources import (
     bundles,
     least_use,
     limits_of,
-    list_bits,
     usage,
 )
 from lava_nbp.nbp.circuit import Circuit, Matrix, check_circuit
@@ -176,21 +175,15 @@ class Plan:
 
     def connection_rows(self) -> list[dict[str, Any]]:
         """Synapses, axons and memory of every connection, summed over cores."""
-        rows = []
+        rows, chip = [], self.board.chip
         for b in bundles(self.lowered):
             posts = self.placement[b.post]
-            n_post = sum(s.size for s in posts)
-            lists = sum(len(b.senders) if b.to_all else s.size for s in posts)
-            bits = sum(
-                (len(b.senders) if b.to_all else s.size)
-                * list_bits(self.board.chip, s.size if b.to_all else 1, b.delayed)
-                for s in posts
-            )
+            lists, bits = (sum(k) for k in zip(*(b.lists(s.first, s.size, chip) for s in posts), strict=True))
             rows.append(
                 {
-                    "connection": b.name, "pre": b.pre or "host", "post": b.post, "synapses": b.n_synapses(n_post),
-                    "plastic": b.plastic, "input_axons": lists, "output_axons": lists if b.pre else 0,
-                    "synapse_memory": bits,
+                    "connection": b.name, "pre": b.pre or "host", "post": b.post,
+                    "synapses": sum(b.synapses(s.first, s.size) for s in posts), "plastic": b.plastic,
+                    "input_axons": lists, "output_axons": lists if b.pre else 0, "synapse_memory": bits,
                 }
             )  # fmt: skip
         return rows

@@ -5,7 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.errors import InputError
 from lava_nbp.loihi.boards import Chip
 from lava_nbp.loihi.lowering import Lowered
+from lava_nbp.nbp.mask import Mask
 
 Int64Array = NDArray[np.int64]
 #: Resources of a core, in the order in which tables show them.
@@ -54,6 +56,10 @@ class Bundle:
         Whether each of them reaches all neurons of `post`, or one.
     plastic, delayed : bool
         Whether they learn, and whether they need bits for a delay.
+    mask : Mask, optional
+        Which synapses (senders, post) there are, if not all.
+    shape : (int, int)
+        Senders, and neurons of `post`.
     """
 
     name: str
@@ -63,33 +69,70 @@ class Bundle:
     to_all: bool
     plastic: bool
     delayed: bool
+    shape: tuple[int, int]
+    mask: Mask | None = None
 
-    def n_synapses(self, n_post: int) -> int:
-        """Synapses of all senders onto n_post neurons."""
-        return len(self.senders) * n_post if self.to_all else n_post
+    @cached_property
+    def _up_to(self) -> NDArray[np.int32]:
+        """(senders, post + 1) synapses of each sender onto the first neurons of `post`."""
+        assert self.mask is not None
+        found = np.zeros((self.shape[0], self.shape[1] + 1), np.int32)
+        np.cumsum(self.mask.matrix(self.shape), axis=1, dtype=np.int32, out=found[:, 1:])
+        return found
+
+    def per_sender(self, firsts: Any, stops: Any) -> Int64Array:
+        """(senders,) or (senders, slices): synapses of each onto neurons firsts .. stops - 1 of `post`, of a mask."""
+        found: Int64Array = (self._up_to[:, stops] - self._up_to[:, firsts]).astype(np.int64)
+        return found
+
+    def synapses(self, first: int, size: int) -> int:
+        """Synapses of all senders onto neurons first .. first + size - 1 of `post`."""
+        if self.mask is not None:
+            return int(self.per_sender(first, first + size).sum())
+        return len(self.senders) * size if self.to_all else size
+
+    def lists(self, first: int, size: int, chip: Chip) -> Lists:
+        """What is on a core that holds neurons first .. first + size - 1 of `post`."""
+        if self.mask is not None:
+            of_sender = self.per_sender(first, first + size)
+            bits = list_bits(chip, of_sender, self.delayed, indexed=True)
+            return Lists(int((of_sender > 0).sum()), int(bits.sum()))
+        n, each = (len(self.senders), size) if self.to_all else (size, 1)
+        return Lists(n, n * int(list_bits(chip, each, self.delayed)))
+
+
+class Lists(NamedTuple):
+    """Lists of synapses of a bundle on a core: how many, and their bits."""
+
+    n: int
+    bits: int
 
 
 def bundles(lowered: Lowered) -> Iterator[Bundle]:
     """All synapses of a lowered circuit."""
     size = {g.name: g.size for g in lowered.groups}
     for s in (*lowered.fixed, lowered.ring):
-        yield Bundle(s.name, s.pre, s.post, s.senders, s.to_all, False, s.delay > 0)
+        yield Bundle(s.name, s.pre, s.post, s.senders, s.to_all, False, s.delay > 0, (len(s.senders), s.n_post))
     for s in lowered.inputs:
-        yield Bundle(s.name, "", s.post, s.senders, s.to_all, False, s.delay > 0)
+        yield Bundle(s.name, "", s.post, s.senders, s.to_all, False, s.delay > 0, (len(s.senders), s.n_post))
     for d in lowered.dense:
-        yield Bundle(d.name, d.pre, d.post, range(size[d.pre]), True, d.plastic, False)
+        shape = size[d.pre], size[d.post]
+        yield Bundle(d.name, d.pre, d.post, range(shape[0]), True, d.plastic, False, shape, d.mask)
 
 
-def list_bits(chip: Chip, n: int, delayed: bool) -> int:
-    """Synaptic memory of a chip, in bits, of a list of n synapses: in blocks, each rounded up to words."""
+def list_bits(chip: Chip, n: Any, delayed: bool, *, indexed: bool = False) -> Any:
+    """Synaptic memory of a chip, in bits, of a list of n synapses: in blocks, each rounded up to words.
+
+    n may be an array, of several lists. indexed: synapses say whom they reach, where a list leaves neurons out.
+    """
     memory = chip.memory
-    per_synapse = chip.weight_bits.value + (memory.delay_bits if delayed else 0)
+    per_synapse = chip.weight_bits.value + (memory.delay_bits if delayed else 0) + (memory.index_bits * indexed)
 
-    def block(k: int) -> int:
+    def block(k: Any) -> Any:
         return -(-(k * per_synapse + memory.block_header_bits) // memory.word_bits) * memory.word_bits
 
-    full, rest = divmod(n, memory.synapses_per_block)
-    return full * block(memory.synapses_per_block) + (block(rest) if rest else 0)
+    full, rest = n // memory.synapses_per_block, n % memory.synapses_per_block
+    return full * block(memory.synapses_per_block) + block(rest) * (rest > 0)
 
 
 def usage(lowered: Lowered, placement: Placement, chip: Chip, n_cores: int) -> dict[str, Int64Array]:
@@ -115,7 +158,7 @@ def core_memory(used: Mapping[str, Any], chip: Chip) -> Any:
 
 def least_use(lowered: Lowered, chip: Chip) -> dict[str, int]:
     """What all cores together need at least, wherever neurons and synapses are; axons are left out."""
-    synapses = sum(lowered.by_name[d.pre].size * lowered.by_name[d.post].size for d in lowered.dense)
+    synapses = sum(lowered.circuit.size_of(d.projection) for d in lowered.dense)
     least = {"neurons": lowered.n_neurons, "synapse_memory": synapses * chip.weight_bits.value}
     return least | {"core_memory": core_memory(least | {"input_axons": 0, "output_axons": 0}, chip)}
 
@@ -129,13 +172,21 @@ def limits_of(chip: Chip) -> dict[str, int]:
 def _add(used: dict[str, Int64Array], b: Bundle, placement: Placement, chip: Chip) -> None:
     posts = placement[b.post]
     for s in posts:
-        lists = len(b.senders) if b.to_all else s.size
-        used["input_axons"][s.core] += lists
-        used["synapse_memory"][s.core] += lists * list_bits(chip, s.size if b.to_all else 1, b.delayed)
+        lists = b.lists(s.first, s.size, chip)
+        used["input_axons"][s.core] += lists.n
+        used["synapse_memory"][s.core] += lists.bits
     if not b.pre:
         return
     # A neuron sends one message to every slice that it reaches.
-    reached = len(posts) if b.to_all else 1
+    reached = reached_slices(b, [s.first for s in posts], [s.first + s.size for s in posts])
     for s in placement[b.pre]:
         first, last = (bisect_left(b.senders, k) for k in (s.first, s.first + s.size))
-        used["output_axons"][s.core] += (last - first) * reached
+        used["output_axons"][s.core] += int(reached[first:last].sum())
+
+
+def reached_slices(b: Bundle, firsts: Any, stops: Any) -> Int64Array:
+    """(senders,) how many slices of `post` each sender of a bundle reaches."""
+    if b.mask is not None:
+        found: Int64Array = (b.per_sender(firsts, stops) > 0).sum(axis=1)
+        return found
+    return np.full(len(b.senders), len(firsts) if b.to_all else 1, np.int64)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.base.integers import Int16Array
@@ -58,13 +59,14 @@ def make_fixed(synapses: SynapseRegisters) -> Dense:
 
 
 def make_dense(
-    synapses: DenseSynapses, held: Int16Array, rule: str, rounding: ProjectionRounding | None = None
+    synapses: DenseSynapses, weights: NDArray[np.int32], rule: str, rounding: ProjectionRounding | None = None
 ) -> Dense:
-    """Dense or LearningDense that begins with (pre, post) weights.
+    """Dense or LearningDense that begins with (post, pre) weights.
 
-    Lava's own models know nothing of the rounding: those that `lava_nbp.on_lava.stock_learning` hastens follow it.
+    Lava's own models know nothing of the rounding, nor of a mask, outside of which weights stay 0: those that
+    `lava_nbp.on_lava.stock_learning` hastens follow them. Lava's LearningSparse has no synapse where a weight is 0 at
+    the start, so that none could grow there.
     """
-    weights = np.ascontiguousarray(held.T, dtype=np.int32)
     if not synapses.plastic:
         return Dense(weights=weights, sign_mode=SignMode.MIXED, name=synapses.name)
     return LearningDense(
@@ -73,6 +75,7 @@ def make_dense(
         sign_mode=SignMode.MIXED,
         name=synapses.name,
         rounding=rounding,
+        mask=synapses.mask,
     )
 
 
@@ -96,7 +99,8 @@ class StockNetwork:
     circuit : Circuit
         What to make.
     held : mapping
-        The store's array (pre, post) of every dense projection, `lava_nbp.nbp.projections.Projections.arrays`.
+        The store's array of every dense projection, (pre, post), or (synapses,) of one with a mask:
+        `lava_nbp.nbp.projections.Projections.arrays`.
     make_plastic : callable
         Makes the Process of neurons behind plastic synapses from their registers.
     write_rule : callable
@@ -138,7 +142,7 @@ class StockNetwork:
             if g.noise > 1:
                 self.groups[g.name].draw_by(lambda: epoch().key, circuit.first_neuron(g.name))
         self._roundings = {d.name: self._rounding(d, epoch) for d in lowered.dense}
-        self.dense = {d.name: make_dense(d, held[d.name], rule, self._roundings[d.name]) for d in lowered.dense}
+        self.dense = {d.name: make_dense(d, self._weights(d), rule, self._roundings[d.name]) for d in lowered.dense}
         self.inputs = {i.pre: make_fixed(i) for i in lowered.inputs}
         self.synapses = {s.name: make_fixed(s) for s in (*lowered.fixed, lowered.ring)}
         self._connect()
@@ -149,6 +153,12 @@ class StockNetwork:
         if rounding is None:
             return None
         return ProjectionRounding(rounding, p.transposed, p.sign, shared_zeros(1, np.int64))
+
+    def _weights(self, synapses: DenseSynapses) -> NDArray[np.int32]:
+        """What the store holds of a projection, as Lava's Processes have it: (post, pre)."""
+        held, mask = self._held[synapses.name], synapses.mask
+        matrix = held if mask is None else mask.spread(held, self.lowered.circuit.shape_of(synapses.projection))
+        return np.ascontiguousarray(matrix.T, dtype=np.int32)
 
     def _connect(self) -> None:
         lowered = self.lowered
@@ -181,14 +191,17 @@ class StockNetwork:
     def pull(self, names: Iterable[str] | None = None) -> None:
         """Bring the models' weights into the store: of these projections, or of all. Nothing if they do not run."""
         if self.running:
-            for name in self.dense if names is None else names:
-                self._held[name][...] = np.asarray(self.dense[name].weights.get()).T
+            asked = set(self.dense if names is None else names)
+            for d in self.lowered.dense:
+                if d.name in asked:
+                    matrix = np.asarray(self.dense[d.name].weights.get()).T
+                    self._held[d.name][...] = matrix if d.mask is None else d.mask.taken(matrix)
 
     def push(self) -> None:
         """Bring the store's weights into the models. Nothing if they do not run."""
         if self.running:
-            for name, process in self.dense.items():
-                process.weights.set(np.ascontiguousarray(self._held[name].T, dtype=np.int32))
+            for d in self.lowered.dense:
+                self.dense[d.name].weights.set(self._weights(d))
 
     def reset(self) -> None:
         """Forget every spike under way, and start the pulse anew; the weights stay. Nothing if they do not run."""

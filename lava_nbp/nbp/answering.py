@@ -25,7 +25,7 @@ def answering_circuit(circuit: Circuit) -> Circuit:
     CircuitError
         If the answer depends on spikes of the sample before, or on no source, or not on all layers.
     """
-    circuit = _without_draws(circuit)
+    circuit = without_draws(circuit)
     needed = _needed(circuit)
     populations = {name for name, _ in needed}
     for name in circuit.forward:
@@ -48,8 +48,14 @@ def answering_circuit(circuit: Circuit) -> Circuit:
     )
 
 
-def _without_draws(circuit: Circuit) -> Circuit:
-    """A circuit without noise; whom a neuron opens that fires whenever its noise lets it, the chain opens then."""
+def without_draws(circuit: Circuit) -> Circuit:
+    """A circuit without noise; whom a neuron opens that fires whenever its noise lets it, the chain opens then.
+
+    Raises
+    ------
+    CircuitError
+        If such neurons do anything else than open others: no population may fire without input.
+    """
     if not any(p.noise for p in circuit.populations):
         return circuit
     drawn = {
@@ -57,6 +63,13 @@ def _without_draws(circuit: Circuit) -> Circuit:
         for p in circuit.populations
         if p.noise > 1 and all(circuit.firing_point(p.name, phase) < 0 for phase in p.phases)
     }
+    for name in drawn:
+        if not _only_opens(circuit, name):
+            raise CircuitError(
+                f"circuit {circuit.name!r}: population {name!r} fires whenever its noise lets it, and does more than "
+                f"open others that have no noise, so that the chain cannot stand in for it; train with it, but it "
+                f"cannot infer alone"
+            )
     connections = []
     for c in circuit.connections:
         if c.pre not in drawn:
@@ -66,6 +79,19 @@ def _without_draws(circuit: Circuit) -> Circuit:
             connections.append(replace(c, pre=circuit.chain[(phase + c.delay) % circuit.period], delay=0))
     populations = tuple(replace(p, noise=0) for p in circuit.populations if p.name not in drawn)
     return replace(circuit, populations=populations, connections=tuple(connections))
+
+
+def _only_opens(circuit: Circuit, name: str) -> bool:
+    """Whether the chain can do what a population does that always fires: it opens others, and hears nothing else."""
+    sent = [c for c in circuit.connections if c.pre == name]
+    heard = [c for c in circuit.reaching(name) if c.pre not in circuit.chain]
+    return (
+        not any(name in (p.pre, p.post) for p in circuit.projections)
+        and not any(s.population == name for s in circuit.sources)
+        and not heard
+        and all(c.role == "gate" and circuit[c.post].noise <= 1 for c in sent)
+        and name not in (*circuit.forward, circuit.answers)
+    )
 
 
 def _needed(circuit: Circuit) -> frozenset[_Event]:

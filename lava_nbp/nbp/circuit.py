@@ -430,10 +430,10 @@ class Circuit:
     @cached_property
     def answering(self) -> Circuit:
         """The circuit that only answers, cut out of this one; see `lava_nbp.nbp.answering`."""
-        from lava_nbp.nbp.answering import answering_circuit
+        from lava_nbp.nbp.answering import answering_circuit, without_draws
 
         if self.rule is None and self.ramp is None:
-            return self
+            return without_draws(self)
         cut = answering_circuit(self)
         return cut if self.ramp is None else with_ramp(cut, self.ramp)
 

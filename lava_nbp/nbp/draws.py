@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +78,11 @@ class Decay:
         for name in ("first", "last"):
             check_real(getattr(self, name), 2.0**-20, 1, f"update probability: {name}", error=CircuitError)
         check_integer(self.epochs, 1, 10**6, "update probability: epochs", error=CircuitError)
+        if self.epochs == 1 and self.first != self.last:
+            raise CircuitError(
+                f"update probability falls from {self.first} to {self.last} in one epoch, which has one probability; "
+                f"give 2 epochs or more, or the same number twice"
+            )
 
     @property
     def certain(self) -> bool:
@@ -94,6 +99,11 @@ class Decay:
 
 #: Every change is made.
 ALWAYS = Decay()
+
+
+def check_epoch(value: Any) -> int:
+    """Return the number of an epoch; raise InputError for anything but an integer of 0 .. 2**63 - 1."""
+    return check_integer(value, 0, 2**63 - 1, "epoch")
 
 
 class Skips(NamedTuple):
@@ -192,11 +202,17 @@ class ProjectionRounding:
     sign: int
     steps: NDArray[np.int64]
 
-    def chosen(self, change: int, n_pre: int, n_post: int) -> NDArray[np.bool_]:
-        """Which synapses between those who fire change, (n_pre, n_post), in the step that was counted last."""
-        made = np.zeros(n_pre * n_post, dtype=bool)
-        made[self.of_matrix.chosen(int(self.steps[0]) - 1, self.sign * change, made.size)] = True
-        return made.reshape(n_post, n_pre).T if self.transposed else made.reshape(n_pre, n_post)
+    def chosen(self, change: int, there: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which synapses between those who fire change, in the step that was counted last.
+
+        there: where there is one, (n_pre, n_post).
+        """
+        of_matrix = there.T if self.transposed else there
+        places = np.flatnonzero(of_matrix)
+        made = np.zeros(there.size, dtype=bool)
+        made[places[self.of_matrix.chosen(int(self.steps[0]) - 1, self.sign * change, len(places))]] = True
+        shaped = made.reshape(of_matrix.shape)
+        return shaped.T if self.transposed else shaped
 
 
 def rounding_of(circuit: Circuit, matrix: str, change: int) -> int:

@@ -169,7 +169,13 @@ class Executor(ABC):
         Parameters
         ----------
         epoch : int
-            What noise, rounding and faults in passing are drawn for, beside their seeds; 0 outside of epochs.
+            What noise, rounding and faults in passing are drawn for, beside their seeds: 0 outside of epochs, 2**63 - 1
+            at most.
+
+        Raises
+        ------
+        InputError
+            For another number.
         """
 
     def close(self) -> None:  # noqa: B027 - most executors hold nothing to release

@@ -34,10 +34,10 @@ class Faults:
     flips : float
         Probability, per bit of a weight's 8 bits, that it is flipped once, before anything runs.
     dropped : float
-        Probability that a spike is lost on its way; executor "sample": the forward spikes of x, h1 and o.
+        Probability that a spike is lost on its way; executor "sample": the forward spikes of the layers.
     spurious : float
         Probability, per neuron and step, of a spike without reason; executor "sample": once per sample, in the
-        forward pass of x, h1 and o.
+        forward pass of the layers. Of a circuit with a ramp, executor "spiking" only, as lost ones are.
     pulse_loss : float
         Probability, per gating neuron and time it fires, that the pulse is lost. What is left of the sample is not
         computed; the host starts the chain anew with the next sample. Executor "sample": then nothing of it is learned.
@@ -78,7 +78,7 @@ class Faults:
         return any(getattr(self, name) for name in KINDS if name != "flips")
 
     def dead_units(self, name: str, size: int) -> BoolArray:
-        """Which neurons of a population, or of the layer x, h1 or o, never fire."""
+        """Which neurons of a population, or of a layer (x, h1, ..., o), never fire."""
         return self._draw("dead", name, size) < self.dead
 
     def lost_synapses(self, name: str, shape: tuple[int, int]) -> BoolArray:

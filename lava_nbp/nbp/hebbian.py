@@ -16,7 +16,7 @@ form of the chip's rules.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,6 +32,7 @@ from lava_nbp.errors import InputError, MirrorError, WeightError
 from lava_nbp.nbp.circuit import DenseProjection
 from lava_nbp.nbp.draws import Rounding
 from lava_nbp.nbp.gated_group import check_name
+from lava_nbp.nbp.mask import Mask, check_where_synapses_are
 from lava_nbp.nbp.rule import ThreeFactorRule
 from lava_nbp.nbp.work import Counters
 
@@ -90,11 +91,14 @@ class HebbianSynapses:
         False: learn, then send. True: send with the weights as they are, then learn.
     rounding : Rounding, optional
         Which of the changes that the rule asks for, for pairs of spikes, are made; default: all.
+    mask : Mask, optional
+        Which synapses there are, of the matrix and so of all that hold it; default: all. With one, projections are
+        (synapses,), row after row.
 
     Raises
     ------
     WeightError
-        For weights that synapses cannot hold.
+        For weights that synapses cannot hold, or where there is none.
     InputError
         For mirrors that do not fit together.
     """
@@ -109,10 +113,13 @@ class HebbianSynapses:
         storage: Mapping[str, Int16Array] | None = None,
         chip_order: bool = False,
         rounding: Rounding | None = None,
+        mask: Mask | None = None,
     ) -> None:
         if rounding is not None:
             check_kind(rounding, Rounding, "rounding")
-        self._rounding = rounding
+        if mask is not None:
+            check_kind(mask, Mask, "mask")
+        self._rounding, self._mask = rounding, mask
         if rule is not None:
             check_kind(rule, ThreeFactorRule, "rule")
         check_text(name, "name of the matrix")
@@ -124,7 +131,7 @@ class HebbianSynapses:
         if len(shape) != 2 or 0 in shape:
             raise InputError(f"{name} has shape {shape}, but must be a matrix (pre, post) with at least one synapse")
         self.shape = (int(shape[0]), int(shape[1]))
-        checked = check_plastic_weights(weights, self.shape, name)
+        checked = self._checked(weights)
         self.mirrors = (
             DenseProjection(name, "s", "post", name),
             *(DenseProjection(m.name, m.pre, m.post, name, m.transposed, m.sign) for m in mirrors),
@@ -134,15 +141,16 @@ class HebbianSynapses:
         ends = [m.pre for m in self.mirrors] + [m.post for m in self.mirrors if rule is not None]
         #: Populations whose spikes are needed.
         self.populations = tuple(dict.fromkeys(ends))
-        for m in self.mirrors:
-            if storage is None:
-                break
-            held, needed = storage.get(m.name), (self.sizes[m.pre], self.sizes[m.post])
-            if not isinstance(held, np.ndarray) or held.shape != needed or held.dtype != np.int16:
-                raise InputError(f"storage: {m.name!r} is {shown(held)}, but must be an int16 array of shape {needed}")
+        self._masks = {m.name: self._mask_of(m) for m in self.mirrors}
+        held_as = {m.name: self._held_as(m) for m in self.mirrors}
+        for name, needed in held_as.items():
+            held = None if storage is None else storage.get(name)
+            if storage is not None and not (
+                isinstance(held, np.ndarray) and held.shape == needed and held.dtype == np.int16
+            ):
+                raise InputError(f"storage: {name!r} is {shown(held)}, but must be an int16 array of shape {needed}")
         self.projections: dict[str, Int16Array] = {
-            m.name: allocate((self.sizes[m.pre], self.sizes[m.post]), np.int16) if storage is None else storage[m.name]
-            for m in self.mirrors
+            name: allocate(needed, np.int16) if storage is None else storage[name] for name, needed in held_as.items()
         }
         self._sums = {post: allocate(self.sizes[post], np.int32) for post in self.posts}
         self.counters = Counters.make(allocate)
@@ -164,7 +172,34 @@ class HebbianSynapses:
                     )
         return sizes
 
+    # ---------------------------------------------------------------- masks
+
+    def _mask_of(self, m: DenseProjection) -> _Masked | None:
+        if self._mask is None:
+            return None
+        turned = self._mask.transposed(self.shape) if m.transposed else self._mask
+        return _Masked.of(turned, self._shape_of(m), m.transposed)
+
+    def _shape_of(self, m: DenseProjection) -> tuple[int, int]:
+        return self.shape[::-1] if m.transposed else self.shape
+
+    def _held_as(self, m: DenseProjection) -> tuple[int, ...]:
+        """Shape of the array that holds a projection."""
+        masked = self._masks[m.name]
+        return self._shape_of(m) if masked is None else (len(masked.rows),)
+
+    def matrix_of(self, name: str) -> Int16Array:
+        """A copy of the weights (its pre, its post) of the matrix or of a mirror, 0 where there is no synapse."""
+        masked, held = self._masks[name], self.projections[name]
+        return held.copy() if masked is None else masked.mask.spread(held, masked.shape)
+
     # -------------------------------------------------------------- weights
+
+    def _checked(self, weights: Any) -> Int16Array:
+        checked = check_plastic_weights(weights, self.shape, self.name)
+        if self._mask is not None:
+            check_where_synapses_are(checked, self._mask, self.name)
+        return checked
 
     def write_weights(self, weights: Any) -> None:
         """Set the matrix and every mirror of it.
@@ -174,15 +209,16 @@ class HebbianSynapses:
         WeightError
             For a wrong shape, or values that synapses cannot hold; nothing is changed then.
         """
-        self._write(check_plastic_weights(weights, self.shape, self.name))
+        self._write(self._checked(weights))
 
     def _write(self, matrix: Int16Array) -> None:
         for m in self.mirrors:
-            self.projections[m.name][...] = m.copy_of(matrix)
+            masked, copy = self._masks[m.name], m.copy_of(matrix)
+            self.projections[m.name][...] = copy if masked is None else masked.mask.taken(copy)
 
     def read_weights(self) -> Int16Array:
         """A copy of the matrix."""
-        return self.projections[self.name].copy()
+        return self.matrix_of(self.name)
 
     def check_mirrors(self) -> None:
         """Raise MirrorError if a mirror differs from the matrix.
@@ -191,7 +227,7 @@ class HebbianSynapses:
         them equal at the end of every sample.
         """
         for m in self.mirrors[1:]:
-            held, wanted = self.projections[m.name], m.copy_of(self.projections[self.name])
+            held, wanted = self.matrix_of(m.name), m.copy_of(self.read_weights())
             differing = np.argwhere(held != wanted)
             if len(differing):
                 i, j = (int(k) for k in differing[0])
@@ -231,8 +267,12 @@ class HebbianSynapses:
             if coefficients is not None and not self.chip_order:
                 self.counters.updates[0] += self._learn(m, rows, active[m.post], coefficients, now)
             if len(rows):
-                self._sums[m.post] += np.add.reduce(W[rows], axis=0, dtype=np.int32)
-                self.counters.synaptic_events[0] += len(rows) * W.shape[1]
+                masked = self._masks[m.name]
+                if masked is None:
+                    self._sums[m.post] += np.add.reduce(W[rows], axis=0, dtype=np.int32)
+                    self.counters.synaptic_events[0] += len(rows) * W.shape[1]
+                else:
+                    self.counters.synaptic_events[0] += masked.send(W, rows, self._sums[m.post])
             if coefficients is not None and self.chip_order:
                 self.counters.updates[0] += self._learn(m, rows, active[m.post], coefficients, now)
 
@@ -245,7 +285,9 @@ class HebbianSynapses:
         now: int,
     ) -> int:
         """Follow the rule, and return how many synapses were asked to change."""
-        W, change = self.projections[m.name], coefficients[2]
+        W, change, masked = self.projections[m.name], coefficients[2], self._masks[m.name]
+        if masked is not None:
+            return masked.learn(W, rows, columns, coefficients, lambda n: self._chosen(now, m.sign * change, n))
         if self._rounding is None:
             return _learn(W, rows, columns, coefficients)
         n = len(rows) * len(columns)
@@ -257,6 +299,61 @@ class HebbianSynapses:
             pairs = (rows[second], columns[first]) if m.transposed else (rows[first], columns[second])
             W[pairs] = saturate(W[pairs] + np.int64(change), PLASTIC_WEIGHT_MAX)
         return n if change else 0
+
+    def _chosen(self, now: int, change: int, n: int) -> NDArray[np.int64] | None:
+        """Which of n changes of pairs are made in a step; None: all."""
+        return None if self._rounding is None or not n else self._rounding.chosen(now, change, n)
+
+
+@dataclass(frozen=True)
+class _Masked:
+    """The synapses of a projection that has not all: the arrays are (synapses,), row after row."""
+
+    mask: Mask
+    shape: tuple[int, int]
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    #: Synapses in the order of the matrix's rows, of which the projection may be the transpose.
+    order: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, mask: Mask, shape: tuple[int, int], transposed: bool) -> _Masked:
+        rows, columns = mask.ends(shape[1])
+        order = np.lexsort((rows, columns)) if transposed else np.arange(len(rows))
+        return cls(mask, shape, rows, columns, order)
+
+    def send(self, W: Int16Array, rows: NDArray[np.int64], sums: NDArray[np.int32]) -> int:
+        """Add what spikes bring, and return by how many synapses."""
+        active = np.flatnonzero(_there(rows, self.shape[0])[self.rows])
+        np.add.at(sums, self.columns[active], W[active])
+        return len(active)
+
+    def learn(
+        self,
+        W: Int16Array,
+        rows: NDArray[np.int64],
+        columns: NDArray[np.int64],
+        coefficients: tuple[int, int, int],
+        chosen: Callable[[int], NDArray[np.int64] | None],
+    ) -> int:
+        """Follow the rule, and return how many synapses were asked to change.
+
+        chosen: which of n changes are made, if the rule asks for changes of pairs only; None: all.
+        """
+        a, b, c = coefficients
+        x0, y0 = _there(rows, self.shape[0])[self.rows], _there(columns, self.shape[1])[self.columns]
+        change = a * x0 + b * y0 + c * (x0 & y0)
+        asked = self.order[change[self.order] != 0]
+        made = chosen(len(asked))
+        touched = asked if made is None else asked[made]
+        W[touched] = saturate(W[touched] + change[touched], PLASTIC_WEIGHT_MAX)
+        return len(asked)
+
+
+def _there(places: NDArray[np.int64], n: int) -> NDArray[np.bool_]:
+    found = np.zeros(n, dtype=bool)
+    found[places] = True
+    return found
 
 
 def _learn(

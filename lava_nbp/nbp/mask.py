@@ -15,7 +15,7 @@ from lava_nbp.base.checks import as_array, check_integer, check_sequence, shown
 from lava_nbp.base.fields import settle
 from lava_nbp.base.memory import check_memory
 from lava_nbp.base.widths import NEURONS_PER_CHIP
-from lava_nbp.errors import CircuitError
+from lava_nbp.errors import CircuitError, WeightError
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,11 @@ class Mask:
         places: NDArray[np.int64] = first + np.arange(self.n_synapses) - np.repeat(begins, table[:, 2])
         return places
 
+    def ends(self, n_post: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Row and column of every synapse, row after row, of a matrix of so many columns."""
+        rows, columns = np.divmod(self.places(n_post), n_post)
+        return rows, columns
+
     def taken(self, matrix: NDArray[Any]) -> NDArray[Any]:
         """What the synapses hold of a matrix (pre, post): (synapses,), row after row."""
         return matrix.ravel()[self.places(matrix.shape[1])]
@@ -128,6 +133,21 @@ class Mask:
     def row_first(self, n_pre: int) -> NDArray[np.int64]:
         """(n_pre + 1,) where the runs of each row begin."""
         return np.searchsorted(self.table[:, 0], np.arange(n_pre + 1)).astype(np.int64)
+
+
+def check_where_synapses_are(weights: NDArray[Any], mask: Mask, name: str) -> None:
+    """Raise WeightError for a matrix (pre, post) that is not 0 where there is no synapse, or has no place for all."""
+    if any(end > size for end, size in zip(mask.extent, weights.shape, strict=True)):
+        raise WeightError(
+            f"{name} of shape {weights.shape}: its mask has synapses up to {mask.extent}; give a mask of that shape"
+        )
+    stray = (weights != 0) & ~mask.matrix((weights.shape[0], weights.shape[1]))
+    if stray.any():
+        i, j = (int(k) for k in np.argwhere(stray)[0])
+        raise WeightError(
+            f"{name}[{i}, {j}] is {weights[i, j]}, but there is no synapse there; set what the mask leaves out to 0 "
+            f"({int(stray.sum())} weights)"
+        )
 
 
 class Runs(NamedTuple):

@@ -152,7 +152,6 @@ def _free(name: str, taken: set[str]) -> str:
 def check_parts(circuit: Circuit) -> None:
     """Raise CircuitError for what no part has: gates with a delay, one neuron, not gating, to many, or many to one."""
     check_chain_delays(circuit)
-    check_full(circuit, "the parts")
     for c in circuit.connections:
         n_pre, n_post = circuit[c.pre].size, circuit[c.post].size
         if c.pre not in circuit.chain and n_pre != n_post:
@@ -163,18 +162,14 @@ def check_parts(circuit: Circuit) -> None:
             )
 
 
-def check_full(circuit: Circuit, what: str) -> None:
-    """Raise CircuitError for a circuit with a mask."""
+def check_for_chip(circuit: Circuit, what: str) -> None:
+    """Raise CircuitError for a circuit of which anything is drawn, or that has a mask."""
     for m in circuit.matrices:
         if m.mask is not None:
             raise CircuitError(
-                f"circuit {circuit.name!r}: matrix {m.name!r} has a mask, but {what} have all of a matrix; run it with "
-                f"the target sample, spiking or lava, or leave the mask (patch) out"
+                f"circuit {circuit.name!r}: matrix {m.name!r} has a mask, but {what} have all of a matrix; run it on "
+                f"the simulator, or leave the mask (patch) out"
             )
-
-
-def check_not_random(circuit: Circuit, what: str) -> None:
-    """Raise CircuitError for a circuit of which anything is drawn."""
     if circuit.random:
         noisy = next((p.name for p in circuit.populations if p.noise > 1), None)
         drawn = f"population {noisy!r} has noise" if noisy else "its updates are rounded at random"

@@ -16,6 +16,7 @@ from lava_nbp.errors import CircuitError, WeightError
 from lava_nbp.nbp.circuit import Circuit, DenseProjection
 from lava_nbp.nbp.faults import Faults
 from lava_nbp.nbp.form import sample_form
+from lava_nbp.nbp.mask import check_where_synapses_are
 
 
 def check_network_weights(circuit: Circuit, weights: Mapping[str, Any]) -> dict[str, Int16Array]:
@@ -35,13 +36,7 @@ def check_network_weights(circuit: Circuit, weights: Mapping[str, Any]) -> dict[
     checked = {name: check_plastic_weights(weights[name], shape, name) for name, shape in shapes.items()}
     for matrix in circuit.matrices:
         if matrix.mask is not None:
-            stray = (checked[matrix.name] != 0) & ~matrix.mask.matrix(matrix.shape)
-            if stray.any():
-                i, j = (int(k) for k in np.argwhere(stray)[0])
-                raise WeightError(
-                    f"{matrix.name}[{i}, {j}] is {checked[matrix.name][i, j]}, but there is no synapse there; set what "
-                    f"the mask leaves out to 0 ({int(stray.sum())} weights)"
-                )
+            check_where_synapses_are(checked[matrix.name], matrix.mask, matrix.name)
     return checked
 
 

@@ -3,7 +3,8 @@
 A circuit that only answers tells which outputs are above their threshold: several, or none, where the sums of two are
 near each other. With a ramp the last hidden layer repeats its spikes, phase after phase, and the output's gate opens a
 little further in each: an output fires when ``a > top - r * step``. Who fires first has the largest sum, up to a step,
-and from then on all others are kept silent. An answer takes as many phases more as there are steps, and one; the
+and from then on all others are kept silent. An answer takes as many phases more as there are steps, and one, that is
+K + 4 more than steps for K hidden layers; the
 populations are, for an output o::
 
     o_done     one neuron: an output has fired in an earlier phase, and so on to the last
@@ -82,8 +83,12 @@ def with_ramp(circuit: Circuit, ramp: Ramp) -> Circuit:
     output, first, n = circuit.output, circuit.output_phase, len(ramp.points)
     senders = sorted({p.pre for p in circuit.projections if p.post == output})
     others = [c.pre for c in circuit.reaching(output) if c.pre not in circuit.chain]
+    if circuit.readout:
+        raise CircuitError(
+            f"circuit {circuit.name!r} has the readout {circuit.readout!r} already; leave it or the ramp out"
+        )
     once = all(circuit[name].phases == (first - 1,) for name in senders)
-    if circuit.readout or not senders or others or not once or circuit[output].phases != (first,):
+    if not senders or others or not once or circuit[output].phases != (first,):
         raise CircuitError(
             f"circuit {circuit.name!r}: a ramp needs an output that fires once, by dense input from populations that "
             f"fire once in the phase before; leave the ramp out"

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from lava_nbp.base.integers import Int16Array, saturate
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
 from lava_nbp.nbp.circuit import Circuit
-from lava_nbp.nbp.draws import Epoch, chosen, rounding_of, thresholds_raised
+from lava_nbp.nbp.draws import Epoch, check_epoch, chosen, rounding_of, thresholds_raised
 from lava_nbp.nbp.executor import Executor, Int32Array, Outcome, UInt8Array, empty_answers
 from lava_nbp.nbp.form import Above, AnyOf, Given, Noise, SampleForm, Signal, sample_form
 
@@ -80,9 +80,8 @@ class SampleRun:
         for k, (size, signal) in enumerate(zip(form.sizes, form.signals, strict=True)):
             value = self._value(k, signal)
             self.signals.append(value if value.shape == (size,) else np.broadcast_to(value, size))
-        summed = form.answer if form.answer in form.sum_of else form.layers[-1]
-        output = np.zeros(form.circuit.layers[-1], np.int32)
-        self.membrane = self._sum(form.sum_of[summed]) if summed in form.sum_of else output
+        #: Input of the output, without gates.
+        self.membrane: Int32Array = self._input(form.layers[-1], np.zeros(form.circuit.layers[-1])).astype(np.int32)
         every = {
             m.name: tuple(k for k, u in enumerate(form.updates) if u.matrix == m.name) for m in form.circuit.matrices
         }
@@ -94,14 +93,21 @@ class SampleRun:
         if isinstance(signal, AnyOf):
             return np.array([self.signals[signal.signal].any()])
         if isinstance(signal, Above):
-            total: Any = self._sum(self.form.sum_of[k])
-            for s, weight in signal.spikes:
-                total = total + weight * self.signals[s]
-            fires: Bits = total - self._noise(signal.noise) > signal.above
+            fires: Bits = self._input(k, 0) - self._noise(signal.noise) > signal.above
             return fires
         entry: Any = sum(self.signals[s].astype(np.int64) << k for k, s in enumerate(signal.signals))
         spikes: Bits = np.array(signal.table)[entry]
         return spikes
+
+    def _input(self, k: int, none: Any) -> Any:
+        """What a signal's sum is, relayed spikes included; none, if it is no sum."""
+        above = self.form.above(k)
+        if above is None:
+            return none
+        total: Any = self._sum(self.form.sum_of[k])
+        for s, weight in above.spikes:
+            total = total + weight * self.signals[s]
+        return total
 
     def _noise(self, noise: Noise | None) -> Any:
         """By how much the thresholds of a population are raised, (size,), or 0."""
@@ -230,7 +236,7 @@ class ReferenceExecutor(Executor):
 
     def begin_epoch(self, epoch: int = 0) -> None:
         """See `Executor`."""
-        self._epoch, self._sample = Epoch.of(self.circuit, epoch), 0
+        self._epoch, self._sample = Epoch.of(self.circuit, check_epoch(epoch)), 0
 
     def _write_weights(self, weights: dict[str, Int16Array]) -> None:
         self._weights = weights

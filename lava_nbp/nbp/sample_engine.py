@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from lava_nbp.base.checks import check_integer
 from lava_nbp.base.integers import Int16Array
 from lava_nbp.errors import InputError
 from lava_nbp.nbp import sample_kernels as kernels
 from lava_nbp.nbp.circuit import Circuit
-from lava_nbp.nbp.draws import Epoch
+from lava_nbp.nbp.draws import Epoch, check_epoch
 from lava_nbp.nbp.executor import Executor, Outcome, UInt8Array, empty_answers
 from lava_nbp.nbp.faults import Faults
 from lava_nbp.nbp.form import sample_form
@@ -42,13 +41,19 @@ class SampleExecutor(Executor):
     CircuitError
         For a circuit without a per-sample form, or one of a shape that is not compiled: with the reason.
     InputError
-        For faults.apart.
+        For faults.apart, and for spikes that go wrong where a readout hears the output more than once.
     """
 
     def __init__(self, circuit: Circuit, weights: Mapping[str, Any], *, faults: Faults | None = None) -> None:
         if faults is not None and faults.apart:
             raise InputError(
                 "faults.apart breaks copies of a unit one by one, but executor 'sample' has none; use target spiking"
+            )
+        if faults is not None and (faults.dropped or faults.spurious) and (circuit.ramp or circuit.readout):
+            kind = "dropped" if faults.dropped else "spurious"
+            raise InputError(
+                f"faults.{kind} meets every spike of a readout's phases, but executor 'sample' reads sums, all phases "
+                f"at once; use target spiking, or a circuit without a ramp"
             )
         self._shape = sample_shape(circuit)
         self._faults = faults
@@ -101,8 +106,8 @@ class SampleExecutor(Executor):
         return {name: held[name] for name in self.circuit.matrix_shapes}
 
     def begin_epoch(self, epoch: int = 0) -> None:
-        """What is drawn in the epoch is new; there is nothing else to forget."""
-        self._epoch, self._chunk = check_integer(epoch, 0, None, "epoch"), 0
+        """See `Executor`; here there are no spikes under way."""
+        self._epoch, self._chunk = check_epoch(epoch), 0
         self._draws, self._sample = Epoch.of(self.circuit, self._epoch), 0
 
     def _disturb(self, x: UInt8Array, training: bool) -> tuple[UInt8Array, kernels.SampleFaults | None]:
@@ -123,8 +128,9 @@ class SampleExecutor(Executor):
         x = np.where(wrong_x == 1, 0, np.where(wrong_x == 2, 1, x)) * alive
         # The phase in which the pulse is lost: up to that of the answer there is none, after it nothing is learned.
         phase = rng.geometric(f.pulse_loss, len(x)) if f.pulse_loss else np.full(len(x), 1 << 30)
-        x[phase <= self.circuit.output_phase] = 0
-        learns = (phase > self.circuit.period).astype(np.uint8)
+        runs = self.circuit if training else self.circuit.answering
+        x[phase <= runs.output_phase] = 0
+        learns = (phase > (runs.period if training else runs.output_phase)).astype(np.uint8)
         return np.ascontiguousarray(x, dtype=np.uint8), kernels.SampleFaults(
             wrong=np.hstack([wrong_x, *(wrong(size) for size in self._sizes[1:])]), learns=learns, **broken
         )
@@ -148,9 +154,9 @@ class SampleExecutor(Executor):
         kernels.infer(x, self._net, self._drawn(), answers, faults)
         if self._readout is not None:
             sums = answers.membrane
-            if self._broken is not None:  # a dead output never fires, however far its gate opens
-                dead = self._broken["dead"][-self._sizes[-1] :]
-                sums = np.where(dead, np.int32(-(1 << 30)), sums)
+            if faults is not None:  # dead outputs never fire, nor any without a pulse, however far the gate opens
+                silent = faults.dead[-self._sizes[-1] :] | (1 - faults.learns)[:, None]
+                sums = np.where(silent, np.int32(-(1 << 30)), sums)
             answers = answers._replace(spikes=self._readout.answers(sums))
         return Outcome(*answers)
 

@@ -164,7 +164,7 @@ class SampleFaults(NamedTuple):
     dead: NDArray[np.uint8]  #: over the units of all layers
     plastic: NDArray[np.int16]  #: over all weights: 0 where a synapse keeps its weight, else 1
     wrong: NDArray[np.uint8]  #: (samples, units) 1: the spike is lost, 2: there is one without reason
-    learns: NDArray[np.uint8]  #: (samples,) 0: the pulse is lost before the sample is learned
+    learns: NDArray[np.uint8]  #: (samples,) 0: the pulse is lost before the sample is learned, or answered
 
 
 @inner

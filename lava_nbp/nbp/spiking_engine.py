@@ -21,12 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.arrays import Allocate
-from lava_nbp.base.checks import check_integer
 from lava_nbp.base.integers import Int16Array
 from lava_nbp.errors import InputError
 from lava_nbp.nbp import spiking_kernels as kernels
 from lava_nbp.nbp.circuit import Circuit
-from lava_nbp.nbp.draws import Epoch, rounding_of
+from lava_nbp.nbp.draws import Epoch, check_epoch, rounding_of
 from lava_nbp.nbp.executor import Executor, Outcome, UInt8Array, empty_answers
 from lava_nbp.nbp.faults import Faults
 from lava_nbp.nbp.levels import THRESHOLD
@@ -334,7 +333,7 @@ class SpikingExecutor(Executor):
 
     def begin_epoch(self, epoch: int = 0) -> None:
         """See `Executor`."""
-        self._epoch = epoch = check_integer(epoch, 0, None, "epoch")
+        self._epoch = epoch = check_epoch(epoch)
         self._training.begin_epoch(epoch)
 
     def _train(self, *spikes: UInt8Array) -> Outcome:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.nbp.draws import ProjectionRounding
+from lava_nbp.nbp.mask import Mask
 
 from lava.magma.core.learning import string_symbols as symbols
 from lava.magma.core.learning.constants import (
@@ -59,6 +60,9 @@ class Learning:
         self._used: set[str] = set()
         self._changes: list[Any] = []
         self._rounding: ProjectionRounding | None = model.proc_params.get("rounding")
+        mask: Mask | None = model.proc_params.get("mask")
+        #: Where there is a synapse, (post, pre); None: everywhere.
+        self._there = None if mask is None else mask.matrix(model.weights.shape[::-1]).T
         for random in (model._x_random, model._y_random, model._conn_var_random):
             draw_when_asked(random)
 
@@ -158,18 +162,20 @@ class Learning:
         return self._acts[bool(np.count_nonzero(model.x0)), bool(np.count_nonzero(model.y0))]
 
     def apply(self, x_traces_history: NDArray[Any], y_traces_history: NDArray[Any]) -> None:
-        """`_apply_learning_rules`; of what is to change as much as is drawn, if the Process says so."""
+        """`_apply_learning_rules`; of what is to change as much as is drawn, if the Process says so, and is there."""
+        model = self._model
         if self._rounding is None:
             self._apply(x_traces_history, y_traces_history)
+            if self._there is not None:
+                model.weights[~self._there] = 0
             return
-        model = self._model
         pairs = np.ix_(np.flatnonzero(model.y0), np.flatnonzero(model.x0))
         before = model.weights[pairs]
         self._apply(x_traces_history, y_traces_history)
         after = model.weights[pairs]
         if (after != before).any():
-            n_post, n_pre = before.shape
-            made = self._rounding.chosen(int(np.sign(after - before).sum()), n_pre, n_post)
+            there = np.ones(before.shape, bool) if self._there is None else self._there[pairs]
+            made = self._rounding.chosen(int(np.sign(after - before).sum()), there.T)
             model.weights[pairs] = np.where(made.T, after, before)
 
     def _apply(self, x_traces_history: NDArray[Any], y_traces_history: NDArray[Any]) -> None:

@@ -1,4 +1,4 @@
-"""Plastic all-to-all synapses with a three-factor Hebbian rule, and mirrors of them."""
+"""Plastic synapses with a three-factor Hebbian rule, and mirrors of them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from lava_nbp.base.checks import check_kind, check_sequence, is_integer, shown
 from lava_nbp.errors import InputError
 from lava_nbp.nbp.draws import Rounding
 from lava_nbp.nbp.hebbian import HebbianSynapses, Mirror
+from lava_nbp.nbp.mask import Mask
 from lava_nbp.nbp.rule import PAPER_RULE, ThreeFactorRule
 from lava_nbp.nbp.work import Counters
 from lava_nbp.on_lava.ports import InPort, OutPort, SharedVar
@@ -28,7 +29,7 @@ _LARGEST = 255
 
 
 class HebbianDense(LibraryProcess):
-    """All-to-all synapses that learn from pre spikes, post spikes and a third factor.
+    """Synapses that learn from pre spikes, post spikes and a third factor: all-to-all, or those of a mask.
 
     In every step t, for every synapse (x0, y0: spikes of its two neurons in this step)::
 
@@ -61,6 +62,8 @@ class HebbianDense(LibraryProcess):
     rounding : Rounding, optional
         Which of the changes that the rule asks for, for pairs of spikes, are made: `lava_nbp.nbp.draws.Rounding`.
         Default: all.
+    mask : Mask, optional
+        Which synapses there are: weights are 0 where there is none, and stay so. Default: all.
 
     Ports
     -----
@@ -84,7 +87,7 @@ class HebbianDense(LibraryProcess):
     Raises
     ------
     WeightError
-        For weights that are no even integers in -254 .. 254, or of another shape.
+        For weights that are no even integers in -254 .. 254, of another shape, or not 0 where there is no synapse.
     RuleError
         For a rule that cannot be read, has an unknown factor, or moves weights off their grid.
     InputError
@@ -118,6 +121,7 @@ class HebbianDense(LibraryProcess):
         storage: Mapping[str, Any] | None = None,
         chip_order: bool = False,
         rounding: Rounding | None = None,
+        mask: Mask | None = None,
     ) -> None:
         parsed = ThreeFactorRule(rule) if isinstance(rule, str) else rule
         if parsed is not None:
@@ -134,7 +138,7 @@ class HebbianDense(LibraryProcess):
         if parsed is not None and parsed.needs_third_factor and not factors:
             raise InputError(f"rule {parsed.dw!r} uses r, but third is empty; give an integer per entry of third_in")
         self.synapses = synapses = HebbianSynapses(
-            weights, mirrors, parsed, "W" if name is None else name, shared_zeros, storage, chip_order, rounding
+            weights, mirrors, parsed, "W" if name is None else name, shared_zeros, storage, chip_order, rounding, mask
         )
         super().__init__(synapses=synapses, third=factors, name=name)
         if factors:
@@ -145,7 +149,7 @@ class HebbianDense(LibraryProcess):
             )
         for population in synapses.posts:
             setattr(self, _sums_port(population), OutPort(shape=(synapses.sizes[population],)))
-        self.weights = SharedVar(lambda: synapses.projections[synapses.name], synapses.write_weights)
+        self.weights = SharedVar(synapses.read_weights, synapses.write_weights)
 
     def read_weights(self) -> Any:
         """A copy of the matrix, (pre, post) int16. Call it between runs."""
@@ -153,7 +157,7 @@ class HebbianDense(LibraryProcess):
 
     def read_projections(self) -> dict[str, Any]:
         """Copies of the weights of the matrix and of every mirror, (its pre, its post), by name."""
-        return {name: w.copy() for name, w in self.synapses.projections.items()}
+        return {name: self.synapses.matrix_of(name) for name in self.synapses.projections}
 
     def write_weights(self, weights: Any) -> None:
         """Set the matrix and every mirror; as `weights.set`. Call it between runs."""
@@ -192,8 +196,9 @@ class PyHebbianDense(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignore
         self.third = np.array(proc_params["third"], dtype=np.int64)
 
     def start(self) -> None:
-        """Let the Var be the synapses' own memory, then serve the runtime."""
-        self.weights = self.synapses.projections[self.synapses.name]
+        """Let the Var be the synapses' own memory, if that is a matrix; then serve the runtime."""
+        held = self.synapses.projections[self.synapses.name]
+        self.weights = held if held.ndim == 2 else self.synapses.read_weights()
         self._sums_out = [(getattr(self, _sums_port(name)), name) for name in self.synapses.posts]
         self._spikes_in = [(name, getattr(self, f"{name}_in")) for name in self.synapses.populations]
         super().start()

@@ -12,7 +12,7 @@ from lava_nbp.errors import InputError
 from lava_nbp.loihi.rules import chip_rule, simulated_rule
 from lava_nbp.loihi.stock import StockNetwork
 from lava_nbp.nbp.circuit import Circuit, check_circuit
-from lava_nbp.nbp.draws import Epoch, Rounding
+from lava_nbp.nbp.draws import Epoch, Rounding, check_epoch
 from lava_nbp.nbp.partition import (
     Part,
     check_parts,
@@ -243,8 +243,8 @@ class NBPNetwork(LibraryProcess):
         self.begin_epoch(int(self._resets[1]))
 
     def begin_epoch(self, epoch: int) -> None:
-        """The same, and what the circuit draws from now on is that of another epoch."""
-        self._resets[:] = self._resets[0] + 1, epoch
+        """The same, and what the circuit draws from now on is that of another epoch; see `Executor.begin_epoch`."""
+        self._resets[:] = self._resets[0] + 1, check_epoch(epoch)
         if self._stock is not None:
             self._stock.reset()
             return
@@ -360,7 +360,7 @@ class SubNBPNetworkFixed(AbstractSubProcessModel):  # type: ignore[misc]
         for plastic in plastic_parts(circuit):
             name = plastic.matrix.name
             dense = HebbianDense(
-                proc.projections.arrays[name],
+                proc.projections.matrix_of(plastic.matrix),
                 rule=circuit.rule,
                 third=reward,
                 mirrors=plastic.mirrors,
@@ -368,6 +368,7 @@ class SubNBPNetworkFixed(AbstractSubProcessModel):  # type: ignore[misc]
                 storage=proc.projections.arrays,
                 chip_order=circuit.chip_order,
                 rounding=Rounding.of(circuit, plastic.matrix.matrix, proc.drawn),
+                mask=circuit.mask_of(plastic.matrix),
             )
             setattr(self, f"dense_{name}", dense)
             for end in dense.synapses.populations:

@@ -1,5 +1,7 @@
 """Data sets as bits: splits, sizes, impossible options."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -165,3 +167,22 @@ def test_values_of_one_row_do_not_move():
         assert load_dataset("rows", threshold=[0.2, 0.8]).n_in == 10
         with pytest.raises(InputError, match="shift is 1, but must be an integer in 0 .. 0; images have 1 x 5 pixels"):
             load_dataset("rows", shift=1)
+
+
+def test_shifted_samples_are_data_that_travels():
+    data = load_dataset("digits", threshold=0.3, shift=1, validation=100)
+    again = pickle.loads(pickle.dumps(data))
+    np.testing.assert_array_equal(again.train_of_epoch(1, 2).x, data.train_of_epoch(1, 2).x)
+
+
+@pytest.mark.parametrize(("seed", "epoch"), [(0.5, 1), (1, None), (-1, 1), (1, 2**63), (True, 1)])
+@pytest.mark.parametrize("shift", [0, 1])
+def test_seeds_and_epochs_that_there_are_not_are_refused(seed, epoch, shift):
+    data = load_dataset("digits", shift=shift)
+    with pytest.raises(InputError, match="seed|epoch"):
+        data.train_of_epoch(seed, epoch)
+
+
+def test_thresholds_by_the_thousand_are_refused_before_they_take_memory():
+    with pytest.raises(InputError, match="fewer thresholds"):
+        load_dataset("digits", threshold=np.linspace(0, 0.999, 300_000))

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from lava_nbp.loihi.boards import BOARDS, LOIHI1, LOIHI2, Board, Capacity
 from lava_nbp.loihi.lowering import lower
 from lava_nbp.loihi.placement import paper_placement
-from lava_nbp.loihi.plan import place
+from lava_nbp.loihi.plan import Plan, place
 from lava_nbp.loihi.resources import Slice, list_bits, usage
+from lava_nbp.nbp.mask import Mask
 from lava_nbp.nbp.paper import inference_circuit, training_circuit
 
 
@@ -23,6 +24,36 @@ def test_list_bits_by_hand():
     assert list_bits(LOIHI1, 64, False) == 576  # 512 + 10
     assert list_bits(LOIHI1, 65, False) == 640  # a block more
     assert list_bits(LOIHI1, 4, True) == 128  # 4 * 14 + 10 = 66
+
+
+def test_a_list_with_gaps_says_whom_it_reaches_by_hand():
+    assert list_bits(LOIHI1, 1, False, indexed=True) == 64  # 18 + 10 bits
+    assert list_bits(LOIHI1, 3, False, indexed=True) == 64  # 54 + 10
+    assert list_bits(LOIHI1, 4, False, indexed=True) == 128  # 72 + 10
+    assert list_bits(LOIHI1, np.array([0, 1, 64, 65]), False, indexed=True).tolist() == [0, 64, 1216, 1280]
+
+
+def test_a_small_masked_network_by_hand():
+    """x (3) on core 0; h1 (4) half on core 1, half on core 2; synapses 0-0, 0-1, 1-3 and 2-2, 2-3."""
+    circuit = inference_circuit(3, 4, 2)
+    mask = Mask(((0, 0, 2), (1, 3, 1), (2, 2, 2)))
+    lowered = lower(replace(circuit, matrices=(replace(circuit.matrices[0], mask=mask), circuit.matrices[1])))
+    placement = {
+        "chain": (Slice(3, 0, 4),),
+        "x": (Slice(0, 0, 3),),
+        "h1": (Slice(1, 0, 2), Slice(2, 2, 2)),
+        "o": (Slice(3, 0, 2),),
+    }
+    used = usage(lowered, placement, LOIHI1, 4)
+    # core 1: the gate and x0; core 2: the gate, x1 and x2.
+    assert used["input_axons"].tolist()[1:3] == [1 + 1, 1 + 2]
+    assert used["output_axons"].tolist()[:1] == [3]
+    assert used["synapse_memory"].tolist()[1:3] == [2 * 64, 3 * 64]
+    plan = Plan(lowered, BOARDS["loihi1"], "packed", placement)
+    rows = {row["connection"]: row for row in plan.connection_rows()}
+    assert (rows["W1"]["synapses"], rows["W1"]["input_axons"], rows["W1"]["synapse_memory"]) == (5, 3, 3 * 64)
+    full = Plan(lower(circuit), BOARDS["loihi1"], "packed", placement)
+    assert plan.estimate.millijoules < full.estimate.millijoules
 
 
 def test_a_small_inference_network_by_hand():
@@ -60,7 +91,10 @@ def count(lowered, placement, n_cores):
     matrices = [(f.name, f.pre, f.post, f.matrix(), 6 * (f.delay > 0)) for f in lowered.fixed]
     matrices += [("ring", "chain", "chain", lowered.ring.matrix(), 0)]
     matrices += [(i.name, None, i.post, np.eye(sizes[i.post]), 0) for i in lowered.inputs]
-    matrices += [(d.name, d.pre, d.post, np.ones((sizes[d.post], sizes[d.pre])), 0) for d in lowered.dense]
+    for d in lowered.dense:
+        shape = sizes[d.pre], sizes[d.post]
+        there = np.ones(shape) if d.mask is None else d.mask.matrix(shape)
+        matrices.append((d.name, d.pre, d.post, there.T, 0 if d.mask is None else 10))
     used = {name: [0] * n_cores for name in ("neurons", "input_axons", "output_axons", "synapse_memory")}
     for core in core_of.values():
         used["neurons"][core] += 1
@@ -79,18 +113,29 @@ def count(lowered, placement, n_cores):
     return used
 
 
+def masked(circuit, share):
+    """A circuit with so many of the synapses of its first matrix, at random."""
+    if share == 1:
+        return circuit
+    first = circuit.matrices[0]
+    there = np.random.default_rng(0).random(first.shape) < share
+    there[0, 0] = True
+    return replace(circuit, matrices=(replace(first, mask=Mask.of(there)), *circuit.matrices[1:]))
+
+
 @given(
     sizes=st.tuples(st.integers(1, 40), st.integers(1, 90), st.integers(1, 12)),
     learning=st.booleans(),
+    share=st.sampled_from([0.05, 0.4, 1.0]),
     loihi2=st.booleans(),
     limits=st.tuples(st.integers(3, 300), st.integers(20, 800), st.integers(20, 800), st.integers(1, 500)),
     cores=st.integers(1, 100),
     placement=st.sampled_from(["auto", "paper", "packed"]),
 )
 @settings(max_examples=150, deadline=None)
-def test_a_plan_never_says_fits_where_a_limit_is_broken(sizes, learning, loihi2, limits, cores, placement):
+def test_a_plan_never_says_fits_where_a_limit_is_broken(sizes, learning, share, loihi2, limits, cores, placement):
     circuit = training_circuit(*sizes, chip_order=True) if learning else inference_circuit(*sizes)
-    lowered = lower(circuit)
+    lowered = lower(masked(circuit, share))
     neurons, inputs, outputs, words = limits
     chip = replace(
         LOIHI2 if loihi2 else LOIHI1,
@@ -118,8 +163,9 @@ def test_a_plan_never_says_fits_where_a_limit_is_broken(sizes, learning, loihi2,
 
 @pytest.mark.parametrize("board", sorted(BOARDS))
 @pytest.mark.parametrize("placement", ["paper", "packed"])
-def test_the_count_is_exact_where_slices_of_a_group_do_not_share_a_core(board, placement):
-    lowered = lower(training_circuit(30, 100, 7, chip_order=True))
+@pytest.mark.parametrize("share", [0.05, 1.0])
+def test_the_count_is_exact_where_slices_of_a_group_do_not_share_a_core(board, placement, share):
+    lowered = lower(masked(training_circuit(30, 100, 7, chip_order=True), share))
     plan = place(lowered, BOARDS[board], placement)
     used = count(lowered, plan.placement, len(plan.used["neurons"]))
     for name, found in used.items():

@@ -81,3 +81,60 @@ def test_an_answer_without_a_layer_cannot_be_cut_out():
     populations = tuple(replace(p, layer="") if p.name == "want" else p for p in whole.populations)
     with pytest.raises(CircuitError, match="its answer, 'say' in phase 3, does not depend on its layer 'want'"):
         _ = replace(whole, forward=("see", "want", "say"), populations=populations).answering
+
+
+def test_what_only_answers_has_no_noise_and_answers_alike_everywhere():
+    """A circuit without a rule, too: else every executor would draw for samples and epochs of its own."""
+    fixed = replace(inference_circuit(8, 6, 3), seed=5)
+    noisy = replace(fixed, populations=tuple(replace(p, noise=900) if p.name == "h1" else p for p in fixed.populations))
+    assert noisy.random
+    assert not noisy.answering.random
+    assert noisy.answering.answering is noisy.answering
+    rng = np.random.default_rng(1)
+    weights = {m.name: 2 * rng.integers(-100, 127, m.shape) for m in noisy.matrices}
+    x = (rng.random((40, 8)) < 0.5).astype(np.uint8)
+    with make_executor("reference", fixed, weights) as quiet:
+        expected = quiet.infer(x)
+    for target in ("reference", "spiking", "lava"):
+        with make_executor(target, noisy, weights) as executor:
+            for epoch in (0, 3):
+                executor.begin_epoch(epoch)
+                for _ in range(2):
+                    answer = executor.infer(x)
+                    assert np.array_equal(answer.spikes, expected.spikes), target
+                    assert np.array_equal(answer.membrane, expected.membrane), target
+
+
+@pytest.mark.parametrize("does", ["opens", "reaches another", "is dense"])
+def test_the_chain_stands_in_for_neurons_that_a_random_gate_opens_and_only_for_what_it_can_do(does):
+    gates, links = ring(6)
+    d, e = (Population(name, 3, (k,), refractory=1, layer="x", noise=4096) for k, name in enumerate("de", 1))
+    e = replace(e, noise=4096 if does == "reaches another" else 0)
+    circuit = Circuit(
+        name="random gates",
+        forward=("x", "o"),
+        period=6,
+        populations=(Population("x", 3, (3,), refractory=1), Population("o", 2, (4,)), d, e, *gates),
+        connections=(
+            *links,
+            Connection("g0", "d", "gate", GATE + 2048),
+            Connection("d", "e", "gate", GATE + 2048 * (e.noise > 0)),
+            Connection("d", "x", "gate", GATE, 1),
+            Connection("g3", "o", "gate", GATE),
+        ),
+        matrices=(Matrix("V", (3, 2)), *([Matrix("U", (3, 2))] if does == "is dense" else [])),
+        projections=(
+            DenseProjection("V", "x", "o", "V"), *([DenseProjection("U", "d", "o", "U")] if does == "is dense" else [])
+        ),
+        sources=(Source("x", "x", 3), Source("e", "e", 2)),
+        output_phase=4,
+    )  # fmt: skip
+    if does != "opens":
+        with pytest.raises(CircuitError, match="'d' fires whenever its noise lets it, and does more than open others"):
+            _ = circuit.answering
+        return
+    answering = circuit.answering
+    assert not answering.random
+    assert "d" not in {p.name for p in answering.populations}
+    with make_executor("spiking", answering, {"V": np.full((3, 2), 254)}) as executor:
+        assert executor.infer(np.ones((2, 3), np.uint8), np.ones((2, 3), np.uint8)).spikes.all()

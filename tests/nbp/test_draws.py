@@ -65,11 +65,14 @@ def test_a_decay_by_hand():
     assert not decay.certain
     assert ALWAYS.certain
     assert ALWAYS.at(0) == ALWAYS.at(99) == 1.0
-    assert Decay(0.5, 0.1, 1).at(0) == 0.5
-    assert Decay(0.5, 0.1, 1).at(1) == 0.1
+    assert Decay(0.5, 0.5, 1).at(0) == Decay(0.5, 0.5, 1).at(1) == 0.5
+    assert [Decay(0.5, 0.1, 2).at(epoch) for epoch in range(4)] == [0.5, 0.5, 0.1, 0.1]
 
 
-@pytest.mark.parametrize("bad", [(0.0, 1.0, 1), (1.0, float("nan"), 1), (1.0, 1.5, 2), (1.0, 0.5, 0), (1.0, 0.5, 2.5)])
+@pytest.mark.parametrize(
+    "bad",
+    [(0.0, 1.0, 1), (0.5, 0.1, 1), (1.0, float("nan"), 1), (1.0, 1.5, 2), (1.0, 0.5, 0), (1.0, 0.5, 2.5)],
+)
 def test_impossible_decays(bad):
     with pytest.raises(CircuitError, match="update probability"):
         Decay(*bad)

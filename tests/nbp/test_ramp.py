@@ -6,8 +6,9 @@ from circuit_simulator import simulate
 from own_circuits import feedforward_circuit
 
 from lava_nbp import trace
-from lava_nbp.errors import CircuitError
+from lava_nbp.errors import CircuitError, InputError
 from lava_nbp.executors.make import make_executor
+from lava_nbp.nbp.faults import Faults
 from lava_nbp.nbp.paper import inference_circuit, training_circuit
 from lava_nbp.nbp.ramp import Ramp, with_ramp
 
@@ -119,7 +120,25 @@ def test_impossible_ramps(bad):
 def test_an_output_that_hears_more_than_its_layer_has_no_ramp():
     circuit = feedforward_circuit(4, 3, 2)
     assert with_ramp(circuit, Ramp()).answers == "layer2_won"
-    with pytest.raises(CircuitError, match="a ramp needs an output that fires once"):
+    with pytest.raises(CircuitError, match="has the readout 'layer2_won' already"):
         with_ramp(with_ramp(circuit, Ramp()), Ramp())
     with pytest.raises(CircuitError, match="a ramp needs an output that fires once"):
         with_ramp(training_circuit(4, 3, 2), Ramp())
+
+
+def test_without_a_pulse_nobody_wins_and_what_goes_wrong_on_the_way_needs_spikes():
+    circuit = training_circuit(layers=(3, 40, 3), ramp=(1280, -1024, 64))
+    weights = {m.name: np.full(m.shape, 2) for m in circuit.matrices}
+    x = np.ones((400, 3), np.uint8)
+    lost = {}
+    for target in ("sample", "spiking"):
+        with make_executor(target, circuit, weights, faults=Faults(pulse_loss=0.02)) as executor:
+            lost[target] = (executor.infer(x).spikes.sum(axis=1) == 0).mean()
+    # A pulse of 41 phases is lost with 1 - 0.98**41.
+    assert abs(lost["sample"] - 0.563) < 0.08
+    assert abs(lost["spiking"] - lost["sample"]) < 0.1
+    for faults in (Faults(dropped=0.1), Faults(spurious=0.1)):
+        with pytest.raises(InputError, match="meets every spike of a readout's phases"):
+            make_executor("sample", circuit, weights, faults=faults)
+        with make_executor("spiking", circuit, weights, faults=faults) as executor:
+            executor.infer(x[:2])

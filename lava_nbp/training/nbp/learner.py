@@ -17,7 +17,7 @@ from lava_nbp.base.targets import Target, find_target
 from lava_nbp.data import Dataset, load_dataset
 from lava_nbp.data.dataset import Split
 from lava_nbp.errors import InputError
-from lava_nbp.executors.make import make_executor
+from lava_nbp.executors.make import check_buildable, make_executor
 from lava_nbp.loihi.host import default_address
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.executor import Executor, Outcome, one_hot
@@ -137,7 +137,8 @@ class NBPLearner(Learner):
                 f"{self.dataset.name} gives {self.layers[0]} inputs and {self.layers[-1]} classes; change one of them"
             )
         check_order(self.target, circuit)
-        _ = circuit.answering  # every epoch is evaluated: said now if it cannot be
+        for runs in (circuit, circuit.answering):  # every epoch is evaluated: said now if it cannot be
+            check_buildable(self.target, runs)
         for source in circuit.sources:
             layer = circuit.layer_of(source.population)
             if layer not in (circuit.forward[0], circuit.output):

@@ -124,3 +124,10 @@ def test_a_run_with_patches_and_a_ramp_through_all_tools(config, tmp_path):
     assert write_report(folder).stat().st_size > 10_000
     w = load_run(folder).weights["W1"]
     assert not w[~circuit.matrices[0].mask.matrix((128, 40))].any()
+
+
+def test_a_target_that_cannot_answer_is_refused_before_anything_is_written(config, tmp_path):
+    """The parts have no synapses from all to one, which a ramp needs in the circuit that answers."""
+    with pytest.raises(CircuitError, match="12 neurons reach one|10 neurons reach one"):
+        train(config("network.n_hidden=12", "network.ramp=[1024,0,256]", 'target="lava-primitives"'), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
