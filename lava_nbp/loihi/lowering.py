@@ -200,26 +200,25 @@ def _check_refractory(circuit: Circuit, name: str) -> None:
 
 
 def _gates(circuit: Circuit, chain: str) -> list[SynapseRegisters]:
-    """What the chain sends, per population, sign, exponent and delay."""
-    rows: dict[tuple[str, int, int, bool], list[int]] = {}
+    """What the chain sends, per population, sign, exponent and delay: as many synapses as it takes to hold it."""
+    rows: dict[tuple[str, int, int, bool], list[list[int]]] = {}
     for c in circuit.connections:
         if c.pre not in circuit.chain or c.role == "chain":
             continue
         mantissa, exponent = mantissa_exponent(c.weight, f"connection {c.pre} -> {c.post}: weight")
-        key = (c.post, exponent, c.delay, mantissa < 0)
-        row, k = rows.setdefault(key, [0] * circuit.period), circuit.chain.index(c.pre)
+        found = rows.setdefault((c.post, exponent, c.delay, mantissa < 0), [])
+        k = circuit.chain.index(c.pre)
+        row = next((row for row in found if abs(row[k] + mantissa) < 1 << WEIGHT_BITS), None)
+        if row is None:
+            found.append(row := [0] * circuit.period)
         row[k] += mantissa
-        if abs(row[k]) >= 1 << WEIGHT_BITS:
-            raise CircuitError(
-                f"connections {c.pre} -> {c.post} with delay {c.delay} add up to {row[k] << exponent}, more than a "
-                f"synapse of exponent {exponent} holds; use one connection of another weight"
-            )
     return [
         SynapseRegisters(
-            synapse_name(chain, post, min(row), exponent, delay), chain, post, circuit.period, circuit[post].size,
-            "from-each", tuple(row), exponent, delay,
+            synapse_name(chain, post, min(row), exponent, delay) + (f"#{n}" if n > 1 else ""), chain, post,
+            circuit.period, circuit[post].size, "from-each", tuple(row), exponent, delay,
         )
-        for (post, exponent, delay, _), row in rows.items()
+        for (post, exponent, delay, _), found in rows.items()
+        for n, row in enumerate(found, 1)
     ]  # fmt: skip
 
 

@@ -35,7 +35,7 @@ from typing import Any
 
 from lava_nbp.base.checks import check_flag, check_integer, check_real, check_sequence, shown
 from lava_nbp.base.integers import mantissa_exponent
-from lava_nbp.base.widths import DELAY_MAX, NEURONS_PER_CHIP, WEIGHT_BITS
+from lava_nbp.base.widths import DELAY_MAX, NEURONS_PER_CHIP, PLASTIC_WEIGHT_MAX, WEIGHT_BITS
 from lava_nbp.errors import CircuitError
 from lava_nbp.nbp.building import connect, ring
 from lava_nbp.nbp.circuit import Circuit, Connection, DenseProjection, Matrix, Population, Role, Source
@@ -365,9 +365,9 @@ class _Builder:
         self.gate(f"c_{h}", box)
         self.relay(f"{h}_lo", fired, f"c_{h}", box)
         self.relay(f"{h}_hi", fired, f"c_{h}", box, ANTI_RELAY)
-        for phase, opened in zip(back, through, strict=True):
+        for opened in through:
             self.open_by(f"c_{h}", box, f"e_{h}", opened)
-            self.relay(f"{h}_T", phase, f"e_{h}", opened)
+        self.relay(f"{h}_T", back[0], f"e_{h}", through[0])  # and so it does two phases later
         # The error drives the layer: what is positive first. Both signs wait for each other where both are handed on.
         for phase in own:
             self.gate(copies, phase)
@@ -451,16 +451,31 @@ class _Builder:
             self.mean(down % self.period, f"W{k} -= where it is negative")
 
     def silence(self) -> None:
-        """Keep silent whom dense input reaches in a phase in which it is not to fire."""
+        """Keep silent whom dense input reaches in a phase in which it is not to fire.
+
+        Two synapses do that where one could be overcome: together they are half of what the register holds, so that
+        sums of either sign have as much room.
+        """
         phases = {p.name: p.phases for p in self.populations}
-        found: set[tuple[str, int]] = set()
+        found: dict[tuple[str, int], int] = {}
         for q in self.projections:
             open_ = {phase % self.period for phase in phases[q.post]}
-            found |= {(q.post, (k + 1) % self.period) for k in phases[q.pre] if (k + 1) % self.period not in open_}
+            times = 2 if self.heard(q) * PLASTIC_WEIGHT_MAX > _NEEDED - STRONG_INHIBIT else 1
+            for k in phases[q.pre]:
+                place = q.post, (k + 1) % self.period
+                if place[1] not in open_:
+                    found[place] = max(times, found.get(place, 0))
         role: Role = "inhibit"
-        for post, phase in sorted(found, key=lambda each: (each[1], each[0])):
+        for (post, phase), times in sorted(found.items(), key=lambda each: (each[0][1], each[0][0])):
             pre = f"g{(phase - 1) % self.period:02d}"
-            self.connections += connect(role, STRONG_INHIBIT, [(pre, post)])
+            self.connections += connect(role, STRONG_INHIBIT, [(pre, post)]) * times
+
+    def heard(self, q: DenseProjection) -> int:
+        """How many neurons a neuron hears by a projection, at most."""
+        k = int(q.matrix[1:])
+        if k == 1 and self.mask is not None:
+            return int(self.mask.matrix((self.sizes[0], self.sizes[1])).sum(axis=0).max())
+        return self.sizes[k if q.transposed else k - 1]
 
 
 def _relay_through(noise: int) -> int:

@@ -116,6 +116,15 @@ def test_what_the_chip_cannot_do_is_refused():
     reached = (*circuit.connections, Connection("x", "g03", "inhibit", -254))
     with pytest.raises(CircuitError, match="x -> g03: gating neurons keep their voltage"):
         lower(replace(training_circuit(1, 1, 1, chip_order=True), connections=reached))
-    twice = (*circuit.connections, Connection("g04", "h1_T", "inhibit", -8128))
-    with pytest.raises(CircuitError, match="g04 -> h1_T with delay 0 add up to -16256"):
-        lower(replace(circuit, connections=twice))
+
+
+def test_what_one_synapse_does_not_hold_several_do():
+    circuit = training_circuit(*LAYERS, chip_order=True)
+    again = Connection("g04", "h1_T", "inhibit", -8128)
+    for n in (1, 2, 3):
+        lowered = lower(replace(circuit, connections=(*circuit.connections, *[again] * n)))
+        reached = [s for s in lowered.fixed if s.post == "h1_T" and s.inhibitory and s.pre == "chain"]
+        weights = sum(int(s.matrix()[0, 4]) << s.exponent for s in reached)
+        there = sum(c.weight for c in circuit.connections if (c.pre, c.post, c.role) == ("g04", "h1_T", "inhibit"))
+        assert weights == there - 8128 * n
+        assert len({s.name for s in lowered.fixed}) == len(lowered.fixed)

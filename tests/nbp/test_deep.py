@@ -458,3 +458,26 @@ def test_an_epoch_that_is_begun_before_the_network_starts():
         assert np.array_equal(sink.membrane, oracle.train(x, t).membrane)
         for name, w in oracle.read_weights().items():
             assert np.array_equal(network.read_weights()[name], w)
+
+
+@pytest.mark.parametrize("target", ["lava-primitives", "lava-stock"])
+def test_wide_layers_are_kept_silent_by_two_synapses(target):
+    """300 inputs at 254 are 76 200 in weight units: one synapse of -32 512 holds up to 41 728, two to 74 240."""
+    circuit = training_circuit(layers=(300, 4, 2), margin=2048)
+    assert {c.limit for c in sample_form(circuit).closed if c.population in ("h1", "h1_lo", "h1_hi")} == {74240}
+    assert {c.limit for c in sample_form(training_circuit(layers=(164, 4, 2))).closed} == {41728}
+    rng = np.random.default_rng(0)
+    weights = {"W1": 2 * rng.integers(60, 128, (300, 4)), "W2": 2 * rng.integers(-60, 61, (4, 2))}
+    x, t = np.ones((3, 300), np.uint8), np.eye(2, dtype=np.uint8)[[0, 1, 1]]
+    x[:, :60] = rng.random((3, 60)) < 0.5
+    sums = x.astype(int) @ weights["W1"]
+    assert (sums > 41728).all()
+    expected = trace("spiking", circuit, weights, x, t)
+    with make_executor("reference", circuit, weights) as oracle:
+        oracle.train(x, t)
+        assert oracle.work.gate_breaches == 0
+        for name, w in oracle.read_weights().items():
+            assert np.array_equal(expected[f"weights/{name}"], w)
+    found = trace(target, circuit, weights, x, t)
+    for name, rows in expected.items():
+        assert np.array_equal(found[name], rows), name
