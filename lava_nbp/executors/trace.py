@@ -19,7 +19,7 @@ from lava_nbp.executors.make import make_executor
 from lava_nbp.nbp.circuit import Circuit, check_circuit
 from lava_nbp.nbp.circuit_file import SUFFIX, load_circuit
 from lava_nbp.nbp.circuits import CIRCUITS
-from lava_nbp.nbp.executor import UInt8Array, check_samples, one_hot
+from lava_nbp.nbp.executor import UInt8Array, check_samples, class_targets
 from lava_nbp.nbp.projections import Projections, check_network_weights
 
 #: Samples that a network of Lava processes runs at once.
@@ -172,7 +172,7 @@ def trace_file(
         raise InputError(f"{inputs} cannot be read as .npz: {error}; write it with numpy.savez") from error
     made = load_circuit(circuit) if circuit.endswith(SUFFIX) else _made_for(circuit, arrays, inputs)
     _check_present(made, arrays, inputs)
-    spikes = [arrays[s.name] if s.name in arrays else one_hot(arrays[_LABELS], made.layers[-1]) for s in made.sources]
+    spikes = [arrays[s.name] if s.name in arrays else class_targets(made, arrays[_LABELS]) for s in made.sources]
     check_output(out)
     result = trace(target, made, {name: arrays[name] for name in made.matrix_shapes}, *spikes, stage=stage)
     write_npz(out, result)

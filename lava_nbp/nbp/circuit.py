@@ -198,6 +198,9 @@ class Circuit:
         How the circuit that only answers, cut out of this one, reads its output; see `lava_nbp.nbp.ramp`.
     seed : int
         Of the noise and of the rounding, which follow from it and the epoch: see `lava_nbp.nbp.draws`.
+    per_class : int
+        Neurons of the output for each class, k: those of class c are k c .. k c + k - 1. The class with the most
+        spikes is the answer.
 
     Raises
     ------
@@ -222,6 +225,7 @@ class Circuit:
     readout: str = ""
     ramp: Ramp | None = None
     seed: int = 0
+    per_class: int = 1
 
     def __post_init__(self) -> None:
         settle(self, f"circuit {shown(self.name)}", CircuitError)
@@ -293,6 +297,11 @@ class Circuit:
     def layers(self) -> tuple[int, ...]:
         """Neurons per layer, from the input to the output."""
         return tuple(self[name].size for name in self.forward)
+
+    @property
+    def n_classes(self) -> int:
+        """Classes that the output tells apart."""
+        return self.layers[-1] // self.per_class
 
     def layer_of(self, population: str) -> str:
         """The layer, a name of `forward`, whose units a population belongs to; "" for gating neurons."""

@@ -174,6 +174,12 @@ def _check_sources(circuit: Circuit) -> None:
             f"output population {answers.name!r} is not scheduled in phase {circuit.output_phase}; "
             f"use one of {answers.phases}"
         )
+    check_integer(circuit.per_class, 1, NEURONS_PER_CHIP, f"circuit {circuit.name!r}: per_class", error=CircuitError)
+    if circuit.layers[-1] % circuit.per_class:
+        raise CircuitError(
+            f"circuit {circuit.name!r}: {circuit.layers[-1]} outputs, {circuit.per_class} for each class, do not come "
+            f"out even; give a multiple"
+        )
     if circuit.readout and (answers.size != circuit.layers[-1] or circuit.layer_of(answers.name) != circuit.output):
         raise CircuitError(
             f"readout {answers.name!r} has {answers.size} neurons of layer {circuit.layer_of(answers.name)!r}, but "

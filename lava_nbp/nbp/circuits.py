@@ -67,6 +67,7 @@ _DEEP = (
     "ramp",
     "patch",
     "image",
+    "per_class",
 )
 #: All circuits.
 CIRCUITS: Registry[CircuitKind] = Registry("circuit", CircuitKind)
@@ -108,7 +109,7 @@ def make_circuit(name: AnyPath, layers: tuple[int, ...], **options: Any) -> Circ
         circuit = load_circuit(file)
         if asked:
             raise InputError(f"circuit {name} is a file, which has no option {next(iter(asked))}; leave it out")
-        if circuit.layers != sizes:
+        if (*circuit.layers[:-1], circuit.n_classes) != sizes:
             raise CircuitError(
                 f"circuit {name} has the layers {_dashed(circuit.layers)}, but {_dashed(sizes)} are asked for; change "
                 f"one of them"

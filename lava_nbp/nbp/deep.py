@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -105,6 +105,7 @@ def deep_circuit(
     ramp: Ramp | Sequence[int] = (),
     patch: int = 0,
     image: Sequence[int] = (),
+    per_class: int = 1,
 ) -> Circuit:
     """Build the circuit that learns by backpropagation through any number of hidden layers; see the module.
 
@@ -149,6 +150,9 @@ def deep_circuit(
         in all channels of the image: W1 has a mask, see `lava_nbp.nbp.mask.patch_mask`.
     image : (int, int, int)
         Channels (thresholds), height and width of the image that the inputs are, for patches.
+    per_class : int
+        How many output neurons learn each class, side by side: the last layer has so many for every one that `layers`
+        says. The class of the most spikes is the answer. More errors come back, so that G should grow with it.
 
     Raises
     ------
@@ -159,6 +163,8 @@ def deep_circuit(
         For a flag that is neither True nor False.
     """
     sizes = tuple(check_integer(n, 1, NEURONS_PER_CHIP, "layers: size", error=CircuitError) for n in layers)
+    check_integer(per_class, 1, NEURONS_PER_CHIP // max(sizes, default=1), "per_class", error=CircuitError)
+    sizes = (*sizes[:-1], *(n * per_class for n in sizes[-1:]))
     hidden = len(sizes) - 2
     if not 1 <= hidden <= _DEEPEST:
         raise CircuitError(
@@ -183,7 +189,8 @@ def deep_circuit(
         _decay(update_probability),
         _ramp(ramp),
     )
-    return _Builder(sizes, rules, check_flag(chip_order, "chip_order"), _mask(patch, image, sizes)).circuit()
+    built = _Builder(sizes, rules, check_flag(chip_order, "chip_order"), _mask(patch, image, sizes)).circuit()
+    return replace(built, per_class=int(per_class))
 
 
 def _mask(patch: int, image: Sequence[int], sizes: tuple[int, ...]) -> Mask | None:

@@ -251,6 +251,18 @@ def _size(circuit: Circuit, source: Source) -> int:
     return circuit[source.population].size
 
 
+def class_targets(circuit: Circuit, labels: Any) -> UInt8Array:
+    """Targets (n, n_out) of a circuit's output for labels: 1 for all neurons of the class; see `one_hot`."""
+    return np.repeat(one_hot(labels, circuit.n_classes), circuit.per_class, axis=1)
+
+
+def votes(values: NDArray[Any], per_class: int) -> NDArray[Any]:
+    """Spikes or pre-activations (n, n_out) of the output, added up for each class: (n, classes)."""
+    n, n_out = values.shape
+    found: NDArray[Any] = values.reshape(n, n_out // per_class, per_class).sum(axis=2, dtype=np.int64)
+    return found
+
+
 def one_hot(labels: Any, n_classes: int) -> UInt8Array:
     """Targets of the output layer: row i is 1 at labels[i].
 

@@ -8,11 +8,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.nbp.executor import Outcome, one_hot
+from lava_nbp.nbp.executor import Outcome, one_hot, votes
 
 
-def accuracy(outcome: Outcome, labels: NDArray[np.int64], prefix: str) -> dict[str, float | None]:
+def accuracy(outcome: Outcome, labels: NDArray[np.int64], prefix: str, per_class: int = 1) -> dict[str, float | None]:
     """Fractions of samples that are right, in 0 .. 1.
+
+    Where several outputs stand for a class, their spikes are counted and their pre-activations added up.
 
     Returns
     -------
@@ -23,12 +25,13 @@ def accuracy(outcome: Outcome, labels: NDArray[np.int64], prefix: str) -> dict[s
         where it cannot be seen.
         ``{prefix}_exact``: every output spikes just as the target says.
     """
-    n_out = outcome.spikes.shape[1]
-    membrane = outcome.membrane
+    spikes = votes(outcome.spikes, per_class)
+    membrane = None if outcome.membrane is None else votes(outcome.membrane, per_class)
+    wanted = per_class * one_hot(labels, spikes.shape[1]).astype(np.int64)
     return {
-        f"{prefix}_accuracy_spikes": float((outcome.spikes.argmax(axis=1) == labels).mean()),
+        f"{prefix}_accuracy_spikes": float((spikes.argmax(axis=1) == labels).mean()),
         f"{prefix}_accuracy_membrane": None if membrane is None else float((membrane.argmax(axis=1) == labels).mean()),
-        f"{prefix}_exact": float((outcome.spikes == one_hot(labels, n_out)).all(axis=1).mean()),
+        f"{prefix}_exact": float((spikes == wanted).all(axis=1).mean()),
     }
 
 

@@ -1,5 +1,6 @@
 """Circuits of any depth: phases and sizes by hand and by formula, and what they learn against oracles of their own."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,11 +15,13 @@ from lava_nbp.executors.make import make_executor
 from lava_nbp.nbp.circuit_file import circuit_from_dict, circuit_to_dict
 from lava_nbp.nbp.circuits import make_circuit
 from lava_nbp.nbp.draws import Decay
+from lava_nbp.nbp.executor import Outcome, class_targets, votes
 from lava_nbp.nbp.faults import Faults
 from lava_nbp.nbp.form import sample_form
 from lava_nbp.nbp.paper import training_circuit
 from lava_nbp.on_lava.runtime import LavaRuntime
 from lava_nbp.processes import NBPNetwork, SampleSink, SampleSource
+from lava_nbp.training.metrics import accuracy
 
 RULES = [
     {},
@@ -481,3 +484,21 @@ def test_wide_layers_are_kept_silent_by_two_synapses(target):
     found = trace(target, circuit, weights, x, t)
     for name, rows in expected.items():
         assert np.array_equal(found[name], rows), name
+
+
+def test_several_outputs_learn_a_class_by_hand():
+    circuit = training_circuit(layers=(6, 5, 3), per_class=2)
+    assert circuit.layers == (6, 5, 6)
+    assert (circuit.per_class, circuit.n_classes) == (2, 3)
+    assert class_targets(circuit, [2, 0]).tolist() == [[0, 0, 0, 0, 1, 1], [1, 1, 0, 0, 0, 0]]
+    spikes = np.array([[1, 0, 1, 1, 0, 0], [0, 0, 0, 0, 0, 1]], np.uint8)
+    assert votes(spikes, 2).tolist() == [[1, 2, 0], [0, 0, 1]]
+    found = accuracy(Outcome(spikes, spikes * np.int32(600)), np.array([1, 2]), "test", 2)
+    assert found == {"test_accuracy_spikes": 1.0, "test_accuracy_membrane": 1.0, "test_exact": 0.0}
+    assert circuit_from_dict(circuit_to_dict(circuit)) == circuit
+    assert circuit.answering.per_class == 2
+    for bad in (0, 1.5, 2**40, None):
+        with pytest.raises(CircuitError, match="per_class"):
+            training_circuit(layers=(6, 5, 3), per_class=bad)
+    with pytest.raises(CircuitError, match="do not come out even"):
+        replace(circuit, per_class=4)

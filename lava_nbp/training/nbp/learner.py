@@ -20,7 +20,7 @@ from lava_nbp.errors import InputError
 from lava_nbp.executors.make import check_buildable, make_executor
 from lava_nbp.loihi.host import default_address
 from lava_nbp.nbp.circuit import Circuit
-from lava_nbp.nbp.executor import Executor, Outcome, one_hot
+from lava_nbp.nbp.executor import Executor, Outcome, class_targets, votes
 from lava_nbp.nbp.projections import Projections, flipped_weights
 from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.nbp.weights import initial_weights
@@ -70,7 +70,7 @@ class NBPLearner(Learner):
         ends = self.dataset.n_in, len(self.dataset.classes)
         self._given = circuit is not None
         self.circuit: Circuit = circuit_of(config, ends) if circuit is None else circuit
-        self.layers = (ends[0], *self.circuit.layers[1:-1], ends[1])
+        self.layers = (ends[0], *self.circuit.layers[1:-1], ends[1] * self.circuit.per_class)
         weights = sum(math.prod(shape) for shape in self.circuit.matrix_shapes.values())
         check_memory(
             weights * _WEIGHT_BYTES
@@ -134,7 +134,8 @@ class NBPLearner(Learner):
         if circuit.layers != self.layers:
             raise InputError(
                 f"circuit {circuit.name!r} has the layers {'-'.join(map(str, circuit.layers))}, but data set "
-                f"{self.dataset.name} gives {self.layers[0]} inputs and {self.layers[-1]} classes; change one of them"
+                f"{self.dataset.name} gives {self.layers[0]} inputs and {len(self.dataset.classes)} classes; change "
+                f"one of them"
             )
         check_order(self.target, circuit)
         for runs in (circuit, circuit.answering):  # every epoch is evaluated: said now if it cannot be
@@ -160,7 +161,7 @@ class NBPLearner(Learner):
             for name, rows in engine.split(raster).items():
                 fired[name] += rows.sum(axis=0, dtype=np.int64)
         spikes = np.concatenate(answers)
-        right = (spikes == one_hot(samples.y, spikes.shape[1])).all(axis=1)
+        right = (spikes == class_targets(self.circuit, samples.y)).all(axis=1)
         synapses = [
             CountedSynapses(
                 p.copy_of(weights[p.matrix]), fired[p.pre], math.prod(circuit.shape_of(p)) - circuit.size_of(p)
@@ -169,9 +170,8 @@ class NBPLearner(Learner):
         ]
         # A ramp has layers fire again and again: as often as the one that may the most.
         steps = max(len(circuit[name].phases) for name in circuit.forward)
-        return Inference(
-            spikes.argmax(axis=1), right, synapses, [fired[name] for name in circuit.forward[1:]], steps, said=spikes
-        )
+        said = votes(spikes, circuit.per_class).argmax(axis=1)
+        return Inference(said, right, synapses, [fired[name] for name in circuit.forward[1:]], steps, said=spikes)
 
     def sums(self, history: list[dict[str, Any]]) -> dict[str, Any]:
         """Gate breaches of all epochs; None if an executor did not see them."""
@@ -200,7 +200,8 @@ class _NBPSession(Session):
             begin = time.perf_counter()
             outcome = executor.train(*sample_spikes(circuit, split, part))
             seconds += time.perf_counter() - begin
-            right += int((outcome.spikes.argmax(axis=1) == split.y[part]).sum())
+            said = votes(outcome.spikes, circuit.per_class).argmax(axis=1)
+            right += int((said == split.y[part]).sum())
             spiked |= bool(outcome.spikes.any())
             advance(len(part))
         self._notes = (
@@ -227,7 +228,7 @@ class _NBPSession(Session):
             self._executor.infer(*sample_spikes(circuit, samples, part))
             for part in parts(len(samples), learner.target.chunk, told)
         ]
-        return {**accuracy(_joined(found), samples.y, split)}
+        return {**accuracy(_joined(found), samples.y, split, circuit.per_class)}
 
     def read_weights(self) -> Arrays:
         """See `Session`."""

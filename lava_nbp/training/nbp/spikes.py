@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from lava_nbp.nbp.circuit import Circuit
-from lava_nbp.nbp.executor import UInt8Array, one_hot
+from lava_nbp.nbp.executor import UInt8Array, class_targets
 
 
 def sample_spikes(circuit: Circuit, samples: Any, chosen: Any = slice(None)) -> list[UInt8Array]:
-    """Spikes of some samples, (n, size) for each source of a circuit: their inputs, or their one-hot targets.
+    """Spikes of some samples, (n, size) for each source of a circuit: their inputs, or their targets.
 
     Parameters
     ----------
@@ -21,6 +21,6 @@ def sample_spikes(circuit: Circuit, samples: Any, chosen: Any = slice(None)) -> 
         Which of them, as NumPy takes it.
     """
     return [
-        one_hot(samples.y[chosen], circuit.layers[-1]) if circuit.brings_targets(source) else samples.x[chosen]
+        class_targets(circuit, samples.y[chosen]) if circuit.brings_targets(source) else samples.x[chosen]
         for source in circuit.sources
     ]

@@ -21,7 +21,7 @@ FEWER = ("epochs=2", "data.train=200", "data.test=100", "data.validation=60", 'n
 RULES = (
     "network.n_hidden=[20,12]", "network.margin=2048", "network.graded=[100,200]", "network.dropout=0.1",
     "network.update_probability=[1.0,0.2,2]", "network.ramp=[2048,-1024,128]", "data.threshold=[0.3,0.7]",
-    "data.shift=1",
+    "data.shift=1", "network.per_class=2",
 )  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def test_a_configuration_says_every_rule(config):
     found = circuit_of(config(*RULES, "seed=7"))
     assert found == training_circuit(
         layers=(128, 20, 12, 10), margin=2048, graded=[100, 200], dropout=0.1, update_probability=(1.0, 0.2, 2),
-        ramp=(2048, -1024, 128),
+        ramp=(2048, -1024, 128), per_class=2,
     ).with_seed(7)  # fmt: skip
     assert circuit_of(config("network.n_hidden=[20,12]")) == training_circuit(layers=(64, 20, 12, 10))
     assert not circuit_of(config("network.n_hidden=9", "network.chip_order=false")).chip_order
@@ -68,8 +68,8 @@ def test_what_reads_the_output_is_what_is_counted(config, tmp_path):
     train(config(*RULES), tmp_path / "ramp")
     run = load_run(tmp_path / "ramp")
     said = run.inference.said
-    assert said.shape == (100, 10)
-    assert (said.sum(axis=1) <= 10).all()
+    assert said.shape == (100, 20)
+    assert (said.sum(axis=1) <= 20).all()
     report = evaluate_run(tmp_path / "ramp", "spiking")
     last = metrics(tmp_path / "ramp")[-1]
     assert report["last"]["test_accuracy_spikes"] == last["test_accuracy_spikes"]
