@@ -36,7 +36,11 @@ def plan(
     ],
     chip: Annotated[str, typer.Option(help=f"Chip or board: {', '.join(BOARDS)}.")] = "loihi1",
     placement: Annotated[
-        str, typer.Option(help="paper: spread as its authors did; packed: on few cores; auto: the first that fits.")
+        str,
+        typer.Option(
+            help="paper: as its authors did; spread: with a core for the chain; packed: on few cores; auto: the first "
+            "that fits."
+        ),
     ] = "auto",
     inference: Annotated[bool, typer.Option("--inference", help="Plan the network that only infers.")] = False,
     settings: Settings = None,

@@ -25,7 +25,7 @@ from lava_nbp.loihi.resources import (
 _PLASTIC_RANGE, _OTHER_RANGE, _CHAIN_CORE = (0, 78), (14, 79), 38
 
 
-def paper_placement(lowered: Lowered) -> Placement:
+def paper_placement(lowered: Lowered, chain_core: int = _CHAIN_CORE) -> Placement:
     """Spread every population evenly over the range of cores that the authors gave its kind.
 
     ceil(N / cores of the range) neurons per core: 6 of each large population of 400-400-10, on 81 cores in
@@ -34,11 +34,16 @@ def paper_placement(lowered: Lowered) -> Placement:
     found: dict[str, tuple[Slice, ...]] = {}
     for g in lowered.groups:
         if g.name == lowered.chain:
-            found[g.name] = (Slice(_CHAIN_CORE, 0, g.size),)
+            found[g.name] = (Slice(chain_core, 0, g.size),)
             continue
         first, n_cores = _PLASTIC_RANGE if g.feeds_learning else _OTHER_RANGE
         found[g.name] = _spread(g.size, first, n_cores)
     return found
+
+
+def spread_placement(lowered: Lowered) -> Placement:
+    """As the paper's, but the chain, whose neurons reach every slice of all others, has a core of its own."""
+    return paper_placement(lowered, int(cores_of(paper_placement(lowered)).max()) + 1)
 
 
 def packed_placement(lowered: Lowered, chip: Chip) -> Placement:

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
+
 from lava_nbp.base.checks import check_integer, check_kind, check_name
 from lava_nbp.base.fields import settle
 from lava_nbp.base.html import html_table
@@ -14,7 +16,7 @@ from lava_nbp.errors import CircuitError, InputError
 from lava_nbp.loihi.boards import BOARDS, Board
 from lava_nbp.loihi.estimate import Estimate, estimate
 from lava_nbp.loihi.lowering import Lowered, lower
-from lava_nbp.loihi.placement import cores_of, packed_placement, paper_placement
+from lava_nbp.loihi.placement import cores_of, packed_placement, paper_placement, spread_placement
 from lava_nbp.loihi.resources import (
     Int64Array,
     Placement,
@@ -24,9 +26,10 @@ from lava_nbp.loihi.resources import (
     usage,
 )
 from lava_nbp.nbp.circuit import Circuit, Matrix, check_circuit
+from lava_nbp.nbp.mask import Mask
 
-PlacementName = Literal["auto", "paper", "packed"]
-PLACEMENTS: tuple[PlacementName, ...] = ("auto", "paper", "packed")
+PlacementName = Literal["auto", "paper", "spread", "packed"]
+PLACEMENTS: tuple[PlacementName, ...] = ("auto", "paper", "spread", "packed")
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Plan:
     board : Board
         Where it shall run.
     placement_name : str
-        "paper" or "packed".
+        "paper", "spread" or "packed".
     placement : mapping
         Slices of every group.
 
@@ -198,8 +201,9 @@ def make_plan(circuit: Circuit, board: str, placement: str = "auto") -> Plan:
         A learning circuit is planned in the chip's order (`Circuit.chip_order`), which needs the same resources.
     board : str
         A name in `BOARDS`.
-    placement : {"auto", "paper", "packed"}
-        "paper": as the authors spread it. "packed": on few cores. "auto": the first of them that fits.
+    placement : {"auto", "paper", "spread", "packed"}
+        "paper": as the authors spread it. "spread": the same, with a core for the chain. "packed": on few cores.
+        "auto": the first of them that fits.
 
     Raises
     ------
@@ -228,10 +232,11 @@ def place(lowered: Lowered, board: Board, placement: str = "auto") -> Plan:
     check_kind(lowered, Lowered, "lowered circuit")
     check_kind(board, Board, "board")
     check_name(placement, "placement", PLACEMENTS)
-    if placement == "paper" or (placement == "auto" and _could_fit(lowered, board)):
-        paper = Plan(lowered, board, "paper", paper_placement(lowered))
-        if placement == "paper" or paper.fits:
-            return paper
+    for name, make in (("paper", paper_placement), ("spread", spread_placement)):
+        if placement == name or (placement == "auto" and _could_fit(lowered, board)):
+            plan = Plan(lowered, board, name, make(lowered))
+            if placement == name or plan.fits:
+                return plan
     return Plan(lowered, board, "packed", packed_placement(lowered, board.chip))
 
 
@@ -248,10 +253,11 @@ def cures(plan: Plan) -> list[str]:
         return []
     found = []
     circuit, board = plan.lowered.circuit, plan.board
-    if plan.placement_name != "packed" and _could_fit(plan.lowered, board):
-        packed = place(plan.lowered, board, "packed")
-        if packed.fits:
-            found.append(f"--placement packed: {packed.n_cores} neurocores")
+    for name in ("spread", "packed"):
+        if plan.placement_name not in (name, "packed") and _could_fit(plan.lowered, board):
+            other_plan = place(plan.lowered, board, name)
+            if other_plan.fits:
+                found.append(f"--placement {name}: {other_plan.n_cores} neurocores")
     for other in BOARDS.values():
         if (other.chip, other.chips) != (board.chip, board.chips) and _could_fit(plan.lowered, other):
             moved = place(plan.lowered, other)
@@ -296,7 +302,8 @@ def _fits(circuit: Circuit, n: int, board: Board) -> bool:
 def with_hidden(circuit: Circuit, n: int) -> Circuit:
     """The same circuit with n neurons in its largest hidden layer, and as many in proportion in the others.
 
-    Populations that belong to a layer and have its size get the new one.
+    Populations that belong to a layer and have its size get the new one; of a mask, rows and columns that are spread
+    evenly over it are left.
 
     Raises
     ------
@@ -321,8 +328,15 @@ def with_hidden(circuit: Circuit, n: int) -> Circuit:
                 return (post, pre) if p.transposed else (pre, post)
         return matrix.shape
 
+    def resized_matrix(matrix: Matrix) -> Matrix:
+        new_shape, mask = shape(matrix), matrix.mask
+        if mask is not None and new_shape != matrix.shape:
+            kept = (np.arange(n) * old // n for n, old in zip(new_shape, matrix.shape, strict=True))
+            mask = Mask.of(mask.matrix(matrix.shape)[np.ix_(*kept)])
+        return replace(matrix, shape=new_shape, mask=mask)
+
     return replace(
         circuit,
         populations=tuple(replace(p, size=resized(p.name)) for p in circuit.populations),
-        matrices=tuple(replace(m, shape=shape(m)) for m in circuit.matrices),
+        matrices=tuple(map(resized_matrix, circuit.matrices)),
     )

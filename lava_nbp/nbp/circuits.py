@@ -18,6 +18,7 @@ from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.circuit_file import SUFFIX, load_circuit
 from lava_nbp.nbp.deep import deep_circuit
 from lava_nbp.nbp.paper import inference_circuit, paper_circuit
+from lava_nbp.nbp.short import short_circuit
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ for _kind in (
     CircuitKind("nbp-chip", partial(paper_circuit, chip_order=True), ("guarded",)),
     CircuitKind("nbp-chip-guarded", partial(paper_circuit, guarded=True, chip_order=True)),
     CircuitKind("nbp-deep", deep_circuit, _DEEP),
+    CircuitKind("nbp-short", short_circuit, tuple(o for o in _DEEP if o not in ("lower_gate", "graded", "dropout"))),
     CircuitKind("inference", inference_circuit),
 ):
     CIRCUITS.register(_kind)

@@ -27,38 +27,29 @@ Dense synapses: 3 copies of W1, 5 of every other matrix.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
-from lava_nbp.base.checks import check_flag, check_integer, check_real, check_sequence, shown
+from lava_nbp.base.checks import check_flag, check_integer, check_real, shown
 from lava_nbp.base.integers import mantissa_exponent
-from lava_nbp.base.widths import DELAY_MAX, NEURONS_PER_CHIP, PLASTIC_WEIGHT_MAX, WEIGHT_BITS
+from lava_nbp.base.widths import DELAY_MAX, WEIGHT_BITS
 from lava_nbp.errors import CircuitError
-from lava_nbp.nbp.building import connect, ring
-from lava_nbp.nbp.circuit import Circuit, Connection, DenseProjection, Matrix, Population, Role, Source
+from lava_nbp.nbp.building import Builder
+from lava_nbp.nbp.circuit import Circuit, DenseProjection
 from lava_nbp.nbp.draws import Decay
-from lava_nbp.nbp.levels import (
-    ANTI_RELAY,
-    FIRE,
-    FIRE_HIGH,
-    FIRE_LOW,
-    GATED_BIAS,
-    RELAY,
-    STRONG_INHIBIT,
-    THRESHOLD,
-)
-from lava_nbp.nbp.mask import Mask, patch_mask
+from lava_nbp.nbp.levels import ANTI_RELAY, FIRE, FIRE_HIGH, FIRE_LOW, RELAY
+from lava_nbp.nbp.mask import Mask
 from lava_nbp.nbp.ramp import Ramp
-from lava_nbp.nbp.rule import PAPER_RULE, ThreeFactorRule
+from lava_nbp.nbp.rules import (
+    box_option,
+    decay_option,
+    layer_sizes,
+    margin_option,
+    mask_option,
+    ramp_option,
+)
 
-#: Input with which a gated population fires.
-_NEEDED = THRESHOLD - GATED_BIAS
-#: Margins are multiples of this, so that the gates that make them are weights of the chip.
-MARGIN_STEP, MARGIN_MAX = 64, 7168
-BOX_MAX = 7104
 #: Largest noise of an error that is handed on in parts.
 GRADED_MAX = 8192
 #: Most of a layer that may be left out of a sample.
@@ -162,22 +153,17 @@ def deep_circuit(
     InputError
         For a flag that is neither True nor False.
     """
-    sizes = tuple(check_integer(n, 1, NEURONS_PER_CHIP, "layers: size", error=CircuitError) for n in layers)
-    check_integer(per_class, 1, NEURONS_PER_CHIP // max(sizes, default=1), "per_class", error=CircuitError)
-    sizes = (*sizes[:-1], *(n * per_class for n in sizes[-1:]))
+    sizes = layer_sizes(layers, per_class)
     hidden = len(sizes) - 2
     if not 1 <= hidden <= _DEEPEST:
         raise CircuitError(
             f"layers {shown(sizes)} have {max(hidden, 0)} hidden ones, but the limits are 1 and {_DEEPEST}, which "
             f"delays of {DELAY_MAX} steps can bridge; give another number"
         )
-    check_integer(margin, 0, MARGIN_MAX, "margin", "it is in weight units", CircuitError)
-    if margin % MARGIN_STEP:
-        raise CircuitError(f"margin is {margin}, but must be a multiple of {MARGIN_STEP}; round it")
     rules = _Rules(
-        int(margin),
+        margin_option(margin),
         check_flag(lower_gate, "lower_gate"),
-        _box(box),
+        box_option(box),
         tuple(
             check_integer(g, 0, GRADED_MAX, "graded", "it is in weight units", CircuitError)
             for g in _per_layer(graded, hidden, "graded")
@@ -186,75 +172,19 @@ def deep_circuit(
             check_real(p, 0, DROPOUT_MAX, "dropout", "it is a probability", CircuitError)
             for p in _per_layer(dropout, hidden, "dropout")
         ),
-        _decay(update_probability),
-        _ramp(ramp),
+        decay_option(update_probability),
+        ramp_option(ramp),
     )
-    built = _Builder(sizes, rules, check_flag(chip_order, "chip_order"), _mask(patch, image, sizes)).circuit()
+    built = _Deep(sizes, rules, check_flag(chip_order, "chip_order"), mask_option(patch, image, sizes)).circuit()
     return replace(built, per_class=int(per_class))
 
 
-def _mask(patch: int, image: Sequence[int], sizes: tuple[int, ...]) -> Mask | None:
-    """Which synapses the first matrix has."""
-    if not check_integer(patch, 0, NEURONS_PER_CHIP, "patch", "it is in pixels", CircuitError):
-        if image:
-            raise CircuitError(
-                f"image is {shown(image)}, but means nothing without patches; give patch, or leave it out"
-            )
-        return None
-    sides = check_sequence(image, "image", "give (channels, height, width)")
-    if not sides:
-        raise CircuitError(
-            f"patch is {patch}, but which inputs are neighbours is not said; give image=(channels, height, width)"
-        )
-    mask = patch_mask(sides, sizes[1], patch)
-    if math.prod(sides) != sizes[0]:
-        raise CircuitError(f"image {shown(sides)} has {math.prod(sides)} inputs, but the layers begin with {sizes[0]}")
-    return mask
-
-
-def _decay(value: Any) -> Decay:
-    if isinstance(value, Decay):
-        return value
-    if not isinstance(value, (list, tuple)) or len(value) != 3:
-        raise CircuitError(
-            f"update_probability is {shown(value)}, but must be three numbers: that of the first epoch, that of the "
-            f"last, and how many epochs there are"
-        )
-    return Decay(*value)
-
-
-def _box(value: Any) -> tuple[int, int]:
-    edges = check_sequence(value, "box", "give two integers")
-    for edge in edges:
-        check_integer(edge, -BOX_MAX, MARGIN_MAX, "box", "it is in weight units", CircuitError)
-    if len(edges) != 2 or edges[0] >= edges[1] or any(edge % MARGIN_STEP for edge in edges):
-        raise CircuitError(f"box is {shown(value)}, but must be two multiples of {MARGIN_STEP}, the smaller one first")
-    return int(edges[0]), int(edges[1])
-
-
-def _ramp(value: Any) -> Ramp | None:
-    if isinstance(value, Ramp):
-        return value
-    if not isinstance(value, (list, tuple)) or len(value) not in (0, 3):
-        raise CircuitError(
-            f"ramp is {shown(value)}, but must be three integers: the first firing point, the last, and the step from "
-            f"one to the next"
-        )
-    return Ramp(*value) if value else None
-
-
-class _Builder:
-    """Collects the populations and connections of a circuit, layer by layer."""
+class _Deep(Builder):
+    """Layer by layer."""
 
     def __init__(self, sizes: tuple[int, ...], rules: _Rules, chip_order: bool, mask: Mask | None) -> None:
-        self.sizes, self.rules, self.chip_order, self.mask = sizes, rules, chip_order, mask
-        self.last = len(sizes) - 1  # the output's layer, K + 1
-        self.names = ("x", *(f"h{k}" for k in range(1, self.last)), "o")
-        self.period = 5 * (self.last - 1) + 6
-        self.populations: list[Population] = []
-        self.connections: list[Connection] = []
-        self.projections: list[DenseProjection] = []
-        self.meanings: dict[int, str] = {}
+        super().__init__(sizes, 5 * (len(sizes) - 2) + 6, mask)
+        self.rules, self.chip_order = rules, chip_order
 
     # ---------------------------------------------------------------- phases
 
@@ -272,27 +202,6 @@ class _Builder:
         first, second = self.learns(layer + 1)
         return first + 1, second + 1
 
-    # ---------------------------------------------------------------- pieces
-
-    def add(self, name: str, layer: int, phases: Iterable[int], noise: int = 0) -> None:
-        of = self.names[layer]
-        once = tuple(sorted(set(phases)))
-        self.populations.append(
-            Population(name, self.sizes[layer], once, refractory=1, layer="" if name == of else of, noise=noise)
-        )
-
-    def gate(self, names: str, phase: int, fire: int = FIRE) -> None:
-        """The chain opens populations in a phase: they fire above so much other input."""
-        self.connections += connect("gate", _NEEDED - fire, [(f"g{(phase - 1) % self.period:02d}", names)])
-
-    def relay(self, pre: str, sent: int, posts: str, arrives: int, weight: int = RELAY) -> None:
-        """What is fired in one phase arrives in a later one."""
-        self.connections += connect("relay", weight, [(pre, posts)], (arrives - sent - 1,))
-
-    def open_by(self, pre: str, sent: int, posts: str, arrives: int, fire: int = FIRE) -> None:
-        """The spikes of a population, and not the chain, open another in a phase."""
-        self.connections += connect("gate", _NEEDED - fire, [(pre, posts)], (arrives - sent - 1,))
-
     def remembered(self, fired: int, last: int) -> int:
         """Phase of the memory of what is fired in one phase and needed for the last time in another."""
         return max(fired + 1, last - DELAY_MAX - 1)
@@ -305,31 +214,14 @@ class _Builder:
             self.hidden(layer)
         self.output()
         self.dense()
-        self.silence()
-        chain, links = ring(self.period)
-        return Circuit(
-            name="nbp-deep",
-            forward=self.names,
-            period=self.period,
-            populations=(*self.populations, *chain),
-            connections=(*links, *self.connections),
-            matrices=tuple(
-                Matrix(f"W{k}", shape, self.mask if k == 1 else None) for k, shape in enumerate(pairwise(self.sizes), 1)
-            ),
-            projections=tuple(self.projections),
-            sources=(Source("x", "x", 2), Source("t", "t", self.fires(self.last))),
+        return self.finish(
+            "nbp-deep",
             output_phase=self.fires(self.last),
-            rule=ThreeFactorRule(PAPER_RULE),
             reward_phases=frozenset(self.learns(k)[0] for k in range(1, self.last + 1)),
-            meanings=tuple(sorted(self.meanings.items())),
             chip_order=self.chip_order,
             update_probability=self.rules.update_probability,
             ramp=self.rules.ramp,
         )
-
-    def mean(self, phase: int, text: str) -> None:
-        there = self.meanings.get(phase)
-        self.meanings[phase] = f"{there}; {text}" if there else text
 
     def input(self) -> None:
         fired, learns = self.fires(0), self.learns(1)
@@ -456,33 +348,6 @@ class _Builder:
             up, down = self.learns(k)
             self.mean(up % self.period, f"W{k} += where the error of {post} is positive")
             self.mean(down % self.period, f"W{k} -= where it is negative")
-
-    def silence(self) -> None:
-        """Keep silent whom dense input reaches in a phase in which it is not to fire.
-
-        Two synapses do that where one could be overcome: together they are half of what the register holds, so that
-        sums of either sign have as much room.
-        """
-        phases = {p.name: p.phases for p in self.populations}
-        found: dict[tuple[str, int], int] = {}
-        for q in self.projections:
-            open_ = {phase % self.period for phase in phases[q.post]}
-            times = 2 if self.heard(q) * PLASTIC_WEIGHT_MAX > _NEEDED - STRONG_INHIBIT else 1
-            for k in phases[q.pre]:
-                place = q.post, (k + 1) % self.period
-                if place[1] not in open_:
-                    found[place] = max(times, found.get(place, 0))
-        role: Role = "inhibit"
-        for (post, phase), times in sorted(found.items(), key=lambda each: (each[0][1], each[0][0])):
-            pre = f"g{(phase - 1) % self.period:02d}"
-            self.connections += connect(role, STRONG_INHIBIT, [(pre, post)]) * times
-
-    def heard(self, q: DenseProjection) -> int:
-        """How many neurons a neuron hears by a projection, at most."""
-        k = int(q.matrix[1:])
-        if k == 1 and self.mask is not None:
-            return int(self.mask.matrix((self.sizes[0], self.sizes[1])).sum(axis=0).max())
-        return self.sizes[k if q.transposed else k - 1]
 
 
 def _relay_through(noise: int) -> int:

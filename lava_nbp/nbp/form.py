@@ -19,7 +19,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -146,7 +146,8 @@ class ClosedSum:
     """Dense input that reaches a population while it is closed: a gate breach where it exceeds `limit`.
 
     It is one, too, where it is `low` or less, and leaves the register together with what inhibits the population: then
-    it wraps. `phase` counts from the start of the sample: those over the period belong to the next.
+    it wraps. Where spikes are relayed to the closed population in the same phase, both limits leave room for all of
+    them. `phase` counts from the start of the sample: those over the period belong to the next.
     """
 
     population: str
@@ -388,9 +389,8 @@ class _Derivation:
             self.delivered = {name: tuple(done) for name, done in self.learned.items()}
             if circuit.chip_order:
                 self._learn(phase)
-        form = SampleForm(
-            circuit, tuple(self.signals), tuple(self.sizes), self.fires, tuple(self.updates), tuple(self.closed)
-        )
+        closed = tuple(map(self._with_strays, self.closed))
+        form = SampleForm(circuit, tuple(self.signals), tuple(self.sizes), self.fires, tuple(self.updates), closed)
         self._check_copies(form)
         return form
 
@@ -498,11 +498,16 @@ class _Derivation:
                 self.closed.append(ClosedSum(p.name, phase, terms, limit, low))
             spikes = self.stray.setdefault((p.name, at), [])
             spikes += self._fixed(p.name, phase).values()
-            dense = sum((c.population, c.phase % circuit.period) == (p.name, at) for c in self.closed)
-            if dense > 1 or (dense and spikes):
+            if sum((c.population, c.phase % circuit.period) == (p.name, at) for c in self.closed) > 1:
                 raise self.refuse(f"several inputs reach {p.name!r} together in phase {phase}, in which it is closed")
-            if not dense and sum(w for w in spikes if w > 0) > limit:
+            if sum(w for w in spikes if w > 0) > limit:
                 raise self.refuse(f"{p.name!r} can fire in phase {phase}, which is not in its schedule")
+
+    def _with_strays(self, c: ClosedSum) -> ClosedSum:
+        """The limits of a closed gate, less what is relayed to it: as if all that could come came together."""
+        spikes = self.stray[c.population, c.phase % self.circuit.period]
+        more, less = sum(w for w in spikes if w > 0), sum(w for w in spikes if w < 0)
+        return replace(c, limit=c.limit - more, low=c.low - less)
 
     def _learn(self, phase: int) -> None:
         """What the rule does in a phase, to every projection whose two ends fire."""

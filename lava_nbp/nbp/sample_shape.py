@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.targets import spike_by_spike
+from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
 from lava_nbp.errors import CircuitError
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.draws import rounding_of
@@ -74,11 +75,15 @@ class _Learns:
 
 @dataclass(frozen=True)
 class _Back:
-    """The signal of an error that comes back, its noise, and whether it sees the sample's updates."""
+    """The signal of an error that comes back, its noise, whether it sees the sample's updates, and who opens it.
+
+    `opener`: a signal without which nothing comes back; None: the box is asked elsewhere.
+    """
 
     signal: int
     noise: Noise | None
     updated: bool
+    opener: int | None = None
 
 
 class _Match:
@@ -288,8 +293,9 @@ class _Match:
         inside = []
         for region in range(len(edges) + 1):
             fires = {j: open_ in edges[:region] for j, (open_, _) in points.items()}
-            values = [self.form.value(e, {b: True, **fires}) for e, b in ((e_pos, pos.signal), (e_neg, neg.signal))]
-            silent = [self.form.value(e, {b: False, **fires}) for e, b in ((e_pos, pos.signal), (e_neg, neg.signal))]
+            both = (e_pos, pos), (e_neg, neg)
+            values = [self.form.value(e if b.opener is None else b.opener, {b.signal: True, **fires}) for e, b in both]
+            silent = [b.opener is None and self.form.value(e, {b.signal: False, **fires}) for e, b in both]
             self.need(values[0] == values[1] and not any(silent), "its hidden errors are no product of error and box")
             inside.append(values[0])
         self.need(opened is None or not (inside[0] or inside[-1]), "a unit that is dropped may learn")
@@ -307,17 +313,20 @@ class _Match:
         family, W = self._family(k), self.matrices[k + 1]
         others = [leaf for leaf in self.form.leaves(e) if leaf not in family]
         found = self.form.above(others[0]) if len(others) == 1 else None
-        self.need(
-            found is not None and not found.spikes,
-            "its hidden error is more than an error that comes back and the hidden layer",
-        )
+        by_logic, above, opener = found is not None and not found.spikes, 0 if found is None else found.above, None
+        if found is not None and others == [e] and len(found.spikes) == 1:
+            # The box opens the layer itself: then the error alone must not.
+            (opener, weight), most = found.spikes[0], int(self.form.fans[W, False].max()) * PLASTIC_WEIGHT_MAX
+            by_logic = most <= above and set(self.form.leaves(opener)) <= family.keys()
+            above -= weight
+        self.need(by_logic, "its hidden error is more than an error that comes back and the hidden layer")
         assert found is not None
         terms = {(t.matrix, t.transposed, t.sign, t.signal): t for t in found.terms}
         wanted = [(W, True, 1, up[0]), (W, True, -1, down[0])]
-        self.need(found.above == 0 and sorted(terms) == sorted(wanted), f"no {W}^T d > 0 comes back")
+        self.need(above == 0 and sorted(terms) == sorted(wanted), f"no {W}^T d > 0 comes back")
         seen = [own in terms[key].updates for key, own in zip(wanted, (up[1], down[1]), strict=True)]
         self.need(seen[0] == seen[1], "the error that comes back sees weights before and after their update")
-        return _Back(others[0], found.noise, seen[0])
+        return _Back(others[0], found.noise, seen[0], opener)
 
     # --------------------------------------------------------- closed gates
 

@@ -4,6 +4,7 @@ import io
 import json
 import time
 
+import numpy as np
 import pytest
 from own_circuits import delta_circuit, feedforward_circuit, renamed
 from rich.console import Console
@@ -43,7 +44,12 @@ def test_inference_and_the_calibration():
 
 
 def test_large_networks_get_cores_enough():
-    assert make_plan(training_circuit(784, 400, 10), "loihi1").placement_name == "packed"
+    # The chain has too many neighbours on the core that the authors gave it, not on one of its own.
+    wide = training_circuit(784, 400, 10)
+    assert not make_plan(wide, "loihi1", "paper").fits
+    assert make_plan(wide, "loihi1").placement_name == "spread"
+    assert make_plan(wide, "loihi1").n_cores == make_plan(wide, "loihi1", "paper").n_cores + 1
+    assert make_plan(training_circuit(784, 3000, 10), "loihi1").placement_name == "packed"
     plan = make_plan(training_circuit(784, 4000, 10), "loihi1")
     assert plan.fits
     assert plan.n_cores <= 128
@@ -105,6 +111,20 @@ def test_a_circuit_of_ones_own_is_planned():
 def test_the_same_circuit_with_another_hidden_layer(options):
     assert with_hidden(training_circuit(9, 8, 3, **options), 5) == training_circuit(9, 5, 3, **options)
     assert with_hidden(inference_circuit(8, 8, 8), 2) == inference_circuit(8, 2, 8)
+
+
+def test_a_smaller_layer_keeps_the_shape_of_its_mask():
+    circuit = training_circuit(layers=(100, 40, 3), patch=3, image=(1, 10, 10))
+    smaller = with_hidden(circuit, 10)
+    assert smaller.layers == (100, 10, 3)
+    assert smaller.matrices[0].n_synapses == 90
+    every_fourth = circuit.matrices[0].mask.matrix((100, 40))[:, ::4]
+    assert np.array_equal(smaller.matrices[0].mask.matrix((100, 10)), every_fourth)
+    wide = training_circuit(layers=(784, 60_000, 10), patch=5, image=(1, 28, 28))
+    plan = make_plan(wide, "loihi1")
+    hidden = largest_hidden(wide, plan.board)
+    assert f"network.n_hidden = {hidden} is the largest that fits loihi1" in cures(plan)
+    assert hidden > largest_hidden(training_circuit(784, 40_000, 10), plan.board)
 
 
 def test_several_hidden_layers_keep_their_proportions():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lava_nbp.loihi.boards import BOARDS, LOIHI1, LOIHI2, Board, Capacity
 from lava_nbp.loihi.lowering import lower
 from lava_nbp.loihi.placement import paper_placement
-from lava_nbp.loihi.plan import Plan, place
+from lava_nbp.loihi.plan import PLACEMENTS, Plan, place
 from lava_nbp.loihi.resources import Slice, list_bits, usage
 from lava_nbp.nbp.mask import Mask
 from lava_nbp.nbp.paper import inference_circuit, training_circuit
@@ -130,7 +130,7 @@ def masked(circuit, share):
     loihi2=st.booleans(),
     limits=st.tuples(st.integers(3, 300), st.integers(20, 800), st.integers(20, 800), st.integers(1, 500)),
     cores=st.integers(1, 100),
-    placement=st.sampled_from(["auto", "paper", "packed"]),
+    placement=st.sampled_from(PLACEMENTS),
 )
 @settings(max_examples=150, deadline=None)
 def test_a_plan_never_says_fits_where_a_limit_is_broken(sizes, learning, share, loihi2, limits, cores, placement):
@@ -162,7 +162,7 @@ def test_a_plan_never_says_fits_where_a_limit_is_broken(sizes, learning, share, 
 
 
 @pytest.mark.parametrize("board", sorted(BOARDS))
-@pytest.mark.parametrize("placement", ["paper", "packed"])
+@pytest.mark.parametrize("placement", PLACEMENTS[1:])
 @pytest.mark.parametrize("share", [0.05, 1.0])
 def test_the_count_is_exact_where_slices_of_a_group_do_not_share_a_core(board, placement, share):
     lowered = lower(masked(training_circuit(30, 100, 7, chip_order=True), share))
