@@ -37,6 +37,7 @@ def bench(
     OUT.print("spikes, synaptic events, updates, breaches: per sample, as that executor does them")
     for row in report["left_out"]:
         OUT.print(f"left out, {row['target']}: {escape(row['reason'])}")
+    _show_sample(report)
     _show_networks(report["networks"])
     _show_eventprop(report["eventprop"])
     if out is not None:
@@ -53,6 +54,22 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         f"{row['gate_breaches_per_sample']:.2f}",
         f"{row['weights_in_and_out_ms']:.1f} ms",
     )
+
+
+def _show_sample(report: dict[str, Any]) -> None:
+    beside = report["beside_weight_rows"]
+    if beside is not None:
+        OUT.print(
+            f"the weight rows of a forward pass alone, added up: {beside['rows_microseconds']:.2f} us per sample; "
+            f"sample takes {beside['sample_microseconds']:.2f} us, {beside['times']:.2f} times as long"
+        )
+    said = (
+        f"{row['shape']} {'-'.join(map(str, row['layers']))} {row['microseconds_per_sample']:.1f} us per sample, "
+        f"{row['microseconds_per_thousand']:.3f} us per thousand synaptic operations "
+        f"(x {row['times_three_layers']:.2f})"
+        for row in report["shapes"]
+    )
+    OUT.print("sample, by shape: " + "; ".join(said))
 
 
 def _show_networks(rows: list[dict[str, Any]]) -> None:

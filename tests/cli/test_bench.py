@@ -20,9 +20,18 @@ NETWORKS = [
 ]  # fmt: skip
 EVENTPROP = {
     "yinyang_data": "generated samples", "gradient_error": 7e-15, "oracle_error": 6e-9,
-    "yinyang_seconds_per_epoch": 0.125, "times_faster_than_oracle": 30_000.0,
+    "yinyang_seconds_per_epoch": 0.125, "times_faster_than_oracle": 3e4,
     "clocked": [{"target": "clocked", "layers": [5, 200, 3], "ms_per_sample": 0.25}],
 }  # fmt: skip
+
+
+SHAPES = [
+    {"shape": "three layers", "layers": [9, 8, 3], "microseconds_per_sample": 2.0, "synaptic_events_per_sample": 1e4,
+     "microseconds_per_thousand": 0.2, "times_three_layers": 1.0},
+    {"shape": "sparse", "layers": [99, 8, 3], "microseconds_per_sample": 9.0, "synaptic_events_per_sample": 3e4,
+     "microseconds_per_thousand": 0.3, "times_three_layers": 1.5},
+]  # fmt: skip
+BESIDE = {"rows_microseconds": 1.25, "sample_microseconds": 2.0, "times": 1.6}
 
 
 @pytest.fixture
@@ -32,6 +41,8 @@ def short(monkeypatch):
     monkeypatch.setattr(bench, "_CHECKED", 5)
     monkeypatch.setattr(bench, "_networks", lambda seed: NETWORKS)
     monkeypatch.setattr(bench, "bench_eventprop", lambda seed: EVENTPROP)
+    monkeypatch.setattr(bench, "shapes", lambda draw: SHAPES)
+    monkeypatch.setattr(bench, "beside_rows", lambda *_: BESIDE)
 
 
 def test_bench(run, tmp_path, short):
@@ -43,6 +54,11 @@ def test_bench(run, tmp_path, short):
         "lava-primitives, 12-9-4, 14 Processes of Lava, in one process (each in its own): 2.000 (16.000) ms per step, "
         "8.0 times faster; start 0.500 (2.000) s, 4.0 times faster; stop 0.250 (0.500) s"
     ) in shown
+    assert (
+        "the weight rows of a forward pass alone, added up: 1.25 us per sample; sample takes 2.00 us, 1.60 times as "
+        "long"
+    ) in shown
+    assert "sparse 99-8-3 9.0 us per sample, 0.300 us per thousand synaptic operations (x 1.50)" in shown
     assert "0.125 s per epoch of 5000, 30000 times faster than the oracle, gradients within 7e-15" in shown
     assert "ms per training sample: clocked 5-200-3 0.25" in shown
     assert "not measured, its files are not there" in shown
@@ -51,7 +67,7 @@ def test_bench(run, tmp_path, short):
 def test_bench_writes_nothing_unasked(run, tmp_path, monkeypatch):
     measured = {
         "circuit": "nbp", "layers": [20, 10, 3], "learning": True, "data": "random", "executors": [], "left_out": [],
-        "networks": [], "eventprop": {},
+        "networks": [], "eventprop": {}, "beside_weight_rows": None, "shapes": [],
     }  # fmt: skip
     monkeypatch.setattr(bench, "bench", lambda circuit, stage: measured)
     monkeypatch.setattr("lava_nbp.cli.bench._show_eventprop", lambda exact: None)
@@ -69,6 +85,7 @@ def test_bench_takes_any_circuit(run, tmp_path, monkeypatch):
         return {
             "circuit": circuit.name, "layers": [*circuit.layers], "learning": True, "data": "random", "executors": [],
             "left_out": [{"target": "sample", "reason": "too [deep]"}], "networks": [], "eventprop": {},
+            "beside_weight_rows": None, "shapes": [],
         }  # fmt: skip
 
     monkeypatch.setattr(bench, "bench", measured)

@@ -6,8 +6,10 @@ from own_circuits import delta_circuit
 
 from lava_nbp.errors import InputError, LavaNBPError, MissingPackageError
 from lava_nbp.executors import bench as module
-from lava_nbp.executors import bench_eventprop
+from lava_nbp.executors import bench_eventprop, bench_sample
 from lava_nbp.nbp.paper import inference_circuit, training_circuit
+
+SHAPES = (("three layers", (30, 20, 5), {}), ("sparse", (36, 50, 10, 4), {"patch": 3, "image": (1, 6, 6)}))
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +22,9 @@ def quick(monkeypatch):
     monkeypatch.setattr(bench_eventprop, "_DIFFERENCES", (4, 5, 2))
     monkeypatch.setattr(bench_eventprop, "_MESSAGES", 2)
     monkeypatch.setattr(module, "_TURNS", 1)
+    monkeypatch.setattr(bench_sample, "_TURNS", 1)
+    monkeypatch.setattr(bench_sample, "_SAMPLES", 30)
+    monkeypatch.setattr(bench_sample, "SHAPES", SHAPES)
     monkeypatch.setattr(module, "_CHECKED", 20)
 
 
@@ -41,6 +46,14 @@ def test_every_executor_is_measured_with_its_work():
     assert np.allclose(work[2], work[3])
     assert np.allclose(work[3], work[4])
     assert np.allclose(work[4], work[5])
+    beside = report["beside_weight_rows"]
+    assert beside["times"] == beside["sample_microseconds"] / beside["rows_microseconds"] > 0
+    assert [row["shape"] for row in report["shapes"]] == ["three layers", "sparse"]
+    assert report["shapes"][0]["times_three_layers"] == 1
+    for row in report["shapes"]:
+        assert row["microseconds_per_thousand"] * row["synaptic_events_per_sample"] == pytest.approx(
+            1000 * row["microseconds_per_sample"]
+        )
     networks = {row["target"]: row for row in report["networks"]}
     assert {name: row["processes"] for name, row in networks.items()} == {
         "lava": 3, "lava-primitives": 14, "lava-stock": 94
@@ -140,3 +153,23 @@ def test_what_takes_for_ever_is_refused(circuit, options, message, monkeypatch):
     monkeypatch.setenv("LAVA_NBP_MEMORY", "16")
     with pytest.raises(InputError, match=message):
         module.bench(circuit, **options)
+
+
+def test_the_rows_alone_are_those_of_the_forward_pass():
+    """What is added up is checked against a matrix product; only the time of it is reported."""
+    circuit = training_circuit(layers=(30, 20, 15, 4))
+    rng = np.random.default_rng(0)
+    weights = {m.name: 2 * rng.integers(-127, 128, m.shape) for m in circuit.matrices}
+    x = (rng.random((40, 30)) < 0.5).astype(np.uint8)
+    weights_16 = np.ascontiguousarray(weights["W1"], dtype=np.int16)
+    totals = np.zeros((40, 20), np.int16)
+    first = np.concatenate([[0], np.cumsum(x.sum(axis=1, dtype=np.int64))])
+    bench_sample._add_rows(weights_16, first, np.nonzero(x)[1], totals)
+    assert np.array_equal(totals, x @ weights["W1"])
+    answers = np.zeros((40, 20), np.int32)
+    bench_sample._add_masked(np.ascontiguousarray(weights_16.T), -x.astype(np.int16), answers)
+    assert np.array_equal(answers, x @ weights["W1"])
+    t = np.eye(4, dtype=np.uint8)[rng.integers(0, 4, 40)]
+    assert bench_sample.beside_rows(circuit, weights, (x, t))["times"] > 0
+    delta = delta_circuit(30, 4)
+    assert bench_sample.beside_rows(delta, {"V": np.zeros((30, 4), int)}, (x, t)) is None
