@@ -20,7 +20,7 @@ def code(path):
 
 
 def test_they_are_all_there():
-    assert [path.name[:2] for path in TUTORIALS] == ["01", "02", "03", "04", "05", "06", "07", "08"]
+    assert [path.name[:2] for path in TUTORIALS] == ["01", "02", "03", "04", "05", "06", "07", "08", "09"]
 
 
 @pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
