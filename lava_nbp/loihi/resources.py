@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lava_nbp.base.checks import check_integer
 from lava_nbp.base.fields import settle
+from lava_nbp.base.memory import check_memory
 from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.errors import InputError
 from lava_nbp.loihi.boards import Chip
@@ -72,17 +73,11 @@ class Bundle:
     shape: tuple[int, int]
     mask: Mask | None = None
 
-    @cached_property
-    def _up_to(self) -> NDArray[np.int32]:
-        """(senders, post + 1) synapses of each sender onto the first neurons of `post`."""
-        assert self.mask is not None
-        found = np.zeros((self.shape[0], self.shape[1] + 1), np.int32)
-        np.cumsum(self.mask.matrix(self.shape), axis=1, dtype=np.int32, out=found[:, 1:])
-        return found
-
     def per_sender(self, firsts: Any, stops: Any) -> Int64Array:
         """(senders,) or (senders, slices): synapses of each onto neurons firsts .. stops - 1 of `post`, of a mask."""
-        found: Int64Array = (self._up_to[:, stops] - self._up_to[:, firsts]).astype(np.int64)
+        assert self.mask is not None
+        up_to = _synapses_up_to(self.mask, self.shape)
+        found: Int64Array = (up_to[:, stops] - up_to[:, firsts]).astype(np.int64)
         return found
 
     def synapses(self, first: int, size: int) -> int:
@@ -99,6 +94,15 @@ class Bundle:
             return Lists(int((of_sender > 0).sum()), int(bits.sum()))
         n, each = (len(self.senders), size) if self.to_all else (size, 1)
         return Lists(n, n * int(list_bits(chip, each, self.delayed)))
+
+
+@lru_cache(maxsize=8)  # all copies of a matrix have the same mask, or its transpose
+def _synapses_up_to(mask: Mask, shape: tuple[int, int]) -> NDArray[np.int32]:
+    """(pre, post + 1) synapses of each row onto the first columns."""
+    check_memory(4 * shape[0] * (shape[1] + 1), f"a mask of {shape[0]} x {shape[1]} synapses", "make a layer smaller")
+    found = np.zeros((shape[0], shape[1] + 1), np.int32)
+    np.cumsum(mask.matrix(shape), axis=1, dtype=np.int32, out=found[:, 1:])
+    return found
 
 
 class Lists(NamedTuple):

@@ -47,7 +47,7 @@ def train(
         Where the run's files go.
     circuit : Circuit, optional
         What to train, instead of the circuit that the configuration means; the checkpoint holds it, so that to resume
-        or to evaluate it is not needed again.
+        or to evaluate it is not needed again. What is random in it follows from its own seed (`Circuit.with_seed`).
     resume : bool
         Go on from the folder's checkpoint; start if there is none.
     overwrite : bool
