@@ -246,8 +246,10 @@ def group_registers(group: GatedGroup) -> Registers:
     synapses = []
     for s in group.synapses:
         mantissa, exponent = mantissa_exponent(s.weight, f"synapses {s.pre} -> {s.post}")
-        name = synapse_name(s.pre, s.post, mantissa, exponent, s.delay)
-        synapses.append(SynapseRegisters(name, s.pre, s.post, n, n, "one-to-one", (mantissa,), exponent, s.delay))
+        name, n_pre = synapse_name(s.pre, s.post, mantissa, exponent, s.delay), s.senders or n
+        pattern: Pattern = "one-to-one" if n_pre == n else "from-each"
+        mantissas = (mantissa,) * (n_pre if n_pre > n else 1)
+        synapses.append(SynapseRegisters(name, s.pre, s.post, n_pre, n, pattern, mantissas, exponent, s.delay))
     for p in group.neurons:
         for (exponent, _), row in _gates(p, group.n_gates).items():
             name = synapse_name("gate_in", p.name, min(row), exponent)

@@ -166,7 +166,7 @@ class Neurons:
 
 @dataclass(frozen=True)
 class Synapses:
-    """One-to-one synapses to a population, from another of the group or from a spike port.
+    """Fixed synapses to a population, from another of the group or from a spike port: one-to-one, or from or to one.
 
     A spike that arrives at the port in step t acts in step t + 1 + `delay`; several at
     once (from several senders) act as often.
@@ -183,6 +183,9 @@ class Synapses:
         0 .. 62 steps beyond the one that transport takes.
     role : {"relay", "gate"}
         A gate opens the neuron it reaches; it matters for counting breaches only.
+    senders : int
+        Neurons behind a spike port, if they are not as many as the population's: 1, each of whose spikes reaches all,
+        or any number to a population of one neuron, which hears all of them. 0: as many.
     """
 
     pre: str
@@ -190,10 +193,12 @@ class Synapses:
     weight: int = RELAY
     delay: int = 0
     role: Literal["relay", "gate"] = "relay"
+    senders: int = 0
 
     def __post_init__(self) -> None:
         what = f"synapses {named(self.pre)} -> {named(self.post)}"
         settle(self, what, InputError, only=("pre", "post", "role"))
+        check_integer(self.senders, 0, NEURONS_PER_CHIP, f"{what}: senders")
         check_name(self.post, f"{what}: post")
         check_delay(self.delay, what)
         check_fixed_weight(self.weight, f"{what}: weight")
@@ -222,7 +227,7 @@ class GatedGroup:
     neurons : sequence of Neurons
         The populations.
     synapses : sequence of Synapses
-        One-to-one synapses from the group's spike ports and populations.
+        From the group's spike ports and populations.
     n_gates : int
         Entries of the gate vector; 0 if the group is not gated by a chain.
     readout : Readout, optional
@@ -258,7 +263,8 @@ class GatedGroup:
             self._check_synapses(s)
         if readout is not None:
             check_integer(readout.entry, 0, n_gates - 1, "readout", f"gate_in has {n_gates} entries")
-        self.ports = tuple(dict.fromkeys(s.pre for s in synapses if s.pre not in self.names))
+        #: Spike ports, and the neurons behind each if they are not as many as here.
+        self.ports = {s.pre: s.senders for s in synapses if s.pre not in self.names}
         self._routes = {
             pre: [(self.names.index(s.post), s.weight, s.delay, s.role == "gate") for s in synapses if s.pre == pre]
             for pre in (*self.ports, *self.names)
@@ -321,6 +327,13 @@ class GatedGroup:
         if s.pre not in self.names and not s.pre.endswith("_in"):
             own = ", ".join(self.names)
             raise InputError(f"{what}: spike port {shown(s.pre)} must end in '_in', or be one of {own}")
+        n = math.prod(self.shape)
+        if s.senders and (s.pre in self.names or (n > 1 and s.senders not in (1, n))):
+            raise InputError(
+                f"{what}: {s.senders} neurons cannot reach {n}; give 1, which reaches all, or 0, which is as many"
+            )
+        if any(other.pre == s.pre and other.senders != s.senders for other in self.synapses):
+            raise InputError(f"{what}: other synapses from {s.pre!r} have other senders; give all of them the same")
 
     # ------------------------------------------------------------------ state
 
@@ -454,8 +467,11 @@ class GatedGroup:
         routes = self._routes[pre]
         if not routes or not np.count_nonzero(spikes):
             return
-        counts = spikes.ravel().astype(np.int64)
+        counts, size = spikes.ravel().astype(np.int64), self._u.shape[1]
         n = int(np.count_nonzero(counts))
+        if len(counts) != size:
+            counts = counts.sum(keepdims=True)  # those of one neuron, or all that reach one
+            n *= size
         now, slots = int(self._step[0]), len(self._touched)  # `fire` has already moved on to the next step
         for k, weight, delay, opens in routes:
             slot = (now + delay) % slots

@@ -119,13 +119,15 @@ def inputs_of(circuit: Circuit, part: Part) -> dict[str, str]:
 
 
 def synapses_of(circuit: Circuit, part: Part) -> tuple[Synapses, ...]:
-    """One-to-one synapses that lead to a part; spike ports are named after the population or source they come from."""
+    """Fixed synapses that lead to a part; spike ports are named after the population or source they come from."""
     inside = {population: name for name, population in part.members.items()}
     found = []
     for name, population in part.members.items():
         for c in _one_to_one(circuit, population):
             role: Literal["relay", "gate"] = "gate" if c.role == "gate" else "relay"
-            found.append(Synapses(inside.get(c.pre) or _port(part, c.pre), name, c.weight, c.delay, role))
+            pre = circuit[c.pre]
+            senders = pre.size if pre.size != circuit[population].size else 0
+            found.append(Synapses(inside.get(c.pre) or _port(part, c.pre), name, c.weight, c.delay, role, senders))
         for s in circuit.sources:
             if s.population == population:
                 found.append(Synapses(source_port(s), name, s.weight))
@@ -150,15 +152,12 @@ def _free(name: str, taken: set[str]) -> str:
 
 
 def check_parts(circuit: Circuit) -> None:
-    """Raise CircuitError for what no part has: gates with a delay, one neuron, not gating, to many, or many to one."""
-    check_chain_delays(circuit)
+    """Raise CircuitError for what no part has: gates of the chain with a delay."""
     for c in circuit.connections:
-        n_pre, n_post = circuit[c.pre].size, circuit[c.post].size
-        if c.pre not in circuit.chain and n_pre != n_post:
-            reach = f"one neuron reaches {n_post}" if n_pre < n_post else f"{n_pre} neurons reach one"
+        if c.pre in circuit.chain and c.delay:
             raise CircuitError(
-                f"connection {c.pre} -> {c.post}: {reach}, but the synapses of the parts are one-to-one; make both as "
-                f"large, or run the circuit in another way"
+                f"connection {c.pre} -> {c.post}: gates of the parts have no delay, but this one has {c.delay}; "
+                f"gate from {circuit.chain[(circuit.chain.index(c.pre) + c.delay) % circuit.period]!r} instead"
             )
 
 
@@ -177,16 +176,6 @@ def check_for_chip(circuit: Circuit, what: str) -> None:
             f"circuit {circuit.name!r}: {drawn}, which {what} do not have; run it on the simulator, or leave noise "
             f"(graded, dropout) and update_probability out"
         )
-
-
-def check_chain_delays(circuit: Circuit) -> None:
-    """Raise CircuitError for a gating connection with a delay, which no part has."""
-    for c in circuit.connections:
-        if c.pre in circuit.chain and c.delay:
-            raise CircuitError(
-                f"connection {c.pre} -> {c.post}: gates of the parts have no delay, but this one has {c.delay}; "
-                f"gate from {circuit.chain[(circuit.chain.index(c.pre) + c.delay) % circuit.period]!r} instead"
-            )
 
 
 # ------------------------------------------------------------------ patterns
@@ -237,7 +226,8 @@ def _is_plain(circuit: Circuit, population: str) -> bool:
     dense = any(p.post == population for p in circuit.projections)
     sources = any(s.population == population for s in circuit.sources)
     quiet = circuit[population].noise <= 1 and population not in (circuit.output, circuit.answers)
-    return not dense and not sources and quiet
+    like = all(circuit[c.pre].size == circuit[population].size for c in _one_to_one(circuit, population))
+    return not dense and not sources and quiet and like
 
 
 def _surrogates(circuit: Circuit) -> Iterator[Part]:

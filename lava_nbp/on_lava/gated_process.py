@@ -61,8 +61,8 @@ class GatedProcess(LibraryProcess):
         if double is not None:
             raise InputError(f"port {double!r} would be there twice; give the synapses another port name")
         super().__init__(group=group, dense_ports=ports, out_ports_of=outs, name=name)
-        for port in (*ports, *group.ports):
-            self.add_member(port, InPort(shape=group.shape), "synapses")
+        for port, senders in {**dict.fromkeys(ports, 0), **group.ports}.items():
+            self.add_member(port, InPort(shape=(senders,) if senders else group.shape), "synapses")
         if n_gates:
             self.gate_in = InPort(shape=(n_gates,))
         for port, population in outs.items():

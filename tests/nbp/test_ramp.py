@@ -82,7 +82,7 @@ def test_it_says_what_the_largest_sum_says_up_to_a_step():
     assert (answer.spikes.argmax(axis=1)[inside] == answer.membrane.argmax(axis=1)[inside]).mean() > 0.95
 
 
-@pytest.mark.parametrize("target", ["spiking", "lava", "lava-stock"])
+@pytest.mark.parametrize("target", ["spiking", "lava", "lava-primitives", "lava-stock"])
 def test_every_spike_agrees_with_the_independent_simulator(target):
     circuit = with_ramp(inference_circuit(6, 5, 3), Ramp(1024, -256, 256))
     rng = np.random.default_rng(3)

@@ -1,6 +1,7 @@
 """Circuits of any depth and their rules as keys of a configuration: trained, resumed, evaluated, exported, refused."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -127,7 +128,28 @@ def test_a_run_with_patches_and_a_ramp_through_all_tools(config, tmp_path):
 
 
 def test_a_target_that_cannot_answer_is_refused_before_anything_is_written(config, tmp_path):
-    """The parts have no synapses from all to one, which a ramp needs in the circuit that answers."""
-    with pytest.raises(CircuitError, match="12 neurons reach one|10 neurons reach one"):
-        train(config("network.n_hidden=12", "network.ramp=[1024,0,256]", 'target="lava-primitives"'), tmp_path / "run")
+    """While it learns, PlasticLIF keeps the output's refractory period; Lava's LIF, which only answers, would not."""
+    circuit = training_circuit(64, 12, 10, chip_order=True)
+    slow = replace(
+        circuit, populations=tuple(replace(p, refractory=5) if p.name == "o" else p for p in circuit.populations)
+    )
+    with pytest.raises(
+        CircuitError, match="'o' is scheduled in phases 0 and 0, nearer than its refractory period of 5"
+    ):
+        train(config("network.n_hidden=12", 'target="lava-stock"'), tmp_path / "run", slow)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_with_a_ramp_on_every_target_that_has_steps(config, tmp_path):
+    settings = (
+        "network.n_hidden=8", "network.ramp=[1024,0,512]", "network.margin=512", "epochs=1", "data.train=4",
+        "data.validation=4", "data.test=6",
+    )  # fmt: skip
+    for target in ("sample", "lava-primitives", "lava-stock"):
+        train(config(*settings, f"target={target}"), tmp_path / target)
+    seen = [
+        {k: v for k, v in row.items() if k != "gate_breaches"}
+        for target in ("sample", "lava-primitives", "lava-stock")
+        for row in metrics(tmp_path / target)
+    ]
+    assert seen[0] == seen[1] == seen[2]
