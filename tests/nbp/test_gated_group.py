@@ -26,7 +26,7 @@ def run(group, steps):
 
 def test_by_hand_input_alone_gate_alone_and_both():
     """bias -8192, vth 1024: 520 and 8704 alone stay below 9216, together 9224 > 9216."""
-    group = GatedGroup((3,), [Neurons("s", ())], RELAY_IN)
+    group = GatedGroup((3,), [Neurons("s")], RELAY_IN)
     fired = run(group, [({}, {"s_in": [1, 0, 1]}, [0]), ({}, {"s_in": [0, 0, 1]}, [1]), ({}, {}, [0])])
     assert fired == [[0, 0, 0], [0, 0, 0], [0, 0, 1]]
     assert group.u.tolist() == [[64 * 8704, 64 * 8704, 64 * 9224]]
@@ -37,21 +37,21 @@ def test_by_hand_input_alone_gate_alone_and_both():
 
 @pytest.mark.parametrize(("a", "fires"), [(512, 0), (513, 1), (9216, 1)])
 def test_by_hand_weighted_input_acts_at_once_and_strictly_above(a, fires):
-    group = GatedGroup((1,), [Neurons("s", ())])
+    group = GatedGroup((1,), [Neurons("s")])
     run(group, [({}, {}, [1])])
     assert run(group, [({"s": [a]}, {}, [0])]) == [[fires]]
     assert group.counters.gate_breaches[0] == 0
 
 
 def test_by_hand_without_a_gate_9216_is_not_enough_and_9217_is_a_breach():
-    group = GatedGroup((2,), [Neurons("s", ())])
+    group = GatedGroup((2,), [Neurons("s")])
     assert run(group, [({"s": [9216, 9217]}, {}, [0])]) == [[0, 1]]
     assert group.counters.gate_breaches[0] == 1
 
 
 def test_by_hand_the_24_bit_registers():
     """2**17 in weight units is 2**23, the largest current; one more wraps to -2**23 + 64."""
-    group = GatedGroup((4,), [Neurons("s", ())])
+    group = GatedGroup((4,), [Neurons("s")])
     run(group, [({"s": [2**17, 2**17 + 1, -(2**17), 100_000]}, {}, [0])])
     assert group.u[0].tolist() == [2**23, -(2**23) + 64, 2**23, 6_400_000]
     # 2**23 + bias is no overflow; -2**23 + 64 + bias saturates; where a neuron fired v is 0.
@@ -88,20 +88,20 @@ def test_by_hand_readout_shows_the_input_without_gates():
 
 
 def test_several_spikes_at_once_act_as_often():
-    group = GatedGroup((1,), [Neurons("s", ())], RELAY_IN)
+    group = GatedGroup((1,), [Neurons("s")], RELAY_IN)
     run(group, [({}, {"s_in": [18]}, [0]), ({}, {}, [0])])
     assert group.u.item() == 64 * 18 * 520
 
 
 def test_reset_forgets_what_is_under_way():
-    group = GatedGroup((1,), [Neurons("s", ())], [Synapses("s_in", "s", delay=3)])
+    group = GatedGroup((1,), [Neurons("s")], [Synapses("s_in", "s", delay=3)])
     run(group, [({}, {"s_in": [1]}, [0])] * 3)
     group.reset()
     assert run(group, [({}, {}, [1]), ({}, {}, [1]), ({}, {}, [0])]) == [[0]] * 3
 
 
 def test_floating_point_neither_wraps_nor_saturates_nor_rounds():
-    group = GatedGroup((3,), [Neurons("s", ())])
+    group = GatedGroup((3,), [Neurons("s")])
     group.use_floating_point()
     run(group, [({}, {}, [1])])
     assert run(group, [({"s": [512.0, 512.01, 1e9]}, {}, [0])]) == [[0, 1, 1]]
@@ -210,22 +210,22 @@ def test_the_widest_parameters_that_do_fit():
 )
 def test_synapses_that_do_not_fit(change, error, message):
     with pytest.raises(error, match=message):
-        GatedGroup((2,), [Neurons("s", ())], [Synapses(**{"pre": "s_in", "post": "s", **change})])
+        GatedGroup((2,), [Neurons("s")], [Synapses(**{"pre": "s_in", "post": "s", **change})])
 
 
 @pytest.mark.parametrize("shape", [0, (), (0,), (2.0,), (3, -1), True])
 def test_impossible_shapes(shape):
     with pytest.raises(InputError, match="but must be one or several integers of 1 or more"):
-        GatedGroup(shape, [Neurons("s", ())])
+        GatedGroup(shape, [Neurons("s")])
 
 
 def test_fixed_point_refuses_fractions():
     with pytest.raises(InputError, match="brings 0.5, but the fixed-point model takes integers"):
-        GatedGroup((1,), [Neurons("s", ())]).fire({"s": np.array([0.5])})
+        GatedGroup((1,), [Neurons("s")]).fire({"s": np.array([0.5])})
 
 
 def test_what_fires_is_read_only_in_every_step():
-    group = GatedGroup((2,), [Neurons("s", ())], RELAY_IN, readout=Readout("s", 0))
+    group = GatedGroup((2,), [Neurons("s")], RELAY_IN, readout=Readout("s", 0))
     silent = group.fire({})
     group.receive("s_in", np.array([1, 0]))
     group.receive_gates(np.array([1]))
@@ -241,12 +241,12 @@ def test_what_fires_is_read_only_in_every_step():
 
 def test_synapses_from_one_and_to_one_by_hand():
     group = GatedGroup((3,), [Neurons("s", (), bias=0, vth=100)], [Synapses("k_in", "s", 60, senders=1)], n_gates=0)
-    group.receive("k_in", np.array([1]))
+    group.fire({})
     group.receive("k_in", np.array([1]))
     assert group.fire({})["s"].tolist() == [False] * 3
     group.receive("k_in", np.array([2]))
     assert group.fire({})["s"].tolist() == [True] * 3  # 2 * 60
-    assert group.counters.synaptic_events[0] == 9
+    assert group.counters.synaptic_events[0] == 6
     one = GatedGroup((1,), [Neurons("s", (), bias=0, vth=100)], [Synapses("all_in", "s", 40, senders=4)], n_gates=0)
     one.fire({})
     for spikes, fires in (([1, 1, 0, 0], False), ([1, 1, 0, 1], True), ([0, 0, 0, 0], False)):
@@ -255,8 +255,8 @@ def test_synapses_from_one_and_to_one_by_hand():
     assert one.counters.synaptic_events[0] == 5
     for bad in (2, 4):
         with pytest.raises(InputError, match=f"{bad} neurons cannot reach 3"):
-            GatedGroup((3,), [Neurons("s", ())], [Synapses("k_in", "s", 60, senders=bad)])
+            GatedGroup((3,), [Neurons("s")], [Synapses("k_in", "s", 60, senders=bad)])
     with pytest.raises(InputError, match="have other senders"):
-        GatedGroup((3,), [Neurons("s", ())], [Synapses("k_in", "s", 60, senders=1), Synapses("k_in", "s", 4)])
+        GatedGroup((3,), [Neurons("s")], [Synapses("k_in", "s", 60, senders=1), Synapses("k_in", "s", 4)])
     with pytest.raises(InputError, match="senders"):
         Synapses("k_in", "s", 60, senders=-1)
