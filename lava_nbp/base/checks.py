@@ -267,6 +267,6 @@ def check_labels(labels: Any, n: int | None, n_classes: int) -> NDArray[np.int64
     if array.min(initial=0) < 0 or array.max(initial=0) >= n_classes:
         i = int(np.argmax((array < 0) | (array >= n_classes)))
         raise InputError(
-            f"labels[{i}] is {array[i]}, outside the classes 0 .. {n_classes - 1}; this network has {n_classes} outputs"
+            f"labels[{i}] is {array[i]}, outside the classes 0 .. {n_classes - 1}; this network has {n_classes} classes"
         )
     return array.astype(np.int64, copy=False)

@@ -88,7 +88,9 @@ def _rows_alone(circuit: Circuit, weights: dict[str, Any], spikes: UInt8Array) -
     matrices, fires = [], []
     for layer, before in zip(form.layers[1:], form.layers, strict=False):
         above = form.above(layer)
-        if above is None or len(above.terms) != 1 or above.terms[0].signal != before or above.terms[0].transposed:
+        if above is None or not above.plain or len(above.terms) != 1 or above.terms[0].signal != before:
+            return None
+        if above.terms[0].transposed or above.terms[0].sign < 0:
             return None
         matrices.append(above.terms[0].matrix)
         fires.append(above.above)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,11 +15,11 @@ from lava_nbp.base.integers import Int16Array
 from lava_nbp.base.memory import check_memory
 from lava_nbp.base.progress import Stage, untold
 from lava_nbp.base.targets import Target, find_target, spike_by_spike
-from lava_nbp.errors import InputError, Unreadable
+from lava_nbp.errors import CircuitError, InputError, Unreadable
 from lava_nbp.executors.make import make_executor
 from lava_nbp.nbp.circuit import Circuit, check_circuit
 from lava_nbp.nbp.circuit_file import SUFFIX, load_circuit
-from lava_nbp.nbp.circuits import CIRCUITS
+from lava_nbp.nbp.circuits import CIRCUITS, CircuitKind
 from lava_nbp.nbp.executor import UInt8Array, check_samples, class_targets
 from lava_nbp.nbp.projections import Projections, check_network_weights
 
@@ -197,11 +198,16 @@ def _check_present(circuit: Circuit, arrays: Mapping[str, Any], inputs: AnyPath)
 def _made_for(name: str, arrays: Mapping[str, NDArray[Any]], inputs: AnyPath) -> Circuit:
     """The circuit of a name with the layers of a file's matrices: as many as there are matrices for."""
     kind = CIRCUITS[name]
-    depths = [n for n in range(2, len(arrays) + 3) if _takes(kind.make, n)]
-    smallest = [kind.make(*[1] * n) for n in depths]
+    smallest = [made for n in range(2, len(arrays) + 3) if (made := _smallest(kind, n)) is not None]
     known = [c for c in smallest if c.matrix_shapes.keys() <= arrays.keys()]
     probe = known[-1] if known else smallest[0]
     _check_present(probe, arrays, inputs)
+    spare = [key for key in arrays if re.fullmatch(r"W\d+", key) and key not in probe.matrix_shapes]
+    if spare:
+        raise InputError(
+            f"{inputs} has {', '.join(spare)}, but circuit {name!r} has {', '.join(probe.matrix_shapes)} only; leave "
+            f"it out, or trace a deeper circuit"
+        )
     sizes: dict[str, int] = {}
     for p in probe.projections:
         matrix = arrays[p.matrix]
@@ -212,9 +218,10 @@ def _made_for(name: str, arrays: Mapping[str, NDArray[Any]], inputs: AnyPath) ->
     return kind.make(*(sizes[layer] for layer in probe.forward))
 
 
-def _takes(make: Any, n: int) -> bool:
+def _smallest(kind: CircuitKind, n: int) -> Circuit | None:
+    """The circuit of a kind with n layers of one neuron; None if it cannot have so many."""
     try:
-        inspect.signature(make).bind(*[1] * n)
-    except TypeError:
-        return False
-    return True
+        inspect.signature(kind.make).bind(*[1] * n)
+        return kind.make(*[1] * n)
+    except (TypeError, CircuitError):
+        return None

@@ -23,7 +23,7 @@ import numpy as np
 from lava_nbp.base.checks import named, shown
 from lava_nbp.base.fields import settle
 from lava_nbp.base.html import html_table
-from lava_nbp.base.integers import Int16Array
+from lava_nbp.base.integers import INPUT_HALF_RANGE, Int16Array
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
 from lava_nbp.errors import CircuitError, InputError
 from lava_nbp.nbp import circuit_checks
@@ -416,23 +416,33 @@ class Circuit:
         return THRESHOLD - self[population].bias - self.gating(population, phase)
 
     def breach_bounds(self) -> tuple[BreachBound, ...]:
-        """Where dense input alone could make a silent population fire, in the worst case.
+        """Where dense input could make a silent population fire, in the worst case.
 
         A *gate breach* is a spike outside the schedule; after one, the circuit no
         longer computes the per-sample form. Worst case: every presynaptic neuron
-        fires into a weight of 254. Executors count the breaches that do happen.
+        fires into a weight of 254, or of -254, so that the sum leaves the register together with what inhibits;
+        and whatever may be relayed to the population in that phase comes, too. Engines that run spike by spike count
+        the breaches that happen, the per-sample ones those that could with the sums that they see.
         """
         bounds = []
         for projection in self.projections:
             pre, post = self[projection.pre], self[projection.post]
             for phase in sorted({(p + 1) % self.period for p in pre.phases} - self.reduced(post.name)):
-                needed = self.firing_point(post.name, phase)
+                relayed = self._relayed(post.name, phase)
+                needed = self.firing_point(post.name, phase) - sum(w for w in relayed if w > 0)
+                least = -INPUT_HALF_RANGE - self.gating(post.name, phase) - sum(w for w in relayed if w < 0)
                 mask = self.mask_of(projection)
                 most = pre.size if mask is None else int(mask.matrix(self.shape_of(projection)).sum(axis=0).max())
                 worst = most * PLASTIC_WEIGHT_MAX
-                if worst > needed:
-                    bounds.append(BreachBound(projection.name, post.name, phase, needed, worst))
+                if worst > needed or -worst <= least:
+                    bounds.append(BreachBound(projection.name, post.name, phase, needed, worst, least))
         return tuple(bounds)
+
+    def _relayed(self, population: str, phase: int) -> list[int]:
+        """Weights of all spikes of others than gating neurons that may reach a neuron by fixed synapses in a phase."""
+        arriving = self.arrivals(population).get(phase % self.period, ())
+        fan = {c: max(self[c.pre].size // self[c.post].size, 1) for c in arriving}
+        return [c.weight * fan[c] for c in arriving if c.pre not in self.chain]
 
     # ------------------------------------------------------ other circuits of it
 
@@ -512,16 +522,22 @@ def check_circuit(value: Any) -> None:
 
 @dataclass(frozen=True)
 class BreachBound:
-    """A projection that could make `population` fire in a silent `phase`: `worst` exceeds what is `needed`."""
+    """A projection that could make `population` fire in a silent `phase`.
+
+    `worst`, or its negative, is more than what is `needed`, or `least` or less, where the register wraps.
+    """
 
     projection: str
     population: str
     phase: int
     needed: int
     worst: int
+    least: int
 
     def __str__(self) -> str:
+        more = f"more than {self.needed}" if self.worst > self.needed else ""
+        less = f"{self.least} or less" if -self.worst <= self.least else ""
         return (
-            f"{self.population} in phase {self.phase}: fires if {self.projection} delivers more than "
-            f"{self.needed} (worst case {self.worst})"
+            f"{self.population} in phase {self.phase}: fires if {self.projection} delivers "
+            f"{' or '.join(filter(None, (more, less)))} (worst case {self.worst})"
         )

@@ -70,6 +70,7 @@ _DEEP = (
     "image",
     "per_class",
 )
+_SHORT = ("margin", "box", "update_probability", "ramp", "patch", "image", "per_class")
 #: All circuits.
 CIRCUITS: Registry[CircuitKind] = Registry("circuit", CircuitKind)
 
@@ -79,7 +80,11 @@ for _kind in (
     CircuitKind("nbp-chip", partial(paper_circuit, chip_order=True), ("guarded",)),
     CircuitKind("nbp-chip-guarded", partial(paper_circuit, guarded=True, chip_order=True)),
     CircuitKind("nbp-deep", deep_circuit, _DEEP),
-    CircuitKind("nbp-short", short_circuit, tuple(o for o in _DEEP if o not in ("lower_gate", "graded", "dropout"))),
+    CircuitKind(
+        "nbp-short",
+        short_circuit,
+        tuple(o for o in _DEEP if o not in ("chip_order", "lower_gate", "graded", "dropout")),
+    ),
     CircuitKind("inference", inference_circuit),
 ):
     CIRCUITS.register(_kind)
@@ -112,9 +117,10 @@ def make_circuit(name: AnyPath, layers: tuple[int, ...], **options: Any) -> Circ
         if asked:
             raise InputError(f"circuit {name} is a file, which has no option {next(iter(asked))}; leave it out")
         if (*circuit.layers[:-1], circuit.n_classes) != sizes:
+            each = f" ({circuit.n_classes} classes, {circuit.per_class} outputs each)" if circuit.per_class > 1 else ""
             raise CircuitError(
-                f"circuit {name} has the layers {_dashed(circuit.layers)}, but {_dashed(sizes)} are asked for; change "
-                f"one of them"
+                f"circuit {name} has the layers {_dashed(circuit.layers)}{each}, but {_dashed(sizes)} are asked for; "
+                f"change one of them"
             )
         return circuit
     kind = CIRCUITS[str(name)]

@@ -119,6 +119,8 @@ class HebbianSynapses:
             check_kind(rounding, Rounding, "rounding")
         if mask is not None:
             check_kind(mask, Mask, "mask")
+        if storage is not None:
+            check_kind(storage, Mapping, "storage")
         self._rounding, self._mask = rounding, mask
         if rule is not None:
             check_kind(rule, ThreeFactorRule, "rule")

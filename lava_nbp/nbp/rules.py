@@ -35,13 +35,13 @@ def margin_option(value: Any, least: int = 0) -> int:
 
 def mask_option(patch: int, image: Sequence[int], sizes: tuple[int, ...]) -> Mask | None:
     """Which synapses the first matrix has, for patches of an image."""
+    sides = check_sequence(image, "image", "give (channels, height, width)")
     if not check_integer(patch, 0, NEURONS_PER_CHIP, "patch", "it is in pixels", CircuitError):
-        if image:
+        if sides:
             raise CircuitError(
                 f"image is {shown(image)}, but means nothing without patches; give patch, or leave it out"
             )
         return None
-    sides = check_sequence(image, "image", "give (channels, height, width)")
     if not sides:
         raise CircuitError(
             f"patch is {patch}, but which inputs are neighbours is not said; give image=(channels, height, width)"

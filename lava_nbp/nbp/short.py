@@ -32,7 +32,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lava_nbp.base.checks import check_flag
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX
 from lava_nbp.errors import CircuitError
 from lava_nbp.nbp.building import NEEDED, Builder
@@ -63,7 +62,6 @@ def short_circuit(
     n_hidden: int,
     n_out: int,
     *,
-    chip_order: bool = True,
     margin: int = 2048,
     box: Sequence[int] = (FIRE_LOW, FIRE_HIGH),
     update_probability: Decay | Sequence[float] = (1.0, 1.0, 1),
@@ -80,15 +78,13 @@ def short_circuit(
         Neurons per layer; of the output, times per_class, `OUTPUTS_MAX` at most.
     margin : int
         As in `deep_circuit`, but 64 at least.
-    chip_order, box, update_probability, ramp, patch, image, per_class
-        As in `deep_circuit`.
+    box, update_probability, ramp, patch, image, per_class
+        As in `deep_circuit`. It is in the chip's order always.
 
     Raises
     ------
     CircuitError
         For sizes or rules that are not as above.
-    InputError
-        For a flag that is neither True nor False.
     """
     sizes = layer_sizes((n_in, n_hidden, n_out), per_class)
     if sizes[-1] > OUTPUTS_MAX:
@@ -97,7 +93,6 @@ def short_circuit(
             f"more could open units outside of their box; use circuit 'nbp-deep' (training_circuit(layers=...))"
         )
     built = _Short(sizes, margin_option(margin, 64), box_option(box), mask_option(patch, image, sizes)).circuit(
-        chip_order=check_flag(chip_order, "chip_order"),
         update_probability=decay_option(update_probability),
         ramp=ramp_option(ramp),
     )
@@ -109,7 +104,7 @@ class _Short(Builder):
         super().__init__(sizes, _PERIOD, mask)
         self.margin, self.box = margin, box
 
-    def circuit(self, chip_order: bool, update_probability: Decay, ramp: Ramp | None) -> Circuit:
+    def circuit(self, update_probability: Decay, ramp: Ramp | None) -> Circuit:
         self.input()
         self.hidden()
         self.output()
@@ -118,7 +113,7 @@ class _Short(Builder):
             "nbp-short",
             output_phase=_O,
             reward_phases=frozenset((_W2[0], _W1[0])),
-            chip_order=chip_order,
+            chip_order=True,
             update_probability=update_probability,
             ramp=ramp,
         )

@@ -155,7 +155,7 @@ def test_what_takes_for_ever_is_refused(circuit, options, message, monkeypatch):
         module.bench(circuit, **options)
 
 
-def test_the_rows_alone_are_those_of_the_forward_pass():
+def test_the_rows_alone_are_those_of_the_forward_pass(monkeypatch):
     """What is added up is checked against a matrix product; only the time of it is reported."""
     circuit = training_circuit(layers=(30, 20, 15, 4))
     rng = np.random.default_rng(0)
@@ -171,5 +171,20 @@ def test_the_rows_alone_are_those_of_the_forward_pass():
     assert np.array_equal(answers, x @ weights["W1"])
     t = np.eye(4, dtype=np.uint8)[rng.integers(0, 4, 40)]
     assert bench_sample.beside_rows(circuit, weights, (x, t))["times"] > 0
+    dropped = training_circuit(layers=(30, 20, 15, 4), dropout=0.5)  # a draw, and not the chain alone, opens its units
+    assert bench_sample.beside_rows(dropped, weights, (x, t)) is None
+    seen = []
+    monkeypatch.setattr(bench_sample, "_add_rows", lambda w, first, rows, totals: seen.append((w, rows)))
+    monkeypatch.setattr(bench_sample, "_add_masked", lambda w, masks, totals: seen.append((w, masks)))
+    bench_sample._rows_alone(circuit, weights, x)()
+    h1 = (x @ weights["W1"] > 512).astype(int)
+    h2 = (h1 @ weights["W2"] > 512).astype(int)
+    (w1, r1), (w2, r2), (w3, masks) = seen[-3:]
+    assert np.array_equal(w1, weights["W1"])
+    assert np.array_equal(w2, weights["W2"])
+    assert np.array_equal(w3, weights["W3"].T)
+    assert np.array_equal(r1, np.nonzero(x)[1])
+    assert np.array_equal(r2, np.nonzero(h1)[1])
+    assert np.array_equal(-masks, h2)
     delta = delta_circuit(30, 4)
     assert bench_sample.beside_rows(delta, {"V": np.zeros((30, 4), int)}, (x, t)) is None

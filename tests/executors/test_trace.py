@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -242,3 +243,20 @@ def test_arrays_that_lie(tmp_path, name, array):
         trace_file(write(tmp_path / "in.npz", **{name: array}), "reference", str(tmp_path / "out.npz"), "nbp")
     assert len(str(caught.value)) < 400
     assert not (tmp_path / "out.npz").exists()
+
+
+def test_the_depth_of_a_file_is_that_of_its_matrices(tmp_path):
+    """A circuit of any depth has as many layers as there are matrices; one of three layers refuses to leave one out."""
+    layers = (6, 5, 4, 3)
+    rng = np.random.default_rng(0)
+    weights = {f"W{k}": 2 * rng.integers(-127, 128, shape) for k, shape in enumerate(pairwise(layers), 1)}
+    x, labels = (rng.random((4, 6)) < 0.5).astype(np.uint8), rng.integers(0, 3, 4)
+    np.savez(tmp_path / "in.npz", x=x, labels=labels, **weights)
+    found = trace_file(tmp_path / "in.npz", "spiking", tmp_path / "out.npz", "nbp-deep")
+    expected = trace("spiking", training_circuit(layers=layers), weights, x, one_hot(labels, 3))
+    assert found.keys() == expected.keys()
+    for name, rows in expected.items():
+        np.testing.assert_array_equal(found[name], rows)
+    for name in ("nbp", "nbp-short"):
+        with pytest.raises(InputError, match=rf"in.npz has W3, but circuit '{name}' has W1, W2 only"):
+            trace_file(tmp_path / "in.npz", "spiking", tmp_path / "out2.npz", name)

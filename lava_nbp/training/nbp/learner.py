@@ -161,7 +161,10 @@ class NBPLearner(Learner):
             for name, rows in engine.split(raster).items():
                 fired[name] += rows.sum(axis=0, dtype=np.int64)
         spikes = np.concatenate(answers)
-        right = (spikes == class_targets(self.circuit, samples.y)).all(axis=1)
+        said = votes(spikes, circuit.per_class).argmax(axis=1)
+        right = said == samples.y
+        if circuit.per_class == 1:  # all outputs are; of several for a class not all need to answer
+            right &= (spikes == class_targets(self.circuit, samples.y)).all(axis=1)
         synapses = [
             CountedSynapses(
                 p.copy_of(weights[p.matrix]), fired[p.pre], math.prod(circuit.shape_of(p)) - circuit.size_of(p)
@@ -170,7 +173,6 @@ class NBPLearner(Learner):
         ]
         # A ramp has layers fire again and again: as often as the one that may the most.
         steps = max(len(circuit[name].phases) for name in circuit.forward)
-        said = votes(spikes, circuit.per_class).argmax(axis=1)
         return Inference(said, right, synapses, [fired[name] for name in circuit.forward[1:]], steps, said=spikes)
 
     def sums(self, history: list[dict[str, Any]]) -> dict[str, Any]:
@@ -206,7 +208,7 @@ class _NBPSession(Session):
             advance(len(part))
         self._notes = (
             []
-            if spiked
+            if spiked or circuit.ramp
             else [
                 f"the output {circuit.output!r} did not spike once in epoch {epoch}: all its answers are the lowest "
                 f"class, by the paper's readout; start from larger weights (network.initial_clip, initial_output_mean)"

@@ -133,5 +133,7 @@ def exported(run: Run, dt: float | None = None) -> DenseNetwork:
     matrices = tuple(
         (w.T if term.transposed else w).astype(float) for w, term in zip(weights, network.terms, strict=True)
     )
+    k = circuit.per_class
+    about = run.about if k == 1 else {**run.about, "outputs_per_class": f"{k}, side by side: add them up"}
     # Sums are even: those that fire are theirs + 2 and more, and neither rounding to float32 nor >= for > changes them.
-    return DenseNetwork(matrices, float(network.fires_above + 1), 0.0, 0.0, 1.0, _DT, about=run.about)
+    return DenseNetwork(matrices, float(network.fires_above + 1), 0.0, 0.0, 1.0, _DT, about=about)

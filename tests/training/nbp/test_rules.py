@@ -153,3 +153,13 @@ def test_a_run_with_a_ramp_on_every_target_that_has_steps(config, tmp_path):
         for row in metrics(tmp_path / target)
     ]
     assert seen[0] == seen[1] == seen[2]
+
+
+def test_of_several_outputs_for_a_class_the_class_is_what_is_right(config, tmp_path):
+    settings = ("network.n_hidden=20", "network.margin=2048", "network.per_class=3", "network.ramp=[3072,-1024,128]")
+    train(config(*settings), tmp_path / "run")
+    inference = load_run(tmp_path / "run").inference
+    labels = load_run(tmp_path / "run").learner.dataset.test.y
+    voted = inference.said.reshape(100, 10, 3).sum(axis=2).argmax(axis=1)
+    np.testing.assert_array_equal(inference.right, voted == labels)
+    assert inference.right.mean() == metrics(tmp_path / "run")[-1]["test_accuracy_spikes"]
