@@ -73,12 +73,13 @@ class SampleExecutor(Executor):
         return {"alive_x": ~dead[: circuit.layers[0]], "dead": dead.astype(np.uint8), "plastic": held}
 
     def _held(self, matrices: list[Any]) -> Any:
-        """Matrices as the kernels hold them, one after the other: the last (post, pre), others as their mask says."""
-        parts = []
-        for name, matrix in zip(self._shape.matrices[:-1], matrices[:-1], strict=True):
+        """Matrices as the kernels hold them, one after the other: as their mask says, else the last (post, pre)."""
+        parts, names = [], self._shape.matrices
+        for name, matrix in zip(names, matrices, strict=True):
             mask = self.circuit.matrix(name).mask
-            parts.append(matrix.ravel() if mask is None else mask.taken(matrix))
-        return np.concatenate([*parts, matrices[-1].T.ravel()])
+            whole = matrix.T if name == names[-1] else matrix
+            parts.append(whole.ravel() if mask is None else mask.taken(matrix))
+        return np.concatenate(parts)
 
     def _set_up(self, weights: dict[str, Int16Array]) -> None:
         self._write_weights(weights)

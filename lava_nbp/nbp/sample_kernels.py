@@ -2,7 +2,8 @@
 
 Layer 0 is the input, the last is the output. Matrix k leads to layer k. All but the last are held (pre, post), so that
 what fires adds rows; the last (post, pre), so that its inner loops, too, run over the larger layer. Of a matrix with a
-mask only runs of neighbouring synapses are held. Arrays of all layers lie one after the other.
+mask, be it the last, only runs of neighbouring synapses are held, row after row (pre, post). Arrays of all layers lie
+one after the other.
 """
 
 from __future__ import annotations
@@ -185,6 +186,12 @@ def _matrix(net, k):  # type: ignore[no-untyped-def]
     return held.reshape((n_post, n_pre)) if k == net.layers.shape[0] - 1 else held.reshape((n_pre, n_post))
 
 
+@inner(forceinline=True)
+def _turned(net, k):  # type: ignore[no-untyped-def]
+    """Whether a matrix is held (post, pre): the last one, if it has all synapses."""
+    return k == net.layers.shape[0] - 1 and net.layers[k].rows < 0
+
+
 @inner
 def _output(W, h, membrane):  # type: ignore[no-untyped-def]
     """membrane = W h, W (post, pre), where h holds 0 or -1 as int16 masks."""
@@ -289,9 +296,17 @@ def _forward(x, i, net, s, d, membrane, faults, training):  # type: ignore[no-un
             s.n_h[k], s.most[k], s.least[k] = _fire(a, h, np.int32(layer.fire))
         if faults is not None:
             s.n_h[k] = _go_wrong(h, faults.wrong[i, start:stop], faults.dead[start:stop])
-        if k < last - 1:
+        if k < last - 1 or net.layers[last].rows >= 0:
             s.n[k] = _active(h, s.rows[start:stop])
-    _output(_matrix(net, last), s.h[net.layers[last - 1].first : net.layers[last].first], membrane)
+    if net.layers[last].rows >= 0:
+        for q in range(membrane.shape[0]):
+            membrane[q] = 0
+        row_first, runs, weights = _rows_of(net, last)
+        rows = s.rows[net.layers[last - 1].first :]
+        s.events[last] = add_runs(row_first, runs, weights, rows, s.n[last - 1], s.block[: membrane.shape[0]], membrane)
+    else:
+        _output(_matrix(net, last), s.h[net.layers[last - 1].first : net.layers[last].first], membrane)
+        s.events[last] = s.n_h[last - 1] * net.layers[last].size
     if faults is not None:
         _silence(membrane, faults.dead[net.layers[last].first :])
 
@@ -370,7 +385,6 @@ def _closed_sums(net, s, k, version, o, errors):  # type: ignore[no-untyped-def]
 
     errors: whether they are those by the errors of the layer below, or all others.
     """
-    last = net.layers.shape[0] - 1
     W, n_pre, n_post = _matrix(net, k), net.layers[k - 1].size, net.layers[k].size
     count = 0
     for c in range(net.closed.shape[0]):
@@ -381,9 +395,12 @@ def _closed_sums(net, s, k, version, o, errors):  # type: ignore[no-untyped-def]
         if kind == 3:
             for j in range(n_pre):
                 total = 0
-                for q in range(n_post):
-                    if o[q]:
-                        total += W[q, j]
+                if net.layers[k].rows >= 0:
+                    total = _by_runs(net, k, j, o)
+                else:
+                    for q in range(n_post):
+                        if o[q]:
+                            total += W[q, j]
                 count += closed.copies * (total > closed.limit or total <= closed.low)
             continue
         m = _sent(net, s, k, kind)
@@ -392,7 +409,7 @@ def _closed_sums(net, s, k, version, o, errors):  # type: ignore[no-untyped-def]
         if net.layers[k].rows >= 0:
             row_first, runs, weights = _rows_of(net, k)
             add_runs(row_first, runs, weights, s.some, m, s.block, s.total[:n_post])
-        elif k < last:
+        elif not _turned(net, k):
             add_rows(W, s.some, m, s.block, s.total[:n_post])
         else:
             for q in range(n_post):
@@ -439,9 +456,9 @@ def _by_runs(net, k, j, e):  # type: ignore[no-untyped-def]
 @inner
 def _come_back(net, s, k, ahead, faults):  # type: ignore[no-untyped-def]
     """s.total = W e for the units below matrix k that may learn; ahead: through the last matrix as it will be."""
-    last, n_pre, n_post = net.layers.shape[0] - 1, net.layers[k - 1].size, net.layers[k].size
+    n_pre, n_post = net.layers[k - 1].size, net.layers[k].size
     W, e, total = _matrix(net, k), s.e[net.layers[k].first : net.layers[k].stop], s.total[:n_pre]
-    if k == last:
+    if _turned(net, k):
         h = s.h[net.layers[k - 1].first : net.layers[k - 1].stop]
         for j in range(n_pre):
             total[j] = 0
@@ -513,7 +530,7 @@ def _back_out_of_range(net, s, k):  # type: ignore[no-untyped-def]
     layer = net.layers[k]
     if s.n_e[k] * _WMAX <= layer.back_high:
         return 0
-    last, count = net.layers.shape[0] - 1, 0
+    turned, count = _turned(net, k), 0
     W, e = _matrix(net, k), s.e[net.layers[k].first : net.layers[k].stop]
     for j in range(net.layers[k - 1].size):
         total = 0
@@ -521,7 +538,7 @@ def _back_out_of_range(net, s, k):  # type: ignore[no-untyped-def]
             total = _by_runs(net, k, j, e)
         else:
             for q in range(net.layers[k].size):
-                total += e[q] * (W[q, j] if k == last else W[j, q])
+                total += e[q] * (W[q, j] if turned else W[j, q])
         count += (total > layer.back_high or total <= layer.back_low) + (
             -total > layer.back_high or -total <= layer.back_low
         )
@@ -560,11 +577,11 @@ def _asked(net, s, k):  # type: ignore[no-untyped-def]
 @inner(forceinline=True)
 def _update(net, s, k, signs, faults):  # type: ignore[no-untyped-def]
     """Change matrix k where what fired below it meets an error: signs 1 where it grows, -1 where it shrinks, 0 both."""
-    last, n_pre, n_post = net.layers.shape[0] - 1, net.layers[k - 1].size, net.layers[k].size
+    n_pre, n_post = net.layers[k - 1].size, net.layers[k].size
     W, e = _matrix(net, k), s.e[net.layers[k].first : net.layers[k].stop]
     up = np.int16(net.layers[k].grow if signs >= 0 else 0)
     down = np.int16(net.layers[k].shrink if signs <= 0 else 0)
-    if k == last:
+    if _turned(net, k):
         h = s.h[net.layers[k - 1].first : net.layers[k - 1].stop]
         for q in range(n_post):
             if e[q]:
@@ -635,7 +652,7 @@ def _update_runs_at_random(net, s, k, sign, sample, draws, faults):  # type: ign
 @inner
 def _update_at_random(net, s, k, sign, sample, draws, faults):  # type: ignore[no-untyped-def]
     """The same for some of the synapses that are to change in one direction: those that are drawn, row by row."""
-    last, n_pre, n_post = net.layers.shape[0] - 1, net.layers[k - 1].size, net.layers[k].size
+    turned, n_pre, n_post = _turned(net, k), net.layers[k - 1].size, net.layers[k].size
     e = s.e[net.layers[k].first : net.layers[k].stop]
     change = np.int16(net.layers[k].grow if sign > 0 else net.layers[k].shrink)
     what = net.layers[k].what_grows if sign > 0 else net.layers[k].what_shrinks
@@ -643,7 +660,7 @@ def _update_at_random(net, s, k, sign, sample, draws, faults):  # type: ignore[n
     for j in range(n_post):
         s.some[m] = j
         m += e[j] == sign
-    if k == last:
+    if turned:
         s.n[k - 1] = _active(
             s.h[net.layers[k - 1].first : net.layers[k - 1].stop],
             s.rows[net.layers[k - 1].first : net.layers[k - 1].stop],
@@ -664,7 +681,7 @@ def _update_at_random(net, s, k, sign, sample, draws, faults):  # type: ignore[n
             if i >= n:
                 return
         pre, post = rows[i], s.some[j]
-        w = net.layers[k].offset + (post * n_pre + pre if k == last else pre * n_post + post)
+        w = net.layers[k].offset + (post * n_pre + pre if turned else pre * n_post + post)
         if faults is not None:
             net.weights[w] = np.int16(changed(net.weights[w], change * faults.plastic[w]))
         else:
@@ -707,7 +724,7 @@ def _backward(net, s, draws, sample, o, faults):  # type: ignore[no-untyped-def]
                 count += _closed_sums(net, s, k, -1, o, False)
             continue
         # Through weights that are updated already the error comes back when they are, or as they will be.
-        late = net.updated and (k < last or not certain)
+        late = net.updated and not (certain and _turned(net, k))
         if k > 1 and not late:
             _come_back(net, s, k, net.updated, faults)
             _hidden_errors(net, s, k, draws.key, sample * net.period, faults)
@@ -754,7 +771,7 @@ def train(x, t, net, draws, answers, counters, faults):  # type: ignore[no-untyp
         spikes += s.n_h[0]
         for k in range(1, last + 1):
             spikes += s.n_h[k]
-            events += s.events[k] if k < last else s.n_h[k - 1] * net.layers[k].size
+            events += s.events[k]
             if s.n_e[k]:
                 updates += _asked(net, s, k)
                 if k > 1 and net.layers[k].rows < 0:

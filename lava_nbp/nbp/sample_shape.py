@@ -153,7 +153,6 @@ class _Match:
         matrices = [self.circuit.matrix(name) for name in self.matrices[1:]]
         synapses = np.array([m.n_synapses for m in matrices], np.int64)
         n["offset"][1:] = np.cumsum(synapses) - synapses
-        self.need(matrices[-1].mask is None, f"{self.matrices[-1]}, which leads to the output, has a mask")
         runs = Runs.of([(None, 0), *((m.mask, m.shape[0]) for m in matrices)])
         n["rows"] = runs.begins
         fans = [self.form.fans[name, True] for name in self.matrices[1:]]
@@ -350,7 +349,8 @@ class _Match:
                     kinds |= {e_pos: 1, e_neg: 2}
                 self.need(term.signal in kinds, where)
                 kind = kinds[term.signal]
-            late = updated and (k < self.last or not certain)
+            whole = self.circuit.matrix(self.matrices[k]).mask is None
+            late = updated and not (certain and k == self.last and whole)
             self.need(not late or kind not in (1, 2) or version == 2, where)
             found[k, kind, version, c.limit, c.low] += 1
         for k, kind, _, limit, low in found:
