@@ -48,12 +48,12 @@ class Builder:
         The output's layer: with K hidden ones, K + 1.
     period : int
         Phases.
-    mask : Mask or None
-        Which synapses W1 has.
+    masks : tuple of Mask or None
+        Which synapses each matrix has; None: all.
     """
 
-    def __init__(self, sizes: tuple[int, ...], period: int, mask: Mask | None) -> None:
-        self.sizes, self.period, self.mask = sizes, period, mask
+    def __init__(self, sizes: tuple[int, ...], period: int, masks: tuple[Mask | None, ...]) -> None:
+        self.sizes, self.period, self.masks = sizes, period, masks
         self.last = len(sizes) - 1
         self.names = ("x", *(f"h{k}" for k in range(1, self.last)), "o")
         self.populations: list[Population] = []
@@ -109,9 +109,10 @@ class Builder:
     def heard(self, q: DenseProjection) -> int:
         """How many neurons a neuron hears by a projection, at most."""
         k = int(q.matrix[1:])
-        if k == 1 and self.mask is not None:
-            return int(self.mask.matrix((self.sizes[0], self.sizes[1])).sum(axis=0).max())
-        return self.sizes[k if q.transposed else k - 1]
+        mask, shape = self.masks[k - 1], (self.sizes[k - 1], self.sizes[k])
+        if mask is None:
+            return shape[1 if q.transposed else 0]
+        return int(mask.matrix(shape).sum(axis=1 if q.transposed else 0).max())
 
     def finish(self, name: str, output_phase: int, reward_phases: frozenset[int], **options: Any) -> Circuit:
         """The circuit: what was collected, kept silent where it must be, with a chain and the paper's rule."""
@@ -124,7 +125,8 @@ class Builder:
             populations=(*self.populations, *chain),
             connections=(*links, *self.connections),
             matrices=tuple(
-                Matrix(f"W{k}", shape, self.mask if k == 1 else None) for k, shape in enumerate(pairwise(self.sizes), 1)
+                Matrix(f"W{k}", shape, mask)
+                for k, (shape, mask) in enumerate(zip(pairwise(self.sizes), self.masks, strict=True), 1)
             ),
             projections=tuple(self.projections),
             sources=(Source("x", "x", 2), Source("t", "t", output_phase)),

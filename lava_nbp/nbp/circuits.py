@@ -69,6 +69,7 @@ _DEEP = (
     "patch",
     "image",
     "per_class",
+    "members",
 )
 _SHORT = ("margin", "box", "update_probability", "ramp", "patch", "image", "per_class")
 #: All circuits.

@@ -33,7 +33,7 @@ from typing import Any
 
 from lava_nbp.base.checks import check_flag, check_integer, check_real, shown
 from lava_nbp.base.integers import mantissa_exponent
-from lava_nbp.base.widths import DELAY_MAX, WEIGHT_BITS
+from lava_nbp.base.widths import DELAY_MAX, NEURONS_PER_CHIP, WEIGHT_BITS
 from lava_nbp.errors import CircuitError
 from lava_nbp.nbp.building import Builder
 from lava_nbp.nbp.circuit import Circuit, DenseProjection
@@ -46,7 +46,7 @@ from lava_nbp.nbp.rules import (
     decay_option,
     layer_sizes,
     margin_option,
-    mask_option,
+    mask_options,
     ramp_option,
 )
 
@@ -97,6 +97,7 @@ def deep_circuit(
     patch: int = 0,
     image: Sequence[int] = (),
     per_class: int = 1,
+    members: int = 1,
 ) -> Circuit:
     """Build the circuit that learns by backpropagation through any number of hidden layers; see the module.
 
@@ -144,6 +145,10 @@ def deep_circuit(
     per_class : int
         How many output neurons learn each class, side by side: the last layer has so many for every one that `layers`
         says. The class of the most spikes is the answer. More errors come back, so that G should grow with it.
+    members : int
+        So many networks side by side, each with the layers that are said, that have nothing in common but the inputs:
+        an ensemble in one circuit. Hidden layers and outputs are as many times larger, all matrices have masks, and
+        each class has an output of every member.
 
     Raises
     ------
@@ -154,6 +159,13 @@ def deep_circuit(
         For a flag that is neither True nor False.
     """
     sizes = layer_sizes(layers, per_class)
+    check_integer(members, 1, NEURONS_PER_CHIP // max(sizes, default=1), "members", error=CircuitError)
+    if members > 1 and per_class > 1:
+        raise CircuitError(
+            f"members is {members} and per_class {per_class}, but members have an output each for every class; leave "
+            f"one of them out"
+        )
+    sizes = (*sizes[:1], *(n * members for n in sizes[1:]))
     hidden = len(sizes) - 2
     if not 1 <= hidden <= _DEEPEST:
         raise CircuitError(
@@ -175,15 +187,17 @@ def deep_circuit(
         decay_option(update_probability),
         ramp_option(ramp),
     )
-    built = _Deep(sizes, rules, check_flag(chip_order, "chip_order"), mask_option(patch, image, sizes)).circuit()
-    return replace(built, per_class=int(per_class))
+    built = _Deep(
+        sizes, rules, check_flag(chip_order, "chip_order"), mask_options(patch, image, sizes, members)
+    ).circuit()
+    return replace(built, per_class=int(per_class * members))
 
 
 class _Deep(Builder):
     """Layer by layer."""
 
-    def __init__(self, sizes: tuple[int, ...], rules: _Rules, chip_order: bool, mask: Mask | None) -> None:
-        super().__init__(sizes, 5 * (len(sizes) - 2) + 6, mask)
+    def __init__(self, sizes: tuple[int, ...], rules: _Rules, chip_order: bool, masks: tuple[Mask | None, ...]) -> None:
+        super().__init__(sizes, 5 * (len(sizes) - 2) + 6, masks)
         self.rules, self.chip_order = rules, chip_order
 
     # ---------------------------------------------------------------- phases

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from lava_nbp.base.checks import check_integer, check_sequence, shown
+from lava_nbp.base.memory import check_memory
 from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.errors import CircuitError
 from lava_nbp.nbp.draws import Decay
@@ -33,8 +37,27 @@ def margin_option(value: Any, least: int = 0) -> int:
     return margin
 
 
-def mask_option(patch: int, image: Sequence[int], sizes: tuple[int, ...]) -> Mask | None:
-    """Which synapses the first matrix has, for patches of an image."""
+def mask_options(patch: int, image: Sequence[int], sizes: tuple[int, ...], members: int = 1) -> tuple[Mask | None, ...]:
+    """Which synapses the matrices have: W1 for patches of an image, and all others if there are several members.
+
+    sizes are those of all members together. Members have the inputs in common, and nothing else: the units of a hidden
+    layer are those of the first, then those of the second; the outputs of a class stand side by side, one of each.
+    """
+    first = _windows(patch, image, (sizes[0], sizes[1] // members))
+    if members == 1:
+        return (first, *[None] * (len(sizes) - 2))
+    masks = [first if first is None else Mask.of(np.tile(first.matrix((sizes[0], sizes[1] // members)), (1, members)))]
+    for k, (n_pre, n_post) in enumerate(pairwise(sizes[1:]), 2):
+        check_memory(n_pre * n_post, f"a mask of {n_pre} x {n_post} synapses", "make a layer smaller")
+        of_pre = np.arange(n_pre) // (n_pre // members)
+        post = np.arange(n_post)
+        of_post = post % members if k == len(sizes) - 1 else post // (n_post // members)
+        masks.append(Mask.of(of_pre[:, None] == of_post))
+    return tuple(masks)
+
+
+def _windows(patch: int, image: Sequence[int], sizes: tuple[int, int]) -> Mask | None:
+    """Which synapses W1 of one member has."""
     sides = check_sequence(image, "image", "give (channels, height, width)")
     if not check_integer(patch, 0, NEURONS_PER_CHIP, "patch", "it is in pixels", CircuitError):
         if sides:

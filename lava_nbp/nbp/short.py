@@ -45,7 +45,7 @@ from lava_nbp.nbp.rules import (
     decay_option,
     layer_sizes,
     margin_option,
-    mask_option,
+    mask_options,
     ramp_option,
 )
 
@@ -92,7 +92,7 @@ def short_circuit(
             f"layers {'-'.join(map(str, sizes))} have {sizes[-1]} outputs, but the limit is {OUTPUTS_MAX}: errors of "
             f"more could open units outside of their box; use circuit 'nbp-deep' (training_circuit(layers=...))"
         )
-    built = _Short(sizes, margin_option(margin, 64), box_option(box), mask_option(patch, image, sizes)).circuit(
+    built = _Short(sizes, margin_option(margin, 64), box_option(box), mask_options(patch, image, sizes)).circuit(
         update_probability=decay_option(update_probability),
         ramp=ramp_option(ramp),
     )
@@ -100,8 +100,10 @@ def short_circuit(
 
 
 class _Short(Builder):
-    def __init__(self, sizes: tuple[int, ...], margin: int, box: tuple[int, int], mask: Mask | None) -> None:
-        super().__init__(sizes, _PERIOD, mask)
+    def __init__(
+        self, sizes: tuple[int, ...], margin: int, box: tuple[int, int], masks: tuple[Mask | None, ...]
+    ) -> None:
+        super().__init__(sizes, _PERIOD, masks)
         self.margin, self.box = margin, box
 
     def circuit(self, update_probability: Decay, ramp: Ramp | None) -> Circuit:

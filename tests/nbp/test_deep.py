@@ -502,3 +502,63 @@ def test_several_outputs_learn_a_class_by_hand():
             training_circuit(layers=(6, 5, 3), per_class=bad)
     with pytest.raises(CircuitError, match="do not come out even"):
         replace(circuit, per_class=4)
+
+
+@pytest.mark.parametrize("patch", [{}, {"patch": 2, "image": (1, 2, 4)}])
+@pytest.mark.parametrize("hidden", [(5,), (5, 4)])
+def test_members_are_networks_side_by_side(hidden, patch):
+    """Each learns and answers as it does alone, on all that run it; they have nothing in common but the inputs."""
+    members, layers = 3, (8, *hidden, 3)
+    together = training_circuit(layers=layers, members=members, margin=1024, **patch)
+    alone = training_circuit(layers=layers, margin=1024, **patch)
+    assert together.layers == (8, *(n * members for n in hidden), 9)
+    assert (together.per_class, together.n_classes) == (members, 3)
+    rng = np.random.default_rng(0)
+    parts = []
+    for _ in range(members):
+        weights = drawn_weights(alone, rng)
+        parts.append({m.name: weights[m.name] * (m.mask is None or m.mask.matrix(m.shape)) for m in alone.matrices})
+
+    def joined(parts):
+        found = {"W1": np.hstack([w["W1"] for w in parts])}
+        for m in together.matrices[1:]:
+            found[m.name] = np.zeros(m.shape, int)
+            for k, w in enumerate(parts):
+                n_pre, n_post = w[m.name].shape
+                columns = slice(k, None, members) if m == together.matrices[-1] else slice(k * n_post, (k + 1) * n_post)
+                found[m.name][k * n_pre : (k + 1) * n_pre, columns] = w[m.name]
+        return found
+
+    x = (rng.random((60, 8)) < 0.5).astype(np.uint8)
+    labels = rng.integers(0, 3, 60)
+    one_by_one = []
+    for weights in parts:
+        with make_executor("reference", alone, weights) as executor:
+            one_by_one.append((executor.train(x, class_targets(alone, labels)), executor.read_weights()))
+    learned = joined([weights for _, weights in one_by_one])
+    for target in ("reference", "sample", "spiking", "lava"):
+        with make_executor(target, together, joined(parts)) as executor:
+            outcome = executor.train(x, class_targets(together, labels))
+            for name, w in executor.read_weights().items():
+                assert np.array_equal(w, learned[name]), (target, name)
+        for k, (answer, _) in enumerate(one_by_one):
+            assert np.array_equal(outcome.spikes[:, k::members], answer.spikes), target
+            assert np.array_equal(outcome.membrane[:, k::members], answer.membrane), target
+
+
+def test_members_on_all_targets_and_impossible_ones():
+    circuit = training_circuit(layers=(6, 4, 2), members=2, margin=1024, update_probability=(0.5, 0.5, 1))
+    rng = np.random.default_rng(1)
+    weights = {m.name: 2 * rng.integers(-60, 127, m.shape) for m in circuit.matrices}
+    weights["W2"] *= circuit.matrices[1].mask.matrix((8, 4))
+    x, t = (rng.random((4, 6)) < 0.5).astype(np.uint8), class_targets(circuit, [0, 1, 1, 0])
+    expected = trace("spiking", circuit, weights, x, t)
+    for target in ("lava", "lava-primitives", "lava-stock"):
+        found = trace(target, circuit, weights, x, t)
+        for name, rows in expected.items():
+            assert np.array_equal(found[name], rows), (target, name)
+    for bad in (0, 1.5, None, 2**60):
+        with pytest.raises(CircuitError, match="members"):
+            training_circuit(layers=(6, 4, 2), members=bad)
+    with pytest.raises(CircuitError, match="members is 2 and per_class 3"):
+        training_circuit(layers=(6, 4, 2), members=2, per_class=3)
