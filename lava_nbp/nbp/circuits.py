@@ -38,7 +38,7 @@ class CircuitKind:
     Raises
     ------
     InputError
-        For something to make it that cannot be called, or names that are no text.
+        For something to make it that cannot be called, names that are no text, or an option that it does not take.
     """
 
     name: str
@@ -47,6 +47,12 @@ class CircuitKind:
 
     def __post_init__(self) -> None:
         settle(self, f"circuit {shown(self.name)}", InputError)
+        taken = inspect.signature(self.make).parameters
+        spare = [option for option in self.options if option not in taken]
+        if spare and not any(p.kind is p.VAR_KEYWORD for p in taken.values()):
+            raise InputError(
+                f"circuit {self.name!r}: what makes it has no keyword {spare[0]}; leave the option out, or add it there"
+            )
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -81,11 +87,7 @@ for _kind in (
     CircuitKind("nbp-chip", partial(paper_circuit, chip_order=True), ("guarded",)),
     CircuitKind("nbp-chip-guarded", partial(paper_circuit, guarded=True, chip_order=True)),
     CircuitKind("nbp-deep", deep_circuit, _DEEP),
-    CircuitKind(
-        "nbp-short",
-        short_circuit,
-        tuple(o for o in _DEEP if o not in ("chip_order", "lower_gate", "graded", "dropout")),
-    ),
+    CircuitKind("nbp-short", short_circuit, _SHORT),
     CircuitKind("inference", inference_circuit),
 ):
     CIRCUITS.register(_kind)

@@ -146,6 +146,8 @@ def test_circuit_kinds_are_checked():
         CircuitKind("mine", 3)
     with pytest.raises(InputError, match=r"circuit 'mine': options is 'deep', but must be a tuple"):
         CircuitKind("mine", training_circuit, "deep")
+    with pytest.raises(InputError, match="circuit 'mine': what makes it has no keyword deep"):
+        CircuitKind("mine", lambda n_in, n_out, *, wide=False: None, ("wide", "deep"))
     with (
         CIRCUITS.registered(CircuitKind("mine", lambda n_in, n_out: (n_in, n_out))),
         pytest.raises(InputError, match=r"circuit 'mine': what makes it returns \(3, 2\), which is no Circuit"),

@@ -16,7 +16,7 @@ from lava_nbp.nbp.gated_group import Gate, Synapses
 from lava_nbp.nbp.hebbian import Mirror
 from lava_nbp.nbp.paper import inference_circuit, training_circuit
 from lava_nbp.nbp.partition import (
-    check_chain_delays,
+    check_parts,
     inputs_of,
     neurons_of,
     partition,
@@ -118,7 +118,7 @@ def test_gates_with_a_delay_are_refused():
     with pytest.raises(
         CircuitError, match="connection g00 -> x: gates of the parts have no delay.*gate from 'g01' instead"
     ):
-        check_chain_delays(replace(circuit, connections=delayed))
+        check_parts(replace(circuit, connections=delayed))
 
 
 def test_populations_called_like_the_ends_of_a_process():
