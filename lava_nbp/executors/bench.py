@@ -158,10 +158,14 @@ def bench(
     }
 
 
+def _initial(circuit: Circuit, seed: int) -> dict[str, Any]:
+    return {**initial_weights(circuit, np.random.default_rng([seed, 0]), output_mean=10.0)}
+
+
 def _drawn(circuit: Circuit, seed: int) -> tuple[dict[str, Any], tuple[UInt8Array, ...]]:
     """Initial weights and samples of a circuit."""
     spikes, _ = _samples(circuit, seed)
-    return {**initial_weights(circuit, np.random.default_rng([seed, 0]), output_mean=10.0)}, spikes
+    return _initial(circuit, seed), spikes
 
 
 def _check_size(circuit: Circuit, pre_train: int) -> None:
@@ -199,7 +203,7 @@ def _measured(
 
 def _weights(circuit: Circuit, spikes: tuple[UInt8Array, ...], seed: int, n: int) -> dict[str, Any]:
     """Initial weights that have learned from some samples, by the fastest executor that runs the circuit."""
-    weights = {**initial_weights(circuit, np.random.default_rng([seed, 0]), output_mean=10.0)}
+    weights = _initial(circuit, seed)
     if not circuit.learning:
         return weights
     found = [TARGETS[name] for name in targets_of("nbp")]
@@ -241,7 +245,7 @@ def _networks(seed: int) -> list[dict[str, Any]]:
     for (layers, n, n_stock), name in product(_NETWORKS, names):
         target = TARGETS[name]
         circuit = training_circuit(*layers, chip_order=target.chip_order)
-        weights = initial_weights(circuit, np.random.default_rng([seed, 0]), output_mean=10.0)
+        weights = _initial(circuit, seed)
         spikes, _ = _samples(circuit, seed)
         samples = n_stock if target.chip_order else n
         turns = [

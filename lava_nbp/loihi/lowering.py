@@ -105,16 +105,13 @@ class Lowered:
     @property
     def n_plastic(self) -> int:
         """Synapses that learn."""
-        return sum(self._size(d) for d in self.dense if d.plastic)
+        return sum(self.circuit.size_of(d.projection) for d in self.dense if d.plastic)
 
     @property
     def n_synapses(self) -> int:
         """All synapses of the circuit, those from outside included; those of the third factor are not the circuit's."""
         fixed = sum(s.n_synapses for s in (self.ring, *self.fixed, *self.inputs) if not s.third_factor)
-        return fixed + sum(self._size(d) for d in self.dense)
-
-    def _size(self, dense: DenseSynapses) -> int:
-        return self.circuit.size_of(dense.projection)
+        return fixed + sum(self.circuit.size_of(d.projection) for d in self.dense)
 
 
 def lower(circuit: Circuit) -> Lowered:
