@@ -263,6 +263,12 @@ def votes(values: NDArray[Any], per_class: int) -> NDArray[Any]:
     return found
 
 
+def answered(spikes: UInt8Array, per_class: int) -> NDArray[np.int64]:
+    """The class (n,) with the most spikes, of spikes (n, n_out); without any, or among equals, the lowest."""
+    found: NDArray[np.int64] = votes(spikes, per_class).argmax(axis=1)
+    return found
+
+
 def one_hot(labels: Any, n_classes: int) -> UInt8Array:
     """Targets of the output layer: row i is 1 at labels[i].
 

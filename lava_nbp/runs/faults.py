@@ -17,7 +17,7 @@ from lava_nbp.data import Dataset
 from lava_nbp.errors import InputError
 from lava_nbp.executors.make import make_executor
 from lava_nbp.nbp.circuit import Circuit
-from lava_nbp.nbp.executor import Executor, votes
+from lava_nbp.nbp.executor import Executor, answered
 from lava_nbp.nbp.faults import KINDS, Faults
 from lava_nbp.nbp.projections import flipped_weights
 from lava_nbp.seeing.plot import fault_curves
@@ -127,4 +127,4 @@ class _Network:
     def _accuracy(self, executor: Executor) -> float:
         test = self.run.learner.dataset.test
         said = executor.infer(*sample_spikes(self.circuit.answering, test))
-        return float((votes(said.spikes, self.circuit.per_class).argmax(axis=1) == test.y).mean())
+        return float((answered(said.spikes, self.circuit.per_class) == test.y).mean())

@@ -20,7 +20,7 @@ from lava_nbp.errors import InputError
 from lava_nbp.executors.make import check_buildable, make_executor
 from lava_nbp.loihi.host import default_address
 from lava_nbp.nbp.circuit import Circuit
-from lava_nbp.nbp.executor import Executor, Outcome, class_targets, votes
+from lava_nbp.nbp.executor import Executor, Outcome, answered, class_targets
 from lava_nbp.nbp.projections import Projections, flipped_weights
 from lava_nbp.nbp.spiking_engine import SpikingEngine
 from lava_nbp.nbp.weights import initial_weights
@@ -161,7 +161,7 @@ class NBPLearner(Learner):
             for name, rows in engine.split(raster).items():
                 fired[name] += rows.sum(axis=0, dtype=np.int64)
         spikes = np.concatenate(answers)
-        said = votes(spikes, circuit.per_class).argmax(axis=1)
+        said = answered(spikes, circuit.per_class)
         right = said == samples.y
         if circuit.per_class == 1:  # all outputs are; of several for a class not all need to answer
             right &= (spikes == class_targets(self.circuit, samples.y)).all(axis=1)
@@ -202,8 +202,7 @@ class _NBPSession(Session):
             begin = time.perf_counter()
             outcome = executor.train(*sample_spikes(circuit, split, part))
             seconds += time.perf_counter() - begin
-            said = votes(outcome.spikes, circuit.per_class).argmax(axis=1)
-            right += int((said == split.y[part]).sum())
+            right += int((answered(outcome.spikes, circuit.per_class) == split.y[part]).sum())
             spiked |= bool(outcome.spikes.any())
             advance(len(part))
         self._notes = (
