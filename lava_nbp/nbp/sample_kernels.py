@@ -358,8 +358,28 @@ def _could_breach(net, s, k):  # type: ignore[no-untyped-def]
 @inner
 def _errors_could_breach(net, s, k):  # type: ignore[no-untyped-def]
     """The same of the errors of the layer below."""
-    most = s.n_e[k - 1] * _WMAX
-    return most > net.layers[k].least_erred or -most <= net.layers[k].low_erred
+    layer, most = net.layers[k], s.n_e[k - 1] * _WMAX
+    if layer.rows >= 0 and (most > layer.least_erred or -most <= layer.low_erred):
+        most = _most_erring(net, s, k) * _WMAX
+    return most > layer.least_erred or -most <= layer.low_erred
+
+
+@inner
+def _most_erring(net, s, k):  # type: ignore[no-untyped-def]
+    """The most errors of the layer below that reach one unit by a matrix with a mask."""
+    layer, first = net.layers[k], net.layers[k - 1].first
+    begin = s.before[: layer.size + 1]
+    begin[:] = 0
+    for j in range(net.layers[k - 1].size):
+        if s.e[first + j]:
+            for q in range(net.row_first[layer.rows + j], net.row_first[layer.rows + j + 1]):
+                begin[net.runs[q, 0]] += 1
+                begin[net.runs[q, 0] + net.runs[q, 1]] -= 1
+    most = here = 0
+    for j in range(layer.size):
+        here += begin[j]
+        most = max(most, here)
+    return most
 
 
 @inner
@@ -393,10 +413,12 @@ def _closed_sums(net, s, k, version, o, errors):  # type: ignore[no-untyped-def]
         if closed.layer != k or (version >= 0 and closed.version != version) or errors != (0 < kind < 3):
             continue
         if kind == 3:
+            if net.layers[k].rows >= 0:
+                _gather(s, o)
             for j in range(n_pre):
                 total = 0
                 if net.layers[k].rows >= 0:
-                    total = _by_runs(net, k, j, o)
+                    total = _by_runs(net, s, k, j, o)
                 else:
                     for q in range(n_post):
                         if o[q]:
@@ -443,14 +465,42 @@ def _output_errors(t, i, net, s, a, spikes, faults):  # type: ignore[no-untyped-
 
 
 @inner
-def _by_runs(net, k, j, e):  # type: ignore[no-untyped-def]
-    """W e for the unit j below a matrix with a mask."""
+def _gather(s, e):  # type: ignore[no-untyped-def]
+    """s.some: places of what is not 0 in e; s.before: how many of these are before each place, and in all."""
+    m = 0
+    for j in range(e.shape[0]):
+        s.some[m] = j
+        s.before[j] = m
+        m += e[j] != 0
+    s.before[e.shape[0]] = m
+
+
+@inner
+def _by_runs(net, s, k, j, e):  # type: ignore[no-untyped-def]
+    """W e for the unit j below a matrix with a mask, after `_gather`."""
     layer, back = net.layers[k], np.int32(0)
     for q in range(net.row_first[layer.rows + j], net.row_first[layer.rows + j + 1]):
-        first, at = net.runs[q, 0], layer.offset + net.runs[q, 2]
-        for i in range(net.runs[q, 1]):
-            back += np.int32(net.weights[at + i] * e[first + i])
+        first, length, at = net.runs[q, 0], net.runs[q, 1], layer.offset + net.runs[q, 2]
+        begin, end = s.before[first], s.before[first + length]
+        row, part = net.weights[at : at + length], e[first : first + length]
+        if (end - begin) * _FEW < length:
+            for i in range(begin, end):
+                post = s.some[i] - first
+                back += np.int32(row[post] * part[post])
+        else:
+            for i in range(length):
+                back += np.int32(np.int16(row[i] * part[i]))
     return back
+
+
+@inner
+def _met(net, s, k, j):  # type: ignore[no-untyped-def]
+    """How many of what was gathered the unit j below a matrix with a mask meets."""
+    layer, count = net.layers[k], 0
+    for q in range(net.row_first[layer.rows + j], net.row_first[layer.rows + j + 1]):
+        first = net.runs[q, 0]
+        count += s.before[first + net.runs[q, 1]] - s.before[first]
+    return count
 
 
 @inner
@@ -477,8 +527,9 @@ def _come_back(net, s, k, ahead, faults):  # type: ignore[no-untyped-def]
     a = s.a[net.layers[k - 1].first : net.layers[k - 1].stop]
     low, high = net.layers[k - 1].box_low, net.layers[k - 1].box_high
     if net.layers[k].rows >= 0:
+        _gather(s, e)
         for j in range(n_pre):
-            total[j] = _by_runs(net, k, j, e) if low < a[j] <= high else 0
+            total[j] = _by_runs(net, s, k, j, e) if low < a[j] <= high else 0
         return
     few = s.n_e[k] * _FEW < n_post
     m = _active(e, s.some) if few else 0
@@ -528,14 +579,19 @@ def _hidden_errors(net, s, k, key, step, faults):  # type: ignore[no-untyped-def
 def _back_out_of_range(net, s, k):  # type: ignore[no-untyped-def]
     """Sums of errors, of both signs, that leave the register; whether or not a unit may learn."""
     layer = net.layers[k]
-    if s.n_e[k] * _WMAX <= layer.back_high:
+    most = min(layer.back_high, -layer.back_low - 1) // _WMAX  # so many errors leave it in no case
+    if s.n_e[k] <= most:
         return 0
     turned, count = _turned(net, k), 0
     W, e = _matrix(net, k), s.e[net.layers[k].first : net.layers[k].stop]
+    if layer.rows >= 0:
+        _gather(s, e)
     for j in range(net.layers[k - 1].size):
         total = 0
-        if net.layers[k].rows >= 0:
-            total = _by_runs(net, k, j, e)
+        if layer.rows >= 0:
+            if _met(net, s, k, j) <= most:
+                continue
+            total = _by_runs(net, s, k, j, e)
         else:
             for q in range(net.layers[k].size):
                 total += e[q] * (W[q, j] if turned else W[j, q])
@@ -566,11 +622,10 @@ def _asked(net, s, k):  # type: ignore[no-untyped-def]
     layer, count = net.layers[k], 0
     if layer.rows < 0:
         return s.n_h[k - 1] * s.n_e[k]
-    e, rows = s.e[layer.first : layer.stop], s.rows[net.layers[k - 1].first :]
+    rows = s.rows[net.layers[k - 1].first :]
+    _gather(s, s.e[layer.first : layer.stop])
     for i in range(s.n[k - 1]):
-        for q in range(net.row_first[layer.rows + rows[i]], net.row_first[layer.rows + rows[i] + 1]):
-            for j in range(net.runs[q, 0], net.runs[q, 0] + net.runs[q, 1]):
-                count += e[j] != 0
+        count += _met(net, s, k, rows[i])
     return count
 
 

@@ -229,3 +229,24 @@ def test_any_mask_on_any_matrix_and_any_rule(seed):
     if not found["reference"][0].gate_breaches:
         for one, other in zip(found["spiking"][1], found["reference"][1], strict=True):
             assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("n", [292, 293])
+@pytest.mark.parametrize("erring", [0, 1, 2, 3])
+def test_errors_of_wide_members_breach_one_by_one(n, erring):
+    """By hand: no hidden unit fires, all of h1 errs in a member whose outputs are to fire, and so drives closed h2."""
+    members, layers = 3, (4, n, 20, 2)
+    circuit = training_circuit(layers=layers, members=members, margin=1024, box=(-1024, 2048))
+    weights = {"W1": 100, "W2": 254, "W3": 2}
+    weights = {m.name: np.full(m.shape, weights[m.name]) for m in circuit.matrices}
+    for m in circuit.matrices:
+        weights[m.name] *= 1 if m.mask is None else m.mask.matrix(m.shape)
+    x = np.array([[1, 1, 0, 0]])
+    t = np.tile(np.arange(members) < erring, 2)[None]
+    for target in ("reference", "sample", "spiking"):
+        with make_executor(target, circuit, weights) as executor:
+            executor.train(x, t)
+            after, breaches = executor.read_weights(), executor.work.gate_breaches
+        assert np.count_nonzero(after["W1"] != weights["W1"]) == 2 * n * erring
+        # Two inhibitory synapses hold h2, h2_lo and h2_hi up to 74 240: not 293 * 254 = 74 422, but 292 * 254 = 74 168.
+        assert breaches == 3 * 20 * erring * (n == 293), target
