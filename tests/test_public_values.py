@@ -216,6 +216,7 @@ GOOD = {
         "name": "adam", "masters": np.zeros((2, 2), np.int64), "limit": 100, "c": C,
     },
     "lava_nbp.eventprop.MaxVoltageLoss": {},
+    "lava_nbp.eventprop.MeanVoltageLoss": {},
     "lava_nbp.eventprop.SGD": {"matrices": [np.zeros((2, 2))]},
     "lava_nbp.eventprop.Setup": {"c": C, "loss": TTFSLoss()},
     "lava_nbp.eventprop.SilentPolicy": {},

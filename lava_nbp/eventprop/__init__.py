@@ -2,7 +2,8 @@
 
 Every public name is here, and imported when it is first used: this package alone costs nothing.
 
-- Neurons, losses, policies: `NeuronParameters`, `TTFSLoss`, `MaxVoltageLoss`, `SilentPolicy`.
+- Neurons, losses, policies: `NeuronParameters`, `TTFSLoss`, `MaxVoltageLoss`, `MeanVoltageLoss`,
+  `SilentPolicy`.
 - What goes in and comes out: `SpikeTrains` (made by `spike_trains`, `latency_trains`, `join_trains`), `Result`.
 - In continuous time: `EventPropEngine`, its optimizers `Adam` and `SGD`, and `EventPropLayer` for PyTorch.
 - In fixed steps and integers: `ClockedEngine`, whose `Setup` holds a `FixedPoint`; `Control` and `AnswerLog` are
@@ -30,6 +31,7 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.eventprop.equations import NeuronParameters as NeuronParameters
     from lava_nbp.eventprop.losses import Loss as Loss
     from lava_nbp.eventprop.losses import MaxVoltageLoss as MaxVoltageLoss
+    from lava_nbp.eventprop.losses import MeanVoltageLoss as MeanVoltageLoss
     from lava_nbp.eventprop.losses import TTFSLoss as TTFSLoss
     from lava_nbp.eventprop.policies import OPTIMIZERS as OPTIMIZERS
     from lava_nbp.eventprop.policies import SILENT_POLICIES as SILENT_POLICIES
@@ -51,7 +53,7 @@ _PUBLIC = {
     "continuous.engine": ("EventPropEngine",),
     "continuous.optimizers": ("SGD", "Adam", "Optimizer"),
     "equations": ("NeuronParameters",),
-    "losses": ("Loss", "MaxVoltageLoss", "TTFSLoss"),
+    "losses": ("Loss", "MaxVoltageLoss", "MeanVoltageLoss", "TTFSLoss"),
     "policies": ("OPTIMIZERS", "SILENT_POLICIES", "SilentPolicy"),
     "result": ("Result",),
     "tally": ("Counts",),

@@ -103,6 +103,32 @@ def adjoint_current(lv: Any, li: Any, h: float, p: NeuronParameters) -> Any:
     return li * math.exp(-h / p.tau_s) + lv * response(h, p) * (p.tau_m / p.tau_s)
 
 
+def faded_integral(v: Any, i: Any, h: float, fading: float, p: NeuronParameters) -> Any:
+    """Integral of exp(-fading t) V(t) over the next h ms without events, from V and I now.
+
+    By parts, from the equation of V: nothing cancels for equal time constants.
+    """
+    of_m, of_s = 1 / p.tau_m + fading, 1 / p.tau_s + fading
+    brought = v - i * math.expm1(-h * of_s) / (of_s * p.tau_m)
+    left = math.exp(-fading * h) * membrane(v, i, h, p)
+    return (brought - left) / of_m
+
+
+def adjoint_of_mean(h: float, fading: float, p: NeuronParameters) -> tuple[float, float]:
+    """Adjoint voltage and current h ms earlier, from 0, of a loss with dl_V/dV = exp(-fading t), t from now.
+
+    Its derivative grows backward in time, as exp(fading h)::
+
+        lV = -(exp(fading h) - exp(-h / tau_m)) / (1 + fading tau_m)
+        lI likewise filtered by tau_s
+    """
+    grown = math.exp(fading * h)
+    scale = -1 / (1 + fading * p.tau_m)
+    lv = scale * (grown - math.exp(-h / p.tau_m))
+    li = scale * ((grown - math.exp(-h / p.tau_s)) / (1 + fading * p.tau_s) - response(h, p) * (p.tau_m / p.tau_s))
+    return lv, li
+
+
 def adjoint_jump(lv: Any, error: Any, i: Any, p: NeuronParameters, floor: float = 0.0) -> Any:
     """Adjoint voltage just before a spike, from just after it.
 

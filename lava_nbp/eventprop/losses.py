@@ -1,17 +1,19 @@
 """Losses of EventProp, for one sample: values, and derivatives by what the network says.
 
-Source: Wunderlich & Pehle 2021, equations (8) to (11) of Methods ("time to first
-spike" and "maximum voltage").
+Sources: Wunderlich & Pehle 2021, equations (8) to (11) of Methods ("time to first spike" and "maximum voltage");
+Nowotny, Turner & Knight, "Loss shaping enhances exact gradient learning with Eventprop in spiking neural networks",
+Neuromorph. Comput. Eng. 5 (2025) (means of the voltage, flat and exponentially weighted).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from lava_nbp.base.checks import check_real
+from lava_nbp.base.checks import check_real, is_real
 from lava_nbp.base.fields import settle
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.equations import Float64Array
@@ -106,15 +108,78 @@ class MaxVoltageLoss:
 
     def value(self, peaks: Float64Array, label: int) -> float:
         """The loss of the largest voltages (classes,)."""
-        shifted = peaks - peaks.max()
-        return float(np.log(np.exp(shifted).sum()) - shifted[label])
+        return _cross_entropy(peaks, label)
 
     def by_peaks(self, peaks: Float64Array, label: int) -> Float64Array:
         """dL/dV_k (classes,): softmax minus one-hot."""
-        error = np.exp(peaks - peaks.max())
-        error /= error.sum()
-        error[label] -= 1
-        return np.asarray(error)
+        return _softmax_error(peaks, label)
+
+
+@dataclass(frozen=True)
+class MeanVoltageLoss:
+    """Cross-entropy of the softmax of the outputs' mean voltages, over the trial, early times counting more or alike.
+
+    m_k = integral of g(t) V_k(t) dt / integral of g(t) dt over 0 .. end, where g(t) = exp(-t / tau), or 1 if tau is inf
+    L = -log softmax(gain m)_y
+
+    Every input spike of an output changes its mean, not the largest voltage only: the remedy of Nowotny et al. for data
+    whose classes are told apart by what happens over time.
+
+    Parameters
+    ----------
+    tau : float
+        In ms, 1e-6 .. 1e9, or inf.
+    gain : float
+        Of mean voltages, in 1 / voltage: more than 0, and 1e9 at most. Means over a long trial are small; the softmax
+        of numbers that are nearly equal teaches little.
+
+    Raises
+    ------
+    InputError
+        For numbers outside these limits, or that are none.
+    """
+
+    tau: float = math.inf
+    gain: float = 1.0
+
+    #: What keeps gradients small.
+    cure: ClassVar[str] = "use smaller weights, a larger floor, or a smaller loss.gain"
+
+    def __post_init__(self) -> None:
+        settle(self, "mean voltage loss", InputError, ("gain",))
+        if not (is_real(self.tau) and self.tau == math.inf):
+            check_real(self.tau, _SHORTEST, _LONGEST, "tau", "it is in ms; or inf, and all times count alike")
+        object.__setattr__(self, "tau", float(self.tau))
+        check_real(self.gain, 0.0, _HEAVIEST, "gain", above=True)
+
+    @property
+    def fading(self) -> float:
+        """1 / tau in 1/ms."""
+        return 1 / self.tau
+
+    def warnings(self, end: float) -> list[str]:
+        """As `TTFSLoss.warnings`: there are none, whatever the end."""
+        return []
+
+    def value(self, means: Float64Array, label: int) -> float:
+        """The loss of mean voltages (classes,)."""
+        return _cross_entropy(self.gain * means, label)
+
+    def by_means(self, means: Float64Array, label: int) -> Float64Array:
+        """dL/dm_k (classes,)."""
+        return self.gain * _softmax_error(self.gain * means, label)
+
+
+def _cross_entropy(scores: Float64Array, label: int) -> float:
+    shifted = scores - scores.max()
+    return float(np.log(np.exp(shifted).sum()) - shifted[label])
+
+
+def _softmax_error(scores: Float64Array, label: int) -> Float64Array:
+    error = np.exp(scores - scores.max())
+    error /= error.sum()
+    error[label] -= 1
+    return np.asarray(error)
 
 
 def _quietly(f: np.ufunc, x: float) -> float:
@@ -122,4 +187,6 @@ def _quietly(f: np.ufunc, x: float) -> float:
     return float(f(x)) if x < 709 else math.inf
 
 
-Loss = TTFSLoss | MaxVoltageLoss
+#: Those of clocked networks, and all.
+ClockedLoss = TTFSLoss | MaxVoltageLoss
+Loss = ClockedLoss | MeanVoltageLoss

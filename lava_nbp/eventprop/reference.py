@@ -12,6 +12,7 @@ neurons, and input spikes in the order given. Backward it is the other way round
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,11 +27,13 @@ from lava_nbp.eventprop.equations import (
     NeuronParameters,
     adjoint_current,
     adjoint_jump,
+    adjoint_of_mean,
     adjoint_voltage,
     current,
+    faded_integral,
     membrane,
 )
-from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,8 @@ class Run:
         it: that spike's index, else -1; `peak_slopes` is dV/dt just before it, 1/ms.
     first : (classes,)
         First spikes of a spiking output layer, ms; inf for a silent output.
+    means : (classes,)
+        Mean voltages of a non-spiking output layer, as the loss that was asked for weights them.
     """
 
     spikes: list[Spike]
@@ -80,6 +85,7 @@ class Run:
     peak_slopes: Float64Array
     end: float
     first: Float64Array
+    means: Float64Array
 
 
 def forward(
@@ -90,6 +96,7 @@ def forward(
     end: float,
     spiking_output: bool = True,
     recurrent: Sequence[Float64Array | None] | None = None,
+    mean: MeanVoltageLoss | None = None,
 ) -> Run:
     """Run one sample.
 
@@ -105,7 +112,10 @@ def forward(
         False: the last layer only integrates.
     recurrent : sequence of (n, n) or None, optional
         Weights within each layer.
+    mean : MeanVoltageLoss, optional
+        Which mean of the output's voltages to take; the flat one if there is none.
     """
+    fading = 0.0 if mean is None else mean.fading
     n_layers = len(weights)
     times, neurons = np.asarray(times, dtype=np.float64), np.asarray(neurons)
     loops = recurrent or [None] * n_layers
@@ -115,6 +125,7 @@ def forward(
     pending = sorted(zip(times.tolist(), neurons.tolist(), strict=True), key=lambda event: event[0])
     spikes: list[Spike] = []
     peaks, peak_times, peak_slopes = (np.zeros(weights[-1].shape[1]) for _ in range(3))
+    integrals = np.zeros(len(peaks))
     peak_places, peak_spikes = np.zeros(len(peaks), np.int64), np.full(len(peaks), -1)
     now = 0.0
     while True:
@@ -129,6 +140,7 @@ def forward(
         layer, n = crossing
         to_come = layer >= 0 or (bool(pending) and pending[0][0] <= end)
         if not spiking_output:
+            integrals += math.exp(-fading * now) * faded_integral(V[-1], I[-1], until - now, fading, p)
             for k, (v, i) in enumerate(_states(V[-1], I[-1])):
                 if i <= v:
                     continue  # it falls: it was higher before
@@ -162,7 +174,8 @@ def forward(
     for spike in reversed(spikes):
         if spike.layer == n_layers - 1:
             first[spike.neuron] = spike.time
-    return Run(spikes, peaks, peak_times, peak_places, peak_spikes, peak_slopes, end, first)
+    means = integrals / _weight_of_all_times(fading, end)
+    return Run(spikes, peaks, peak_times, peak_places, peak_spikes, peak_slopes, end, first, means)
 
 
 def gradient(
@@ -198,11 +211,18 @@ def gradient(
         events += [(2 * int(run.peak_places[n]), float(t), n) for n, t in enumerate(run.peak_times)]
         for n in np.flatnonzero(run.peak_spikes >= 0):
             explicit[run.peak_spikes[n]] += by_peaks[n] * run.peak_slopes[n]
+    fading, by_means = 0.0, np.zeros(len(impulses))
+    if isinstance(loss, MeanVoltageLoss):
+        fading = loss.fading
+        by_means = loss.by_means(run.means, label) / _weight_of_all_times(fading, run.end)
     now = run.end
     for place, time, k in sorted(events, reverse=True):
         for layer in range(n_layers):
             lI[layer] = adjoint_current(lV[layer], lI[layer], now - time, p)
             lV[layer] = adjoint_voltage(lV[layer], now - time, p)
+        lv, li = adjoint_of_mean(now - time, fading, p)
+        lV[-1] += by_means * math.exp(-fading * now) * lv
+        lI[-1] += by_means * math.exp(-fading * now) * li
         now = time
         if place % 2 == 0:
             lV[-1][k] += impulses[k]
@@ -227,6 +247,11 @@ def gradient(
             sent.append(AdjointSpike(time, layer, n, error))
         lV[layer][n] = adjoint_jump(lV[layer][n], error, spike.current, p, floor)
     return by_weights, by_loops
+
+
+def _weight_of_all_times(fading: float, end: float) -> float:
+    """Integral of exp(-fading t) over a trial, ms."""
+    return end if fading == 0 else -math.expm1(-fading * end) / fading
 
 
 def _states(V: Float64Array, I: Float64Array) -> Iterator[tuple[float, float]]:  # noqa: E741 - the paper's symbol

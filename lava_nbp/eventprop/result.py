@@ -19,12 +19,12 @@ class Result:
     Attributes
     ----------
     said : (samples, classes)
-        First spike times in ms (inf: silent), or largest voltages.
+        First spike times in ms (inf: silent), or largest or mean voltages.
     hidden_spikes, silent_neurons, silent_labels, clipped : int
         Spikes of the hidden layers; (sample, hidden neuron) pairs without any; samples whose label's output was
         silent (what they teach is a policy, see `SilentPolicy`); spikes at which I - theta was below the floor.
     voltages : bool
-        `said` holds largest voltages: more is better.
+        `said` holds voltages: more is better.
     saturated : int
         Adjoint variables that met the end of their register; the continuous engine has none.
     most_spikes : int
@@ -48,14 +48,14 @@ class Result:
         return np.asarray((self.said == self._best()[:, None]).sum(axis=1) > 1)
 
     def answers(self) -> NDArray[np.int64]:
-        """Class of the first spike, or of the largest voltage; of a tie the lowest."""
+        """Class of the first spike, or of the largest of the voltages; of a tie the lowest."""
         best: NDArray[np.int64] = (self.said.argmax if self.voltages else self.said.argmin)(axis=1)
         return best
 
     def right(self, labels: NDArray[np.integer[Any]], ties_right: bool = False) -> NDArray[np.bool_]:
         """Samples that are answered right; a tie is wrong unless `ties_right`, then one with the label is right.
 
-        Silence is never right: no output has a spike, or a voltage above rest.
+        Silence is never right: no output has a spike, or a voltage that was ever above rest, or another mean than 0.
 
         Raises
         ------
@@ -67,9 +67,8 @@ class Result:
         return np.asarray(best if ties_right else best & ~self.ties())
 
     def silent(self) -> NDArray[np.bool_]:
-        """Samples to which no output responds: none spikes, or no voltage rises above rest."""
-        best = self._best()
-        return np.asarray(best <= 0 if self.voltages else np.isinf(best))
+        """Samples to which no output responds: none spikes, no voltage rises above rest, or all means are 0."""
+        return np.asarray((self.said == 0).all(axis=1) if self.voltages else np.isinf(self._best()))
 
     def _best(self) -> Float64Array:
         return np.asarray(self.said.max(axis=1) if self.voltages else self.said.min(axis=1))

@@ -22,14 +22,14 @@ from lava_nbp.base.memory import check_memory
 from lava_nbp.errors import DerivativeError, InputError
 from lava_nbp.eventprop.continuous.engine import EventPropEngine
 from lava_nbp.eventprop.equations import Float64Array, NeuronParameters
-from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.losses import MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.trains import latency_trains
 
 require("torch", "dl", "EventPropLayer")
 import torch  # noqa: E402 - after the line that says how to get it
 
-Output = Literal["first_spikes", "max_voltages"]
+Output = Literal["first_spikes", "max_voltages", "mean_voltages"]
 
 #: Those in which spike times keep their precision.
 _TYPES = (torch.float32, torch.float64)
@@ -53,8 +53,8 @@ class EventPropLayer(torch.nn.Module):
         Length of a trial, ms.
     p : NeuronParameters
         Time constants and threshold.
-    output : {"first_spikes", "max_voltages"}
-        First spike times in ms, or the largest voltages of an output layer that only integrates.
+    output : {"first_spikes", "max_voltages", "mean_voltages"}
+        First spike times in ms, or the largest or the mean voltages of an output layer that only integrates.
     means, deviations : sequence of float
         Of the normal distribution of every layer's initial weights, in units of the threshold.
     generator : torch.Generator, optional
@@ -65,6 +65,8 @@ class EventPropLayer(torch.nn.Module):
         First spike time that a silent output says, ms: inf, which the next layer takes for no spike, or a finite time,
         `end` or later, with which a cross-entropy of times stays finite where a label's output is silent. Its
         derivative is 0 either way: a spike that is not there cannot be moved.
+    tau : float
+        Of mean voltages, ms: times count exp(-t / tau), or all alike if it is inf.
 
     Attributes
     ----------
@@ -90,6 +92,7 @@ class EventPropLayer(torch.nn.Module):
         generator: torch.Generator | None = None,
         threads: int = 1,
         silence: float = math.inf,
+        tau: float = math.inf,
     ) -> None:
         super().__init__()
         sizes, means, deviations = (
@@ -100,8 +103,12 @@ class EventPropLayer(torch.nn.Module):
                 f"{len(sizes)} sizes with {len(means)} means and {len(deviations)} deviations; give n_in and the size "
                 f"of every layer, and a mean and a deviation per layer"
             )
-        losses: dict[str, Any] = {"first_spikes": TTFSLoss(), "max_voltages": MaxVoltageLoss()}
+        losses: dict[str, Any] = {
+            "first_spikes": TTFSLoss(), "max_voltages": MaxVoltageLoss(), "mean_voltages": MeanVoltageLoss(tau),
+        }  # fmt: skip
         check_name(output, "output", losses)
+        if output != "mean_voltages" and tau != math.inf:
+            raise InputError(f"tau is {shown(tau)}, but only mean_voltages have it, not {output}; leave it out")
         self.sizes = [check_integer(size, 1, None, "size of a layer") for size in sizes]
         end = check_positive(end, "end of the trial (ms)")
         if not (is_real(silence) and silence == math.inf):
@@ -124,7 +131,7 @@ class EventPropLayer(torch.nn.Module):
         self._engine = _Engines(make, self.sizes, end, silence)
 
     def forward(self, times: torch.Tensor) -> torch.Tensor:
-        """First spike times or largest voltages (batch, n_out) of input spikes (batch, n_in) in ms, inf for none.
+        """First spike times or voltages (batch, n_out) of input spikes (batch, n_in) in ms, inf for none.
 
         Raises
         ------

@@ -55,7 +55,7 @@ def netx_layers(network: DenseNetwork) -> list[tuple[Any, int]]:
     """
     if not network.spiking_output:
         raise InputError(
-            "the output layer only integrates (loss max_voltage), but netx networks answer by spikes; export NIR, "
+            "the output layer only integrates (a loss of voltages), but netx networks answer by spikes; export NIR, "
             "or train with loss ttfs"
         )
     layers = []

@@ -264,7 +264,7 @@ def _leaky(node: Any, where: str, n: int, marks: _Marks, p: NeuronParameters, fi
     if kind != wanted:
         raise InputError(
             f"{where} is a {kind}, but this layer of the experiment has neurons with a current that "
-            f"{'spike' if fires else 'only integrate, for its loss max_voltage'}; give {wanted}"
+            f"{'spike' if fires else 'only integrate, for its loss of voltages'}; give {wanted}"
         )
     dt = _step(marks, where)
     for key, ms, name in (("tau_mem", p.tau_m, "tau_m"), ("tau_syn", p.tau_s, "tau_s")):

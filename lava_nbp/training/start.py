@@ -68,7 +68,7 @@ def read_layers(path: AnyPath, p: NeuronParameters | None = None, *, spiking_out
         if not spiking_output:
             raise InputError(
                 f"initial weights {path}: netx networks answer by spikes, but the output of this experiment only "
-                f"integrates (loss max_voltage); give a NIR graph, or use loss ttfs"
+                f"integrates (a loss of voltages); give a NIR graph, or use loss ttfs"
             )
         return read_netx(path, p)
     raise InputError(f"initial weights {path} are of an unknown kind; give one of {_KINDS}")

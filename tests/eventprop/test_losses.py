@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lava_nbp.errors import InputError
-from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.losses import MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
 
 
 def test_ttfs_by_hand():
@@ -40,6 +40,31 @@ def test_max_voltage_by_hand():
     peaks = np.log(np.array([1.0, 2.0, 5.0]))
     assert np.isclose(MaxVoltageLoss().value(peaks, 1), -np.log(0.25))
     assert np.allclose(MaxVoltageLoss().by_peaks(peaks, 1), [0.125, -0.75, 0.625])
+
+
+def test_mean_voltage_by_hand():
+    """The gain is that of the numbers whose softmax it is, and so of the derivative."""
+    means = np.log(np.array([1.0, 2.0, 5.0])) / 4
+    loss = MeanVoltageLoss(gain=4.0)
+    assert np.isclose(loss.value(means, 1), -np.log(0.25))
+    assert np.allclose(loss.by_means(means, 1), [0.5, -3.0, 2.5])
+    assert (MeanVoltageLoss().fading, MeanVoltageLoss(tau=20).fading) == (0.0, 0.05)
+    assert loss.warnings(1e9) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tau": 0}, r"tau is 0, but must be in 1e-06 .. 1e\+09; it is in ms; or inf"),
+        ({"tau": float("nan")}, r"tau is nan, but must be in 1e-06 .. 1e\+09; it is in ms; or inf"),
+        ({"tau": "inf"}, r"tau is 'inf', but must be in 1e-06"),
+        ({"gain": 0}, "gain is 0.0, but must be more than 0"),
+        ({"gain": float("inf")}, "gain is inf, but must be a finite number"),
+    ],
+)
+def test_means_that_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        MeanVoltageLoss(**options)
 
 
 @pytest.mark.parametrize(

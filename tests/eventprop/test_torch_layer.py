@@ -38,11 +38,14 @@ def inputs(n=3, seed=0):
     return torch.from_numpy(np.random.default_rng(seed).uniform(0, 25, (n, 4))).requires_grad_()
 
 
-@pytest.mark.parametrize("output", ["first_spikes", "max_voltages"])
+@pytest.mark.parametrize(
+    ("output", "options"),
+    [("first_spikes", {}), ("max_voltages", {}), ("mean_voltages", {}), ("mean_voltages", {"tau": 20})],
+)
 @pytest.mark.parametrize("sizes", [(4, 3), (4, 6, 3)])
-def test_gradients_by_weights_and_by_input_times(output, sizes):
+def test_gradients_by_weights_and_by_input_times(output, options, sizes):
     """Against torch's central differences, for every weight and every input spike."""
-    module, times = layer(output, sizes), inputs()
+    module, times = layer(output, sizes, **options), inputs()
     said = module(times)
     assert said.shape == (3, 3)
     assert torch.isfinite(said).all()
@@ -134,6 +137,10 @@ def test_constructor_arguments_that_are_refused():
             EventPropLayer(**{**good, name: value})
     with pytest.raises(InputError, match="only first_spikes may be silent"):
         EventPropLayer(**good, output="max_voltages", silence=END)
+    with pytest.raises(InputError, match="tau is 20, but only mean_voltages have it, not max_voltages; leave it out"):
+        EventPropLayer(**good, output="max_voltages", tau=20)
+    with pytest.raises(InputError, match="tau is 0, but must be in"):
+        EventPropLayer(**good, output="mean_voltages", tau=0)
     assert EventPropLayer(np.array([4, 3]), np.float32(END), means=np.ones(1), deviations=np.ones(1)).sizes == [4, 3]
 
 

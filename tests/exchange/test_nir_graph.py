@@ -201,7 +201,7 @@ def test_refused_for_eventprop(node, metadata, message, tmp_path):
 @pytest.mark.parametrize(
     ("node", "message"),
     [
-        (cuba(), "n1 is a CubaLIF, .* only integrate, for its loss max_voltage; give CubaLI"),
+        (cuba(), "n1 is a CubaLIF, .* only integrate, for its loss of voltages; give CubaLI"),
         (nir.LI(np.ones(2), np.ones(2), np.zeros(2)), "n1 is a LI, .* give CubaLI"),
         (cuba(nir.CubaLI, v_leak=0.1), "n1: v_leak is 0.1, but our outputs rest at 0"),
     ],

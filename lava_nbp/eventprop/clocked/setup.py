@@ -12,7 +12,7 @@ from lava_nbp.base.checks import check_integer, check_name, check_positive, chec
 from lava_nbp.base.fields import settle
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.arithmetic import REGISTER_MAX, FixedPoint, Int64Array
-from lava_nbp.eventprop.losses import Loss, TTFSLoss
+from lava_nbp.eventprop.losses import ClockedLoss, TTFSLoss
 from lava_nbp.eventprop.policies import OPTIMIZERS, OptimizerName, SilentPolicy
 
 
@@ -39,7 +39,7 @@ class Setup:
     """
 
     c: FixedPoint
-    loss: Loss
+    loss: ClockedLoss
     silent: SilentPolicy = field(default_factory=SilentPolicy)
     optimizer: OptimizerName = "adam"
 

@@ -21,7 +21,7 @@ from lava_nbp.eventprop.continuous.optimizers import average, check_rate, make_o
 from lava_nbp.eventprop.continuous.state import DONE, Answers, Batch, Constants, Criterion, Network, Room
 from lava_nbp.eventprop.equations import Float64Array, NeuronParameters
 from lava_nbp.eventprop.layers import check_layers, check_loops, check_spike_room, spike_room
-from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import OptimizerName, SilentPolicy
 from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.tally import Counts, total
@@ -51,8 +51,8 @@ class EventPropEngine:
         A matrix per layer, in units of the threshold; the engine keeps and trains copies.
     p : NeuronParameters
         Time constants and threshold of all layers.
-    loss : TTFSLoss or MaxVoltageLoss
-        With the latter the output layer only integrates.
+    loss : TTFSLoss, MaxVoltageLoss or MeanVoltageLoss
+        With the latter two the output layer only integrates.
     end : float
         Length of a trial, ms. Spikes do not reach beyond it, nor into the next sample.
     floor : float
@@ -101,7 +101,7 @@ class EventPropEngine:
     ) -> None:
         self.weights = check_layers(weights)
         check_kind(p, NeuronParameters, "neuron parameters p")
-        check_kind(loss, (TTFSLoss, MaxVoltageLoss), "loss")
+        check_kind(loss, (TTFSLoss, MaxVoltageLoss, MeanVoltageLoss), "loss")
         self.p, self.loss, self.end = p, loss, check_end(end)
         floor = check_real(floor, 0.0, _LARGEST_FLOOR, "floor", "I - theta is 0 where V only touches theta", above=True)
         self._threads = check_integer(threads, 1, _MOST_THREADS, "threads")
@@ -164,8 +164,8 @@ class EventPropEngine:
         trains : SpikeTrains
             Samples.
         by_said : (samples, classes)
-            dL/dt_k of first spikes, 1/ms, or dL/dV_k of largest voltages; that of a silent output
-            does not matter.
+            dL/dt_k of first spikes, 1/ms, or dL/dV_k of largest or mean voltages; that of a silent
+            output does not matter.
 
         Returns
         -------

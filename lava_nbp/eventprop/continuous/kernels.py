@@ -11,8 +11,19 @@ from __future__ import annotations
 import numpy as np
 
 from lava_nbp.base.compiled import inner, kernel
-from lava_nbp.eventprop.continuous.backward import backward_leaky, backward_recurrent, backward_spiking
-from lava_nbp.eventprop.continuous.forward import OVERFLOW, forward_leaky, forward_recurrent, forward_spiking
+from lava_nbp.eventprop.continuous.backward import (
+    backward_averaged,
+    backward_leaky,
+    backward_recurrent,
+    backward_spiking,
+)
+from lava_nbp.eventprop.continuous.forward import (
+    OVERFLOW,
+    forward_averaged,
+    forward_leaky,
+    forward_recurrent,
+    forward_spiking,
+)
 from lava_nbp.eventprop.continuous.losses import differentiate
 from lava_nbp.eventprop.continuous.state import DONE
 
@@ -45,7 +56,10 @@ def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no
             tape = tapes[k]
             n_events[k] = count
             if k == top and not criterion.spiking:
-                forward_leaky(c, tape, weights[k], count, said)
+                if criterion.averaged:
+                    forward_averaged(c, criterion.fading, tape, weights[k], count, said)
+                else:
+                    forward_leaky(c, tape, weights[k], count, said)
                 continue
             if loops[k].shape[0] > 0:
                 count, n_merged[k] = forward_recurrent(c, tape, weights[k], loops[k], count)
@@ -82,7 +96,9 @@ def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no
                 _add_pulls(tape.sorted_neuron, network.pulls[k], count, tape.error)
             elif not leaky:
                 _errors_of_first(tape.sorted_neuron, tape.previous, tape.order, by_said, count, tape.error)
-            if k == top and leaky:
+            if k == top and criterion.averaged:
+                backward_averaged(tape, weights[k], room.by_weights[k], n_events[k], by_said)
+            elif k == top and leaky:
                 backward_leaky(c, tape, weights[k], room.by_weights[k], n_events[k], by_said)
             elif loops[k].shape[0] > 0:
                 clipped += backward_recurrent(

@@ -14,7 +14,7 @@ from lava_nbp.base.compiled import inner, kernel
 def differentiate(criterion, said, label, by_said):  # type: ignore[no-untyped-def]
     """Derivative of the loss by what was said, into `by_said`; whether the label's output is silent."""
     if not criterion.spiking:
-        softmax_by_peaks(said, label, by_said)
+        softmax_by_voltages(said, label, criterion.gain, by_said)
         return False
     ttfs_by_times(said, label, criterion, by_said)
     return not math.isfinite(said[label])
@@ -42,14 +42,14 @@ def ttfs_by_times(first, label, criterion, by_times):  # type: ignore[no-untyped
 
 
 @kernel
-def softmax_by_peaks(peaks, label, by_peaks):  # type: ignore[no-untyped-def]
-    """As `MaxVoltageLoss.by_peaks`."""
+def softmax_by_voltages(voltages, label, gain, by_voltages):  # type: ignore[no-untyped-def]
+    """As `MeanVoltageLoss.by_means`, and, with a gain of 1, as `MaxVoltageLoss.by_peaks`."""
     largest, total = -math.inf, 0.0
-    for k in range(peaks.shape[0]):
-        largest = max(largest, peaks[k])
-    for k in range(peaks.shape[0]):
-        by_peaks[k] = math.exp(peaks[k] - largest)
-        total += by_peaks[k]
-    for k in range(peaks.shape[0]):
-        by_peaks[k] /= total
-    by_peaks[label] -= 1.0
+    for k in range(voltages.shape[0]):
+        largest = max(largest, voltages[k])
+    for k in range(voltages.shape[0]):
+        by_voltages[k] = math.exp(gain * (voltages[k] - largest))
+        total += by_voltages[k]
+    for k in range(voltages.shape[0]):
+        by_voltages[k] *= gain / total
+    by_voltages[label] -= gain

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.eventprop.equations import AT_THRESHOLD, Float64Array, NeuronParameters, rate_difference
-from lava_nbp.eventprop.losses import Loss, TTFSLoss
+from lava_nbp.eventprop.losses import Loss, MeanVoltageLoss, TTFSLoss
 
 Int64Array = NDArray[np.int64]
 
@@ -49,7 +49,10 @@ class Constants(NamedTuple):
 class Criterion(NamedTuple):
     """The loss, and what a silent label is taught."""
 
-    spiking: bool  #: first spikes, else largest voltages of an output layer that only integrates
+    spiking: bool  #: first spikes, else voltages of an output layer that only integrates:
+    averaged: bool  #: their means, else the largest
+    fading: float  #: of the mean, 1/ms
+    gain: float  #: of voltages in the softmax
     tau0: float
     tau1: float
     alpha: float
@@ -59,8 +62,10 @@ class Criterion(NamedTuple):
     def of(cls, loss: Loss, phantom: float) -> Criterion:
         """The numbers of a loss."""
         if isinstance(loss, TTFSLoss):
-            return cls(True, float(loss.tau0), float(loss.tau1), float(loss.alpha), phantom)
-        return cls(False, 1.0, 1.0, 0.0, phantom)
+            return cls(True, False, 0.0, 1.0, float(loss.tau0), float(loss.tau1), float(loss.alpha), phantom)
+        if isinstance(loss, MeanVoltageLoss):
+            return cls(False, True, loss.fading, float(loss.gain), 1.0, 1.0, 0.0, phantom)
+        return cls(False, False, 0.0, 1.0, 1.0, 1.0, 0.0, phantom)
 
 
 class Network(NamedTuple):

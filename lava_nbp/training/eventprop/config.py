@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
@@ -10,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from lava_nbp.base.checks import shown
 from lava_nbp.base.targets import TARGETS
-from lava_nbp.errors import WeightError
+from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.equations import NeuronParameters
-from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import OptimizerName, SilentName, SilentPolicy
 from lava_nbp.training.config import (
     FACTORS,
@@ -63,13 +65,32 @@ class LayersConfig(ConfigSection):
 
 @dataclass(frozen=True)
 class LossConfig(TTFSLoss):
-    """[loss]: "ttfs" with its time constants in ms, or "max_voltage", which has none."""
+    """[loss]: "ttfs" with its time constants in ms, "max_voltage", or "mean_voltage" with tau and gain.
 
-    name: Literal["ttfs", "max_voltage"] = "ttfs"
+    Raises
+    ------
+    InputError
+        For tau or gain with another loss.
+    """
+
+    name: Literal["ttfs", "max_voltage", "mean_voltage"] = "ttfs"
+    #: In ms, with which times count less and less in the mean; without it all count alike.
+    tau: float | None = None
+    gain: float = MeanVoltageLoss.gain
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for key, default in (("tau", None), ("gain", MeanVoltageLoss.gain)):
+            value = getattr(self, key)
+            if self.name != "mean_voltage" and value != default:
+                raise InputError(f"{key} is {shown(value)}, but only the loss mean_voltage has it; leave it out")
+        _ = self.loss
 
     @property
     def loss(self) -> Loss:
         """The one that is named."""
+        if self.name == "mean_voltage":
+            return MeanVoltageLoss(math.inf if self.tau is None else self.tau, self.gain)
         return TTFSLoss(self.tau0, self.tau1, self.alpha) if self.name == "ttfs" else MaxVoltageLoss()
 
 
@@ -127,7 +148,9 @@ class EventPropExperiment(Experiment):
     encoding: Annotated[EncodingConfig, AsSection()]
     network: LayersConfig
     neuron: Annotated[NeuronParameters, AsSection(tau_m=TIMES, tau_s=TIMES, theta=(1e-3, 1e3))] = NeuronParameters()
-    loss: Annotated[LossConfig, AsSection(tau0=TIMES, tau1=TIMES, alpha=(0.0, FACTORS))] = LossConfig()
+    loss: Annotated[
+        LossConfig, AsSection(tau0=TIMES, tau1=TIMES, alpha=(0.0, FACTORS), tau=TIMES, gain=(1e-6, FACTORS))
+    ] = LossConfig()
     learning: LearningConfig = LearningConfig()
     clocked: ClockedConfig = ClockedConfig()
 
@@ -149,14 +172,19 @@ class EventPropExperiment(Experiment):
         Raises
         ------
         InputError
-            For a step, widths or a policy that they cannot have.
+            For a step, widths, a loss or a policy that they cannot have.
         """
-        clocked = self.clocked
+        clocked, loss = self.clocked, self.loss.loss
+        if isinstance(loss, MeanVoltageLoss):
+            raise InputError(
+                f"loss.name is {self.loss.name!r}, which target {self.target} does not have; use target continuous, or "
+                f"the loss ttfs or max_voltage"
+            )
         arithmetic = FixedPoint(
             self.neuron, clocked.dt, self.encoding.end, clocked.theta_bits, clocked.coefficient_bits,
             clocked.adjoint_bits, clocked.floor,
         )  # fmt: skip
-        return Setup(arithmetic, self.loss.loss, self.learning.policy, self.learning.optimizer)
+        return Setup(arithmetic, loss, self.learning.policy, self.learning.optimizer)
 
     @property
     def compared_by(self) -> str:

@@ -153,6 +153,7 @@ def _error(
     engine: EventPropEngine, c: FixedPoint, trains: SpikeTrains, labels: NDArray[np.int64]
 ) -> tuple[float, float]:
     """Mean error of output spike times in ms, NaN without any, and median relative error of a sample's gradient."""
+    assert isinstance(engine.loss, TTFSLoss)
     clocked = ClockedEngine([w / engine.p.theta for w in engine.weights], Setup(c, engine.loss))
     # Both with the same 8-bit weights: what is left is the error of the steps and of the integers.
     rounded = EventPropEngine([w * engine.p.theta for w in clocked.weights], engine.p, engine.loss, engine.end)

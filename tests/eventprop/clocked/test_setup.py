@@ -7,7 +7,7 @@ from lava_nbp.eventprop.clocked.arithmetic import REGISTER_MAX, FixedPoint
 from lava_nbp.eventprop.clocked.losses import TTFSTables
 from lava_nbp.eventprop.clocked.setup import Control, Setup
 from lava_nbp.eventprop.equations import NeuronParameters
-from lava_nbp.eventprop.losses import TTFSLoss
+from lava_nbp.eventprop.losses import MeanVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import SilentPolicy
 
 C = FixedPoint(NeuronParameters(), 1.0, 40.0)
@@ -19,6 +19,7 @@ C = FixedPoint(NeuronParameters(), 1.0, 40.0)
         ({"silent": SilentPolicy("bump")}, "silent policy is 'bump', but a clocked network has only none and phantom"),
         ({"silent": "none"}, "setup: silent is 'none', but must be a SilentPolicy"),
         ({"loss": "ttfs"}, "setup: loss is 'ttfs', but must be a TTFSLoss or a MaxVoltageLoss"),
+        ({"loss": MeanVoltageLoss()}, "setup: loss is .*, but must be a TTFSLoss or a MaxVoltageLoss"),
         ({"c": None}, "setup: c is None, but must be a FixedPoint"),
         ({"loss": TTFSLoss(tau0=1e-3)}, "tau0 of a clocked network's loss is 0.001, but must be 0.0019"),
         (

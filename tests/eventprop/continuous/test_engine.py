@@ -10,10 +10,10 @@ from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop import reference
 from lava_nbp.eventprop.continuous import engine as continuous
 from lava_nbp.eventprop.continuous.engine import EventPropEngine
-from lava_nbp.eventprop.continuous.losses import softmax_by_peaks, ttfs_by_times
+from lava_nbp.eventprop.continuous.losses import softmax_by_voltages, ttfs_by_times
 from lava_nbp.eventprop.continuous.state import Criterion
 from lava_nbp.eventprop.equations import NeuronParameters
-from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.losses import MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import SilentPolicy
 from lava_nbp.eventprop.trains import latency_trains, spike_trains
 
@@ -282,8 +282,10 @@ def test_compiled_losses_are_the_losses():
         ttfs_by_times(first, label, Criterion.of(TTFSLoss(), 0.0), by)
         assert np.allclose(by, TTFSLoss().by_times(first, label), rtol=1e-13)
         peaks = rng.normal(size=4)
-        softmax_by_peaks(peaks, label, by)
+        softmax_by_voltages(peaks, label, 1.0, by)
         assert np.allclose(by, MaxVoltageLoss().by_peaks(peaks, label), rtol=1e-13)
+        softmax_by_voltages(peaks, label, 3.0, by)
+        assert np.allclose(by, MeanVoltageLoss(gain=3.0).by_means(peaks, label), rtol=1e-13)
 
 
 def trained(threads, order, size=33, epochs=2):

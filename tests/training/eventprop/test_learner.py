@@ -147,7 +147,10 @@ def test_another_threshold_is_another_unit(config, tmp_path, optimizer):
         (("neuron.theta=-1",), "neuron.theta = -1"),
         (("learning.batch=0",), "learning.batch = 0"),
         (("learning.silent=loud",), "learning.silent is 'loud', but must be one of none, phantom, bump, spike_count"),
-        (("loss.name=mse",), "loss.name is 'mse', but must be one of ttfs, max_voltage"),
+        (("loss.name=mse",), "loss.name is 'mse', but must be one of ttfs, max_voltage, mean_voltage"),
+        (("loss.tau=20",), "tau is 20.0, but only the loss mean_voltage has it; leave it out"),
+        (("loss.name=max_voltage", "loss.gain=3"), "gain is 3.0, but only the loss mean_voltage has it"),
+        (("loss.name=mean_voltage", "loss.gain=0"), "loss.gain = 0: must be more than 0"),
         (("encoding.early=40",), "spikes from 40.0 to 30.0 ms"),
         (("encoding.ends=3",), "unknown key encoding.ends = 3; did you mean end"),
         (
@@ -170,6 +173,7 @@ def test_configurations_that_are_refused(config, tmp_path, overrides, message):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
+        (("loss.name=mean_voltage", "target=clocked"), "loss.name is 'mean_voltage', which target clocked does not"),
         (("target=clocked", "clocked.dt=0.7"), "dt is 0.7 ms, which does not divide the window"),
         (("target=clocked", "learning.silent=bump"), "silent policy is 'bump', but a clocked network has only"),
         (("encoding.late=70",), "input spike at .* ms, but the trial lasts from 0 to 60.0 ms"),
@@ -200,7 +204,7 @@ def test_weights_from_a_file_of_another_output(config, tmp_path):
     train(config("epochs=1", "data.train=20"), tmp_path / "run")
     path, _ = export_run(tmp_path / "run", "nir")
     with pytest.raises(
-        InputError, match="node n2 is a CubaLIF, .* only integrate, for its loss max_voltage; give CubaLI"
+        InputError, match="node n2 is a CubaLIF, .* only integrate, for its loss of voltages; give CubaLI"
     ):
         make_learner(config(f"network.weights='{path}'", "loss.name=max_voltage")).initial_weights()
     with pytest.raises(InputError, match=r"node n1: tau_mem is 20 ms .*, but neuron.tau_m of this experiment is 10 ms"):
@@ -276,7 +280,10 @@ def test_a_largest_weight_too_few_beside_weights_of_a_file(config, tmp_path):
         config(f"network.weights={tmp_path / 'start.npz'}", "target=clocked", "clocked.largest_weight=[6]")
 
 
-@pytest.mark.parametrize("settings", [(), ("target=clocked",), ("target=lava",), ("loss.name=max_voltage",)])
+@pytest.mark.parametrize(
+    "settings",
+    [(), ("target=clocked",), ("target=lava",), ("loss.name=max_voltage",), ("loss.name=mean_voltage", "loss.tau=20")],
+)
 def test_an_inference_answers_as_the_target_does(config, tmp_path, settings):
     train(config("epochs=1", *settings), tmp_path / "run")
     run = load_run(tmp_path / "run")

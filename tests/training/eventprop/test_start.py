@@ -57,5 +57,5 @@ def test_what_no_weights_are(w, message, tmp_path):
 
 def test_a_netx_network_has_no_output_that_only_integrates(tmp_path):
     (tmp_path / "a.net").write_text("")
-    with pytest.raises(InputError, match=r"a.net: netx networks answer by spikes, .*\(loss max_voltage\)"):
+    with pytest.raises(InputError, match=r"a.net: netx networks answer by spikes, .*\(a loss of voltages\)"):
         eventprop_start(tmp_path / "a.net", LAYERS, P, spiking_output=False)
