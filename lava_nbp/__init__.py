@@ -127,6 +127,7 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.training.config import ConfigSection as ConfigSection
     from lava_nbp.training.config import DataConfig as DataConfig
     from lava_nbp.training.config import EncodingConfig as EncodingConfig
+    from lava_nbp.training.config import EventDataConfig as EventDataConfig
     from lava_nbp.training.config import Experiment as Experiment
     from lava_nbp.training.config import LatencyDataConfig as LatencyDataConfig
     from lava_nbp.training.config import load_config as load_config
@@ -223,6 +224,7 @@ _PUBLIC = {
         "DataConfig",
         "EncodingConfig",
         "Experiment",
+        "EventDataConfig",
         "LatencyDataConfig",
         "load_config",
     ),

@@ -18,7 +18,7 @@ import lava_nbp
 from lava_nbp import data, eventprop, processes
 from lava_nbp.base.checks import shown
 from lava_nbp.base.content import parse_toml
-from lava_nbp.data import DataOptions, Encoding, Labelled, LatencySplit, Split
+from lava_nbp.data import DataOptions, Encoding, Events, EventSplit, Labelled, LatencySplit, Split
 from lava_nbp.errors import LavaNBPError
 from lava_nbp.eventprop import FixedPoint, NeuronParameters, Setup, TTFSLoss
 from lava_nbp.eventprop.reference import AdjointSpike, Spike
@@ -38,6 +38,7 @@ C = FixedPoint(NeuronParameters(), dt=1, end=3)
 BOARD = lava_nbp.BOARDS["loihi1"]
 PLAN = make_plan(CIRCUIT, "loihi1")
 SPLIT, LATENCY = Split(X, [0, 1]), LatencySplit(np.eye(2), [0, 1], Encoding(0.0, 1.0))
+EVENTS = EventSplit(Events([0.0, 1.5, 0.3], [0, 1, 1], [0, 2, 3], 2), [0, 1])
 HISTORY = [{"epoch": 1, "test_accuracy": 0.5}]
 REPORT = {"rows": [{"kind": "dead", "rate": 0.1, "before": 0.2, "after": 0.3}], "without": 0.9, "epochs": 1}
 REGISTERS = {"name": "s", "size": 2, "vth": 1024, "bias_mant": 0, "bias_exp": 0, "refractory": 1}
@@ -108,6 +109,12 @@ GOOD = {
         "name": "mine", "source": "file", "train": SPLIT, "validation": SPLIT, "test": SPLIT, "classes": ("a", "b"),
         "image_shape": (1, 4),
     },
+    "lava_nbp.data.EventDataset": {
+        "name": "mine", "source": "file", "train": EVENTS, "validation": EVENTS, "test": EVENTS, "classes": ("a", "b"),
+    },
+    "lava_nbp.data.EventSamples": {"train": EVENTS, "test": EVENTS, "classes": ("a", "b")},
+    "lava_nbp.data.EventSplit": {"events": EVENTS.events, "y": [0, 1]},
+    "lava_nbp.data.Events": {"times": [0.0, 1.5, 0.3], "units": [0, 1, 1], "offsets": [0, 2, 3], "n_units": 2},
     "lava_nbp.data.Labelled": {"x": np.eye(2), "y": [0, 1]},
     "lava_nbp.data.LatencyDataset": {
         "name": "mine", "source": "file", "train": LATENCY, "validation": LATENCY, "test": LATENCY,
@@ -175,6 +182,7 @@ GOOD = {
     "lava_nbp.data.generate_yinyang": {"n": 3, "rng": np.random.default_rng(0)},
     "lava_nbp.data.input_and_classes": {"name": "digits", "options": DataOptions()},
     "lava_nbp.data.load_dataset": {"name": "nothing"},
+    "lava_nbp.data.load_event_dataset": {"name": "nothing"},
     "lava_nbp.data.load_latency_dataset": {"name": "nothing", "encoding": Encoding(0.0, 1.0)},
     "lava_nbp.data.load_yinyang": {"root": NOWHERE},
     "lava_nbp.data.yinyang_classes": {"points": np.full((1, 2), 0.5)},
@@ -234,6 +242,7 @@ GOOD = {
     "lava_nbp.data.value_latency": {"values": [[0.1, 0.2]], "early": 0.0, "late": 1.0},
     "lava_nbp.DataConfig": {"name": "digits"},
     "lava_nbp.EncodingConfig": {"late": 1.0, "end": 2.0},
+    "lava_nbp.EventDataConfig": {"name": "yinyang"},
     "lava_nbp.LatencyDataConfig": {"name": "yinyang"},
     "lava_nbp.DenseNetwork": {
         "weights": ([[1.0]],), "theta": 1.0, "alpha": 0.5, "beta": 0.5, "gamma": 1.0, "dt": 1.0,

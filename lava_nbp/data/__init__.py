@@ -2,6 +2,7 @@
 
 from lava_nbp.data.dataset import Dataset, Split, input_and_classes, load_dataset
 from lava_nbp.data.encodings import Encoding, binarise, crop, down_sample, pixel_latency, step_spikes, value_latency
+from lava_nbp.data.events import EventDataset, Events, EventSamples, EventSplit, load_event_dataset
 from lava_nbp.data.latency_dataset import LatencyDataset, LatencySplit, load_latency_dataset
 from lava_nbp.data.options import DataOptions
 from lava_nbp.data.samples import Labelled, Samples
@@ -14,6 +15,10 @@ __all__ = [
     "DataSet",
     "Dataset",
     "Encoding",
+    "EventDataset",
+    "EventSamples",
+    "EventSplit",
+    "Events",
     "Labelled",
     "LatencyDataset",
     "LatencySplit",
@@ -27,6 +32,7 @@ __all__ = [
     "generate_yinyang",
     "input_and_classes",
     "load_dataset",
+    "load_event_dataset",
     "load_latency_dataset",
     "load_yinyang",
     "pixel_latency",

@@ -43,7 +43,7 @@ class Encoding:
 
     def __post_init__(self) -> None:
         settle(self, "encoding", InputError)
-        _check_window(self.early, self.late)
+        check_window(self.early, self.late)
         _check_darkest(self.darkest)
         if self.bias is not None and not 0 <= self.bias <= LATEST:
             raise InputError(f"bias is {self.bias} ms, but must be 0 or more, and {LATEST:g} at most")
@@ -194,7 +194,7 @@ def value_latency(values: Any, early: float, late: float) -> Times:
         For a value outside 0 .. 1, or times that are not 0 <= early < late.
     """
     v = _reals(values, "values")
-    _check_window(early, late)
+    check_window(early, late)
     bad = ~((v >= 0) & (v <= 1))
     if bad.any():
         raise InputError(f"value {v[bad].flat[0]} is outside 0 .. 1; rescale the values first")
@@ -211,7 +211,7 @@ def pixel_latency(images: NDArray[np.uint8], early: float, late: float, darkest:
     InputError
         For images that are not uint8, times that are not 0 <= early < late, or a darkest pixel outside 0 .. 254.
     """
-    _check_window(early, late)
+    check_window(early, late)
     images = as_array(images, "images")
     if images.dtype != np.uint8:
         raise InputError(f"images have dtype {images.dtype}, but must be uint8, 0 .. 255")
@@ -251,7 +251,8 @@ def _reals(values: Any, what: str) -> NDArray[np.float64]:
     return array.astype(np.float64, copy=False)
 
 
-def _check_window(early: float, late: float) -> None:
+def check_window(early: float, late: float) -> None:
+    """Raise InputError unless 0 <= early < late <= 1e6, in ms."""
     if not (is_real(early) and is_real(late) and 0 <= early < late <= LATEST):
         raise InputError(
             f"spikes from {shown(early)} to {shown(late)} ms: the first must be 0 or more and before the last, "

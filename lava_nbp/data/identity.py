@@ -10,6 +10,7 @@ import numpy as np
 
 from lava_nbp.base.fields import settle
 from lava_nbp.data.dataset import Dataset
+from lava_nbp.data.events import EventDataset, Events
 from lava_nbp.data.latency_dataset import LatencyDataset
 from lava_nbp.errors import InputError
 
@@ -50,7 +51,7 @@ class DataIdentity:
         return asdict(self)
 
 
-def identity_of(dataset: Dataset | LatencyDataset) -> DataIdentity:
+def identity_of(dataset: Dataset | LatencyDataset | EventDataset) -> DataIdentity:
     """The identity of a data set: arrays of other values, shapes or types have another one. MNIST takes 50 ms."""
     digest = hashlib.sha256()
     for name in _SPLITS:
@@ -61,5 +62,8 @@ def identity_of(dataset: Dataset | LatencyDataset) -> DataIdentity:
 
 
 def _arrays(split: Any) -> list[np.ndarray[Any, Any]]:
-    values = (getattr(split, f.name) for f in fields(split))
-    return [value for value in values if isinstance(value, np.ndarray)]
+    found = []
+    for f in fields(split):
+        value = getattr(split, f.name)
+        found += [value] if isinstance(value, np.ndarray) else _arrays(value) if isinstance(value, Events) else []
+    return found

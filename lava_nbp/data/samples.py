@@ -146,26 +146,31 @@ def split(name: str, samples: Samples, options: DataOptions) -> tuple[Labelled, 
     """
     train, test = (Labelled(shown(part.x, options), part.y) for part in (samples.train, samples.test))
     if samples.validation is None:
-        train, validation = _hold_back(train, options.validation, name)
+        kept, held = hold_back(len(train), options.validation, name)
+        train, validation = train[kept], train[held]
     else:
         own = Labelled(shown(samples.validation.x, options), samples.validation.y)
-        validation = own[: _limit("validation", options.validation, len(own), name) if options.validation else 0]
-    n_train = _limit("train", options.train, len(train), name)
-    n_test = _limit("test", options.test, len(test), name)
+        validation = own[: limit("validation", options.validation, len(own), name) if options.validation else 0]
+    n_train = limit("train", options.train, len(train), name)
+    n_test = limit("test", options.test, len(test), name)
     return train[:n_train], validation, test[:n_test]
 
 
-def _hold_back(train: Labelled, n: int, name: str) -> tuple[Labelled, Labelled]:
-    """The training samples without n of them, and these n; both in their old order."""
-    if n >= len(train):
-        raise InputError(f"data.validation is {n}, but {name} has {len(train)} training samples; hold back fewer")
-    if n == 0:
-        return train, train[:0]
-    order = np.random.default_rng(_SPLIT_SEED).permutation(len(train))
-    return train[np.sort(order[n:])], train[np.sort(order[:n])]
+def hold_back(there: int, n: int, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Places of the training samples without n of them, and of these n; both in their old order.
+
+    Raises
+    ------
+    InputError
+        If no training sample would be left.
+    """
+    if n >= there:
+        raise InputError(f"data.validation is {n}, but {name} has {there} training samples; hold back fewer")
+    order = np.random.default_rng(_SPLIT_SEED).permutation(there)
+    return np.sort(order[n:]), np.sort(order[:n])
 
 
-def _limit(what: str, wanted: int | None, there: int, name: str) -> int:
+def limit(what: str, wanted: int | None, there: int, name: str) -> int:
     """How many samples of a split to use."""
     if wanted is not None and wanted > there:
         raise InputError(f"data.{what} is {wanted}, but {name} has {there} such samples; use 1 .. {there}")

@@ -18,7 +18,7 @@ own is a function that returns `Samples`, and one more entry::
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from lava_nbp.base.checks import check_integer, check_name, shown
 from lava_nbp.base.fields import settle
@@ -27,10 +27,17 @@ from lava_nbp.data.options import DataOptions
 from lava_nbp.data.samples import Samples
 from lava_nbp.errors import InputError, unknown_name
 
+if TYPE_CHECKING:
+    from lava_nbp.data.events import EventSamples
+
+_Kind = TypeVar("_Kind")
+
 #: What samples can become: spikes or none, as nBP learns from (`load_dataset`), or times of spikes, as EventProp and
-#: SLAYER do (`load_latency_dataset`).
-Form = Literal["bits", "times"]
-_FORM_NAMES: dict[Form, str] = {"bits": "bits (a spike or none per input)", "times": "spike times"}
+#: SLAYER do (`load_latency_dataset`), or events, of which an input may have any number (`load_event_dataset`).
+Form = Literal["bits", "times", "events"]
+_FORM_NAMES: dict[Form, str] = {
+    "bits": "bits (a spike or none per input)", "times": "spike times", "events": "events",
+}  # fmt: skip
 
 #: Keys that mean something for every data set, and those that do for images.
 _SPLITS, _IMAGES = frozenset({"validation", "train", "test"}), frozenset({"crop", "side"})
@@ -45,7 +52,8 @@ class DataSet:
     name : str
         In configurations.
     load : callable or str
-        Returns `Samples` for `DataOptions`; or "package.module:name" of it, imported when it is first needed.
+        Returns `Samples`, or `EventSamples`, for `DataOptions`; or "package.module:name" of it, imported when it is
+        first needed.
         Cropping, down-sampling and splitting are done with what it returns.
     options : set of str
         Keys of `DataOptions` that mean something for it, beside validation, train and test, which always do. Any other
@@ -54,8 +62,8 @@ class DataSet:
         Height and width of its images before cropping (of values: 1 and their number); None: not known before reading.
     classes : int, optional
         How many there are; None: not known before reading.
-    forms : tuple of {"bits", "times"}
-        What its samples can become.
+    forms : tuple of {"bits", "times", "events"}
+        What its samples can become: bits or times, or both, or else events alone.
     plane : bool
         Its first two values are a point in the disc of Yin-Yang, and can be drawn there.
     folder : str
@@ -64,7 +72,7 @@ class DataSet:
     Raises
     ------
     InputError
-        For options that `DataOptions` does not have, or values of another type.
+        For options that `DataOptions` does not have, events beside another form, or values of another type.
     """
 
     name: str
@@ -84,6 +92,8 @@ class DataSet:
             check_integer(size, 1, None, f"{what}: shape")
         if self.classes is not None:
             check_integer(self.classes, 1, None, f"{what}: classes")
+        if "events" in self.forms and len(self.forms) > 1:
+            raise InputError(f"{what}: forms are {shown(self.forms)}, but samples that are events have no other form")
         known = [f.name for f in fields(DataOptions)]
         for key in self.options:
             check_name(key, f"data set {self.name!r}: option", known)
@@ -118,17 +128,30 @@ class DataSet:
         InputError
             What `check` refuses, or a loader that returns something else than `Samples`, or not as the entry says.
         """
-        self.check(options)
-        samples = resolve(self.load)(options)
-        if not isinstance(samples, Samples):
-            raise InputError(f"data set {self.name!r}: its loader returns {type(samples).__name__}, not Samples")
-        self._check_sizes(samples)
+        samples = self._loaded(options, Samples)
+        x = samples.train.x
+        self._check_sizes(x.shape[1:] if x.ndim == 3 else (1, x.shape[1]), len(samples.classes))
         return samples
 
-    def _check_sizes(self, samples: Samples) -> None:
+    def read_events(self, options: DataOptions) -> EventSamples:
+        """As `read`, of a data set whose samples are events."""
+        from lava_nbp.data.events import EventSamples  # it asks this table
+
+        samples = self._loaded(options, EventSamples)
+        self._check_sizes((1, samples.train.events.n_units), len(samples.classes))
+        return samples
+
+    def _loaded(self, options: DataOptions, kind: type[_Kind]) -> _Kind:
+        self.check(options)
+        samples = resolve(self.load)(options)
+        if not isinstance(samples, kind):
+            raise InputError(
+                f"data set {self.name!r}: its loader returns {type(samples).__name__}, not {kind.__name__}"
+            )
+        return samples
+
+    def _check_sizes(self, shape: tuple[int, ...], classes: int) -> None:
         """What the entry says must be what its loader gives: networks are sized by it before the samples are read."""
-        x, classes = samples.train.x, len(samples.classes)
-        shape = x.shape[1:] if x.ndim == 3 else (1, x.shape[1])
         for what, said, found in (("shape", self.shape, shape), ("classes", self.classes, classes)):
             if said is not None and said != found:
                 raise InputError(
@@ -154,6 +177,12 @@ for _entry in (
         "yinyang", "lava_nbp.data.yinyang:yinyang_samples", frozenset({"root", "source"}), (1, 4), 3,
         forms=("times",), plane=True, folder="YinYang",
     ),
+    DataSet(
+        "fsdd", "lava_nbp.data.fsdd:fsdd_samples", frozenset({"root"}), (1, 64), 10, forms=("events",),
+        folder="FSDD/recordings",
+    ),
+    DataSet("nmnist", "lava_nbp.data.nmnist:nmnist_samples", frozenset({"root"}), (1, 2312), 10, forms=("events",)),
+    DataSet("events", "lava_nbp.data.event_file:event_samples", frozenset({"path"}), forms=("events",)),
 ):  # fmt: skip
     DATA_SETS.register(_entry)
 
@@ -165,22 +194,21 @@ def data_sets_of(form: Form | None = None) -> tuple[str, ...]:
     return tuple(name for name, entry in DATA_SETS.items() if form is None or form in entry.forms)
 
 
-def find_data_set(name: str, form: Form | None = None) -> DataSet:
-    """The entry of a name, if its samples can have the form.
+def find_data_set(name: str, *forms: Form) -> DataSet:
+    """The entry of a name, if its samples can have one of the forms; without any: whatever they are.
 
     Raises
     ------
     InputError
         For an unknown name, or a data set that does not have the form; with the names that could be meant.
     """
-    allowed = data_sets_of(form)
+    allowed = tuple(name for name in DATA_SETS if not forms or any(name in data_sets_of(form) for form in forms))
     if name not in DATA_SETS:
         raise InputError(unknown_name("data.name", name, allowed))
     entry = DATA_SETS[name]
-    if form is not None and form not in entry.forms:
-        others = " or ".join(_FORM_NAMES[other] for other in entry.forms)
+    if name not in allowed:
+        others, wanted = (" or ".join(_FORM_NAMES[form] for form in some) for some in (entry.forms, forms))
         raise InputError(
-            f"data.name is {name!r}, whose samples become {others}, not {_FORM_NAMES[form]}; use one of "
-            f"{', '.join(allowed)}"
+            f"data.name is {name!r}, whose samples become {others}, not {wanted}; use one of {', '.join(allowed)}"
         )
     return entry

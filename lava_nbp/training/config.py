@@ -33,7 +33,7 @@ from lava_nbp.base.targets import find_target
 from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.data.encodings import Encoding, check_thresholds
 from lava_nbp.data.options import DataOptions
-from lava_nbp.data.sets import find_data_set
+from lava_nbp.data.sets import Form, find_data_set
 from lava_nbp.errors import ConfigError, Unreadable, WeightError, unknown_name
 from lava_nbp.training.algorithms import ALGORITHMS
 
@@ -117,13 +117,13 @@ class AsSection:
 class _DataSection(DataOptions):
     """[data]: a data set of `lava_nbp.data.DATA_SETS`, and what is asked of it."""
 
-    _form: ClassVar[Literal["bits", "times"]]
+    _forms: ClassVar[tuple[Form, ...]]
 
     name: str = field(kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        find_data_set(self.name, self._form).check(self.options)
+        find_data_set(self.name, *self._forms).check(self.options)
 
     @property
     def options(self) -> DataOptions:
@@ -135,7 +135,7 @@ class _DataSection(DataOptions):
 class DataConfig(_DataSection):
     """[data] where a sample is a spike or none per input; see `lava_nbp.data.load_dataset`."""
 
-    _form = "bits"
+    _forms: ClassVar[tuple[Form, ...]] = ("bits",)
 
     threshold: float | tuple[float, ...] = field(kw_only=True, default=0.5)
     shift: Annotated[int, Field(ge=0)] = field(kw_only=True, default=0)
@@ -156,12 +156,19 @@ class DataConfig(_DataSection):
 class LatencyDataConfig(_DataSection):
     """[data] where a sample is times of spikes; see `lava_nbp.data.load_latency_dataset`."""
 
-    _form = "times"
+    _forms: ClassVar[tuple[Form, ...]] = ("times",)
+
+
+@dataclass(frozen=True)
+class EventDataConfig(LatencyDataConfig):
+    """[data] where a sample is times of spikes, or events; see `lava_nbp.data.load_event_dataset`."""
+
+    _forms: ClassVar[tuple[Form, ...]] = ("times", "events")
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncodingConfig(Encoding):
-    """[encoding]: one spike per value, in ms; see `lava_nbp.data.encodings.Encoding`.
+    """[encoding]: one spike per value, in ms, see `lava_nbp.data.encodings.Encoding`; of events: what is kept of them.
 
     Attributes
     ----------

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lava_nbp.base.checks import as_array, check_integer, check_kind, check_labels, check_sequence
 from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.data import Dataset
+from lava_nbp.data.events import EventDataset
 from lava_nbp.data.identity import DataIdentity, identity_of
 from lava_nbp.data.latency_dataset import LatencyDataset
 from lava_nbp.errors import CheckpointError, InputError, WeightError
@@ -146,7 +147,7 @@ class Learner(ABC):
 
     Attributes
     ----------
-    dataset : Dataset or LatencyDataset
+    dataset : Dataset, LatencyDataset or EventDataset
         Samples, in splits with labels `y`, and the names of the classes.
     layers : tuple of int
         Sizes, from the input to the output.
@@ -156,7 +157,7 @@ class Learner(ABC):
         The circuit that its network is; None if it is none.
     """
 
-    dataset: Dataset | LatencyDataset
+    dataset: Dataset | LatencyDataset | EventDataset
     layers: tuple[int, ...]
     figures: Mapping[str, str] = {"accuracy": "answered right"}
     circuit: Circuit | None = None

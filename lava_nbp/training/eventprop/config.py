@@ -26,9 +26,9 @@ from lava_nbp.training.config import (
     AsSection,
     ConfigSection,
     EncodingConfig,
+    EventDataConfig,
     Experiment,
     Hidden,
-    LatencyDataConfig,
     Rate,
     Real,
     Samples,
@@ -144,7 +144,7 @@ class EventPropExperiment(Experiment):
 
     algorithm: Literal["eventprop"]
     target: str = "continuous"
-    data: Annotated[LatencyDataConfig, AsSection()]
+    data: Annotated[EventDataConfig, AsSection()]
     encoding: Annotated[EncodingConfig, AsSection()]
     network: LayersConfig
     neuron: Annotated[NeuronParameters, AsSection(tau_m=TIMES, tau_s=TIMES, theta=(1e-3, 1e3))] = NeuronParameters()

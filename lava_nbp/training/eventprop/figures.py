@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.data.latency_dataset import LatencySplit
+from lava_nbp.data.latency_dataset import LatencyDataset, LatencySplit
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop import reference
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.engine import ClockedEngine
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.continuous.engine import EventPropEngine
-from lava_nbp.eventprop.losses import TTFSLoss
+from lava_nbp.eventprop.losses import MeanVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.trains import SpikeTrains, latency_trains
 from lava_nbp.seeing import eventprop_plot
 from lava_nbp.training.eventprop.learner import EventPropLearner
@@ -61,12 +61,11 @@ def figures(run: Run) -> dict[str, Drawing]:
         ),
         "Gradient against central differences of the loss.",
     )
-    if learner.dataset.plane:
-        wrong = learner.dataset.test.values[~right][:, :2]
+    if learner.dataset.plane and isinstance(learner.dataset, LatencyDataset):
+        test = learner.dataset.test
+        wrong = test.values[~right][:, :2]
         found["class_map"] = Drawing(
-            lambda path: eventprop_plot.class_map(
-                *_answers_on_the_plane(engine, learner.dataset.test), path, wrong, run.name
-            ),
+            lambda path: eventprop_plot.class_map(*_answers_on_the_plane(engine, test), path, wrong, run.name),
             "What the network says over the plane.",
         )
         if isinstance(engine.loss, TTFSLoss):
@@ -123,7 +122,10 @@ def _adjoint_raster(
 ) -> Path:
     mine = slice(trains.offsets[sample], trains.offsets[sample + 1])
     spiking = isinstance(engine.loss, TTFSLoss)
-    run = reference.forward(engine.weights, trains.times[mine], trains.sources[mine], engine.p, engine.end, spiking)
+    mean = engine.loss if isinstance(engine.loss, MeanVoltageLoss) else None
+    run = reference.forward(
+        engine.weights, trains.times[mine], trains.sources[mine], engine.p, engine.end, spiking, mean=mean
+    )
     sent: list[reference.AdjointSpike] = []
     reference.gradient(engine.weights, run, engine.p, engine.loss, int(labels[sample]), sent=sent)
     end = max(spike.time for spike in run.spikes) + 1.0

@@ -14,7 +14,8 @@ import numpy as np
 from lava_nbp.base.memory import check_memory
 from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.base.targets import TARGETS, Target, find_target, targets_of
-from lava_nbp.data import load_latency_dataset
+from lava_nbp.data import find_data_set, load_event_dataset, load_latency_dataset
+from lava_nbp.data.events import EventDataset
 from lava_nbp.data.latency_dataset import LatencyDataset
 from lava_nbp.errors import ConfigError
 from lava_nbp.eventprop.losses import TTFSLoss
@@ -38,10 +39,10 @@ class EventPropLearner(Learner):
     Raises
     ------
     DataError, InputError
-        See `load_latency_dataset`.
+        See `load_latency_dataset` and `load_event_dataset`.
         Also for a network that needs more memory than there may be.
     ConfigError
-        For settings that the target does not have, or a trial of too many steps.
+        For settings or data that the target does not have, or a trial of too many steps.
     """
 
     figures: Mapping[str, str] = {"accuracy": "ties wrong", "accuracy_ties_right": "ties right"}
@@ -56,7 +57,14 @@ class EventPropLearner(Learner):
             )
         if self.target.clocked:
             self._check_steps()
-        self.dataset: LatencyDataset = load_latency_dataset(encoding=config.encoding, **asdict(config.data))
+        events = "events" in find_data_set(config.data.name).forms
+        if events and self.target.on_lava:
+            raise ConfigError(
+                f"data.name is {config.data.name!r}, whose samples are events, but target {config.target} sends one "
+                f"spike per input; use target {self.compiled}"
+            )
+        load = load_event_dataset if events else load_latency_dataset
+        self.dataset: LatencyDataset | EventDataset = load(encoding=config.encoding, **asdict(config.data))
         self.layers = (self.dataset.n_in, *config.network.hidden, len(self.dataset.classes))
         self._check_memory()
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.progress import Count, uncounted
+from lava_nbp.data.events import EventSplit
 from lava_nbp.data.latency_dataset import LatencySplit
 from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS
 from lava_nbp.eventprop.losses import TTFSLoss
@@ -88,7 +89,11 @@ class EventPropSession(Session):
     def trains(self, split: str) -> SpikeTrains:
         """The encoded samples of a split."""
         if split not in self._trains:
-            samples: LatencySplit = getattr(self._learner.dataset, split)
+            samples: LatencySplit | EventSplit = getattr(self._learner.dataset, split)
+            if isinstance(samples, EventSplit):
+                events = samples.events
+                self._trains[split] = SpikeTrains(events.times, events.units, events.offsets)
+                return self._trains[split]
             starts = range(0, len(samples), _ENCODED)
             end = self._config.encoding.end
             self._trains[split] = join_trains(

@@ -1,0 +1,307 @@
+"""Data sets of events: any number of spikes per input, each at its own time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava_nbp.base.checks import as_array, check_integer, check_kind, check_labels, shown
+from lava_nbp.base.fields import settle
+from lava_nbp.base.widths import NEURONS_PER_CHIP
+from lava_nbp.data.encodings import LATEST, Encoding, check_window
+from lava_nbp.data.options import DataOptions, data_options
+from lava_nbp.data.samples import hold_back, limit
+from lava_nbp.data.sets import find_data_set
+from lava_nbp.errors import InputError
+
+
+@dataclass(frozen=True)
+class Events:
+    """Events of many samples, one sample after the other, in the order of time within each.
+
+    Parameters
+    ----------
+    times : (events,) float64
+        ms since the beginning of the sample, 0 .. 1e6.
+    units : (events,) int64
+        Which input each is of, 0 .. n_units - 1.
+    offsets : (samples + 1,) int64
+        Where each sample begins; the last is the number of events.
+    n_units : int
+        Inputs that there are.
+
+    Raises
+    ------
+    InputError
+        For arrays of other shapes or kinds, offsets that fall or do not end with the number of events, units that there
+        are not, times that are no such numbers, or that run backward within a sample.
+
+    Examples
+    --------
+    >>> two = Events([0.0, 1.5, 0.3], [0, 1, 1], [0, 2, 3], 2)
+    >>> len(two), two.take([1]).times.tolist()
+    (2, [0.3])
+    """
+
+    times: NDArray[np.float64]
+    units: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    n_units: int
+
+    def __post_init__(self) -> None:
+        check_integer(self.n_units, 1, NEURONS_PER_CHIP, "events: n_units")
+        for name, dtype in (("times", np.float64), ("units", np.int64), ("offsets", np.int64)):
+            array = as_array(getattr(self, name), f"events: {name}")
+            kinds = "iuf" if dtype is np.float64 else "iu"
+            if array.ndim != 1 or (array.size and array.dtype.kind not in kinds):
+                raise InputError(
+                    f"events: {name} have shape {array.shape} and dtype {array.dtype}, but must be (n,) "
+                    f"{'real numbers' if dtype is np.float64 else 'integers'}"
+                )
+            object.__setattr__(self, name, array.astype(dtype, copy=False))
+        self._check_offsets()
+        if len(self.times) != len(self.units):
+            raise InputError(
+                f"events have {len(self.times)} times and {len(self.units)} units; give a unit for every time"
+            )
+        bad = ~((self.units >= 0) & (self.units < self.n_units))
+        if bad.any():
+            raise InputError(
+                f"{self._event(bad)} is of unit {self.units[bad][0]}, but units are 0 .. {self.n_units - 1}"
+            )
+        bad = ~((self.times >= 0) & (self.times <= LATEST))
+        if bad.any():
+            raise InputError(f"{self._event(bad)} is at {self.times[bad][0]} ms, but times are 0 .. {LATEST:g} ms")
+        earlier = np.zeros(len(self.times), dtype=bool)
+        earlier[1:] = np.diff(self.times) < 0
+        earlier[self.offsets[:-1][self.offsets[:-1] < len(earlier)]] = False
+        if earlier.any():
+            k = int(np.argmax(earlier))
+            raise InputError(
+                f"{self._event(earlier)} is at {self.times[k]} ms, after one at {self.times[k - 1]} ms; sort the "
+                f"events of every sample by time"
+            )
+
+    def _check_offsets(self) -> None:
+        o = self.offsets
+        if not len(o) or o[0] != 0 or o[-1] != len(self.times) or (np.diff(o) < 0).any():
+            raise InputError(
+                f"events: offsets are {shown(o.tolist())}, but must begin with 0, never fall, and end with the number "
+                f"of events, {len(self.times)}"
+            )
+
+    def _event(self, bad: NDArray[np.bool_]) -> str:
+        k = int(np.argmax(bad))
+        sample = int(np.searchsorted(self.offsets, k, side="right")) - 1
+        return f"event {k - int(self.offsets[sample])} of sample {sample}"
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def take(self, samples: Any) -> Events:
+        """Some samples, in the order given.
+
+        Raises
+        ------
+        InputError
+            For samples that there are not.
+        """
+        chosen = as_array(samples, "samples")
+        if chosen.ndim != 1 or (chosen.size and chosen.dtype.kind not in "iu"):
+            raise InputError(f"samples are {shown(samples)}, but must be a list of integers")
+        if chosen.size and (chosen.min() < 0 or chosen.max() >= len(self)):
+            raise InputError(f"samples are {chosen.min()} .. {chosen.max()}, but there are 0 .. {len(self) - 1}")
+        chosen = chosen.astype(np.int64)
+        lengths = self.offsets[chosen + 1] - self.offsets[chosen]
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+        where = np.arange(offsets[-1]) + np.repeat(self.offsets[chosen] - offsets[:-1], lengths)
+        return Events(self.times[where], self.units[where], offsets, self.n_units)
+
+    def moved(self, early: float, late: float) -> Events:
+        """The events `early` ms later, without those that come after `late` ms then.
+
+        Raises
+        ------
+        InputError
+            For times that are not 0 <= early < late <= 1e6.
+        """
+        check_window(early, late)
+        return replace(self, times=self.times + early).until(late)
+
+    def until(self, end: float) -> Events:
+        """The events that are no later than `end`, in ms."""
+        kept = self.times <= end
+        before = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)])
+        return Events(self.times[kept], self.units[kept], before[self.offsets], self.n_units)
+
+    def counts(self, bins: int, end: float) -> NDArray[np.int64]:
+        """Events per unit and bin, (samples, n_units * bins): all bins of the first unit, then of the second.
+
+        Bins are equally long, from 0 to `end` ms; what is later is left out.
+
+        Raises
+        ------
+        InputError
+            For a number of bins that is not positive, or an end that is none.
+        """
+        check_integer(bins, 1, 1_000_000, "bins")
+        early = self.until(end)
+        sample = np.repeat(np.arange(len(early)), np.diff(early.offsets))
+        bin_ = np.minimum((early.times * (bins / end)).astype(np.int64), bins - 1)
+        size = self.n_units * bins
+        flat = np.bincount(sample * size + early.units * bins + bin_, minlength=len(self) * size)
+        return flat.reshape(len(self), size)
+
+
+def join_events(samples: Sequence[tuple[Any, Any]], n_units: int) -> Events:
+    """The events (times, units) of each of several samples, sorted already.
+
+    Raises
+    ------
+    InputError
+        As `Events`.
+    """
+    times = [np.asarray(t, dtype=np.float64) for t, _ in samples]
+    units = [np.asarray(u, dtype=np.int64) for _, u in samples]
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum([len(t) for t in times], dtype=np.int64)])
+    return Events(
+        np.concatenate([np.zeros(0), *times]), np.concatenate([np.zeros(0, np.int64), *units]), offsets, n_units
+    )
+
+
+@dataclass(frozen=True)
+class EventSplit:
+    """Events of samples, and their labels y (n,).
+
+    Raises
+    ------
+    InputError
+        For labels that are no integers of 0 or more, one per sample.
+    """
+
+    events: Events
+    y: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        check_kind(self.events, Events, "split: events")
+        object.__setattr__(self, "y", check_labels(self.y, len(self.events), 2**62))
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, samples: Any) -> EventSplit:
+        """Some samples, in the order given; see `Events.take`."""
+        return EventSplit(self.events.take(samples), self.y[np.asarray(samples, dtype=np.int64)])
+
+
+@dataclass(frozen=True)
+class EventSamples:
+    """What the loader of a data set of events returns; as `Samples`, which are images or values.
+
+    Raises
+    ------
+    InputError
+        For splits of other units, without a sample, or with labels outside the classes.
+    """
+
+    train: EventSplit
+    test: EventSplit
+    classes: tuple[str, ...]
+    validation: EventSplit | None = None
+    source: str = "published"
+
+    def __post_init__(self) -> None:
+        settle(self, "samples", InputError)
+        parts = {part: getattr(self, part) for part in ("train", "validation", "test")}
+        for part, found in parts.items():
+            if found is not None and len(found) == 0:
+                raise InputError(f"there are no {part} samples; give one or more")
+        _check_parts({part: found for part, found in parts.items() if found is not None}, len(self.classes))
+
+
+def _check_parts(parts: Mapping[str, EventSplit], classes: int) -> None:
+    """Raise InputError unless splits have as many units, and labels below `classes`."""
+    units = {part: split.events.n_units for part, split in parts.items()}
+    if len(set(units.values())) > 1:
+        raise InputError(f"splits have {units} units; give each as many")
+    for split in parts.values():
+        check_labels(split.y, len(split), classes)
+
+
+@dataclass(frozen=True)
+class EventDataset:
+    """Three disjoint splits, the names of the classes, and where the samples come from, as `Dataset.source`."""
+
+    #: See `LatencyDataset`.
+    plane: ClassVar[bool] = False
+
+    name: str
+    source: str
+    train: EventSplit
+    validation: EventSplit
+    test: EventSplit
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        settle(self, "data set", InputError)
+        _check_parts({"train": self.train, "validation": self.validation, "test": self.test}, len(self.classes))
+
+    @property
+    def n_in(self) -> int:
+        """Inputs: units of the events."""
+        return self.train.events.n_units
+
+
+def load_event_dataset(name: str, encoding: Encoding | None = None, **options: Any) -> EventDataset:
+    """Load a data set of events.
+
+    Parameters
+    ----------
+    name : str
+        Which: an entry of `lava_nbp.data.DATA_SETS` whose samples are events.
+    encoding : Encoding, optional
+        The window: events are moved to begin with its `early`, and those after its `late` are left out.
+    **options
+        Keys of `DataOptions`.
+
+    Raises
+    ------
+    DataError
+        A missing, truncated or corrupt file.
+    InputError
+        A data set without events, an option that means nothing for it, a split that it does not allow, or a bias.
+    """
+    asked = data_options(options)
+    entry = find_data_set(name, "events")
+    if encoding is not None:
+        check_kind(encoding, Encoding, "encoding")
+        if encoding.bias is not None:
+            raise InputError(
+                f"bias is {encoding.bias:g} ms, but samples that are events have no bias spike; leave it out"
+            )
+    samples = entry.read_events(asked)
+    if encoding is not None:
+        parts = {
+            part: replace(found, events=found.events.moved(encoding.early, encoding.late))
+            for part in ("train", "validation", "test")
+            if (found := getattr(samples, part)) is not None
+        }
+        samples = replace(samples, **parts)
+    train, validation = _held_back(samples, asked, name)
+    n_train = limit("train", asked.train, len(train), name)
+    n_test = limit("test", asked.test, len(samples.test), name)
+    return EventDataset(
+        name, samples.source, train.take(range(n_train)), validation, samples.test.take(range(n_test)), samples.classes
+    )
+
+
+def _held_back(samples: EventSamples, asked: DataOptions, name: str) -> tuple[EventSplit, EventSplit]:
+    if samples.validation is not None:
+        n = limit("validation", asked.validation, len(samples.validation), name) if asked.validation else 0
+        return samples.train, samples.validation.take(range(n))
+    kept, held = hold_back(len(samples.train), asked.validation, name)
+    return samples.train.take(kept), samples.train.take(held)

@@ -1,0 +1,112 @@
+"""EventProp on events: classes that only the order of the units tells apart, on every target that takes events."""
+
+import numpy as np
+import pytest
+from experiments import experiment
+
+from lava_nbp.data.events import join_events
+from lava_nbp.errors import CheckpointError, ConfigError, InputError
+from lava_nbp.runs.figures import plot_run
+from lava_nbp.runs.train import train
+from lava_nbp.training.checkpoint import load_checkpoint
+from lava_nbp.training.run import load_result, load_run
+
+EVENTS = """
+algorithm = "eventprop"
+epochs = 6
+seed = 1
+[data]
+name = "events"
+validation = 20
+[encoding]
+late = 60
+end = 80
+[network]
+hidden = [12]
+initial_mean = [2.0, 0.3]
+initial_deviation = [0.8, 0.3]
+[learning]
+rate = 2e-2
+batch = 8
+"""
+
+
+def written(folder, n_train=80, n_test=40):
+    """Bursts of units 0 and 1: which comes first is the class; unit 2 spikes at random."""
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for part, n in (("train", n_train), ("test", n_test)):
+        y, samples = rng.integers(0, 2, n), []
+        for label in y:
+            first, second = 5 + rng.uniform(0, 3, 3), 35 + rng.uniform(0, 3, 3)
+            times = np.concatenate([first, second, rng.uniform(0, 70, 2)])
+            units = np.concatenate([np.full(3, label), np.full(3, 1 - label), [2, 2]])
+            order = np.argsort(times)
+            samples.append((times[order], units[order]))
+        events = join_events(samples, 3)
+        arrays |= {f"{part}_{name}": getattr(events, name) for name in ("times", "units", "offsets")}
+        arrays[f"{part}_labels"] = y
+    np.savez(folder / "events.npz", **arrays)
+    return folder / "events.npz"
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = written(tmp_path)
+    return lambda *settings: experiment(tmp_path, EVENTS, f"data.path='{path}'", *settings)
+
+
+#: Losses of voltages, in continuous time and in steps.
+MEAN = ("loss.name=mean_voltage", "loss.tau=30", "loss.gain=5")
+CLOCKED = ("target=clocked", "loss.name=max_voltage", "clocked.dt=1.0", "clocked.largest_weight=[8, 4]")
+
+
+@pytest.mark.parametrize(
+    "settings", [MEAN, (*MEAN, "network.recurrent_deviation=[0.1, 0]"), ("loss.name=max_voltage",), CLOCKED]
+)
+def test_it_learns_the_order_of_events(config, tmp_path, settings):
+    """More than counts could tell: they are the same for both classes."""
+    result = train(config(*settings), tmp_path / "run")
+    assert result["layers"] == [3, 12, 2]
+    assert (result["samples"], result["dataset"]) == ("file", "events")
+    assert result["test_accuracy"] > (0.9 if settings[0] == MEAN[0] else 0.75)
+    run = load_run(tmp_path / "run")
+    assert run.inference.right.mean() == load_result(tmp_path / "run")["chosen"]["test_accuracy"]
+
+
+def test_a_resumed_run_and_dropout(config, tmp_path):
+    train(config(*MEAN, "learning.dropout=0.2", "epochs=4"), tmp_path / "whole")
+    train(config(*MEAN, "learning.dropout=0.2", "epochs=2"), tmp_path / "parts")
+    train(config(*MEAN, "learning.dropout=0.2", "epochs=4"), tmp_path / "parts", resume=True)
+    whole, parts = (load_checkpoint(tmp_path / name) for name in ("whole", "parts"))
+    for name, w in whole.weights.items():
+        assert np.array_equal(w, parts.weights[name])
+
+
+def test_other_events_are_other_data(config, tmp_path):
+    train(config(*MEAN, "epochs=1"), tmp_path / "run")
+    written(tmp_path, n_test=39)
+    with pytest.raises(CheckpointError, match="but what is loaded now are file samples of events"):
+        train(config(*MEAN, "epochs=2"), tmp_path / "run", resume=True)
+
+
+def test_figures(config, tmp_path):
+    train(config(*MEAN, "epochs=2"), tmp_path / "run")
+    names = {path.name for path in plot_run(tmp_path / "run")}
+    assert {"raster.png", "gradient_check.png", "learning_curve.png", "confusion_matrix.png"} <= names
+
+
+def test_what_is_refused(config, tmp_path):
+    for settings, message in (
+        (
+            ("target=lava",),
+            "data.name is 'events', whose samples are events, but target lava sends one spike per input; use",
+        ),
+        (("encoding.bias=0",), "bias is 0 ms, but samples that are events have no bias spike"),
+        (("data.crop=1",), "data.crop is 1, but means nothing for the data set events"),
+        (("encoding.late=90", "encoding.end=40"), "input spike at .* ms, but the trial lasts from 0 to 40.0 ms"),
+    ):
+        with pytest.raises((ConfigError, InputError), match=message):
+            train(config(*settings), tmp_path / "run")
+    with pytest.raises(ConfigError, match="data.name is 'fsdd', whose samples become events, not bits"):
+        experiment(tmp_path, 'algorithm = "nbp"\nepochs = 1\n[data]\nname = "fsdd"\n')
