@@ -114,19 +114,19 @@ def faded_integral(v: Any, i: Any, h: float, fading: float, p: NeuronParameters)
     return (brought - left) / of_m
 
 
-def adjoint_of_mean(h: float, fading: float, p: NeuronParameters) -> tuple[float, float]:
-    """Adjoint voltage and current h ms earlier, from 0, of a loss with dl_V/dV = exp(-fading t), t from now.
+def adjoint_of_mean(now: float, h: float, fading: float, p: NeuronParameters) -> tuple[float, float]:
+    """Adjoint voltage and current at now - h, from 0 at now, of a loss with dl_V/dV = exp(-fading t).
 
-    Its derivative grows backward in time, as exp(fading h)::
+    ::
 
-        lV = -(exp(fading h) - exp(-h / tau_m)) / (1 + fading tau_m)
-        lI likewise filtered by tau_s
+        lV = -(exp(-fading (now - h)) - exp(-fading now) exp(-h / tau_m)) / (1 + fading tau_m)
+        lI likewise, filtered by tau_s
     """
-    grown = math.exp(fading * h)
+    earlier, later = math.exp(-fading * (now - h)), math.exp(-fading * now)  # neither overflows
     scale = -1 / (1 + fading * p.tau_m)
-    lv = scale * (grown - math.exp(-h / p.tau_m))
-    li = scale * ((grown - math.exp(-h / p.tau_s)) / (1 + fading * p.tau_s) - response(h, p) * (p.tau_m / p.tau_s))
-    return lv, li
+    lv = scale * (earlier - later * math.exp(-h / p.tau_m))
+    filtered = (earlier - later * math.exp(-h / p.tau_s)) / (1 + fading * p.tau_s)
+    return lv, scale * (filtered - later * response(h, p) * (p.tau_m / p.tau_s))
 
 
 def adjoint_jump(lv: Any, error: Any, i: Any, p: NeuronParameters, floor: float = 0.0) -> Any:

@@ -220,9 +220,9 @@ def gradient(
         for layer in range(n_layers):
             lI[layer] = adjoint_current(lV[layer], lI[layer], now - time, p)
             lV[layer] = adjoint_voltage(lV[layer], now - time, p)
-        lv, li = adjoint_of_mean(now - time, fading, p)
-        lV[-1] += by_means * math.exp(-fading * now) * lv
-        lI[-1] += by_means * math.exp(-fading * now) * li
+        lv, li = adjoint_of_mean(now, now - time, fading, p)
+        lV[-1] += by_means * lv
+        lI[-1] += by_means * li
         now = time
         if place % 2 == 0:
             lV[-1][k] += impulses[k]

@@ -125,9 +125,10 @@ def test_the_adjoint_of_the_mean_solves_its_equations():
     """tau_m lV' = -lV - g, tau_s lI' = -lI + lV, ' being -d/dt, by small steps."""
     p, fading, lv, li, h = NeuronParameters(20.0, 5.0), 0.03, 0.0, 0.0, 1e-4
     for k in range(100_000):
-        g = math.exp(fading * (k + 0.5) * h)
+        g = math.exp(-fading * (25.0 - (k + 0.5) * h))
         lv, li = lv + h * (-lv - g) / p.tau_m, li + h * (-li + lv) / p.tau_s
-    assert np.allclose((lv, li), adjoint_of_mean(10.0, fading, p), rtol=1e-4)
+    assert np.allclose((lv, li), adjoint_of_mean(25.0, 10.0, fading, p), rtol=1e-4)
+    assert adjoint_of_mean(800.0, 800.0, 1e3, p)[0] == -1 / 20_001  # nothing overflows
 
 
 def test_silence_and_inhibition():
