@@ -59,8 +59,9 @@ def packed_placement(lowered: Lowered, chip: Chip) -> Placement:
     limits = limits_of(chip)
     parts = {g.name: 1 for g in lowered.groups}
     size = {g.name: g.size for g in lowered.groups}
+    blocks = {name: _block(name, n, found) for name, n in size.items()}
     while True:
-        needs = {name: _need(name, -(-size[name] // parts[name]), found, parts, chip) for name in parts}
+        needs = {name: _need(name, -(-size[name] // parts[name]), found, parts, blocks, chip) for name in parts}
         over = [
             name
             for name, need in needs.items()
@@ -72,10 +73,23 @@ def packed_placement(lowered: Lowered, chip: Chip) -> Placement:
             # In proportion to what is missing, so that few rounds are needed.
             factor = max(need / limits[r] for r, need in needs[name].items() if r in limits)
             parts[name] = min(size[name], max(parts[name] + 1, int(parts[name] * min(factor, 2))))
-    return _first_fit(size, parts, needs, limits)
+    return _first_fit(size, parts, blocks, needs, limits)
 
 
-def _need(name: str, n: int, found: list[Bundle], parts: Mapping[str, int], chip: Chip) -> dict[str, int]:
+def _block(name: str, size: int, found: list[Bundle]) -> int:
+    """Neurons of a group that belong together, such as a member's of an ensemble: no list reaches into two blocks."""
+    borders = np.ones(size + 1, dtype=bool)
+    for b in found:
+        if b.post == name and b.mask is not None:
+            first, behind = b.mask.table[:, 1], b.mask.table[:, 1:].sum(axis=1)
+            begun, ended = (np.bincount(places, minlength=size + 1) for places in (first + 1, behind))
+            borders &= np.cumsum(begun - ended) == 0
+    return size if borders.all() else int(np.gcd.reduce(np.flatnonzero(borders)))
+
+
+def _need(
+    name: str, n: int, found: list[Bundle], parts: Mapping[str, int], blocks: Mapping[str, int], chip: Chip
+) -> dict[str, int]:
     """What a slice of n neurons of a group needs at most, if every group has so many parts."""
     inputs = outputs = memory = 0
     for b in found:
@@ -84,12 +98,12 @@ def _need(name: str, n: int, found: list[Bundle], parts: Mapping[str, int], chip
                 lists = b.lists(0, n, chip)
                 inputs, memory = inputs + lists.n, memory + lists.bits
             else:
-                of_sender = b.per_sender(*_ends(b.shape[1], n))
+                of_sender = b.per_sender(*_ends(b.shape[1], n, blocks[name]))
                 inputs += int((of_sender > 0).sum(axis=0).max())
                 memory += int(list_bits(chip, of_sender, b.delayed, indexed=True).sum(axis=0).max())
         if b.pre == name:
             post = b.shape[1]
-            reached = reached_slices(b, *_ends(post, -(-post // parts[b.post])))
+            reached = reached_slices(b, *_ends(post, -(-post // parts[b.post]), blocks[b.post]))
             most = np.sort(reached)[::-1][: min(n, len(b.senders))]
             outputs += int(most.sum())
     need = {"neurons": n, "input_axons": inputs, "output_axons": outputs, "synapse_memory": memory}
@@ -98,14 +112,23 @@ def _need(name: str, n: int, found: list[Bundle], parts: Mapping[str, int], chip
     return need
 
 
-def _ends(size: int, n: int) -> tuple[Int64Array, Int64Array]:
-    """First neuron of every slice of n of a group of so many, and the one behind its last."""
-    firsts = np.arange(0, size, n)
-    return firsts, np.minimum(firsts + n, size)
+def _ends(size: int, n: int, block: int) -> tuple[Int64Array, Int64Array]:
+    """First neuron of every slice of n of a group of so many, and the one behind its last.
+
+    Slices that are smaller than a block end with it: half of one and half of the next would hear all that reaches both.
+    """
+    if n >= block:
+        block = size
+    firsts = (np.arange(0, size, block)[:, None] + np.arange(0, block, n)).ravel()
+    return firsts, np.minimum(firsts + n, (firsts // block + 1) * block)
 
 
 def _first_fit(
-    size: Mapping[str, int], parts: Mapping[str, int], needs: Mapping[str, dict[str, int]], limits: Mapping[str, int]
+    size: Mapping[str, int],
+    parts: Mapping[str, int],
+    blocks: Mapping[str, int],
+    needs: Mapping[str, dict[str, int]],
+    limits: Mapping[str, int],
 ) -> Placement:
     names = list(limits)
     cap = np.array([limits[r] for r in names], dtype=np.int64)
@@ -114,16 +137,14 @@ def _first_fit(
     share = {name: max(needs[name][r] / limits[r] for r in names) for name in parts}
     for name in sorted(parts, key=lambda g: -share[g]):
         need, per_core = np.array([needs[name][r] for r in names], dtype=np.int64), -(-size[name] // parts[name])
-        first, core = 0, 0  # room only shrinks while slices of one group are placed: no core is asked twice
-        while first < size[name]:
+        core = 0  # room only shrinks while slices of one group are placed: no core is asked twice
+        for first, stop in zip(*(ends.tolist() for ends in _ends(size[name], per_core, blocks[name])), strict=True):
             while core < len(cores) and not (cores[core] + need <= cap).all():
                 core += 1
             if core == len(cores):
                 cores.append(np.zeros(len(names), dtype=np.int64))
             cores[core] = cores[core] + need
-            n = min(per_core, size[name] - first)
-            placed[name].append(Slice(core, first, n))
-            first += n
+            placed[name].append(Slice(core, first, stop - first))
             if not (cores[core] <= cap).all():
                 core += 1  # does not fit anywhere: it has a core of its own
     return {name: tuple(slices) for name, slices in placed.items()}

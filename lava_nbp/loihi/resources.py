@@ -77,7 +77,7 @@ class Bundle:
         """(senders,) or (senders, slices): synapses of each onto neurons firsts .. stops - 1 of `post`, of a mask."""
         assert self.mask is not None
         up_to = _synapses_up_to(self.mask, self.shape)
-        found: Int64Array = (up_to[:, stops] - up_to[:, firsts]).astype(np.int64)
+        found: Int64Array = (up_to[stops] - up_to[firsts]).astype(np.int64).T
         return found
 
     def synapses(self, first: int, size: int) -> int:
@@ -98,10 +98,10 @@ class Bundle:
 
 @lru_cache(maxsize=8)  # all copies of a matrix have the same mask, or its transpose
 def _synapses_up_to(mask: Mask, shape: tuple[int, int]) -> NDArray[np.int32]:
-    """(pre, post + 1) synapses of each row onto the first columns."""
+    """(post + 1, pre) synapses of each row onto the first columns: of a slice of columns, two rows tell."""
     check_memory(4 * shape[0] * (shape[1] + 1), f"a mask of {shape[0]} x {shape[1]} synapses", "make a layer smaller")
-    found = np.zeros((shape[0], shape[1] + 1), np.int32)
-    np.cumsum(mask.matrix(shape), axis=1, dtype=np.int32, out=found[:, 1:])
+    found = np.zeros((shape[1] + 1, shape[0]), np.int32)
+    np.cumsum(mask.matrix(shape).T, axis=0, dtype=np.int32, out=found[1:])
     return found
 
 

@@ -170,3 +170,18 @@ def test_the_count_is_exact_where_slices_of_a_group_do_not_share_a_core(board, p
     used = count(lowered, plan.placement, len(plan.used["neurons"]))
     for name, found in used.items():
         assert np.array_equal(plan.used[name], found), name
+
+
+def test_slices_end_with_a_members_units():
+    """Three members of 40 and 20: a slice of h2 that began in one and ended in the next would hear 80 units of h1."""
+    circuit = training_circuit(layers=(20, 40, 20, 4), members=3, margin=1024)
+    chip = replace(LOIHI1, input_axons=Capacity(100, "test"))
+    lowered = lower(circuit)
+    plan = place(lowered, Board("test", chip, 1, "test"), "packed")
+    assert plan.fits
+    assert [s.size for s in plan.placement["h2"]] == [15, 5] * 3
+    assert [s.size for s in plan.placement["h1_T"]] == [24, 16] * 3
+    # Outputs of a class stand side by side, one of each member: their columns have no blocks, and one slice holds all.
+    assert [s.size for s in plan.placement["o"]] == [12]
+    used = count(lowered, plan.placement, len(plan.used["neurons"]))
+    assert max(used["input_axons"]) <= 100
