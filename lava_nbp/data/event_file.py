@@ -8,11 +8,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from lava_nbp.base.files import read_npz
 from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.data.events import Events, EventSamples, EventSplit
+from lava_nbp.data.npz import read_own
 from lava_nbp.data.options import DataOptions
-from lava_nbp.errors import DataError, InputError, Unreadable
+from lava_nbp.errors import DataError, InputError
 
 _PARTS = ("times", "units", "offsets", "labels")
 
@@ -29,18 +29,8 @@ def event_samples(options: DataOptions) -> EventSamples:
     DataError
         Names the file, the array, and what is wrong with it.
     """
-    if options.path is None:
-        raise DataError("data.name is 'events', but data.path does not say which file")
-    file = Path(options.path)
-    try:
-        arrays = read_npz(file)
-    except Unreadable as error:
-        if error.missing:
-            raise DataError(
-                f"{file} is missing; set data.path to an .npz file with train_times, train_units, train_offsets, "
-                f"train_labels, and the same of test"
-            ) from None
-        raise DataError(f"{file} cannot be read as .npz: {error}; write it with numpy.savez") from error
+    needed = ", ".join(f"train_{name}" for name in _PARTS)
+    file, arrays = read_own(options, "events", f"{needed}, and the same of test")
     n_units = _n_units(file, arrays)
     train, test = (_part(file, arrays, part, n_units) for part in ("train", "test"))
     validation = _part(file, arrays, "validation", n_units) if "validation_times" in arrays else None

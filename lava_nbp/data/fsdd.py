@@ -29,7 +29,7 @@ from lava_nbp.base.checks import one_line
 from lava_nbp.base.files import read_file
 from lava_nbp.data.cache import kept
 from lava_nbp.data.events import Events, EventSamples, EventSplit, join_events
-from lava_nbp.data.options import ROOT_VARIABLE, DataOptions
+from lava_nbp.data.options import DataOptions, root_of
 from lava_nbp.errors import DataError, Unreadable
 
 #: Channels of the filter bank; samples per second.
@@ -53,7 +53,7 @@ def fsdd_samples(options: DataOptions) -> EventSamples:
     DataError
         For a folder without recordings, or one that is empty, cut off, or of another rate or kind.
     """
-    folder = _folder(options)
+    folder = root_of(options, "fsdd", "FSDD/recordings") / "FSDD" / "recordings"
     found = sorted((int(m[1]), m[2], int(m[3]), m[0]) for m in map(_NAME.fullmatch, _names(folder)) if m)
     recordings = [_read(folder / name) for *_, name in found]
     digest = hashlib.sha256(_VERSION)
@@ -102,16 +102,6 @@ def _erb(f: float) -> float:
 
 def _arrays(events: Events) -> dict[str, NDArray[np.generic]]:
     return {"times": events.times, "units": events.units, "offsets": events.offsets}
-
-
-def _folder(options: DataOptions) -> Path:
-    root = options.root or os.environ.get(ROOT_VARIABLE)
-    if not root:
-        raise DataError(
-            f"no folder for fsdd: set the environment variable {ROOT_VARIABLE}, or data.root in the configuration, to "
-            f"the folder that holds FSDD/recordings"
-        )
-    return Path(root) / "FSDD" / "recordings"
 
 
 def _names(folder: Path) -> list[str]:

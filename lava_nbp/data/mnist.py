@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from lava_nbp.base.extras import require
 from lava_nbp.base.files import read_file
-from lava_nbp.data.options import ROOT_VARIABLE, DataOptions
+from lava_nbp.data.options import DataOptions, root_of
 from lava_nbp.data.samples import Labelled, Samples
 from lava_nbp.errors import DataError, Unreadable
 
@@ -88,14 +87,9 @@ def fashion_mnist_samples(options: DataOptions) -> Samples:
 
 
 def _samples(published: _Published, options: DataOptions) -> Samples:
-    root = options.root or os.environ.get(ROOT_VARIABLE)
-    if not root:
-        raise DataError(
-            f"no folder for {published.name}: set the environment variable {ROOT_VARIABLE}, or data.root in the "
-            f"configuration, to the folder that holds {published.folder}/raw"
-        )
+    root = root_of(options, published.name, f"{published.folder}/raw")
     datasets = require("torchvision.datasets", "vision", f"data set {published.name}")
-    raw = Path(root) / published.folder / "raw"
+    raw = root / published.folder / "raw"
     if options.download:
         try:
             for part in ("train", "test"):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lava_nbp.base.files import read_file
 from lava_nbp.base.memory import check_memory
 from lava_nbp.data.events import EventSamples, EventSplit, join_events
-from lava_nbp.data.options import ROOT_VARIABLE, DataOptions
+from lava_nbp.data.options import DataOptions, root_of
 from lava_nbp.errors import DataError, Unreadable
 
 #: Pixels of the camera's side; a unit for each and both polarities: brighter ones come second.
@@ -38,13 +38,8 @@ def nmnist_samples(options: DataOptions) -> EventSamples:
     DataError
         For a folder without recordings, or one that is cut off, or has events outside the camera or out of order.
     """
-    root = options.root or os.environ.get(ROOT_VARIABLE)
-    if not root:
-        raise DataError(
-            f"no folder for nmnist: set the environment variable {ROOT_VARIABLE}, or data.root in the configuration, "
-            f"to the folder that holds NMNIST or NMNIST-small"
-        )
-    whole, small = Path(root) / "NMNIST", Path(root) / "NMNIST-small"
+    root = root_of(options, "nmnist", "NMNIST or NMNIST-small")
+    whole, small = root / "NMNIST", root / "NMNIST-small"
     if whole.is_dir() or not small.is_dir():
         parts = [_labelled_folders(whole / part) for part in ("Train", "Test")]
     else:

@@ -29,23 +29,31 @@ def npz_samples(options: DataOptions) -> Samples:
     DataError
         Names the file, the array, and what is wrong with it.
     """
-    if options.path is None:
-        raise DataError("data.name is 'npz', but data.path does not say which file")
-    file = Path(options.path)
-    try:
-        arrays = read_npz(file)
-    except Unreadable as error:
-        if error.missing:
-            raise DataError(
-                f"{file} is missing; set data.path to an .npz file with train_images, train_labels, test_images and "
-                f"test_labels"
-            ) from None
-        raise DataError(f"{file} cannot be read as .npz: {error}; write it with numpy.savez") from error
+    file, arrays = read_own(options, "npz", "train_images, train_labels, test_images and test_labels")
     train, test = (_labelled(file, arrays, part) for part in ("train", "test"))
     if test.x.dtype != train.x.dtype or test.x.shape[1:] != train.x.shape[1:]:
         raise DataError(f"{file}: train_images and test_images differ in dtype or in the size of the images")
     classes = _classes(file, arrays.get("classes"), int(max(train.y.max(), test.y.max())) + 1)
     return Samples(train, test, classes, full_scale=255.0 if train.x.dtype == np.uint8 else 1.0, source="file")
+
+
+def read_own(options: DataOptions, name: str, wanted: str) -> tuple[Path, dict[str, NDArray[Any]]]:
+    """The file that `path` of the options names, and its arrays; `wanted` are those that a data set needs.
+
+    Raises
+    ------
+    DataError
+        For options without a path, or a file that is missing or damaged.
+    """
+    if options.path is None:
+        raise DataError(f"data.name is {name!r}, but data.path does not say which file")
+    file = Path(options.path)
+    try:
+        return file, read_npz(file)
+    except Unreadable as error:
+        if error.missing:
+            raise DataError(f"{file} is missing; set data.path to an .npz file with {wanted}") from None
+        raise DataError(f"{file} cannot be read as .npz: {error}; write it with numpy.savez") from error
 
 
 def _classes(file: Path, names: NDArray[Any] | None, n: int) -> tuple[str, ...]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lava_nbp.base.checks import check_integer, check_name, shown
 from lava_nbp.base.files import as_path
-from lava_nbp.errors import InputError
+from lava_nbp.errors import DataError, InputError
 
 #: Environment variable that names the folder of the data sets.
 ROOT_VARIABLE = "LAVA_NBP_DATA"
@@ -92,6 +93,23 @@ class DataOptions:
     def given(self) -> dict[str, Any]:
         """The keys whose values are not the defaults."""
         return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+
+
+def root_of(options: DataOptions, name: str, holds: str) -> Path:
+    """Folder of the data sets' files, in which a published one needs `holds`.
+
+    Raises
+    ------
+    DataError
+        If neither the options nor the environment say which.
+    """
+    root = options.root or os.environ.get(ROOT_VARIABLE)
+    if not root:
+        raise DataError(
+            f"no folder for {name}: set the environment variable {ROOT_VARIABLE}, or data.root in the configuration, "
+            f"to the folder that holds {holds}"
+        )
+    return Path(root)
 
 
 def data_options(keys: Mapping[str, Any]) -> DataOptions:
