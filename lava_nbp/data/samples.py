@@ -145,7 +145,9 @@ def split(name: str, samples: Samples, options: DataOptions) -> tuple[Labelled, 
         For more samples than the set has, or what `shown` refuses.
     """
     train, test = (Labelled(shown(part.x, options), part.y) for part in (samples.train, samples.test))
-    if samples.validation is None:
+    if samples.validation is None and not options.validation:
+        validation = train[:0]  # nothing is copied
+    elif samples.validation is None:
         kept, held = hold_back(len(train), options.validation, name)
         train, validation = train[kept], train[held]
     else:
