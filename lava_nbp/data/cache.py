@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,21 +17,25 @@ from lava_nbp.errors import OutputError, Unreadable
 def kept(key: str, make: Callable[[], Mapping[str, NDArray[Any]]]) -> Mapping[str, NDArray[Any]]:
     """The arrays of a key, which names all that they depend on: out of its file, or made, and the file written.
 
-    A file that is damaged is made anew, and one that cannot be written is not: the arrays are what matters.
+    A file that is damaged is made anew, and one that cannot be written, or has no home, is not: the arrays are what
+    matters.
     """
-    file = _folder() / f"{key}.npz"
+    folder = _folder()
+    if folder is None:
+        return make()
+    file = folder / f"{key}.npz"
     try:
         return read_npz(file)
     except Unreadable:
         made = make()
-    try:
-        make_folder(file.parent)
+    with contextlib.suppress(OutputError):
+        make_folder(folder)
         write_npz(file, made)
-    except OutputError:
-        pass
     return made
 
 
-def _folder() -> Path:
+def _folder() -> Path | None:
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base and os.path.isabs(base) else Path("~/.cache").expanduser()) / "lava_nbp"
+    if not base or not os.path.isabs(base):
+        base = os.path.expanduser("~/.cache")
+    return Path(base) / "lava_nbp" if os.path.isabs(base) else None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.data.events import Events, EventSamples, EventSplit
-from lava_nbp.data.npz import read_own
+from lava_nbp.data.npz import class_names, read_own
 from lava_nbp.data.options import DataOptions
 from lava_nbp.errors import DataError, InputError
 
@@ -35,10 +35,7 @@ def event_samples(options: DataOptions) -> EventSamples:
     train, test = (_part(file, arrays, part, n_units) for part in ("train", "test"))
     validation = _part(file, arrays, "validation", n_units) if "validation_times" in arrays else None
     n = 1 + max(int(part.y.max()) for part in (train, test, validation) if part is not None)
-    classes = tuple(map(str, arrays["classes"].ravel())) if "classes" in arrays else tuple(map(str, range(n)))
-    if len(classes) < n:
-        raise DataError(f"{file}: {len(classes)} class names, but labels up to {n - 1}; name every class")
-    return EventSamples(train, test, classes, validation, "file")
+    return EventSamples(train, test, class_names(file, arrays.get("classes"), n), validation, "file")
 
 
 def _n_units(file: Path, arrays: Mapping[str, NDArray[Any]]) -> int:

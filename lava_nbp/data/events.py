@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import as_array, check_integer, check_kind, check_labels, shown
+from lava_nbp.base.checks import as_array, check_integer, check_kind, check_labels, check_positive, shown
 from lava_nbp.base.fields import settle
+from lava_nbp.base.memory import check_memory
+from lava_nbp.base.ragged import rows_at, without_entries
 from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.data.encodings import LATEST, Encoding, check_window
-from lava_nbp.data.options import DataOptions, data_options
+from lava_nbp.data.options import data_options
 from lava_nbp.data.samples import hold_back, limit
 from lava_nbp.data.sets import find_data_set
 from lava_nbp.errors import InputError
@@ -115,10 +117,7 @@ class Events:
             raise InputError(f"samples are {shown(samples)}, but must be a list of integers")
         if chosen.size and (chosen.min() < 0 or chosen.max() >= len(self)):
             raise InputError(f"samples are {chosen.min()} .. {chosen.max()}, but there are 0 .. {len(self) - 1}")
-        chosen = chosen.astype(np.int64)
-        lengths = self.offsets[chosen + 1] - self.offsets[chosen]
-        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-        where = np.arange(offsets[-1]) + np.repeat(self.offsets[chosen] - offsets[:-1], lengths)
+        where, offsets = rows_at(self.offsets, chosen.astype(np.int64))
         return Events(self.times[where], self.units[where], offsets, self.n_units)
 
     def moved(self, early: float, late: float) -> Events:
@@ -130,13 +129,15 @@ class Events:
             For times that are not 0 <= early < late <= 1e6.
         """
         check_window(early, late)
-        return replace(self, times=self.times + early).until(late)
+        return self._until(self.times + early, late)
 
     def until(self, end: float) -> Events:
         """The events that are no later than `end`, in ms."""
-        kept = self.times <= end
-        before = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)])
-        return Events(self.times[kept], self.units[kept], before[self.offsets], self.n_units)
+        return self._until(self.times, end)
+
+    def _until(self, times: NDArray[np.float64], end: float) -> Events:
+        kept = times <= end
+        return Events(times[kept], self.units[kept], without_entries(self.offsets, kept), self.n_units)
 
     def counts(self, bins: int, end: float) -> NDArray[np.int64]:
         """Events per unit and bin, (samples, n_units * bins): all bins of the first unit, then of the second.
@@ -146,9 +147,12 @@ class Events:
         Raises
         ------
         InputError
-            For a number of bins that is not positive, or an end that is none.
+            For a number of bins that is not positive, an end that is none, or counts that need more memory than there
+            may be.
         """
         check_integer(bins, 1, 1_000_000, "bins")
+        end = check_positive(end, "end (ms)")
+        check_memory(8 * len(self) * self.n_units * bins, f"counts of {len(self)} samples", "take fewer bins")
         early = self.until(end)
         sample = np.repeat(np.arange(len(early)), np.diff(early.offsets))
         bin_ = np.minimum((early.times * (bins / end)).astype(np.int64), bins - 1)
@@ -236,9 +240,6 @@ def _check_parts(parts: Mapping[str, EventSplit], classes: int) -> None:
 class EventDataset:
     """Three disjoint splits, the names of the classes, and where the samples come from, as `Dataset.source`."""
 
-    #: See `LatencyDataset`.
-    plane: ClassVar[bool] = False
-
     name: str
     source: str
     train: EventSplit
@@ -291,17 +292,17 @@ def load_event_dataset(name: str, encoding: Encoding | None = None, **options: A
             if (found := getattr(samples, part)) is not None
         }
         samples = replace(samples, **parts)
-    train, validation = _held_back(samples, asked, name)
-    n_train = limit("train", asked.train, len(train), name)
+    own = samples.validation
+    kept, held = hold_back(len(samples.train), 0 if own is not None else asked.validation, name)
+    if own is not None:
+        held = np.arange(limit("validation", asked.validation, len(own), name))
+    n_train = limit("train", asked.train, len(kept), name)
     n_test = limit("test", asked.test, len(samples.test), name)
     return EventDataset(
-        name, samples.source, train.take(range(n_train)), validation, samples.test.take(range(n_test)), samples.classes
+        name,
+        samples.source,
+        samples.train.take(kept[:n_train]),
+        (samples.train if own is None else own).take(held),
+        samples.test.take(np.arange(n_test)),
+        samples.classes,
     )
-
-
-def _held_back(samples: EventSamples, asked: DataOptions, name: str) -> tuple[EventSplit, EventSplit]:
-    if samples.validation is not None:
-        n = limit("validation", asked.validation, len(samples.validation), name) if asked.validation else 0
-        return samples.train, samples.validation.take(range(n))
-    kept, held = hold_back(len(samples.train), asked.validation, name)
-    return samples.train.take(kept), samples.train.take(held)

@@ -65,5 +65,8 @@ def _arrays(split: Any) -> list[np.ndarray[Any, Any]]:
     found = []
     for f in fields(split):
         value = getattr(split, f.name)
-        found += [value] if isinstance(value, np.ndarray) else _arrays(value) if isinstance(value, Events) else []
+        if isinstance(value, np.ndarray):
+            found.append(value)
+        elif isinstance(value, Events):
+            found += _arrays(value)
     return found

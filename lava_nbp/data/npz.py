@@ -33,7 +33,7 @@ def npz_samples(options: DataOptions) -> Samples:
     train, test = (_labelled(file, arrays, part) for part in ("train", "test"))
     if test.x.dtype != train.x.dtype or test.x.shape[1:] != train.x.shape[1:]:
         raise DataError(f"{file}: train_images and test_images differ in dtype or in the size of the images")
-    classes = _classes(file, arrays.get("classes"), int(max(train.y.max(), test.y.max())) + 1)
+    classes = class_names(file, arrays.get("classes"), int(max(train.y.max(), test.y.max())) + 1)
     return Samples(train, test, classes, full_scale=255.0 if train.x.dtype == np.uint8 else 1.0, source="file")
 
 
@@ -56,7 +56,7 @@ def read_own(options: DataOptions, name: str, wanted: str) -> tuple[Path, dict[s
         raise DataError(f"{file} cannot be read as .npz: {error}; write it with numpy.savez") from error
 
 
-def _classes(file: Path, names: NDArray[Any] | None, n: int) -> tuple[str, ...]:
+def class_names(file: Path, names: NDArray[Any] | None, n: int) -> tuple[str, ...]:
     """The names of at least n classes: their numbers if the file has none."""
     if names is None:
         return tuple(map(str, range(n)))

@@ -202,7 +202,8 @@ def find_data_set(name: str, *forms: Form) -> DataSet:
     InputError
         For an unknown name, or a data set that does not have the form; with the names that could be meant.
     """
-    allowed = tuple(name for name in DATA_SETS if not forms or any(name in data_sets_of(form) for form in forms))
+    having = {name for form in forms or (None,) for name in data_sets_of(form)}
+    allowed = tuple(name for name in DATA_SETS if name in having)
     if name not in DATA_SETS:
         raise InputError(unknown_name("data.name", name, allowed))
     entry = DATA_SETS[name]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.checks import as_array, check_integer, check_kind, check_real, check_sequence, shown
+from lava_nbp.base.ragged import rows_at, without_entries
 from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.equations import Float64Array
@@ -98,8 +99,7 @@ class SpikeTrains(_Arrays):
         check_kind(rng, np.random.Generator, "rng")
         own = self.checked()
         kept = rng.random(len(own.times)) >= share
-        before = np.concatenate([[0], np.cumsum(kept)])
-        return SpikeTrains(own.times[kept], own.sources[kept], before[own.offsets])
+        return SpikeTrains(own.times[kept], own.sources[kept], without_entries(own.offsets, kept))
 
     def take(self, samples: Any) -> SpikeTrains:
         """Some samples, in the order given.
@@ -112,10 +112,7 @@ class SpikeTrains(_Arrays):
         own, chosen = self.checked(), as_vector(samples, np.int64, "samples")
         if chosen.min(initial=0) < 0 or chosen.max(initial=-1) >= len(own):
             raise InputError(bad_sample(chosen, int(np.argmax((chosen < 0) | (chosen >= len(own)))), len(own)))
-        lengths = own.offsets[chosen + 1] - own.offsets[chosen]
-        offsets = np.zeros(len(chosen) + 1, dtype=np.int64)
-        np.cumsum(lengths, out=offsets[1:])
-        where = np.arange(offsets[-1]) + np.repeat(own.offsets[chosen] - offsets[:-1], lengths)
+        where, offsets = rows_at(own.offsets, chosen)
         return SpikeTrains(own.times[where], own.sources[where], offsets)
 
 

@@ -124,6 +124,20 @@ def test_a_made_up_data_set():
         load_event_dataset("digits")
 
 
+def test_counts_that_are_refused(monkeypatch):
+    for bins, end, message in (
+        (0, 1.0, "bins is 0"),
+        (1.5, 1.0, "bins is 1.5"),
+        (1, 0, "end .* is 0"),
+        (1, np.nan, "end"),
+    ):
+        with pytest.raises(InputError, match=message):
+            three().counts(bins, end)
+    monkeypatch.setenv("LAVA_NBP_MEMORY", "1e-6")
+    with pytest.raises(InputError, match="counts of 3 samples needs some"):
+        three().counts(1000, 10.0)
+
+
 def test_a_window():
     """Moved by 10 ms, and cut off at 40: in every split; and the arrays tell them apart."""
     with DATA_SETS.registered(DataSet("made_up", made_up, options=frozenset(), forms=("events",))):

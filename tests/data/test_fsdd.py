@@ -90,6 +90,10 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert len(load_event_dataset("fsdd", root=tmp_path).train) == 2
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # nobody's home
+    assert len(load_event_dataset("fsdd", root=tmp_path).train) == 2
+    assert not Path("~").exists()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from lava_nbp.data import load_event_dataset
 from lava_nbp.data.nmnist import read_atis
-from lava_nbp.errors import DataError
+from lava_nbp.errors import DataError, InputError
 
 
 def packed(*events):
@@ -104,8 +104,8 @@ def test_no_folder(tmp_path, monkeypatch):
 
 def test_more_events_than_memory(tmp_path, monkeypatch):
     small(tmp_path)
-    monkeypatch.setenv("LAVA_NBP_MEMORY", "1e-8")
-    with pytest.raises(Exception, match="NMNIST-small|recordings"):
+    monkeypatch.setenv("LAVA_NBP_MEMORY", "5e-8")  # 50 bytes: enough for every file
+    with pytest.raises(InputError, match="events of 2 recordings needs some 120 bytes of memory.*; use the small set"):
         load_event_dataset("nmnist", root=tmp_path)
 
 

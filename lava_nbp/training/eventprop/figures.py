@@ -61,7 +61,7 @@ def figures(run: Run) -> dict[str, Drawing]:
         ),
         "Gradient against central differences of the loss.",
     )
-    if learner.dataset.plane and isinstance(learner.dataset, LatencyDataset):
+    if isinstance(learner.dataset, LatencyDataset) and learner.dataset.plane:
         test = learner.dataset.test
         wrong = test.values[~right][:, :2]
         found["class_map"] = Drawing(

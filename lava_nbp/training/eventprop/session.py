@@ -89,17 +89,14 @@ class EventPropSession(Session):
     def trains(self, split: str) -> SpikeTrains:
         """The encoded samples of a split."""
         if split not in self._trains:
-            samples: LatencySplit | EventSplit = getattr(self._learner.dataset, split)
-            if isinstance(samples, EventSplit):
-                events = samples.events
-                self._trains[split] = SpikeTrains(events.times, events.units, events.offsets)
-                return self._trains[split]
-            starts = range(0, len(samples), _ENCODED)
-            end = self._config.encoding.end
-            self._trains[split] = join_trains(
-                [latency_trains(samples.times(slice(k, k + _ENCODED)), end) for k in starts]
-            )
+            self._trains[split] = self._encoded(getattr(self._learner.dataset, split))
         return self._trains[split]
+
+    def _encoded(self, samples: LatencySplit | EventSplit) -> SpikeTrains:
+        if isinstance(samples, EventSplit):
+            return SpikeTrains(samples.events.times, samples.events.units, samples.events.offsets)
+        starts, end = range(0, len(samples), _ENCODED), self._config.encoding.end
+        return join_trains([latency_trains(samples.times(slice(k, k + _ENCODED)), end) for k in starts])
 
     def prepare(self) -> None:
         """See `Session`."""
