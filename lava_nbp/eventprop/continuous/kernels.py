@@ -1,9 +1,9 @@
 """The compiled run of a batch, sample by sample: all layers forward, the loss, all layers backward. Times in ms.
 
 `run_samples` is all that is called from Python. numba keeps every kernel on disk, beside its own file, and does not see
-changes in a file that it imports: after a change in this folder, touch all files of it. It compiles `run_samples` anew
-for every number of layers, which is why the loops over layers stand there, and all else in kernels of one layer: handed
-all tapes, a function takes twice as long to compile, and small layers longer to run.
+changes in a file that it imports: after a change in this folder, delete `__pycache__/*.nb*`. It compiles `run_samples`
+anew for every number of layers, which is why the loops over layers stand there, and all else in kernels of one layer:
+handed all tapes, a function takes twice as long to compile, and small layers longer to run.
 """
 
 from __future__ import annotations
@@ -25,11 +25,20 @@ from lava_nbp.eventprop.continuous.forward import (
     forward_spiking,
 )
 from lava_nbp.eventprop.continuous.losses import differentiate
+from lava_nbp.eventprop.continuous.single import (
+    backward_single,
+    backward_single_averaged,
+    backward_single_leaky,
+    forward_single,
+    forward_single_averaged,
+    forward_single_leaky,
+)
 from lava_nbp.eventprop.continuous.state import DONE
+from lava_nbp.eventprop.continuous.tangled import backward_tangled, forward_tangled
 
 
 @kernel
-def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no-untyped-def]
+def run_samples(criterion, network, room, batch, answers):  # type: ignore[no-untyped-def]
     """Run samples forward, and backward if they teach; how it ended (DONE, or the layer whose spikes do
     not fit its room), and the numbers of `Counts`.
 
@@ -39,7 +48,7 @@ def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no
     `answers` gets what the network says, a row per sample, and, where derivatives by that are given, the derivatives
     by the times of input spikes; `room` gets gradients and spike counts.
     """
-    weights, loops, tapes = network.weights, network.loops, room.tapes
+    weights, loops, tapes, owns = network.weights, network.loops, room.tapes, network.own
     top = len(weights) - 1
     n_events = np.zeros(top + 1, dtype=np.int64)
     n_spikes = np.zeros(top + 1, dtype=np.int64)
@@ -53,16 +62,23 @@ def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no
         _take(times, sources, tapes[0].in_time, tapes[0].in_neuron)
         said, count = answers.said[q], end - begin
         for k in range(top + 1):
-            tape = tapes[k]
+            tape, c = tapes[k], network.constants[k]
+            alone = owns[k].tau_m.shape[0] > 0
             n_events[k] = count
             if k == top and not criterion.spiking:
-                if criterion.averaged:
+                if criterion.averaged and alone:
+                    forward_single_averaged(c, criterion.fading, owns[k], tape, weights[k], count, said)
+                elif criterion.averaged:
                     forward_averaged(c, criterion.fading, tape, weights[k], count, said)
                 else:
-                    forward_leaky(c, tape, weights[k], count, said)
+                    _forward_leaky(c, owns[k], tape, weights[k], count, said)
                 continue
-            if loops[k].shape[0] > 0:
+            if loops[k].shape[0] > 0 and alone:
+                count, n_merged[k] = forward_tangled(c, owns[k], tape, weights[k], loops[k], count)
+            elif loops[k].shape[0] > 0:
                 count, n_merged[k] = forward_recurrent(c, tape, weights[k], loops[k], count)
+            elif alone:
+                count = forward_single(c, owns[k], tape, weights[k], count, k == top)
             else:
                 count = forward_spiking(c, tape, weights[k], count, k == top)
             if count == OVERFLOW:
@@ -86,29 +102,49 @@ def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no
             silent_labels += 1
             if criterion.phantom > 0.0:
                 # All else is zero: teach the label's output, which never reset, by its largest voltage.
-                forward_leaky(c, tapes[top], weights[top], n_events[top], by_said)
+                _forward_leaky(
+                    network.constants[top], owns[top], tapes[top], weights[top], n_events[top], by_said
+                )  # fmt: skip
                 by_said[:] = 0.0
                 by_said[batch.labels[sample]] = -criterion.phantom
                 leaky = True
         for k in range(top, -1, -1):
-            tape, count = tapes[k], n_spikes[k]
+            tape, count, c, by = tapes[k], n_spikes[k], network.constants[k], room.by[k]
+            alone = owns[k].tau_m.shape[0] > 0
             if k < top:
                 _add_pulls(tape.sorted_neuron, network.pulls[k], count, tape.error)
             elif not leaky:
                 _errors_of_first(tape.sorted_neuron, tape.previous, tape.order, by_said, count, tape.error)
-            if k == top and criterion.averaged:
-                backward_averaged(tape, weights[k], room.by_weights[k], n_events[k], by_said)
+            if k == top and criterion.averaged and alone:
+                backward_single_averaged(c, criterion.fading, owns[k], tape, weights[k], by, n_events[k], by_said)
+            elif k == top and criterion.averaged:
+                backward_averaged(tape, weights[k], by.weights, n_events[k], by_said)
+            elif k == top and leaky and alone:
+                backward_single_leaky(c, owns[k], tape, weights[k], by, n_events[k], by_said)
             elif k == top and leaky:
-                backward_leaky(c, tape, weights[k], room.by_weights[k], n_events[k], by_said)
+                backward_leaky(c, tape, weights[k], by.weights, n_events[k], by_said)
+            elif loops[k].shape[0] > 0 and alone:
+                clipped += backward_tangled(
+                    c, owns[k], tape, weights[k], loops[k], by, n_events[k], n_merged[k]
+                )  # fmt: skip
             elif loops[k].shape[0] > 0:
-                clipped += backward_recurrent(
-                    c, tape, weights[k], room.by_weights[k], loops[k], room.by_loops[k], n_merged[k]
-                )
+                clipped += backward_recurrent(c, tape, weights[k], by.weights, loops[k], by.loops, n_merged[k])
+            elif alone:
+                clipped += backward_single(c, owns[k], tape, weights[k], by, n_events[k], count)
             else:
-                clipped += backward_spiking(c, tape, weights[k], room.by_weights[k], n_events[k], count)
+                clipped += backward_spiking(c, tape, weights[k], by.weights, n_events[k], count)
         if batch.given.shape[0] > 0:
             _copy(tapes[0].in_error, answers.by_input[begin:end])
     return DONE, hidden, silent, silent_labels, clipped, 0, most, deepest
+
+
+@inner
+def _forward_leaky(c, own, tape, W, n_events, peaks):  # type: ignore[no-untyped-def]
+    """A layer that only integrates, and its largest voltages."""
+    if own.tau_m.shape[0] > 0:
+        forward_single_leaky(c, own, tape, W, n_events, peaks)
+    else:
+        forward_leaky(c, tape, W, n_events, peaks)
 
 
 @inner

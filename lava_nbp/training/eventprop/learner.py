@@ -50,12 +50,8 @@ class EventPropLearner(Learner):
     def __init__(self, config: EventPropExperiment) -> None:
         self.config = config
         self.target: Target = find_target(config.target, "eventprop")
-        if self.target.clocked and any(config.network.recurrent_deviation or ()):
-            raise ConfigError(
-                f"network.recurrent_deviation is {config.network.recurrent_deviation}, but target {config.target} has "
-                f"no recurrent layers; use target continuous, or leave it out"
-            )
         if self.target.clocked:
+            self._check_clocked()
             self._check_steps()
         events = "events" in find_data_set(config.data.name).forms
         if events and self.target.on_lava:
@@ -67,6 +63,20 @@ class EventPropLearner(Learner):
         self.dataset: LatencyDataset | EventDataset = load(encoding=config.encoding, **asdict(config.data))
         self.layers = (self.dataset.n_in, *config.network.hidden, len(self.dataset.classes))
         self._check_memory()
+
+    def _check_clocked(self) -> None:
+        """Refuse what fixed steps and integers do not have."""
+        n, learning, target = self.config.network, self.config.learning, self.config.target
+        for key, value, what in (
+            ("network.recurrent_deviation", n.recurrent_deviation, "recurrent layers"),
+            ("network.initial_delay", n.initial_delay, "delays"),
+            ("learning.constant_rate", [learning.constant_rate], "time constants that are learned"),
+        ):
+            if any(value or ()):
+                said = value if len(value or ()) > 1 else (value or [0])[0]
+                raise ConfigError(
+                    f"{key} is {said}, but target {target} has no {what}; use target continuous, or leave it out"
+                )
 
     def _check_steps(self) -> None:
         """Refuse trials whose steps take for ever."""
@@ -105,13 +115,35 @@ class EventPropLearner(Learner):
         }
         if n.weights is not None:
             spiking = isinstance(self.config.loss.loss, TTFSLoss)
-            weights = eventprop_start(Path(n.weights), self.layers, self.config.neuron, spiking_output=spiking)
+            weights = eventprop_start(Path(n.weights), self.layers, self.config, spiking_output=spiking)
             if self.target.clocked:
                 check_range(weights, self.config)
         for k, (size, deviation) in enumerate(zip(self.layers[1:], n.recurrent_deviation or (), strict=False), 1):
             if deviation > 0:
                 weights[f"R{k}"] = rng.normal(0.0, deviation, (size, size))
-        return weights
+        return weights | self._initial_delays(rng) | self._initial_constants(rng)
+
+    def _initial_delays(self, rng: np.random.Generator) -> Arrays:
+        """Of layers that have some, in ms: evenly from 0 to the longest."""
+        n, found = self.config.network, {}
+        sources = ("D", n.initial_delay, self.layers[:-1]), ("E", n.recurrent_delay, self.layers[1:])
+        for letter, longest, before in sources:
+            for k, ms in enumerate(longest or (), 1):
+                shape = (before[k - 1], self.layers[k]) if n.delays_per == "synapse" else (before[k - 1],)
+                if ms > 0:
+                    found[f"{letter}{k}"] = rng.uniform(0.0, ms, shape)
+        return found
+
+    def _initial_constants(self, rng: np.random.Generator) -> Arrays:
+        """Those that are learned, or each neuron's own, in ms: one per layer, or normal in their logarithms."""
+        config, found = self.config, {}
+        layers = len(self.layers) - 1
+        low, high = config.learning.constants_range
+        for k, (p, spread) in enumerate(zip(config.neurons, config.neuron.spreads(layers), strict=True), 1):
+            for name in ("tau_m", "tau_s") if spread or config.learning.constant_rate else ():
+                drawn = getattr(p, name) * np.exp(spread * rng.normal(0.0, 1.0, self.layers[k] if spread else 1))
+                found[f"{name}{k}"] = np.clip(drawn, low, high) if config.learning.constant_rate else drawn
+        return found
 
     def open(self, weights: Arrays, memory: Arrays) -> EventPropSession:
         """Make the engine of the target."""

@@ -16,7 +16,7 @@ from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.trains import SpikeTrains, join_trains, latency_trains
-from lava_nbp.training.eventprop.network import are_masters, forward_names
+from lava_nbp.training.eventprop.network import are_masters, forward_names, neurons_of
 from lava_nbp.training.learner import Arrays, Session, parts
 
 if TYPE_CHECKING:
@@ -55,15 +55,26 @@ class EventPropSession(Session):
         return len(self._learner.layers) - 1
 
     def _continuous_engine(self, weights: Arrays) -> Any:
-        config, learning, matrices = self._config, self._config.learning, self._real(weights)
+        config, learning, real = self._config, self._config.learning, self._real(weights)
+
+        def of(letter: str) -> list[Any]:
+            return [real.get(f"{letter}{k}") for k in range(1, self._layers + 1)]
+
+        least = min(p.theta for p in config.neurons)
         return self._target.maker("eventprop")(
-            [matrices[name] for name in forward_names(self._layers)],
-            config.neuron,
+            [real[name] for name in forward_names(self._layers)],
+            neurons_of(config.neurons, weights),
             config.loss.loss,
             config.encoding.end,
-            floor=learning.floor * config.neuron.theta,
+            floor=learning.floor * least,
             threads=learning.threads,
-            recurrent=[matrices.get(f"R{k}") for k in range(1, self._layers + 1)],
+            recurrent=of("R"),
+            delays=of("D"),
+            recurrent_delays=of("E"),
+            longest_delay=config.network.longest_delay,
+            constants_range=tuple(learning.constants_range),
+            delay_rate=learning.delay_rate / self._unit,
+            constant_rate=learning.constant_rate / self._unit,
             silent=learning.policy,
             optimizer=learning.optimizer,
         )
@@ -82,9 +93,14 @@ class EventPropSession(Session):
 
     def _real(self, weights: Mapping[str, Any]) -> Arrays:
         """Weights in units of the potential, as the continuous engine has them, or in thresholds for a clocked one."""
-        unit = 1.0 if self._target.clocked else self._config.neuron.theta
         scale = 1 / (1 << MASTER_BITS) if are_masters(weights) else 1.0
-        return {name: np.asarray(w) * (scale * unit) for name, w in weights.items()}
+        return {name: np.asarray(w) * (scale * self._threshold(name)) for name, w in weights.items()}
+
+    def _threshold(self, name: str) -> float:
+        """Unit of the weights of a name, of the layer that they lead to; 1 of what is no weight."""
+        if self._target.clocked or name[0] not in "WR":
+            return 1.0
+        return self._config.neurons[int(name[1:]) - 1].theta
 
     def trains(self, split: str) -> SpikeTrains:
         """The encoded samples of a split."""
@@ -158,7 +174,7 @@ class EventPropSession(Session):
     @property
     def _unit(self) -> float:
         """What a rate in thresholds is for the engine: a plain gradient has the unit of 1 / weight beside."""
-        theta = 1.0 if self._target.clocked else self._config.neuron.theta
+        theta = 1.0 if self._target.clocked else self._config.neurons[0].theta
         return theta if self._config.learning.optimizer == "adam" else theta**2
 
     # -------------------------------------------------------------- answering
@@ -196,14 +212,7 @@ class EventPropSession(Session):
         names = forward_names(self._layers)
         if self._target.clocked:
             return {name: masters.copy() for name, masters in zip(names, self.engine.masters, strict=True)}
-        theta = self._config.neuron.theta
-        return {name: w / theta for name, w in zip(self._names, self.engine.matrices, strict=True)}
-
-    @property
-    def _names(self) -> list[str]:
-        """Of the matrices of the continuous engine, in its order."""
-        loops = [f"R{k}" for k, loop in enumerate(self.engine.loops, 1) if loop.size]
-        return [*forward_names(self._layers), *loops]
+        return {name: w / self._threshold(name) for name, w in self.engine.parameters().items()}
 
     def read_synapses(self) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
         """Weights as spikes meet them, forward and recurrent ones (empty where a layer has none)."""
@@ -216,9 +225,7 @@ class EventPropSession(Session):
         if self._target.clocked:
             self._write_masters(self.engine, weights)
             return
-        real = self._real(weights)
-        for own, name in zip(self.engine.matrices, self._names, strict=True):
-            own[...] = real[name]
+        self.engine.load_parameters(self._real(weights))
 
     def _write_masters(self, engine: Any, weights: Mapping[str, Any]) -> None:
         names = forward_names(self._layers)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from lava_nbp.base.checks import check_reals
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS
-from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.exchange.dense import check_sizes
 from lava_nbp.training.config import WEIGHTS
 from lava_nbp.training.eventprop.config import EventPropExperiment
@@ -23,7 +22,7 @@ _CURE = "weights are matrices (pre, post) of finite numbers, in thresholds"
 
 
 def eventprop_start(
-    path: Path, layers: tuple[int, ...], p: NeuronParameters, *, spiking_output: bool = True
+    path: Path, layers: tuple[int, ...], config: EventPropExperiment, *, spiking_output: bool = True
 ) -> dict[str, NDArray[Any]]:
     """W1 .. Wn in thresholds for an EventProp network.
 
@@ -41,7 +40,7 @@ def eventprop_start(
         if any(w.ndim != 2 for w in matrices):
             raise InputError(f"{path}: weights must be matrices (pre, post) of finite numbers, in thresholds")
     else:
-        matrices = read_layers(path, p, spiking_output=spiking_output)
+        matrices = read_layers(path, config.common_neuron, spiking_output=spiking_output)
     check_sizes(matrices, layers, str(path))
     for name, w in zip(names, matrices, strict=True):
         check_reals(w, f"{path}: {name}", _CURE, most=WEIGHTS)

@@ -42,7 +42,7 @@ def test_spikes_and_gradients_as_the_oracle(taus, layers, spiking):
         order = np.argsort(times)
         run = reference.forward(weights, times[order], sources[order], p, END, spiking)
         assert np.allclose(result.said[k], run.first if spiking else run.peaks, rtol=1e-11, atol=0)
-        by_weights, _ = reference.gradient(weights, run, p, loss, labels[k])
+        by_weights, *_ = reference.gradient(weights, run, p, loss, labels[k])
         for sums, g in zip(total, by_weights, strict=True):
             sums += g
         hidden += sum(0 <= s.layer < len(weights) - 1 for s in run.spikes)
@@ -71,7 +71,7 @@ def test_recurrent_layers_as_the_oracle(taus, layers, spiking):
         order = np.argsort(times)
         run = reference.forward(weights, times[order], sources[order], p, END, spiking, loops)
         assert np.allclose(result.said[k], run.first if spiking else run.peaks, rtol=1e-11, atol=0)
-        by_weights, by_loops = reference.gradient(weights, run, p, loss, labels[k], loops)
+        by_weights, by_loops, *_ = reference.gradient(weights, run, p, loss, labels[k], loops)
         for sums, g in zip(total, [*by_weights, *(g for g in by_loops if g is not None)], strict=True):
             sums += g
     assert result.hidden_spikes > 10
@@ -116,7 +116,7 @@ def test_oracle_and_engine_as_seventy_digits(taus, spiking, recurrent):
     assert len(done.spikes) == len(spikes) + len(times)
     engine = EventPropEngine(weights, p, loss, end, recurrent=loops)
     result, gradients = engine.gradient(spike_trains([(times, sources)], 2, end), np.array([label]))
-    by_weights, by_loops = reference.gradient(weights, done, p, loss, label, loops)
+    by_weights, by_loops, *_ = reference.gradient(weights, done, p, loss, label, loops)
     for found, by in (
         (done.first if spiking else done.peaks, [*by_weights, *(g for g in by_loops if g is not None)]),
         (result.said[0], gradients),
@@ -527,7 +527,7 @@ def test_arguments_that_are_refused():
         ({"end": 1e308}, r"end of the trial is 1e\+308"), ({"floor": "1"}, "floor is '1'"),
         ({"floor": 1e300}, r"floor is 1e\+300"),
         ({"loss": "ttfs"}, "loss is 'ttfs', but must be a TTFSLoss or MaxVolt"),
-        ({"p": None}, "neuron parameters p is None, but must be a NeuronParameters"),
+        ({"p": None}, "neuron parameters p are None, but must be NeuronParameters, or a list with an entry for each"),
         ({"silent": "none"}, "silent is 'none', but must be a SilentPolicy"), ({"threads": 1.0}, "threads is 1.0"),
         ({"optimizer": engine.optimizer}, "optimizer is <lava"), ({"threads": 10**9}, "threads is 1000000000"),
     ):  # fmt: skip
