@@ -37,7 +37,7 @@ from lava_nbp.eventprop.equations import (
     membrane,
 )
 from lava_nbp.eventprop.layers import LayerNeurons, check_neurons
-from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, MeanVoltageLoss, TTFSLoss, VoltageErrorLoss
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,8 @@ class Run:
         First spikes of a spiking output layer, ms; inf for a silent output.
     means : (classes,)
         Mean voltages of a non-spiking output layer, as the loss that was asked for weights them.
+    readings : (readings, classes)
+        Voltages of a non-spiking output layer at the times that were asked for.
     """
 
     events: list[Spike | Arrival]
@@ -107,6 +109,7 @@ class Run:
     end: float
     first: Float64Array
     means: Float64Array
+    readings: Float64Array
 
     @property
     def spikes(self) -> list[Spike]:
@@ -140,6 +143,7 @@ def forward(
     *,
     delays: Matrices = None,
     recurrent_delays: Matrices = None,
+    read: Sequence[float] = (),
 ) -> Run:
     """Run one sample.
 
@@ -161,6 +165,8 @@ def forward(
         Which mean of the output's voltages to take; the flat one if there is none.
     delays, recurrent_delays : sequence of (pre, post) or (pre,) or None, optional
         Of both, ms.
+    read : sequence of float
+        When to read voltages of a non-spiking output layer, ms.
     """
     fading = 0.0 if mean is None else mean.fading
     n_layers = len(weights)
@@ -175,7 +181,7 @@ def forward(
     events: list[Spike | Arrival] = []
     states = [([v.copy() for v in V], [i.copy() for i in I])]
     peaks, peak_times, peak_slopes = (np.zeros(weights[-1].shape[1]) for _ in range(3))
-    integrals = np.zeros(len(peaks))
+    integrals, readings = np.zeros(len(peaks)), np.zeros((len(read), len(peaks)))
     peak_places, peak_spikes = np.zeros(len(peaks), np.int64), np.full(len(peaks), -1)
     sent = 0
 
@@ -206,6 +212,9 @@ def forward(
         if not spiking_output:
             integral = _each(faded_integral, layers[-1], (V[-1], I[-1]), until - now, fading)
             integrals += math.exp(-fading * now) * integral
+            for m, t in enumerate(read):
+                if now < t <= until:
+                    readings[m] = _each(membrane, layers[-1], (V[-1], I[-1]), t - now)
             for k, (v, i) in enumerate(_states(V[-1], I[-1])):
                 if i <= v:
                     continue  # it falls: it was higher before
@@ -255,7 +264,7 @@ def forward(
         if isinstance(event, Spike) and event.layer == n_layers - 1:
             first[event.neuron] = event.time
     means = integrals / _weight_of_all_times(fading, end)
-    return Run(events, states, peaks, peak_times, peak_places, peak_spikes, peak_slopes, end, first, means)
+    return Run(events, states, peaks, peak_times, peak_places, peak_spikes, peak_slopes, end, first, means, readings)
 
 
 def gradient(
@@ -263,7 +272,7 @@ def gradient(
     run: Run,
     p: Any,
     loss: Loss,
-    label: int,
+    label: Any,
     recurrent: Matrices = None,
     sent: list[AdjointSpike] | None = None,
     floor: float = 1e-9,
@@ -273,10 +282,13 @@ def gradient(
 ) -> Gradients:
     """Exact gradient of the loss by all that a sample which was run forward depends on.
 
-    `sent` gets the adjoint spikes, latest spike first; `floor` bounds I - theta at a spike, as in the engine. By
-    delays: the sum over arrivals of w (lV - lI), dL/dt of the arrival. By time constants: what they change in the flow
-    between two events, which is what changes V and I at its end (`equations.flow_by_constants`), and
-    dL/dV = -tau_m lV, dL/dI = -tau_s lI.
+    `label` is the class, or of a `VoltageErrorLoss` the targets (readings, classes); of the run it takes the voltages
+    that were `read`. `sent` gets the adjoint spikes, latest spike first; `floor` bounds I - theta at a spike, as in the
+    engine.
+
+    By delays: the sum over arrivals of w (lV - lI), dL/dt of the arrival. By time constants: what they change in the
+    flow between two events, which changes V and I at its end (`equations.flow_by_constants`), with dL/dV = -tau_m lV
+    and dL/dI = -tau_s lI.
     """
     n_layers = len(weights)
     loops, late, late_loops = (_by_layer(matrices, n_layers) for matrices in (recurrent, delays, recurrent_delays))
@@ -290,22 +302,27 @@ def gradient(
     lV = [np.zeros(w.shape[1]) for w in weights]
     lI = [np.zeros(w.shape[1]) for w in weights]
     by_times = loss.by_times(run.first, label) if isinstance(loss, TTFSLoss) else np.zeros(weights[-1].shape[1])
-    # Events, and between them the maxima of a non-spiking output layer, as impulses, as they were forward in time:
-    # (twice the place, time, index of the event or of the output); of an event, twice its index and one.
+    # Events, and between them impulses, as they were forward in time: (twice the place, time, index of the event or of
+    # the impulse); of an event, twice its index and one. An impulse is what lV of the output layer gets, all at once:
+    # at every neuron's maximum, or at a reading.
     steps = [(2 * k + 1, e.time, k) for k, e in enumerate(run.events)]
     firsts = {
         e.neuron: k for k, e in reversed(list(enumerate(run.events)))
         if isinstance(e, Spike) and e.layer == n_layers - 1
     }  # fmt: skip
-    impulses = np.zeros(weights[-1].shape[1])
+    impulses = np.zeros((0, weights[-1].shape[1]))
     explicit = np.zeros(len(run.events))  # dl_p/dt_k, and what arrivals send back
     if isinstance(loss, MaxVoltageLoss):
         by_peaks = loss.by_peaks(run.peaks, label)
-        impulses = -by_peaks / tau_m[-1]
+        impulses = np.diag(-by_peaks / tau_m[-1])
         steps += [(2 * int(run.peak_places[n]), float(t), n) for n, t in enumerate(run.peak_times)]
         for n in np.flatnonzero(run.peak_spikes >= 0):
             explicit[run.peak_spikes[n]] += by_peaks[n] * run.peak_slopes[n]
-    fading, by_means = 0.0, np.zeros(len(impulses))
+    if isinstance(loss, VoltageErrorLoss):
+        impulses = -loss.by_voltages(run.readings, np.asarray(label)) / tau_m[-1]
+        # A spike at the very time comes after the reading.
+        steps += [(2 * sum(e.time < t for e in run.events), t, m) for m, t in enumerate(loss.times)]
+    fading, by_means = 0.0, np.zeros(weights[-1].shape[1])
     if isinstance(loss, MeanVoltageLoss):
         fading = loss.fading
         by_means = loss.by_means(run.means, label) / _weight_of_all_times(fading, run.end)
@@ -331,7 +348,7 @@ def gradient(
             lI[-1] += by_means * [li for _, li in from_mean]
         now = time
         if place % 2 == 0:
-            lV[-1][k] += impulses[k]
+            lV[-1] += impulses[k]
             continue
         event = run.events[k]
         layer, n, error = event.layer, event.neuron, float(explicit[k])

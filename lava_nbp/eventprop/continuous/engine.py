@@ -21,6 +21,7 @@ from lava_nbp.base.checks import (
     check_kind,
     check_labels,
     check_real,
+    check_reals,
     check_within,
 )
 from lava_nbp.base.memory import check_memory
@@ -31,6 +32,7 @@ from lava_nbp.eventprop.continuous.optimizers import average, check_rate, make_o
 from lava_nbp.eventprop.continuous.state import DONE, Answers, Batch, Constants, Criterion, Network, Room
 from lava_nbp.eventprop.equations import LARGEST_CONSTANT, SMALLEST_CONSTANT, Float64Array, NeuronParameters
 from lava_nbp.eventprop.layers import (
+    LARGEST_WEIGHT,
     LayerNeurons,
     check_delays,
     check_layers,
@@ -39,7 +41,7 @@ from lava_nbp.eventprop.layers import (
     check_spike_room,
     spike_room,
 )
-from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, MeanVoltageLoss, TTFSLoss, VoltageErrorLoss
 from lava_nbp.eventprop.policies import OptimizerName, SilentPolicy
 from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.tally import Counts, total
@@ -52,6 +54,8 @@ _PARTS, _SAMPLES = 8, 16
 #: Of I - theta in the adjoint jump.
 _LARGEST_FLOOR = 1e30
 _MOST_THREADS = 1024
+#: Spikes of an output that may be said.
+_MOST_SAID = 1 << 16
 #: Longest delay in ms, unless the caller says another: what Loihi's 62 steps of 1 ms hold.
 LONGEST_DELAY = 62.0
 #: What is trained, by the letters of its name.
@@ -79,8 +83,9 @@ class EventPropEngine:
     p : NeuronParameters, or sequence of them
         Time constants and thresholds: of all layers, or of each; and for a layer, of all its neurons, or a sequence
         with those of each.
-    loss : TTFSLoss, MaxVoltageLoss or MeanVoltageLoss
-        With the latter two the output layer only integrates.
+    loss : TTFSLoss, MaxVoltageLoss, MeanVoltageLoss or VoltageErrorLoss
+        With all but the first the output layer only integrates. The last teaches numbers (samples, readings, outputs)
+        where the others teach labels (samples,); the network says the numbers of the first reading, then of the next.
     end : float
         Length of a trial, ms. Spikes do not reach beyond it, nor into the next sample.
     floor : float
@@ -101,6 +106,10 @@ class EventPropEngine:
         What is learned beside the weights, and how fast: the rate of `train_batch` times this is that of delays, in
         ms, and of the natural logarithms of time constants. With 0 they stay as they are. A layer whose `p` is given
         for all its neurons learns one tau_m and one tau_s.
+    said_spikes : int
+        With a `TTFSLoss`: how many spikes of each output are said, one neuron after the other; 1: the first ones, and
+        what follows them is not computed. Only first ones are taught by the loss; `backpropagate` takes derivatives by
+        all of them.
     silent : SilentPolicy
         What silent neurons are taught.
     optimizer : {"adam", "sgd"}
@@ -146,11 +155,12 @@ class EventPropEngine:
         constants_range: tuple[float, float] = CONSTANTS_RANGE,
         delay_rate: float = 0.0,
         constant_rate: float = 0.0,
+        said_spikes: int = 1,
         silent: SilentPolicy | None = None,
         optimizer: OptimizerName = "adam",
     ) -> None:
         self.weights = check_layers(weights)
-        check_kind(loss, (TTFSLoss, MaxVoltageLoss, MeanVoltageLoss), "loss")
+        check_kind(loss, (TTFSLoss, MaxVoltageLoss, MeanVoltageLoss, VoltageErrorLoss), "loss")
         self.loss, self.end = loss, check_end(end)
         floor = check_real(floor, 0.0, _LARGEST_FLOOR, "floor", "I - theta is 0 where V only touches theta", above=True)
         self._threads = check_integer(threads, 1, _MOST_THREADS, "threads")
@@ -179,9 +189,20 @@ class EventPropEngine:
         self.optimizer = make_optimizer(optimizer, self.matrices, factors + [constant_rate] * len(logs))
         self.silent = SilentPolicy() if silent is None else silent
         check_kind(self.silent, SilentPolicy, "silent")
+        if self.silent.name == "spike_count":
+            self.silent.bounds(len(self.weights) - 1)
         if self.silent.name == "phantom" and self.loops[-1].size:
             raise InputError("silent policy 'phantom' needs an output layer without recurrent weights; use another")
-        self._criterion = Criterion.of(loss, self.silent.strength_of("phantom"))
+        kept = check_integer(said_spikes, 1, _MOST_SAID, "said_spikes", "how many spikes of every output are said")
+        if kept > 1 and not isinstance(loss, TTFSLoss):
+            raise InputError(f"said_spikes is {kept}, but an output layer that only integrates has none; leave it out")
+        self._criterion = Criterion.of(loss, self.silent.strength_of("phantom"), self.end, kept)
+        if isinstance(loss, VoltageErrorLoss) and loss.times[-1] > self.end:
+            raise InputError(
+                f"the loss reads voltages at {loss.times[-1]:g} ms, but the trial ends at {self.end:g} ms; read earlier"
+            )
+        #: Numbers that the network says to a sample.
+        self.said = self.sizes[-1] * max(kept, len(self._criterion.times))
         pulls = tuple(np.zeros(n) for n in self.sizes[1:])
         layers = zip(self._constants, self.delays, self.loop_delays, strict=True)
         owns = tuple(layer.own(delays, loop_delays) for layer, delays, loop_delays in layers)
@@ -276,7 +297,7 @@ class EventPropEngine:
         return self._run(*checked, learn=False)[0], self._counts(len(self._parts))
 
     def gradient(
-        self, trains: SpikeTrains, labels: NDArray[np.int64], samples: NDArray[np.int64] | None = None
+        self, trains: SpikeTrains, labels: Any, samples: NDArray[np.int64] | None = None
     ) -> tuple[Result, list[Float64Array]]:
         """Run samples, and sum their gradients by all weights.
 
@@ -295,9 +316,9 @@ class EventPropEngine:
         ----------
         trains : SpikeTrains
             Samples.
-        by_said : (samples, classes)
-            dL/dt_k of first spikes, 1/ms, or dL/dV_k of largest or mean voltages; that of a silent
-            output does not matter.
+        by_said : (samples, said)
+            dL/dt of the spikes that are said, 1/ms, or dL/dV of what voltages are; that of a spike that is not there
+            does not matter.
 
         Returns
         -------
@@ -314,19 +335,17 @@ class EventPropEngine:
         """
         trains, every = self._checked(trains, None)
         array = as_array(by_said, "derivatives")
-        fits = array.shape == (len(trains), self.sizes[-1]) and array.dtype.kind in "iuf"
+        fits = array.shape == (len(trains), self.said) and array.dtype.kind in "iuf"
         if not fits or not np.isfinite(array).all():
             raise InputError(
                 f"derivatives have shape {array.shape} and dtype {array.dtype}, but must be "
-                f"({len(trains)}, {self.sizes[-1]}) real numbers, and finite"
+                f"({len(trains)}, {self.said}) real numbers, and finite"
             )
         given = np.require(array, np.float64, ["C", "A", "W"])
         result, by_times = self._run(trains, every, learn=True, given=given)
         return result, [g.copy() for g in self._sum_of_parts(len(trains))], by_times
 
-    def train_batch(
-        self, trains: SpikeTrains, labels: NDArray[np.int64], samples: NDArray[np.int64], rate: float
-    ) -> Result:
+    def train_batch(self, trains: SpikeTrains, labels: Any, samples: NDArray[np.int64], rate: float) -> Result:
         """One step of the optimizer along the mean gradient of a batch, and what the policy does about silence.
 
         Raises
@@ -374,8 +393,10 @@ class EventPropEngine:
             for w, count in zip(spiking, spikes, strict=False):
                 w[:, count == 0] += self.silent.strength
         elif self.silent.name == "spike_count":
-            for pull, count in zip(self._network.pulls[:-1], spikes, strict=False):
-                pull[...] = self.silent.strength * (self.silent.target - count / n_samples)
+            bounds = self.silent.bounds(len(self.weights) - 1)
+            for pull, count, (lower, upper) in zip(self._network.pulls[:-1], spikes, bounds, strict=False):
+                mean = count / n_samples
+                pull[...] = self.silent.strength * (np.clip(mean, lower, upper) - mean)
 
     # ------------------------------------------------------------- internals
 
@@ -399,9 +420,22 @@ class EventPropEngine:
     def _learn(
         self, trains: SpikeTrains, samples: NDArray[np.int64], labels: Any
     ) -> tuple[Result, tuple[Float64Array, ...]]:
-        checked = as_vector(check_labels(labels, len(trains), self.sizes[-1]), np.int64, "labels")
-        result, _ = self._run(trains, samples, learn=True, labels=checked)
+        if self._criterion.labelled:
+            checked = as_vector(check_labels(labels, len(trains), self.sizes[-1]), np.int64, "labels")
+            result, _ = self._run(trains, samples, learn=True, labels=checked)
+        else:
+            result, _ = self._run(trains, samples, learn=True, targets=self._targets(labels, len(trains)))
         return result, self._sum_of_parts(len(samples))
+
+    def _targets(self, targets: Any, n: int) -> Float64Array:
+        """Numbers to be taught, (samples, said)."""
+        array = check_reals(targets, "targets", most=LARGEST_WEIGHT)
+        if array.shape not in ((n, self.said), (n, len(self._criterion.times), self.sizes[-1])):
+            raise InputError(
+                f"targets have shape {array.shape}, but must be ({n}, {len(self._criterion.times)}, {self.sizes[-1]}): "
+                f"samples, readings, outputs"
+            )
+        return np.require(array.reshape(n, self.said), np.float64, ["C", "A", "W"])
 
     def _sum_of_parts(self, n_samples: int) -> tuple[Float64Array, ...]:
         """Gradients of a batch, in the arrays of its first part, in the order of `matrices`."""
@@ -424,12 +458,14 @@ class EventPropEngine:
         samples: NDArray[np.int64],
         learn: bool,
         labels: NDArray[np.int64] | None = None,
+        targets: Float64Array | None = None,
         given: Float64Array | None = None,
     ) -> tuple[Result, Float64Array]:
         self._refresh()  # whoever has changed `matrices` need do nothing else
         self._make_room(int((trains.offsets[samples + 1] - trains.offsets[samples]).max(initial=0)))
         labels = np.zeros(0, np.int64) if labels is None else labels
-        said = np.zeros((len(samples), self.sizes[-1]))
+        targets = np.zeros((0, 0)) if targets is None else targets
+        said = np.zeros((len(samples), self.said))
         by_input = np.zeros(0 if given is None else len(trains.times))
         n_parts = _parts_of(len(samples))
         bounds = [k * len(samples) // n_parts for k in range(n_parts + 1)]
@@ -439,7 +475,7 @@ class EventPropEngine:
             if learn:
                 self._parts[k].clear()
             by_said = np.zeros((0, 0)) if given is None else given[rows]
-            batch = Batch(*trains, samples[rows], labels, by_said, learn)
+            batch = Batch(*trains, samples[rows], labels, targets, by_said, learn)
             answers = Answers(said[rows], by_input)
             while True:
                 end, *counted = run_samples(self._criterion, self._network, self._parts[k], batch, answers)

@@ -11,7 +11,6 @@ import math
 
 from lava_nbp.base.compiled import inner
 from lava_nbp.eventprop.continuous.crossing import crossing, may_cross, response
-from lava_nbp.eventprop.continuous.means import share_of
 
 #: Result of a layer whose spikes do not fit their arrays.
 OVERFLOW = -1
@@ -199,18 +198,3 @@ def forward_leaky(c, tape, W, n_events, peaks):  # type: ignore[no-untyped-def]
                     tape.current[j] = (i_end - v_end) / c.tau_m
             tape.V[j] = v_end
             tape.I[j] = i_end
-
-
-@inner
-def forward_averaged(c, fading, tape, W, n_events, means):  # type: ignore[no-untyped-def]
-    """The mean voltage of every neuron of a layer that only integrates; see `means`.
-
-    `flow` holds the share of every input spike, and its derivative by the time of the spike.
-    """
-    means[:] = 0.0
-    for e in range(n_events):
-        share, slope = share_of(c, fading, tape.in_time[e])
-        tape.flow[e, 0], tape.flow[e, 1] = share, slope
-        row = W[tape.in_neuron[e]]
-        for j in range(W.shape[1]):
-            means[j] += row[j] * share

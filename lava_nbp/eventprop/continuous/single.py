@@ -12,7 +12,6 @@ import math
 from lava_nbp.base.compiled import inner
 from lava_nbp.eventprop.continuous.crossing import crossing, may_cross, response
 from lava_nbp.eventprop.continuous.forward import OVERFLOW
-from lava_nbp.eventprop.continuous.means import share_by_constants, share_of
 from lava_nbp.eventprop.continuous.own import (
     add_delay,
     by_constants,
@@ -233,39 +232,3 @@ def backward_single_leaky(c, own, tape, W, by, n_events, by_peaks):  # type: ign
             by.tau_s[j] += by_s
         ratio = own_c.tau_m / own_c.tau_s
         _go_back(own_c, own, tape, W, j, n, impulse * a, impulse * g * ratio, by)
-
-
-@inner
-def forward_single_averaged(c, fading, own, tape, W, n_events, means):  # type: ignore[no-untyped-def]
-    """The mean voltage of every neuron of a layer that only integrates; see `means`."""
-    for j in range(W.shape[1]):
-        own_c = constants_of(c, own, j)
-        total = 0.0
-        for e in range(n_events):
-            source = tape.in_neuron[e]
-            time = tape.in_time[e] + delay_of(own.delays, source, j)
-            if time <= c.end:
-                total += W[source, j] * share_of(own_c, fading, time)[0]
-        means[j] = total
-
-
-@inner
-def backward_single_averaged(c, fading, own, tape, W, by, n_events, by_means):  # type: ignore[no-untyped-def]
-    """Gradient and errors of a layer whose mean voltages count."""
-    tape.in_error[:n_events] = 0.0
-    for j in range(W.shape[1]):
-        own_c, error = constants_of(c, own, j), by_means[j]
-        for e in range(n_events):
-            source = tape.in_neuron[e]
-            time = tape.in_time[e] + delay_of(own.delays, source, j)
-            if time > c.end:
-                continue
-            share, slope = share_of(own_c, fading, time)
-            by.weights[source, j] += error * share
-            back = error * W[source, j] * slope
-            tape.in_error[e] += back
-            add_delay(by.delays, source, j, back)
-            if own.learned:
-                by_m, by_s = share_by_constants(own_c, fading, time)
-                by.tau_m[j] += error * W[source, j] * by_m
-                by.tau_s[j] += error * W[source, j] * by_s

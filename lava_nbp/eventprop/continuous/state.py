@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.eventprop.equations import AT_THRESHOLD, Float64Array, NeuronParameters, rate_difference
-from lava_nbp.eventprop.losses import Loss, MeanVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.losses import Loss, MeanVoltageLoss, TTFSLoss, VoltageErrorLoss
 
 Int32Array = NDArray[np.int32]
 Int64Array = NDArray[np.int64]
@@ -50,9 +51,13 @@ class Constants(NamedTuple):
 class Criterion(NamedTuple):
     """The loss, and what a silent label is taught."""
 
-    spiking: bool  #: first spikes, else voltages of an output layer that only integrates:
-    averaged: bool  #: their means, else the largest
+    spiking: bool  #: spikes, else voltages of an output layer that only integrates:
+    read: bool  #: means, or voltages at `times`, else the largest
+    labelled: bool  #: whether classes are taught, else numbers
+    kept: int  #: how many spikes of each output are said
+    times: Float64Array  #: (readings,) when voltages are read, ms; (0,): means are taken
     fading: float  #: of the mean, 1/ms
+    norm: float  #: one over the integral of exp(-fading t) over a trial, 1/ms
     gain: float  #: of voltages in the softmax
     tau0: float
     tau1: float
@@ -60,13 +65,19 @@ class Criterion(NamedTuple):
     phantom: float  #: strength of the policy "phantom", or 0
 
     @classmethod
-    def of(cls, loss: Loss, phantom: float) -> Criterion:
+    def of(cls, loss: Loss, phantom: float, end: float, kept: int) -> Criterion:
         """The numbers of a loss."""
+        none = np.zeros(0)
         if isinstance(loss, TTFSLoss):
-            return cls(True, False, 0.0, 1.0, float(loss.tau0), float(loss.tau1), float(loss.alpha), phantom)
+            numbers = float(loss.tau0), float(loss.tau1), float(loss.alpha)
+            return cls(True, False, True, kept, none, 0.0, 0.0, 1.0, *numbers, phantom)
+        if isinstance(loss, VoltageErrorLoss):
+            return cls(False, True, False, 1, np.array(loss.times), 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, phantom)
         if isinstance(loss, MeanVoltageLoss):
-            return cls(False, True, loss.fading, float(loss.gain), 1.0, 1.0, 0.0, phantom)
-        return cls(False, False, 0.0, 1.0, 1.0, 1.0, 0.0, phantom)
+            fading = loss.fading
+            norm = 1.0 / end if fading == 0 else fading / -math.expm1(-fading * end)
+            return cls(False, True, True, 1, none, fading, norm, float(loss.gain), 1.0, 1.0, 0.0, phantom)
+        return cls(False, False, True, 1, none, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, phantom)
 
 
 class Own(NamedTuple):
@@ -223,14 +234,15 @@ class Batch(NamedTuple):
     offsets: Int64Array
     samples: Int64Array  #: (batch,) which of them
     labels: Int64Array  #: of all samples; empty where nothing is learned, or derivatives are given
-    given: Float64Array  #: (batch, classes) derivatives by answers; (0, 0): those of the loss
+    targets: Float64Array  #: likewise, (samples, said) numbers to be taught
+    given: Float64Array  #: (batch, said) derivatives by answers; (0, 0): those of the loss
     learn: bool
 
 
 class Answers(NamedTuple):
     """What a run writes."""
 
-    said: Float64Array  #: (batch, classes) first spike times, inf where silent, or largest voltages
+    said: Float64Array  #: (batch, said) spike times, inf where there is none, or voltages
     by_input: Float64Array  #: derivatives by the times of all input spikes; empty unless derivatives are given
 
 

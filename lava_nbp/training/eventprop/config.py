@@ -9,9 +9,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, PlainValidator, model_validator
+from pydantic_core import PydanticCustomError
 
-from lava_nbp.base.checks import shown
+from lava_nbp.base.checks import is_real, shown
 from lava_nbp.base.targets import TARGETS
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
@@ -19,7 +20,7 @@ from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE, check_limits
 from lava_nbp.eventprop.continuous.engine import LONGEST_DELAY
 from lava_nbp.eventprop.equations import NeuronParameters
-from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.losses import LabelLoss, MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import OptimizerName, SilentName, SilentPolicy
 from lava_nbp.training.config import (
     FACTORS,
@@ -41,9 +42,28 @@ from lava_nbp.training.config import (
 
 _Deviation = Annotated[Real, Field(ge=0, le=WEIGHTS)]
 _Delay = Annotated[Real, Field(ge=0, le=TIMES[1])]
-_Threshold = Annotated[Real, Field(ge=1e-3, le=1e3)]
+
+
+def _number_or_list(low: float, high: float) -> PlainValidator:
+    """Of a key with a number for all layers, or a list with one for each."""
+
+    def checked(value: Any) -> float | list[float]:
+        numbers = value if isinstance(value, list) else [value]
+        if not numbers or not all(is_real(x) and low <= x <= high for x in numbers):
+            # Of a type of its own, so that the key is said.
+            wanted = f"must be in {low:g} .. {high:g}, or a list of such numbers, one per layer"
+            raise PydanticCustomError("number_or_list", wanted)
+        floats = [float(x) for x in numbers]
+        return floats if isinstance(value, list) else floats[0]
+
+    return PlainValidator(checked)
+
+
+_Times = Annotated[float | list[float], _number_or_list(*TIMES)]
+_Thresholds = Annotated[float | list[float], _number_or_list(1e-3, 1e3)]
 #: Of a layer's logarithms of time constants.
-_Spread = Annotated[Real, Field(ge=0, le=3)]
+_Spreads = Annotated[float | list[float], _number_or_list(0, 3)]
+_Counts = Annotated[float | list[float], _number_or_list(0, FACTORS)]
 
 
 class LayersConfig(ConfigSection):
@@ -100,12 +120,12 @@ class LayersConfig(ConfigSection):
 class NeuronConfig(ConfigSection):
     """[neuron]: time constants in ms, and thresholds: a number for all layers, or a list with one for each."""
 
-    tau_m: Time | list[Time] = NeuronParameters.tau_m
-    tau_s: Time | list[Time] = NeuronParameters.tau_s
-    theta: _Threshold | list[_Threshold] = NeuronParameters.theta
+    tau_m: _Times = NeuronParameters.tau_m
+    tau_s: _Times = NeuronParameters.tau_s
+    theta: _Thresholds = NeuronParameters.theta
     #: Standard deviation of the natural logarithms of a layer's time constants, which every neuron has of its own then;
     #: 0: a layer's neurons are alike. Target "continuous" only.
-    spread: _Spread | list[_Spread] = 0.0
+    spread: _Spreads = 0.0
 
     def layers(self, n: int) -> list[NeuronParameters]:
         """Those of every layer; of neurons that are not alike, the medians."""
@@ -141,7 +161,7 @@ class LossConfig(TTFSLoss):
         _ = self.loss
 
     @property
-    def loss(self) -> Loss:
+    def loss(self) -> LabelLoss:
         """The one that is named."""
         if self.name == "mean_voltage":
             return MeanVoltageLoss(math.inf if self.tau is None else self.tau, self.gain)
@@ -153,7 +173,9 @@ class LearningConfig(ConfigSection):
 
     optimizer: OptimizerName = "adam"
     rate: Rate = 5e-3
-    #: Factor on the rate per epoch; the first two epochs have the full rate, as the authors' code has it.
+    #: How the rate falls: "decay", by a factor per epoch, from the third epoch on, as the authors' code has it; or
+    #: "cosine", rate (1 + cos(pi (e - 1) / epochs)) / 2 in epoch e of `epochs`.
+    schedule: Literal["decay", "cosine"] = "decay"
     decay: Real = Field(default=0.95, gt=0, le=1)
     batch: Samples = 32
     #: Share of the input spikes that are left out, drawn anew for every epoch.
@@ -162,7 +184,9 @@ class LearningConfig(ConfigSection):
     #: What a tie between outputs counts as where epochs are compared; results have both figures.
     ties: Literal["wrong", "right"] = "wrong"
     silent_strength: Annotated[Real, Field(le=FACTORS)] = SilentPolicy.strength
-    silent_target: Annotated[Real, Field(le=FACTORS)] = SilentPolicy.target
+    #: Of all hidden layers, or of each: between which "spike_count" keeps a neuron's spikes per sample.
+    silent_lower: _Counts = 1.0
+    silent_upper: _Counts = 1.0
     #: Lower bound of I - theta in the adjoint jump of the target "continuous", in thresholds.
     floor: Annotated[Real, Field(ge=1e-30, le=WEIGHTS)] = 1e-9
     #: What is learned beside weights, and how fast: `rate` times this is that of delays in ms, and of the natural
@@ -176,7 +200,8 @@ class LearningConfig(ConfigSection):
     @property
     def policy(self) -> SilentPolicy:
         """What is done about silent neurons."""
-        return SilentPolicy(self.silent, self.silent_strength, self.silent_target)
+        lower, upper = (tuple(x) if isinstance(x, list) else x for x in (self.silent_lower, self.silent_upper))
+        return SilentPolicy(self.silent, self.silent_strength, lower, upper)
 
     @model_validator(mode="after")
     def _possible_policy(self) -> LearningConfig:
@@ -304,6 +329,8 @@ class EventPropExperiment(Experiment):
 
     @model_validator(mode="after")
     def _one_largest_per_layer(self) -> EventPropExperiment:
+        if self.learning.silent == "spike_count":
+            self.learning.policy.bounds(len(self.network.hidden))
         _check_length("clocked.largest_weight", self.clocked.largest_weight, self.network.n_layers)
         for key in ("tau_m", "tau_s", "theta", "spread"):
             value = getattr(self.neuron, key)

@@ -20,7 +20,7 @@ from lava_nbp.eventprop.clocked.engine import ClockedEngine
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.continuous.engine import EventPropEngine
 from lava_nbp.eventprop.equations import NeuronParameters
-from lava_nbp.eventprop.losses import MeanVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.losses import MeanVoltageLoss, TTFSLoss, VoltageErrorLoss
 from lava_nbp.eventprop.trains import SpikeTrains, latency_trains
 from lava_nbp.seeing import eventprop_plot
 from lava_nbp.training.eventprop.learner import EventPropLearner
@@ -98,6 +98,7 @@ def _differences(
         said, label = engine.infer(trains, one).said[0], int(labels[sample])
         if isinstance(engine.loss, TTFSLoss):
             return engine.loss.value(said, label, engine.end)
+        assert not isinstance(engine.loss, VoltageErrorLoss)
         return engine.loss.value(said, label)
 
     found, expected = [], []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -169,7 +170,11 @@ class EventPropSession(Session):
 
     def _rate(self, epoch: int) -> float:
         """In thresholds, as weights are; never 0, which no rate is, however often it has decayed."""
-        return max(self._config.learning.rate * self._config.learning.decay ** max(epoch - 2, 0), _SMALLEST_RATE)
+        learning = self._config.learning
+        factor = learning.decay ** max(epoch - 2, 0)
+        if learning.schedule == "cosine":
+            factor = (1 + math.cos(math.pi * min((epoch - 1) / self._config.epochs, 1.0))) / 2
+        return max(learning.rate * factor, _SMALLEST_RATE)
 
     @property
     def _unit(self) -> float:

@@ -10,11 +10,14 @@ from lava_nbp.errors import InputError
 from lava_nbp.eventprop import reference
 from lava_nbp.eventprop.continuous.engine import EventPropEngine
 from lava_nbp.eventprop.equations import NeuronParameters
-from lava_nbp.eventprop.losses import MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.losses import MaxVoltageLoss, MeanVoltageLoss, TTFSLoss, VoltageErrorLoss
 from lava_nbp.eventprop.trains import spike_trains
 
 END = 60.0
-LOSSES = [TTFSLoss(5.0, 20.0, 0.01), MaxVoltageLoss(), MeanVoltageLoss(gain=3.0), MeanVoltageLoss(25.0, 3.0)]
+LOSSES = [
+    TTFSLoss(5.0, 20.0, 0.01), MaxVoltageLoss(), MeanVoltageLoss(gain=3.0), MeanVoltageLoss(25.0, 3.0),
+    VoltageErrorLoss((4.0, 17.0, 31.0, 60.0)),
+]  # fmt: skip
 #: Of neurons: anything; around an integer ratio; around equal constants; the synapse slower.
 CENTRES = [(20.0, 5.0), (20.0, 10.0), (10.0, 10.0), (6.0, 12.0)]
 
@@ -27,6 +30,9 @@ class Problem:
         spiking = isinstance(loss, TTFSLoss)
         scale = 0.8 if centre[1] == 5 else 0.45
         self.loss, self.label = loss, 1
+        self.read = loss.times if isinstance(loss, VoltageErrorLoss) else ()
+        if self.read:
+            self.label = rng.normal(0, 1, (len(self.read), layers[-1]))
         means = [2.2, *[1.4] * (len(layers) - 2)]
         shapes = itertools.pairwise(layers)
         self.weights = [scale * rng.normal(m, 0.8, shape) for m, shape in zip(means, shapes, strict=True)]
@@ -55,12 +61,14 @@ class Problem:
     def run(self):
         mean = self.loss if isinstance(self.loss, MeanVoltageLoss) else None
         return reference.forward(
-            self.weights, self.times, self.sources, self.p, END, self.spiking, mean=mean, **self.beside
+            self.weights, self.times, self.sources, self.p, END, self.spiking, mean=mean, read=self.read, **self.beside
         )
 
     def said(self, run):
         if self.spiking:
             return run.first
+        if self.read:
+            return run.readings.ravel()
         return run.means if isinstance(self.loss, MeanVoltageLoss) else run.peaks
 
     def engine(self, **more):
@@ -71,8 +79,20 @@ class Problem:
     def trains(self):
         return spike_trains([(self.times, self.sources)], len(self.weights[0]), END)
 
+    @property
+    def labels(self):
+        return np.array([self.label])
+
     def value(self, said):
+        if self.read:
+            return self.loss.value(said.reshape(self.label.shape), self.label)
         return self.loss.value(said, self.label, END) if self.spiking else self.loss.value(said, self.label)
+
+    def by_said(self, said):
+        if self.read:
+            return self.loss.by_voltages(said, self.label.ravel())
+        by = self.loss.by_means if isinstance(self.loss, MeanVoltageLoss) else None
+        return (self.loss.by_times if self.spiking else by or self.loss.by_peaks)(said, self.label)
 
 
 def by_name(engine, gradients, taus):
@@ -100,9 +120,9 @@ def test_engine_and_oracle_agree(layers, centre, loss, recurrent):
     for delays in ("none", "forward", "both"):
         problem = Problem(3, layers, centre=centre, spread=spread, delays=delays, recurrent=recurrent, loss=loss)
         run, sent, engine = problem.run(), [], problem.engine()
-        exact = reference.gradient(problem.weights, run, problem.p, loss, 1, sent=sent, **problem.beside)
+        exact = reference.gradient(problem.weights, run, problem.p, loss, problem.label, sent=sent, **problem.beside)
         by = named(exact)
-        result, gradients = engine.gradient(problem.trains, np.array([problem.label]))
+        result, gradients = engine.gradient(problem.trains, problem.labels)
         np.testing.assert_allclose(result.said[0], problem.said(run), rtol=1e-9, atol=1e-13)
         assert result.hidden_spikes == sum(0 <= s.layer < len(layers) - 2 for s in run.spikes)
         spikes += sum(s.layer >= 0 for s in run.spikes)
@@ -111,10 +131,7 @@ def test_engine_and_oracle_agree(layers, centre, loss, recurrent):
         for name, g in by.items():
             assert np.abs(found[name] - g).max() <= 1e-8 * max(np.abs(g).max(), 1e-6), (delays, name)
         said = problem.said(run)
-        by_said = (
-            loss.by_times(said, 1) if problem.spiking
-            else loss.by_means(said, 1) if isinstance(loss, MeanVoltageLoss) else loss.by_peaks(said, 1)
-        )  # fmt: skip
+        by_said = problem.by_said(said)
         _, _, by_times = engine.backpropagate(problem.trains, by_said[None])
         errors = [s.error for s in reversed(sent) if s.layer < 0]
         np.testing.assert_allclose(by_times, errors, rtol=1e-7, atol=1e-8 * max(np.abs(errors).max(), 1e-6))
@@ -140,7 +157,7 @@ def test_as_seventy_digits(centre, loss, recurrent):
     said, spikes = exactly(run, *kinds)
     assert len(spikes) > 8
     engine = problem.engine()
-    result, gradients = engine.gradient(problem.trains, np.array([problem.label]))
+    result, gradients = engine.gradient(problem.trains, problem.labels)
     np.testing.assert_allclose(result.said[0], np.array(said, float), rtol=1e-12, atol=0)
     found = by_name(engine, gradients, problem.taus)
     for place, letters in enumerate(("W", "R", "D", "E", "tau_m", "tau_s")):
@@ -165,11 +182,11 @@ def test_as_seventy_digits(centre, loss, recurrent):
 
 @pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize("loss", LOSSES[2:])
-def test_means_by_differences(loss, recurrent):
+def test_means_and_readings_by_differences(loss, recurrent):
     """Every parameter of the engine by central differences; spikes are neither lost nor won on the way."""
     problem = Problem(5, recurrent=recurrent, loss=loss)
     engine = problem.engine()
-    result, gradients = engine.gradient(problem.trains, np.array([problem.label]))
+    result, gradients = engine.gradient(problem.trains, problem.labels)
     assert result.hidden_spikes > 5
     for name, matrix, gradient in zip(engine.names, engine.matrices, gradients, strict=True):
         numeric = np.zeros_like(matrix)
@@ -214,7 +231,7 @@ def test_without_a_delay_it_is_the_plain_network(loss, recurrent):
     delays = [np.zeros_like(w) for w in problem.weights]
     loop_delays = [None if w is None else np.zeros_like(w) for w in problem.loops]
     plain = EventPropEngine(problem.weights, NeuronParameters(), loss, END, recurrent=problem.loops)
-    label = np.array([1])
+    label = problem.labels
     expected, by = plain.gradient(problem.trains, label)
     for options in ({"delays": delays}, {"delays": delays, "recurrent_delays": loop_delays}, {"constant_rate": 1.0}):
         engine = EventPropEngine(problem.weights, NeuronParameters(), loss, END, recurrent=problem.loops, **options)
