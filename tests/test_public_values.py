@@ -109,6 +109,7 @@ GOOD = {
         "name": "mine", "source": "file", "train": SPLIT, "validation": SPLIT, "test": SPLIT, "classes": ("a", "b"),
         "image_shape": (1, 4),
     },
+    "lava_nbp.data.EventAugmentation": {},
     "lava_nbp.data.EventDataset": {
         "name": "mine", "source": "file", "train": EVENTS, "validation": EVENTS, "test": EVENTS, "classes": ("a", "b"),
     },

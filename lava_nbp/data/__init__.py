@@ -1,8 +1,10 @@
 """Data sets and how they become spikes."""
 
+from lava_nbp.data.augmentation import EventAugmentation
 from lava_nbp.data.dataset import Dataset, Split, input_and_classes, load_dataset
 from lava_nbp.data.encodings import Encoding, binarise, crop, down_sample, pixel_latency, step_spikes, value_latency
-from lava_nbp.data.events import EventDataset, Events, EventSamples, EventSplit, load_event_dataset
+from lava_nbp.data.event_dataset import EventDataset, load_event_dataset
+from lava_nbp.data.events import Events, EventSamples, EventSplit
 from lava_nbp.data.latency_dataset import LatencyDataset, LatencySplit, load_latency_dataset
 from lava_nbp.data.options import DataOptions
 from lava_nbp.data.samples import Labelled, Samples
@@ -15,6 +17,7 @@ __all__ = [
     "DataSet",
     "Dataset",
     "Encoding",
+    "EventAugmentation",
     "EventDataset",
     "EventSamples",
     "EventSplit",

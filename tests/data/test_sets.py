@@ -134,7 +134,7 @@ def test_defaults_are_refused_nowhere():
 
 
 def test_wrong_entries():
-    with pytest.raises(InputError, match="data set 'mine': option is 'margin', but must be one of root, path, source"):
+    with pytest.raises(InputError, match="data set 'mine': option is 'margin', but must be one of root, path, tonic"):
         DataSet("mine", stripes, options=frozenset({"margin"}))
     with (
         DATA_SETS.registered(DataSet("mine", lambda options: (1, 2))),
