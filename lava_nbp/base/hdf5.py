@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,28 +19,34 @@ from lava_nbp.errors import InputError, LavaNBPError, Unreadable
 
 #: Seconds that reading a file may take, and bytes per second beyond that.
 _PATIENCE, _SLOWEST = 60.0, 1e7
-#: Says how many bytes there are, as float64, and reads them if they are not more than may be; rows of different lengths
-#: in parts. What is wrong in Python's terms is said by who reads it next.
+#: Says how many bytes the named arrays have, or all if none is named, as float64, and reads them if they are not more
+#: than may be; rows of different lengths in parts. What is wrong in Python's terms is said by who reads it next.
 _READ = """
 import sys, h5py
-sizes = []
-def ask(_, item):
-    if hasattr(item, "dtype"):
-        sizes.append(float(item.size or 0) * max(8, item.dtype.itemsize))
-def read(_, item):
-    try:
-        if hasattr(item, "dtype") and item.dtype.kind == "O" and item.ndim:
-            for k in range(0, len(item), 1000):
-                item[k : k + 1000]
-        elif hasattr(item, "dtype"):
-            item[()]
-    except Exception:
-        pass
-with h5py.File(sys.argv[1], "r") as file:
-    file.visititems(ask)
-    print(sum(sizes), flush=True)
-    if sum(sizes) <= float(sys.argv[2]):
-        file.visititems(read)
+path, most, *names = sys.argv[1:]
+items = []
+def find(_, item):
+    items.append(item)
+with h5py.File(path, "r") as file:
+    if not names:
+        file.visititems(find)
+    for name in names:
+        try:
+            items.append(file[name])
+        except Exception:
+            pass
+    items = [item for item in items if hasattr(item, "dtype")]
+    there = sum(float(item.size or 0) * max(8, item.dtype.itemsize) for item in items)
+    print(there, flush=True)
+    for item in items if there <= float(most) else ():
+        try:
+            if item.dtype.kind == "O" and item.ndim:
+                for k in range(0, len(item), 1000):
+                    item[k : k + 1000]
+            else:
+                item[()]
+        except Exception:
+            pass
 """
 #: Rows of different lengths that are read at once.
 _ROWS = 1000
@@ -58,8 +64,17 @@ def load_h5py(what: str) -> Any:
 
 
 @contextmanager
-def open_hdf5(path: AnyPath, what: str) -> Iterator[Any]:
-    """An HDF5 file, to be read: h5py's, whose errors pass as they are; `what` as for `load_h5py`.
+def open_hdf5(path: AnyPath, what: str, names: Sequence[str] = ()) -> Iterator[Any]:
+    """An HDF5 file, to be read: h5py's, whose errors pass as they are.
+
+    Parameters
+    ----------
+    path : path
+        Which.
+    what : str
+        As for `load_h5py`.
+    names : sequence of str
+        Arrays that will be read; none: all.
 
     Raises
     ------
@@ -71,12 +86,12 @@ def open_hdf5(path: AnyPath, what: str) -> Iterator[Any]:
     """
     there = check_file(path)  # h5py would wait for a FIFO
     h5py = load_h5py(what)
-    _read_elsewhere(path, there)
+    _read_elsewhere(path, there, names)
     with h5py.File(path, "r") as file:
         yield file
 
 
-def read_hdf5(path: AnyPath, names: Iterable[str], what: str) -> dict[str, NDArray[Any]]:
+def read_hdf5(path: AnyPath, names: Sequence[str], what: str) -> dict[str, NDArray[Any]]:
     """Arrays of an HDF5 file by their names, "group/name", as far as they are there.
 
     Of an array of rows of different lengths there are two: all rows, one after the other, and by its name with
@@ -92,7 +107,7 @@ def read_hdf5(path: AnyPath, names: Iterable[str], what: str) -> dict[str, NDArr
     """
     arrays: dict[str, NDArray[Any]] = {}
     try:
-        with open_hdf5(path, what) as file:
+        with open_hdf5(path, what, names) as file:
             for name in names:
                 if name not in file:
                     continue
@@ -131,9 +146,9 @@ def _arrays(item: Any, name: str) -> dict[str, NDArray[Any]]:
     return {name: np.concatenate(parts), f"{name}/offsets": np.cumsum(np.concatenate(lengths))}
 
 
-def _read_elsewhere(path: AnyPath, there: int) -> None:
+def _read_elsewhere(path: AnyPath, there: int, names: Sequence[str]) -> None:
     """Read a file in an interpreter of its own first: some damage makes the C library loop for ever, or crash."""
-    command: list[str] = [sys.executable, "-c", _READ, str(path), str(memory_limit() / 2)]
+    command: list[str] = [sys.executable, "-c", _READ, str(path), str(memory_limit() / 2), *names]
     patience = _PATIENCE + there / _SLOWEST
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=patience, check=False)
