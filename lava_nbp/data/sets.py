@@ -184,6 +184,17 @@ for _entry in (
         folder="FSDD/recordings",
     ),
     DataSet("nmnist", "lava_nbp.data.nmnist:nmnist_samples", frozenset({"root"}), (1, 2312), 10, forms=("events",)),
+    DataSet(
+        "shd", "lava_nbp.data.heidelberg:shd_samples", frozenset({"root"}), (1, 700), 20, forms=("events",),
+        folder="SHD",
+    ),
+    DataSet(
+        "ssc", "lava_nbp.data.heidelberg:ssc_samples", frozenset({"root"}), (1, 700), 35, forms=("events",),
+        folder="SSC",
+    ),
+    DataSet(
+        "tonic", "lava_nbp.data.tonic_sets:tonic_samples", frozenset({"root", "tonic", "download"}), forms=("events",)
+    ),
     DataSet("events", "lava_nbp.data.event_file:event_samples", frozenset({"path"}), forms=("events",)),
 ):  # fmt: skip
     DATA_SETS.register(_entry)

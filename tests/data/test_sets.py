@@ -29,10 +29,22 @@ def stripes(options):
 
 
 def test_the_names():
-    assert list(DATA_SETS) == ["digits", "mnist", "fashion_mnist", "npz", "yinyang", "fsdd", "nmnist", "events"]
+    assert list(DATA_SETS) == [
+        "digits",
+        "mnist",
+        "fashion_mnist",
+        "npz",
+        "yinyang",
+        "fsdd",
+        "nmnist",
+        "shd",
+        "ssc",
+        "tonic",
+        "events",
+    ]
     assert data_sets_of("bits") == ("digits", "mnist", "fashion_mnist", "npz")
     assert data_sets_of("times") == ("digits", "mnist", "fashion_mnist", "npz", "yinyang")
-    assert data_sets_of("events") == ("fsdd", "nmnist", "events")
+    assert data_sets_of("events") == ("fsdd", "nmnist", "shd", "ssc", "tonic", "events")
     assert data_sets_of() == tuple(DATA_SETS)
 
 
