@@ -129,6 +129,7 @@ OUTSIDE = np.tile([0, 3, 10], 4)
         (npz, ("data.group=5",), "data.group is 5, but must be an integer in 1 .. 4"),
         (npz, ("data.shift=4",), "shift is 4, but must be an integer in 0 .. 3"),
         (npz, ("data.stretch=[2, 1]",), "data.stretch = [2, 1]: must be the smallest and the largest factor"),
+        (npz, ("encoding.end=50",), "encoding.late is 60 ms, but a trial ends after 50 ms (encoding.end)"),
         (npz, ("data.tonic=NMNIST",), "data.tonic is 'NMNIST', but means nothing for the data set events"),
         (cut_shd, ("data.name=shd",), "shd_test.h5 cannot be read: no HDF5 file, or a damaged one"),
         (deaf_shd, ("data.name=shd",), "event 0 of sample 2 is of unit 700, but units are 0 .. 699"),

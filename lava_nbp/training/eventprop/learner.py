@@ -63,6 +63,11 @@ class EventPropLearner(Learner):
                 f"data.name is {config.data.name!r}, whose samples are events, but target {config.target} sends one "
                 f"spike per input; use target {self.compiled}"
             )
+        if events and config.encoding.late > config.encoding.end:
+            raise ConfigError(
+                f"encoding.late is {config.encoding.late:g} ms, but a trial ends after {config.encoding.end:g} ms "
+                f"(encoding.end): events must not come later; make late smaller, or end larger"
+            )
         name, options = config.data.name, asdict(config.data.options)
         self.dataset: LatencyDataset | EventDataset = (
             load_event_dataset(name, config.encoding, config.data.augmentation, **options)

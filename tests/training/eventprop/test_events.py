@@ -159,10 +159,14 @@ def test_what_is_refused(config, tmp_path):
         (("data.group=4",), r"data.group is 4, but must be an integer in 1 \.\. 3"),
         (("data.bin=0",), r"data.bin = 0: must be in 0.001 \.\. 1e\+06"),
         (("data.shfit=3",), r"unknown key data.shfit = 3; did you mean shift\?"),
-        (("encoding.late=90", "encoding.end=40"), "input spike at .* ms, but the trial lasts from 0 to 40.0 ms"),
+        (
+            ("encoding.late=90", "encoding.end=40"),
+            r"encoding.late is 90 ms, but a trial ends after 40 ms \(encoding.end\)",
+        ),
     ):
         with pytest.raises((ConfigError, InputError), match=message):
             train(config(*settings), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
     with pytest.raises(ConfigError, match="data.jitter is 1.0, but means nothing for the data set digits, whose"):
         experiment(tmp_path, MAX_VOLTAGE, "data.jitter=1")
     with pytest.raises(ConfigError, match="data.name is 'fsdd', whose samples become events, not bits"):
