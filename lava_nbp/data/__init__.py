@@ -9,6 +9,7 @@ from lava_nbp.data.latency_dataset import LatencyDataset, LatencySplit, load_lat
 from lava_nbp.data.options import DataOptions
 from lava_nbp.data.samples import Labelled, Samples
 from lava_nbp.data.sets import DATA_SETS, DataSet, data_sets_of, find_data_set
+from lava_nbp.data.tonic_sets import from_tonic
 from lava_nbp.data.yinyang import generate_yinyang, load_yinyang, yinyang_classes
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "data_sets_of",
     "down_sample",
     "find_data_set",
+    "from_tonic",
     "generate_yinyang",
     "input_and_classes",
     "load_dataset",

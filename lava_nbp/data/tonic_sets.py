@@ -101,7 +101,7 @@ def from_tonic(train: Any, test: Any, validation: Any = None, *, source: str = "
     parts = {
         part: _split(part, dataset)
         for part, dataset in (("train", train), ("test", test), ("validation", validation))
-        if dataset is not None
+        if part != "validation" or dataset is not None
     }
     labels = max(int(split.y.max()) for split in parts.values()) + 1
     names = getattr(train, "classes", None)
@@ -116,9 +116,13 @@ def from_tonic(train: Any, test: Any, validation: Any = None, *, source: str = "
 
 def _split(part: str, dataset: Any) -> EventSplit:
     sensor = _sensor(dataset)
+    try:
+        n = len(dataset)
+    except Exception as error:
+        raise DataError(f"tonic's {_name(dataset)} does not say how many samples it has: {_said(error)}") from error
     samples: list[tuple[NDArray[np.float64], NDArray[np.int64]]] = []
     labels, count = [], 0
-    for k in range(len(dataset)):
+    for k in range(n):
         where = f"tonic's {_name(dataset)}, {part} sample {k}"
         try:
             events, label = dataset[k]

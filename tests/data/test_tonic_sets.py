@@ -208,6 +208,13 @@ def test_other_things_that_are_refused(monkeypatch):
 
     with pytest.raises(DataError, match="tonic's Empty has no test samples"):
         from_tonic(Given(), Empty())
+
+    class Endless(Given):
+        def __len__(self):
+            raise TypeError("nobody knows")
+
+    with pytest.raises(DataError, match="tonic's Endless does not say how many samples it has: TypeError: nobody"):
+        from_tonic(Given(), Endless())
     with pytest.raises(DataError, match="splits have .* units; give each as many"):
         from_tonic(Given(), Given(sensor_size=(4, 3, 3)))
     monkeypatch.setenv("LAVA_NBP_MEMORY", "5e-8")
