@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lava_nbp.base.checks import check_integer, check_name, shown
+from lava_nbp.base.checks import check_integer, check_name, check_real, check_text, shown
 from lava_nbp.base.files import as_path
 from lava_nbp.errors import DataError, InputError
 
@@ -19,6 +19,8 @@ ROOT_VARIABLE = "LAVA_NBP_DATA"
 
 #: What a data set's samples can be asked to be.
 SOURCES = ("auto", "published", "generated")
+#: Shortest and longest bin of events, in ms.
+BINS = 1e-3, 1e6
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class DataOptions:
         Folder of the data sets' files; default: what the environment variable LAVA_NBP_DATA says.
     path : str, optional
         The file of data of one's own.
+    tonic : str, optional
+        Which data set of the package tonic: the name of a class of `tonic.datasets`.
     source : {"auto", "published", "generated"}
         Of Yin-Yang: the published samples if their files are there, else 5000, 1000 and 1000 generated ones; or
         one of the two in any case.
@@ -38,13 +42,18 @@ class DataOptions:
         Pixels to cut from each side of an image.
     side : int, optional
         Down-sample images to side x side pixels.
+    bin : float, optional
+        Of events: times are rounded down to multiples of so many ms of the recording, 0.001 .. 1e6, and events of a
+        unit in the same bin are one.
+    group : int
+        Of events: so many neighbouring channels, or group x group neighbouring pixels, are one unit.
     validation : int
         Samples of the validation split: held back from the training set, the same ones in every run; or, of a set
         that has validation samples of its own, the first ones of these.
     train, test : int, optional
         Use only so many training (after the validation split) and test samples.
     download : bool
-        Let torchvision fetch files that are missing into the root folder.
+        Let torchvision, or tonic, fetch files that are missing into the root folder.
     verify : bool
         Compare files of the published size with the published SHA-256.
 
@@ -61,9 +70,12 @@ class DataOptions:
 
     root: str | None = None
     path: str | None = None
+    tonic: str | None = None
     source: str = "auto"
     crop: int = 0
     side: int | None = None
+    bin: float | None = None
+    group: int = 1
     validation: int = 0
     train: int | None = None
     test: int | None = None
@@ -78,10 +90,14 @@ class DataOptions:
             if value is not None:
                 as_path(value, f"data.{key}")
                 object.__setattr__(self, key, os.fspath(value))
+        if self.tonic is not None:
+            check_text(self.tonic, "data.tonic")
         check_name(self.source, "data.source", SOURCES)
-        for key, low in (("crop", 0), ("side", 1), ("validation", 0), ("train", 1), ("test", 1)):
+        if self.bin is not None:
+            object.__setattr__(self, "bin", check_real(self.bin, *BINS, "data.bin", "it is in ms"))
+        for key, low in (("crop", 0), ("side", 1), ("group", 1), ("validation", 0), ("train", 1), ("test", 1)):
             value = getattr(self, key)
-            if value is not None or key in ("crop", "validation"):
+            if value is not None or key in ("crop", "group", "validation"):
                 object.__setattr__(self, key, check_integer(value, low, None, f"data.{key}"))
         for key in ("download", "verify"):
             value = getattr(self, key)

@@ -15,7 +15,7 @@ from lava_nbp.base.memory import check_memory
 from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.base.targets import TARGETS, Target, find_target, targets_of
 from lava_nbp.data import find_data_set, load_event_dataset, load_latency_dataset
-from lava_nbp.data.events import EventDataset
+from lava_nbp.data.event_dataset import EventDataset
 from lava_nbp.data.latency_dataset import LatencyDataset
 from lava_nbp.errors import ConfigError
 from lava_nbp.eventprop.losses import TTFSLoss
@@ -59,8 +59,17 @@ class EventPropLearner(Learner):
                 f"data.name is {config.data.name!r}, whose samples are events, but target {config.target} sends one "
                 f"spike per input; use target {self.compiled}"
             )
-        load = load_event_dataset if events else load_latency_dataset
-        self.dataset: LatencyDataset | EventDataset = load(encoding=config.encoding, **asdict(config.data))
+        if events and config.encoding.late > config.encoding.end:
+            raise ConfigError(
+                f"encoding.late is {config.encoding.late:g} ms, but a trial ends after {config.encoding.end:g} ms "
+                f"(encoding.end): events must not come later; make late smaller, or end larger"
+            )
+        name, options = config.data.name, asdict(config.data.options)
+        self.dataset: LatencyDataset | EventDataset = (
+            load_event_dataset(name, config.encoding, config.data.augmentation, **options)
+            if events
+            else load_latency_dataset(name, config.encoding, **options)
+        )
         self.layers = (self.dataset.n_in, *config.network.hidden, len(self.dataset.classes))
         self._check_memory()
 

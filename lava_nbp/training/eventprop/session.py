@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.progress import Count, uncounted
+from lava_nbp.data.event_dataset import EventDataset
 from lava_nbp.data.events import EventSplit
 from lava_nbp.data.latency_dataset import LatencySplit
 from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS
@@ -162,8 +163,12 @@ class EventPropSession(Session):
         return self._notes
 
     def _trains_of(self, epoch: int) -> SpikeTrains:
-        """The training samples, without the spikes that are left out in an epoch."""
-        trains, share = self.trains("train"), self._config.learning.dropout
+        """The training samples as they are changed for an epoch, without the spikes that are left out in it."""
+        dataset, share = self._learner.dataset, self._config.learning.dropout
+        if isinstance(dataset, EventDataset) and dataset.augmented is not None:
+            trains = self._encoded(dataset.train_of_epoch(self._config.seed, epoch))
+        else:
+            trains = self.trains("train")
         if share == 0:
             return trains
         return trains.without_some(share, np.random.default_rng([self._config.seed, epoch, 1]))
