@@ -10,10 +10,12 @@ import numpy as np
 from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.base.checks import check_kind, check_positive, check_sequence
 from lava_nbp.errors import InputError
+from lava_nbp.eventprop.clocked.parts import check_counts
 from lava_nbp.eventprop.clocked.setup import AnswerLog, Control, Setup
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.eventprop.tally import Counts, Tally, total
 from lava_nbp.on_lava.clock import Granularity, check_granularity
+from lava_nbp.on_lava.eventprop_process import input_shape
 from lava_nbp.on_lava.ports import InPort, OutPort
 from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
 from lava_nbp.processes.eventprop_input import EventPropInput
@@ -63,9 +65,9 @@ class EventPropNetwork(LibraryProcess):
 
     Ports
     -----
-    s_in : (n_in,) int32
-        Granularity "sample": the step of each input's spike, counted from 1; 0: none. Granularity "step": spikes;
-        what arrives in phase k of 0 .. T - 1 is the input of step k.
+    s_in : (n_in,) or (T, n_in) int32
+        How many spikes each input has. Granularity "step": what arrives in phase k of 0 .. T - 1 is the input of step
+        k. Granularity "sample": that of all steps, a row each.
     label_in : (n_classes,) spikes
         The label, one-hot, in any of the phases 0 .. T. A sample without one teaches nothing.
     said_out : (n_classes,) int32
@@ -77,7 +79,8 @@ class EventPropNetwork(LibraryProcess):
     WeightError
         For weights that do not fit together, or would overflow a current.
     InputError
-        For a setup, granularity, batch or rate that there is not.
+        For a setup, granularity, batch or rate that there is not, or samples whose messages need more memory than the
+        limit. A run ends with one for a number of spikes below 0.
 
     Examples
     --------
@@ -85,7 +88,7 @@ class EventPropNetwork(LibraryProcess):
     >>> from lava_nbp import LavaRuntime
     >>> setup = Setup(FixedPoint(NeuronParameters(), dt=0.5, end=30), TTFSLoss())
     >>> network = EventPropNetwork([[[9.0, 9.0]], [[8.0, 2.0], [2.0, 9.0]]], setup, capacity=2)
-    >>> source = LatencySource(1, 2, setup.c, capacity=2)
+    >>> source = SpikeSource(1, 2, setup.c, capacity=2)
     >>> source.s_out.connect(network.s_in)
     >>> source.label_out.connect(network.label_in)
     >>> source.load([([0], [0]), ([10], [0])], labels=[1, 1])
@@ -128,7 +131,7 @@ class EventPropNetwork(LibraryProcess):
             engine=self.engine, control=self.control, answer_log=self.answer_log, tally=self._tally,
             samples=self._samples, granularity=granularity, name=name,
         )  # fmt: skip
-        self.s_in = InPort(shape=(n_in,))
+        self.s_in = InPort(shape=input_shape(n_in, setup.c, granularity))
         self.label_in = InPort(shape=(n_out,))
         self.said_out = OutPort(shape=(n_out,))
 
@@ -206,20 +209,17 @@ class PyEventPropNetwork(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ig
 
     def run_spk(self) -> None:
         """One sample."""
-        engine, late = self.engine, self.s_in.recv()
+        engine, spikes = self.engine, check_counts(self.s_in.recv())
         target = self.label_in.recv()
-        who = np.flatnonzero(late)
-        if len(who) and (late[who].min() < 1 or late[who].max() > engine.c.steps):
-            bad = late[who][(late[who] < 1) | (late[who] > engine.c.steps)][0]
-            raise InputError(f"spike in step {bad}, counted from 1, but the window has {engine.c.steps} steps")
-        who = who[np.argsort(late[who], kind="stable")]
+        steps, inputs = np.nonzero(spikes)  # in the order of time
+        often = spikes[steps, inputs]
         label = int(np.argmax(target != 0)) if target.any() else None
         # The parent may have set the weights.
         engine.write_forward()
         if self.samples[0] == 0 or self.control.batch[0] == 0:  # a batch begins, or nothing is learned
             engine.forget()
             self.samples[0] = 0
-        answer, counts = engine.run_sample(late[who].astype(np.int64) - 1, who, label)
+        answer, counts = engine.run_sample(np.repeat(steps, often), np.repeat(inputs, often), label)
         self.tally.add(counts)
         self.answer_log.keep(answer)
         if self.control.batch[0] > 0:

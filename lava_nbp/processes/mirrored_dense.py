@@ -31,7 +31,7 @@ class MirroredDense(LibraryProcess):
 
     Forward, w being 8-bit mantissas times 2**exponent::
 
-        a_out[t + 1] = sum over spikes i of w_i
+        a_out[t + 1] = sum over spikes i of w_i                              as often as i spikes
 
     Backward, for every replayed spike i, with what the layer behind sends in the same step::
 
@@ -66,13 +66,14 @@ class MirroredDense(LibraryProcess):
     Ports
     -----
     s_in : (pre,) int32
-        Spikes or replay of `EventPropInput.s_out` or `EventPropLIF.s_out`; 1 is a spike.
+        Spikes or replay of `EventPropInput.s_out` or `EventPropLIF.s_out`: how many each neuron has. What is below 0
+        is none.
     adjoint_in, lI_in : (post,) int32
         `adjoint_out` and `lI_out` of the layer behind.
     gate_in : (2 T + 2,) spikes
         `s_out` of a `SynfireChain` of ``c.period`` neurons.
     a_out : (post,) int32, units of V
-        Weighted input for the layer behind.
+        Weighted input for the layer behind. Beyond 2**26, of which a current holds an eighth, it is cut off.
     adjoint_back_out : (pre,) int32, if `backward`
         Errors of the spikes replayed in the step before, for the layer in front (`adjoint_in`): 1/ms with
         ``c.adjoint_bits`` fractional bits, saturated to 24 bits.

@@ -19,6 +19,7 @@ from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import SilentPolicy
 from lava_nbp.eventprop.trains import spike_trains
+from lava_nbp.executors import lava_eventprop
 from lava_nbp.executors.lava_eventprop import LavaEventProp
 from lava_nbp.on_lava.runtime import LavaRuntime
 from lava_nbp.processes import (
@@ -27,8 +28,8 @@ from lava_nbp.processes import (
     EventPropNetwork,
     EventPropReadout,
     EventPropTTFS,
-    LatencySource,
     MirroredDense,
+    SpikeSource,
     SynfireChain,
 )
 
@@ -50,12 +51,14 @@ def setup_of(loss, optimizer="adam"):
 
 
 def samples_of(n, n_in, n_out, seed=0):
-    """One spike per input, some missing; silence, and a spike in the last step, among them."""
+    """Up to two spikes per input; silence, one in the last step, and two and three at once, among them."""
     rng = np.random.default_rng([seed, 1])
-    steps = rng.integers(0, C.steps - 8, (n, n_in))
-    there = rng.random((n, n_in)) < 0.9
+    steps = rng.integers(0, C.steps - 8, (n, 2 * n_in))
+    there = rng.random((n, 2 * n_in)) < 0.5
     there[0], steps[1, 0], there[1, 0] = False, C.steps - 1, True
-    found = [(steps[k, there[k]] * C.dt, np.flatnonzero(there[k])) for k in range(n)]
+    found = [(steps[k, there[k]] * C.dt, np.flatnonzero(there[k]) % n_in) for k in range(n)]
+    for k, often in ((2, 2), (3, 3)):
+        found[k % n] = (np.append(found[k % n][0], [7.0] * often), np.append(found[k % n][1], [n_in - 1] * often))
     return spike_trains(found, n_in, C.end), rng.integers(0, n_out, n)
 
 
@@ -66,7 +69,7 @@ def test_every_state_in_every_step(loss, way):
     setup = setup_of(loss)
     engine = ClockedEngine(weights_of(layers), setup)
     network = EventPropNetwork(weights_of(layers), setup, granularity="step", batch=0)
-    source = LatencySource(4, 3, C, granularity="step", capacity=1)
+    source = SpikeSource(4, 3, C, granularity="step", capacity=1)
     source.s_out.connect(network.s_in)
     source.label_out.connect(network.label_in)
     trains, _ = samples_of(3, 4, 3)
@@ -145,7 +148,7 @@ def test_samples_that_are_not_learned_leave_no_gradient(target, granularity, way
     """Labelled, but with 0 samples per update; then a batch of one: as if the first had never been."""
     layers = (4, 5, 3)
     network = EventPropNetwork(weights_of(layers), setup_of(TTFSLoss()), granularity=granularity, batch=0)
-    source = LatencySource(4, 3, C, granularity=granularity, capacity=2)
+    source = SpikeSource(4, 3, C, granularity=granularity, capacity=2)
     source.s_out.connect(network.s_in)
     source.label_out.connect(network.label_in)
     trains, labels = samples_of(4, 4, 3)
@@ -173,7 +176,7 @@ def test_a_reset_forgets_the_sample_at_hand(stopped, way):
     network = EventPropNetwork(
         weights_of(layers), setup_of(TTFSLoss()), granularity="step", batch=1, rate=0.02, capacity=2
     )
-    source = LatencySource(4, 3, C, granularity="step", capacity=2)
+    source = SpikeSource(4, 3, C, granularity="step", capacity=2)
     source.s_out.connect(network.s_in)
     source.label_out.connect(network.label_in)
     trains, labels = samples_of(4, 4, 3)
@@ -288,17 +291,100 @@ def test_what_is_refused():
         EventPropNetwork(weights_of((2, 2)), Setup(C, TTFSLoss(), SilentPolicy("bump")))
     with pytest.raises(WeightError, match="must be a matrix"):
         MirroredDense([1.0], C)
-    source = LatencySource(2, 2, C, capacity=1)
+    source = SpikeSource(2, 2, C, capacity=1, room=2)
     for samples, labels, message in (
         ([([0], [0])] * 2, None, "2 samples, but the capacity is 1; load them in parts"),
-        ([([40], [0])], None, "sample 0: spike in step 40, but the steps are 0 .. 39"),
-        ([([-1], [0])], None, "sample 0: spike in step -1"),
-        ([([1, 2], [0, 0])], None, "sample 0: inputs must be different integers in 0 .. 1"),
-        ([([1], [2])], None, "inputs must be different integers"),
+        ([([40], [0])], None, "sample 0: spike of step 40, but the steps are 0 .. 39"),
+        ([([-1], [0])], None, "sample 0: spike of step -1"),
+        ([([1, 2, 2], [0, 0, 1])], None, "3 spikes, but there is room for 2; load samples in parts, or raise room"),
+        ([([1], [2])], None, "sample 0: spike of input 2, but the inputs are 0 .. 1"),
         ([([1], [1])], [2], "outside the classes 0 .. 1"),
     ):
         with pytest.raises(InputError, match=message):
             source.load(samples, labels)
+
+
+def test_a_message_of_whole_samples_that_does_not_fit(monkeypatch):
+    for make in (
+        lambda granularity: EventPropNetwork([[[2.0, 2.0]]], setup_of(TTFSLoss()), granularity=granularity),
+        lambda granularity: SpikeSource(8, 2, C, granularity=granularity, capacity=1),
+    ):
+        monkeypatch.setenv("LAVA_NBP_MEMORY", "6e-7")
+        with pytest.raises(InputError, match="a sample of 40 steps and . inputs in one message needs some .* 'step'"):
+            make("sample")
+        monkeypatch.setenv("LAVA_NBP_MEMORY", "1e-6")
+        make("step")
+
+
+@pytest.mark.parametrize(("target", "granularity"), [("lava", "sample"), ("lava-primitives", "step")])
+def test_less_than_no_spikes(target, granularity, way):
+    network = EventPropNetwork(weights_of((3, 2)), setup_of(TTFSLoss()), granularity=granularity)
+    message = np.zeros(network.s_in.shape, int)
+    message[..., 1] = -2
+    source = Source(data=np.stack([message] * 4, axis=-1))
+    source.s_out.connect(network.s_in)
+    with (
+        pytest.raises(RuntimeFailure, match="input 1 has -2 spikes in a step, but must have 0 or more"),
+        LavaRuntime(network, lava_nbp.run_config(target), 20) as runtime,
+    ):
+        runtime.run(4)
+
+
+@pytest.mark.parametrize("target", ["lava", "lava-primitives"])
+def test_samples_come_in_parts_that_fit(target, monkeypatch, way):
+    """Room for 12 spikes, and at least one sample: a batch is one batch nevertheless; what never fits is refused."""
+    monkeypatch.setattr(lava_eventprop, "ROOM", 12)
+    trains, labels = samples_of(7, 4, 3)
+    lengths = np.diff(trains.offsets)
+    assert lengths.sum() > 24
+    assert lengths.max() <= 12
+    engine = ClockedEngine(weights_of((4, 5, 3)), setup_of(TTFSLoss()))
+    order = np.array([6, 2, 0, 3, 1, 5, 4])
+    expected = engine.train_batch(trains, labels, order, 0.02)
+    with LavaEventProp(weights_of((4, 5, 3)), setup_of(TTFSLoss()), target=target, timeout=60) as lava:
+        found = lava.train_batch(trains, labels, order, 0.02)
+        assert np.array_equal(found.said, expected.said)
+        assert found.hidden_spikes == expected.hidden_spikes
+        assert all(np.array_equal(a, b) for a, b in zip(lava.masters, engine.masters, strict=True))
+        many = spike_trains([([1.0], [0]), (np.full(13, 1.0), np.zeros(13, int))], 4, C.end)
+        with pytest.raises(InputError, match="sample 1 has 13 spikes, but Lava's targets take 12; use target clocked"):
+            lava.train_batch(many, labels[:2], np.array([0, 1]), 0.02)
+        assert all(np.array_equal(a, b) for a, b in zip(lava.masters, engine.masters, strict=True))
+
+
+@pytest.mark.parametrize(("granularity", "rows"), [("sample", (C.steps, 3)), ("step", (3,))])
+def test_a_source_says_how_many_spikes_there_are(granularity, rows, way):
+    """Out of the order of time, two at once; then a sample without spikes; then nothing."""
+    source = SpikeSource(3, 2, C, granularity=granularity, capacity=2, room=4)
+    n = 3 if granularity == "sample" else 1 + 3 * C.period
+    spikes, labels = Sink(shape=rows, buffer=n), Sink(shape=(2,), buffer=n)
+    source.s_out.connect(spikes.a_in)
+    source.label_out.connect(labels.a_in)
+    source.load([([5, 0, 5, 39], [1, 2, 1, 0]), ([], [])], [1, 0])
+    with LavaRuntime(source, timeout=30) as runtime:
+        runtime.run(n)
+        found, taught = (np.moveaxis(sink.data.get(), -1, 0).astype(int) for sink in (spikes, labels))
+    first = np.zeros((C.steps, 3), int)
+    first[5, 1], first[0, 2], first[39, 0] = 2, 1, 1
+    if granularity == "sample":
+        assert np.array_equal(found, [first, first * 0, first * 0])
+        assert taught.tolist() == [[0, 1], [1, 0], [0, 0]]
+    else:
+        assert np.array_equal(found[1 : 1 + C.steps], first)
+        assert not found[1 + C.steps :].any()
+        assert taught[[1, 1 + C.period]].tolist() == [[0, 1], [1, 0]]
+        assert taught.sum() == 2
+
+
+def test_a_message_has_32_bits():
+    """As many spikes at once as no message of 32 bits could hold the sum of: an error about the current, no other."""
+    trains = spike_trains([(np.zeros(9000), np.zeros(9000, int))], 1, C.end)
+    for target in ("lava", "lava-primitives"):
+        with (
+            pytest.raises(RuntimeFailure, match="layer 1, neuron 0: the current reaches .* thresholds, but a 24-bit"),
+            LavaEventProp([[[400.0]]], setup_of(TTFSLoss()), target=target, timeout=60) as lava,
+        ):
+            lava.infer(trains)
 
 
 @pytest.mark.parametrize(
@@ -350,7 +436,7 @@ def test_plain_lava_runs_it():
 
     layers = (4, 5, 3)
     network = EventPropNetwork(weights_of(layers), setup_of(TTFSLoss()), batch=1, rate=0.02, capacity=1)
-    source = LatencySource(4, 3, C, capacity=1)
+    source = SpikeSource(4, 3, C, capacity=1)
     source.s_out.connect(network.s_in)
     source.label_out.connect(network.label_in)
     trains, labels = samples_of(3, 4, 3)

@@ -65,7 +65,7 @@ class PartsLoop:
             spikes, target = np.zeros(self.sizes[0], int), np.zeros(self.sizes[-1], int)
             if p == 0 and self.input.phases.phase < 0:
                 self.phase(spikes, target)  # the chain's first spike
-            spikes[np.asarray(sources)[np.asarray(steps) == p]] = 1
+            np.add.at(spikes, np.asarray(sources)[np.asarray(steps) == p], 1)
             if label is not None and p == 0:
                 target[label] = 1
             self.phase(spikes, target)

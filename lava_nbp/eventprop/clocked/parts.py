@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lava_nbp.base.arrays import Allocate
 from lava_nbp.base.checks import check_integer
@@ -26,7 +27,7 @@ from lava_nbp.eventprop.tally import Counts, Tally
 
 
 class InputPart:
-    """Relays input spikes forward, and replays them backward.
+    """Relays input spikes forward, and replays them backward: how many each input has in a step.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ class InputPart:
     def __init__(self, n: int, c: FixedPoint, allocate: Allocate = np.zeros) -> None:
         self.n = check_integer(n, 1, None, "number of inputs")
         self.phases = Phases(c.steps, allocate)
-        self._seen = allocate((c.steps, n), np.uint8)
+        self._seen = allocate((c.steps, n), np.int32)
 
     def reset(self) -> None:
         """Forget the sample at hand."""
@@ -47,16 +48,39 @@ class InputPart:
         self._seen[...] = 0
 
     def run(self, spikes: Any) -> Int64Array:
-        """One phase, with the external spikes (n,) of the step; what goes to the synapses."""
+        """One phase, with the numbers (n,) of external spikes of the step; what goes to the synapses.
+
+        Raises
+        ------
+        InputError
+            For a number below 0.
+        """
         phase, steps = self.phases.phase, self.phases.steps
         if self.phases.begins:
             self._seen[...] = 0
         if 0 <= phase < steps:
-            self._seen[phase] = np.asarray(spikes) != 0
+            self._seen[phase] = check_counts(np.asarray(spikes))
             return np.asarray(self._seen[phase], dtype=np.int64)
         if self.phases.backward >= 0:
             return np.asarray(self._seen[self.phases.backward], dtype=np.int64)
         return np.zeros(self.n, dtype=np.int64)
+
+
+def check_counts(spikes: NDArray[Any]) -> NDArray[Any]:
+    """Return numbers of input spikes.
+
+    Raises
+    ------
+    InputError
+        Names an input that has less than 0.
+    """
+    if (spikes < 0).any():
+        where = int(np.flatnonzero(spikes < 0)[0])
+        raise InputError(
+            f"input {where % spikes.shape[-1]} has {spikes.flat[where]} spikes in a step, but must have 0 or more; "
+            f"send numbers of spikes"
+        )
+    return spikes
 
 
 class LIFPart:

@@ -58,11 +58,6 @@ class EventPropLearner(Learner):
         if self.target.clocked:
             self._check_steps()
         events = "events" in find_data_set(config.data.name).forms
-        if events and self.target.on_lava:
-            raise ConfigError(
-                f"data.name is {config.data.name!r}, whose samples are events, but target {config.target} sends one "
-                f"spike per input; use target {self.compiled}"
-            )
         load = load_event_dataset if events else load_latency_dataset
         self.dataset: LatencyDataset | EventDataset = load(encoding=config.encoding, **asdict(config.data))
         self.layers = (self.dataset.n_in, *config.network.hidden, len(self.dataset.classes))

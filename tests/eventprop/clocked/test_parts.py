@@ -30,18 +30,14 @@ def network(layers, loss, seed=0, scale=1.0, optimizer="adam", **options):
 
 
 def samples(n, n_in, seed, classes):
+    """Several spikes of every input; of one there are two in the same step."""
     rng = np.random.default_rng([seed, 1])
     found = []
     for _ in range(n):
-        times = np.sort(rng.uniform(0, 38, 9))
-        found.append((times, rng.integers(0, n_in, 9)))
+        times, sources = np.sort(rng.uniform(0, 38, 9)), rng.integers(0, n_in, 9)
+        times[4], sources[4] = times[3], sources[3]
+        found.append((times, sources))
     return found, rng.integers(0, classes, n)
-
-
-def once(steps, sources):
-    """One spike per input and step: a Process's input port cannot carry two."""
-    pairs = sorted(set(zip(steps.tolist(), sources.tolist(), strict=True)))
-    return np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])
 
 
 @pytest.mark.parametrize("loss", [TTFSLoss(), MaxVoltageLoss()])
@@ -52,7 +48,7 @@ def test_every_state_in_every_step(layers, loss):
     found, labels = samples(4, layers[0], 3, layers[-1])
     spikes = errors = 0
     for (times, sources), label in zip(found, labels, strict=True):
-        steps, sources = once(C.steps_of(times), sources)
+        steps = C.steps_of(times)
         seen, gradients = engine.watch(steps, sources, int(label))
 
         def compare(p, seen=seen):
@@ -83,7 +79,7 @@ def test_training_changes_the_same_weights(loss, optimizer):
     engine = network((4, 6, 3), loss, optimizer=optimizer)
     loop = PartsLoop([m.copy() for m in engine.masters], engine.exponents, engine.setup)
     found, labels = samples(8, 4, 5, 3)
-    quantised = [once(C.steps_of(t), s) for t, s in found]
+    quantised = [(C.steps_of(t), s) for t, s in found]
     trains = spike_trains([(k * C.dt, s) for k, s in quantised], 4, C.end)
     start = [m.copy() for m in engine.masters]
     clipped = saturated = silent = hidden = 0
@@ -131,7 +127,7 @@ def test_a_sample_without_a_label_teaches_nothing_and_leaves_nothing():
     engine = network((4, 6, 3), TTFSLoss())
     loop = PartsLoop([m.copy() for m in engine.masters], engine.exponents, engine.setup)
     found, labels = samples(2, 4, 5, 3)
-    first, second = (once(C.steps_of(t), s) for t, s in found)
+    first, second = ((C.steps_of(t), s) for t, s in found)
     loop.sample(*first)
     assert not any(dense.gradient.any() for dense in loop.dense)
     loop.sample(*second, int(labels[1]))

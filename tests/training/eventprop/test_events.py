@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from experiments import experiment
+from experiments import content, experiment
+from ways import in_ways
 
 from lava_nbp.data.events import join_events
 from lava_nbp.errors import CheckpointError, ConfigError, InputError
@@ -74,6 +75,26 @@ def test_it_learns_the_order_of_events(config, tmp_path, settings):
     assert run.inference.right.mean() == load_result(tmp_path / "run")["chosen"]["test_accuracy"]
 
 
+@pytest.mark.parametrize("loss", ["ttfs", "max_voltage"])
+@pytest.mark.parametrize(
+    ("target", "way"), in_ways(["lava", "lava-primitives"], both=lambda target: target == "lava"), indirect=["way"]
+)
+def test_lava_learns_as_clocked_does(config, tmp_path, target, loss, way):
+    """Answers, counters, weights and moments of every epoch; what is learned on Lava goes on as clocked, too."""
+    fewer = (f"loss.name={loss}", "epochs=2", "data.validation=4", "clocked.dt=4.0", "clocked.largest_weight=[8, 4]")
+    fewer += ("learning.dropout=0.1",)
+    written(tmp_path, n_train=20, n_test=6)
+    for name in ("clocked", target):
+        train(config(*fewer, f"target={name}"), tmp_path / name)
+    assert content(tmp_path / "clocked")[:-1] == content(tmp_path / target)[:-1]
+    expected, found = (load_checkpoint(tmp_path / name) for name in ("clocked", target))
+    for arrays in ("weights", "memory"):
+        one, other = getattr(expected, arrays), getattr(found, arrays)
+        assert one.keys() == other.keys()
+        assert all(np.array_equal(one[name], other[name]) for name in one)
+    assert expected.history[-1]["hidden_spikes"] > 0
+
+
 def test_a_resumed_run_and_dropout(config, tmp_path):
     train(config(*MEAN, "learning.dropout=0.2", "epochs=4"), tmp_path / "whole")
     train(config(*MEAN, "learning.dropout=0.2", "epochs=2"), tmp_path / "parts")
@@ -98,10 +119,6 @@ def test_figures(config, tmp_path):
 
 def test_what_is_refused(config, tmp_path):
     for settings, message in (
-        (
-            ("target=lava",),
-            "data.name is 'events', whose samples are events, but target lava sends one spike per input; use",
-        ),
         (("encoding.bias=0",), "bias is 0 ms, but samples that are events have no bias spike"),
         (("data.crop=1",), "data.crop is 1, but means nothing for the data set events"),
         (("encoding.late=90", "encoding.end=40"), "input spike at .* ms, but the trial lasts from 0 to 40.0 ms"),
