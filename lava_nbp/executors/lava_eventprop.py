@@ -33,7 +33,7 @@ class LavaEventProp(LavaSession):
 
     Parameters
     ----------
-    weights, setup, largest
+    weights, setup, recurrent, largest
         As for `EventPropNetwork`.
     target : str
         One of Lava's targets: one Lava process for the network and a sample per Lava step, or a network of parts that
@@ -51,6 +51,7 @@ class LavaEventProp(LavaSession):
         weights: Sequence[Any],
         setup: Setup,
         *,
+        recurrent: Sequence[Any] | None = None,
         largest: Sequence[float] | None = None,
         target: str = "lava",
         granularity: Granularity | None = None,
@@ -60,7 +61,9 @@ class LavaEventProp(LavaSession):
         entry = find_target(target, "eventprop")
         chosen = granularity_of(entry, granularity)
         self.setup = setup
-        self.network = EventPropNetwork(weights, setup, largest=largest, granularity=chosen, capacity=CAPACITY)
+        self.network = EventPropNetwork(
+            weights, setup, recurrent=recurrent, largest=largest, granularity=chosen, capacity=CAPACITY
+        )
         self._n_classes = self.network.engine.sizes[-1]
         self._source = SpikeSource(
             self.network.engine.sizes[0], self._n_classes, setup.c, granularity=chosen, capacity=CAPACITY, room=ROOM
@@ -79,7 +82,7 @@ class LavaEventProp(LavaSession):
 
     @property
     def masters(self) -> list[Int64Array]:
-        """Full-precision weights by layer, 20 fractional bits."""
+        """Full-precision weights, 20 fractional bits; as of `ClockedEngine`."""
         return self.network.engine.masters
 
     @property

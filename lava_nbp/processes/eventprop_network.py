@@ -33,7 +33,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 
 class EventPropNetwork(LibraryProcess):
-    """A feed-forward network of LIF neurons that learns by EventProp, in integers.
+    """A network of layers of LIF neurons that learns by EventProp, in integers.
 
     Every sample takes T steps forward and T steps backward in reversed time, driven by a synfire chain of
     2 T + 2 gating neurons; see `lava_nbp.eventprop.clocked.phases` for the phases, and
@@ -50,8 +50,11 @@ class EventPropNetwork(LibraryProcess):
         A matrix per layer, in thresholds.
     setup : Setup
         Arithmetic, loss and learning.
+    recurrent : sequence of (n, n) float or None, optional
+        Weights within each layer, (pre, post), in thresholds; None: a layer has none. A spike at the end of step k acts
+        in step k + 1, in its own layer as in the next: between parts, a phase later.
     largest : sequence of float, optional
-        Largest weight of each layer that its 8 bits shall hold, in thresholds.
+        Largest weight of each matrix that its 8 bits shall hold, in thresholds, in the order of `read_masters`.
     granularity : {"sample", "step"}
         What one Lava step is.
     batch : int
@@ -104,6 +107,7 @@ class EventPropNetwork(LibraryProcess):
         weights: Sequence[Any],
         setup: Setup,
         *,
+        recurrent: Sequence[Any] | None = None,
         largest: Sequence[float] | None = None,
         granularity: Granularity = "sample",
         batch: int = 1,
@@ -115,11 +119,11 @@ class EventPropNetwork(LibraryProcess):
         check_kind(setup, Setup, "setup")
         weights = check_sequence(weights, "weights", "give a matrix per layer")
         if largest is not None:
-            largest = [check_positive(w, "largest weight of a layer") for w in check_sequence(largest, "largest")]
+            largest = [check_positive(w, "largest weight of a matrix") for w in check_sequence(largest, "largest")]
         # Imported here because Lava executes this file at every compilation.
         from lava_nbp.eventprop.clocked.engine import ClockedEngine
 
-        self.engine = ClockedEngine(weights, setup, largest=largest, allocate=shared_zeros)
+        self.engine = ClockedEngine(weights, setup, recurrent=recurrent, largest=largest, allocate=shared_zeros)
         self.setup, self.granularity = setup, granularity
         self.control = Control(batch, rate, shared_zeros)
         self.engine.check_rate(max(batch, 1), rate)
@@ -164,7 +168,10 @@ class EventPropNetwork(LibraryProcess):
             layer.part.tally.rewind()
 
     def read_masters(self) -> list[Any]:
-        """Copies of the full-precision weights by layer, 20 fractional bits. Call it between runs."""
+        """Copies of the full-precision weights, 20 fractional bits: a matrix per layer, then recurrent ones.
+
+        Call it between runs.
+        """
         return [masters.copy() for masters in self.engine.masters]
 
     def write_masters(self, masters: Sequence[Any]) -> None:
@@ -252,27 +259,31 @@ class SubEventPropNetwork(AbstractSubProcessModel):  # type: ignore[misc]
         layers = [self.part_input]
         gated: list[Any] = [self.part_input]
         spiking = isinstance(setup.loss, TTFSLoss)
+
+        def matrix(at: int, k: int, name: str, backward: bool) -> MirroredDense:
+            """The synapses of one of the engine's matrices, into layer k."""
+            made = MirroredDense(
+                engine.optimizers[at], c, exponent=engine.exponents[at], control=proc.control, layer=k,
+                backward=backward, name=name,
+            )  # fmt: skip
+            setattr(self, f"part_{name}", made)
+            gated.append(made)
+            return made
+
         for k, n in enumerate(engine.sizes[1:]):
             last = k == len(engine.sizes) - 2
-            synapses = MirroredDense(
-                engine.optimizers[k], c, exponent=engine.exponents[k], control=proc.control, layer=k, backward=k > 0,
-                name=f"W{k + 1}",
-            )  # fmt: skip
+            synapses = matrix(k, k, f"W{k + 1}", backward=k > 0)
             if last and not spiking:
                 layer: Any = EventPropReadout(n, c, layer=k, log=proc.answer_log, name="output")
             else:
                 name = "output" if last else f"hidden{k + 1}"
                 layer = EventPropLIF(n, c, phantom=last, layer=k, name=name)
-            setattr(self, f"part_W{k + 1}", synapses)
             setattr(self, f"part_layer{k + 1}", layer)
-            layers[-1].s_out.connect(synapses.s_in)
-            if k > 0:
-                synapses.adjoint_back_out.connect(layers[-1].adjoint_in)
-            synapses.a_out.connect(layer.a_in)
-            layer.adjoint_out.connect(synapses.adjoint_in)
-            layer.lI_out.connect(synapses.lI_in)
+            _connect(layers[-1], synapses, layer)
+            if (at := engine.loop_at(k)) is not None:
+                _connect(layer, matrix(at, k, f"R{k + 1}", backward=True), layer)
             layers.append(layer)
-            gated += [synapses, layer]
+            gated.append(layer)
         judge = layers[-1]
         if isinstance(setup.loss, TTFSLoss):
             judge = self.part_loss = EventPropTTFS(
@@ -285,3 +296,13 @@ class SubEventPropNetwork(AbstractSubProcessModel):  # type: ignore[misc]
         judge.said_out.connect(proc.said_out)
         for part in gated:
             self.part_chain.s_out.connect(part.gate_in)
+
+
+def _connect(pre: Any, synapses: MirroredDense, post: Any) -> None:
+    """Spikes go through synapses to a layer, which may be their own; adjoint spikes the other way."""
+    pre.s_out.connect(synapses.s_in)
+    synapses.a_out.connect(post.a_in)
+    post.adjoint_out.connect(synapses.adjoint_in)
+    post.lI_out.connect(synapses.lI_in)
+    if synapses.part.backward:
+        synapses.adjoint_back_out.connect(pre.adjoint_in)

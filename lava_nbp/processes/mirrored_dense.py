@@ -40,7 +40,8 @@ class MirroredDense(LibraryProcess):
 
     In the last phase of every `batch`-th sample the full-precision weights follow the gradient
     (`lava_nbp.eventprop.clocked.optimizers`), and are rounded to 8 bits anew. It sends
-    before it receives, so that layers may form rings. Source: Wunderlich & Pehle 2021, Table 1.
+    before it receives, so that layers may form rings: one from a layer to itself is its recurrent
+    weights. Source: Wunderlich & Pehle 2021, Table 1.
 
     Parameters
     ----------

@@ -46,8 +46,14 @@ def weights_of(layers, seed=0):
     return [rng.normal(m, 0.9, s) for m, s in zip(means, pairwise(layers), strict=True)]
 
 
-def setup_of(loss, optimizer="adam"):
-    return Setup(C, loss, SilentPolicy("phantom", 2.0), optimizer)
+def loops_of(layers, looped, seed=0):
+    """Recurrent weights of the layers `looped`, counted from 0."""
+    rng = np.random.default_rng([seed, 2])
+    return [rng.normal(0, 0.6, (n, n)) if k in looped else None for k, n in enumerate(layers[1:])]
+
+
+def setup_of(loss, optimizer="adam", silent=True):
+    return Setup(C, loss, SilentPolicy("phantom", 2.0) if silent else SilentPolicy(), optimizer)
 
 
 def samples_of(n, n_in, n_out, seed=0):
@@ -62,13 +68,17 @@ def samples_of(n, n_in, n_out, seed=0):
     return spike_trains(found, n_in, C.end), rng.integers(0, n_out, n)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-def test_every_state_in_every_step(loss, way):
+#: Losses, and which layers of three have recurrent weights.
+LOOPED = [(LOSSES[0], ()), (LOSSES[1], ()), (LOSSES[0], (0, 2)), (LOSSES[1], (0, 1))]
+
+
+@pytest.mark.parametrize(("loss", "looped"), LOOPED)
+def test_every_state_in_every_step(loss, looped, way):
     """One Lava step at a time: V, I, lV and lI of every layer, and every matrix's gradient."""
     layers = (4, 5, 4, 3)
-    setup = setup_of(loss)
-    engine = ClockedEngine(weights_of(layers), setup)
-    network = EventPropNetwork(weights_of(layers), setup, granularity="step", batch=0)
+    setup, options = setup_of(loss, silent=2 not in looped), {"recurrent": loops_of(layers, looped)}
+    engine = ClockedEngine(weights_of(layers), setup, **options)
+    network = EventPropNetwork(weights_of(layers), setup, granularity="step", batch=0, **options)
     source = SpikeSource(4, 3, C, granularity="step", capacity=1)
     source.s_out.connect(network.s_in)
     source.label_out.connect(network.label_in)
@@ -91,20 +101,35 @@ def test_every_state_in_every_step(loss, way):
                     assert np.array_equal(cell.lV.get(), states.lV[2 * C.steps + 1 - p])
                     assert np.array_equal(cell.lI.get(), states.lI[2 * C.steps + 1 - p])
                     moved += np.count_nonzero(cell.lI.get())
-        for synapses, g in zip([p for p in network.parts if isinstance(p, MirroredDense)], gradients, strict=True):
-            assert np.array_equal(synapses.gradient.get(), g)
+        synapses = {p.name: p for p in network.parts if isinstance(p, MirroredDense)}
+        names = [*(f"W{k}" for k in (1, 2, 3)), *(f"R{k + 1}" for k in looped)]
+        assert synapses.keys() == set(names)
+        for name, g in zip(names, gradients, strict=True):
+            assert np.array_equal(synapses[name].gradient.get(), g)
+            assert g.any()
     assert moved > 0
 
 
 @pytest.mark.parametrize("target", ["lava", "lava-primitives"])
-@pytest.mark.parametrize(("loss", "optimizer"), [(LOSSES[0], "adam"), (LOSSES[1], "adam"), (LOSSES[0], "sgd")])
-def test_training_changes_the_same_weights(target, loss, optimizer, way):
+@pytest.mark.parametrize(
+    ("loss", "optimizer", "looped"),
+    [
+        (LOSSES[0], "adam", ()),
+        (LOSSES[1], "adam", ()),
+        (LOSSES[0], "sgd", ()),
+        (LOSSES[0], "adam", (0, 1)),
+        (LOSSES[1], "sgd", (0,)),
+    ],
+)
+def test_training_changes_the_same_weights(target, loss, optimizer, looped, way):
     """Three batches, the last smaller; answers, counters, weights, moments; inference in between; a state loaded."""
     layers = (4, 6, 3)
+    setup, options = setup_of(loss, optimizer, silent=1 not in looped), {"recurrent": loops_of(layers, looped)}
     trains, labels = samples_of(8, 4, 3)
-    engine = ClockedEngine(weights_of(layers), setup_of(loss, optimizer))
+    engine = ClockedEngine(weights_of(layers), setup, **options)
     start = [m.copy() for m in engine.masters]
-    with LavaEventProp(weights_of(layers), setup_of(loss, optimizer), target=target, timeout=60) as lava:
+    assert len(start) == 2 + len(looped)
+    with LavaEventProp(weights_of(layers), setup, target=target, timeout=60, **options) as lava:
         for batch in (np.arange(3), np.arange(3, 6), np.arange(6, 8)):
             expected, found = (e.train_batch(trains, labels, batch, 0.02) for e in (engine, lava))
             assert np.array_equal(found.said, expected.said)
@@ -120,10 +145,10 @@ def test_training_changes_the_same_weights(target, loss, optimizer, way):
         state = engine.state()
         assert state.keys() == lava.state().keys()
         assert all(np.array_equal(state[name], lava.state()[name]) for name in state)
-        assert not np.array_equal(start[0], engine.masters[0])
+        assert not any(np.array_equal(a, b) for a, b in zip(start, engine.masters, strict=True))
         lava.write_masters(start)
         lava.load_state({name: np.zeros_like(a) for name, a in state.items()})
-        again = ClockedEngine(weights_of(layers), setup_of(loss, optimizer))
+        again = ClockedEngine(weights_of(layers), setup, **options)
         for e in (lava, again):
             e.train_batch(trains, labels, np.arange(4), 0.02)
         assert all(np.array_equal(a, b) for a, b in zip(lava.masters, again.masters, strict=True))
@@ -277,7 +302,9 @@ def connect(pre, dense, post):
 
 def test_what_is_refused():
     setup = setup_of(TTFSLoss())
-    with pytest.raises(WeightError, match="layer 1, neuron 0, one spike of every input: the current reaches 600.0 thr"):
+    with pytest.raises(
+        WeightError, match="weights of layer 1, neuron 0, one spike of every input: the current reaches 600"
+    ):
         EventPropNetwork([np.full((200, 2), 3.0), np.ones((2, 2))], setup)
     with pytest.raises(
         InputError, match="samples per update is -1, but must be an integer in 0 .. 2147483647; 0 switches"

@@ -98,13 +98,14 @@ REALS = {
         "neuron.theta", "loss.tau0", "loss.tau1", "loss.alpha", "learning.rate", "learning.decay", "learning.dropout",
         "learning.silent_strength", "learning.silent_target", "learning.floor", "clocked.dt", "clocked.floor",
         "network.initial_mean", "network.initial_deviation", "network.recurrent_deviation", "clocked.largest_weight",
+        "clocked.largest_recurrent",
     ),
     SLAYER: (
         "network.dt", "network.initial_scale", "neuron.threshold", "neuron.current_decay", "neuron.voltage_decay",
         "neuron.tau_grad", "neuron.scale_grad", "learning.rate", "learning.true_rate", "learning.false_rate",
     ),
 }  # fmt: skip
-LISTS = ("initial_mean", "initial_deviation", "recurrent_deviation", "largest_weight")
+LISTS = ("initial_mean", "initial_deviation", "recurrent_deviation", "largest_weight", "largest_recurrent")
 
 
 def keys_of(table):

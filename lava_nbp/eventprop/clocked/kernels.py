@@ -1,7 +1,8 @@
 """The compiled kernels of the clocked engine: one layer of one sample, step by step, in integers.
 
 The arithmetic is that of `lava_nbp.eventprop.clocked.arithmetic`, written out once more for the compiler; tests prove
-the two equal in every step. A layer is run through all its steps before the next: spikes only go forward.
+the two equal in every step. A layer is run through all its steps before the next: spikes go forward, or back to their
+own layer, where they act in the next step, as those of the layer before do.
 """
 
 from __future__ import annotations
@@ -80,6 +81,7 @@ class Layer(NamedTuple):
     """A layer of neurons and the weights in front of it."""
 
     weights: Int64Array  #: (pre, post) that spikes meet
+    loop: Int64Array  #: (n, n) that its own spikes meet, or (0, 0)
     tape: Tape
     spiking: bool  #: else it only integrates
     output: bool  #: largest voltages matter
@@ -103,6 +105,7 @@ def forward(c, layer, spikes, seen):  # type: ignore[no-untyped-def]
     tape, w, spiking, output = layer.tape, layer.weights, layer.spiking, layer.output
     V, I, V_before, peak = tape.V, tape.I, tape.V_before, tape.peak  # noqa: E741
     event_step, event_source, n_events, late = spikes
+    loop, recurrent = layer.loop, layer.loop.shape[0] > 0
     V[:] = 0
     I[:] = 0
     peak[:] = 0
@@ -110,7 +113,7 @@ def forward(c, layer, spikes, seen):  # type: ignore[no-untyped-def]
     n = V.shape[0]
     half, half_slope = 1 << (c.bits - 1), 1 << (c.slope_bits - 1)
     record = seen.V.shape[0] > 0
-    count, e = 0, 0
+    count, e, heard = 0, 0, 0
     start = event_step[0] + late if n_events > 0 else c.steps
     if record:
         start = 0
@@ -121,6 +124,12 @@ def forward(c, layer, spikes, seen):  # type: ignore[no-untyped-def]
             for j in range(n):
                 I[j] += row[j]
             e += 1
+            arrived = True
+        while recurrent and heard < count:  # its own spikes of the step before
+            row = loop[tape.neuron[heard]]
+            for j in range(n):
+                I[j] += row[j]
+            heard += 1
             arrived = True
         if arrived:
             largest = 0
@@ -154,7 +163,7 @@ def forward(c, layer, spikes, seen):  # type: ignore[no-untyped-def]
         if record:
             for j in range(n):
                 seen.V[k, j], seen.I[k, j] = V[j], I[j]
-        elif e == n_events and _is_over(V, I, peak, c.theta, output):
+        elif e == n_events and not (recurrent and heard < count) and _is_over(V, I, peak, c.theta, output):
             break
     return count
 
@@ -169,26 +178,27 @@ def _is_over(V, I, peak, theta, peaks):  # type: ignore[no-untyped-def]  # noqa:
 
 
 @kernel
-def backward(c, layer, gradient, spikes, n_spikes, errors, seen):  # type: ignore[no-untyped-def]
+def backward(c, layer, gradient, loop_gradient, spikes, n_spikes, errors, seen):  # type: ignore[no-untyped-def]
     """Adjoint pass of a layer that had so many spikes; how many denominators were at the floor, and values saturated.
 
-    The gradient gets -lI; `errors` (spikes,) the error of every input spike, unless it is empty: nobody asks for it.
+    The gradients get -lI; `errors` (spikes,) the error of every input spike, unless it is empty: nobody asks for it.
     """
-    tape, w = layer.tape, layer.weights
+    tape, w, loop, recurrent = layer.tape, layer.weights, layer.loop, layer.loop.shape[0] > 0
     lV, lI, impulse, peak_step = tape.lV, tape.lI, tape.impulse, tape.peak_step
     spike_step, (event_step, event_source, n_events, late) = tape.step, spikes
     lV[:] = 0
     lI[:] = 0
     n = lV.shape[0]
     half = 1 << (c.bits - 1)
-    half_theta = 1 << (c.theta_bits - 1)
     record, back = seen.V.shape[0] > 0, errors.shape[0] > 0
     clipped, saturated = 0, 0
-    s, e = n_spikes - 1, n_events - 1
+    s, e, heard = n_spikes - 1, n_events - 1, n_spikes - 1
     while e >= 0 and event_step[e] + late >= c.steps:  # came after the last step
         if back:
             errors[e] = 0
         e -= 1
+    while heard >= 0 and spike_step[heard] + 1 >= c.steps:
+        heard -= 1
     start = spike_step[s] if s >= 0 else -1
     for j in range(n):
         if impulse[j] != 0:
@@ -221,19 +231,29 @@ def backward(c, layer, gradient, spikes, n_spikes, errors, seen):  # type: ignor
             saturated += outside
         while e >= 0 and event_step[e] + late == k:
             source = event_source[e]
-            row, g = w[source], gradient[source]
-            total = 0
-            for j in range(n):
-                g[j] -= lI[j]
-                total += row[j] * min(max(lV[j] - lI[j], -c.limit), c.limit)
+            error, outside = _answer(c, w[source], gradient[source], lV, lI)
             if back:
-                total = (total + half_theta) >> c.theta_bits
-                if abs(total) > c.limit:
-                    total = c.limit if total > 0 else -c.limit
-                    saturated += 1
-                errors[e] = total
+                errors[e] = error
+                saturated += outside
             e -= 1
+        while recurrent and heard >= 0 and spike_step[heard] + 1 == k:
+            i = tape.neuron[heard]
+            error, outside = _answer(c, loop[i], loop_gradient[i], lV, lI)
+            tape.error[heard] += error
+            saturated += outside
+            heard -= 1
         if record:
             for j in range(n):
                 seen.V[k, j], seen.I[k, j] = lV[j], lI[j]
     return clipped, saturated
+
+
+@inner
+def _answer(c, row, gradient, lV, lI):  # type: ignore[no-untyped-def]
+    """The error of a spike that met these weights, and whether it was saturated; its gradient gets -lI."""
+    total = 0
+    for j in range(lV.shape[0]):
+        gradient[j] -= lI[j]
+        total += row[j] * min(max(lV[j] - lI[j], -c.limit), c.limit)
+    error = (total + (1 << (c.theta_bits - 1))) >> c.theta_bits
+    return min(max(error, -c.limit), c.limit), int(abs(error) > c.limit)

@@ -57,7 +57,7 @@ class MirroredPart:
         self._samples = allocate(1, np.int64)
         self.tally = Tally(allocate)
         self.weights = c.forward_weights(masters, exponent)
-        c.check_volley(self.weights, layer)
+        c.check_volley(self.weights, f"weights of layer {layer + 1}")
 
     def reset(self) -> None:
         """Forget the sample at hand, and the gradient of a batch that was not complete; weights stay."""
@@ -111,4 +111,4 @@ class MirroredPart:
         """Change the weights by the gradient of a batch."""
         self.optimizer.step(self.gradient, int(self._samples[0]), float(self.control.rate[0]))
         self._samples[0] = 0
-        self.c.check_volley(self.c.forward_weights(self.masters, self.exponent), self.layer)
+        self.c.check_volley(self.c.forward_weights(self.masters, self.exponent), f"weights of layer {self.layer + 1}")

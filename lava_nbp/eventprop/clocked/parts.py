@@ -161,7 +161,7 @@ class LIFPart:
         summed = self.I + arrived
         if arrived.any() and np.abs(summed).max() > REGISTER_MAX:
             neuron = int(np.abs(summed).argmax())
-            raise InputError(self.c.overflow(int(np.abs(summed).max()), self.layer, f"neuron {neuron}"))
+            raise InputError(self.c.overflow(int(np.abs(summed).max()), f"layer {self.layer + 1}, neuron {neuron}"))
         before = self.V.copy()
         forward_step(self.V, self.I, arrived, self.c)
         fired = (self.c.theta <= self.V) & self.spiking

@@ -45,7 +45,7 @@ class LayersConfig(ConfigSection):
     hidden: Hidden
     initial_mean: list[Annotated[Real, Field(ge=-WEIGHTS, le=WEIGHTS)]]
     initial_deviation: list[_Deviation]
-    #: Recurrent weights within a layer, of the mean 0; 0: the layer has none. Target "continuous" only.
+    #: Recurrent weights within a layer, of the mean 0; 0: the layer has none.
     recurrent_deviation: list[_Deviation] | None = None
     #: File to start from, instead of drawing W1 .. Wn: .npz (in thresholds), NIR or netx; see
     #: `lava_nbp.training.eventprop.start`.
@@ -55,6 +55,11 @@ class LayersConfig(ConfigSection):
     def n_layers(self) -> int:
         """Layers behind the input."""
         return len(self.hidden) + 1
+
+    @property
+    def loops(self) -> list[str]:
+        """Names of the recurrent matrices that there are, R1 .. Rn."""
+        return [f"R{k}" for k, deviation in enumerate(self.recurrent_deviation or (), 1) if deviation > 0]
 
     @model_validator(mode="after")
     def _one_per_layer(self) -> LayersConfig:
@@ -135,6 +140,8 @@ class ClockedConfig(ConfigSection):
     floor: Annotated[Real, Field(gt=0, le=WEIGHTS)] = FixedPoint.floor
     #: Largest weight of each layer that 8 bits shall hold, in thresholds.
     largest_weight: list[Annotated[Real, Field(gt=0, le=WEIGHTS)]] | None = None
+    #: Largest recurrent weight of each layer; of a layer that has none it means nothing.
+    largest_recurrent: list[Annotated[Real, Field(gt=0, le=WEIGHTS)]] | None = None
 
 
 class EventPropExperiment(Experiment):
@@ -155,15 +162,18 @@ class EventPropExperiment(Experiment):
     clocked: ClockedConfig = ClockedConfig()
 
     @property
-    def largest_weights(self) -> list[float]:
-        """What the 8-bit weights of each layer shall hold at most, in thresholds.
+    def largest_weights(self) -> dict[str, float]:
+        """What the 8-bit weights of each matrix shall hold at most, in thresholds: W1 .. Wn, and R1 .. that there are.
 
         Where the file does not say: four deviations from the mean of the initial weights, the same at every
         resumption.
         """
-        n = self.network
+        n, each = self.network, range(1, self.network.n_layers + 1)
         pairs = zip(n.initial_mean, n.initial_deviation, strict=True)
-        return self.clocked.largest_weight or [abs(mean) + 4 * deviation or 1.0 for mean, deviation in pairs]
+        largest = self.clocked.largest_weight or [abs(mean) + 4 * deviation or 1.0 for mean, deviation in pairs]
+        looped = self.clocked.largest_recurrent or [4 * deviation for deviation in n.recurrent_deviation or ()]
+        found = {f"W{k}": top for k, top in zip(each, largest, strict=True)}
+        return found | {name: top for k, top in enumerate(looped, 1) if (name := f"R{k}") in n.loops}
 
     @property
     def setup(self) -> Setup:
@@ -193,20 +203,35 @@ class EventPropExperiment(Experiment):
 
     def check_learned(self, weights: Mapping[str, NDArray[Any]]) -> None:
         """See `Experiment`: real numbers, or the integers of a clocked network, which its 8-bit weights hold."""
-        n, clocked = self.network, TARGETS[self.target].clocked
-        forward = [f"W{k}" for k in range(1, n.n_layers + 1)]
-        loops = [f"R{k}" for k, deviation in enumerate(n.recurrent_deviation or (), 1) if deviation > 0]
-        check_types(weights, [*forward, *loops], np.int64 if clocked else np.float64)
+        clocked = TARGETS[self.target].clocked
+        check_types(weights, list(self.largest_weights), np.int64 if clocked else np.float64)
         if clocked:
             c = self.setup.c
-            for name, top in zip(forward, self.largest_weights, strict=True):
+            for name, top in self.largest_weights.items():
                 limit, w = c.master_limit(c.weight_exponent(top)), weights[name]
                 if w.max() > limit or w.min() < -limit:
                     raise WeightError(f"{name} has entries from {w.min()} to {w.max()}, but 8 bits hold +-{limit}")
 
     @model_validator(mode="after")
     def _one_largest_per_layer(self) -> EventPropExperiment:
-        _check_length("clocked.largest_weight", self.clocked.largest_weight, self.network.n_layers)
+        for key in ("largest_weight", "largest_recurrent"):
+            _check_length(f"clocked.{key}", getattr(self.clocked, key), self.network.n_layers)
+        return self
+
+    @model_validator(mode="after")
+    def _possible_loops(self) -> EventPropExperiment:
+        if f"R{self.network.n_layers}" in self.network.loops:
+            given = f"network.recurrent_deviation is {self.network.recurrent_deviation}, but"
+            if self.loss.name != "ttfs":
+                raise ValueError(
+                    f"{given} with the loss {self.loss.name} the output layer only integrates, and has no spikes; set "
+                    f"the last entry to 0"
+                )
+            if self.learning.silent == "phantom":
+                raise ValueError(
+                    f"{given} the silent policy 'phantom' needs an output layer without recurrent weights; set the "
+                    f"last entry to 0, or use another policy"
+                )
         return self
 
 

@@ -156,9 +156,20 @@ def _error(
 ) -> tuple[float, float]:
     """Mean error of output spike times in ms, NaN without any, and median relative error of a sample's gradient."""
     assert isinstance(engine.loss, TTFSLoss)
-    clocked = ClockedEngine([w / engine.p.theta for w in engine.weights], Setup(c, engine.loss))
+    theta = engine.p.theta
+    clocked = ClockedEngine(
+        [w / theta for w in engine.weights],
+        Setup(c, engine.loss),
+        recurrent=[loop / theta if loop.size else None for loop in engine.loops],
+    )
     # Both with the same 8-bit weights: what is left is the error of the steps and of the integers.
-    rounded = EventPropEngine([w * engine.p.theta for w in clocked.weights], engine.p, engine.loss, engine.end)
+    rounded = EventPropEngine(
+        [w * theta for w in clocked.weights],
+        engine.p,
+        engine.loss,
+        engine.end,
+        recurrent=[None if loop is None else loop * theta for loop in clocked.loops],
+    )
     late, wrong = [], []
     for sample in np.arange(min(_COMPARED, len(trains)))[:, None]:
         exact, gradients = rounded.gradient(trains, labels, sample)

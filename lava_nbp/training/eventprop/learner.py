@@ -50,11 +50,6 @@ class EventPropLearner(Learner):
     def __init__(self, config: EventPropExperiment) -> None:
         self.config = config
         self.target: Target = find_target(config.target, "eventprop")
-        if self.target.clocked and any(config.network.recurrent_deviation or ()):
-            raise ConfigError(
-                f"network.recurrent_deviation is {config.network.recurrent_deviation}, but target {config.target} has "
-                f"no recurrent layers; use target continuous, or leave it out"
-            )
         if self.target.clocked:
             self._check_steps()
         events = "events" in find_data_set(config.data.name).forms

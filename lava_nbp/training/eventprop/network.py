@@ -68,10 +68,9 @@ def _clocked(run: Run, config: EventPropExperiment, dt: float | None) -> DenseNe
         )
     setup = config.setup
     c = setup.c
-    exponents = [c.weight_exponent(top) for top in config.largest_weights]
     matrices = tuple(
-        c.forward_weights(run.weights[name], exponent).astype(float)
-        for name, exponent in zip(forward_names(len(exponents)), exponents, strict=True)
+        c.forward_weights(run.weights[name], c.weight_exponent(top)).astype(float)
+        for name, top in config.largest_weights.items()
     )
     unit, spiking = 1 << c.coefficient_bits, isinstance(setup.loss, TTFSLoss)
     return DenseNetwork(

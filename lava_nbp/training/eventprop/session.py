@@ -16,7 +16,7 @@ from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.trains import SpikeTrains, join_trains, latency_trains
-from lava_nbp.training.eventprop.network import are_masters, forward_names
+from lava_nbp.training.eventprop.network import are_masters, forward_names, loop_names
 from lava_nbp.training.learner import Arrays, Session, parts
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class EventPropSession(Session):
 
     def __init__(self, learner: EventPropLearner, weights: Arrays) -> None:
         self._learner, self._config, self._target = learner, learner.config, learner.target
+        self._names = [*forward_names(self._layers), *loop_names(weights)]
         self._trains: dict[str, SpikeTrains] = {}
         self._notes: list[str] = []
         self.engine: Any = self._clocked_engine(weights) if self._target.clocked else self._continuous_engine(weights)
@@ -57,13 +58,13 @@ class EventPropSession(Session):
     def _continuous_engine(self, weights: Arrays) -> Any:
         config, learning, matrices = self._config, self._config.learning, self._real(weights)
         return self._target.maker("eventprop")(
-            [matrices[name] for name in forward_names(self._layers)],
+            self._forward(matrices),
             config.neuron,
             config.loss.loss,
             config.encoding.end,
             floor=learning.floor * config.neuron.theta,
             threads=learning.threads,
-            recurrent=[matrices.get(f"R{k}") for k in range(1, self._layers + 1)],
+            recurrent=self._loops(matrices),
             silent=learning.policy,
             optimizer=learning.optimizer,
         )
@@ -72,13 +73,22 @@ class EventPropSession(Session):
         config, matrices = self._config, self._real(weights)
         options = config.lava.model_dump(exclude_unset=True) if self._target.on_lava else {}
         engine = self._target.maker("eventprop")(
-            [matrices[name] for name in forward_names(self._layers)],
+            self._forward(matrices),
             config.setup,
-            largest=config.largest_weights,
+            recurrent=self._loops(matrices),
+            largest=list(config.largest_weights.values()),
             **options,
         )
         self._write_masters(engine, weights)
         return engine
+
+    def _forward(self, matrices: Mapping[str, Any]) -> list[Any]:
+        """Those of every layer."""
+        return [matrices[name] for name in forward_names(self._layers)]
+
+    def _loops(self, matrices: Mapping[str, Any]) -> list[Any]:
+        """Recurrent ones of every layer; None where there are none."""
+        return [matrices.get(f"R{k}") for k in range(1, self._layers + 1)]
 
     def _real(self, weights: Mapping[str, Any]) -> Arrays:
         """Weights in units of the potential, as the continuous engine has them, or in thresholds for a clocked one."""
@@ -193,23 +203,17 @@ class EventPropSession(Session):
 
     def read_weights(self) -> Arrays:
         """See `Session`; integers of a clocked network."""
-        names = forward_names(self._layers)
         if self._target.clocked:
-            return {name: masters.copy() for name, masters in zip(names, self.engine.masters, strict=True)}
+            return {name: masters.copy() for name, masters in zip(self._names, self.engine.masters, strict=True)}
         theta = self._config.neuron.theta
         return {name: w / theta for name, w in zip(self._names, self.engine.matrices, strict=True)}
 
-    @property
-    def _names(self) -> list[str]:
-        """Of the matrices of the continuous engine, in its order."""
-        loops = [f"R{k}" for k, loop in enumerate(self.engine.loops, 1) if loop.size]
-        return [*forward_names(self._layers), *loops]
-
     def read_synapses(self) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
         """Weights as spikes meet them, forward and recurrent ones (empty where a layer has none)."""
-        if self._target.clocked:
-            return [w.copy() for w in self.engine.forward_weights], []
-        return [w.copy() for w in self.engine.weights], list(self.engine.loops)
+        met = self.engine.forward_weights if self._target.clocked else self.engine.matrices
+        matrices = {name: w.copy() for name, w in zip(self._names, met, strict=True)}
+        none = np.zeros((0, 0))
+        return self._forward(matrices), [none if loop is None else loop for loop in self._loops(matrices)]
 
     def write_weights(self, weights: Mapping[str, Any]) -> None:
         """See `Session`; either kind."""
@@ -221,12 +225,11 @@ class EventPropSession(Session):
             own[...] = real[name]
 
     def _write_masters(self, engine: Any, weights: Mapping[str, Any]) -> None:
-        names = forward_names(self._layers)
         if are_masters(weights):
-            masters = [weights[name] for name in names]
+            masters = [weights[name] for name in self._names]
         else:
             c = self._config.setup.c
-            masters = [c.masters(weights[n], x) for n, x in zip(names, engine.exponents, strict=True)]
+            masters = [c.masters(weights[n], x) for n, x in zip(self._names, engine.exponents, strict=True)]
         engine.write_masters(masters)
 
     def read_memory(self) -> Arrays:

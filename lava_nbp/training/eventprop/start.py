@@ -57,7 +57,8 @@ def check_range(weights: Arrays, config: EventPropExperiment) -> None:
         Names the file, the matrix, the limit and the key that raises it.
     """
     c = config.setup.c
-    for (name, w), top in zip(weights.items(), config.largest_weights, strict=True):
+    for name, w in weights.items():
+        top = config.largest_weights[name]
         limit = c.master_limit(c.weight_exponent(top)) / (1 << MASTER_BITS)
         if np.abs(w).max() > limit:
             raise WeightError(

@@ -21,12 +21,19 @@ from lava_nbp.eventprop.trains import spike_trains
 C = FixedPoint(NeuronParameters(), 1.0, 40.0)
 
 
-def network(layers, loss, seed=0, scale=1.0, optimizer="adam", **options):
+def network(layers, loss, seed=0, looped=(), optimizer="adam"):
+    """Layers in `looped`, counted from 0, have recurrent weights."""
     rng = np.random.default_rng(seed)
     means = [3.0, *[1.4] * (len(layers) - 2)]
-    weights = [scale * rng.normal(m, 0.9, s) for m, s in zip(means, pairwise(layers), strict=True)]
-    setup = Setup(C, loss, SilentPolicy("phantom", 2.0), optimizer)
-    return ClockedEngine(weights, setup, largest=[6.0] * len(weights), **options)
+    weights = [rng.normal(m, 0.9, s) for m, s in zip(means, pairwise(layers), strict=True)]
+    loops = [rng.normal(0, 0.6, (n, n)) if k in looped else None for k, n in enumerate(layers[1:])]
+    silent = SilentPolicy() if loops[-1] is not None else SilentPolicy("phantom", 2.0)
+    largest = [6.0] * len(weights) + [2.5] * len(looped)
+    return ClockedEngine(weights, Setup(C, loss, silent, optimizer), recurrent=loops, largest=largest)
+
+
+def in_a_loop(engine):
+    return PartsLoop([m.copy() for m in engine.masters], engine.exponents, engine.setup, engine.looped)
 
 
 def samples(n, n_in, seed, classes):
@@ -40,11 +47,17 @@ def samples(n, n_in, seed, classes):
     return found, rng.integers(0, classes, n)
 
 
-@pytest.mark.parametrize("loss", [TTFSLoss(), MaxVoltageLoss()])
-@pytest.mark.parametrize("layers", [(4, 3), (4, 6, 3), (4, 5, 5, 2)])
-def test_every_state_in_every_step(layers, loss):
-    engine = network(layers, loss)
-    loop = PartsLoop([m.copy() for m in engine.masters], engine.exponents, engine.setup)
+#: Networks: layers, those with recurrent weights, loss.
+NETWORKS = [
+    (layers, (), loss) for layers in ((4, 3), (4, 6, 3), (4, 5, 5, 2)) for loss in (TTFSLoss(), MaxVoltageLoss())
+]
+NETWORKS += [((4, 6, 3), (0, 1), TTFSLoss()), ((4, 3), (0,), TTFSLoss()), ((4, 5, 5, 2), (0, 1), MaxVoltageLoss())]
+
+
+@pytest.mark.parametrize(("layers", "looped", "loss"), NETWORKS)
+def test_every_state_in_every_step(layers, looped, loss):
+    engine = network(layers, loss, looped=looped)
+    loop = in_a_loop(engine)
     found, labels = samples(4, layers[0], 3, layers[-1])
     spikes = errors = 0
     for (times, sources), label in zip(found, labels, strict=True):
@@ -73,11 +86,13 @@ def test_every_state_in_every_step(layers, loss):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-@pytest.mark.parametrize("loss", [TTFSLoss(), MaxVoltageLoss()])
-def test_training_changes_the_same_weights(loss, optimizer):
+@pytest.mark.parametrize(
+    ("looped", "loss"), [((), TTFSLoss()), ((), MaxVoltageLoss()), ((0, 1), TTFSLoss()), ((0,), MaxVoltageLoss())]
+)
+def test_training_changes_the_same_weights(looped, loss, optimizer):
     """Batches of 3, 3 and 2 samples; answers, counters and full-precision weights."""
-    engine = network((4, 6, 3), loss, optimizer=optimizer)
-    loop = PartsLoop([m.copy() for m in engine.masters], engine.exponents, engine.setup)
+    engine = network((4, 6, 3), loss, looped=looped, optimizer=optimizer)
+    loop = in_a_loop(engine)
     found, labels = samples(8, 4, 5, 3)
     quantised = [(C.steps_of(t), s) for t, s in found]
     trains = spike_trains([(k * C.dt, s) for k, s in quantised], 4, C.end)
@@ -115,7 +130,7 @@ def test_errors_of_the_input_are_not_counted():
     expected = engine.gradient(spike_trains([(steps * C.dt, sources)], 4, C.end), np.array([label]))[0].saturated
     found = {}
     for asked in (False, True):
-        loop = PartsLoop([m.copy() for m in engine.masters], engine.exponents, engine.setup)
+        loop = in_a_loop(engine)
         loop.dense[0].backward |= asked
         loop.sample(steps, sources, label)
         found[asked] = [part.tally.read().saturated for part in (*loop.layers, *loop.dense)]
@@ -125,7 +140,7 @@ def test_errors_of_the_input_are_not_counted():
 
 def test_a_sample_without_a_label_teaches_nothing_and_leaves_nothing():
     engine = network((4, 6, 3), TTFSLoss())
-    loop = PartsLoop([m.copy() for m in engine.masters], engine.exponents, engine.setup)
+    loop = in_a_loop(engine)
     found, labels = samples(2, 4, 5, 3)
     first, second = ((C.steps_of(t), s) for t, s in found)
     loop.sample(*first)
