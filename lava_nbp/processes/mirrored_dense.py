@@ -25,6 +25,9 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+#: Numbers of layers that messages may have.
+_MOST_LAYERS = 1 << 16
+
 
 class MirroredDense(LibraryProcess):
     """One weight matrix with a forward and a mirrored connection, and the gradient between them.
@@ -127,7 +130,7 @@ class MirroredDense(LibraryProcess):
     ) -> None:
         check_kind(c, FixedPoint, "c")
         check_text(optimizer, "optimizer")
-        layer, backward = check_integer(layer, 0, None, "layer"), check_flag(backward, "backward")
+        layer, backward = check_integer(layer, 0, _MOST_LAYERS, "layer"), check_flag(backward, "backward")
         if exponent is not None:
             exponent = check_integer(exponent, 0, c.theta_bits + STATE_BITS, "exponent")
         if control is not None:
