@@ -47,7 +47,7 @@ class LayersConfig(ConfigSection):
     initial_deviation: list[_Deviation]
     #: Recurrent weights within a layer, of the mean 0; 0: the layer has none.
     recurrent_deviation: list[_Deviation] | None = None
-    #: File to start from, instead of drawing W1 .. Wn: .npz (in thresholds), NIR or netx; see
+    #: File to start from, instead of drawing W1 .. Wn, and R1 .. that it holds: .npz (in thresholds), NIR or netx; see
     #: `lava_nbp.training.eventprop.start`.
     weights: str | None = None
 

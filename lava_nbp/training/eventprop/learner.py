@@ -93,14 +93,15 @@ class EventPropLearner(Learner):
                 names, n.initial_mean, n.initial_deviation, pairwise(self.layers), strict=True
             )
         }
-        if n.weights is not None:
-            spiking = isinstance(self.config.loss.loss, TTFSLoss)
-            weights = eventprop_start(Path(n.weights), self.layers, self.config.neuron, spiking_output=spiking)
-            if self.target.clocked:
-                check_range(weights, self.config)
         for k, (size, deviation) in enumerate(zip(self.layers[1:], n.recurrent_deviation or (), strict=False), 1):
             if deviation > 0:
                 weights[f"R{k}"] = rng.normal(0.0, deviation, (size, size))
+        if n.weights is not None:
+            spiking = isinstance(self.config.loss.loss, TTFSLoss)
+            given = eventprop_start(Path(n.weights), self.layers, self.config.neuron, n.loops, spiking_output=spiking)
+            if self.target.clocked:
+                check_range(given, self.config)
+            weights |= given
         return weights
 
     def open(self, weights: Arrays, memory: Arrays) -> EventPropSession:
