@@ -188,5 +188,5 @@ def _quietly(f: np.ufunc, x: float) -> float:
 
 
 #: Those of clocked networks, and all.
-ClockedLoss = TTFSLoss | MaxVoltageLoss
-Loss = ClockedLoss | MeanVoltageLoss
+ClockedLoss = TTFSLoss | MaxVoltageLoss | MeanVoltageLoss
+Loss = ClockedLoss

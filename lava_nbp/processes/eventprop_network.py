@@ -74,8 +74,8 @@ class EventPropNetwork(LibraryProcess):
     label_in : (n_classes,) spikes
         The label, one-hot, in any of the phases 0 .. T. A sample without one teaches nothing.
     said_out : (n_classes,) int32
-        First spikes (steps, counted from 1; 0: silent), or largest voltages in units of V; in
-        granularity "step" in phase T + 1, and zero in all others.
+        First spikes (steps, counted from 1; 0: silent), or largest voltages in units of V, or mean ones in 128ths of
+        that; in granularity "step" in phase T + 1, and zero in all others.
 
     Raises
     ------
@@ -146,7 +146,7 @@ class EventPropNetwork(LibraryProcess):
 
     @property
     def answers(self) -> Any:
-        """Answers since `rewind`, (samples, n_classes): steps of first spikes (T: silent), or largest voltages."""
+        """Answers since `rewind`, (samples, n_classes): steps of first spikes (T: silent), or voltages."""
         return self.answer_log.rows[: len(self.answer_log)].copy()
 
     @property
@@ -258,7 +258,6 @@ class SubEventPropNetwork(AbstractSubProcessModel):  # type: ignore[misc]
         proc.s_in.connect(self.part_input.s_in)
         layers = [self.part_input]
         gated: list[Any] = [self.part_input]
-        spiking = isinstance(setup.loss, TTFSLoss)
 
         def matrix(at: int, k: int, name: str, backward: bool) -> MirroredDense:
             """The synapses of one of the engine's matrices, into layer k."""
@@ -273,8 +272,8 @@ class SubEventPropNetwork(AbstractSubProcessModel):  # type: ignore[misc]
         for k, n in enumerate(engine.sizes[1:]):
             last = k == len(engine.sizes) - 2
             synapses = matrix(k, k, f"W{k + 1}", backward=k > 0)
-            if last and not spiking:
-                layer: Any = EventPropReadout(n, c, layer=k, log=proc.answer_log, name="output")
+            if last and not isinstance(setup.loss, TTFSLoss):
+                layer: Any = EventPropReadout(n, c, loss=setup.loss, layer=k, log=proc.answer_log, name="output")
             else:
                 name = "output" if last else f"hidden{k + 1}"
                 layer = EventPropLIF(n, c, phantom=last, layer=k, name=name)

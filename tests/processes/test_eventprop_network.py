@@ -16,7 +16,7 @@ from lava_nbp.eventprop.clocked.arithmetic import adjoint as adjoint_of
 from lava_nbp.eventprop.clocked.engine import ClockedEngine
 from lava_nbp.eventprop.clocked.setup import Control, Setup
 from lava_nbp.eventprop.equations import NeuronParameters
-from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.losses import MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import SilentPolicy
 from lava_nbp.eventprop.trains import spike_trains
 from lava_nbp.executors import lava_eventprop
@@ -37,7 +37,7 @@ from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
 
 C = FixedPoint(NeuronParameters(), 1.0, 40.0)
-LOSSES = [TTFSLoss(), MaxVoltageLoss()]
+LOSSES = [TTFSLoss(), MaxVoltageLoss(), MeanVoltageLoss(gain=9.0), MeanVoltageLoss(15.0, 9.0)]
 
 
 def weights_of(layers, seed=0):
@@ -69,7 +69,7 @@ def samples_of(n, n_in, n_out, seed=0):
 
 
 #: Losses, and which layers of three have recurrent weights.
-LOOPED = [(LOSSES[0], ()), (LOSSES[1], ()), (LOSSES[0], (0, 2)), (LOSSES[1], (0, 1))]
+LOOPED = [*((loss, ()) for loss in LOSSES), (LOSSES[0], (0, 2)), (LOSSES[1], (0, 1))]
 
 
 @pytest.mark.parametrize(("loss", "looped"), LOOPED)
@@ -119,6 +119,8 @@ def test_every_state_in_every_step(loss, looped, way):
         (LOSSES[0], "sgd", ()),
         (LOSSES[0], "adam", (0, 1)),
         (LOSSES[1], "sgd", (0,)),
+        (LOSSES[2], "adam", ()),
+        (LOSSES[3], "adam", (0,)),
     ],
 )
 def test_training_changes_the_same_weights(target, loss, optimizer, looped, way):

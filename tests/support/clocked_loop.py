@@ -40,7 +40,7 @@ class PartsLoop:
             self.layers.append(LIFPart(sizes[-1], c, phantom=True, layer=n_layers - 1))
             self.loss = TTFSPart(sizes[-1], setup.loss, c, setup.silent)
         else:
-            self.layers.append(ReadoutPart(sizes[-1], c, layer=n_layers - 1))
+            self.layers.append(ReadoutPart(sizes[-1], c, setup.loss, layer=n_layers - 1))
             self.loss = None
         self.said = []
 

@@ -24,6 +24,7 @@ Backward, in step k from its end to its beginning, with the error e_n that is se
     lI, lV = (beta lI + gamma tau_m / tau_s lV) >> coefficient_bits, (alpha lV) >> coefficient_bits
     an input spike of the step:  dL/dw_ij -= lI_j,   and its own error is  (sum_j w_ij (lV_j - lI_j)) >> theta_bits
 
+Losses of voltages have a term of lV instead of errors, at the end of a step, see `lava_nbp.eventprop.clocked.losses`.
 lV, lI, lV - lI (the payload of an adjoint spike) and errors are saturated to 24 bits.
 
 Source: the equations of `lava_nbp.eventprop.equations` with exact exponential updates; a spike is
@@ -67,6 +68,8 @@ SLOPE_BITS = 8
 EXPONENTIAL_BITS = 15
 #: Steps per threshold in the table of exp(-V).
 VOLTAGE_STEPS = 64
+#: Fractional bits of mean voltages beyond those of V: 31 bits in all, with the sign.
+MEAN_BITS = 7
 
 
 def shift(x: Any, bits: int) -> Any:

@@ -16,7 +16,7 @@ from lava_nbp.base.arrays import Allocate
 from lava_nbp.base.checks import as_array, check_arrays, check_integer, check_kind, check_labels, check_sequence, shown
 from lava_nbp.base.memory import check_memory
 from lava_nbp.errors import InputError, WeightError
-from lava_nbp.eventprop.clocked.arithmetic import Int64Array
+from lava_nbp.eventprop.clocked.arithmetic import MEAN_BITS, Int64Array
 from lava_nbp.eventprop.clocked.kernels import (
     OVERFLOW,
     TOO_MANY_SPIKES,
@@ -28,7 +28,7 @@ from lava_nbp.eventprop.clocked.kernels import (
     backward,
     forward,
 )
-from lava_nbp.eventprop.clocked.losses import TTFSTables, VoltageTables, first_ms, phantom_impulse
+from lava_nbp.eventprop.clocked.losses import MeanTables, TTFSTables, first_ms, phantom_impulse, voltage_tables
 from lava_nbp.eventprop.clocked.optimizers import IntegerOptimizer
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.layers import check_layers, check_loops, check_spike_room, spike_room
@@ -143,7 +143,9 @@ class ClockedEngine:
             for masters, exponent in zip(self.masters, self.exponents, strict=True)
         ]
         self._tables = (
-            TTFSTables.of(setup.loss, self.c) if isinstance(setup.loss, TTFSLoss) else VoltageTables.of(self.c)
+            TTFSTables.of(setup.loss, self.c)
+            if isinstance(setup.loss, TTFSLoss)
+            else voltage_tables(setup.loss, self.c)
         )
         self._tapes = [Tape.make(n, spike_room(n)) for n in self.sizes[1:]]
         self.gradients = [allocate(w.shape, np.int64) for w in matrices]
@@ -313,7 +315,7 @@ class ClockedEngine:
         Returns
         -------
         answer : (classes,) int64
-            Steps of first spikes (T: silent), or largest voltages.
+            Steps of first spikes (T: silent), or largest or mean voltages (with `MEAN_BITS` more fractional bits).
         counts : Counts
             Of this sample.
 
@@ -326,7 +328,9 @@ class ClockedEngine:
 
     def said(self, answers: Int64Array) -> NDArray[np.float64]:
         """Answers in ms (inf: silent), or in thresholds."""
-        return first_ms(answers, self.c) if self._layers[-1].spiking else answers / self.c.theta
+        if isinstance(self._tables, TTFSTables):
+            return first_ms(answers, self.c)
+        return answers / (self.c.theta << MEAN_BITS if isinstance(self._tables, MeanTables) else self.c.theta)
 
     def watch(self, steps: Int64Array, sources: Int64Array, label: int) -> tuple[list[LayerSeen], list[Int64Array]]:
         """State of every layer in every step of one sample forward and backward, and its gradients."""
@@ -348,7 +352,10 @@ class ClockedEngine:
         top, at = len(self.sizes) - 2, self.loop_at(k)
         spiking = k < top or isinstance(self._tables, TTFSTables)
         loop = _NONE if at is None else self.forward_weights[at]
-        return Layer(self.forward_weights[k], loop, self._tapes[k], spiking, k == top)
+        mean = _NONE
+        if k == top and isinstance(self._tables, MeanTables):
+            mean = np.array([np.append(self._tables.counts, 0), self._tables.later])
+        return Layer(self.forward_weights[k], loop, self._tapes[k], spiking, k == top, mean)
 
     def _checked(self, trains: SpikeTrains, samples: Any) -> tuple[SpikeTrains, NDArray[np.int64]]:
         return check_samples(trains, samples, self.sizes[0], self.c.end)
@@ -445,10 +452,11 @@ class ClockedEngine:
         tape = self._tapes[-1]
         tape.impulse[:] = 0
         errors = np.zeros(n_spikes, dtype=np.int64)
-        if isinstance(self._tables, VoltageTables):
+        if not isinstance(self._tables, TTFSTables):
+            said = self._tables.means(tape.sum) if isinstance(self._tables, MeanTables) else tape.peak.copy()
             if label is not None:
-                tape.impulse[:] = self._tables.impulses(tape.peak, label, self.c)
-            return tape.peak.copy(), errors
+                tape.impulse[:] = self._tables.impulses(said, label, self.c)
+            return said, errors
         first, where = np.full(self.sizes[-1], self.c.steps), np.full(self.sizes[-1], -1)
         latest = slice(n_spikes - 1, None, -1) if n_spikes else slice(0)
         # Latest spikes first: of several spikes of a neuron the first is the last to be written.

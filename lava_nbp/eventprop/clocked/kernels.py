@@ -13,6 +13,7 @@ import numpy as np
 
 from lava_nbp.base.compiled import inner, kernel
 from lava_nbp.eventprop.clocked.arithmetic import REGISTER_MAX, SLOPE_BITS, FixedPoint, Int64Array
+from lava_nbp.eventprop.clocked.losses import LATER_BITS
 
 
 class Coefficients(NamedTuple):
@@ -63,7 +64,8 @@ class Tape(NamedTuple):
     error: Int64Array  #: (spikes,) that reaches each spike from behind
     peak: Int64Array  #: (n,) largest V, of neurons that do not spike
     peak_step: Int64Array  #: (n,) its step, or -1
-    impulse: Int64Array  #: (n,) on lV at that step
+    impulse: Int64Array  #: (n,) on lV at that step, or over the whole trial
+    sum: Int64Array  #: (n,) of V, times how much each step counts
 
     @classmethod
     def make(cls, n: int, cap: int) -> Tape:
@@ -74,7 +76,7 @@ class Tape(NamedTuple):
     @staticmethod
     def bytes(n: int, cap: int) -> int:
         """Memory that it takes."""
-        return 8 * (4 * cap + 8 * n)
+        return 8 * (4 * cap + 9 * n)
 
 
 class Layer(NamedTuple):
@@ -85,6 +87,7 @@ class Layer(NamedTuple):
     tape: Tape
     spiking: bool  #: else it only integrates
     output: bool  #: largest voltages matter
+    mean: Int64Array  #: (2, T + 1) how much each step's V counts, and the share of it and those behind; (0, 0): no mean
 
 
 class Seen(NamedTuple):
@@ -106,7 +109,9 @@ def forward(c, layer, spikes, seen):  # type: ignore[no-untyped-def]
     V, I, V_before, peak = tape.V, tape.I, tape.V_before, tape.peak  # noqa: E741
     event_step, event_source, n_events, late = spikes
     loop, recurrent = layer.loop, layer.loop.shape[0] > 0
+    mean, averaged, sums = layer.mean, layer.mean.shape[0] > 0, tape.sum
     V[:] = 0
+    sums[:] = 0
     I[:] = 0
     peak[:] = 0
     tape.peak_step[:] = -1
@@ -160,10 +165,15 @@ def forward(c, layer, spikes, seen):  # type: ignore[no-untyped-def]
                 if V[j] > peak[j]:
                     peak[j] = V[j]
                     tape.peak_step[j] = k
+        if averaged:
+            for j in range(n):
+                sums[j] += mean[0, k] * V[j]
         if record:
             for j in range(n):
                 seen.V[k, j], seen.I[k, j] = V[j], I[j]
-        elif e == n_events and not (recurrent and heard < count) and _is_over(V, I, peak, c.theta, output):
+        elif averaged or e < n_events or (recurrent and heard < count):
+            continue
+        elif _is_over(V, I, peak, c.theta, output):
             break
     return count
 
@@ -185,6 +195,7 @@ def backward(c, layer, gradient, loop_gradient, spikes, n_spikes, errors, seen):
     """
     tape, w, loop, recurrent = layer.tape, layer.weights, layer.loop, layer.loop.shape[0] > 0
     lV, lI, impulse, peak_step = tape.lV, tape.lI, tape.impulse, tape.peak_step
+    mean, averaged = layer.mean, layer.mean.shape[0] > 0
     spike_step, (event_step, event_source, n_events, late) = tape.step, spikes
     lV[:] = 0
     lI[:] = 0
@@ -202,7 +213,7 @@ def backward(c, layer, gradient, loop_gradient, spikes, n_spikes, errors, seen):
     start = spike_step[s] if s >= 0 else -1
     for j in range(n):
         if impulse[j] != 0:
-            start = max(start, peak_step[j])
+            start = max(start, c.steps - 1 if averaged else peak_step[j])
     if record:
         start = c.steps - 1
     for k in range(c.steps - 1, -1, -1):
@@ -219,9 +230,13 @@ def backward(c, layer, gradient, loop_gradient, spikes, n_spikes, errors, seen):
                     saturated += 1
                 lV[j] = v
                 s -= 1
-            for j in range(n):
-                if impulse[j] != 0 and peak_step[j] == k:
-                    lV[j] += impulse[j]
+            if averaged:
+                for j in range(n):
+                    lV[j] += (impulse[j] * mean[1, k] >> LATER_BITS) - (impulse[j] * mean[1, k + 1] >> LATER_BITS)
+            else:
+                for j in range(n):
+                    if impulse[j] != 0 and peak_step[j] == k:
+                        lV[j] += impulse[j]
             outside = 0
             for j in range(n):
                 i = (c.beta * lI[j] + c.gamma_back * lV[j] + half) >> c.bits

@@ -20,9 +20,10 @@ from lava_nbp.eventprop.clocked.arithmetic import (
     jump,
     rise,
 )
-from lava_nbp.eventprop.clocked.losses import VoltageTables
+from lava_nbp.eventprop.clocked.losses import MeanTables, voltage_tables
 from lava_nbp.eventprop.clocked.phases import PHANTOM, SPIKE, LabelPart, Phases
 from lava_nbp.eventprop.layers import check_spike_room, spike_room
+from lava_nbp.eventprop.losses import MaxVoltageLoss, MeanVoltageLoss
 from lava_nbp.eventprop.tally import Counts, Tally
 
 
@@ -219,29 +220,52 @@ class LIFPart:
 
 
 class ReadoutPart(LIFPart):
-    """An output layer that only integrates, with the maximum-voltage loss: an impulse at each largest voltage."""
+    """An output layer that only integrates, with a loss of voltages: an impulse at each largest one, or in every step.
+
+    Parameters
+    ----------
+    loss : MaxVoltageLoss or MeanVoltageLoss
+    """
 
     spiking = False
 
-    def __init__(self, n: int, c: FixedPoint, layer: int = 0, allocate: Allocate = np.zeros) -> None:
-        self._impulse = allocate(check_integer(n, 1, None, "number of neurons"), np.int64)
+    def __init__(
+        self,
+        n: int,
+        c: FixedPoint,
+        loss: MaxVoltageLoss | MeanVoltageLoss,
+        layer: int = 0,
+        allocate: Allocate = np.zeros,
+    ) -> None:
+        check_integer(n, 1, None, "number of neurons")
+        self._impulse, self._sum = allocate(n, np.int64), allocate(n, np.int64)
         self.label = LabelPart(allocate)
-        self._tables = VoltageTables.of(c)
+        self._tables = voltage_tables(loss, c)
         super().__init__(n, c, layer=layer, allocate=allocate)
 
     def _clear(self) -> None:
         super()._clear()
         self.label.clear()
         self._impulse[...] = 0
+        self._sum[...] = 0
+
+    def _forward(self, k: int, weighted: Any) -> Int64Array:
+        spikes = super()._forward(k, weighted)
+        if isinstance(self._tables, MeanTables):
+            self._sum += self._tables.counts[k] * self.V
+        return spikes
 
     def judge(self, target: Any) -> Int64Array | None:
-        """Take the target of the sample (n,) one-hot; largest voltages, in the phase in which they are known."""
+        """Take the target of the sample (n,) one-hot; what is said of voltages, in the phase in which it is known."""
         self.label.receive(target)
         if not self.phases.turns:
             return None
+        said = self._tables.means(self._sum) if isinstance(self._tables, MeanTables) else self.peak.copy()
         if self.label.value >= 0:
-            self._impulse[...] = self._tables.impulses(self.peak, self.label.value, self.c)
-        return self.peak.copy()
+            self._impulse[...] = self._tables.impulses(said, self.label.value, self.c)
+        return said
 
     def _impulses(self, k: int, errors: Int64Array) -> Int64Array:
+        if isinstance(self._tables, MeanTables):
+            return self._tables.injection(self._impulse, k)
         return np.where(self.peak_step == k, self._impulse, 0)

@@ -184,17 +184,12 @@ class EventPropExperiment(Experiment):
         InputError
             For a step, widths, a loss or a policy that they cannot have.
         """
-        clocked, loss = self.clocked, self.loss.loss
-        if isinstance(loss, MeanVoltageLoss):
-            raise InputError(
-                f"loss.name is {self.loss.name!r}, which target {self.target} does not have; use target continuous, or "
-                f"the loss ttfs or max_voltage"
-            )
+        clocked = self.clocked
         arithmetic = FixedPoint(
             self.neuron, clocked.dt, self.encoding.end, clocked.theta_bits, clocked.coefficient_bits,
             clocked.adjoint_bits, clocked.floor,
         )  # fmt: skip
-        return Setup(arithmetic, loss, self.learning.policy, self.learning.optimizer)
+        return Setup(arithmetic, self.loss.loss, self.learning.policy, self.learning.optimizer)
 
     @property
     def compared_by(self) -> str:

@@ -8,13 +8,13 @@ from clocked_loop import PartsLoop, saturating
 
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked import parts
-from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+from lava_nbp.eventprop.clocked.arithmetic import MEAN_BITS, FixedPoint
 from lava_nbp.eventprop.clocked.engine import ClockedEngine
 from lava_nbp.eventprop.clocked.parts import LIFPart
 from lava_nbp.eventprop.clocked.phases import Phases
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.equations import NeuronParameters
-from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.losses import MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import SilentPolicy
 from lava_nbp.eventprop.trains import spike_trains
 
@@ -52,6 +52,7 @@ NETWORKS = [
     (layers, (), loss) for layers in ((4, 3), (4, 6, 3), (4, 5, 5, 2)) for loss in (TTFSLoss(), MaxVoltageLoss())
 ]
 NETWORKS += [((4, 6, 3), (0, 1), TTFSLoss()), ((4, 3), (0,), TTFSLoss()), ((4, 5, 5, 2), (0, 1), MaxVoltageLoss())]
+NETWORKS += [((4, 3), (), MeanVoltageLoss(gain=9.0)), ((4, 6, 3), (0,), MeanVoltageLoss(15.0, 9.0))]
 
 
 @pytest.mark.parametrize(("layers", "looped", "loss"), NETWORKS)
@@ -87,7 +88,15 @@ def test_every_state_in_every_step(layers, looped, loss):
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize(
-    ("looped", "loss"), [((), TTFSLoss()), ((), MaxVoltageLoss()), ((0, 1), TTFSLoss()), ((0,), MaxVoltageLoss())]
+    ("looped", "loss"),
+    [
+        ((), TTFSLoss()),
+        ((), MaxVoltageLoss()),
+        ((0, 1), TTFSLoss()),
+        ((0,), MaxVoltageLoss()),
+        ((), MeanVoltageLoss(gain=9.0)),
+        ((0,), MeanVoltageLoss(15.0, 9.0)),
+    ],
 )
 def test_training_changes_the_same_weights(looped, loss, optimizer):
     """Batches of 3, 3 and 2 samples; answers, counters and full-precision weights."""
@@ -109,7 +118,8 @@ def test_training_changes_the_same_weights(looped, loss, optimizer):
         if isinstance(loss, TTFSLoss):
             assert np.array_equal(np.where(said < C.steps, (said + 1) * C.dt, np.inf), result.said)
         else:
-            assert np.array_equal(said / C.theta, result.said)
+            unit = C.theta << MEAN_BITS if isinstance(loss, MeanVoltageLoss) else C.theta
+            assert np.array_equal(said / unit, result.said)
         for dense, m in zip(loop.dense, engine.masters, strict=True):
             assert np.array_equal(dense.masters, m)
     assert not any(np.array_equal(a, b) for a, b in zip(start, engine.masters, strict=True))

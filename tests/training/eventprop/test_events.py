@@ -59,11 +59,13 @@ def config(tmp_path):
 
 #: Losses of voltages, in continuous time and in steps.
 MEAN = ("loss.name=mean_voltage", "loss.tau=30", "loss.gain=5")
-CLOCKED = ("target=clocked", "loss.name=max_voltage", "clocked.dt=1.0", "clocked.largest_weight=[8, 4]")
+IN_STEPS = ("target=clocked", "clocked.dt=1.0", "clocked.largest_weight=[8, 4]")
+CLOCKED = ("loss.name=max_voltage", *IN_STEPS)
 
 
 @pytest.mark.parametrize(
-    "settings", [MEAN, (*MEAN, "network.recurrent_deviation=[0.1, 0]"), ("loss.name=max_voltage",), CLOCKED]
+    "settings",
+    [MEAN, (*MEAN, "network.recurrent_deviation=[0.1, 0]"), ("loss.name=max_voltage",), CLOCKED, (*MEAN, *IN_STEPS)],
 )
 def test_it_learns_the_order_of_events(config, tmp_path, settings):
     """More than counts could tell: they are the same for both classes."""
@@ -75,13 +77,13 @@ def test_it_learns_the_order_of_events(config, tmp_path, settings):
     assert run.inference.right.mean() == load_result(tmp_path / "run")["chosen"]["test_accuracy"]
 
 
-@pytest.mark.parametrize("loss", ["ttfs", "max_voltage"])
+@pytest.mark.parametrize("loss", [("loss.name=ttfs",), ("loss.name=max_voltage",), MEAN])
 @pytest.mark.parametrize(
     ("target", "way"), in_ways(["lava", "lava-primitives"], both=lambda target: target == "lava"), indirect=["way"]
 )
 def test_lava_learns_as_clocked_does(config, tmp_path, target, loss, way):
     """Answers, counters, weights and moments of every epoch; what is learned on Lava goes on as clocked, too."""
-    fewer = (f"loss.name={loss}", "epochs=2", "data.validation=4", "clocked.dt=4.0", "clocked.largest_weight=[8, 4]")
+    fewer = (*loss, "epochs=2", "data.validation=4", "clocked.dt=4.0", "clocked.largest_weight=[8, 4]")
     fewer += ("learning.dropout=0.1",)
     written(tmp_path, n_train=20, n_test=6)
     for name in ("clocked", target):

@@ -69,6 +69,7 @@ def test_result_and_metrics_have_what_they_should(config, tmp_path):
         ("neuron.theta=0.7",),
         ("target=clocked", "learning.silent=phantom"),
         ("target=clocked", "network.recurrent_deviation=[0.2, 0.1]"),
+        ("target=clocked", "loss.name=mean_voltage", "loss.gain=8"),
         ("target=lava",),
     ],
 )
@@ -205,7 +206,10 @@ def test_configurations_that_are_refused(config, tmp_path, overrides, message):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (("loss.name=mean_voltage", "target=clocked"), "loss.name is 'mean_voltage', which target clocked does not"),
+        (
+            ("loss.name=mean_voltage", "loss.gain=600", "target=clocked"),
+            "gain of a clocked network's loss is 600.0, but must be more than 0, and 512 at most",
+        ),
         (("target=clocked", "clocked.dt=0.7"), "dt is 0.7 ms, which does not divide the window"),
         (("target=clocked", "learning.silent=bump"), "silent policy is 'bump', but a clocked network has only"),
         (("encoding.late=70",), "input spike at .* ms, but the trial lasts from 0 to 60.0 ms"),
@@ -317,7 +321,14 @@ def test_a_largest_weight_too_few_beside_weights_of_a_file(config, tmp_path):
 
 @pytest.mark.parametrize(
     "settings",
-    [(), ("target=clocked",), ("target=lava",), ("loss.name=max_voltage",), ("loss.name=mean_voltage", "loss.tau=20")],
+    [
+        (),
+        ("target=clocked",),
+        ("target=lava",),
+        ("loss.name=max_voltage",),
+        ("loss.name=mean_voltage", "loss.tau=20"),
+        ("loss.name=mean_voltage", "loss.tau=20", "target=clocked"),
+    ],
 )
 def test_an_inference_answers_as_the_target_does(config, tmp_path, settings):
     train(config("epochs=1", *settings), tmp_path / "run")
