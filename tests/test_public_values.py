@@ -279,7 +279,7 @@ GOOD = {
     "lava_nbp.processes.Gate": {"entry": 0},
     "lava_nbp.processes.GatedLIF": {"shape": (2,)},
     "lava_nbp.processes.HebbianDense": {"weights": np.zeros((2, 1), int)},
-    "lava_nbp.processes.LatencySource": {"n_in": 2, "n_classes": 2, "c": C, "capacity": 2},
+    "lava_nbp.processes.SpikeSource": {"n_in": 2, "n_classes": 2, "c": C, "capacity": 2},
     "lava_nbp.processes.Mirror": {"name": "m"},
     "lava_nbp.processes.MirroredDense": {"weights": [[1.0, -0.5]], "c": C},
     "lava_nbp.processes.NBPNetwork": {"circuit": CIRCUIT, "weights": WEIGHTS},

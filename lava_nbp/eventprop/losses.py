@@ -236,7 +236,6 @@ def _quietly(f: np.ufunc, x: float) -> float:
     return float(f(x)) if x < 709 else math.inf
 
 
-#: Those of clocked networks, those that teach labels, and all.
-ClockedLoss = TTFSLoss | MaxVoltageLoss
-LabelLoss = ClockedLoss | MeanVoltageLoss
+#: Those that teach labels, which clocked networks have, too, and all.
+LabelLoss = TTFSLoss | MaxVoltageLoss | MeanVoltageLoss
 Loss = LabelLoss | VoltageErrorLoss

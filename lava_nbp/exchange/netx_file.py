@@ -6,14 +6,15 @@ A layer is a ``dense`` group with CUBA neurons: 8-bit weights (even mantissas m,
     u <- (u (4096 - iDecay)) >> 12 + 64 sum m,   v <- (v (4096 - vDecay)) >> 12 + u,   spike where v > 64 vThMant
 
 (its shifts round toward 0), which for nBP is the same network, bit for bit, and for EventProp the same up to
-rounding. Every layer's Dense takes one step.
+rounding. Every layer's Dense takes one step. A recurrent layer is a ``dense_rec`` group with weight_rec, for another
+Dense: its spikes act in the step after their own, as ours do. Both matrices have one unit, by which they are rounded.
 """
 
 from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,7 +31,7 @@ from lava_nbp.base.widths import (
 )
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.equations import NeuronParameters, response
-from lava_nbp.exchange.dense import TIME_TOLERANCE, DenseNetwork, Float64Array
+from lava_nbp.exchange.dense import TIME_TOLERANCE, DenseNetwork, Float64Array, named
 from lava_nbp.exchange.hdf5 import load_h5py, open_network
 
 _UNITY, _LARGEST_THRESHOLD = VOLTAGE_DECAY_ALL, (1 << THRESHOLD_BITS) - 1
@@ -42,8 +43,16 @@ _SMALLEST = -(1 << WEIGHT_BITS)
 _AT_REST = {"refDelay": 1, "wgtExp": 0, "weight_exp": 0, "gradedSpike": 0, "messageBits": 0}
 
 
-def netx_layers(network: DenseNetwork) -> list[tuple[Any, int]]:
-    """Mantissas (post, pre) and threshold of every layer.
+class NetxLayer(NamedTuple):
+    """What registers hold of a layer."""
+
+    mantissas: Any  #: (post, pre)
+    recurrent: Any  #: (post, pre), or None
+    threshold: int
+
+
+def netx_layers(network: DenseNetwork) -> list[NetxLayer]:
+    """Mantissas and threshold of every layer.
 
     Raises
     ------
@@ -59,10 +68,10 @@ def netx_layers(network: DenseNetwork) -> list[tuple[Any, int]]:
             "or train with loss ttfs"
         )
     layers = []
-    for k, w in enumerate(network.weights, 1):
+    for k, (w, loop) in enumerate(zip(network.weights, network.recurrent, strict=True), 1):
         if not w.any():
             raise WeightError(f"all weights of layer {k} are 0; lava-dl cannot load that, and nothing would spike")
-        mantissas, unit = _mantissas(w)
+        mantissas, unit = _mantissas(w if loop is None else np.vstack([w, loop]))
         threshold = int(network.theta / network.gamma / unit)
         if not 0 < threshold <= _LARGEST_THRESHOLD:
             cure = "use a smaller dt" if threshold == 0 else "use a larger dt, or larger weights"
@@ -76,7 +85,8 @@ def netx_layers(network: DenseNetwork) -> list[tuple[Any, int]]:
                 f"layer {k}: one spike of every input can add up to {volley}, but Lava's LIF wraps beyond "
                 f"{_LARGEST_SUM}; train with fewer inputs or smaller weights"
             )
-        layers.append((mantissas.T, threshold))
+        recurrent = None if loop is None else mantissas[len(w) :].T
+        layers.append(NetxLayer(mantissas[: len(w)].T, recurrent, threshold))
     return layers
 
 
@@ -109,11 +119,14 @@ def write_netx(network: DenseNetwork, path: AnyPath) -> None:
             file.attrs[key] = value
         file.attrs["dt_ms"] = network.dt
         file["layer/0/type"], file["layer/0/shape"] = b"input", np.array([network.sizes[0]])
-        for k, (mantissas, threshold) in enumerate(layers, 1):
+        for k, (mantissas, recurrent, threshold) in enumerate(layers, 1):
             group = file.create_group(f"layer/{k}")
-            group["type"], group["shape"] = b"dense", np.array([len(mantissas)])
+            group["type"] = b"dense" if recurrent is None else b"dense_rec"
+            group["shape"] = np.array([len(mantissas)])
             group["inFeatures"], group["outFeatures"] = mantissas.shape[1], mantissas.shape[0]
             group["weight"] = mantissas
+            if recurrent is not None:
+                group["weight_rec"] = recurrent
             neuron = {
                 "iDecay": round((1 - network.beta) * _UNITY), "vDecay": round((1 - network.alpha) * _UNITY),
                 "vThMant": threshold, "refDelay": 1, "wgtExp": 0, "tauRho": 1, "scaleRho": 1, "gradedSpike": False,
@@ -124,8 +137,8 @@ def write_netx(network: DenseNetwork, path: AnyPath) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def read_netx(path: AnyPath, p: NeuronParameters | None = None) -> list[Float64Array]:
-    """Weights (pre, post) of a netx file that holds a dense feed-forward network, in thresholds.
+def read_netx(path: AnyPath, p: NeuronParameters | None = None) -> dict[str, Float64Array]:
+    """Weights (pre, post) of a netx file that holds a dense network, W1 .. Wn, in thresholds; recurrent ones are R1 ..
 
     Parameters
     ----------
@@ -139,8 +152,9 @@ def read_netx(path: AnyPath, p: NeuronParameters | None = None) -> list[Float64A
     Raises
     ------
     InputError
-        If the file cannot be read, or holds anything but dense layers of CUBA neurons without bias and delay, neurons
-        with other dynamics, or numbers that registers do not hold: names the layer.
+        If the file cannot be read, or holds anything but dense layers of CUBA neurons without bias and delay (and for
+        nBP without recurrent weights), neurons with other dynamics, or numbers that registers do not hold: names the
+        layer.
     """
     path = as_path(path, "netx file")
     try:
@@ -154,13 +168,16 @@ def read_netx(path: AnyPath, p: NeuronParameters | None = None) -> list[Float64A
         raise InputError(f"{path} cannot be read as a netx file: {error}; export it with lava-dl") from error
 
 
-def _layers(layers: Any, path: Path, p: NeuronParameters | None) -> list[Float64Array]:
+def _layers(layers: Any, path: Path, p: NeuronParameters | None) -> dict[str, Float64Array]:
     matrices: list[Float64Array] = []
+    recurrent: list[Float64Array | None] = []
     for k in range(len(layers)):
         group, where = layers[str(k)], f"{path}: layer {k}"
         kind = _text(group["type"])
-        if kind == "dense":
-            matrices.append(_dense(group, where, p))
+        if kind in ("dense", "dense_rec"):
+            weights, loop = _dense(group, where, p, recurrent=kind == "dense_rec")
+            matrices.append(weights)
+            recurrent.append(loop)
         elif kind not in ("input", "flatten") or matrices:
             raise InputError(f"{where} is of type {kind}; only dense layers behind an input can be read")
         elif "neuron" in group or "weight" in group or "bias" in group:
@@ -168,7 +185,7 @@ def _layers(layers: Any, path: Path, p: NeuronParameters | None) -> list[Float64
                 f"{where} is an input with neurons of its own, but the inputs of these networks are spikes; train "
                 f"without an Input block, or with data that are spikes"
             )
-    return matrices
+    return named(matrices, recurrent)
 
 
 def _text(dataset: Any) -> str:
@@ -176,8 +193,12 @@ def _text(dataset: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _dense(group: Any, where: str, p: NeuronParameters | None) -> Float64Array:
-    for key in ("bias", "delay", "weight_rec"):
+def _dense(
+    group: Any, where: str, p: NeuronParameters | None, *, recurrent: bool
+) -> tuple[Float64Array, Float64Array | None]:
+    """Weights of a layer, and recurrent ones if it has any."""
+    loops = recurrent and p is not None  # those of nBP have none
+    for key in ("bias", "delay", *(() if loops else ("weight_rec",))):
         if key in group and np.any(group[key][()]):
             raise InputError(f"{where} has a {key}, but these networks have none; train without")
     if "neuron" not in group:
@@ -189,8 +210,11 @@ def _dense(group: Any, where: str, p: NeuronParameters | None) -> Float64Array:
     for key, rest in _AT_REST.items():
         if key in neuron and np.any(np.asarray(neuron[key][()]) != rest):
             raise InputError(f"{where} has {key} {np.ravel(neuron[key][()])[0]}, but these networks have {rest}")
-    weights = _weights(group, where)
-    n_out = weights.shape[1]
+    n_out = int(np.prod(group["shape"][()]))
+    weights = _weights(group, "weight", n_out, where)
+    loop = _weights(group, "weight_rec", n_out, where) if loops else None
+    if loop is not None and loop.shape[0] != n_out:
+        raise InputError(f"{where} has a weight_rec from {loop.shape[0]} to its {n_out} neurons; give a square matrix")
     threshold = _register(neuron, "vThMant", n_out, where, 1, _LARGEST_THRESHOLD)
     i_decay, v_decay = (_decay(neuron, key, n_out, where) for key in ("iDecay", "vDecay"))
     if p is None:
@@ -199,7 +223,7 @@ def _dense(group: Any, where: str, p: NeuronParameters | None) -> Float64Array:
                 f"{where} has iDecay {i_decay:g} and vDecay {v_decay:g}, but nothing may outlast a step of nBP, whose "
                 f"neurons have {_UNITY}; give a network of such, or train EventProp"
             )
-        return weights / threshold
+        return weights / threshold, None
     if not (0 < v_decay < _UNITY and 0 < i_decay < _UNITY):
         raise InputError(
             f"{where} has iDecay {i_decay:g} and vDecay {v_decay:g}; EventProp's currents and voltages decay, with "
@@ -213,7 +237,8 @@ def _dense(group: Any, where: str, p: NeuronParameters | None) -> Float64Array:
             f"{where}: with tau_m {p.tau_m:g} ms its currents decay with {dt * _steps(i_decay):.3g} ms, but this "
             f"experiment's tau_s is {p.tau_s:g} ms; set [neuron] to the file's ratio"
         )
-    return weights / threshold / response(dt, p)
+    unit = threshold * response(dt, p)
+    return weights / unit, None if loop is None else loop / unit
 
 
 def _steps(decay: float) -> float:
@@ -221,19 +246,19 @@ def _steps(decay: float) -> float:
     return -1 / float(np.log1p(-decay / _UNITY))
 
 
-def _weights(group: Any, where: str) -> Float64Array:
+def _weights(group: Any, key: str, n_out: int, where: str) -> Float64Array:
     """Weights (pre, post) as synapses hold them."""
-    if hasattr(group["weight"], "keys"):
+    if hasattr(group[key], "keys"):
         raise InputError(f"{where} has complex weights, but these networks have real ones; train without")
-    given, n_out = check_reals(group["weight"][()], f"{where}: weight"), int(np.prod(group["shape"][()]))
+    given = check_reals(group[key][()], f"{where}: {key}")
     n_in = given.size // max(1, n_out)
     if not n_in or given.shape not in ((n_in * n_out,), (n_out, n_in)):
-        raise InputError(f"{where} has weights of shape {given.shape} for {n_out} neurons; give a matrix (post, pre)")
+        raise InputError(f"{where} has a {key} of shape {given.shape} for {n_out} neurons; give a matrix (post, pre)")
     most = 1 << WEIGHT_BITS
     bad = (given % 1 != 0) | (given < -most) | (given >= most)
     if bad.any():
         raise InputError(
-            f"{where} has the weight {given[bad][0]:g}, but 8-bit synapses hold integers in {-most} .. {most - 1}; "
+            f"{where} has the {key} {given[bad][0]:g}, but 8-bit synapses hold integers in {-most} .. {most - 1}; "
             f"export it quantised"
         )
     return given.reshape(n_out, -1).T

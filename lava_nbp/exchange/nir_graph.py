@@ -1,7 +1,9 @@
 """Networks as NIR graphs (Pedersen et al., Nature Communications 15, 8122, 2024), and back.
 
 A layer is a ``nir.Linear`` and a neuron node: ``nir.LIF`` where no current outlasts a step (nBP), else ``nir.CubaLIF``;
-``nir.CubaLI`` for an output that only integrates. Simulators integrate NIR's equations by forward Euler::
+``nir.CubaLI`` for an output that only integrates. Recurrent weights are one more ``nir.Linear``, from the neurons and
+back to them, whose spikes act in the next step (in nirtorch's cycles, Norse's, too), as ours do. Simulators integrate
+NIR's equations by forward Euler::
 
     I <- I + dt / tau_syn (-I + w_in S),    v <- v + dt / tau_mem (-v + r I)
 
@@ -14,7 +16,8 @@ beside it "gain", the r of these constants, by which a graph of this kind is kno
 weights of an output without one count in.
 
 What is read must be the dynamics of the experiment, node by node: neurons that forget everything in a step for nBP, its
-time constants for EventProp. Anything else is refused.
+time constants for EventProp. Anything else is refused. A recurrent layer may be a graph in the graph, as snnTorch
+writes it.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ from lava_nbp.base.extras import require
 from lava_nbp.base.files import AnyPath, as_path, write_atomically
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.equations import NeuronParameters
-from lava_nbp.exchange.dense import TIME_TOLERANCE, DenseNetwork, Float64Array
+from lava_nbp.exchange.dense import TIME_TOLERANCE, DenseNetwork, Float64Array, named
 from lava_nbp.exchange.hdf5 import open_network
 
 _NEURONS = ("LIF", "CubaLIF", "IF", "Threshold", "I", "LI", "CubaLI")
@@ -48,6 +51,8 @@ def _nir() -> Any:
 def to_nir(network: DenseNetwork) -> Any:
     """The graph of a network: a ``nir.NIRGraph`` with nodes input, w1, n1, w2, n2, ..., output.
 
+    Where layer k has recurrent weights there is a node rk, with edges from nk and to nk.
+
     Raises
     ------
     InputError
@@ -61,10 +66,17 @@ def to_nir(network: DenseNetwork) -> Any:
         last = k == len(network.weights)
         nodes[f"n{k}"] = _neurons(nir, network, w.shape[1], spiking=network.spiking_output or not last)
     nodes["output"] = nir.Output(output_type={"output": np.array([network.sizes[-1]])})
-    names = list(nodes)
+    loops = {f"n{k}": (f"r{k}", loop) for k, loop in enumerate(network.recurrent, 1) if loop is not None}
+    edges = []
+    for source, target in list(pairwise(nodes)):
+        if source in loops:  # before the edge to the next layer: nirtorch takes what comes last for the output
+            name, loop = loops[source]
+            nodes[name] = nir.Linear(weight=loop.T.astype(np.float32))
+            edges += [(source, name), (name, source)]
+        edges.append((source, target))
     return nir.NIRGraph(
         nodes=nodes,
-        edges=list(pairwise(names)),
+        edges=edges,
         metadata={**network.about, "dt": dt, "gain": network.gain, "theta": network.theta},
     )
 
@@ -103,8 +115,12 @@ def write_nir(network: DenseNetwork, path: AnyPath) -> None:
         write_atomically(path, Path(made).read_bytes())
 
 
-def read_nir(path: AnyPath, p: NeuronParameters | None = None, *, spiking_output: bool = True) -> list[Float64Array]:
-    """Weights (pre, post) of a NIR file that holds one dense feed-forward chain, in thresholds.
+def read_nir(
+    path: AnyPath, p: NeuronParameters | None = None, *, spiking_output: bool = True
+) -> dict[str, Float64Array]:
+    """Weights (pre, post) of a NIR file that holds one dense chain, W1 .. Wn, in thresholds.
+
+    Recurrent weights, from neurons to themselves through one matrix, are R1 .. by the number of their layer.
 
     Parameters
     ----------
@@ -121,15 +137,19 @@ def read_nir(path: AnyPath, p: NeuronParameters | None = None, *, spiking_output
     Raises
     ------
     InputError
-        If nir is not installed, or the file cannot be read; for nodes, biases, loops or branches that dense
-        feed-forward networks do not have, other dynamics than these, or numbers that are not finite: names the node.
+        If nir is not installed, or the file cannot be read; for nodes, biases, loops or branches that dense networks do
+        not have (those of nBP have no loops at all), other dynamics than these, or numbers that are not finite: names
+        the node.
     """
     path = as_path(path, "NIR file")
     graph = _read(path)
-    matrices: list[Float64Array] = []
-    waiting: tuple[str, Float64Array] | None = None
     marks = _Marks.of(graph, path)
-    names = _chain(graph, path)
+    graph = _flat(graph, path)
+    loops = _loops(graph, path)
+    matrices: list[Float64Array] = []
+    recurrent: list[Float64Array | None] = []
+    waiting: tuple[str, Float64Array] | None = None
+    names = _chain(graph, set(loops.values()), path)
     last = next((name for name in reversed(names) if _kind(graph.nodes[name]) in _NEURONS), "")
     for name in names:
         node, kind, where = graph.nodes[name], _kind(graph.nodes[name]), f"{path}: node {name}"
@@ -142,19 +162,43 @@ def read_nir(path: AnyPath, p: NeuronParameters | None = None, *, spiking_output
         elif kind in _NEURONS and waiting is not None:
             fires = spiking_output or name != last
             n = waiting[1].shape[1]
+            if name in loops and (p is None or not fires):
+                raise InputError(
+                    f"{path}: node {loops[name]} leads from node {name} back to it, but "
+                    f"{'nBP has no recurrent layers' if p is None else 'what only integrates has no spikes'}; give a "
+                    f"network without"
+                )
             factor = _binary(node, kind, where, n, marks) if p is None else _leaky(node, where, n, marks, p, fires)
-            with np.errstate(over="ignore", invalid="ignore"):
-                scaled = waiting[1] * factor
-            matrices.append(check_reals(scaled, f"{path}: node {waiting[0]}, in thresholds,"))
+            matrices.append(_scaled(waiting[1], factor, f"{path}: node {waiting[0]}"))
+            recurrent.append(_recurrent(graph, loops[name], factor, path) if name in loops else None)
             waiting = None
         else:
             raise InputError(
                 f"{where} is a {kind}, where a dense chain has {' or '.join(_SYNAPSES)} and neurons "
-                f"({', '.join(_NEURONS)}) in turn; only dense feed-forward networks can be read"
+                f"({', '.join(_NEURONS)}) in turn; only dense layers, one behind the other, can be read"
             )
     if waiting is not None or not matrices:
         raise InputError(f"{path}: the graph ends without neurons; give a network whose last layer is one of neurons")
-    return matrices
+    return named(matrices, recurrent)
+
+
+def _scaled(weights: Float64Array, factor: Float64Array, where: str) -> Float64Array:
+    """Weights (pre, post) in thresholds."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = weights * factor
+    return check_reals(scaled, f"{where}, in thresholds,")
+
+
+def _recurrent(graph: _Graph, name: str, factor: Float64Array, path: Path) -> Float64Array:
+    """Recurrent weights of a layer in thresholds, out of a node."""
+    where = f"{path}: node {name}"
+    weights = _matrix(graph.nodes[name], _kind(graph.nodes[name]), where)
+    if weights.shape != (len(factor), len(factor)):
+        raise InputError(
+            f"{where}: its weight has shape {weights.shape}, but leads from {len(factor)} neurons back to them; give a "
+            f"matrix as large"
+        )
+    return _scaled(weights, factor, where)
 
 
 def _read(path: Path) -> Any:
@@ -166,7 +210,8 @@ def _read(path: Path) -> Any:
     except InputError:
         raise
     except Exception as error:  # h5py and nir raise all kinds
-        raise InputError(f"{path} cannot be read as a NIR graph: {error}; write it with nir.write") from error
+        said = " ".join(str(error).split())
+        raise InputError(f"{path} cannot be read as a NIR graph: {said}; write it with nir.write") from error
     if _kind(graph) != "NIRGraph":
         raise InputError(f"{path} holds a {_kind(graph)}, which is no network; write a nir.NIRGraph")
     return graph
@@ -174,6 +219,58 @@ def _read(path: Path) -> Any:
 
 def _kind(node: Any) -> str:
     return type(node).__name__
+
+
+class _Graph(NamedTuple):
+    """Nodes by name, and edges, without graphs among the nodes."""
+
+    nodes: dict[str, Any]
+    edges: list[tuple[str, str]]
+
+
+def _flat(graph: Any, path: Path) -> _Graph:
+    """A graph whose nodes that are graphs, with one input and one output each, are replaced by what they hold."""
+    nodes: dict[str, Any] = {}
+    edges = [(str(source), str(target)) for source, target in graph.edges]
+    for name, node in graph.nodes.items():
+        if _kind(node) != "NIRGraph":
+            nodes[name] = node
+            continue
+        ends = [[inner for inner, n in node.nodes.items() if _kind(n) == kind] for kind in ("Input", "Output")]
+        if len(ends[0]) != 1 or len(ends[1]) != 1:
+            raise InputError(
+                f"{path}: node {name} is a graph with {len(ends[0])} inputs and {len(ends[1])} outputs; only graphs "
+                f"with one of each can be read in a graph"
+            )
+        (first,), (last,) = ends
+        nodes |= {f"{name}.{inner}": n for inner, n in node.nodes.items() if inner not in (first, last)}
+        inside = [(f"{name}.{a}", f"{name}.{b}") for a, b in node.edges]
+        begins = [b for a, b in inside if a == f"{name}.{first}"]
+        stops = [a for a, b in inside if b == f"{name}.{last}"]
+        ahead = [(a, b) for a, b in inside if a != f"{name}.{first}" and b != f"{name}.{last}"]
+        for a, b in edges:
+            ahead += [(s, t) for s in (stops if a == name else [a]) for t in (begins if b == name else [b])]
+        edges = ahead
+    return _Graph(nodes, edges)
+
+
+def _loops(graph: _Graph, path: Path) -> dict[str, str]:
+    """Synapses that lead from neurons back to the same neurons, and nowhere else, by the name of the neurons."""
+    loops: dict[str, str] = {}
+    for name, node in graph.nodes.items():
+        sources = [a for a, b in graph.edges if b == name]
+        targets = [b for a, b in graph.edges if a == name]
+        if _kind(node) not in _SYNAPSES or len(sources) != 1 or sources != targets:
+            continue
+        if _kind(graph.nodes.get(sources[0])) not in _NEURONS:
+            continue
+        if sources[0] in loops:
+            raise InputError(
+                f"{path}: nodes {loops[sources[0]]} and {name} both lead from node {sources[0]} back to it; give one "
+                f"matrix, their sum"
+            )
+        loops[sources[0]] = name
+    return loops
 
 
 class _Marks(NamedTuple):
@@ -303,10 +400,10 @@ def _step(marks: _Marks, where: str) -> float:
     return marks.dt
 
 
-def _chain(graph: Any, path: Path) -> list[str]:
-    """Names of the nodes, in the order of a chain from the input."""
+def _chain(graph: _Graph, loops: set[str], path: Path) -> list[str]:
+    """Names of the nodes, in the order of a chain from the input, without those in `loops`."""
     after: dict[str, list[str]] = {}
-    for source, target in graph.edges:
+    for source, target in (edge for edge in graph.edges if loops.isdisjoint(edge)):
         after.setdefault(source, []).append(target)
     starts = [name for name, node in graph.nodes.items() if _kind(node) == "Input"]
     if len(starts) != 1:
@@ -318,11 +415,11 @@ def _chain(graph: Any, path: Path) -> list[str]:
         if len(nexts) > 1 or nexts[0] in seen or nexts[0] not in graph.nodes:
             raise InputError(
                 f"{path}: node {names[-1]} leads to {', '.join(sorted(nexts))}: a branch or a loop, or nowhere; only "
-                f"feed-forward chains can be read"
+                f"chains can be read, and neurons with one matrix from and to themselves"
             )
         names.append(nexts[0])
         seen.add(nexts[0])
-    if len(names) != len(graph.nodes):
-        left = sorted(set(graph.nodes) - seen)
+    left = sorted(set(graph.nodes) - seen - loops)
+    if left:
         raise InputError(f"{path}: nodes {', '.join(left)} are not in the chain from the input; remove them")
     return names

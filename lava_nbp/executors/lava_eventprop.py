@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from lava_nbp.base.checks import check_labels
 from lava_nbp.base.targets import find_target
+from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.arithmetic import Int64Array
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.losses import TTFSLoss
@@ -20,15 +22,18 @@ from lava_nbp.eventprop.trains import SpikeTrains
 from lava_nbp.eventprop.trains_check import check_batch, check_samples
 from lava_nbp.executors.lava_session import CAPACITY, LavaSession, granularity_of
 from lava_nbp.on_lava.clock import Granularity
-from lava_nbp.processes import EventPropNetwork, LatencySource
+from lava_nbp.processes import EventPropNetwork, SpikeSource
+
+#: Spikes per run of the Lava runtime.
+ROOM = 1 << 22
 
 
 class LavaEventProp(LavaSession):
-    """`LatencySource` -> `EventPropNetwork` on Lava's CPU simulator; a context manager.
+    """`SpikeSource` -> `EventPropNetwork` on Lava's CPU simulator; a context manager.
 
     Parameters
     ----------
-    weights, setup, largest
+    weights, setup, recurrent, largest
         As for `EventPropNetwork`.
     target : str
         One of Lava's targets: one Lava process for the network and a sample per Lava step, or a network of parts that
@@ -46,6 +51,7 @@ class LavaEventProp(LavaSession):
         weights: Sequence[Any],
         setup: Setup,
         *,
+        recurrent: Sequence[Any] | None = None,
         largest: Sequence[float] | None = None,
         target: str = "lava",
         granularity: Granularity | None = None,
@@ -55,10 +61,12 @@ class LavaEventProp(LavaSession):
         entry = find_target(target, "eventprop")
         chosen = granularity_of(entry, granularity)
         self.setup = setup
-        self.network = EventPropNetwork(weights, setup, largest=largest, granularity=chosen, capacity=CAPACITY)
+        self.network = EventPropNetwork(
+            weights, setup, recurrent=recurrent, largest=largest, granularity=chosen, capacity=CAPACITY
+        )
         self._n_classes = self.network.engine.sizes[-1]
-        self._source = LatencySource(
-            self.network.engine.sizes[0], self._n_classes, setup.c, granularity=chosen, capacity=CAPACITY
+        self._source = SpikeSource(
+            self.network.engine.sizes[0], self._n_classes, setup.c, granularity=chosen, capacity=CAPACITY, room=ROOM
         )
         self._source.s_out.connect(self.network.s_in)
         self._source.label_out.connect(self.network.label_in)
@@ -74,7 +82,7 @@ class LavaEventProp(LavaSession):
 
     @property
     def masters(self) -> list[Int64Array]:
-        """Full-precision weights by layer, 20 fractional bits."""
+        """Full-precision weights, 20 fractional bits; as of `ClockedEngine`."""
         return self.network.engine.masters
 
     @property
@@ -105,7 +113,7 @@ class LavaEventProp(LavaSession):
         ------
         InputError
             For trains or samples that there cannot be, see `trains_check.check_samples`, spikes that are outside the
-            window, or two of one input.
+            window, or a sample of more than `ROOM`.
         RuntimeFailure
             If a Process failed: a current has overflowed, or spikes need more memory than the limit.
         """
@@ -133,19 +141,25 @@ class LavaEventProp(LavaSession):
         return self._run(trains, checked, chosen)
 
     def _run(self, trains: SpikeTrains, labels: NDArray[np.int64] | None, samples: NDArray[np.int64]) -> Result:
-        def load(part: slice) -> None:
-            chosen = samples[part]
-            spans = [slice(trains.offsets[s], trains.offsets[s + 1]) for s in chosen]
+        chosen = trains.take(samples)
+        steps, begins = self.setup.c.steps_of(chosen.times), chosen.offsets
+        groups = _groups(begins, samples)
+
+        def load(first: int, part: slice) -> None:
+            rows = range(first + part.start, first + part.stop)
+            spans = [slice(begins[row], begins[row + 1]) for row in rows]
             self._source.load(
-                [(self.setup.c.steps_of(trains.times[span]), trains.sources[span]) for span in spans],
-                None if labels is None else labels[chosen],
+                [(steps[span], chosen.sources[span]) for span in spans],
+                None if labels is None else labels[samples[rows.start : rows.stop]],
             )
             self.network.rewind()
 
         def read(_: int) -> tuple[Any, Counts]:
             return self.network.answers, Counts(**self.network.tally)
 
-        before, found = Counts(**self.network.tally), self.run_parts(len(samples), load, read)
+        before, found = Counts(**self.network.tally), []
+        for first, end in groups:
+            found += self.run_parts(end - first, partial(load, first), read)
         tallies = [before, *(tally for _, tally in found)]
         counted = total([Counts(), *(since(a, b) for a, b in pairwise(tallies))])
         answers = np.concatenate([np.zeros((0, self._n_classes), np.int64), *(answer for answer, _ in found)])
@@ -154,3 +168,23 @@ class LavaEventProp(LavaSession):
             voltages=not isinstance(self.setup.loss, TTFSLoss),
             **counted._asdict(),
         )
+
+
+def _groups(begins: NDArray[np.int64], samples: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Rows of samples, first and behind the last, whose spikes fit at once.
+
+    Raises
+    ------
+    InputError
+        For a sample that does not fit alone.
+    """
+    most = int(np.diff(begins).max(initial=0))
+    if most > ROOM:
+        sample = samples[int(np.diff(begins).argmax())]
+        raise InputError(f"sample {sample} has {most} spikes, but Lava's targets take {ROOM}; use target clocked")
+    groups, first = [], 0
+    while first < len(samples):
+        end = int(np.searchsorted(begins, begins[first] + ROOM, side="right")) - 1
+        groups.append((first, end))
+        first = end
+    return groups

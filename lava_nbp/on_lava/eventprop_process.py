@@ -1,4 +1,4 @@
-"""What the Processes of EventProp's neurons have in common: state, and ports to and from synapses."""
+"""What Processes of EventProp have in common: neurons' state and ports to and from synapses, and how input comes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,37 @@ from typing import Any
 
 import numpy as np
 
+from lava_nbp.base.memory import check_memory
+from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.parts import LIFPart
 from lava_nbp.eventprop.tally import Counts
+from lava_nbp.on_lava.clock import Granularity
 from lava_nbp.on_lava.ports import InPort, OutPort, SharedVar
 from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
 
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.type import LavaPyType
+
+#: Messages of a whole sample that exist at once: of the source, on the way, and at the network.
+_MESSAGES = 4
+
+
+def input_shape(n_in: int, c: FixedPoint, granularity: Granularity) -> tuple[int, ...]:
+    """Shape of the numbers of input spikes in a message: (n_in,) of a step, or (T, n_in) of a whole sample.
+
+    Raises
+    ------
+    InputError
+        If messages of whole samples need more memory than the limit.
+    """
+    if granularity == "step":
+        return (n_in,)
+    check_memory(
+        _MESSAGES * 4 * c.steps * n_in,
+        f"a sample of {c.steps} steps and {n_in} inputs in one message",
+        "use granularity 'step' (target lava-primitives), or fewer steps",
+    )
+    return c.steps, n_in
 
 
 class NeuronProcess(LibraryProcess):

@@ -11,7 +11,7 @@ Parts for networks of your own: `SynfireChain` (the clock), `GatedLIF`,
 
 EventProp: `EventPropInput`, `EventPropLIF`, `MirroredDense`, and `EventPropTTFS` or
 `EventPropReadout`, all driven by a `SynfireChain`; the whole of it: `EventPropNetwork`, with
-`LatencySource`.
+`SpikeSource`.
 """
 
 from lava_nbp.nbp.gated_group import Gate, Neurons, Synapses
@@ -25,7 +25,6 @@ from lava_nbp.processes.eventprop_readout import EventPropReadout
 from lava_nbp.processes.eventprop_ttfs import EventPropTTFS
 from lava_nbp.processes.gated_lif import GatedLIF
 from lava_nbp.processes.hebbian_dense import HebbianDense
-from lava_nbp.processes.latency_source import LatencySource
 from lava_nbp.processes.mirrored_dense import MirroredDense
 from lava_nbp.processes.nbp_network import NBPNetwork
 from lava_nbp.processes.plastic_lif import PlasticLIF
@@ -33,6 +32,7 @@ from lava_nbp.processes.relay_memory import RelayMemory
 from lava_nbp.processes.sample_sink import SampleSink
 from lava_nbp.processes.sample_source import SampleSource
 from lava_nbp.processes.spike_raster import SpikeRaster
+from lava_nbp.processes.spike_source import SpikeSource
 from lava_nbp.processes.surrogate_relu import SurrogateReLU
 from lava_nbp.processes.synfire_chain import SynfireChain
 
@@ -47,7 +47,6 @@ __all__ = [
     "Gate",
     "GatedLIF",
     "HebbianDense",
-    "LatencySource",
     "Mirror",
     "MirroredDense",
     "NBPNetwork",
@@ -57,6 +56,7 @@ __all__ = [
     "SampleSink",
     "SampleSource",
     "SpikeRaster",
+    "SpikeSource",
     "SurrogateReLU",
     "Synapses",
     "SynfireChain",

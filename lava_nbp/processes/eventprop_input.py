@@ -22,6 +22,8 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 class EventPropInput(LibraryProcess):
     """n input neurons: what arrives in phase k is the input of step k; backward every spike is replayed.
 
+    An input may have several spikes in a step: messages say how many.
+
     With T steps per sample, a spike that arrives in phase k of 0 .. T - 1 leaves in the same Lava
     step, and once more in phase 2 T + 1 - k, when the layer behind runs step k backward
     and a `MirroredDense` multiplies it with lI. Source: Wunderlich & Pehle 2021, Table 1.
@@ -37,11 +39,11 @@ class EventPropInput(LibraryProcess):
 
     Ports
     -----
-    s_in : (n,) spikes
-        Input from anywhere; any nonzero entry is one spike. It acts in the Lava step it arrives in.
+    s_in : (n,) int32
+        How many spikes each input has, from anywhere. They act in the Lava step they arrive in.
     gate_in : (2 T + 2,) spikes
         `s_out` of a `SynfireChain` of ``c.period`` neurons.
-    s_out : (n,) int32 0 or 1
+    s_out : (n,) int32
         Spikes, then their replay: connect `MirroredDense.s_in`.
     adjoint_in : (n,) int32
         dL/dt of the spikes replayed in the phase before, 1/ms with ``c.adjoint_bits`` fractional bits.
@@ -50,23 +52,24 @@ class EventPropInput(LibraryProcess):
     Raises
     ------
     InputError
-        For a number of inputs that is not a positive integer.
+        For a number of inputs that is not a positive integer. A run ends with one for a number of spikes below 0.
 
     Examples
     --------
     >>> import numpy as np
+    >>> from lava.proc.io.sink import RingBuffer as Sink
     >>> from lava.proc.io.source import RingBuffer as Source
     >>> from lava_nbp.eventprop import FixedPoint, NeuronParameters
     >>> from lava_nbp import LavaRuntime
     >>> c = FixedPoint(NeuronParameters(), dt=1, end=2)
     >>> neuron, chain = EventPropInput(1, c), SynfireChain(c.period, autostart=True)
-    >>> source, raster = Source(data=np.array([[0, 1, 0]])), SpikeRaster({"x": (1,)}, steps=7)
-    >>> for out, into in [(chain.s_out, neuron.gate_in), (source.s_out, neuron.s_in), (neuron.s_out, raster.x_in)]:
+    >>> source, sink = Source(data=np.array([[0, 2, 0]])), Sink(shape=(1,), buffer=7)
+    >>> for out, into in [(chain.s_out, neuron.gate_in), (source.s_out, neuron.s_in), (neuron.s_out, sink.a_in)]:
     ...     out.connect(into)
     >>> with LavaRuntime(neuron) as runtime:
     ...     runtime.run(7)
-    ...     print(raster.spikes["x"].ravel())  # phase 0 is Lava step 2; its replay comes in phase 2 T + 1
-    [0 1 0 0 0 0 1]
+    ...     print(sink.data.get().ravel().astype(int))  # phase 0 is Lava step 2; its replay comes in phase 2 T + 1
+    [0 2 0 0 0 0 2]
     """
 
     def __init__(self, n: int, c: FixedPoint, *, name: str | None = None) -> None:
@@ -88,6 +91,8 @@ class EventPropInput(LibraryProcess):
 @tag("fixed_pt", "bit_accurate_loihi")
 class PyEventPropInput(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignore[misc]
     """CPU model."""
+
+    _graded = ("s_out",)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)

@@ -38,7 +38,7 @@ class EventPropLIF(NeuronProcess):
     c : FixedPoint
         Arithmetic.
     phantom : bool
-        For an output layer: a neuron that did not spike replays the step of its largest voltage, as 2,
+        For an output layer: a neuron that did not spike replays the step of its largest voltage, as -1,
         and adds the answer to lV there.
     layer : int
         Number of the layer in messages, from 0.
@@ -54,7 +54,7 @@ class EventPropLIF(NeuronProcess):
         behind, or from `EventPropTTFS.adjoint_out`. 1/ms, ``c.adjoint_bits`` fractional bits.
     gate_in : (2 T + 2,) spikes
         `s_out` of a `SynfireChain` of ``c.period`` neurons.
-    s_out : (n,) int32 0, 1 or 2
+    s_out : (n,) int32 0, 1 or -1
         Spikes, and backward their replay, one phase before the neuron itself comes back to them.
     adjoint_out, lI_out : (n,) int32
         lV - lI and lI at the beginning of the step, to `MirroredDense`. Zero outside the backward phases.

@@ -10,10 +10,12 @@ import numpy as np
 from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.base.checks import check_kind, check_positive, check_sequence
 from lava_nbp.errors import InputError
+from lava_nbp.eventprop.clocked.parts import check_counts
 from lava_nbp.eventprop.clocked.setup import AnswerLog, Control, Setup
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.eventprop.tally import Counts, Tally, total
 from lava_nbp.on_lava.clock import Granularity, check_granularity
+from lava_nbp.on_lava.eventprop_process import input_shape
 from lava_nbp.on_lava.ports import InPort, OutPort
 from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
 from lava_nbp.processes.eventprop_input import EventPropInput
@@ -31,7 +33,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 
 class EventPropNetwork(LibraryProcess):
-    """A feed-forward network of LIF neurons that learns by EventProp, in integers.
+    """A network of layers of LIF neurons that learns by EventProp, in integers.
 
     Every sample takes T steps forward and T steps backward in reversed time, driven by a synfire chain of
     2 T + 2 gating neurons; see `lava_nbp.eventprop.clocked.phases` for the phases, and
@@ -48,8 +50,11 @@ class EventPropNetwork(LibraryProcess):
         A matrix per layer, in thresholds.
     setup : Setup
         Arithmetic, loss and learning.
+    recurrent : sequence of (n, n) float or None, optional
+        Weights within each layer, (pre, post), in thresholds; None: a layer has none. A spike at the end of step k acts
+        in step k + 1, in its own layer as in the next: between parts, a phase later.
     largest : sequence of float, optional
-        Largest weight of each layer that its 8 bits shall hold, in thresholds.
+        Largest weight of each matrix that its 8 bits shall hold, in thresholds, in the order of `read_masters`.
     granularity : {"sample", "step"}
         What one Lava step is.
     batch : int
@@ -63,21 +68,22 @@ class EventPropNetwork(LibraryProcess):
 
     Ports
     -----
-    s_in : (n_in,) int32
-        Granularity "sample": the step of each input's spike, counted from 1; 0: none. Granularity "step": spikes;
-        what arrives in phase k of 0 .. T - 1 is the input of step k.
+    s_in : (n_in,) or (T, n_in) int32
+        How many spikes each input has. Granularity "step": what arrives in phase k of 0 .. T - 1 is the input of step
+        k. Granularity "sample": that of all steps, a row each.
     label_in : (n_classes,) spikes
         The label, one-hot, in any of the phases 0 .. T. A sample without one teaches nothing.
     said_out : (n_classes,) int32
-        First spikes (steps, counted from 1; 0: silent), or largest voltages in units of V; in
-        granularity "step" in phase T + 1, and zero in all others.
+        First spikes (steps, counted from 1; 0: silent), or largest voltages in units of V, or mean ones in 128ths of
+        that; in granularity "step" in phase T + 1, and zero in all others.
 
     Raises
     ------
     WeightError
         For weights that do not fit together, or would overflow a current.
     InputError
-        For a setup, granularity, batch or rate that there is not.
+        For a setup, granularity, batch or rate that there is not, or samples whose messages need more memory than the
+        limit. A run ends with one for a number of spikes below 0.
 
     Examples
     --------
@@ -85,7 +91,7 @@ class EventPropNetwork(LibraryProcess):
     >>> from lava_nbp import LavaRuntime
     >>> setup = Setup(FixedPoint(NeuronParameters(), dt=0.5, end=30), TTFSLoss())
     >>> network = EventPropNetwork([[[9.0, 9.0]], [[8.0, 2.0], [2.0, 9.0]]], setup, capacity=2)
-    >>> source = LatencySource(1, 2, setup.c, capacity=2)
+    >>> source = SpikeSource(1, 2, setup.c, capacity=2)
     >>> source.s_out.connect(network.s_in)
     >>> source.label_out.connect(network.label_in)
     >>> source.load([([0], [0]), ([10], [0])], labels=[1, 1])
@@ -101,6 +107,7 @@ class EventPropNetwork(LibraryProcess):
         weights: Sequence[Any],
         setup: Setup,
         *,
+        recurrent: Sequence[Any] | None = None,
         largest: Sequence[float] | None = None,
         granularity: Granularity = "sample",
         batch: int = 1,
@@ -112,11 +119,11 @@ class EventPropNetwork(LibraryProcess):
         check_kind(setup, Setup, "setup")
         weights = check_sequence(weights, "weights", "give a matrix per layer")
         if largest is not None:
-            largest = [check_positive(w, "largest weight of a layer") for w in check_sequence(largest, "largest")]
+            largest = [check_positive(w, "largest weight of a matrix") for w in check_sequence(largest, "largest")]
         # Imported here because Lava executes this file at every compilation.
         from lava_nbp.eventprop.clocked.engine import ClockedEngine
 
-        self.engine = ClockedEngine(weights, setup, largest=largest, allocate=shared_zeros)
+        self.engine = ClockedEngine(weights, setup, recurrent=recurrent, largest=largest, allocate=shared_zeros)
         self.setup, self.granularity = setup, granularity
         self.control = Control(batch, rate, shared_zeros)
         self.engine.check_rate(max(batch, 1), rate)
@@ -128,7 +135,7 @@ class EventPropNetwork(LibraryProcess):
             engine=self.engine, control=self.control, answer_log=self.answer_log, tally=self._tally,
             samples=self._samples, granularity=granularity, name=name,
         )  # fmt: skip
-        self.s_in = InPort(shape=(n_in,))
+        self.s_in = InPort(shape=input_shape(n_in, setup.c, granularity))
         self.label_in = InPort(shape=(n_out,))
         self.said_out = OutPort(shape=(n_out,))
 
@@ -139,7 +146,7 @@ class EventPropNetwork(LibraryProcess):
 
     @property
     def answers(self) -> Any:
-        """Answers since `rewind`, (samples, n_classes): steps of first spikes (T: silent), or largest voltages."""
+        """Answers since `rewind`, (samples, n_classes): steps of first spikes (T: silent), or voltages."""
         return self.answer_log.rows[: len(self.answer_log)].copy()
 
     @property
@@ -161,7 +168,10 @@ class EventPropNetwork(LibraryProcess):
             layer.part.tally.rewind()
 
     def read_masters(self) -> list[Any]:
-        """Copies of the full-precision weights by layer, 20 fractional bits. Call it between runs."""
+        """Copies of the full-precision weights, 20 fractional bits: a matrix per layer, then recurrent ones.
+
+        Call it between runs.
+        """
         return [masters.copy() for masters in self.engine.masters]
 
     def write_masters(self, masters: Sequence[Any]) -> None:
@@ -206,20 +216,17 @@ class PyEventPropNetwork(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ig
 
     def run_spk(self) -> None:
         """One sample."""
-        engine, late = self.engine, self.s_in.recv()
+        engine, spikes = self.engine, check_counts(self.s_in.recv())
         target = self.label_in.recv()
-        who = np.flatnonzero(late)
-        if len(who) and (late[who].min() < 1 or late[who].max() > engine.c.steps):
-            bad = late[who][(late[who] < 1) | (late[who] > engine.c.steps)][0]
-            raise InputError(f"spike in step {bad}, counted from 1, but the window has {engine.c.steps} steps")
-        who = who[np.argsort(late[who], kind="stable")]
+        steps, inputs = np.nonzero(spikes)  # in the order of time
+        often = spikes[steps, inputs]
         label = int(np.argmax(target != 0)) if target.any() else None
         # The parent may have set the weights.
         engine.write_forward()
         if self.samples[0] == 0 or self.control.batch[0] == 0:  # a batch begins, or nothing is learned
             engine.forget()
             self.samples[0] = 0
-        answer, counts = engine.run_sample(late[who].astype(np.int64) - 1, who, label)
+        answer, counts = engine.run_sample(np.repeat(steps, often), np.repeat(inputs, often), label)
         self.tally.add(counts)
         self.answer_log.keep(answer)
         if self.control.batch[0] > 0:
@@ -251,28 +258,31 @@ class SubEventPropNetwork(AbstractSubProcessModel):  # type: ignore[misc]
         proc.s_in.connect(self.part_input.s_in)
         layers = [self.part_input]
         gated: list[Any] = [self.part_input]
-        spiking = isinstance(setup.loss, TTFSLoss)
+
+        def matrix(at: int, k: int, name: str, backward: bool) -> MirroredDense:
+            """The synapses of one of the engine's matrices, into layer k."""
+            made = MirroredDense(
+                engine.optimizers[at], c, exponent=engine.exponents[at], control=proc.control, layer=k,
+                backward=backward, name=name,
+            )  # fmt: skip
+            setattr(self, f"part_{name}", made)
+            gated.append(made)
+            return made
+
         for k, n in enumerate(engine.sizes[1:]):
             last = k == len(engine.sizes) - 2
-            synapses = MirroredDense(
-                engine.optimizers[k], c, exponent=engine.exponents[k], control=proc.control, layer=k, backward=k > 0,
-                name=f"W{k + 1}",
-            )  # fmt: skip
-            if last and not spiking:
-                layer: Any = EventPropReadout(n, c, layer=k, log=proc.answer_log, name="output")
+            synapses = matrix(k, k, f"W{k + 1}", backward=k > 0)
+            if last and not isinstance(setup.loss, TTFSLoss):
+                layer: Any = EventPropReadout(n, c, loss=setup.loss, layer=k, log=proc.answer_log, name="output")
             else:
                 name = "output" if last else f"hidden{k + 1}"
                 layer = EventPropLIF(n, c, phantom=last, layer=k, name=name)
-            setattr(self, f"part_W{k + 1}", synapses)
             setattr(self, f"part_layer{k + 1}", layer)
-            layers[-1].s_out.connect(synapses.s_in)
-            if k > 0:
-                synapses.adjoint_back_out.connect(layers[-1].adjoint_in)
-            synapses.a_out.connect(layer.a_in)
-            layer.adjoint_out.connect(synapses.adjoint_in)
-            layer.lI_out.connect(synapses.lI_in)
+            _connect(layers[-1], synapses, layer)
+            if (at := engine.loop_at(k)) is not None:
+                _connect(layer, matrix(at, k, f"R{k + 1}", backward=True), layer)
             layers.append(layer)
-            gated += [synapses, layer]
+            gated.append(layer)
         judge = layers[-1]
         if isinstance(setup.loss, TTFSLoss):
             judge = self.part_loss = EventPropTTFS(
@@ -285,3 +295,13 @@ class SubEventPropNetwork(AbstractSubProcessModel):  # type: ignore[misc]
         judge.said_out.connect(proc.said_out)
         for part in gated:
             self.part_chain.s_out.connect(part.gate_in)
+
+
+def _connect(pre: Any, synapses: MirroredDense, post: Any) -> None:
+    """Spikes go through synapses to a layer, which may be their own; adjoint spikes the other way."""
+    pre.s_out.connect(synapses.s_in)
+    synapses.a_out.connect(post.a_in)
+    post.adjoint_out.connect(synapses.adjoint_in)
+    post.lI_out.connect(synapses.lI_in)
+    if synapses.part.backward:
+        synapses.adjoint_back_out.connect(pre.adjoint_in)

@@ -1,4 +1,4 @@
-"""An output layer that only integrates, with the maximum-voltage loss."""
+"""An output layer that only integrates, with a loss of its largest or mean voltages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.base.checks import check_integer, check_kind
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.parts import ReadoutPart
-from lava_nbp.eventprop.clocked.setup import AnswerLog
+from lava_nbp.eventprop.clocked.setup import AnswerLog, Setup
+from lava_nbp.eventprop.losses import MaxVoltageLoss, MeanVoltageLoss
 from lava_nbp.on_lava.eventprop_process import NeuronModel, NeuronProcess
 from lava_nbp.on_lava.ports import InPort, OutPort
 
@@ -20,14 +21,19 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 
 class EventPropReadout(NeuronProcess):
-    """n leaky integrators, and the cross-entropy of their largest voltages.
+    """n leaky integrators, and the cross-entropy of their largest or mean voltages.
 
     Forward like `EventPropLIF`, without spikes. In phase T + 1 the loss is taken, and backward lV
     gets an impulse where the voltage of output k was largest::
 
         L = -log softmax(max_t V)_y,   lV_k = lV_k - (softmax(max_t V)_k - [k = y]) / tau_m
 
-    Source: Wunderlich & Pehle 2021, Methods.
+    or, of mean voltages m, in every step its share g / sum g, g = exp(-t / tau)::
+
+        L = -log softmax(gain m)_y,    lV_k = lV_k - gain (softmax(gain m)_k - [k = y]) / tau_m g / sum g
+
+    Sources: Wunderlich & Pehle 2021, Methods; Nowotny, Turner & Knight 2025. Widths:
+    `lava_nbp.eventprop.clocked.losses`.
 
     Parameters
     ----------
@@ -35,6 +41,8 @@ class EventPropReadout(NeuronProcess):
         Classes.
     c : FixedPoint
         Arithmetic.
+    loss : MaxVoltageLoss or MeanVoltageLoss, optional
+        Default the first.
     layer : int
         Number of the layer in messages, from 0.
     log : AnswerLog, optional
@@ -52,8 +60,9 @@ class EventPropReadout(NeuronProcess):
         `s_out` of a `SynfireChain` of ``c.period`` neurons.
     adjoint_out, lI_out : (n,) int32
         lV - lI and lI, to `MirroredDense`.
-    said_out : (n,) int32, units of V
-        Largest voltages, in phase T + 1; zero in all others.
+    said_out : (n,) int32
+        Largest voltages in units of V, or mean voltages in 128ths of that, of 31 bits, in phase T + 1; zero in all
+        others.
 
     Vars
     ----
@@ -63,7 +72,7 @@ class EventPropReadout(NeuronProcess):
     Raises
     ------
     InputError
-        For a number of classes that is not a positive integer.
+        For a number of classes that is not a positive integer, or another loss.
 
     Examples
     --------
@@ -84,13 +93,24 @@ class EventPropReadout(NeuronProcess):
     """
 
     def __init__(
-        self, n: int, c: FixedPoint, *, layer: int = 0, log: AnswerLog | None = None, name: str | None = None
+        self,
+        n: int,
+        c: FixedPoint,
+        *,
+        loss: MaxVoltageLoss | MeanVoltageLoss | None = None,
+        layer: int = 0,
+        log: AnswerLog | None = None,
+        name: str | None = None,
     ) -> None:
         check_kind(c, FixedPoint, "c")
         layer = check_integer(layer, 0, None, "layer")
         if log is not None:
             check_kind(log, AnswerLog, "log")
-        super().__init__(ReadoutPart(n, c, layer, shared_zeros), answer_log=log, name=name)
+        loss = MaxVoltageLoss() if loss is None else loss
+        check_kind(loss, (MaxVoltageLoss, MeanVoltageLoss), "loss")
+        # What integers hold of a loss is for the setup of a network to say.
+        Setup(c, loss)
+        super().__init__(ReadoutPart(n, c, loss, layer, shared_zeros), answer_log=log, name=name)
         self.label_in = InPort(shape=(n,))
         self.said_out = OutPort(shape=(n,))
 

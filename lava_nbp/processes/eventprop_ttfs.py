@@ -51,7 +51,7 @@ class EventPropTTFS(LibraryProcess):
 
     Ports
     -----
-    s_in : (n,) int32 0, 1 or 2
+    s_in : (n,) int32 0, 1 or -1
         `EventPropLIF.s_out` of the output layer.
     label_in : (n,) spikes
         The target, one-hot, in any of the phases 0 .. T; without it a sample teaches nothing.

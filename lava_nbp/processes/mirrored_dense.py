@@ -25,13 +25,16 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+#: Numbers of layers that messages may have.
+_MOST_LAYERS = 1 << 16
+
 
 class MirroredDense(LibraryProcess):
     """One weight matrix with a forward and a mirrored connection, and the gradient between them.
 
     Forward, w being 8-bit mantissas times 2**exponent::
 
-        a_out[t + 1] = sum over spikes i of w_i
+        a_out[t + 1] = sum over spikes i of w_i                              as often as i spikes
 
     Backward, for every replayed spike i, with what the layer behind sends in the same step::
 
@@ -40,7 +43,8 @@ class MirroredDense(LibraryProcess):
 
     In the last phase of every `batch`-th sample the full-precision weights follow the gradient
     (`lava_nbp.eventprop.clocked.optimizers`), and are rounded to 8 bits anew. It sends
-    before it receives, so that layers may form rings. Source: Wunderlich & Pehle 2021, Table 1.
+    before it receives, so that layers may form rings: one from a layer to itself is its recurrent
+    weights. Source: Wunderlich & Pehle 2021, Table 1.
 
     Parameters
     ----------
@@ -66,13 +70,14 @@ class MirroredDense(LibraryProcess):
     Ports
     -----
     s_in : (pre,) int32
-        Spikes or replay of `EventPropInput.s_out` or `EventPropLIF.s_out`; 1 is a spike.
+        Spikes or replay of `EventPropInput.s_out` or `EventPropLIF.s_out`: how many each neuron has. What is below 0
+        is none.
     adjoint_in, lI_in : (post,) int32
         `adjoint_out` and `lI_out` of the layer behind.
     gate_in : (2 T + 2,) spikes
         `s_out` of a `SynfireChain` of ``c.period`` neurons.
     a_out : (post,) int32, units of V
-        Weighted input for the layer behind.
+        Weighted input for the layer behind. Beyond 2**26, of which a current holds an eighth, it is cut off.
     adjoint_back_out : (pre,) int32, if `backward`
         Errors of the spikes replayed in the step before, for the layer in front (`adjoint_in`): 1/ms with
         ``c.adjoint_bits`` fractional bits, saturated to 24 bits.
@@ -125,7 +130,7 @@ class MirroredDense(LibraryProcess):
     ) -> None:
         check_kind(c, FixedPoint, "c")
         check_text(optimizer, "optimizer")
-        layer, backward = check_integer(layer, 0, None, "layer"), check_flag(backward, "backward")
+        layer, backward = check_integer(layer, 0, _MOST_LAYERS, "layer"), check_flag(backward, "backward")
         if exponent is not None:
             exponent = check_integer(exponent, 0, c.theta_bits + STATE_BITS, "exponent")
         if control is not None:

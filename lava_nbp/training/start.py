@@ -35,8 +35,10 @@ def read_arrays(path: Path, what: str) -> dict[str, NDArray[Any]]:
         raise InputError(f"initial weights {path} cannot be read: {error}; give an .npz file with {what}") from error
 
 
-def read_layers(path: AnyPath, p: NeuronParameters | None = None, *, spiking_output: bool = True) -> list[Float64Array]:
-    """The matrices (pre, post) of a NIR graph or a netx file, from the input to the output, in thresholds.
+def read_layers(
+    path: AnyPath, p: NeuronParameters | None = None, *, spiking_output: bool = True
+) -> dict[str, Float64Array]:
+    """The matrices (pre, post) of a NIR graph or a netx file, W1 .. Wn and recurrent ones R1 .., in thresholds.
 
     Parameters
     ----------

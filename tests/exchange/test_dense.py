@@ -25,6 +25,17 @@ def test_by_hand():
     np.testing.assert_array_equal(out[:, 0], [[0, 0], [1, 0], [0, 0]])  # 2 * 3 >= 5 in the same step
 
 
+def test_recurrence_by_hand():
+    """It fires in step 0 with V = 6; its own spike brings 2 in step 1, and a quarter of I is left: V = 2 (2 + 3/4).
+
+    That fires again, with 2 + (2 + 3/4) / 4 in step 2: V = 5.375, and so on; without the loop once only.
+    """
+    network = DenseNetwork((np.array([[3.0]]),), 5.0, 0.5, 0.25, 2.0, 1.0, recurrent=(np.array([[2.0]]),))
+    assert network.run(np.array([1, 0, 0]).reshape(3, 1, 1))[0].ravel().tolist() == [1, 1, 1]
+    alone = replace(network, recurrent=())
+    assert alone.run(np.array([1, 0, 0]).reshape(3, 1, 1))[0].ravel().tolist() == [1, 0, 0]
+
+
 def test_a_voltage_at_the_threshold_fires():
     network = DenseNetwork((np.array([[5.0]]),), 5.0, 0.0, 0.0, 1.0, 1.0)
     assert network.run(np.ones((1, 1, 1)))[0].all()
@@ -46,6 +57,14 @@ def test_input_of_another_shape(shape):
         ({"weights": (np.ones(3),)}, r"shapes \(3,\)"),
         ({"weights": (np.full((2, 1), np.nan),)}, "matrix 1 of its weights holds nan"),
         ({"weights": (np.ones((2, 1)) * 1j,)}, "matrix 1 of its weights has dtype complex128"),
+        ({"recurrent": (None, None)}, "2 recurrent matrices for 1 layers; give one or None per layer"),
+        ({"recurrent": (np.ones((2, 2)),)}, r"recurrent weights of layer 1 have shape \(2, 2\), but must be \(1, 1\)"),
+        ({"recurrent": (np.full((1, 1), np.nan),)}, "recurrent weights of layer 1 holds nan"),
+        (
+            {"recurrent": (np.ones((1, 1)),), "spiking_output": False},
+            "its output only integrates and has no spikes, but",
+        ),
+        ({"recurrent": 3}, "recurrent weights is 3, but must be a list"),
         ({"theta": 0.0}, "theta is 0"),
         ({"theta": np.nan}, "theta is nan"),
         ({"gamma": np.inf}, "gamma is inf"),

@@ -45,14 +45,46 @@ def test_on_lava_leaky_neurons_do_what_the_registers_say(weights, tmp_path):
     assert exact.sum() > 3
 
 
+@pytest.mark.parametrize("looped", [(True, False), (True, True)])
+def test_recurrent_layers_on_lava(looped, tmp_path):
+    """Spikes act on their own layer in the next step, in lava-dl's recurrent block as in ours."""
+    loops = tuple(RNG.normal(0, 0.8, (n, n)) if loop else None for n, loop in zip((6, 4), looped, strict=True))
+    network = replace(LEAKY, recurrent=loops)
+    write_netx(network, tmp_path / "network.net")
+    x = np.zeros((160, 7), dtype=int)
+    x[RNG.integers(0, 60, 7), np.arange(7)] = 1
+    decays = round((1 - network.beta) * 4096), round((1 - network.alpha) * 4096)
+    found = run_netx(tmp_path / "network.net", x)
+    layers = netx_layers(network)
+    np.testing.assert_array_equal(found, lif_in_integers(layers, x, decays))
+    without = [layer._replace(recurrent=None) for layer in layers]
+    assert not np.array_equal(found, lif_in_integers(without, x, decays))
+    exact = network.run(x[:, None])[-1][:, 0]
+    assert abs(found.sum() - exact.sum()) <= 0.25 * exact.sum()
+    again = read_netx(tmp_path / "network.net", P)
+    assert list(again) == ["W1", "W2", *(f"R{k}" for k, loop in enumerate(looped, 1) if loop)]
+    for k, (w, loop) in enumerate(zip(network.weights, loops, strict=True), 1):
+        step = max(np.abs(m).max() for m in (w, loop) if m is not None) / 127  # one unit for both
+        for name, own in ((f"W{k}", w), (f"R{k}", loop)):
+            if own is not None:
+                np.testing.assert_allclose(again[name], own, atol=0.51 * step, rtol=0.02)
+
+
+def test_recurrent_weights_for_nbp(tmp_path):
+    write_netx(replace(BINARY, recurrent=(np.eye(6), None)), tmp_path / "network.net")
+    with pytest.raises(InputError, match="layer 1 has a weight_rec, but these networks have none; train without"):
+        read_netx(tmp_path / "network.net")
+
+
 def test_weights_that_fit_are_written_as_they_are():
     layers = netx_layers(BINARY)
-    for (mantissas, threshold), w in zip(layers, BINARY.weights, strict=True):
+    for (mantissas, recurrent, threshold), w in zip(layers, BINARY.weights, strict=True):
         np.testing.assert_array_equal(mantissas, w.T)
+        assert recurrent is None
         assert threshold == 129
     # Multiples of 2^9 are mantissas with an exponent: exact, too.
     shifted = netx_layers(replace(BINARY, weights=tuple(512 * w for w in BINARY.weights), theta=512 * 129.0))
-    for (mantissas, threshold), (same, _) in zip(shifted, layers, strict=True):
+    for (mantissas, _, threshold), (same, _, _) in zip(shifted, layers, strict=True):
         np.testing.assert_array_equal(mantissas, same)
         assert threshold == 129
 
@@ -62,7 +94,7 @@ def test_round_trip(p, tmp_path):
     network = BINARY if p is None else LEAKY
     write_netx(network, tmp_path / "network.net")
     # A step of 8 bits, and the threshold, are rounded.
-    for w, own in zip(read_netx(tmp_path / "network.net", p), network.weights, strict=True):
+    for w, own in zip(read_netx(tmp_path / "network.net", p).values(), network.weights, strict=True):
         step = np.abs(own).max() / 127
         tolerance = {"atol": 0, "rtol": 1e-12} if p is None else {"atol": 0.51 * step, "rtol": 0.02}
         np.testing.assert_allclose(w, own / network.theta, **tolerance)
@@ -104,7 +136,13 @@ def changed(path, **values):
     ("values", "message"),
     [
         ({"type": b"conv"}, "layer 1 is of type conv"),
-        ({"type": b"dense_rec"}, "layer 1 is of type dense_rec"),
+        ({"type": b"dense_rec"}, "cannot be read as a netx file: .*weight_rec"),
+        ({"type": b"dense_rec", "weight_rec": np.ones((6, 5))}, "layer 1 has a weight_rec from 5 to its 6 neurons"),
+        (
+            {"type": b"dense_rec", "weight_rec": np.ones((5, 6))},
+            r"layer 1 has a weight_rec of shape \(5, 6\) for 6 neur",
+        ),
+        ({"type": b"dense_rec", "weight_rec": np.full((6, 6), 300)}, "layer 1 has the weight_rec 300, but 8-bit"),
         ({"type": b"average"}, "layer 1 is of type average"),
         ({"bias": np.ones(6)}, "layer 1 has a bias"),
         ({"bias": np.full(6, np.nan)}, "layer 1 has a bias"),
@@ -130,14 +168,14 @@ def changed(path, **values):
         ({"neuron__vThMant": [80, 80, 80, 80, 80, 0]}, "layer 1 has vThMant 0"),
         ({"neuron__vThMant": [80, 80]}, "layer 1: vThMant has 2 entries for 6 neurons"),
         ({"neuron__vThMant": (1 << 18) - 1}, "layer 1 has vThMant 262143: an output of lava-dl that never spikes"),
-        ({"weight": np.ones(5)}, r"layer 1 has weights of shape \(5,\) for 6 neurons"),
-        ({"weight": np.ones((7, 6))}, r"layer 1 has weights of shape \(7, 6\) for 6 neurons"),
+        ({"weight": np.ones(5)}, r"layer 1 has a weight of shape \(5,\) for 6 neurons"),
+        ({"weight": np.ones((7, 6))}, r"layer 1 has a weight of shape \(7, 6\) for 6 neurons"),
         ({"weight": np.ones((6, 7)) * 1j}, "layer 1: weight has dtype complex128"),
         ({"weight": np.full((6, 7), np.nan)}, "layer 1: weight holds nan"),
         ({"weight": np.full((6, 7), 0.5)}, "layer 1 has the weight 0.5, but 8-bit synapses hold integers"),
         ({"weight": np.full((6, 7), 300)}, "layer 1 has the weight 300"),
         ({"weight__real": np.ones((6, 7))}, "layer 1 has complex weights"),
-        ({"shape": [0]}, "layer 1 has weights of shape"),
+        ({"shape": [0]}, "layer 1 has a weight of shape"),
     ],
 )
 def test_refused_to_read(values, message, tmp_path):
@@ -171,8 +209,8 @@ def test_neurons_that_remember_are_not_nbps(values, tmp_path):
 def test_thresholds_of_each_neuron(tmp_path):
     """Weights count in the threshold of the neuron that they lead to."""
     thresholds = np.array([100, 200, 100, 50, 100, 400])
-    one = read_netx(changed(tmp_path / "a.net", neuron__vThMant=100), P)[0]
-    each = read_netx(changed(tmp_path / "b.net", neuron__vThMant=thresholds), P)[0]
+    one = read_netx(changed(tmp_path / "a.net", neuron__vThMant=100), P)["W1"]
+    each = read_netx(changed(tmp_path / "b.net", neuron__vThMant=thresholds), P)["W1"]
     np.testing.assert_allclose(each, one * 100 / thresholds)
 
 

@@ -24,9 +24,11 @@ LEAKY = DenseNetwork(
     0.25,
 )
 P = NeuronParameters(20.0, 5.0)
+LOOPED = replace(LEAKY, recurrent=(RNG.normal(0, 0.5, (6, 6)), None))
+BOTH = replace(LEAKY, recurrent=(RNG.normal(0, 0.5, (6, 6)), RNG.normal(0, 0.5, (4, 4))))
 
 
-@pytest.mark.parametrize("network", [BINARY, LEAKY, replace(LEAKY, theta=0.7)])
+@pytest.mark.parametrize("network", [BINARY, LEAKY, replace(LEAKY, theta=0.7), LOOPED, BOTH])
 def test_norse_gives_the_same_spikes(network, tmp_path):
     write_nir(network, tmp_path / "network.nir")
     x = RNG.random((200, 5, 7)) < 0.2
@@ -38,14 +40,60 @@ def test_norse_gives_the_same_spikes(network, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("network", "p"), [(BINARY, None), (LEAKY, P), (replace(LEAKY, spiking_output=False, theta=0.8), P)]
+    ("network", "p"),
+    [
+        (BINARY, None),
+        (LEAKY, P),
+        (replace(LEAKY, spiking_output=False, theta=0.8), P),
+        (replace(LOOPED, spiking_output=False, theta=0.8), P),
+        (BOTH, P),
+    ],
 )
 def test_round_trip(network, p, tmp_path):
     """What is read are the weights in thresholds, also those of an output that only integrates."""
     write_nir(network, tmp_path / "network.nir")
     found = read_nir(tmp_path / "network.nir", p, spiking_output=network.spiking_output)
-    for w, own in zip(found, network.weights, strict=True):
+    loops = {f"R{k}": w for k, w in enumerate(network.recurrent, 1) if w is not None}
+    assert list(found) == ["W1", "W2", *loops]
+    for w, own in zip(found.values(), [*network.weights, *loops.values()], strict=True):
         np.testing.assert_allclose(w, own / network.theta, rtol=1e-6)
+
+
+def test_recurrent_weights_matter_in_norse(tmp_path):
+    """What its cycles do is seen from outside: without the loops there are other spikes."""
+    x = RNG.random((200, 5, 7)) < 0.2
+    found = []
+    for k, network in enumerate((LOOPED, LEAKY)):
+        write_nir(network, tmp_path / f"{k}.nir")
+        found.append(run_norse(tmp_path / f"{k}.nir", x, network.dt))
+    assert not np.array_equal(*found)
+
+
+def test_recurrence_as_snntorch_writes_it(tmp_path):
+    """Its recurrent layers are graphs in the graph: a node of neurons, one of synapses, an input and an output."""
+    import snntorch
+    import torch
+    from snntorch.export_nir import _extract_snntorch_module
+
+    dt, (alpha, beta) = 1e-4, np.exp([-0.1 / 5, -0.1 / 20])
+    layer = snntorch.RSynaptic(alpha=alpha, beta=beta, linear_features=4, threshold=2.0, reset_mechanism="zero")
+    forward = RNG.normal(0, 1, (4, 3)).astype(np.float32)
+    nodes = {
+        "input": nir.Input(np.array([3])), "fc": nir.Linear(forward), "lif": _extract_snntorch_module(layer),
+        "output": nir.Output(np.array([4])),
+    }  # fmt: skip
+    graph = nir.NIRGraph(nodes, list(pairwise(nodes)), metadata={"dt": dt})
+    if np.any(layer.recurrent.bias.detach().numpy()):
+        nir.write(tmp_path / "biased.nir", graph)
+        with pytest.raises(InputError, match="node lif.w_rec has a bias"):
+            read_nir(tmp_path / "biased.nir", P)
+    torch.nn.init.zeros_(layer.recurrent.bias)
+    nodes["lif"] = _extract_snntorch_module(layer)
+    nir.write(tmp_path / "a.nir", nir.NIRGraph(nodes, list(pairwise(nodes)), metadata={"dt": dt}))
+    found = read_nir(tmp_path / "a.nir", P)
+    factor = 1 / (1 - beta) / 2.0  # its r, and its threshold
+    np.testing.assert_allclose(found["W1"], forward.T * factor, rtol=1e-4)
+    np.testing.assert_allclose(found["R1"], layer.recurrent.weight.detach().numpy().T * factor, rtol=1e-4)
 
 
 def test_nodes_and_constants():
@@ -90,21 +138,69 @@ def test_read_what_others_wrote(tmp_path):
     """r and the rest count: w r / (threshold - rest), neuron by neuron."""
     node = lif(r=np.array([1.0, 2]), v_leak=np.array([0.0, 1]), v_reset=np.array([0.0, 1]))
     nir.write(tmp_path / "a.nir", chain(nir.Affine(WEIGHT, np.zeros(2)), node))
-    np.testing.assert_allclose(read_nir(tmp_path / "a.nir")[0], (WEIGHT * [[0.5], [2.0]]).T)
+    np.testing.assert_allclose(read_nir(tmp_path / "a.nir")["W1"], (WEIGHT * [[0.5], [2.0]]).T)
     nir.write(tmp_path / "b.nir", chain(nir.Linear(WEIGHT), nir.Threshold(np.array([4.0, 8]))))
-    np.testing.assert_allclose(read_nir(tmp_path / "b.nir")[0], (WEIGHT / [[4.0], [8]]).T)
+    np.testing.assert_allclose(read_nir(tmp_path / "b.nir")["W1"], (WEIGHT / [[4.0], [8]]).T)
     steps = {"tau_mem": 1.0, "tau_syn": 1.0, "w_in": 3.0}
     nir.write(tmp_path / "c.nir", chain(nir.Linear(WEIGHT), cuba(**steps)))
-    np.testing.assert_allclose(read_nir(tmp_path / "c.nir")[0], WEIGHT.T * 1.5)
+    np.testing.assert_allclose(read_nir(tmp_path / "c.nir")["W1"], WEIGHT.T * 1.5)
 
 
 def test_read_what_others_wrote_for_eventprop(tmp_path):
     """w w_in dt / tau_syn r / (threshold - rest): the rise of the current per spike, neuron by neuron."""
     node = cuba(r=np.array([1.0, 2]), v_leak=np.array([0.0, 1]), v_reset=np.array([0.0, 1]), w_in=np.array([5.0, 10]))
     nir.write(tmp_path / "a.nir", chain(nir.Linear(WEIGHT), node, dt=0.001))
-    np.testing.assert_allclose(read_nir(tmp_path / "a.nir", P)[0], (WEIGHT * [[0.5], [4.0]]).T)
+    np.testing.assert_allclose(read_nir(tmp_path / "a.nir", P)["W1"], (WEIGHT * [[0.5], [4.0]]).T)
     nir.write(tmp_path / "b.nir", chain(nir.Linear(WEIGHT), cuba(nir.CubaLI), dt=0.001))
-    np.testing.assert_allclose(read_nir(tmp_path / "b.nir", P, spiking_output=False)[0], WEIGHT.T)
+    np.testing.assert_allclose(read_nir(tmp_path / "b.nir", P, spiking_output=False)["W1"], WEIGHT.T)
+
+
+def recurrent(**changes):
+    """A recurrent layer of two neurons, of EventProp's constants, and what is changed of it."""
+    nodes = {"w": nir.Linear(WEIGHT), "n": cuba(), "r": nir.Linear(np.eye(2)), **changes.get("nodes", {})}
+    nodes |= {"input": nir.Input(np.array([3])), "output": nir.Output(np.array([2]))}
+    edges = [("input", "w"), ("w", "n"), ("n", "r"), ("r", "n"), ("n", "output"), *changes.get("edges", [])]
+    return nir.NIRGraph(nodes, edges, type_check=False, metadata={"dt": 0.001})
+
+
+@pytest.mark.parametrize(
+    ("graph", "options", "message"),
+    [
+        (recurrent(), {}, "node r leads from node n back to it, but nBP has no recurrent layers"),
+        (
+            recurrent(nodes={"n": cuba(nir.CubaLI)}),
+            {"p": P, "spiking_output": False},
+            "node r leads from node n back to it, but what only integrates has no spikes; give a network without",
+        ),
+        (recurrent(nodes={"r": nir.Affine(np.eye(2), np.ones(2))}), {"p": P}, "node r has a bias"),
+        (
+            recurrent(nodes={"r": nir.Linear(np.ones((3, 2)))}),
+            {"p": P},
+            r"type mismatch|r: its weight has shape \(2, 3\)",
+        ),
+        (recurrent(nodes={"r": nir.Linear(np.full((2, 2), np.inf))}), {"p": P}, "node r: weight holds inf"),
+        (
+            recurrent(nodes={"q": nir.Linear(np.eye(2))}, edges=[("n", "q"), ("q", "n")]),
+            {"p": P},
+            "nodes q and r both lead from node n back to it; give one matrix, their sum",
+        ),
+        (
+            recurrent(nodes={"q": nir.Delay(np.ones(2))}, edges=[("n", "q"), ("q", "n")]),
+            {"p": P},
+            "node n leads to output, q: a branch or a loop, or nowhere; only chains can be read, and neurons with one",
+        ),
+        (
+            recurrent(nodes={"n": nir.NIRGraph({"one": cuba(), "other": cuba()}, [], type_check=False)}),
+            {"p": P},
+            "Type inference error: type mismatch|node n is a graph with 2 inputs and 2 outputs; only graphs with one",
+        ),
+    ],
+)
+def test_recurrence_that_is_refused(graph, options, message, tmp_path):
+    nir.write(tmp_path / "bad.nir", graph)
+    with pytest.raises(InputError, match=message) as caught:
+        read_nir(tmp_path / "bad.nir", **options)
+    assert "\n" not in str(caught.value)
 
 
 def looping(edges, *further):

@@ -16,9 +16,10 @@ from lava_nbp.eventprop.clocked.arithmetic import adjoint as adjoint_of
 from lava_nbp.eventprop.clocked.engine import ClockedEngine
 from lava_nbp.eventprop.clocked.setup import Control, Setup
 from lava_nbp.eventprop.equations import NeuronParameters
-from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.losses import MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import SilentPolicy
 from lava_nbp.eventprop.trains import spike_trains
+from lava_nbp.executors import lava_eventprop
 from lava_nbp.executors.lava_eventprop import LavaEventProp
 from lava_nbp.on_lava.runtime import LavaRuntime
 from lava_nbp.processes import (
@@ -27,8 +28,8 @@ from lava_nbp.processes import (
     EventPropNetwork,
     EventPropReadout,
     EventPropTTFS,
-    LatencySource,
     MirroredDense,
+    SpikeSource,
     SynfireChain,
 )
 
@@ -36,7 +37,7 @@ from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
 
 C = FixedPoint(NeuronParameters(), 1.0, 40.0)
-LOSSES = [TTFSLoss(), MaxVoltageLoss()]
+LOSSES = [TTFSLoss(), MaxVoltageLoss(), MeanVoltageLoss(gain=9.0), MeanVoltageLoss(15.0, 9.0)]
 
 
 def weights_of(layers, seed=0):
@@ -45,28 +46,40 @@ def weights_of(layers, seed=0):
     return [rng.normal(m, 0.9, s) for m, s in zip(means, pairwise(layers), strict=True)]
 
 
-def setup_of(loss, optimizer="adam"):
-    return Setup(C, loss, SilentPolicy("phantom", 2.0), optimizer)
+def loops_of(layers, looped, seed=0):
+    """Recurrent weights of the layers `looped`, counted from 0."""
+    rng = np.random.default_rng([seed, 2])
+    return [rng.normal(0, 0.6, (n, n)) if k in looped else None for k, n in enumerate(layers[1:])]
+
+
+def setup_of(loss, optimizer="adam", silent=True):
+    return Setup(C, loss, SilentPolicy("phantom", 2.0) if silent else SilentPolicy(), optimizer)
 
 
 def samples_of(n, n_in, n_out, seed=0):
-    """One spike per input, some missing; silence, and a spike in the last step, among them."""
+    """Up to two spikes per input; silence, one in the last step, and two and three at once, among them."""
     rng = np.random.default_rng([seed, 1])
-    steps = rng.integers(0, C.steps - 8, (n, n_in))
-    there = rng.random((n, n_in)) < 0.9
+    steps = rng.integers(0, C.steps - 8, (n, 2 * n_in))
+    there = rng.random((n, 2 * n_in)) < 0.5
     there[0], steps[1, 0], there[1, 0] = False, C.steps - 1, True
-    found = [(steps[k, there[k]] * C.dt, np.flatnonzero(there[k])) for k in range(n)]
+    found = [(steps[k, there[k]] * C.dt, np.flatnonzero(there[k]) % n_in) for k in range(n)]
+    for k, often in ((2, 2), (3, 3)):
+        found[k % n] = (np.append(found[k % n][0], [7.0] * often), np.append(found[k % n][1], [n_in - 1] * often))
     return spike_trains(found, n_in, C.end), rng.integers(0, n_out, n)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-def test_every_state_in_every_step(loss, way):
+#: Losses, and which layers of three have recurrent weights.
+LOOPED = [*((loss, ()) for loss in LOSSES), (LOSSES[0], (0, 2)), (LOSSES[1], (0, 1))]
+
+
+@pytest.mark.parametrize(("loss", "looped"), LOOPED)
+def test_every_state_in_every_step(loss, looped, way):
     """One Lava step at a time: V, I, lV and lI of every layer, and every matrix's gradient."""
     layers = (4, 5, 4, 3)
-    setup = setup_of(loss)
-    engine = ClockedEngine(weights_of(layers), setup)
-    network = EventPropNetwork(weights_of(layers), setup, granularity="step", batch=0)
-    source = LatencySource(4, 3, C, granularity="step", capacity=1)
+    setup, options = setup_of(loss, silent=2 not in looped), {"recurrent": loops_of(layers, looped)}
+    engine = ClockedEngine(weights_of(layers), setup, **options)
+    network = EventPropNetwork(weights_of(layers), setup, granularity="step", batch=0, **options)
+    source = SpikeSource(4, 3, C, granularity="step", capacity=1)
     source.s_out.connect(network.s_in)
     source.label_out.connect(network.label_in)
     trains, _ = samples_of(3, 4, 3)
@@ -88,20 +101,37 @@ def test_every_state_in_every_step(loss, way):
                     assert np.array_equal(cell.lV.get(), states.lV[2 * C.steps + 1 - p])
                     assert np.array_equal(cell.lI.get(), states.lI[2 * C.steps + 1 - p])
                     moved += np.count_nonzero(cell.lI.get())
-        for synapses, g in zip([p for p in network.parts if isinstance(p, MirroredDense)], gradients, strict=True):
-            assert np.array_equal(synapses.gradient.get(), g)
+        synapses = {p.name: p for p in network.parts if isinstance(p, MirroredDense)}
+        names = [*(f"W{k}" for k in (1, 2, 3)), *(f"R{k + 1}" for k in looped)]
+        assert synapses.keys() == set(names)
+        for name, g in zip(names, gradients, strict=True):
+            assert np.array_equal(synapses[name].gradient.get(), g)
+            assert g.any()
     assert moved > 0
 
 
 @pytest.mark.parametrize("target", ["lava", "lava-primitives"])
-@pytest.mark.parametrize(("loss", "optimizer"), [(LOSSES[0], "adam"), (LOSSES[1], "adam"), (LOSSES[0], "sgd")])
-def test_training_changes_the_same_weights(target, loss, optimizer, way):
+@pytest.mark.parametrize(
+    ("loss", "optimizer", "looped"),
+    [
+        (LOSSES[0], "adam", ()),
+        (LOSSES[1], "adam", ()),
+        (LOSSES[0], "sgd", ()),
+        (LOSSES[0], "adam", (0, 1)),
+        (LOSSES[1], "sgd", (0,)),
+        (LOSSES[2], "adam", ()),
+        (LOSSES[3], "adam", (0,)),
+    ],
+)
+def test_training_changes_the_same_weights(target, loss, optimizer, looped, way):
     """Three batches, the last smaller; answers, counters, weights, moments; inference in between; a state loaded."""
     layers = (4, 6, 3)
+    setup, options = setup_of(loss, optimizer, silent=1 not in looped), {"recurrent": loops_of(layers, looped)}
     trains, labels = samples_of(8, 4, 3)
-    engine = ClockedEngine(weights_of(layers), setup_of(loss, optimizer))
+    engine = ClockedEngine(weights_of(layers), setup, **options)
     start = [m.copy() for m in engine.masters]
-    with LavaEventProp(weights_of(layers), setup_of(loss, optimizer), target=target, timeout=60) as lava:
+    assert len(start) == 2 + len(looped)
+    with LavaEventProp(weights_of(layers), setup, target=target, timeout=60, **options) as lava:
         for batch in (np.arange(3), np.arange(3, 6), np.arange(6, 8)):
             expected, found = (e.train_batch(trains, labels, batch, 0.02) for e in (engine, lava))
             assert np.array_equal(found.said, expected.said)
@@ -117,10 +147,10 @@ def test_training_changes_the_same_weights(target, loss, optimizer, way):
         state = engine.state()
         assert state.keys() == lava.state().keys()
         assert all(np.array_equal(state[name], lava.state()[name]) for name in state)
-        assert not np.array_equal(start[0], engine.masters[0])
+        assert not any(np.array_equal(a, b) for a, b in zip(start, engine.masters, strict=True))
         lava.write_masters(start)
         lava.load_state({name: np.zeros_like(a) for name, a in state.items()})
-        again = ClockedEngine(weights_of(layers), setup_of(loss, optimizer))
+        again = ClockedEngine(weights_of(layers), setup, **options)
         for e in (lava, again):
             e.train_batch(trains, labels, np.arange(4), 0.02)
         assert all(np.array_equal(a, b) for a, b in zip(lava.masters, again.masters, strict=True))
@@ -145,7 +175,7 @@ def test_samples_that_are_not_learned_leave_no_gradient(target, granularity, way
     """Labelled, but with 0 samples per update; then a batch of one: as if the first had never been."""
     layers = (4, 5, 3)
     network = EventPropNetwork(weights_of(layers), setup_of(TTFSLoss()), granularity=granularity, batch=0)
-    source = LatencySource(4, 3, C, granularity=granularity, capacity=2)
+    source = SpikeSource(4, 3, C, granularity=granularity, capacity=2)
     source.s_out.connect(network.s_in)
     source.label_out.connect(network.label_in)
     trains, labels = samples_of(4, 4, 3)
@@ -173,7 +203,7 @@ def test_a_reset_forgets_the_sample_at_hand(stopped, way):
     network = EventPropNetwork(
         weights_of(layers), setup_of(TTFSLoss()), granularity="step", batch=1, rate=0.02, capacity=2
     )
-    source = LatencySource(4, 3, C, granularity="step", capacity=2)
+    source = SpikeSource(4, 3, C, granularity="step", capacity=2)
     source.s_out.connect(network.s_in)
     source.label_out.connect(network.label_in)
     trains, labels = samples_of(4, 4, 3)
@@ -274,7 +304,9 @@ def connect(pre, dense, post):
 
 def test_what_is_refused():
     setup = setup_of(TTFSLoss())
-    with pytest.raises(WeightError, match="layer 1, neuron 0, one spike of every input: the current reaches 600.0 thr"):
+    with pytest.raises(
+        WeightError, match="weights of layer 1, neuron 0, one spike of every input: the current reaches 600"
+    ):
         EventPropNetwork([np.full((200, 2), 3.0), np.ones((2, 2))], setup)
     with pytest.raises(
         InputError, match="samples per update is -1, but must be an integer in 0 .. 2147483647; 0 switches"
@@ -288,17 +320,100 @@ def test_what_is_refused():
         EventPropNetwork(weights_of((2, 2)), Setup(C, TTFSLoss(), SilentPolicy("bump")))
     with pytest.raises(WeightError, match="must be a matrix"):
         MirroredDense([1.0], C)
-    source = LatencySource(2, 2, C, capacity=1)
+    source = SpikeSource(2, 2, C, capacity=1, room=2)
     for samples, labels, message in (
         ([([0], [0])] * 2, None, "2 samples, but the capacity is 1; load them in parts"),
-        ([([40], [0])], None, "sample 0: spike in step 40, but the steps are 0 .. 39"),
-        ([([-1], [0])], None, "sample 0: spike in step -1"),
-        ([([1, 2], [0, 0])], None, "sample 0: inputs must be different integers in 0 .. 1"),
-        ([([1], [2])], None, "inputs must be different integers"),
+        ([([40], [0])], None, "sample 0: spike of step 40, but the steps are 0 .. 39"),
+        ([([-1], [0])], None, "sample 0: spike of step -1"),
+        ([([1, 2, 2], [0, 0, 1])], None, "3 spikes, but there is room for 2; load samples in parts, or raise room"),
+        ([([1], [2])], None, "sample 0: spike of input 2, but the inputs are 0 .. 1"),
         ([([1], [1])], [2], "outside the classes 0 .. 1"),
     ):
         with pytest.raises(InputError, match=message):
             source.load(samples, labels)
+
+
+def test_a_message_of_whole_samples_that_does_not_fit(monkeypatch):
+    for make in (
+        lambda granularity: EventPropNetwork([[[2.0, 2.0]]], setup_of(TTFSLoss()), granularity=granularity),
+        lambda granularity: SpikeSource(8, 2, C, granularity=granularity, capacity=1),
+    ):
+        monkeypatch.setenv("LAVA_NBP_MEMORY", "6e-7")
+        with pytest.raises(InputError, match="a sample of 40 steps and . inputs in one message needs some .* 'step'"):
+            make("sample")
+        monkeypatch.setenv("LAVA_NBP_MEMORY", "1e-6")
+        make("step")
+
+
+@pytest.mark.parametrize(("target", "granularity"), [("lava", "sample"), ("lava-primitives", "step")])
+def test_less_than_no_spikes(target, granularity, way):
+    network = EventPropNetwork(weights_of((3, 2)), setup_of(TTFSLoss()), granularity=granularity)
+    message = np.zeros(network.s_in.shape, int)
+    message[..., 1] = -2
+    source = Source(data=np.stack([message] * 4, axis=-1))
+    source.s_out.connect(network.s_in)
+    with (
+        pytest.raises(RuntimeFailure, match="input 1 has -2 spikes in a step, but must have 0 or more"),
+        LavaRuntime(network, lava_nbp.run_config(target), 20) as runtime,
+    ):
+        runtime.run(4)
+
+
+@pytest.mark.parametrize("target", ["lava", "lava-primitives"])
+def test_samples_come_in_parts_that_fit(target, monkeypatch, way):
+    """Room for 12 spikes, and at least one sample: a batch is one batch nevertheless; what never fits is refused."""
+    monkeypatch.setattr(lava_eventprop, "ROOM", 12)
+    trains, labels = samples_of(7, 4, 3)
+    lengths = np.diff(trains.offsets)
+    assert lengths.sum() > 24
+    assert lengths.max() <= 12
+    engine = ClockedEngine(weights_of((4, 5, 3)), setup_of(TTFSLoss()))
+    order = np.array([6, 2, 0, 3, 1, 5, 4])
+    expected = engine.train_batch(trains, labels, order, 0.02)
+    with LavaEventProp(weights_of((4, 5, 3)), setup_of(TTFSLoss()), target=target, timeout=60) as lava:
+        found = lava.train_batch(trains, labels, order, 0.02)
+        assert np.array_equal(found.said, expected.said)
+        assert found.hidden_spikes == expected.hidden_spikes
+        assert all(np.array_equal(a, b) for a, b in zip(lava.masters, engine.masters, strict=True))
+        many = spike_trains([([1.0], [0]), (np.full(13, 1.0), np.zeros(13, int))], 4, C.end)
+        with pytest.raises(InputError, match="sample 1 has 13 spikes, but Lava's targets take 12; use target clocked"):
+            lava.train_batch(many, labels[:2], np.array([0, 1]), 0.02)
+        assert all(np.array_equal(a, b) for a, b in zip(lava.masters, engine.masters, strict=True))
+
+
+@pytest.mark.parametrize(("granularity", "rows"), [("sample", (C.steps, 3)), ("step", (3,))])
+def test_a_source_says_how_many_spikes_there_are(granularity, rows, way):
+    """Out of the order of time, two at once; then a sample without spikes; then nothing."""
+    source = SpikeSource(3, 2, C, granularity=granularity, capacity=2, room=4)
+    n = 3 if granularity == "sample" else 1 + 3 * C.period
+    spikes, labels = Sink(shape=rows, buffer=n), Sink(shape=(2,), buffer=n)
+    source.s_out.connect(spikes.a_in)
+    source.label_out.connect(labels.a_in)
+    source.load([([5, 0, 5, 39], [1, 2, 1, 0]), ([], [])], [1, 0])
+    with LavaRuntime(source, timeout=30) as runtime:
+        runtime.run(n)
+        found, taught = (np.moveaxis(sink.data.get(), -1, 0).astype(int) for sink in (spikes, labels))
+    first = np.zeros((C.steps, 3), int)
+    first[5, 1], first[0, 2], first[39, 0] = 2, 1, 1
+    if granularity == "sample":
+        assert np.array_equal(found, [first, first * 0, first * 0])
+        assert taught.tolist() == [[0, 1], [1, 0], [0, 0]]
+    else:
+        assert np.array_equal(found[1 : 1 + C.steps], first)
+        assert not found[1 + C.steps :].any()
+        assert taught[[1, 1 + C.period]].tolist() == [[0, 1], [1, 0]]
+        assert taught.sum() == 2
+
+
+def test_a_message_has_32_bits():
+    """As many spikes at once as no message of 32 bits could hold the sum of: an error about the current, no other."""
+    trains = spike_trains([(np.zeros(9000), np.zeros(9000, int))], 1, C.end)
+    for target in ("lava", "lava-primitives"):
+        with (
+            pytest.raises(RuntimeFailure, match="layer 1, neuron 0: the current reaches .* thresholds, but a 24-bit"),
+            LavaEventProp([[[400.0]]], setup_of(TTFSLoss()), target=target, timeout=60) as lava,
+        ):
+            lava.infer(trains)
 
 
 @pytest.mark.parametrize(
@@ -350,7 +465,7 @@ def test_plain_lava_runs_it():
 
     layers = (4, 5, 3)
     network = EventPropNetwork(weights_of(layers), setup_of(TTFSLoss()), batch=1, rate=0.02, capacity=1)
-    source = LatencySource(4, 3, C, capacity=1)
+    source = SpikeSource(4, 3, C, capacity=1)
     source.s_out.connect(network.s_in)
     source.label_out.connect(network.label_in)
     trains, labels = samples_of(3, 4, 3)

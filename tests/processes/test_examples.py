@@ -56,7 +56,7 @@ MADE = {
     "EventPropTTFS": lambda: processes.EventPropTTFS(2, C),
     "GatedLIF": lambda: processes.GatedLIF((2,), readout=0),
     "HebbianDense": lambda: processes.HebbianDense([[2]]),
-    "LatencySource": lambda: processes.LatencySource(2, 2, C, capacity=1),
+    "SpikeSource": lambda: processes.SpikeSource(2, 2, C, capacity=1),
     "MirroredDense": lambda: processes.MirroredDense(np.ones((2, 2)), C),
     "NBPNetwork": _network,
     "RelayMemory": lambda: processes.RelayMemory((2,)),

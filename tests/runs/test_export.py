@@ -48,7 +48,7 @@ def runs(tmp_path_factory):
         ("clocked", (*EVENTPROP, "target=clocked")),
         ("continuous", EVENTPROP),
         ("voltage", (*EVENTPROP, "loss.name=max_voltage", "epochs=1")),
-        ("recurrent", (*EVENTPROP, "network.recurrent_deviation=[0.1, 0]", "epochs=1", "data.train=60")),
+        ("recurrent", (*EVENTPROP, "network.recurrent_deviation=[0.1, 0.1]", "epochs=4", "target=clocked")),
     ):
         train(experiment(folder, *settings), folder / name)
     return folder
@@ -109,6 +109,29 @@ def test_clocked_eventprop_on_lava(runs):
     first = first_steps(mine.transpose(1, 0, 2))
     decided = ~result.ties() & (np.sort(first, axis=1)[:, 0] < np.sort(first, axis=1)[:, 1])
     assert (first.argmin(axis=1) == result.answers())[decided].mean() > 0.98
+    assert decided.mean() > 0.8
+
+
+def test_recurrent_eventprop_in_norse_and_on_lava(runs, tmp_path):
+    """In Norse the network that was learned, but for rounding; on Lava with both matrices of a layer in one unit."""
+    path, network = export_run(runs / "recurrent", "nir")
+    assert [w is not None for w in network.recurrent] == [True, True]
+    times, result = answers(runs / "recurrent")
+    x = step_spikes(times, network.dt, STEPS)
+    first = first_steps(run_norse(path, x, network.dt))
+    np.testing.assert_array_equal(first, first_steps(network.run(x)[-1]))
+    same = first + 1 == np.where(np.isfinite(result.said), result.said / network.dt - 1, STEPS + 1)
+    assert same.mean() > 0.95
+    path, _ = export_run(runs / "recurrent", "netx", tmp_path / "a.net")
+    decays = round((1 - network.beta) * 4096), round((1 - network.alpha) * 4096)
+    layers = netx_layers(network)
+    found = run_netx(path, x[:, 0].astype(int), reset_interval=STEPS)
+    np.testing.assert_array_equal(found, lif_in_integers(layers, x[:, 0], decays))
+    mine = first_steps(
+        np.array([lif_in_integers(layers, x[:, k], decays) for k in range(x.shape[1])]).transpose(1, 0, 2)
+    )
+    decided = ~result.ties() & (np.sort(mine, axis=1)[:, 0] < np.sort(mine, axis=1)[:, 1])
+    assert (mine.argmin(axis=1) == result.answers())[decided].mean() > 0.95
     assert decided.mean() > 0.8
 
 
@@ -256,7 +279,6 @@ def test_what_is_no_chain_of_matrices_is_refused(circuit, reason, tmp_path):
         ("nbp", "nir", 1.0, "dt is for EventProp networks"),
         ("clocked", "nir", 0.5, r"dt is 0.5 ms, but the run learned with steps of 0.25 ms \(clocked.dt\)"),
         ("continuous", "nir", 0.0, "dt is 0.0, but must be positive and finite; it is a step in ms"),
-        ("recurrent", "nir", None, "the run has recurrent weights R1; only feed-forward"),
     ],
 )
 def test_refused(runs, run, form, dt, message, tmp_path):

@@ -337,7 +337,7 @@ def test_what_cannot_start_leaves_no_folder_and_the_run_before_as_it_was(tmp_pat
     small = ("epochs=1", "data.train=40", "data.validation=20", "data.test=20")
     train(experiment(tmp_path, YINYANG, *small), tmp_path / "run")
     before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
-    bad = (override, "target=clocked") if "recurrent" in override else (override, "encoding.end=20")
+    bad = (override, "loss.name=max_voltage") if "recurrent" in override else (override, "encoding.end=20")
     with pytest.raises(LavaNBPError):
         train(experiment(tmp_path, YINYANG, *small, *bad), tmp_path / "new")
     with pytest.raises(LavaNBPError):

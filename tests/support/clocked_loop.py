@@ -12,28 +12,35 @@ from lava_nbp.nbp.pulse_chain import PulseChain
 
 
 class PartsLoop:
-    """Layers of parts; weights are full-precision integers, by layer."""
+    """Layers of parts; weights are full-precision integers, by layer, then recurrent ones of the layers `looped`."""
 
-    def __init__(self, masters, exponents, setup):
-        c = setup.c
-        sizes = [masters[0].shape[0], *(m.shape[1] for m in masters)]
+    def __init__(self, masters, exponents, setup, looped=()):
+        c, n_layers = setup.c, len(masters) - len(looped)
+        sizes = [masters[0].shape[0], *(m.shape[1] for m in masters[:n_layers])]
+        #: From which layer (0: the input) to which each matrix leads.
+        self.ways = [*((k, k + 1) for k in range(n_layers)), *((k + 1, k + 1) for k in looped)]
         self.c, self.sizes = c, sizes
         self.chain = PulseChain(c.period, started=True)
         self.input = InputPart(sizes[0], c)
         self.control = Control(0)
         self.dense = [
             MirroredPart(
-                IntegerOptimizer(setup.optimizer, m, c.master_limit(x), c), x, c, self.control, k, backward=k > 0
+                IntegerOptimizer(setup.optimizer, m, c.master_limit(x), c),
+                x,
+                c,
+                self.control,
+                post - 1,
+                backward=pre > 0,
             )
-            for k, (m, x) in enumerate(zip(masters, exponents, strict=True))
+            for m, x, (pre, post) in zip(masters, exponents, self.ways, strict=True)
         ]
         self.spiking = isinstance(setup.loss, TTFSLoss)
         self.layers = [LIFPart(n, c, layer=k) for k, n in enumerate(sizes[1:-1])]
         if self.spiking:
-            self.layers.append(LIFPart(sizes[-1], c, phantom=True, layer=len(masters) - 1))
+            self.layers.append(LIFPart(sizes[-1], c, phantom=True, layer=n_layers - 1))
             self.loss = TTFSPart(sizes[-1], setup.loss, c, setup.silent)
         else:
-            self.layers.append(ReadoutPart(sizes[-1], c, layer=len(masters) - 1))
+            self.layers.append(ReadoutPart(sizes[-1], c, setup.loss, layer=n_layers - 1))
             self.loss = None
         self.said = []
 
@@ -46,15 +53,16 @@ class PartsLoop:
         errors = self.loss.answer() if self.loss else np.zeros(self.sizes[-1], int)
         inputs = self.input.run(spikes)
         out = []
-        for k, layer in enumerate(self.layers):
-            back = sent[k + 1][1] if k + 1 < len(self.layers) else errors
-            out.append(layer.run(sent[k][0], back))
+        for k, layer in enumerate(self.layers, 1):
+            weighted = sum(s[0] for s, (_, post) in zip(sent, self.ways, strict=True) if post == k)
+            back = sum(s[1] for s, (pre, _) in zip(sent, self.ways, strict=True) if pre == k)
+            out.append(layer.run(weighted, back + errors if k == len(self.layers) else back))
         judge = self.loss.receive(out[-1][0], target) if self.loss else self.layers[-1].judge(target)
         if judge is not None:
             self.said.append(judge)
         before = [inputs, *(o[0] for o in out)]
-        for k, dense in enumerate(self.dense):
-            dense.receive(before[k], out[k][1], out[k][2])
+        for dense, (pre, post) in zip(self.dense, self.ways, strict=True):
+            dense.receive(before[pre], out[post - 1][1], out[post - 1][2])
         gates = self.chain.fire()
         for part in (self.input, *self.dense, *self.layers, *([self.loss] if self.loss else [])):
             part.phases.receive(gates)
@@ -65,7 +73,7 @@ class PartsLoop:
             spikes, target = np.zeros(self.sizes[0], int), np.zeros(self.sizes[-1], int)
             if p == 0 and self.input.phases.phase < 0:
                 self.phase(spikes, target)  # the chain's first spike
-            spikes[np.asarray(sources)[np.asarray(steps) == p]] = 1
+            np.add.at(spikes, np.asarray(sources)[np.asarray(steps) == p], 1)
             if label is not None and p == 0:
                 target[label] = 1
             self.phase(spikes, target)

@@ -68,13 +68,17 @@ def first_steps(spikes: np.ndarray) -> np.ndarray:
 
 
 def lif_in_integers(layers, x, decays):
-    """Lava's LIF, written out from its documentation: layers of (mantissas (post, pre), threshold), x (steps, n_in)."""
+    """Lava's LIF, written out from its documentation.
+
+    Layers of (mantissas (post, pre), recurrent ones or None, threshold), x (steps, n_in).
+    """
     keep_u, keep_v = (4096 - decay for decay in decays)
     spikes = x.astype(np.int64)
-    for mantissas, threshold in layers:
+    for mantissas, recurrent, threshold in layers:
         u, v, out = np.zeros(len(mantissas), np.int64), np.zeros(len(mantissas), np.int64), []
         for given in spikes:
-            u = np.sign(u) * (np.abs(u) * keep_u // 4096) + 64 * (mantissas @ given)
+            own = recurrent @ out[-1] if out and recurrent is not None else 0
+            u = np.sign(u) * (np.abs(u) * keep_u // 4096) + 64 * (mantissas @ given + own)
             v = np.sign(v) * (np.abs(v) * keep_v // 4096) + u
             fires = v > 64 * threshold
             v[fires] = 0

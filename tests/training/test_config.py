@@ -98,8 +98,8 @@ REALS = {
         "neuron.theta", "neuron.spread", "loss.tau0", "loss.tau1", "loss.alpha", "learning.rate", "learning.decay",
         "learning.dropout", "learning.silent_strength", "learning.silent_lower", "learning.silent_upper",
         "learning.delay_rate", "learning.constant_rate", "learning.constants_range", "learning.floor", "clocked.dt",
-        "clocked.floor", "clocked.largest_weight", "network.initial_mean", "network.initial_deviation",
-        "network.recurrent_deviation", "network.initial_delay", "network.longest_delay",
+        "clocked.floor", "clocked.largest_weight", "clocked.largest_recurrent", "network.initial_mean",
+        "network.initial_deviation", "network.recurrent_deviation", "network.initial_delay", "network.longest_delay",
     ),
     SLAYER: (
         "network.dt", "network.initial_scale", "neuron.threshold", "neuron.current_decay", "neuron.voltage_decay",
@@ -111,6 +111,7 @@ LISTS = (
     "initial_deviation",
     "recurrent_deviation",
     "largest_weight",
+    "largest_recurrent",
     "initial_delay",
     "constants_range",
 )

@@ -24,6 +24,7 @@ Backward, in step k from its end to its beginning, with the error e_n that is se
     lI, lV = (beta lI + gamma tau_m / tau_s lV) >> coefficient_bits, (alpha lV) >> coefficient_bits
     an input spike of the step:  dL/dw_ij -= lI_j,   and its own error is  (sum_j w_ij (lV_j - lI_j)) >> theta_bits
 
+Losses of voltages have a term of lV instead of errors, at the end of a step, see `lava_nbp.eventprop.clocked.losses`.
 lV, lI, lV - lI (the payload of an adjoint spike) and errors are saturated to 24 bits.
 
 Source: the equations of `lava_nbp.eventprop.equations` with exact exponential updates; a spike is
@@ -67,6 +68,8 @@ SLOPE_BITS = 8
 EXPONENTIAL_BITS = 15
 #: Steps per threshold in the table of exp(-V).
 VOLTAGE_STEPS = 64
+#: Fractional bits of mean voltages beyond those of V: 31 bits in all, with the sign.
+MEAN_BITS = 7
 
 
 def shift(x: Any, bits: int) -> Any:
@@ -249,24 +252,24 @@ class FixedPoint:
         mantissa: Int64Array = np.clip(WEIGHT_STEP * shift(masters, lowest), -PLASTIC_WEIGHT_MAX, PLASTIC_WEIGHT_MAX)
         return mantissa << exponent
 
-    def check_volley(self, weights: Int64Array, layer: int) -> None:
-        """Check that a volley of one spike of every input does not overflow the current of any neuron of a layer.
+    def check_volley(self, weights: Int64Array, what: str) -> None:
+        """Check that a volley, one spike of everybody in front, does not overflow the current of any neuron.
 
         Raises
         ------
         WeightError
-            Names the layer, the neuron, and the scale that would fit.
+            Names the matrix (`what`), the neuron, and the scale that would fit.
         """
         volley = np.maximum(np.maximum(weights, 0).sum(axis=0), np.maximum(-weights, 0).sum(axis=0))
         if volley.max(initial=0) > REGISTER_MAX:
             raise WeightError(
-                self.overflow(int(volley.max()), layer, f"neuron {int(volley.argmax())}, one spike of every input")
+                self.overflow(int(volley.max()), f"{what}, neuron {int(volley.argmax())}, one spike of every input")
             )
 
-    def overflow(self, current: int, layer: int, where: str) -> str:
+    def overflow(self, current: int, where: str) -> str:
         """What to say of a current that does not fit."""
         return (
-            f"layer {layer + 1}, {where}: the current reaches {current / self.theta:.1f} thresholds, but a 24-bit "
+            f"{where}: the current reaches {current / self.theta:.1f} thresholds, but a 24-bit "
             f"register holds {REGISTER_MAX / self.theta:.1f} at {self.theta_bits} theta_bits; scale the weights by "
             f"{REGISTER_MAX / current:.2g} or less, or lower theta_bits"
         )

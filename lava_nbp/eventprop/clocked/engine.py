@@ -16,7 +16,7 @@ from lava_nbp.base.arrays import Allocate
 from lava_nbp.base.checks import as_array, check_arrays, check_integer, check_kind, check_labels, check_sequence, shown
 from lava_nbp.base.memory import check_memory
 from lava_nbp.errors import InputError, WeightError
-from lava_nbp.eventprop.clocked.arithmetic import Int64Array
+from lava_nbp.eventprop.clocked.arithmetic import MEAN_BITS, Int64Array
 from lava_nbp.eventprop.clocked.kernels import (
     OVERFLOW,
     TOO_MANY_SPIKES,
@@ -28,10 +28,10 @@ from lava_nbp.eventprop.clocked.kernels import (
     backward,
     forward,
 )
-from lava_nbp.eventprop.clocked.losses import TTFSTables, VoltageTables, first_ms, phantom_impulse
+from lava_nbp.eventprop.clocked.losses import MeanTables, TTFSTables, first_ms, phantom_impulse, voltage_tables
 from lava_nbp.eventprop.clocked.optimizers import IntegerOptimizer
 from lava_nbp.eventprop.clocked.setup import Setup
-from lava_nbp.eventprop.layers import check_layers, check_spike_room, spike_room
+from lava_nbp.eventprop.layers import check_layers, check_loops, check_spike_room, spike_room
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.tally import Counts, total
@@ -57,7 +57,9 @@ _UNSEEN = LayerSeen(_NONE, _NONE, _NONE, _NONE)
 
 
 class ClockedEngine:
-    """A feed-forward network in fixed steps and integers, with the gradients of EventProp.
+    """A network of layers in fixed steps and integers, with the gradients of EventProp.
+
+    A spike at the end of step k acts in step k + 1, in the next layer and, through recurrent weights, in its own.
 
     Room for spikes grows as a sample needs it, up to one per neuron and step, or the limit on memory.
 
@@ -67,18 +69,24 @@ class ClockedEngine:
         A matrix per layer, in thresholds.
     setup : Setup
         Arithmetic, loss and learning.
+    recurrent : sequence of (n, n) float or None, optional
+        Weights within each layer, (pre, post), in thresholds; None: a layer has none. An output layer that only
+        integrates can have none.
     largest : sequence of float, optional
-        Largest magnitude that the 8-bit weights of each layer shall hold, in thresholds; by default that
-        of the initial ones.
+        Largest magnitude that the 8-bit weights of each matrix shall hold, in thresholds, in the order of `masters`; by
+        default that of the initial ones.
     allocate : callable
         Makes arrays of zeros; with shared memory, parent and child see the same weights.
 
     Attributes
     ----------
     masters : list of (pre, post) int64
-        Full-precision weights, 20 fractional bits.
+        Full-precision weights, 20 fractional bits: a matrix per layer, then the recurrent ones of the layers that have
+        them. All that follows is in this order.
     exponents : list of int
-        Of each layer's 8-bit weights.
+        Of each matrix's 8-bit weights.
+    forward_weights : list of (pre, post) int64
+        The 8-bit weights that spikes meet, in units of V.
     gradients : list of (pre, post) int64
         Summed since the last `forget`.
     optimizers : list of IntegerOptimizer
@@ -90,7 +98,8 @@ class ClockedEngine:
         For matrices that do not fit together, entries that are not finite, or a layer whose inputs, all
         spiking at once, would overflow the current.
     InputError
-        For a policy or optimizer that there is not, or a network that needs more memory than the limit.
+        For a policy or optimizer that there is not, the policy "phantom" for an output layer with recurrent weights, or
+        a network that needs more memory than the limit.
     """
 
     def __init__(
@@ -98,23 +107,32 @@ class ClockedEngine:
         weights: Sequence[Any],
         setup: Setup,
         *,
+        recurrent: Sequence[Any] | None = None,
         largest: Sequence[float] | None = None,
         allocate: Allocate = np.zeros,
     ) -> None:
         check_kind(setup, Setup, "setup")
-        matrices = check_layers(weights)
+        layers = check_layers(weights)
         self.setup, self.c = setup, setup.c
-        self.sizes = [matrices[0].shape[0], *(w.shape[1] for w in matrices)]
+        self.sizes = [layers[0].shape[0], *(w.shape[1] for w in layers)]
+        loops = check_loops(recurrent, self.sizes[1:], isinstance(setup.loss, TTFSLoss))
+        if setup.silent.name == "phantom" and loops[-1].size:
+            raise InputError("silent policy 'phantom' needs an output layer without recurrent weights; use another")
+        matrices = [*layers, *(loop for loop in loops if loop.size)]
+        #: Layers that have recurrent weights, counted from 0.
+        self.looped = [k for k, loop in enumerate(loops) if loop.size]
+        self._names = [f"weights of layer {k + 1}" for k in range(len(layers))]
+        self._names += [f"recurrent weights of layer {k + 1}" for k in self.looped]
         check_memory(
             _PER_WEIGHT * sum(w.size for w in matrices),
             f"a network of {'-'.join(map(str, self.sizes))} neurons",
             "make layers smaller",
         )
         if largest is not None:
-            largest = check_sequence(largest, "largest weights", "give one per layer")
+            largest = check_sequence(largest, "largest weights", "give one per matrix")
         tops = [float(np.abs(w).max()) or 1.0 for w in matrices] if largest is None else list(largest)
         if len(tops) != len(matrices):
-            raise InputError(f"{len(tops)} largest weights for {len(matrices)} layers; give one per layer")
+            raise InputError(f"{len(tops)} largest weights for {len(matrices)} matrices; give one per matrix")
         self.exponents = [self.c.weight_exponent(top) for top in tops]
         self.masters: list[Int64Array] = []
         for w, exponent in zip(matrices, self.exponents, strict=True):
@@ -125,12 +143,14 @@ class ClockedEngine:
             for masters, exponent in zip(self.masters, self.exponents, strict=True)
         ]
         self._tables = (
-            TTFSTables.of(setup.loss, self.c) if isinstance(setup.loss, TTFSLoss) else VoltageTables.of(self.c)
+            TTFSTables.of(setup.loss, self.c)
+            if isinstance(setup.loss, TTFSLoss)
+            else voltage_tables(setup.loss, self.c)
         )
         self._tapes = [Tape.make(n, spike_room(n)) for n in self.sizes[1:]]
         self.gradients = [allocate(w.shape, np.int64) for w in matrices]
         #: Spikes of each layer in the last sample.
-        self._spikes = [0] * len(matrices)
+        self._spikes = [0] * len(layers)
         self._coefficients = Coefficients.of(self.c)
         self.write_forward()
 
@@ -138,8 +158,19 @@ class ClockedEngine:
 
     @property
     def weights(self) -> list[NDArray[np.float64]]:
-        """The 8-bit weights that spikes meet, in thresholds."""
-        return [w / self.c.theta for w in self.forward_weights]
+        """The 8-bit weights that spikes meet, in thresholds, of every layer."""
+        return [w / self.c.theta for w in self.forward_weights[: len(self.sizes) - 1]]
+
+    @property
+    def loops(self) -> list[NDArray[np.float64] | None]:
+        """Recurrent ones, of every layer; None where there are none."""
+        return [
+            None if (at := self.loop_at(k)) is None else self.forward_weights[at] / self.c.theta for k in self._each
+        ]
+
+    def loop_at(self, layer: int) -> int | None:
+        """Which of the matrices are the recurrent weights of a layer, counted from 0, if it has any."""
+        return len(self.sizes) - 1 + self.looped.index(layer) if layer in self.looped else None
 
     def write_masters(self, masters: Sequence[Int64Array]) -> None:
         """Replace the full-precision weights.
@@ -153,18 +184,19 @@ class ClockedEngine:
         if not isinstance(masters, (list, tuple)):
             raise WeightError(f"full-precision weights are {shown(masters)}, but must be a list of matrices")
         if len(masters) != len(self.masters):
-            raise WeightError(f"{len(masters)} matrices for {len(self.masters)} layers; give one per layer")
+            raise WeightError(f"{len(masters)} matrices, but the network has {len(self.masters)}; give one for each")
         arrays = [
-            as_array(m, f"full-precision weights of layer {k + 1}", error=WeightError) for k, m in enumerate(masters)
+            as_array(m, f"full-precision {name}", error=WeightError)
+            for m, name in zip(masters, self._names, strict=True)
         ]
-        for layer, (own, new, exponent) in enumerate(zip(self.masters, arrays, self.exponents, strict=True)):
+        for own, new, exponent, name in zip(self.masters, arrays, self.exponents, self._names, strict=True):
             limit = self.c.master_limit(exponent)
             if new.shape != own.shape or new.dtype.kind != "i" or new.max() > limit or new.min() < -limit:
                 raise WeightError(
-                    f"full-precision weights of layer {layer + 1} have shape {new.shape} and dtype {new.dtype}, but "
+                    f"full-precision {name} have shape {new.shape} and dtype {new.dtype}, but "
                     f"must be {own.shape} integers of magnitude {limit} at most"
                 )
-            self.c.check_volley(self.c.forward_weights(new, exponent), layer)
+            self.c.check_volley(self.c.forward_weights(new, exponent), name)
         for own, new in zip(self.masters, arrays, strict=True):
             own[...] = new
         self.write_forward()
@@ -174,9 +206,9 @@ class ClockedEngine:
         self.forward_weights = [
             self.c.forward_weights(m, exponent) for m, exponent in zip(self.masters, self.exponents, strict=True)
         ]
-        self._layers = [self._layer(k) for k in range(len(self.masters))]
-        for layer, w in enumerate(self.forward_weights):
-            self.c.check_volley(w, layer)
+        self._layers = [self._layer(k) for k in self._each]
+        for name, w in zip(self._names, self.forward_weights, strict=True):
+            self.c.check_volley(w, name)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Copies of what training has to remember beside the weights, by name; `load_state` takes it back."""
@@ -283,7 +315,7 @@ class ClockedEngine:
         Returns
         -------
         answer : (classes,) int64
-            Steps of first spikes (T: silent), or largest voltages.
+            Steps of first spikes (T: silent), or largest or mean voltages (with `MEAN_BITS` more fractional bits).
         counts : Counts
             Of this sample.
 
@@ -296,10 +328,12 @@ class ClockedEngine:
 
     def said(self, answers: Int64Array) -> NDArray[np.float64]:
         """Answers in ms (inf: silent), or in thresholds."""
-        return first_ms(answers, self.c) if self._layers[-1].spiking else answers / self.c.theta
+        if isinstance(self._tables, TTFSTables):
+            return first_ms(answers, self.c)
+        return answers / (self.c.theta << MEAN_BITS if isinstance(self._tables, MeanTables) else self.c.theta)
 
     def watch(self, steps: Int64Array, sources: Int64Array, label: int) -> tuple[list[LayerSeen], list[Int64Array]]:
-        """State of every layer in every step of one sample forward and backward, and its gradients by layer."""
+        """State of every layer in every step of one sample forward and backward, and its gradients."""
         seen = [LayerSeen(*(np.zeros((self.c.steps, n), dtype=np.int64) for _ in range(4))) for n in self.sizes[1:]]
         spikes = self._checked_spikes(steps, sources)
         self.forget()
@@ -308,11 +342,20 @@ class ClockedEngine:
 
     # -------------------------------------------------------------- internals
 
+    @property
+    def _each(self) -> range:
+        """Layers, counted from 0."""
+        return range(len(self.sizes) - 1)
+
     def _layer(self, k: int) -> Layer:
         """What the kernels get of a layer, counted from 0."""
-        top = len(self.masters) - 1
+        top, at = len(self.sizes) - 2, self.loop_at(k)
         spiking = k < top or isinstance(self._tables, TTFSTables)
-        return Layer(self.forward_weights[k], self._tapes[k], spiking, k == top)
+        loop = _NONE if at is None else self.forward_weights[at]
+        mean = _NONE
+        if k == top and isinstance(self._tables, MeanTables):
+            mean = np.array([np.append(self._tables.counts, 0), self._tables.later])
+        return Layer(self.forward_weights[k], loop, self._tapes[k], spiking, k == top, mean)
 
     def _checked(self, trains: SpikeTrains, samples: Any) -> tuple[SpikeTrains, NDArray[np.int64]]:
         return check_samples(trains, samples, self.sizes[0], self.c.end)
@@ -382,9 +425,10 @@ class ClockedEngine:
         for k in range(len(self._layers) - 1, -1, -1):
             self._tapes[k].error[: len(errors)] = errors
             errors = np.zeros(inputs[k].n if k else 0, dtype=np.int64)  # nobody asks for those of the network's input
+            at = self.loop_at(k)
             counts = backward(
-                self._coefficients, self._layers[k], self.gradients[k], inputs[k], self._spikes[k], errors,
-                Seen(seen[k].lV, seen[k].lI),
+                self._coefficients, self._layers[k], self.gradients[k], _NONE if at is None else self.gradients[at],
+                inputs[k], self._spikes[k], errors, Seen(seen[k].lV, seen[k].lI),
             )  # fmt: skip
             clipped, saturated = clipped + counts[0], saturated + counts[1]
         return clipped, saturated
@@ -395,7 +439,7 @@ class ClockedEngine:
             n: int = forward(self._coefficients, self._layers[k], spikes, seen)
             if n == OVERFLOW:
                 current = np.abs(self._tapes[k].I)
-                raise InputError(self.c.overflow(int(current.max()), k, f"neuron {int(current.argmax())}"))
+                raise InputError(self.c.overflow(int(current.max()), f"layer {k + 1}, neuron {int(current.argmax())}"))
             if n != TOO_MANY_SPIKES:
                 return n
             room = len(self._tapes[k].step)
@@ -408,10 +452,11 @@ class ClockedEngine:
         tape = self._tapes[-1]
         tape.impulse[:] = 0
         errors = np.zeros(n_spikes, dtype=np.int64)
-        if isinstance(self._tables, VoltageTables):
+        if not isinstance(self._tables, TTFSTables):
+            said = self._tables.means(tape.sum) if isinstance(self._tables, MeanTables) else tape.peak.copy()
             if label is not None:
-                tape.impulse[:] = self._tables.impulses(tape.peak, label, self.c)
-            return tape.peak.copy(), errors
+                tape.impulse[:] = self._tables.impulses(said, label, self.c)
+            return said, errors
         first, where = np.full(self.sizes[-1], self.c.steps), np.full(self.sizes[-1], -1)
         latest = slice(n_spikes - 1, None, -1) if n_spikes else slice(0)
         # Latest spikes first: of several spikes of a neuron the first is the last to be written.

@@ -1,7 +1,8 @@
 """The compiled kernels of the clocked engine: one layer of one sample, step by step, in integers.
 
 The arithmetic is that of `lava_nbp.eventprop.clocked.arithmetic`, written out once more for the compiler; tests prove
-the two equal in every step. A layer is run through all its steps before the next: spikes only go forward.
+the two equal in every step. A layer is run through all its steps before the next: spikes go forward, or back to their
+own layer, where they act in the next step, as those of the layer before do.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 
 from lava_nbp.base.compiled import inner, kernel
 from lava_nbp.eventprop.clocked.arithmetic import REGISTER_MAX, SLOPE_BITS, FixedPoint, Int64Array
+from lava_nbp.eventprop.clocked.losses import LATER_BITS
 
 
 class Coefficients(NamedTuple):
@@ -62,7 +64,8 @@ class Tape(NamedTuple):
     error: Int64Array  #: (spikes,) that reaches each spike from behind
     peak: Int64Array  #: (n,) largest V, of neurons that do not spike
     peak_step: Int64Array  #: (n,) its step, or -1
-    impulse: Int64Array  #: (n,) on lV at that step
+    impulse: Int64Array  #: (n,) on lV at that step, or over the whole trial
+    sum: Int64Array  #: (n,) of V, times how much each step counts
 
     @classmethod
     def make(cls, n: int, cap: int) -> Tape:
@@ -73,16 +76,18 @@ class Tape(NamedTuple):
     @staticmethod
     def bytes(n: int, cap: int) -> int:
         """Memory that it takes."""
-        return 8 * (4 * cap + 8 * n)
+        return 8 * (4 * cap + 9 * n)
 
 
 class Layer(NamedTuple):
     """A layer of neurons and the weights in front of it."""
 
     weights: Int64Array  #: (pre, post) that spikes meet
+    loop: Int64Array  #: (n, n) that its own spikes meet, or (0, 0)
     tape: Tape
     spiking: bool  #: else it only integrates
     output: bool  #: largest voltages matter
+    mean: Int64Array  #: (2, T + 1) how much each step's V counts, and the share of it and those behind; (0, 0): no mean
 
 
 class Seen(NamedTuple):
@@ -103,14 +108,17 @@ def forward(c, layer, spikes, seen):  # type: ignore[no-untyped-def]
     tape, w, spiking, output = layer.tape, layer.weights, layer.spiking, layer.output
     V, I, V_before, peak = tape.V, tape.I, tape.V_before, tape.peak  # noqa: E741
     event_step, event_source, n_events, late = spikes
+    loop, recurrent = layer.loop, layer.loop.shape[0] > 0
+    mean, averaged, sums = layer.mean, layer.mean.shape[0] > 0, tape.sum
     V[:] = 0
+    sums[:] = 0
     I[:] = 0
     peak[:] = 0
     tape.peak_step[:] = -1
     n = V.shape[0]
     half, half_slope = 1 << (c.bits - 1), 1 << (c.slope_bits - 1)
     record = seen.V.shape[0] > 0
-    count, e = 0, 0
+    count, e, heard = 0, 0, 0
     start = event_step[0] + late if n_events > 0 else c.steps
     if record:
         start = 0
@@ -121,6 +129,12 @@ def forward(c, layer, spikes, seen):  # type: ignore[no-untyped-def]
             for j in range(n):
                 I[j] += row[j]
             e += 1
+            arrived = True
+        while recurrent and heard < count:  # its own spikes of the step before
+            row = loop[tape.neuron[heard]]
+            for j in range(n):
+                I[j] += row[j]
+            heard += 1
             arrived = True
         if arrived:
             largest = 0
@@ -151,10 +165,15 @@ def forward(c, layer, spikes, seen):  # type: ignore[no-untyped-def]
                 if V[j] > peak[j]:
                     peak[j] = V[j]
                     tape.peak_step[j] = k
+        if averaged:
+            for j in range(n):
+                sums[j] += mean[0, k] * V[j]
         if record:
             for j in range(n):
                 seen.V[k, j], seen.I[k, j] = V[j], I[j]
-        elif e == n_events and _is_over(V, I, peak, c.theta, output):
+        elif averaged or e < n_events or (recurrent and heard < count):
+            continue
+        elif _is_over(V, I, peak, c.theta, output):
             break
     return count
 
@@ -169,30 +188,32 @@ def _is_over(V, I, peak, theta, peaks):  # type: ignore[no-untyped-def]  # noqa:
 
 
 @kernel
-def backward(c, layer, gradient, spikes, n_spikes, errors, seen):  # type: ignore[no-untyped-def]
+def backward(c, layer, gradient, loop_gradient, spikes, n_spikes, errors, seen):  # type: ignore[no-untyped-def]
     """Adjoint pass of a layer that had so many spikes; how many denominators were at the floor, and values saturated.
 
-    The gradient gets -lI; `errors` (spikes,) the error of every input spike, unless it is empty: nobody asks for it.
+    The gradients get -lI; `errors` (spikes,) the error of every input spike, unless it is empty: nobody asks for it.
     """
-    tape, w = layer.tape, layer.weights
+    tape, w, loop, recurrent = layer.tape, layer.weights, layer.loop, layer.loop.shape[0] > 0
     lV, lI, impulse, peak_step = tape.lV, tape.lI, tape.impulse, tape.peak_step
+    mean, averaged = layer.mean, layer.mean.shape[0] > 0
     spike_step, (event_step, event_source, n_events, late) = tape.step, spikes
     lV[:] = 0
     lI[:] = 0
     n = lV.shape[0]
     half = 1 << (c.bits - 1)
-    half_theta = 1 << (c.theta_bits - 1)
     record, back = seen.V.shape[0] > 0, errors.shape[0] > 0
     clipped, saturated = 0, 0
-    s, e = n_spikes - 1, n_events - 1
+    s, e, heard = n_spikes - 1, n_events - 1, n_spikes - 1
     while e >= 0 and event_step[e] + late >= c.steps:  # came after the last step
         if back:
             errors[e] = 0
         e -= 1
+    while heard >= 0 and spike_step[heard] + 1 >= c.steps:
+        heard -= 1
     start = spike_step[s] if s >= 0 else -1
     for j in range(n):
         if impulse[j] != 0:
-            start = max(start, peak_step[j])
+            start = max(start, c.steps - 1 if averaged else peak_step[j])
     if record:
         start = c.steps - 1
     for k in range(c.steps - 1, -1, -1):
@@ -209,9 +230,13 @@ def backward(c, layer, gradient, spikes, n_spikes, errors, seen):  # type: ignor
                     saturated += 1
                 lV[j] = v
                 s -= 1
-            for j in range(n):
-                if impulse[j] != 0 and peak_step[j] == k:
-                    lV[j] += impulse[j]
+            if averaged:
+                for j in range(n):
+                    lV[j] += (impulse[j] * mean[1, k] >> LATER_BITS) - (impulse[j] * mean[1, k + 1] >> LATER_BITS)
+            else:
+                for j in range(n):
+                    if impulse[j] != 0 and peak_step[j] == k:
+                        lV[j] += impulse[j]
             outside = 0
             for j in range(n):
                 i = (c.beta * lI[j] + c.gamma_back * lV[j] + half) >> c.bits
@@ -221,19 +246,29 @@ def backward(c, layer, gradient, spikes, n_spikes, errors, seen):  # type: ignor
             saturated += outside
         while e >= 0 and event_step[e] + late == k:
             source = event_source[e]
-            row, g = w[source], gradient[source]
-            total = 0
-            for j in range(n):
-                g[j] -= lI[j]
-                total += row[j] * min(max(lV[j] - lI[j], -c.limit), c.limit)
+            error, outside = _answer(c, w[source], gradient[source], lV, lI)
             if back:
-                total = (total + half_theta) >> c.theta_bits
-                if abs(total) > c.limit:
-                    total = c.limit if total > 0 else -c.limit
-                    saturated += 1
-                errors[e] = total
+                errors[e] = error
+                saturated += outside
             e -= 1
+        while recurrent and heard >= 0 and spike_step[heard] + 1 == k:
+            i = tape.neuron[heard]
+            error, outside = _answer(c, loop[i], loop_gradient[i], lV, lI)
+            tape.error[heard] += error
+            saturated += outside
+            heard -= 1
         if record:
             for j in range(n):
                 seen.V[k, j], seen.I[k, j] = lV[j], lI[j]
     return clipped, saturated
+
+
+@inner
+def _answer(c, row, gradient, lV, lI):  # type: ignore[no-untyped-def]
+    """The error of a spike that met these weights, and whether it was saturated; its gradient gets -lI."""
+    total = 0
+    for j in range(lV.shape[0]):
+        gradient[j] -= lI[j]
+        total += row[j] * min(max(lV[j] - lI[j], -c.limit), c.limit)
+    error = (total + (1 << (c.theta_bits - 1))) >> c.theta_bits
+    return min(max(error, -c.limit), c.limit), int(abs(error) > c.limit)

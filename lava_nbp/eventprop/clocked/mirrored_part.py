@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.arrays import Allocate
-from lava_nbp.eventprop.clocked.arithmetic import FixedPoint, Int64Array, clip_to_register, shift
+from lava_nbp.eventprop.clocked.arithmetic import REGISTER_MAX, FixedPoint, Int64Array, clip_to_register, shift
 from lava_nbp.eventprop.clocked.optimizers import IntegerOptimizer
-from lava_nbp.eventprop.clocked.phases import SPIKE, Phases
+from lava_nbp.eventprop.clocked.phases import Phases
 from lava_nbp.eventprop.clocked.setup import Control
 from lava_nbp.eventprop.tally import Counts, Tally
+
+#: Largest weighted input in a message of 32 bits, far beyond what a current holds: it overflows in any case.
+_LARGEST_INPUT = REGISTER_MAX << 3
 
 
 class MirroredPart:
@@ -54,7 +57,7 @@ class MirroredPart:
         self._samples = allocate(1, np.int64)
         self.tally = Tally(allocate)
         self.weights = c.forward_weights(masters, exponent)
-        c.check_volley(self.weights, layer)
+        c.check_volley(self.weights, f"weights of layer {layer + 1}")
 
     def reset(self) -> None:
         """Forget the sample at hand, and the gradient of a batch that was not complete; weights stay."""
@@ -67,7 +70,7 @@ class MirroredPart:
         return self._weighted.copy(), self._answer.copy()
 
     def receive(self, spikes: Any, sent_back: Any, lI: Any) -> None:
-        """Take spikes or a replay (pre,), and lV - lI and lI (post,) of the layer behind.
+        """Take how often each neuron spikes, or spiked (pre,), and lV - lI and lI (post,) of the layer behind.
 
         Raises
         ------
@@ -83,11 +86,12 @@ class MirroredPart:
                 self._samples[0] = 0
         self._weighted[...] = 0
         self._answer[...] = 0
-        who = np.flatnonzero(np.asarray(spikes) == SPIKE)
+        given = np.asarray(spikes, dtype=np.int64)
+        who = np.flatnonzero(given > 0)
         if len(who) and 0 <= phases.phase <= phases.steps:
-            self._weighted[...] = self.weights[who].sum(axis=0)
+            self._weighted[...] = np.clip(given[who] @ self.weights[who], -_LARGEST_INPUT, _LARGEST_INPUT)
         elif len(who):
-            self.gradient[who] -= np.asarray(lI, dtype=np.int64)
+            self.gradient[who] -= given[who][:, None] * np.asarray(lI, dtype=np.int64)
             if self.backward:
                 self._answer[who] = self._errors(who, np.asarray(sent_back, dtype=np.int64))
         if phases.ends and self.control.batch[0] > 0:
@@ -107,4 +111,4 @@ class MirroredPart:
         """Change the weights by the gradient of a batch."""
         self.optimizer.step(self.gradient, int(self._samples[0]), float(self.control.rate[0]))
         self._samples[0] = 0
-        self.c.check_volley(self.c.forward_weights(self.masters, self.exponent), self.layer)
+        self.c.check_volley(self.c.forward_weights(self.masters, self.exponent), f"weights of layer {self.layer + 1}")

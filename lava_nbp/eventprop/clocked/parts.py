@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lava_nbp.base.arrays import Allocate
 from lava_nbp.base.checks import check_integer
@@ -19,14 +20,15 @@ from lava_nbp.eventprop.clocked.arithmetic import (
     jump,
     rise,
 )
-from lava_nbp.eventprop.clocked.losses import VoltageTables
+from lava_nbp.eventprop.clocked.losses import MeanTables, voltage_tables
 from lava_nbp.eventprop.clocked.phases import PHANTOM, SPIKE, LabelPart, Phases
 from lava_nbp.eventprop.layers import check_spike_room, spike_room
+from lava_nbp.eventprop.losses import MaxVoltageLoss, MeanVoltageLoss
 from lava_nbp.eventprop.tally import Counts, Tally
 
 
 class InputPart:
-    """Relays input spikes forward, and replays them backward.
+    """Relays input spikes forward, and replays them backward: how many each input has in a step.
 
     Parameters
     ----------
@@ -39,7 +41,7 @@ class InputPart:
     def __init__(self, n: int, c: FixedPoint, allocate: Allocate = np.zeros) -> None:
         self.n = check_integer(n, 1, None, "number of inputs")
         self.phases = Phases(c.steps, allocate)
-        self._seen = allocate((c.steps, n), np.uint8)
+        self._seen = allocate((c.steps, n), np.int32)
 
     def reset(self) -> None:
         """Forget the sample at hand."""
@@ -47,16 +49,39 @@ class InputPart:
         self._seen[...] = 0
 
     def run(self, spikes: Any) -> Int64Array:
-        """One phase, with the external spikes (n,) of the step; what goes to the synapses."""
+        """One phase, with the numbers (n,) of external spikes of the step; what goes to the synapses.
+
+        Raises
+        ------
+        InputError
+            For a number below 0.
+        """
         phase, steps = self.phases.phase, self.phases.steps
         if self.phases.begins:
             self._seen[...] = 0
         if 0 <= phase < steps:
-            self._seen[phase] = np.asarray(spikes) != 0
+            self._seen[phase] = check_counts(np.asarray(spikes))
             return np.asarray(self._seen[phase], dtype=np.int64)
         if self.phases.backward >= 0:
             return np.asarray(self._seen[self.phases.backward], dtype=np.int64)
         return np.zeros(self.n, dtype=np.int64)
+
+
+def check_counts(spikes: NDArray[Any]) -> NDArray[Any]:
+    """Return numbers of input spikes.
+
+    Raises
+    ------
+    InputError
+        Names an input that has less than 0.
+    """
+    if (spikes < 0).any():
+        where = int(np.flatnonzero(spikes < 0)[0])
+        raise InputError(
+            f"input {where % spikes.shape[-1]} has {spikes.flat[where]} spikes in a step, but must have 0 or more; "
+            f"send numbers of spikes"
+        )
+    return spikes
 
 
 class LIFPart:
@@ -137,7 +162,7 @@ class LIFPart:
         summed = self.I + arrived
         if arrived.any() and np.abs(summed).max() > REGISTER_MAX:
             neuron = int(np.abs(summed).argmax())
-            raise InputError(self.c.overflow(int(np.abs(summed).max()), self.layer, f"neuron {neuron}"))
+            raise InputError(self.c.overflow(int(np.abs(summed).max()), f"layer {self.layer + 1}, neuron {neuron}"))
         before = self.V.copy()
         forward_step(self.V, self.I, arrived, self.c)
         fired = (self.c.theta <= self.V) & self.spiking
@@ -195,29 +220,52 @@ class LIFPart:
 
 
 class ReadoutPart(LIFPart):
-    """An output layer that only integrates, with the maximum-voltage loss: an impulse at each largest voltage."""
+    """An output layer that only integrates, with a loss of voltages: an impulse at each largest one, or in every step.
+
+    Parameters
+    ----------
+    loss : MaxVoltageLoss or MeanVoltageLoss
+    """
 
     spiking = False
 
-    def __init__(self, n: int, c: FixedPoint, layer: int = 0, allocate: Allocate = np.zeros) -> None:
-        self._impulse = allocate(check_integer(n, 1, None, "number of neurons"), np.int64)
+    def __init__(
+        self,
+        n: int,
+        c: FixedPoint,
+        loss: MaxVoltageLoss | MeanVoltageLoss,
+        layer: int = 0,
+        allocate: Allocate = np.zeros,
+    ) -> None:
+        check_integer(n, 1, None, "number of neurons")
+        self._impulse, self._sum = allocate(n, np.int64), allocate(n, np.int64)
         self.label = LabelPart(allocate)
-        self._tables = VoltageTables.of(c)
+        self._tables = voltage_tables(loss, c)
         super().__init__(n, c, layer=layer, allocate=allocate)
 
     def _clear(self) -> None:
         super()._clear()
         self.label.clear()
         self._impulse[...] = 0
+        self._sum[...] = 0
+
+    def _forward(self, k: int, weighted: Any) -> Int64Array:
+        spikes = super()._forward(k, weighted)
+        if isinstance(self._tables, MeanTables):
+            self._sum += self._tables.counts[k] * self.V
+        return spikes
 
     def judge(self, target: Any) -> Int64Array | None:
-        """Take the target of the sample (n,) one-hot; largest voltages, in the phase in which they are known."""
+        """Take the target of the sample (n,) one-hot; what is said of voltages, in the phase in which it is known."""
         self.label.receive(target)
         if not self.phases.turns:
             return None
+        said = self._tables.means(self._sum) if isinstance(self._tables, MeanTables) else self.peak.copy()
         if self.label.value >= 0:
-            self._impulse[...] = self._tables.impulses(self.peak, self.label.value, self.c)
-        return self.peak.copy()
+            self._impulse[...] = self._tables.impulses(said, self.label.value, self.c)
+        return said
 
     def _impulses(self, k: int, errors: Int64Array) -> Int64Array:
+        if isinstance(self._tables, MeanTables):
+            return self._tables.injection(self._impulse, k)
         return np.where(self.peak_step == k, self._impulse, 0)

@@ -25,8 +25,9 @@ import numpy as np
 
 from lava_nbp.base.arrays import Allocate
 
-#: What a replay says of a neuron: a spike, or a silent neuron's largest voltage, which may get an error, too.
-SPIKE, PHANTOM = 1, 2
+#: What a replay says of a neuron: a spike, or a silent neuron's largest voltage, which may get an error, too, but is no
+#: spike. Of inputs a message says how many spikes they have: 0, 1, 2, ...
+SPIKE, PHANTOM = 1, -1
 
 
 class Phases:

@@ -12,7 +12,8 @@ from lava_nbp.base.checks import check_integer, check_name, check_positive, chec
 from lava_nbp.base.fields import settle
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.arithmetic import REGISTER_MAX, FixedPoint, Int64Array
-from lava_nbp.eventprop.losses import ClockedLoss, TTFSLoss
+from lava_nbp.eventprop.clocked.losses import LARGEST_GAIN
+from lava_nbp.eventprop.losses import LabelLoss, MeanVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import OPTIMIZERS, OptimizerName, SilentPolicy
 
 
@@ -24,8 +25,8 @@ class Setup:
     ----------
     c : FixedPoint
         Arithmetic.
-    loss : TTFSLoss or MaxVoltageLoss
-        With the latter the output layer only integrates.
+    loss : TTFSLoss, MaxVoltageLoss or MeanVoltageLoss
+        With the latter two the output layer only integrates.
     silent : SilentPolicy
         "none" or "phantom"; the others need what no synapse and no neuron knows by itself.
     optimizer : {"adam", "sgd"}
@@ -39,7 +40,7 @@ class Setup:
     """
 
     c: FixedPoint
-    loss: ClockedLoss
+    loss: LabelLoss
     silent: SilentPolicy = field(default_factory=SilentPolicy)
     optimizer: OptimizerName = "adam"
 
@@ -57,6 +58,9 @@ class Setup:
         )
         if isinstance(self.loss, TTFSLoss):
             check_real(self.loss.tau0, one / REGISTER_MAX, math.inf, "tau0 of a clocked network's loss", bits)
+        if isinstance(self.loss, MeanVoltageLoss):
+            most = min(LARGEST_GAIN, REGISTER_MAX * self.c.p.tau_m / one) / self.c.p.theta
+            check_real(self.loss.gain, 0.0, most, "gain of a clocked network's loss", bits, above=True)
         most = REGISTER_MAX * self.c.p.tau_m / (one * self.c.p.theta)
         check_real(self.silent.strength_of("phantom"), 0.0, most, "strength of the silent policy", bits)
 

@@ -229,10 +229,9 @@ class EventPropEngine:
         return units + [unit for unit, loop in zip(units, self.loops, strict=True) if loop.size]
 
     @property
-    def is_plain(self) -> bool:
-        """Whether it is feed-forward, without delays, and of neurons that are all alike."""
-        beside = (*self.loops, *self.delays, *self.loop_delays)
-        return isinstance(self.p, NeuronParameters) and not any(array.size for array in beside)
+    def is_uniform(self) -> bool:
+        """Whether its neurons are all alike, and no synapse has a delay."""
+        return isinstance(self.p, NeuronParameters) and not any(d.size for d in (*self.delays, *self.loop_delays))
 
     def parameters(self) -> dict[str, Float64Array]:
         """Copies of all numbers that the network has of its own, by the names of `names`.

@@ -72,7 +72,7 @@ class LayersConfig(ConfigSection):
     hidden: Hidden
     initial_mean: list[Annotated[Real, Field(ge=-WEIGHTS, le=WEIGHTS)]]
     initial_deviation: list[_Deviation]
-    #: Recurrent weights within a layer, of the mean 0; 0: the layer has none. Target "continuous" only.
+    #: Recurrent weights within a layer, of the mean 0; 0: the layer has none.
     recurrent_deviation: list[_Deviation] | None = None
     #: Delays of the weights of every layer, and of its recurrent weights, in ms: drawn evenly from 0 .. this; 0: it has
     #: none. Target "continuous" only.
@@ -82,7 +82,7 @@ class LayersConfig(ConfigSection):
     delays_per: Literal["synapse", "source"] = "synapse"
     #: In ms, beyond which no delay is learned.
     longest_delay: _Delay = LONGEST_DELAY
-    #: File to start from, instead of drawing W1 .. Wn: .npz (in thresholds), NIR or netx; see
+    #: File to start from, instead of drawing W1 .. Wn, and R1 .. that it holds: .npz (in thresholds), NIR or netx; see
     #: `lava_nbp.training.eventprop.start`.
     weights: str | None = None
 
@@ -90,6 +90,11 @@ class LayersConfig(ConfigSection):
     def n_layers(self) -> int:
         """Layers behind the input."""
         return len(self.hidden) + 1
+
+    @property
+    def loops(self) -> list[str]:
+        """Names of the recurrent matrices that there are, R1 .. Rn."""
+        return [f"R{k}" for k, deviation in enumerate(self.recurrent_deviation or (), 1) if deviation > 0]
 
     @model_validator(mode="after")
     def _one_per_layer(self) -> LayersConfig:
@@ -225,6 +230,8 @@ class ClockedConfig(ConfigSection):
     floor: Annotated[Real, Field(gt=0, le=WEIGHTS)] = FixedPoint.floor
     #: Largest weight of each layer that 8 bits shall hold, in thresholds.
     largest_weight: list[Annotated[Real, Field(gt=0, le=WEIGHTS)]] | None = None
+    #: Largest recurrent weight of each layer; of a layer that has none it means nothing.
+    largest_recurrent: list[Annotated[Real, Field(gt=0, le=WEIGHTS)]] | None = None
 
 
 class EventPropExperiment(Experiment):
@@ -245,15 +252,18 @@ class EventPropExperiment(Experiment):
     clocked: ClockedConfig = ClockedConfig()
 
     @property
-    def largest_weights(self) -> list[float]:
-        """What the 8-bit weights of each layer shall hold at most, in thresholds.
+    def largest_weights(self) -> dict[str, float]:
+        """What the 8-bit weights of each matrix shall hold at most, in thresholds: W1 .. Wn, and R1 .. that there are.
 
         Where the file does not say: four deviations from the mean of the initial weights, the same at every
         resumption.
         """
-        n = self.network
+        n, each = self.network, range(1, self.network.n_layers + 1)
         pairs = zip(n.initial_mean, n.initial_deviation, strict=True)
-        return self.clocked.largest_weight or [abs(mean) + 4 * deviation or 1.0 for mean, deviation in pairs]
+        largest = self.clocked.largest_weight or [abs(mean) + 4 * deviation or 1.0 for mean, deviation in pairs]
+        looped = self.clocked.largest_recurrent or [4 * deviation for deviation in n.recurrent_deviation or ()]
+        found = {f"W{k}": top for k, top in zip(each, largest, strict=True)}
+        return found | {name: top for k, top in enumerate(looped, 1) if (name := f"R{k}") in n.loops}
 
     @property
     def neurons(self) -> list[NeuronParameters]:
@@ -286,17 +296,12 @@ class EventPropExperiment(Experiment):
         InputError
             For a step, widths, a loss or a policy that they cannot have.
         """
-        clocked, loss = self.clocked, self.loss.loss
-        if isinstance(loss, MeanVoltageLoss):
-            raise InputError(
-                f"loss.name is {self.loss.name!r}, which target {self.target} does not have; use target continuous, or "
-                f"the loss ttfs or max_voltage"
-            )
+        clocked = self.clocked
         arithmetic = FixedPoint(
             self.common_neuron, clocked.dt, self.encoding.end, clocked.theta_bits, clocked.coefficient_bits,
             clocked.adjoint_bits, clocked.floor,
         )  # fmt: skip
-        return Setup(arithmetic, loss, self.learning.policy, self.learning.optimizer)
+        return Setup(arithmetic, self.loss.loss, self.learning.policy, self.learning.optimizer)
 
     @property
     def names_beside(self) -> list[str]:
@@ -316,13 +321,12 @@ class EventPropExperiment(Experiment):
 
     def check_learned(self, weights: Mapping[str, NDArray[Any]]) -> None:
         """See `Experiment`: real numbers, or the integers of a clocked network, which its 8-bit weights hold."""
-        n, clocked = self.network, TARGETS[self.target].clocked
-        forward = [f"W{k}" for k in range(1, n.n_layers + 1)]
-        loops = [f"R{k}" for k, deviation in enumerate(n.recurrent_deviation or (), 1) if deviation > 0]
-        check_types(weights, [*forward, *loops, *self.names_beside], np.int64 if clocked else np.float64)
+        clocked = TARGETS[self.target].clocked
+        names = [*self.largest_weights, *self.names_beside]
+        check_types(weights, names, np.int64 if clocked else np.float64)
         if clocked:
             c = self.setup.c
-            for name, top in zip(forward, self.largest_weights, strict=True):
+            for name, top in self.largest_weights.items():
                 limit, w = c.master_limit(c.weight_exponent(top)), weights[name]
                 if w.max() > limit or w.min() < -limit:
                     raise WeightError(f"{name} has entries from {w.min()} to {w.max()}, but 8 bits hold +-{limit}")
@@ -331,10 +335,27 @@ class EventPropExperiment(Experiment):
     def _one_largest_per_layer(self) -> EventPropExperiment:
         if self.learning.silent == "spike_count":
             self.learning.policy.bounds(len(self.network.hidden))
-        _check_length("clocked.largest_weight", self.clocked.largest_weight, self.network.n_layers)
+        for key in ("largest_weight", "largest_recurrent"):
+            _check_length(f"clocked.{key}", getattr(self.clocked, key), self.network.n_layers)
         for key in ("tau_m", "tau_s", "theta", "spread"):
             value = getattr(self.neuron, key)
             _check_length(f"neuron.{key}", value if isinstance(value, list) else None, self.network.n_layers)
+        return self
+
+    @model_validator(mode="after")
+    def _possible_loops(self) -> EventPropExperiment:
+        if f"R{self.network.n_layers}" in self.network.loops:
+            given = f"network.recurrent_deviation is {self.network.recurrent_deviation}, but"
+            if self.loss.name != "ttfs":
+                raise ValueError(
+                    f"{given} with the loss {self.loss.name} the output layer only integrates, and has no spikes; set "
+                    f"the last entry to 0"
+                )
+            if self.learning.silent == "phantom":
+                raise ValueError(
+                    f"{given} the silent policy 'phantom' needs an output layer without recurrent weights; set the "
+                    f"last entry to 0, or use another policy"
+                )
         return self
 
 

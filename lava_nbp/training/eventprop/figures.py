@@ -67,7 +67,7 @@ def figures(run: Run) -> dict[str, Drawing]:
             lambda path: eventprop_plot.class_map(*_answers_on_the_plane(engine, test), path, wrong, run.name),
             "What the network says over the plane.",
         )
-        if isinstance(engine.loss, TTFSLoss) and engine.is_plain:
+        if isinstance(engine.loss, TTFSLoss) and engine.is_uniform:
             found["clocked_error"] = Drawing(
                 lambda path: eventprop_plot.clocked_error(
                     clocked_errors(engine, trains, labels), path, f"{run.name}: {_COMPARED} test samples"
@@ -159,9 +159,20 @@ def _error(
 ) -> tuple[float, float]:
     """Mean error of output spike times in ms, NaN without any, and median relative error of a sample's gradient."""
     assert isinstance(engine.loss, TTFSLoss)
-    clocked = ClockedEngine([w / c.p.theta for w in engine.weights], Setup(c, engine.loss))
+    theta = c.p.theta
+    clocked = ClockedEngine(
+        [w / theta for w in engine.weights],
+        Setup(c, engine.loss),
+        recurrent=[loop / theta if loop.size else None for loop in engine.loops],
+    )
     # Both with the same 8-bit weights: what is left is the error of the steps and of the integers.
-    rounded = EventPropEngine([w * c.p.theta for w in clocked.weights], c.p, engine.loss, engine.end)
+    rounded = EventPropEngine(
+        [w * theta for w in clocked.weights],
+        c.p,
+        engine.loss,
+        engine.end,
+        recurrent=[None if loop is None else loop * theta for loop in clocked.loops],
+    )
     late, wrong = [], []
     for sample in np.arange(min(_COMPARED, len(trains)))[:, None]:
         exact, gradients = rounded.gradient(trains, labels, sample)

@@ -26,6 +26,7 @@ from lava_nbp.training.eventprop.session import COUNTED, EventPropSession
 from lava_nbp.training.eventprop.start import check_range, eventprop_start
 from lava_nbp.training.learner import Arrays, Inference, Learner, take_memory
 from lava_nbp.training.metrics import total
+from lava_nbp.training.start import is_npz
 
 #: Bytes of a weight: the weight twice, the optimizer's two means, a gradient for each of eight parts of a batch.
 _WEIGHT_BYTES = 12 * 8
@@ -54,11 +55,6 @@ class EventPropLearner(Learner):
             self._check_clocked()
             self._check_steps()
         events = "events" in find_data_set(config.data.name).forms
-        if events and self.target.on_lava:
-            raise ConfigError(
-                f"data.name is {config.data.name!r}, whose samples are events, but target {config.target} sends one "
-                f"spike per input; use target {self.compiled}"
-            )
         if events and config.encoding.late > config.encoding.end:
             raise ConfigError(
                 f"encoding.late is {config.encoding.late:g} ms, but a trial ends after {config.encoding.end:g} ms "
@@ -77,8 +73,8 @@ class EventPropLearner(Learner):
         """Refuse what fixed steps and integers do not have."""
         n, learning, target = self.config.network, self.config.learning, self.config.target
         for key, value, what in (
-            ("network.recurrent_deviation", n.recurrent_deviation, "recurrent layers"),
             ("network.initial_delay", n.initial_delay, "delays"),
+            ("network.recurrent_delay", n.recurrent_delay, "delays"),
             ("learning.constant_rate", [learning.constant_rate], "time constants that are learned"),
         ):
             if any(value or ()):
@@ -122,14 +118,18 @@ class EventPropLearner(Learner):
                 names, n.initial_mean, n.initial_deviation, pairwise(self.layers), strict=True
             )
         }
-        if n.weights is not None:
-            spiking = isinstance(self.config.loss.loss, TTFSLoss)
-            weights = eventprop_start(Path(n.weights), self.layers, self.config, spiking_output=spiking)
-            if self.target.clocked:
-                check_range(weights, self.config)
         for k, (size, deviation) in enumerate(zip(self.layers[1:], n.recurrent_deviation or (), strict=False), 1):
             if deviation > 0:
                 weights[f"R{k}"] = rng.normal(0.0, deviation, (size, size))
+        if n.weights is not None:
+            spiking = isinstance(self.config.loss.loss, TTFSLoss)
+            path = Path(n.weights)
+            # Arrays say nothing of neurons; a network's neurons must be those of this experiment.
+            p = self.config.neurons[0] if is_npz(path) else self.config.common_neuron
+            given = eventprop_start(path, self.layers, p, n.loops, spiking_output=spiking)
+            if self.target.clocked:
+                check_range(given, self.config)
+            weights |= given
         return weights | self._initial_delays(rng) | self._initial_constants(rng)
 
     def _initial_delays(self, rng: np.random.Generator) -> Arrays:

@@ -60,17 +60,13 @@ def exported(run: Run, dt: float | None = None) -> DenseNetwork:
     Raises
     ------
     InputError
-        For recurrent layers, or a dt that this network cannot have.
+        For a dt that this network cannot have.
     """
     config = run.config
     assert isinstance(config, EventPropExperiment)
-    loops, delays = loop_names(run.weights), [name for name in run.weights if name[0] in "DE"]
-    if loops or delays:
-        what = "recurrent weights" if loops else "delays"
-        raise InputError(
-            f"the run has {what} {', '.join(loops or delays)}; only feed-forward networks without delays can be "
-            f"exported"
-        )
+    delays = [name for name in run.weights if name[0] in "DE"]
+    if delays:
+        raise InputError(f"the run has delays {', '.join(delays)}; only networks without delays can be exported")
     return (_clocked if TARGETS[config.target].clocked else _continuous)(run, config, dt)
 
 
@@ -81,14 +77,14 @@ def _clocked(run: Run, config: EventPropExperiment, dt: float | None) -> DenseNe
         )
     setup = config.setup
     c = setup.c
-    exponents = [c.weight_exponent(top) for top in config.largest_weights]
-    matrices = tuple(
-        c.forward_weights(run.weights[name], exponent).astype(float)
-        for name, exponent in zip(forward_names(len(exponents)), exponents, strict=True)
-    )
+    matrices = {
+        name: c.forward_weights(run.weights[name], c.weight_exponent(top)).astype(float)
+        for name, top in config.largest_weights.items()
+    }
     unit, spiking = 1 << c.coefficient_bits, isinstance(setup.loss, TTFSLoss)
+    forward, recurrent = _by_layer(matrices, config)
     return DenseNetwork(
-        matrices, float(c.theta), c.alpha / unit, c.beta / unit, c.gamma / unit, c.dt, spiking, run.about
+        forward, float(c.theta), c.alpha / unit, c.beta / unit, c.gamma / unit, c.dt, spiking, run.about, recurrent
     )
 
 
@@ -96,7 +92,13 @@ def _continuous(run: Run, config: EventPropExperiment, dt: float | None) -> Dens
     p, step = config.common_neuron, config.clocked.dt if dt is None else dt
     if not (math.isfinite(step) and 0 < step <= config.encoding.end):
         raise InputError(f"dt is {step!r} ms, but must be positive and at most the trial's {config.encoding.end:g} ms")
-    matrices = tuple(run.weights[name].astype(float) for name in forward_names(config.network.n_layers))
+    forward, recurrent = _by_layer({name: w.astype(float) for name, w in run.weights.items()}, config)
     alpha, beta = math.exp(-step / p.tau_m), math.exp(-step / p.tau_s)
     spiking = isinstance(config.loss.loss, TTFSLoss)
-    return DenseNetwork(matrices, 1.0, alpha, beta, response(step, p), step, spiking, run.about)
+    return DenseNetwork(forward, 1.0, alpha, beta, response(step, p), step, spiking, run.about, recurrent)
+
+
+def _by_layer(matrices: Arrays, config: EventPropExperiment) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Forward and recurrent matrices of every layer, None where it has none."""
+    each = range(1, config.network.n_layers + 1)
+    return tuple(matrices[f"W{k}"] for k in each), tuple(matrices.get(f"R{k}") for k in each)

@@ -18,7 +18,7 @@ from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.trains import SpikeTrains, join_trains, latency_trains
-from lava_nbp.training.eventprop.network import are_masters, forward_names, neurons_of
+from lava_nbp.training.eventprop.network import are_masters, forward_names, loop_names, neurons_of
 from lava_nbp.training.learner import Arrays, Session, parts
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class EventPropSession(Session):
 
     def __init__(self, learner: EventPropLearner, weights: Arrays) -> None:
         self._learner, self._config, self._target = learner, learner.config, learner.target
+        self._names = [*forward_names(self._layers), *loop_names(weights)]
         self._trains: dict[str, SpikeTrains] = {}
         self._notes: list[str] = []
         self.engine: Any = self._clocked_engine(weights) if self._target.clocked else self._continuous_engine(weights)
@@ -58,21 +59,17 @@ class EventPropSession(Session):
 
     def _continuous_engine(self, weights: Arrays) -> Any:
         config, learning, real = self._config, self._config.learning, self._real(weights)
-
-        def of(letter: str) -> list[Any]:
-            return [real.get(f"{letter}{k}") for k in range(1, self._layers + 1)]
-
         least = min(p.theta for p in config.neurons)
         return self._target.maker("eventprop")(
-            [real[name] for name in forward_names(self._layers)],
+            self._forward(real),
             neurons_of(config.neurons, weights),
             config.loss.loss,
             config.encoding.end,
             floor=learning.floor * least,
             threads=learning.threads,
-            recurrent=of("R"),
-            delays=of("D"),
-            recurrent_delays=of("E"),
+            recurrent=self._of("R", real),
+            delays=self._of("D", real),
+            recurrent_delays=self._of("E", real),
             longest_delay=config.network.longest_delay,
             constants_range=tuple(learning.constants_range),
             delay_rate=learning.delay_rate / self._unit,
@@ -85,13 +82,22 @@ class EventPropSession(Session):
         config, matrices = self._config, self._real(weights)
         options = config.lava.model_dump(exclude_unset=True) if self._target.on_lava else {}
         engine = self._target.maker("eventprop")(
-            [matrices[name] for name in forward_names(self._layers)],
+            self._forward(matrices),
             config.setup,
-            largest=config.largest_weights,
+            recurrent=self._of("R", matrices),
+            largest=list(config.largest_weights.values()),
             **options,
         )
         self._write_masters(engine, weights)
         return engine
+
+    def _forward(self, matrices: Mapping[str, Any]) -> list[Any]:
+        """Those of every layer."""
+        return [matrices[name] for name in forward_names(self._layers)]
+
+    def _of(self, letter: str, arrays: Mapping[str, Any]) -> list[Any]:
+        """Those of every layer, by the first letter of their names; None where there are none."""
+        return [arrays.get(f"{letter}{k}") for k in range(1, self._layers + 1)]
 
     def _real(self, weights: Mapping[str, Any]) -> Arrays:
         """Weights in units of the potential, as the continuous engine has them, or in thresholds for a clocked one."""
@@ -219,16 +225,16 @@ class EventPropSession(Session):
 
     def read_weights(self) -> Arrays:
         """See `Session`; integers of a clocked network."""
-        names = forward_names(self._layers)
         if self._target.clocked:
-            return {name: masters.copy() for name, masters in zip(names, self.engine.masters, strict=True)}
+            return {name: masters.copy() for name, masters in zip(self._names, self.engine.masters, strict=True)}
         return {name: w / self._threshold(name) for name, w in self.engine.parameters().items()}
 
     def read_synapses(self) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
         """Weights as spikes meet them, forward and recurrent ones (empty where a layer has none)."""
-        if self._target.clocked:
-            return [w.copy() for w in self.engine.forward_weights], []
-        return [w.copy() for w in self.engine.weights], list(self.engine.loops)
+        met = self.engine.forward_weights if self._target.clocked else self.engine.matrices
+        matrices = {name: w.copy() for name, w in zip(self._names, met, strict=True)}
+        none = np.zeros((0, 0))
+        return self._forward(matrices), [none if loop is None else loop for loop in self._of("R", matrices)]
 
     def write_weights(self, weights: Mapping[str, Any]) -> None:
         """See `Session`; either kind."""
@@ -238,12 +244,11 @@ class EventPropSession(Session):
         self.engine.load_parameters(self._real(weights))
 
     def _write_masters(self, engine: Any, weights: Mapping[str, Any]) -> None:
-        names = forward_names(self._layers)
         if are_masters(weights):
-            masters = [weights[name] for name in names]
+            masters = [weights[name] for name in self._names]
         else:
             c = self._config.setup.c
-            masters = [c.masters(weights[n], x) for n, x in zip(names, engine.exponents, strict=True)]
+            masters = [c.masters(weights[n], x) for n, x in zip(self._names, engine.exponents, strict=True)]
         engine.write_masters(masters)
 
     def read_memory(self) -> Arrays:

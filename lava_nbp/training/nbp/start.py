@@ -38,7 +38,7 @@ def nbp_start(path: Path, circuit: Circuit) -> dict[str, NDArray[Any]]:
             return {**check_network_weights(circuit, arrays)}
         except WeightError as error:
             raise WeightError(f"initial weights {path}: {error}") from None
-    matrices = read_layers(path)
+    matrices = list(read_layers(path).values())
     check_sizes(matrices, circuit.layers, str(path))
     network = feed_forward(circuit)
     weights: dict[str, NDArray[Any]] = {}

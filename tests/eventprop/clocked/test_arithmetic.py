@@ -148,11 +148,11 @@ def test_the_smallest_usable_dt_is_usable():
         FixedPoint(P, 60.0 / (steps + 1), 60.0)
 
 
-def test_a_volley_that_overflows_names_layer_and_scale():
-    C.check_volley(np.full((4, 2), 2_000_000), 0)
+def test_a_volley_that_overflows_names_matrix_and_scale():
+    C.check_volley(np.full((4, 2), 2_000_000), "weights of layer 1")
     with pytest.raises(
         WeightError,
-        match=r"layer 3, neuron 1, one spike of every input: the current reaches 610.4 thresholds, but a 24-bit "
-        r"register holds 512.0 at 14 theta_bits; scale the weights by 0.84 or less, or lower theta_bits",
+        match=r"weights of layer 3, neuron 1, one spike of every input: the current reaches 610.4 thresholds, but a "
+        r"24-bit register holds 512.0 at 14 theta_bits; scale the weights by 0.84 or less, or lower theta_bits",
     ):
-        C.check_volley(np.array([[1, -2_500_000]] * 4), 2)
+        C.check_volley(np.array([[1, -2_500_000]] * 4), "weights of layer 3")

@@ -160,7 +160,7 @@ def test_full_precision_weights_that_are_refused():
     e = engine((5, 8, 3))
     kept = [m.copy() for m in e.masters]
     for masters, message in (
-        (kept[:1], "1 matrices for 2 layers"),
+        (kept[:1], "1 matrices, but the network has 2; give one for each"),
         ([kept[0], kept[1][:2]], r"layer 2 have shape \(2, 3\) and dtype int64, but must be \(8, 3\) integers"),
         ([kept[0] * 1.0, kept[1]], "layer 1 have shape .* and dtype float64"),
         ([kept[0], kept[1] + (1 << 30)], "layer 2 have shape .* integers of magnitude"),
@@ -177,7 +177,9 @@ def test_overflow_is_an_error():
         InputError, match=r"layer 1, neuron 0: the current reaches 545\.\d thresholds, but a 24-bit register"
     ):
         heavy.infer(spike_trains([([0.0, 1.0], [0, 0])], 1, END))
-    with pytest.raises(WeightError, match="layer 1, neuron 0, one spike of every input: the current reaches 600"):
+    with pytest.raises(
+        WeightError, match="weights of layer 1, neuron 0, one spike of every input: the current reaches 600"
+    ):
         ClockedEngine([np.full((2, 1), 300.0)], Setup(c, TTFSLoss()))
 
 
@@ -189,7 +191,7 @@ def test_what_is_refused():
         InputError, match="silent policy is 'spike_count', but a clocked network has only none and phantom"
     ):
         engine((5, 3), silent=SilentPolicy("spike_count"))
-    with pytest.raises(InputError, match="1 largest weights for 2 layers"):
+    with pytest.raises(InputError, match="1 largest weights for 2 matrices; give one per matrix"):
         engine((5, 8, 3), largest=[4.0])
     with pytest.raises(InputError, match="spike of input 5, but the network has inputs 0 .. 4; make the trains for as"):
         e.infer(spike_trains([([1.0], [5])], 6, END))

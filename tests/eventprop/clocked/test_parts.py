@@ -8,51 +8,61 @@ from clocked_loop import PartsLoop, saturating
 
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked import parts
-from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+from lava_nbp.eventprop.clocked.arithmetic import MEAN_BITS, FixedPoint
 from lava_nbp.eventprop.clocked.engine import ClockedEngine
 from lava_nbp.eventprop.clocked.parts import LIFPart
 from lava_nbp.eventprop.clocked.phases import Phases
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.equations import NeuronParameters
-from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.losses import MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import SilentPolicy
 from lava_nbp.eventprop.trains import spike_trains
 
 C = FixedPoint(NeuronParameters(), 1.0, 40.0)
 
 
-def network(layers, loss, seed=0, scale=1.0, optimizer="adam", **options):
+def network(layers, loss, seed=0, looped=(), optimizer="adam"):
+    """Layers in `looped`, counted from 0, have recurrent weights."""
     rng = np.random.default_rng(seed)
     means = [3.0, *[1.4] * (len(layers) - 2)]
-    weights = [scale * rng.normal(m, 0.9, s) for m, s in zip(means, pairwise(layers), strict=True)]
-    setup = Setup(C, loss, SilentPolicy("phantom", 2.0), optimizer)
-    return ClockedEngine(weights, setup, largest=[6.0] * len(weights), **options)
+    weights = [rng.normal(m, 0.9, s) for m, s in zip(means, pairwise(layers), strict=True)]
+    loops = [rng.normal(0, 0.6, (n, n)) if k in looped else None for k, n in enumerate(layers[1:])]
+    silent = SilentPolicy() if loops[-1] is not None else SilentPolicy("phantom", 2.0)
+    largest = [6.0] * len(weights) + [2.5] * len(looped)
+    return ClockedEngine(weights, Setup(C, loss, silent, optimizer), recurrent=loops, largest=largest)
+
+
+def in_a_loop(engine):
+    return PartsLoop([m.copy() for m in engine.masters], engine.exponents, engine.setup, engine.looped)
 
 
 def samples(n, n_in, seed, classes):
+    """Several spikes of every input; of one there are two in the same step."""
     rng = np.random.default_rng([seed, 1])
     found = []
     for _ in range(n):
-        times = np.sort(rng.uniform(0, 38, 9))
-        found.append((times, rng.integers(0, n_in, 9)))
+        times, sources = np.sort(rng.uniform(0, 38, 9)), rng.integers(0, n_in, 9)
+        times[4], sources[4] = times[3], sources[3]
+        found.append((times, sources))
     return found, rng.integers(0, classes, n)
 
 
-def once(steps, sources):
-    """One spike per input and step: a Process's input port cannot carry two."""
-    pairs = sorted(set(zip(steps.tolist(), sources.tolist(), strict=True)))
-    return np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])
+#: Networks: layers, those with recurrent weights, loss.
+NETWORKS = [
+    (layers, (), loss) for layers in ((4, 3), (4, 6, 3), (4, 5, 5, 2)) for loss in (TTFSLoss(), MaxVoltageLoss())
+]
+NETWORKS += [((4, 6, 3), (0, 1), TTFSLoss()), ((4, 3), (0,), TTFSLoss()), ((4, 5, 5, 2), (0, 1), MaxVoltageLoss())]
+NETWORKS += [((4, 3), (), MeanVoltageLoss(gain=9.0)), ((4, 6, 3), (0,), MeanVoltageLoss(15.0, 9.0))]
 
 
-@pytest.mark.parametrize("loss", [TTFSLoss(), MaxVoltageLoss()])
-@pytest.mark.parametrize("layers", [(4, 3), (4, 6, 3), (4, 5, 5, 2)])
-def test_every_state_in_every_step(layers, loss):
-    engine = network(layers, loss)
-    loop = PartsLoop([m.copy() for m in engine.masters], engine.exponents, engine.setup)
+@pytest.mark.parametrize(("layers", "looped", "loss"), NETWORKS)
+def test_every_state_in_every_step(layers, looped, loss):
+    engine = network(layers, loss, looped=looped)
+    loop = in_a_loop(engine)
     found, labels = samples(4, layers[0], 3, layers[-1])
     spikes = errors = 0
     for (times, sources), label in zip(found, labels, strict=True):
-        steps, sources = once(C.steps_of(times), sources)
+        steps = C.steps_of(times)
         seen, gradients = engine.watch(steps, sources, int(label))
 
         def compare(p, seen=seen):
@@ -77,13 +87,23 @@ def test_every_state_in_every_step(layers, loss):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-@pytest.mark.parametrize("loss", [TTFSLoss(), MaxVoltageLoss()])
-def test_training_changes_the_same_weights(loss, optimizer):
+@pytest.mark.parametrize(
+    ("looped", "loss"),
+    [
+        ((), TTFSLoss()),
+        ((), MaxVoltageLoss()),
+        ((0, 1), TTFSLoss()),
+        ((0,), MaxVoltageLoss()),
+        ((), MeanVoltageLoss(gain=9.0)),
+        ((0,), MeanVoltageLoss(15.0, 9.0)),
+    ],
+)
+def test_training_changes_the_same_weights(looped, loss, optimizer):
     """Batches of 3, 3 and 2 samples; answers, counters and full-precision weights."""
-    engine = network((4, 6, 3), loss, optimizer=optimizer)
-    loop = PartsLoop([m.copy() for m in engine.masters], engine.exponents, engine.setup)
+    engine = network((4, 6, 3), loss, looped=looped, optimizer=optimizer)
+    loop = in_a_loop(engine)
     found, labels = samples(8, 4, 5, 3)
-    quantised = [once(C.steps_of(t), s) for t, s in found]
+    quantised = [(C.steps_of(t), s) for t, s in found]
     trains = spike_trains([(k * C.dt, s) for k, s in quantised], 4, C.end)
     start = [m.copy() for m in engine.masters]
     clipped = saturated = silent = hidden = 0
@@ -98,7 +118,8 @@ def test_training_changes_the_same_weights(loss, optimizer):
         if isinstance(loss, TTFSLoss):
             assert np.array_equal(np.where(said < C.steps, (said + 1) * C.dt, np.inf), result.said)
         else:
-            assert np.array_equal(said / C.theta, result.said)
+            unit = C.theta << MEAN_BITS if isinstance(loss, MeanVoltageLoss) else C.theta
+            assert np.array_equal(said / unit, result.said)
         for dense, m in zip(loop.dense, engine.masters, strict=True):
             assert np.array_equal(dense.masters, m)
     assert not any(np.array_equal(a, b) for a, b in zip(start, engine.masters, strict=True))
@@ -119,7 +140,7 @@ def test_errors_of_the_input_are_not_counted():
     expected = engine.gradient(spike_trains([(steps * C.dt, sources)], 4, C.end), np.array([label]))[0].saturated
     found = {}
     for asked in (False, True):
-        loop = PartsLoop([m.copy() for m in engine.masters], engine.exponents, engine.setup)
+        loop = in_a_loop(engine)
         loop.dense[0].backward |= asked
         loop.sample(steps, sources, label)
         found[asked] = [part.tally.read().saturated for part in (*loop.layers, *loop.dense)]
@@ -129,9 +150,9 @@ def test_errors_of_the_input_are_not_counted():
 
 def test_a_sample_without_a_label_teaches_nothing_and_leaves_nothing():
     engine = network((4, 6, 3), TTFSLoss())
-    loop = PartsLoop([m.copy() for m in engine.masters], engine.exponents, engine.setup)
+    loop = in_a_loop(engine)
     found, labels = samples(2, 4, 5, 3)
-    first, second = (once(C.steps_of(t), s) for t, s in found)
+    first, second = ((C.steps_of(t), s) for t, s in found)
     loop.sample(*first)
     assert not any(dense.gradient.any() for dense in loop.dense)
     loop.sample(*second, int(labels[1]))

@@ -18,8 +18,15 @@ C = FixedPoint(NeuronParameters(), 1.0, 40.0)
     [
         ({"silent": SilentPolicy("bump")}, "silent policy is 'bump', but a clocked network has only none and phantom"),
         ({"silent": "none"}, "setup: silent is 'none', but must be a SilentPolicy"),
-        ({"loss": "ttfs"}, "setup: loss is 'ttfs', but must be a TTFSLoss or a MaxVoltageLoss"),
-        ({"loss": MeanVoltageLoss()}, "setup: loss is .*, but must be a TTFSLoss or a MaxVoltageLoss"),
+        ({"loss": "ttfs"}, "setup: loss is 'ttfs', but must be a TTFSLoss or a MaxVoltageLoss or a MeanVoltageLoss"),
+        (
+            {"loss": MeanVoltageLoss(gain=513)},
+            "gain of a clocked network's loss is 513.0, but must be more than 0, and 512",
+        ),
+        (
+            {"loss": MeanVoltageLoss(gain=300), "c": FixedPoint(NeuronParameters(theta=2.0), 1.0, 40.0)},
+            "gain of a clocked network's loss is 300.0, but must be more than 0, and 256 at most",
+        ),
         ({"c": None}, "setup: c is None, but must be a FixedPoint"),
         ({"loss": TTFSLoss(tau0=1e-3)}, "tau0 of a clocked network's loss is 0.001, but must be 0.0019"),
         (

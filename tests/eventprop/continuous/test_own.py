@@ -241,7 +241,8 @@ def test_without_a_delay_it_is_the_plain_network(loss, recurrent):
         for name, g in zip(plain.names, by, strict=True):
             found = dict(zip(engine.names, gradients, strict=True))[name]
             assert np.abs(found - g).max() <= 1e-10 * np.abs(g).max()
-    assert plain.is_plain != recurrent
+        assert engine.is_uniform == ("delays" not in options)
+    assert plain.is_uniform
 
 
 @pytest.mark.parametrize("recurrent", [False, True])
@@ -358,7 +359,7 @@ def test_thresholds_of_layers():
         np.testing.assert_allclose(a.said, b.said, rtol=1e-6)  # Adam's epsilon is in no unit
     for x, y, factor in zip(plain.matrices, scaled.matrices, (1, 2, 1, 2), strict=True):
         np.testing.assert_allclose(factor * x, y, rtol=1e-5)
-    assert not scaled.is_plain
+    assert not scaled.is_uniform
 
 
 def test_parameters_travel():

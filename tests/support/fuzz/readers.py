@@ -130,6 +130,6 @@ def enter_exchange(case):
                     del file[name]
                     file[name] = value
         with refused_in_a_line():
-            for matrix in read_layers(made, NeuronParameters()):
+            for matrix in read_layers(made, NeuronParameters()).values():
                 assert matrix.dtype == np.float64
                 assert np.isfinite(matrix).all()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from experiments import MAX_VOLTAGE, content, experiment
+from ways import in_ways
 
 from lava_nbp.data.events import join_events
 from lava_nbp.errors import CheckpointError, ConfigError, InputError
@@ -59,11 +60,13 @@ def config(tmp_path):
 
 #: Losses of voltages, in continuous time and in steps.
 MEAN = ("loss.name=mean_voltage", "loss.tau=30", "loss.gain=5")
-CLOCKED = ("target=clocked", "loss.name=max_voltage", "clocked.dt=1.0", "clocked.largest_weight=[8, 4]")
+IN_STEPS = ("target=clocked", "clocked.dt=1.0", "clocked.largest_weight=[8, 4]")
+CLOCKED = ("loss.name=max_voltage", *IN_STEPS)
 
 
 @pytest.mark.parametrize(
-    "settings", [MEAN, (*MEAN, "network.recurrent_deviation=[0.1, 0]"), ("loss.name=max_voltage",), CLOCKED]
+    "settings",
+    [MEAN, (*MEAN, "network.recurrent_deviation=[0.1, 0]"), ("loss.name=max_voltage",), CLOCKED, (*MEAN, *IN_STEPS)],
 )
 def test_it_learns_the_order_of_events(config, tmp_path, settings):
     """More than counts could tell: they are the same for both classes."""
@@ -73,6 +76,26 @@ def test_it_learns_the_order_of_events(config, tmp_path, settings):
     assert result["test_accuracy"] > (0.9 if settings[0] == MEAN[0] else 0.75)
     run = load_run(tmp_path / "run")
     assert run.inference.right.mean() == load_result(tmp_path / "run")["chosen"]["test_accuracy"]
+
+
+@pytest.mark.parametrize("loss", [("loss.name=ttfs",), ("loss.name=max_voltage",), MEAN])
+@pytest.mark.parametrize(
+    ("target", "way"), in_ways(["lava", "lava-primitives"], both=lambda target: target == "lava"), indirect=["way"]
+)
+def test_lava_learns_as_clocked_does(config, tmp_path, target, loss, way):
+    """Answers, counters, weights and moments of every epoch; what is learned on Lava goes on as clocked, too."""
+    fewer = (*loss, "epochs=2", "data.validation=4", "clocked.dt=4.0", "clocked.largest_weight=[8, 4]")
+    fewer += ("learning.dropout=0.1",)
+    written(tmp_path, n_train=20, n_test=6)
+    for name in ("clocked", target):
+        train(config(*fewer, f"target={name}"), tmp_path / name)
+    assert content(tmp_path / "clocked")[:-1] == content(tmp_path / target)[:-1]
+    expected, found = (load_checkpoint(tmp_path / name) for name in ("clocked", target))
+    for arrays in ("weights", "memory"):
+        one, other = getattr(expected, arrays), getattr(found, arrays)
+        assert one.keys() == other.keys()
+        assert all(np.array_equal(one[name], other[name]) for name in one)
+    assert expected.history[-1]["hidden_spikes"] > 0
 
 
 def test_a_resumed_run_and_dropout(config, tmp_path):
@@ -146,10 +169,6 @@ def test_figures(config, tmp_path):
 
 def test_what_is_refused(config, tmp_path):
     for settings, message in (
-        (
-            ("target=lava",),
-            "data.name is 'events', whose samples are events, but target lava sends one spike per input; use",
-        ),
         (("encoding.bias=0",), "bias is 0 ms, but samples that are events have no bias spike"),
         (("data.crop=1",), "data.crop is 1, but means nothing for the data set events"),
         (("data.stretch=[1.2, 0.8]",), r"data.stretch = \[1.2, 0.8\]: must be the smallest and the largest factor"),

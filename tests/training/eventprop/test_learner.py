@@ -13,6 +13,7 @@ from lava_nbp.errors import CheckpointError, ConfigError, InputError, WeightErro
 from lava_nbp.eventprop.continuous.kernels import run_samples
 from lava_nbp.runs.evaluate import evaluate_run
 from lava_nbp.runs.export import export_run
+from lava_nbp.runs.figures import plot_run
 from lava_nbp.runs.train import train
 from lava_nbp.training.algorithms import make_learner
 from lava_nbp.training.checkpoint import load_checkpoint
@@ -67,6 +68,8 @@ def test_result_and_metrics_have_what_they_should(config, tmp_path):
         # In thresholds weights are not quite what they are in the engine's unit.
         ("neuron.theta=0.7",),
         ("target=clocked", "learning.silent=phantom"),
+        ("target=clocked", "network.recurrent_deviation=[0.2, 0.1]"),
+        ("target=clocked", "loss.name=mean_voltage", "loss.gain=8"),
         ("target=lava",),
     ],
 )
@@ -79,11 +82,13 @@ def test_resume_goes_on_bit_for_bit(config, tmp_path, overrides):
     assert kept(tmp_path / "parts") == kept(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("recurrent", ["[0, 0]", "[0.3, 0.2]"])
 @pytest.mark.parametrize(
     ("target", "way"), in_ways(["lava", "lava-primitives"], both=lambda target: target == "lava"), indirect=["way"]
 )
-def test_lava_gives_the_same_run_as_clocked(config, tmp_path, target, way):
-    fewer = ("epochs=2", "data.train=20", "data.test=6", "data.validation=4", "learning.batch=8")
+def test_lava_gives_the_same_run_as_clocked(config, tmp_path, target, recurrent, way):
+    fewer = (f"network.recurrent_deviation={recurrent}", "clocked.largest_recurrent=[2, 2]")
+    fewer += ("epochs=2", "data.train=20", "data.test=6", "data.validation=4", "learning.batch=8")
     fewer += ("clocked.dt=2", "encoding.end=48")
     for name in ("clocked", target):
         train(config(*fewer, f"target={name}"), tmp_path / name)
@@ -123,6 +128,26 @@ def test_evaluate_by_any_target(config, tmp_path):
     assert 0 < evaluate_run(tmp_path / "clocked", "continuous")["last"]["test_accuracy"] < 1
 
 
+def test_recurrent_weights_in_every_target(config, tmp_path):
+    """Learned in either arithmetic they are answered by all targets, drawn, and held by 8 bits up to a limit."""
+    looped = ("network.recurrent_deviation=[0.2, 0.1]", "epochs=2", "data.train=60", "clocked.largest_recurrent=[1, 1]")
+    for target in ("continuous", "clocked"):
+        train(config(*looped, f"target={target}"), tmp_path / target)
+        assert load_checkpoint(tmp_path / target).weights.keys() == {"W1", "W2", "R1", "R2"}
+        found = [evaluate_run(tmp_path / target, other)["last"] for other in ("clocked", "lava", "continuous")]
+        assert found[0] == found[1]
+        assert found[2]["test_accuracy"] > 0
+        assert "clocked_error.png" in {path.name for path in plot_run(tmp_path / target)}
+    learned = load_checkpoint(tmp_path / "clocked").weights["R1"]
+    start = make_learner(config(*looped, "target=clocked")).initial_weights()["R1"]
+    assert np.abs(learned / 2**20 - start).max() > 1e-3
+    state = load_checkpoint(tmp_path / "clocked")
+    state.weights["R1"][0, 0] = 3 << 20
+    state.save(tmp_path / "clocked")
+    with pytest.raises(CheckpointError, match="R1 has entries from .*, but 8 bits hold"):
+        load_run(tmp_path / "clocked")
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_another_threshold_is_another_unit(config, tmp_path, optimizer):
     """Weights and rates are in thresholds: the same run."""
@@ -157,7 +182,15 @@ def test_another_threshold_is_another_unit(config, tmp_path, optimizer):
             ("algorithm=eventprob",),
             r"is 'eventprob', but must be one of nbp, eventprop, slayer \(did you mean 'eventprop'",
         ),
-        (("target=clocked", "network.recurrent_deviation=[0.1, 0]"), "target clocked has no recurrent layers"),
+        (("clocked.largest_recurrent=[2]",), "clocked.largest_recurrent has 1 entries, but there are 2 layers behind"),
+        (
+            ("network.recurrent_deviation=[0, 0.1]", "loss.name=max_voltage"),
+            r"recurrent_deviation is \[0.0, 0.1\], but with the loss max_voltage the output layer only integrates",
+        ),
+        (
+            ("network.recurrent_deviation=[0, 0.1]", "learning.silent=phantom"),
+            "the silent policy 'phantom' needs an output layer without recurrent weights; set the last entry to 0, or",
+        ),
         (
             ("target=clocked", "encoding.end=1e6"),
             r"1e\+06 steps, some 0.08 s per sample, but the limit is 100000 steps",
@@ -173,7 +206,10 @@ def test_configurations_that_are_refused(config, tmp_path, overrides, message):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (("loss.name=mean_voltage", "target=clocked"), "loss.name is 'mean_voltage', which target clocked does not"),
+        (
+            ("loss.name=mean_voltage", "loss.gain=600", "target=clocked"),
+            "gain of a clocked network's loss is 600.0, but must be more than 0, and 512 at most",
+        ),
         (("target=clocked", "clocked.dt=0.7"), "dt is 0.7 ms, which does not divide the window"),
         (("target=clocked", "learning.silent=bump"), "silent policy is 'bump', but a clocked network has only"),
         (("encoding.late=70",), "input spike at .* ms, but the trial lasts from 0 to 60.0 ms"),
@@ -267,8 +303,11 @@ def test_more_than_nine_recurrent_layers_keep_their_order(config, tmp_path, monk
     last = {key: value for key, value in result["last"].items() if key != "epoch"}
     assert last["test_accuracy"] > 0  # it is not silent, so that another order would show
     assert last.items() <= evaluate_run(tmp_path / "run")["last"].items()
-    with pytest.raises(InputError, match="recurrent weights R2, R3, .*R9, R10, R11; only feed-forward networks"):
-        export_run(tmp_path / "run", "nir")
+    _, network = export_run(tmp_path / "run", "nir")
+    for k, loop in enumerate(network.recurrent, 1):
+        assert (loop is None) == (k in (1, 12))
+        if loop is not None:
+            np.testing.assert_array_equal(loop, run.weights[f"R{k}"])
 
 
 def test_a_largest_weight_too_few_beside_weights_of_a_file(config, tmp_path):
@@ -282,7 +321,14 @@ def test_a_largest_weight_too_few_beside_weights_of_a_file(config, tmp_path):
 
 @pytest.mark.parametrize(
     "settings",
-    [(), ("target=clocked",), ("target=lava",), ("loss.name=max_voltage",), ("loss.name=mean_voltage", "loss.tau=20")],
+    [
+        (),
+        ("target=clocked",),
+        ("target=lava",),
+        ("loss.name=max_voltage",),
+        ("loss.name=mean_voltage", "loss.tau=20"),
+        ("loss.name=mean_voltage", "loss.tau=20", "target=clocked"),
+    ],
 )
 def test_an_inference_answers_as_the_target_does(config, tmp_path, settings):
     train(config("epochs=1", *settings), tmp_path / "run")

@@ -26,6 +26,35 @@ def test_eventprop_weights_come_back(name, tmp_path):
         np.testing.assert_allclose(found[f"W{k + 1}"], own, **tolerance)
 
 
+@pytest.mark.parametrize("name", ["a.nir", "a.net", "a.npz"])
+def test_recurrent_weights_come_back_where_there_are_any(name, tmp_path):
+    weights, loop = (RNG.normal(1.5, 0.7, (7, 6)), RNG.normal(0.9, 0.5, (6, 4))), RNG.normal(0, 0.5, (6, 6))
+    network = DenseNetwork(
+        weights, 1.0, np.exp(-0.5 / 20), np.exp(-0.5 / 5), response(0.5, P), 0.5, recurrent=(loop, None)
+    )
+    if name == "a.npz":
+        np.savez(tmp_path / name, W1=weights[0], W2=weights[1], R1=loop)
+    else:
+        (write_nir if name == "a.nir" else write_netx)(network, tmp_path / name)
+    found = eventprop_start(tmp_path / name, LAYERS, P, ["R1", "R2"])
+    assert list(found) == ["W1", "W2", "R1"]
+    largest = max(np.abs(weights[0]).max(), np.abs(loop).max())
+    tolerance = {"rtol": 0.02, "atol": largest / 127} if name == "a.net" else {"rtol": 1e-6}
+    np.testing.assert_allclose(found["R1"], loop, **tolerance)
+    message = (
+        "holds R1, W1, W2, but this network has W1, W2" if name == "a.npz" else "holds recurrent weights R1, but that"
+    )
+    for loops in ([], ["R2"]):
+        with pytest.raises(InputError, match=message):
+            eventprop_start(tmp_path / name, LAYERS, P, loops)
+
+
+def test_recurrent_weights_of_another_size(tmp_path):
+    np.savez(tmp_path / "a.npz", W1=W1, W2=W2, R1=np.ones((4, 6)))
+    with pytest.raises(InputError, match=r"R1 has shape \(4, 6\), but the layer has 6 neurons; give \(6, 6\)"):
+        eventprop_start(tmp_path / "a.npz", LAYERS, P, ["R1"])
+
+
 def test_eventprop_from_npz(tmp_path):
     np.savez(tmp_path / "a.npz", W1=W1, W2=W2)
     np.testing.assert_array_equal(eventprop_start(tmp_path / "a.npz", LAYERS, P)["W2"], W2)

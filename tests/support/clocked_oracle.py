@@ -1,0 +1,66 @@
+"""A clocked network in floating point, all layers at once: one state vector, one matrix of who reaches whom.
+
+It shares no code with the library. Spikes are rows of 0 and 1 per step; a spike of step k acts in step k + 1, wherever
+it goes to; the input of step k acts in step k.
+"""
+
+import numpy as np
+
+
+class Oracle:
+    """Weights (pre, post) in thresholds by layer, recurrent ones or None, time constants and step in ms."""
+
+    def __init__(self, weights, loops, tau_m, tau_s, dt, steps, floor):
+        sizes = [w.shape[1] for w in weights]
+        self.ends = np.cumsum([0, *sizes])
+        n = self.ends[-1]
+        self.steps, self.tau_m, self.tau_s, self.dt, self.floor = steps, tau_m, tau_s, dt, floor
+        self.into, self.among = np.zeros((weights[0].shape[0], n)), np.zeros((n, n))
+        self.blocks = [(None, self._layer(0))]
+        self.blocks += [(self._layer(k - 1), self._layer(k)) for k in range(1, len(weights))]
+        self.blocks += [(self._layer(k), self._layer(k)) for k, loop in enumerate(loops) if loop is not None]
+        matrices = [*weights, *(loop for loop in loops if loop is not None)]
+        for (pre, post), w in zip(self.blocks, matrices, strict=True):
+            if pre is None:
+                self.into[:, post] = w
+            else:
+                self.among[pre, post] = w
+        self.output = self._layer(len(weights) - 1)
+
+    def _layer(self, k):
+        return slice(self.ends[k], self.ends[k + 1])
+
+    def forward(self, inputs, spiking_output=True):
+        """Spikes, voltages and rises (steps, n) from numbers of input spikes (steps, n_in)."""
+        n, (a, b) = len(self.among), np.exp([-self.dt / self.tau_m, -self.dt / self.tau_s])
+        g = self.tau_s / (self.tau_m - self.tau_s) * (a - b)
+        may = np.ones(n, bool)
+        may[self.output] = spiking_output
+        V, current, z = np.zeros(n), np.zeros(n), np.zeros(n)
+        self.inputs = inputs
+        self.z, self.V, self.rise = (np.zeros((self.steps, n)) for _ in range(3))
+        for k in range(self.steps):
+            current += inputs[k] @ self.into + z @ self.among
+            before, V, current = V, a * V + g * current, b * current
+            z = 1.0 * ((V >= 1) & may)
+            self.rise[k] = (V - before) * self.tau_m / self.dt
+            V = np.where(z > 0, 0.0, V)
+            self.z[k], self.V[k] = z, V
+        return self.z
+
+    def backward(self, at_spikes, impulses):
+        """Gradients in the order of the matrices; errors of spikes and impulses on lV (steps, n)."""
+        n, (a, b) = len(self.among), np.exp([-self.dt / self.tau_m, -self.dt / self.tau_s])
+        h = self.tau_m / (self.tau_m - self.tau_s) * (a - b)
+        lV, lI, errors = np.zeros(n), np.zeros(n), np.zeros(n)
+        by_input, by_spike = np.zeros_like(self.into), np.zeros_like(self.among)
+        for k in reversed(range(self.steps)):
+            z = self.z[k] > 0
+            lV = np.where(z, lV + (lV + errors + at_spikes[k]) / np.maximum(self.rise[k], self.floor), lV) + impulses[k]
+            lI, lV = b * lI + h * lV, a * lV
+            by_input -= np.outer(self.inputs[k], lI)
+            errors = self.among @ (lV - lI)
+            if k:
+                by_spike -= np.outer(self.z[k - 1], lI)
+        found = [by_input[:, post] if pre is None else by_spike[pre, post] for pre, post in self.blocks]
+        return [self.tau_s * g for g in found]
