@@ -1,4 +1,4 @@
-"""A data set as events: as they are, or in bins and groups, and changed at random in training."""
+"""A data set as events: as they are, or in bins, groups and delay lines, and changed at random in training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lava_nbp.base.checks import check_integer, check_kind
 from lava_nbp.base.fields import settle
 from lava_nbp.data.augmentation import AugmentedTraining, EventAugmentation
 from lava_nbp.data.encodings import Encoding
-from lava_nbp.data.event_maps import bin_times, group_units
+from lava_nbp.data.event_maps import bin_times, delay_lines, group_units
 from lava_nbp.data.events import Events, EventSamples, EventSplit, Sensor, check_parts
 from lava_nbp.data.options import DataOptions, data_options
 from lava_nbp.data.samples import hold_back, limit
@@ -60,7 +60,7 @@ class EventDataset:
 def load_event_dataset(
     name: str, encoding: Encoding | None = None, augmentation: EventAugmentation | None = None, **options: Any
 ) -> EventDataset:
-    """Load a data set of events: split, bins, groups, the window; in this order.
+    """Load a data set of events: split, groups, bins, taps, the window; in this order.
 
     Parameters
     ----------
@@ -122,4 +122,5 @@ def _shown(sensor: Sensor, options: DataOptions, encoding: Encoding | None, even
     events = group_units(events, sensor, options.group)
     if options.bin is not None:
         events = bin_times(events, options.bin)
+    events = delay_lines(events, options.taps)
     return events if encoding is None else events.moved(encoding.early, encoding.late)

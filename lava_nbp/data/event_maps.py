@@ -1,16 +1,20 @@
-"""Fixed maps of events, the same for every sample: neighbouring units as one, and times in bins."""
+"""Fixed maps of events, the same for every sample: neighbouring units as one, times in bins, delay lines."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from lava_nbp.base.checks import check_integer, check_real
-from lava_nbp.base.ragged import without_entries
+from lava_nbp.base.memory import check_memory
+from lava_nbp.base.ragged import order_within, without_entries
+from lava_nbp.data.encodings import LATEST
 from lava_nbp.data.events import Events, Sensor
-from lava_nbp.data.options import BINS
+from lava_nbp.data.options import BINS, check_taps
 
 #: Times are a few roundings away from what they mean: 0.3 ms is the beginning of the fourth bin of 0.1 ms.
 _ROUNDING = 1 + 1e-15
+#: Of an event while it is sorted: a time, a unit, and where it goes.
+_EVENT_BYTES = 40
 
 
 def group_units(events: Events, sensor: Sensor, group: int) -> Events:
@@ -55,3 +59,33 @@ def bin_times(events: Events, width: float) -> Events:
     kept[1:] = keys[1:] != keys[:-1]
     at, units = np.divmod(keys[kept], events.n_units)
     return Events(bins[first][at] * width, units, without_entries(events.offsets, kept), events.n_units)
+
+
+def delay_lines(events: Events, taps: tuple[float, ...]) -> Events:
+    """Every event again `taps` ms later: that of unit u over tap k is one of unit k n_units + u.
+
+    A neuron behind them sees what was, beside what is. Without taps events stay as they are; of those at the same time
+    the one of the earlier tap comes first. What would come after 1e6 ms is left out.
+
+    Raises
+    ------
+    InputError
+        For taps that are none, or more events or units than there may be.
+    """
+    taps = check_taps(taps)
+    if not taps:
+        return events
+    n, sizes = len(taps), np.diff(events.offsets)
+    check_memory(_EVENT_BYTES * n * len(events.times), f"{n} taps of {len(events.times)} events", "use fewer taps")
+    offsets = n * events.offsets
+    first = np.repeat(offsets[:-1] - events.offsets[:-1], sizes) + np.arange(len(events.times))
+    times, units = np.empty(offsets[-1]), np.empty(offsets[-1], dtype=np.int64)
+    for k, tap in enumerate(taps):
+        at = first + k * np.repeat(sizes, sizes)
+        times[at], units[at] = events.times + tap, events.units + k * events.n_units
+    kept = times <= LATEST
+    times, units, offsets = times[kept], units[kept], without_entries(offsets, kept)
+    order = order_within(offsets, times)
+    if order is not None:
+        times, units = times[order], units[order]
+    return Events(times, units, offsets, n * events.n_units)

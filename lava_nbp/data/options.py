@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lava_nbp.base.checks import check_integer, check_name, check_real, check_text, shown
+from lava_nbp.base.checks import check_integer, check_name, check_real, check_sequence, check_text, shown
 from lava_nbp.base.files import as_path
 from lava_nbp.errors import DataError, InputError
 
@@ -21,6 +22,8 @@ ROOT_VARIABLE = "LAVA_NBP_DATA"
 SOURCES = ("auto", "published", "generated")
 #: Shortest and longest bin of events, in ms.
 BINS = 1e-3, 1e6
+#: Of a delay line.
+MOST_TAPS = 256
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,9 @@ class DataOptions:
         unit in the same bin are one.
     group : int
         Of events: so many neighbouring channels, or group x group neighbouring pixels, are one unit.
+    taps : tuple of float
+        Of events: a delay line. Every event comes again so many ms later, 0 .. 1e6, for each entry as an event of a
+        unit of its own; without any, once.
     validation : int
         Samples of the validation split: held back from the training set, the same ones in every run; or, of a set
         that has validation samples of its own, the first ones of these.
@@ -76,6 +82,7 @@ class DataOptions:
     side: int | None = None
     bin: float | None = None
     group: int = 1
+    taps: tuple[float, ...] = ()
     validation: int = 0
     train: int | None = None
     test: int | None = None
@@ -95,6 +102,7 @@ class DataOptions:
         check_name(self.source, "data.source", SOURCES)
         if self.bin is not None:
             object.__setattr__(self, "bin", check_real(self.bin, *BINS, "data.bin", "it is in ms"))
+        object.__setattr__(self, "taps", check_taps(self.taps))
         for key, low in (("crop", 0), ("side", 1), ("group", 1), ("validation", 0), ("train", 1), ("test", 1)):
             value = getattr(self, key)
             if value is not None or key in ("crop", "group", "validation"):
@@ -109,6 +117,23 @@ class DataOptions:
     def given(self) -> dict[str, Any]:
         """The keys whose values are not the defaults."""
         return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+
+
+def check_taps(taps: Any) -> tuple[float, ...]:
+    """Return the taps of a delay line in ms.
+
+    Raises
+    ------
+    InputError
+        Unless they are 256 numbers in 0 .. 1e6 at most, each larger than the one before.
+    """
+    given = check_sequence(taps, "data.taps", "give delays in ms")
+    if len(given) > MOST_TAPS:
+        raise InputError(f"data.taps are {len(given)}, but must be {MOST_TAPS} at most; leave some out")
+    checked = tuple(check_real(tap, 0.0, BINS[1], "a tap of data.taps", "it is in ms") for tap in given)
+    if any(later <= earlier for earlier, later in pairwise(checked)):
+        raise InputError(f"data.taps are {shown(list(checked))}, but each must be larger than the last; sort them")
+    return checked
 
 
 def root_of(options: DataOptions, name: str, holds: str) -> Path:

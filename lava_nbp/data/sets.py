@@ -41,7 +41,7 @@ _FORM_NAMES: dict[Form, str] = {
 
 #: Keys that mean something for every data set, those that do for images, and those that do for all events.
 _SPLITS, _IMAGES = frozenset({"validation", "train", "test"}), frozenset({"crop", "side"})
-_EVENTS = frozenset({"bin", "group"})
+_EVENTS = frozenset({"bin", "group", "taps"})
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class DataSet:
         first needed.
         Cropping, down-sampling and splitting are done with what it returns.
     options : set of str
-        Keys of `DataOptions` that mean something for it, beside validation, train and test, which always do, and bin
-        and group, which do for events. Any other is refused. The default is what images have.
+        Keys of `DataOptions` that mean something for it, beside validation, train and test, which always do, and bin,
+        group and taps, which do for events. Any other is refused. The default is what images have.
     shape : (int, int), optional
         Height and width of its images before cropping (of values: 1 and their number); None: not known before reading.
     classes : int, optional

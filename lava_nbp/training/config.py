@@ -33,7 +33,7 @@ from lava_nbp.base.targets import find_target
 from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.data.augmentation import AUGMENTATIONS, EventAugmentation
 from lava_nbp.data.encodings import Encoding, check_thresholds
-from lava_nbp.data.options import DataOptions
+from lava_nbp.data.options import DataOptions, check_taps
 from lava_nbp.data.sets import Form, find_data_set
 from lava_nbp.errors import ConfigError, InputError, Unreadable, WeightError, unknown_name
 from lava_nbp.training.algorithms import ALGORITHMS
@@ -121,6 +121,11 @@ class _DataSection(DataOptions):
     _forms: ClassVar[tuple[Form, ...]]
 
     name: str = field(kw_only=True)
+
+    @field_validator("taps", mode="before")
+    @classmethod
+    def _rising_taps(cls, value: Any) -> Any:
+        return check_taps(value)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lava_nbp.data import Events
-from lava_nbp.data.event_maps import bin_times, group_units
+from lava_nbp.data.event_maps import bin_times, delay_lines, group_units
 from lava_nbp.errors import InputError
 
 
@@ -81,3 +81,44 @@ def test_groups_as_a_loop(seed, sensor, group):
     for before, after in zip(events.units.tolist(), grouped.units.tolist(), strict=True):
         plane, y, x = before // (height * width), before // width % height, before % width
         assert after == (plane * rows + y // group) * columns + x // group
+
+
+def test_delay_lines_by_hand():
+    """Two units, two samples: the second tap's events are those of units 2 and 3, and are sorted in."""
+    events = Events([0.0, 5.0, 5.0, 1.0], [0, 1, 0, 1], [0, 3, 4], 2)
+    lined = delay_lines(events, (0.0, 5.0))
+    assert lined.times.tolist() == [0.0, 5.0, 5.0, 5.0, 10.0, 10.0, 1.0, 6.0]
+    assert lined.units.tolist() == [0, 1, 0, 2, 3, 2, 1, 3]
+    assert (lined.offsets.tolist(), lined.n_units) == ([0, 6, 8], 4)
+    assert delay_lines(events, ()) is events
+    alone = delay_lines(events, (2.5,))
+    assert (alone.times.tolist(), alone.units.tolist()) == ((events.times + 2.5).tolist(), events.units.tolist())
+    assert delay_lines(Events([999_999.0], [0], [0, 1], 1), (0.0, 2.0)).times.tolist() == [999_999.0]
+    for taps, message in (
+        ((3.0, 3.0), "each must be larger than the last"), ((-1.0,), "a tap of data.taps is -1.0"),
+        ((float("nan"),), "a tap of data.taps is nan"), (3.0, "data.taps"),
+        (list(range(300)), "data.taps are 300, but must be 256 at most"), (("1",), "a tap of data.taps is '1'"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            delay_lines(events, taps)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_delay_lines_as_a_loop(seed):
+    """Sample by sample, event by event."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(0, 6, 7)
+    times = np.concatenate([np.sort(rng.integers(0, 30, size)).astype(float) for size in sizes])
+    events = Events(times, rng.integers(0, 4, len(times)), np.concatenate([[0], np.cumsum(sizes)]), 4)
+    taps = tuple(np.sort(rng.choice(40, 3, replace=False)).astype(float))
+    lined = delay_lines(events, taps)
+    assert lined.n_units == 12
+    for sample in range(7):
+        mine, theirs = events.take([sample]), lined.take([sample])
+        expected = sorted(
+            (t + tap, k, m, 4 * k + u)
+            for k, tap in enumerate(taps)
+            for m, (t, u) in enumerate(zip(mine.times.tolist(), mine.units.tolist(), strict=True))
+        )
+        found = list(zip(theirs.times.tolist(), theirs.units.tolist(), strict=True))
+        assert found == [(t, u) for t, _, _, u in expected]

@@ -176,6 +176,8 @@ def test_what_is_refused(config, tmp_path):
         (("data.jitter=-1",), r"data.jitter = -1: must be in 0 \.\. 1e\+06; it is in ms"),
         (("data.shift=3",), r"shift is 3, but must be an integer in 0 \.\. 2; the sensor has 1 x 3 units"),
         (("data.group=4",), r"data.group is 4, but must be an integer in 1 \.\. 3"),
+        (("data.taps=[5, 5]",), r"data.taps are \[5.0, 5.0\], but each must be larger than the last"),
+        (("data.taps=[-1]",), "a tap of data.taps is -1"),
         (("data.bin=0",), r"data.bin = 0: must be in 0.001 \.\. 1e\+06"),
         (("data.shfit=3",), r"unknown key data.shfit = 3; did you mean shift\?"),
         (
