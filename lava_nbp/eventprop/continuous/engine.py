@@ -172,7 +172,8 @@ class EventPropEngine:
         self.delays = check_delays(delays, shapes, self._longest, "delays")
         self.loop_delays = check_delays(recurrent_delays, loop_shapes, self._longest, "recurrent delays")
         delay_rate, constant_rate = check_rate(delay_rate, "delay_rate"), check_rate(constant_rate, "constant_rate")
-        limits = check_limits(constants_range) if constant_rate > 0 else None
+        self.constants_range = check_limits(constants_range)
+        limits = self.constants_range if constant_rate > 0 else None
         neurons = zip(check_neurons(p, self.sizes[1:]), self.sizes[1:], strict=True)
         self._constants = [LayerConstants(layer, n, limits) for layer, n in neurons]
         learned_delays = [d for d in (*self.delays, *self.loop_delays) if d.size and delay_rate > 0]
@@ -391,7 +392,17 @@ class EventPropEngine:
             spiking = self.weights if isinstance(self.loss, TTFSLoss) else self.weights[:-1]
             for w, count in zip(spiking, spikes, strict=False):
                 w[:, count == 0] += self.silent.strength
-        elif self.silent.name == "spike_count":
+        self._pull(spikes, n_samples)
+
+    def pull_counts(self, trains: SpikeTrains) -> None:
+        """What the policy "spike_count" makes of all samples' spikes: it acts on the next gradient; else nothing."""
+        if self.silent.name == "spike_count":
+            _, counts = self.infer_counted(trains)
+            self._pull(counts, max(len(trains), 1))
+
+    def _pull(self, spikes: Sequence[NDArray[np.int64]], n_samples: int) -> None:
+        """Derivatives by the spike times of hidden neurons, of their counts."""
+        if self.silent.name == "spike_count":
             bounds = self.silent.bounds(len(self.weights) - 1)
             for pull, count, (lower, upper) in zip(self._network.pulls[:-1], spikes, bounds, strict=False):
                 mean = count / n_samples
