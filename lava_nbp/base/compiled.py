@@ -19,9 +19,10 @@ class _Inner(CPUDispatcher):  # type: ignore[misc]
         return self.py_func(*arguments)
 
 
-def kernel(function: Callable[..., Any]) -> Any:
-    """A kernel that Python calls; other kernels may, too."""
-    return njit(**_ALL)(function)
+def kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """A kernel that Python calls, with numba's further options; other kernels may call it, too."""
+    made = njit(**_ALL, **options)
+    return made if function is None else made(function)
 
 
 def inner(function: Callable[..., Any] | None = None, **options: Any) -> Any:

@@ -153,7 +153,11 @@ def check_rate(rate: Any) -> float:
     return check_real(rate, 0.0, LARGEST_RATE, "rate")
 
 
-@kernel
+# A division that may raise an exception is a branch, and no loop with one is done several numbers at a time: with NumPy's
+# rule for division by 0, which no kernel here meets, Adam is five times faster.
+
+
+@kernel(error_model="numpy")
 def average(g, n, largest):  # type: ignore[no-untyped-def]
     """Divide a flat gradient, summed over n samples, by n, in place; whether all of it is `largest` at most.
 
@@ -167,7 +171,7 @@ def average(g, n, largest):  # type: ignore[no-untyped-def]
     return not outside
 
 
-@kernel
+@kernel(error_model="numpy")
 def adam(w, g, m, v, step, rate, beta1, beta2, epsilon):  # type: ignore[no-untyped-def]
     """One step of Adam on flat arrays, in place."""
     size = rate / (1.0 - beta1**step)
@@ -177,10 +181,8 @@ def adam(w, g, m, v, step, rate, beta1, beta2, epsilon):  # type: ignore[no-unty
         second = beta2 * v[k] + (1.0 - beta2) * g[k] * g[k]
         # The means of an input that spikes no more fall into the subnormal numbers, which are many times slower: the
         # first after 7000 steps, the second after 700 000.
-        if abs(first) < 1e-200:
-            first = 0.0
-        if second < 1e-250:
-            second = 0.0
+        first = 0.0 if abs(first) < 1e-200 else first
+        second = 0.0 if second < 1e-250 else second
         m[k] = first
         v[k] = second
         w[k] -= size * first / (np.sqrt(second * correction) + epsilon)
