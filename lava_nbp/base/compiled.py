@@ -10,6 +10,12 @@ from numba.core.registry import CPUDispatcher
 
 #: All kernels' options. Nobody calls one from C.
 _ALL = {"cache": True, "nogil": True, "no_cfunc_wrapper": True}
+#: Options of kernels that make no arrays. Others count who refers to an array, whenever they take one out of a tuple,
+#: cut a slice, or hand one on: two atomic operations each, a third of the time of small layers.
+BARE: dict[str, Any] = {"_nrt": False}
+#: Options of bare kernels with loops that divide. A division that may raise an exception is a branch, and a loop with a
+#: branch does not handle several numbers at a time. By NumPy's rule, which these follow, x / 0 is inf.
+DIVIDING: dict[str, Any] = {**BARE, "error_model": "numpy"}
 
 
 class _Inner(CPUDispatcher):  # type: ignore[misc]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_nbp.base.compiled import inner, kernel
+from lava_nbp.base.compiled import BARE, inner, kernel
 from lava_nbp.eventprop.continuous.backward import (
     backward_averaged,
     backward_leaky,
@@ -28,7 +28,7 @@ from lava_nbp.eventprop.continuous.losses import differentiate
 from lava_nbp.eventprop.continuous.state import DONE
 
 
-@kernel
+@kernel(**BARE)
 def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no-untyped-def]
     """Run samples forward, and backward if they teach; how it ended (DONE, or the layer whose spikes do
     not fit its room), and the numbers of `Counts`.
@@ -41,10 +41,7 @@ def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no
     """
     weights, loops, tapes = network.weights, network.loops, room.tapes
     top = len(weights) - 1
-    n_events = np.zeros(top + 1, dtype=np.int64)
-    n_spikes = np.zeros(top + 1, dtype=np.int64)
-    n_merged = np.zeros(top + 1, dtype=np.int64)
-    by_said = np.zeros(answers.said.shape[1])
+    n_events, n_spikes, n_merged, by_said = room.numbers[0], room.numbers[1], room.numbers[2], room.by_said
     hidden, silent, silent_labels, clipped, most, deepest = 0, 0, 0, 0, 0, 0
     for q in range(batch.samples.shape[0]):
         sample = batch.samples[q]
@@ -105,20 +102,21 @@ def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no
                     c, tape, weights[k], room.by_weights[k], loops[k], room.by_loops[k], n_merged[k]
                 )
             else:
-                clipped += backward_spiking(c, tape, weights[k], room.by_weights[k], n_events[k], count)
+                asked = k > 0 or batch.given.shape[0] > 0
+                clipped += backward_spiking(c, tape, weights[k], room.by_weights[k], n_events[k], count, asked)
         if batch.given.shape[0] > 0:
             _copy(tapes[0].in_error, answers.by_input[begin:end])
     return DONE, hidden, silent, silent_labels, clipped, 0, most, deepest
 
 
-@inner
+@inner(**BARE)
 def _copy(source, target):  # type: ignore[no-untyped-def]
     """Fill the target. Assigning to a slice can fail: to compile what it would say takes seconds."""
     for k in range(target.shape[0]):
         target[k] = source[k]
 
 
-@inner
+@inner(**BARE)
 def _take(times, sources, in_time, in_neuron):  # type: ignore[no-untyped-def]
     """Copy a sample's spikes to the first layer's tape."""
     for e in range(times.shape[0]):
@@ -126,7 +124,7 @@ def _take(times, sources, in_time, in_neuron):  # type: ignore[no-untyped-def]
         in_neuron[e] = sources[e]
 
 
-@inner
+@inner(**BARE)
 def _count(neuron, previous, n_spikes, counts):  # type: ignore[no-untyped-def]
     """Count the spikes of every neuron; how many neurons have none."""
     silent = counts.shape[0]
@@ -136,7 +134,7 @@ def _count(neuron, previous, n_spikes, counts):  # type: ignore[no-untyped-def]
     return silent
 
 
-@inner
+@inner(**BARE)
 def _first_spikes(sorted_time, sorted_neuron, n_spikes, said):  # type: ignore[no-untyped-def]
     """First spike of every output, inf where it is silent."""
     said[:] = np.inf
@@ -144,14 +142,14 @@ def _first_spikes(sorted_time, sorted_neuron, n_spikes, said):  # type: ignore[n
         said[sorted_neuron[s]] = sorted_time[s]
 
 
-@inner
+@inner(**BARE)
 def _errors_of_first(sorted_neuron, previous, order, by_said, n_spikes, error):  # type: ignore[no-untyped-def]
     """Give every output's first spike its derivative, and all others none."""
     for s in range(n_spikes):
         error[s] = by_said[sorted_neuron[s]] if previous[order[s]] < 0 else 0.0
 
 
-@inner
+@inner(**BARE)
 def _add_pulls(sorted_neuron, pulls, n_spikes, error):  # type: ignore[no-untyped-def]
     """Add the policy's derivative to every spike's error."""
     for s in range(n_spikes):

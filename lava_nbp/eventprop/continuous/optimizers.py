@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.checks import check_arrays, check_name, check_real, check_sequence, check_within, shown
-from lava_nbp.base.compiled import kernel
+from lava_nbp.base.compiled import DIVIDING, kernel
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.policies import MOST_STEPS, OPTIMIZERS
 
@@ -153,11 +153,7 @@ def check_rate(rate: Any) -> float:
     return check_real(rate, 0.0, LARGEST_RATE, "rate")
 
 
-# A division that may raise an exception is a branch, and no loop with one is done several numbers at a time: with NumPy's
-# rule for division by 0, which no kernel here meets, Adam is five times faster.
-
-
-@kernel(error_model="numpy")
+@kernel(**DIVIDING)
 def average(g, n, largest):  # type: ignore[no-untyped-def]
     """Divide a flat gradient, summed over n samples, by n, in place; whether all of it is `largest` at most.
 
@@ -171,7 +167,7 @@ def average(g, n, largest):  # type: ignore[no-untyped-def]
     return not outside
 
 
-@kernel(error_model="numpy")
+@kernel(**DIVIDING)
 def adam(w, g, m, v, step, rate, beta1, beta2, epsilon):  # type: ignore[no-untyped-def]
     """One step of Adam on flat arrays, in place."""
     size = rate / (1.0 - beta1**step)

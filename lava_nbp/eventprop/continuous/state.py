@@ -93,6 +93,12 @@ class Tape(NamedTuple):
     lV: Float64Array
     lI: Float64Array
     last: Int64Array  #: (n,) last spike of each neuron, or -1
+    may: NDArray[
+        np.uint8
+    ]  #: (n,) whose voltage may reach the threshold in the interval at hand; then 0 up to a multiple of 8
+    eights: NDArray[np.uint64]  #: the same bytes, eight by eight
+    found: Int64Array  #: of those, see `crossing.list_marked`
+    roots: Float64Array  #: (3, n) of those: q, p and the root x of q x - p x**r - theta, see `crossing.find_roots`
     time: Float64Array  #: (spikes,)
     neuron: Int64Array
     interval: Int64Array  #: behind which input spike it lies
@@ -113,6 +119,8 @@ class Room(NamedTuple):
     by_weights: tuple[Float64Array, ...]  #: gradients, summed over samples
     by_loops: tuple[Float64Array, ...]
     counts: tuple[Int64Array, ...]  #: (n,) spikes of every neuron, likewise
+    numbers: Int64Array  #: (3, layers) of the sample at hand: input spikes, spikes, and events of a recurrent layer
+    by_said: Float64Array  #: (classes,) derivatives by what is said to it
 
     @classmethod
     def of(cls, network: Network, caps: Sequence[int], n_events: int) -> Room:
@@ -125,6 +133,8 @@ class Room(NamedTuple):
             tuple(np.zeros_like(w) for w in network.weights),
             tuple(np.zeros_like(loop) for loop in network.loops),
             tuple(np.zeros(w.shape[1], dtype=np.int64) for w in network.weights),
+            np.zeros((3, len(tapes)), dtype=np.int64),
+            np.zeros(network.weights[-1].shape[1]),
         )
 
     @staticmethod
@@ -134,7 +144,7 @@ class Room(NamedTuple):
         for w, loop, cap in zip(network.weights, network.loops, caps, strict=True):
             n = w.shape[1]
             # Per neuron, per event and per spike as many numbers as a `Tape` has, and what `Room` sums.
-            numbers += w.size + loop.size + 6 * n + 4 * (n_events + (cap if loop.size else 0)) + 15 * max(cap, n)
+            numbers += w.size + loop.size + 12 * n + 24 + 4 * (n_events + (cap if loop.size else 0)) + 15 * max(cap, n)
             n_events = max(cap, n)
         return 8 * numbers
 
@@ -185,10 +195,12 @@ def _make_tape(n: int, cap: int, recurrent: bool, n_events: int, before: Tape | 
     else:
         source = before.sorted_time, before.sorted_neuron, before.error
     n_events = len(source[0]) + (cap if recurrent else 0)
+    eights = np.zeros(-(-n // 8), dtype=np.uint64)
     cap = max(cap, n)  # a layer that only integrates keeps its maxima where spikes would be
     return Tape(
         *source, flow=reals(n_events, 3), merged=integers(n_events),
         V=reals(n), I=reals(n), lV=reals(n), lI=reals(n), last=integers(n),
+        may=eights.view(np.uint8), eights=eights, found=integers(2 * 8 * len(eights)), roots=reals(3, 8 * len(eights)),
         time=reals(cap), neuron=integers(cap), interval=integers(cap), current=reals(cap),
         before=reals(cap, 3), behind=reals(cap, 3), previous=integers(cap), order=integers(cap),
         sorted_time=reals(cap), sorted_neuron=integers(cap), error=reals(cap),

@@ -29,7 +29,7 @@ def batch(layers, seed, n, scale=1.0):
 
 
 @pytest.mark.parametrize("spiking", [True, False])
-@pytest.mark.parametrize("layers", [(3, 4), (3, 5, 3), (3, 4, 4, 2)])
+@pytest.mark.parametrize("layers", [(3, 4), (3, 5, 3), (3, 4, 4, 2), (3, 19, 3)])
 @pytest.mark.parametrize("taus", REGIMES)
 def test_spikes_and_gradients_as_the_oracle(taus, layers, spiking):
     """Relative error of 1e-9 or less."""
@@ -53,7 +53,7 @@ def test_spikes_and_gradients_as_the_oracle(taus, layers, spiking):
 
 
 @pytest.mark.parametrize("spiking", [True, False])
-@pytest.mark.parametrize("layers", [(3, 5, 3), (3, 4, 4, 2)])
+@pytest.mark.parametrize("layers", [(3, 5, 3), (3, 4, 4, 2), (3, 19, 3)])
 @pytest.mark.parametrize("taus", [(20.0, 5.0), (10.0, 10.0), (13.0, 6.0)])
 def test_recurrent_layers_as_the_oracle(taus, layers, spiking):
     """Every spike, every gradient; a spiking output may be recurrent, too."""
