@@ -3,7 +3,8 @@
 `run_samples` is all that is called from Python. numba keeps every kernel on disk, beside its own file, and does not see
 changes in a file that it imports: after a change in this folder, touch all files of it. It compiles `run_samples` anew
 for every number of layers, which is why the loops over layers stand there, and all else in kernels of one layer: handed
-all tapes, a function takes twice as long to compile, and small layers longer to run.
+all tapes, a function takes twice as long to compile, and small layers longer to run. The output layer stands behind the
+loops: with one hidden layer there is no loop then, and no tape is copied to find out which it is.
 """
 
 from __future__ import annotations
@@ -49,31 +50,39 @@ def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no
         times, sources = batch.times[begin:end], batch.sources[begin:end]
         _take(times, sources, tapes[0].in_time, tapes[0].in_neuron)
         said, count = answers.said[q], end - begin
-        for k in range(top + 1):
+        for k in range(top):
             tape = tapes[k]
             n_events[k] = count
-            if k == top and not criterion.spiking:
-                if criterion.averaged:
-                    forward_averaged(c, criterion.fading, tape, weights[k], count, said)
-                else:
-                    forward_leaky(c, tape, weights[k], count, said)
-                continue
             if loops[k].shape[0] > 0:
                 count, n_merged[k] = forward_recurrent(c, tape, weights[k], loops[k], count)
             else:
-                count = forward_spiking(c, tape, weights[k], count, k == top)
+                count = forward_spiking(c, tape, weights[k], count, False)
             if count == OVERFLOW:
                 return k, hidden, silent, silent_labels, clipped, 0, most, deepest
             n_spikes[k] = count
             most = max(most, count)
             if count > 0:
                 deepest = max(deepest, k + 1)
-            without = _count(tape.neuron, tape.previous, count, room.counts[k])
-            if k < top:
-                hidden += count
-                silent += without
+            hidden += count
+            silent += _count(tape.neuron, tape.previous, count, room.counts[k])
+        output, n_events[top] = tapes[top], count
+        if criterion.averaged:
+            forward_averaged(c, criterion.fading, output, weights[top], count, said)
+        elif not criterion.spiking:
+            forward_leaky(c, output, weights[top], count, said)
+        else:
+            if loops[top].shape[0] > 0:
+                count, n_merged[top] = forward_recurrent(c, output, weights[top], loops[top], count)
             else:
-                _first_spikes(tape.sorted_time, tape.sorted_neuron, count, said)
+                count = forward_spiking(c, output, weights[top], count, True)
+            if count == OVERFLOW:
+                return top, hidden, silent, silent_labels, clipped, 0, most, deepest
+            n_spikes[top] = count
+            most = max(most, count)
+            if count > 0:
+                deepest = top + 1
+            _count(output.neuron, output.previous, count, room.counts[top])
+            _first_spikes(output.sorted_time, output.sorted_neuron, count, said)
         if not batch.learn:
             continue
         leaky = not criterion.spiking
@@ -83,27 +92,35 @@ def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no
             silent_labels += 1
             if criterion.phantom > 0.0:
                 # All else is zero: teach the label's output, which never reset, by its largest voltage.
-                forward_leaky(c, tapes[top], weights[top], n_events[top], by_said)
+                forward_leaky(c, output, weights[top], n_events[top], by_said)
                 by_said[:] = 0.0
                 by_said[batch.labels[sample]] = -criterion.phantom
                 leaky = True
-        for k in range(top, -1, -1):
+        asked = batch.given.shape[0] > 0
+        if criterion.averaged:
+            backward_averaged(output, weights[top], room.by_weights[top], n_events[top], by_said)
+        elif leaky:
+            backward_leaky(c, output, weights[top], room.by_weights[top], n_events[top], by_said)
+        else:
+            count = n_spikes[top]
+            _errors_of_first(output.sorted_neuron, output.previous, output.order, by_said, count, output.error)
+            if loops[top].shape[0] > 0:
+                clipped += backward_recurrent(
+                    c, output, weights[top], room.by_weights[top], loops[top], room.by_loops[top], n_merged[top]
+                )
+            else:
+                clipped += backward_spiking(
+                    c, output, weights[top], room.by_weights[top], n_events[top], count, top > 0 or asked
+                )
+        for k in range(top - 1, -1, -1):
             tape, count = tapes[k], n_spikes[k]
-            if k < top:
-                _add_pulls(tape.sorted_neuron, network.pulls[k], count, tape.error)
-            elif not leaky:
-                _errors_of_first(tape.sorted_neuron, tape.previous, tape.order, by_said, count, tape.error)
-            if k == top and criterion.averaged:
-                backward_averaged(tape, weights[k], room.by_weights[k], n_events[k], by_said)
-            elif k == top and leaky:
-                backward_leaky(c, tape, weights[k], room.by_weights[k], n_events[k], by_said)
-            elif loops[k].shape[0] > 0:
+            _add_pulls(tape.sorted_neuron, network.pulls[k], count, tape.error)
+            if loops[k].shape[0] > 0:
                 clipped += backward_recurrent(
                     c, tape, weights[k], room.by_weights[k], loops[k], room.by_loops[k], n_merged[k]
                 )
             else:
-                asked = k > 0 or batch.given.shape[0] > 0
-                clipped += backward_spiking(c, tape, weights[k], room.by_weights[k], n_events[k], count, asked)
+                clipped += backward_spiking(c, tape, weights[k], room.by_weights[k], n_events[k], count, k > 0 or asked)
         if batch.given.shape[0] > 0:
             _copy(tapes[0].in_error, answers.by_input[begin:end])
     return DONE, hidden, silent, silent_labels, clipped, 0, most, deepest
