@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from numba import njit
 
 from lava_nbp.base.compiled import BARE, DIVIDING, inner
@@ -75,12 +76,12 @@ def may_cross(v, i, v_end, i_end, c):  # type: ignore[no-untyped-def]
 
 
 @inner(**BARE, forceinline=True)
-def run_interval(c, V, I, V_end, row, decayed, a, b, g, may, eights, found):  # type: ignore[no-untyped-def]  # noqa: E741
+def run_interval(c, V, I, V_end, row, decayed, a, b, g, may, found):  # type: ignore[no-untyped-def]  # noqa: E741
     """Run neurons from an input spike to the end of the interval behind it; how many may cross the threshold meanwhile.
 
     Before, I is that behind the input spike before and has `decayed` since, and V_end is V now. Behind, V and I
     are those just after the input spike, V_end is V at the end, and `found` begins with those who may cross.
-    a, b and g are decays and response of the interval. `eights` sees the marks of eight neurons in `may` as one number.
+    a, b and g are decays and response of the interval.
     """
     n = V.shape[0]
     count = 0
@@ -99,8 +100,9 @@ def run_interval(c, V, I, V_end, row, decayed, a, b, g, may, eights, found):  # 
         V[j], I[j], V_end[j] = v, i, v_end
         # As `may_cross`, but all of it is computed, whatever the first condition says: no branch.
         may[j] = (i > c.theta) & ((v_end >= c.reached) | ((i * b <= v_end) & _peaks(v, i, c)))
-    # Neither loop has a branch in it, which no one could foretell.
-    few, behind = 0, 8 * eights.shape[0]
+    # Neither loop has a branch in it, which no one could foretell. Eight marks are looked at as one number.
+    eights = may.view(np.uint64)
+    few, behind = 0, may.shape[0]
     for w in range(eights.shape[0]):
         found[behind + few] = 8 * w
         few += 1 if eights[w] != 0 else 0

@@ -7,13 +7,13 @@ Spike times are exact (Newton's method to machine precision), and so are gradien
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.checks import as_array, check_arrays, check_integer, check_kind, check_labels, check_real
+from lava_nbp.base.helpers import Helpers
 from lava_nbp.base.memory import check_memory
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.continuous.kernels import run_samples
@@ -104,7 +104,7 @@ class EventPropEngine:
         check_kind(loss, (TTFSLoss, MaxVoltageLoss, MeanVoltageLoss), "loss")
         self.p, self.loss, self.end = p, loss, check_end(end)
         floor = check_real(floor, 0.0, _LARGEST_FLOOR, "floor", "I - theta is 0 where V only touches theta", above=True)
-        self._threads = check_integer(threads, 1, _MOST_THREADS, "threads")
+        self._helpers = Helpers(check_integer(threads, 1, _MOST_THREADS, "threads"))
         self.sizes = [self.weights[0].shape[0], *(w.shape[1] for w in self.weights)]
         self._parts: list[Room] = []
         self.loops = check_loops(recurrent, self.sizes[1:], isinstance(loss, TTFSLoss))
@@ -313,11 +313,7 @@ class EventPropEngine:
                     return Counts(*counted)
                 self._grow(k, end)  # once more from the start: whatever was summed was in the room before
 
-        if self._threads == 1 or n_parts == 1:
-            parts = [run_part(k) for k in range(n_parts)]
-        else:
-            with ThreadPoolExecutor(self._threads) as pool:
-                parts = list(pool.map(run_part, range(n_parts)))
+        parts = self._helpers.do(run_part, n_parts)
         return Result(said, voltages=not self._criterion.spiking, **total(parts)._asdict()), by_input
 
     def _make_room(self, n_events: int) -> None:

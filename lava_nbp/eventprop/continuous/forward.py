@@ -53,7 +53,7 @@ def forward_spiking(c, tape, W, n_events, only_first):  # type: ignore[no-untype
         end = times[e + 1] if e + 1 < n_events else c.end
         a, b, g = tape.flow[e, 0], tape.flow[e, 1], tape.flow[e, 2]
         row = W[tape.in_neuron[e]]
-        may_spike = run_interval(c, V, I, V_end, row, decayed, a, b, g, tape.may, tape.eights, found)
+        may_spike = run_interval(c, V, I, V_end, row, decayed, a, b, g, tape.may, found)
         decayed = b
         n_found = 0
         for k in range(may_spike):
@@ -141,7 +141,7 @@ def forward_recurrent(c, tape, W, R, n_events):  # type: ignore[no-untyped-def]
         rest = h = end - now
         a_end, b_end, g = decays(rest, c)
         a, b = a_end, b_end
-        n_found = run_interval(c, V, I, V_end, row, decayed, a, b, g, tape.may, tape.eights, found)
+        n_found = run_interval(c, V, I, V_end, row, decayed, a, b, g, tape.may, found)
         if c.power > 0 and n_found > 0:
             for k in range(n_found):
                 q[k], t[k] = reduced(V[found[k]], I[found[k]], c)

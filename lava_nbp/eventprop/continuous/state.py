@@ -93,12 +93,9 @@ class Tape(NamedTuple):
     lV: Float64Array
     lI: Float64Array
     last: Int64Array  #: (n,) last spike of each neuron, or -1
-    may: NDArray[
-        np.uint8
-    ]  #: (n,) whose voltage may reach the threshold in the interval at hand; then 0 up to a multiple of 8
-    eights: NDArray[np.uint64]  #: the same bytes, eight by eight
-    found: Int64Array  #: of those, see `crossing.list_marked`
-    roots: Float64Array  #: (3, n) of those: q, p and the root x of q x - p x**r - theta, see `crossing.find_roots`
+    may: NDArray[np.uint8]  #: (n,) whose voltage may reach theta in the interval at hand; 0 up to a multiple of 8
+    found: Int64Array  #: neurons that may, see `crossing.run_interval`
+    roots: Float64Array  #: (3, n) of those: q, t and the root x of q x - x**r - t, see `crossing.find_roots`
     time: Float64Array  #: (spikes,)
     neuron: Int64Array
     interval: Int64Array  #: behind which input spike it lies
@@ -195,12 +192,12 @@ def _make_tape(n: int, cap: int, recurrent: bool, n_events: int, before: Tape | 
     else:
         source = before.sorted_time, before.sorted_neuron, before.error
     n_events = len(source[0]) + (cap if recurrent else 0)
-    eights = np.zeros(-(-n // 8), dtype=np.uint64)
+    padded = 8 * -(-n // 8)
     cap = max(cap, n)  # a layer that only integrates keeps its maxima where spikes would be
     return Tape(
         *source, flow=reals(n_events, 3), merged=integers(n_events),
         V=reals(n), I=reals(n), lV=reals(n), lI=reals(n), last=integers(n),
-        may=eights.view(np.uint8), eights=eights, found=integers(2 * 8 * len(eights)), roots=reals(3, 8 * len(eights)),
+        may=np.zeros(padded, dtype=np.uint8), found=integers(2 * padded), roots=reals(3, padded),
         time=reals(cap), neuron=integers(cap), interval=integers(cap), current=reals(cap),
         before=reals(cap, 3), behind=reals(cap, 3), previous=integers(cap), order=integers(cap),
         sorted_time=reals(cap), sorted_neuron=integers(cap), error=reals(cap),

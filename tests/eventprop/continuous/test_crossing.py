@@ -67,7 +67,7 @@ def test_whoever_may_cross_is_found_however_wide_the_layer(n, taus):
     for _ in range(20):
         now, current, row = rng.uniform(-1, 1, n), rng.uniform(0, 3, n), rng.uniform(-1, 3, n)
         tape.V[:], tape.I[:], tape.lV[:] = 7.0, current, now
-        count = run_interval(c, tape.V, tape.I, tape.lV, row, 0.75, 0.8, 0.4, 0.1, tape.may, tape.eights, tape.found)
+        count = run_interval(c, tape.V, tape.I, tape.lV, row, 0.75, 0.8, 0.4, 0.1, tape.may, tape.found)
         i = current * 0.75 + row
         v_end = now * 0.8 + i * 0.1
         assert np.array_equal(tape.V, now)

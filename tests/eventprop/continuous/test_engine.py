@@ -1,10 +1,14 @@
 """The compiled engine: spikes and gradients as the oracle's, whatever the batch, the threads and the samples around."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from gradients import END, compare_with_the_oracle, problem_for, random_problem
 from precise import exactly, simulate, slope, ttfs_loss, voltage_loss
 
+from lava_nbp.base import helpers
 from lava_nbp.data import generate_yinyang, value_latency
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop import reference
@@ -298,11 +302,28 @@ def trained(threads, order, size=33, epochs=2):
     return engine, weights, trains, labels
 
 
-def test_the_number_of_threads_changes_nothing():
+def test_the_number_of_threads_changes_nothing(monkeypatch):
+    """Nor who does how much; helpers are called for however little."""
+    monkeypatch.setattr(helpers, "_WORTH", 0.0)
     one, *_ = trained(1, np.arange(75))
     for threads in (2, 3):
         other, *_ = trained(threads, np.arange(75))
         assert all(np.array_equal(a, b) for a, b in zip(one.weights, other.weights, strict=True))
+
+
+def test_a_copy_goes_on_as_the_engine_does():
+    """Wide enough that neurons are looked at several at once."""
+    weights, samples, labels = batch((3, 19, 3), 5, 40)
+    trains = spike_trains(samples, 3, END)
+    engine = EventPropEngine(weights, NeuronParameters(), TTFSLoss(), END, threads=2)
+    engine.train_batch(trains, labels, np.arange(40), 5e-3)
+    copies = [copy.deepcopy(engine), pickle.loads(pickle.dumps(engine))]
+    engine.train_batch(trains, labels, np.arange(40), 5e-3)
+    for other in copies:
+        assert not np.array_equal(other.weights[0], engine.weights[0])
+        other.train_batch(trains, labels, np.arange(40), 5e-3)
+        assert all(map(np.array_equal, other.matrices, engine.matrices))
+        assert all(map(np.array_equal, other.state().values(), engine.state().values()))
 
 
 def test_the_last_batch_of_an_epoch_learns():
