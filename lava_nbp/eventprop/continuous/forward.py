@@ -53,16 +53,12 @@ def forward_spiking(c, tape, W, n_events, only_first):  # type: ignore[no-untype
         end = times[e + 1] if e + 1 < n_events else c.end
         a, b, g = tape.flow[e, 0], tape.flow[e, 1], tape.flow[e, 2]
         row = W[tape.in_neuron[e]]
-        may_spike = run_interval(c, V, I, V_end, row, decayed, a, b, g, tape.may, found)
+        n_found = run_interval(c, V, I, V_end, row, decayed, a, b, g, tape.may, found)
         decayed = b
-        n_found = 0
-        for k in range(may_spike):
-            j = found[k]
-            if only_first and last[j] >= 0:
-                continue
-            found[n_found] = j
-            q[n_found], t[n_found] = reduced(V[j], I[j], c)
-            n_found += 1
+        if only_first:
+            n_found = _that_are_silent(found, n_found, last)
+        for k in range(n_found):
+            q[k], t[k] = reduced(V[found[k]], I[found[k]], c)
         if c.power > 0 and n_found > 0:
             find_roots(q, t, x_found, n_found, c)
         start = count
@@ -100,6 +96,18 @@ def forward_spiking(c, tape, W, n_events, only_first):  # type: ignore[no-untype
         tape.sorted_time[k] = tape.time[tape.order[k]]
         tape.sorted_neuron[k] = tape.neuron[tape.order[k]]
     return count
+
+
+@inner(**BARE)
+def _that_are_silent(found, n_found, last):  # type: ignore[no-untyped-def]
+    """Keep those of the neurons that have not spiked; how many."""
+    kept = 0
+    for k in range(n_found):
+        j = found[k]
+        if last[j] < 0:
+            found[kept] = j
+            kept += 1
+    return kept
 
 
 @inner(**BARE)

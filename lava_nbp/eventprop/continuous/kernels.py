@@ -56,7 +56,7 @@ def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no
             if loops[k].shape[0] > 0:
                 count, n_merged[k] = forward_recurrent(c, tape, weights[k], loops[k], count)
             else:
-                count = forward_spiking(c, tape, weights[k], count, False)
+                count = forward_spiking(c, tape, weights[k], count, k == top)
             if count == OVERFLOW:
                 return k, hidden, silent, silent_labels, clipped, 0, most, deepest
             n_spikes[k] = count
@@ -74,7 +74,7 @@ def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no
             if loops[top].shape[0] > 0:
                 count, n_merged[top] = forward_recurrent(c, output, weights[top], loops[top], count)
             else:
-                count = forward_spiking(c, output, weights[top], count, True)
+                count = forward_spiking(c, output, weights[top], count, criterion.spiking)
             if count == OVERFLOW:
                 return top, hidden, silent, silent_labels, clipped, 0, most, deepest
             n_spikes[top] = count
