@@ -85,14 +85,20 @@ def _show_networks(rows: list[dict[str, Any]]) -> None:
 
 
 def _show_eventprop(exact: dict[str, Any]) -> None:
-    mnist = exact.get("mnist_ms_per_sample")
     OUT.print(
         f"EventProp, one thread: Yin-Yang 5-200-3, batch 32, {exact['yinyang_data']}: "
         f"{exact['yinyang_seconds_per_epoch']:.3f} s per epoch of 5000, {exact['times_faster_than_oracle']:.0f} times "
         f"faster than the oracle, gradients within {exact['gradient_error']:.0e} of it, and the oracle's within "
-        f"{exact['oracle_error']:.0e} of central differences; MNIST 784-350-10, batch 5: "
-        + (f"{mnist:.2f} ms per sample" if mnist else "not measured, its files are not there")
+        f"{exact['oracle_error']:.0e} of central differences; {exact['mnist_data']} 784-350-10, batch 5: "
+        f"{exact['mnist_ms_per_sample']:.2f} ms per sample"
     )
+    for name, beside in exact["beside_flow"].items():
+        OUT.print(
+            f"EventProp, {name} {'-'.join(map(str, beside['layers']))}: to flow every neuron once per event, forward "
+            f"and backward, {beside['neuron_events_per_sample']:.0f} times per sample, takes "
+            f"{beside['flow_microseconds']:.2f} us; to learn takes {beside['microseconds_per_sample']:.2f} us, "
+            f"{beside['times']:.1f} times as long"
+        )
     rows = (
         f"{row['target']} {'-'.join(map(str, row['layers']))} {row['ms_per_sample']:.2f}" for row in exact["clocked"]
     )

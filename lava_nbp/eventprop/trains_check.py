@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.checks import check_kind
-from lava_nbp.base.compiled import kernel
+from lava_nbp.base.compiled import BARE, kernel
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.trains import SpikeTrains, as_vector, bad_offsets, bad_sample, bad_time
 
@@ -78,7 +78,7 @@ def _explained(
     )
 
 
-@kernel
+@kernel(**BARE)
 def first_fault(times, sources, offsets, samples, n_in, end):  # type: ignore[no-untyped-def]
     """What is wrong first, at which of the samples to run, and at which spike."""
     for k in range(samples.shape[0]):

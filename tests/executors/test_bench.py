@@ -6,7 +6,7 @@ from own_circuits import delta_circuit
 
 from lava_nbp.errors import InputError, LavaNBPError, MissingPackageError
 from lava_nbp.executors import bench as module
-from lava_nbp.executors import bench_eventprop, bench_sample
+from lava_nbp.executors import bench_eventprop, bench_flow, bench_sample
 from lava_nbp.nbp.paper import inference_circuit, training_circuit
 
 SHAPES = (("three layers", (30, 20, 5), {}), ("sparse", (36, 50, 10, 4), {"patch": 3, "image": (1, 6, 6)}))
@@ -21,6 +21,8 @@ def quick(monkeypatch):
     monkeypatch.setattr(bench_eventprop, "_FUSED", 40)
     monkeypatch.setattr(bench_eventprop, "_DIFFERENCES", (4, 5, 2))
     monkeypatch.setattr(bench_eventprop, "_MESSAGES", 2)
+    monkeypatch.setattr(bench_eventprop, "_MNIST_SAMPLES", 40)
+    monkeypatch.setattr(bench_flow, "_TURNS", 1)
     monkeypatch.setattr(module, "_TURNS", 1)
     monkeypatch.setattr(bench_sample, "_TURNS", 1)
     monkeypatch.setattr(bench_sample, "_SAMPLES", 30)
@@ -71,7 +73,14 @@ def test_every_executor_is_measured_with_its_work():
     clocked = {row["target"]: row["ms_per_sample"] for row in exact["clocked"]}
     assert list(clocked) == ["clocked", "lava", "lava-primitives"]
     assert all(ms > 0 for ms in clocked.values())
-    assert "mnist_ms_per_sample" not in exact  # there are no files here
+    assert exact["mnist_data"] == "random pixels"  # there are no files here
+    assert list(exact["beside_flow"]) == ["Yin-Yang", "random pixels"]
+    for beside, layers in zip(exact["beside_flow"].values(), ([5, 200, 3], [784, 350, 10]), strict=True):
+        assert beside["layers"] == layers
+        assert beside["times"] == beside["microseconds_per_sample"] / beside["flow_microseconds"] > 1
+    # Five input spikes reach 200 neurons, forward and backward, and what these spike reaches three.
+    assert 2000 < exact["beside_flow"]["Yin-Yang"]["neuron_events_per_sample"] < 2000 + 6 * 400
+    assert exact["mnist_ms_per_sample"] == exact["beside_flow"]["random pixels"]["microseconds_per_sample"] / 1000
 
 
 def test_without_lava_its_targets_are_left_out(monkeypatch):

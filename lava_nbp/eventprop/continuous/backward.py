@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from lava_nbp.base.compiled import inner
+from lava_nbp.base.compiled import BARE, inner
 
 # The first two are called for every event: they get the few arrays that they need, since handing over a whole
 # Tape costs more than they do. The order of a sum is left to the compiler, once and for all: results do not
 # change from run to run.
 
 
-@inner(fastmath={"reassoc", "contract"})
+@inner(**BARE, fastmath={"reassoc", "contract"})
 def _add_event(lV, lI, row, gradient, tau_s):  # type: ignore[no-untyped-def]
     """Add to the gradient of an input event's row; return the error that goes back to the event."""
     back = 0.0
@@ -19,7 +19,14 @@ def _add_event(lV, lI, row, gradient, tau_s):  # type: ignore[no-untyped-def]
     return back
 
 
-@inner
+@inner(**BARE)
+def _add_to_gradient(lI, gradient, tau_s):  # type: ignore[no-untyped-def]
+    """As `_add_event`, where nobody asks for the error."""
+    for j in range(gradient.shape[0]):
+        gradient[j] -= tau_s * lI[j]
+
+
+@inner(**BARE)
 def _flow_back(lV, lI, a, b, g):  # type: ignore[no-untyped-def]
     """Adjoint state of all neurons from the end of an interval to its beginning."""
     for j in range(lV.shape[0]):
@@ -27,9 +34,12 @@ def _flow_back(lV, lI, a, b, g):  # type: ignore[no-untyped-def]
         lV[j] *= a
 
 
-@inner
-def backward_spiking(c, tape, W, by_W, n_events, n_spikes):  # type: ignore[no-untyped-def]
-    """Adjoint pass of a layer of spiking neurons; returns how often I - theta was below the floor."""
+@inner(**BARE)
+def backward_spiking(c, tape, W, by_W, n_events, n_spikes, asked):  # type: ignore[no-untyped-def]
+    """Adjoint pass of a layer of spiking neurons; returns how often I - theta was below the floor.
+
+    asked: whether the errors that go back to the input spikes are.
+    """
     lV, lI, in_error, last = tape.lV, tape.lI, tape.in_error, tape.last
     lV[:] = 0.0
     lI[:] = 0.0
@@ -67,11 +77,14 @@ def backward_spiking(c, tape, W, by_W, n_events, n_spikes):  # type: ignore[no-u
             last[j] = -1
         rank = low
         source = tape.in_neuron[e]
-        in_error[e] += _add_event(lV, lI, W[source], by_W[source], c.tau_s)
+        if asked:
+            in_error[e] = _add_event(lV, lI, W[source], by_W[source], c.tau_s)
+        else:
+            _add_to_gradient(lI, by_W[source], c.tau_s)
     return clipped
 
 
-@inner
+@inner(**BARE)
 def backward_recurrent(c, tape, W, by_W, R, by_R, n_merged):  # type: ignore[no-untyped-def]
     """Adjoint pass of a recurrent layer; returns how often I - theta was below the floor."""
     lV, lI = tape.lV, tape.lI
@@ -97,7 +110,7 @@ def backward_recurrent(c, tape, W, by_W, R, by_R, n_merged):  # type: ignore[no-
     return clipped
 
 
-@inner
+@inner(**BARE)
 def backward_leaky(c, tape, W, by_W, n_events, by_peaks):  # type: ignore[no-untyped-def]
     """Adjoint pass of a layer that only integrates: an impulse at every neuron's maximum."""
     lV, lI, in_error = tape.lV, tape.lI, tape.in_error

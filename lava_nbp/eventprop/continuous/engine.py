@@ -7,7 +7,6 @@ Spike times are exact (Newton's method to machine precision), and so are gradien
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +23,7 @@ from lava_nbp.base.checks import (
     check_reals,
     check_within,
 )
+from lava_nbp.base.helpers import Helpers
 from lava_nbp.base.memory import check_memory
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE, LayerConstants, check_limits, cut, numbered
@@ -163,7 +163,7 @@ class EventPropEngine:
         check_kind(loss, (TTFSLoss, MaxVoltageLoss, MeanVoltageLoss, VoltageErrorLoss), "loss")
         self.loss, self.end = loss, check_end(end)
         floor = check_real(floor, 0.0, _LARGEST_FLOOR, "floor", "I - theta is 0 where V only touches theta", above=True)
-        self._threads = check_integer(threads, 1, _MOST_THREADS, "threads")
+        self._helpers = Helpers(check_integer(threads, 1, _MOST_THREADS, "threads"))
         self.sizes = [self.weights[0].shape[0], *(w.shape[1] for w in self.weights)]
         self._parts: list[Room] = []
         self.loops = check_loops(recurrent, self.sizes[1:], isinstance(loss, TTFSLoss))
@@ -493,11 +493,7 @@ class EventPropEngine:
                     return Counts(*counted)
                 self._grow(k, end)  # once more from the start: whatever was summed was in the room before
 
-        if self._threads == 1 or n_parts == 1:
-            parts = [run_part(k) for k in range(n_parts)]
-        else:
-            with ThreadPoolExecutor(self._threads) as pool:
-                parts = list(pool.map(run_part, range(n_parts)))
+        parts = self._helpers.do(run_part, n_parts)
         return Result(said, voltages=not self._criterion.spiking, **total(parts)._asdict()), by_input
 
     def _make_room(self, n_events: int) -> None:
@@ -511,7 +507,10 @@ class EventPropEngine:
             f"a network of {'-'.join(map(str, self.sizes))} neurons, for samples of {n_events} input spikes,",
             "make layers or samples smaller",
         )
-        self._parts = [Room.of(self._network, of_part, n_events, bool(self._learned_delays)) for of_part in caps]
+        self._parts = [self._room(of_part, n_events) for of_part in caps]
+
+    def _room(self, caps: list[int], n_events: int) -> Room:
+        return Room.of(self._network, caps, n_events, self.said, bool(self._learned_delays))
 
     def _grow(self, k: int, layer: int) -> None:
         """A part with room for twice as many spikes of a layer; any of the others may need as much."""
@@ -527,7 +526,7 @@ class EventPropEngine:
                 f"without end; use smaller weights, or a shorter trial"
             )
         check_spike_room(_PARTS * Room.bytes(self._network, caps, part.n_events), layer, part.caps[layer])
-        self._parts[k] = Room.of(self._network, caps, part.n_events, bool(self._learned_delays))
+        self._parts[k] = self._room(caps, part.n_events)
 
 
 def _parts_of(n_samples: int) -> int:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 
-from lava_nbp.base.compiled import inner, kernel
+from lava_nbp.base.compiled import BARE, inner, kernel
 
 
-@inner
+@inner(**BARE)
 def differentiate(criterion, said, label, by_said):  # type: ignore[no-untyped-def]
     """Derivative of the loss by what was said, into `by_said`; whether the label's output is silent."""
     if not criterion.spiking:
@@ -20,7 +20,7 @@ def differentiate(criterion, said, label, by_said):  # type: ignore[no-untyped-d
     return not math.isfinite(said[label])
 
 
-@kernel
+@kernel(**BARE)
 def ttfs_by_times(first, label, criterion, by_times):  # type: ignore[no-untyped-def]
     """As `TTFSLoss.by_times`."""
     by_times[:] = 0.0
@@ -41,7 +41,7 @@ def ttfs_by_times(first, label, criterion, by_times):  # type: ignore[no-untyped
     by_times[label] += 1.0 / tau0 + late
 
 
-@kernel
+@kernel(**BARE)
 def softmax_by_voltages(voltages, label, gain, by_voltages):  # type: ignore[no-untyped-def]
     """As `MeanVoltageLoss.by_means`, and, with a gain of 1, as `MaxVoltageLoss.by_peaks`."""
     largest, total = -math.inf, 0.0

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.checks import check_arrays, check_name, check_real, check_sequence, check_within, shown
-from lava_nbp.base.compiled import kernel
+from lava_nbp.base.compiled import DIVIDING, kernel
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.policies import MOST_STEPS, OPTIMIZERS
 
@@ -165,7 +165,7 @@ def check_rate(rate: Any, what: str = "rate") -> float:
     return check_real(rate, 0.0, LARGEST_RATE, what)
 
 
-@kernel
+@kernel(**DIVIDING)
 def average(g, n, largest):  # type: ignore[no-untyped-def]
     """Divide a flat gradient, summed over n samples, by n, in place; whether all of it is `largest` at most.
 
@@ -179,7 +179,7 @@ def average(g, n, largest):  # type: ignore[no-untyped-def]
     return not outside
 
 
-@kernel
+@kernel(**DIVIDING)
 def adam(w, g, m, v, step, rate, beta1, beta2, epsilon):  # type: ignore[no-untyped-def]
     """One step of Adam on flat arrays, in place."""
     size = rate / (1.0 - beta1**step)
@@ -189,10 +189,8 @@ def adam(w, g, m, v, step, rate, beta1, beta2, epsilon):  # type: ignore[no-unty
         second = beta2 * v[k] + (1.0 - beta2) * g[k] * g[k]
         # The means of an input that spikes no more fall into the subnormal numbers, which are many times slower: the
         # first after 7000 steps, the second after 700 000.
-        if abs(first) < 1e-200:
-            first = 0.0
-        if second < 1e-250:
-            second = 0.0
+        first = 0.0 if abs(first) < 1e-200 else first
+        second = 0.0 if second < 1e-250 else second
         m[k] = first
         v[k] = second
         w[k] -= size * first / (np.sqrt(second * correction) + epsilon)

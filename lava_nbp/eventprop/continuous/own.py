@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lava_nbp.base.compiled import inner
+from lava_nbp.base.compiled import BARE, inner
 from lava_nbp.eventprop.continuous.state import Constants
 from lava_nbp.eventprop.equations import AT_THRESHOLD
 
@@ -10,7 +10,7 @@ from lava_nbp.eventprop.equations import AT_THRESHOLD
 _SMALL, _TERMS = 0.5, 18
 
 
-@inner
+@inner(**BARE)
 def constants_of(c, own, j):  # type: ignore[no-untyped-def]
     """As `Constants.of`, for one neuron of a layer."""
     tau_m, tau_s, theta = own.tau_m[j], own.tau_s[j], own.theta[j]
@@ -22,7 +22,7 @@ def constants_of(c, own, j):  # type: ignore[no-untyped-def]
     return Constants(tau_m, tau_s, theta, theta * AT_THRESHOLD, c.floor, c.end, delta, kappa, nearly, 0, 0.0)
 
 
-@inner
+@inner(**BARE)
 def delay_of(delays, i, j):  # type: ignore[no-untyped-def]
     """Of a synapse: a column for each neuron behind, or one for all."""
     if delays.shape[0] == 0:
@@ -30,14 +30,14 @@ def delay_of(delays, i, j):  # type: ignore[no-untyped-def]
     return delays[i, j if delays.shape[1] > 1 else 0]
 
 
-@inner
+@inner(**BARE)
 def add_delay(by_delays, i, j, error):  # type: ignore[no-untyped-def]
     """Add the error of an arrival to the gradient of its delay."""
     if by_delays.shape[0] > 0:
         by_delays[i, j if by_delays.shape[1] > 1 else 0] += error
 
 
-@inner
+@inner(**BARE)
 def by_filters(h, a, b, g, c):  # type: ignore[no-untyped-def]
     """As `equations.twice_filtered`."""
     x = h * c.delta
@@ -51,7 +51,7 @@ def by_filters(h, a, b, g, c):  # type: ignore[no-untyped-def]
     return kappa * (h * a - c.tau_m * g), kappa * (c.tau_m * g - h * b)
 
 
-@inner
+@inner(**BARE)
 def by_constants(lv, li, v, i, h, a, b, g, c):  # type: ignore[no-untyped-def]
     """Derivatives by tau_m and tau_s of a segment of h ms, from V and I to the adjoint state at its end.
 
@@ -63,7 +63,7 @@ def by_constants(lv, li, v, i, h, a, b, g, c):  # type: ignore[no-untyped-def]
     return by_m, (by_v * i * twice_s - c.tau_s * li * i * h * b) / c.tau_s**2
 
 
-@inner
+@inner(**BARE)
 def sort_arrivals(tape, delays, j, n_events, end):  # type: ignore[no-untyped-def]
     """Put the input spikes in the order in which they arrive at a neuron; how many do before the end."""
     order, times = tape.arrival[j], tape.in_time
@@ -83,7 +83,7 @@ def sort_arrivals(tape, delays, j, n_events, end):  # type: ignore[no-untyped-de
     return count
 
 
-@inner
+@inner(**BARE)
 def sort_by_time(when, order, n):  # type: ignore[no-untyped-def]
     """Sort by time, and by number where times are equal, in place: Shell's sort, with Ciura's gaps."""
     for gap in (1750, 701, 301, 132, 57, 23, 10, 4, 1):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 
-from lava_nbp.base.compiled import inner
+from lava_nbp.base.compiled import BARE, inner
 from lava_nbp.eventprop.continuous.crossing import response
 from lava_nbp.eventprop.continuous.own import add_delay, by_filters, constants_of, delay_of
 
 
-@inner
+@inner(**BARE)
 def share_of(c, criterion, m, time):  # type: ignore[no-untyped-def]
     """Share of a spike at a time in the reading m, and its derivative by that time, 1/ms."""
     if criterion.times.shape[0] > 0:
@@ -32,7 +32,7 @@ def share_of(c, criterion, m, time):  # type: ignore[no-untyped-def]
     return share, -criterion.norm * math.exp(-fading * c.end) * g - fading * share
 
 
-@inner
+@inner(**BARE)
 def share_by_constants(c, criterion, m, time):  # type: ignore[no-untyped-def]
     """Derivatives of a share by tau_m and tau_s, 1/ms."""
     h = c.end - time
@@ -56,7 +56,7 @@ def share_by_constants(c, criterion, m, time):  # type: ignore[no-untyped-def]
     return scale * by_m, scale * by_s
 
 
-@inner
+@inner(**BARE)
 def forward_read(c, criterion, tape, W, n_events, said):  # type: ignore[no-untyped-def]
     """What is read of a layer of neurons that are alike: all numbers of the first reading, then of the next."""
     said[:] = 0.0
@@ -69,7 +69,7 @@ def forward_read(c, criterion, tape, W, n_events, said):  # type: ignore[no-unty
                 said[m * n + j] += row[j] * share
 
 
-@inner
+@inner(**BARE)
 def backward_read(c, criterion, tape, W, by_W, n_events, by_said):  # type: ignore[no-untyped-def]
     """Gradient and errors: every input spike counts by itself."""
     n = W.shape[1]
@@ -85,7 +85,7 @@ def backward_read(c, criterion, tape, W, by_W, n_events, by_said):  # type: igno
             tape.in_error[e] += back * slope
 
 
-@inner
+@inner(**BARE)
 def forward_single_read(c, criterion, own, tape, W, n_events, said):  # type: ignore[no-untyped-def]
     """As `forward_read`, of neurons and synapses with constants or delays of their own."""
     n = W.shape[1]
@@ -101,7 +101,7 @@ def forward_single_read(c, criterion, own, tape, W, n_events, said):  # type: ig
             said[m * n + j] = total
 
 
-@inner
+@inner(**BARE)
 def backward_single_read(c, criterion, own, tape, W, by, n_events, by_said):  # type: ignore[no-untyped-def]
     """As `backward_read`, with gradients by delays and constants."""
     n = W.shape[1]

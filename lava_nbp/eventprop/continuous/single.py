@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from lava_nbp.base.compiled import inner
+from lava_nbp.base.compiled import BARE, inner
 from lava_nbp.eventprop.continuous.crossing import crossing, may_cross, response
 from lava_nbp.eventprop.continuous.forward import OVERFLOW
 from lava_nbp.eventprop.continuous.own import (
@@ -25,7 +25,7 @@ from lava_nbp.eventprop.continuous.own import (
 _TIME, _V, _I, _A, _B, _G = range(6)
 
 
-@inner
+@inner(**BARE)
 def forward_single(c, own, tape, W, n_events, only_first):  # type: ignore[no-untyped-def]
     """Run a layer of spiking neurons; the number of spikes, or OVERFLOW. See `forward.forward_spiking`."""
     count = 0
@@ -79,7 +79,7 @@ def forward_single(c, own, tape, W, n_events, only_first):  # type: ignore[no-un
     return count
 
 
-@inner
+@inner(**BARE)
 def _replay(c, own, tape, W, j, n_arrivals, begin, end):  # type: ignore[no-untyped-def]
     """Segments of a neuron: behind so many arrivals, and its spikes begin .. end - 1; how many there are.
 
@@ -106,7 +106,7 @@ def _replay(c, own, tape, W, j, n_arrivals, begin, end):  # type: ignore[no-unty
     return count
 
 
-@inner
+@inner(**BARE)
 def _close(segment, k, h, c):  # type: ignore[no-untyped-def]
     """End a segment after h ms; V and I there."""
     a, b = math.exp(-h / c.tau_m), math.exp(-h / c.tau_s)
@@ -115,7 +115,7 @@ def _close(segment, k, h, c):  # type: ignore[no-untyped-def]
     return segment[k, _V] * a + segment[k, _I] * g, segment[k, _I] * b
 
 
-@inner
+@inner(**BARE)
 def _go_back(c, own, tape, W, j, n_segments, lv, li, by):  # type: ignore[no-untyped-def]
     """Adjoint state of a neuron from the end of the last segment but one to its beginning; how often I - theta was
     below the floor. The last segment's beginning, an event, is the first that is met."""
@@ -149,7 +149,7 @@ def _go_back(c, own, tape, W, j, n_segments, lv, li, by):  # type: ignore[no-unt
     return clipped
 
 
-@inner
+@inner(**BARE)
 def backward_single(c, own, tape, W, by, n_events, n_spikes):  # type: ignore[no-untyped-def]
     """Adjoint pass of a layer of spiking neurons; returns how often I - theta was below the floor."""
     tape.in_error[:n_events] = 0.0
@@ -166,7 +166,7 @@ def backward_single(c, own, tape, W, by, n_events, n_spikes):  # type: ignore[no
     return clipped
 
 
-@inner
+@inner(**BARE)
 def forward_single_leaky(c, own, tape, W, n_events, peaks):  # type: ignore[no-untyped-def]
     """Run a layer that only integrates, and find the largest voltages; see `forward.forward_leaky`.
 
@@ -207,7 +207,7 @@ def forward_single_leaky(c, own, tape, W, n_events, peaks):  # type: ignore[no-u
         peaks[j] = peak
 
 
-@inner
+@inner(**BARE)
 def backward_single_leaky(c, own, tape, W, by, n_events, by_peaks):  # type: ignore[no-untyped-def]
     """Adjoint pass of a layer that only integrates: an impulse at every neuron's maximum."""
     tape.in_error[:n_events] = 0.0

@@ -144,6 +144,9 @@ class Tape(NamedTuple):
     lV: Float64Array
     lI: Float64Array
     last: Int64Array  #: (n,) last spike of each neuron, or -1
+    may: NDArray[np.uint8]  #: (n,) whose voltage may reach theta in the interval at hand; 0 up to a multiple of 8
+    found: Int64Array  #: neurons that may, see `crossing.run_interval`
+    roots: Float64Array  #: (3, n) of those: q, t and the root x of q x - x**r - t, see `crossing.find_roots`
     time: Float64Array  #: (spikes,)
     neuron: Int64Array
     interval: Int64Array  #: behind which input spike it lies
@@ -178,10 +181,12 @@ class Room(NamedTuple):
     tapes: tuple[Tape, ...]
     by: tuple[Sums, ...]
     counts: tuple[Int64Array, ...]  #: (n,) spikes of every neuron, likewise
+    numbers: Int64Array  #: (3, layers) of the sample at hand: input spikes, spikes, and events of a recurrent layer
+    by_said: Float64Array  #: (said,) derivatives by what is said to it
 
     @classmethod
-    def of(cls, network: Network, caps: Sequence[int], n_events: int, learned_delays: bool) -> Room:
-        """Room for samples of so many input spikes, and so many spikes of every layer."""
+    def of(cls, network: Network, caps: Sequence[int], n_events: int, said: int, learned_delays: bool) -> Room:
+        """Room for samples of so many input spikes, so many spikes of every layer, and so many numbers said."""
         tapes: list[Tape] = []
         for w, loop, own, cap in zip(network.weights, network.loops, network.own, caps, strict=True):
             tapes.append(_make_tape(w.shape[1], cap, bool(loop.size), own, n_events, tapes[-1] if tapes else None))
@@ -190,6 +195,8 @@ class Room(NamedTuple):
             tuple(tapes),
             tuple(Sums.of(w, loop, own, learned_delays) for w, loop, own in layers),
             tuple(np.zeros(w.shape[1], dtype=np.int64) for w in network.weights),
+            np.zeros((3, len(tapes)), dtype=np.int64),
+            np.zeros(said),
         )
 
     @staticmethod
@@ -199,7 +206,7 @@ class Room(NamedTuple):
         for w, loop, own, cap in zip(network.weights, network.loops, network.own, caps, strict=True):
             n = w.shape[1]
             # Per neuron, per event and per spike as many numbers as a `Tape` has, and what `Room` sums.
-            numbers += w.size + loop.size + 6 * n + 4 * (n_events + (cap if loop.size else 0)) + 15 * max(cap, n)
+            numbers += w.size + loop.size + 12 * n + 24 + 4 * (n_events + (cap if loop.size else 0)) + 15 * max(cap, n)
             if own.is_asked:
                 segments = _segments(n, max(cap, n), bool(loop.size), n_events)
                 numbers += own.delays.size + own.loop_delays.size + 18 * n + 7 * segments + n * n_events // 2
@@ -266,6 +273,7 @@ def _make_tape(n: int, cap: int, recurrent: bool, own: Own, n_events: int, befor
     else:
         source = before.sorted_time, before.sorted_neuron, before.error
     n_events = len(source[0])
+    padded = 8 * -(-n // 8)
     cap = max(cap, n)  # a layer that only integrates keeps its maxima where spikes would be
     each = n_events if own.is_asked else 0
     lonely = n if own.is_asked else 0
@@ -276,6 +284,7 @@ def _make_tape(n: int, cap: int, recurrent: bool, own: Own, n_events: int, befor
     return Tape(
         *source, flow=reals(n_merged, 3), merged=integers(n_merged),
         V=reals(n), I=reals(n), lV=reals(n), lI=reals(n), last=integers(n),
+        may=np.zeros(padded, dtype=np.uint8), found=integers(2 * padded), roots=reals(3, padded),
         time=reals(cap), neuron=integers(cap), interval=integers(cap), current=reals(cap),
         before=reals(cap, 3), behind=reals(cap, 3), previous=integers(cap), order=integers(cap),
         sorted_time=reals(cap), sorted_neuron=integers(cap), error=reals(cap),

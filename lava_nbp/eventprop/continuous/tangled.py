@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 
-from lava_nbp.base.compiled import inner
+from lava_nbp.base.compiled import BARE, inner
 from lava_nbp.eventprop.continuous.crossing import crossing, response
 from lava_nbp.eventprop.continuous.forward import OVERFLOW
 from lava_nbp.eventprop.continuous.own import add_delay, by_constants, constants_of, delay_of, sort_arrivals
@@ -25,7 +25,7 @@ _V, _I, _NOW, _SPIKE, _OWN, _INPUT, _NEXT, _TAU_M, _TAU_S, _THETA, _DELTA, _KAPP
 _H, _V0, _I0 = range(3)
 
 
-@inner
+@inner(**BARE)
 def _constants(state, j, c):  # type: ignore[no-untyped-def]
     """Those of a neuron."""
     theta, kappa = state[j, _THETA], state[j, _KAPPA]
@@ -33,7 +33,7 @@ def _constants(state, j, c):  # type: ignore[no-untyped-def]
     return Constants(tau_m, tau_s, theta, theta * AT_THRESHOLD, c.floor, c.end, delta, kappa, kappa == 0.0, 0, 0.0)
 
 
-@inner
+@inner(**BARE)
 def _begin(c, own, tape, n_events):  # type: ignore[no-untyped-def]
     """All neurons at rest, with the input spikes that will arrive."""
     state, tree, half = tape.state, tape.tree, tape.tree.shape[0] // 2
@@ -55,7 +55,7 @@ def _begin(c, own, tape, n_events):  # type: ignore[no-untyped-def]
         tree[k] = _winner(state, tree[2 * k], tree[2 * k + 1])
 
 
-@inner
+@inner(**BARE)
 def forward_tangled(c, own, tape, W, R, n_events):  # type: ignore[no-untyped-def]
     """Run the layer; the numbers of spikes (or OVERFLOW) and of events.
 
@@ -123,7 +123,7 @@ def forward_tangled(c, own, tape, W, R, n_events):  # type: ignore[no-untyped-de
     return count, events
 
 
-@inner
+@inner(**BARE)
 def _continue(c, state, j, now, v, i):  # type: ignore[no-untyped-def]
     """Give a neuron its state after an event, and foresee its next spike."""
     state[j, _V], state[j, _I], state[j, _NOW], state[j, _SPIKE] = v, i, now, math.inf
@@ -143,13 +143,13 @@ def _continue(c, state, j, now, v, i):  # type: ignore[no-untyped-def]
         state[j, _SPIKE] = min(now + h, c.end)
 
 
-@inner
+@inner(**BARE)
 def _schedule(state, j):  # type: ignore[no-untyped-def]
     """When the next event of a neuron is."""
     state[j, _NEXT] = min(state[j, _SPIKE], min(state[j, _OWN], state[j, _INPUT]))
 
 
-@inner
+@inner(**BARE)
 def _winner(state, j, m):  # type: ignore[no-untyped-def]
     """Of two neurons that with the earlier event; of events at the same time a spike, and then the first neuron."""
     if j < 0 or m < 0:
@@ -162,7 +162,7 @@ def _winner(state, j, m):  # type: ignore[no-untyped-def]
     return min(j, m)
 
 
-@inner
+@inner(**BARE)
 def _play(state, tree, half, j):  # type: ignore[no-untyped-def]
     """Play a neuron's games again."""
     k = (half + j) // 2
@@ -171,7 +171,7 @@ def _play(state, tree, half, j):  # type: ignore[no-untyped-def]
         k //= 2
 
 
-@inner
+@inner(**BARE)
 def _push(times, spikes, j, n, time, spike):  # type: ignore[no-untyped-def]
     """Add an arrival to a neuron's heap of n; of arrivals at the same time the earlier spike comes first."""
     k = n
@@ -184,7 +184,7 @@ def _push(times, spikes, j, n, time, spike):  # type: ignore[no-untyped-def]
     times[j, k], spikes[j, k] = time, spike
 
 
-@inner
+@inner(**BARE)
 def _pop(times, spikes, j, n):  # type: ignore[no-untyped-def]
     """Take the first arrival from a neuron's heap, of which n are left."""
     time, spike, k = times[j, n], spikes[j, n], 0
@@ -202,7 +202,7 @@ def _pop(times, spikes, j, n):  # type: ignore[no-untyped-def]
     times[j, k], spikes[j, k] = time, spike
 
 
-@inner
+@inner(**BARE)
 def backward_tangled(c, own, tape, W, R, by, n_events, events):  # type: ignore[no-untyped-def]
     """Adjoint pass: events in reverse, each neuron from event to event; how often I - theta was below the floor.
 

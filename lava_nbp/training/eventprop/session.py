@@ -141,7 +141,7 @@ class EventPropSession(Session):
             chosen = order[start : start + learning.batch]
             begin = time.perf_counter()
             result = self.engine.train_batch(trains, labels, chosen, rate * self._unit)
-            done.add(result, labels[chosen], time.perf_counter() - begin)
+            done.add(result, time.perf_counter() - begin)
             unreported += len(chosen)
             if unreported >= self._target.chunk or start + learning.batch >= len(order):
                 advance(unreported)
@@ -151,7 +151,7 @@ class EventPropSession(Session):
         # must not differ from one that goes on.
         if not self._target.clocked:
             self.write_weights(self.read_weights())
-        return {**done.metrics(len(order)), "rate": rate, "seconds_learning": done.seconds}
+        return {**done.metrics(labels[order]), "rate": rate, "seconds_learning": done.seconds}
 
     def _silence(self, deepest: int, epoch: int) -> list[str]:
         """What to say if the layer behind the deepest that spiked should have: all behind it is silent, too."""
@@ -263,26 +263,30 @@ class EventPropSession(Session):
 
 
 class _Epoch:
-    """What is summed over the batches of an epoch."""
+    """What is summed over the batches of an epoch; answers are looked at in its end, all at once."""
 
     def __init__(self) -> None:
         self.counted = dict.fromkeys(COUNTED, 0)
-        self.right = self.ties = self.most = self.deepest = 0
+        self.said: list[NDArray[np.float64]] = []
+        self.voltages = False
+        self.most = self.deepest = 0
         self.seconds = 0.0
 
-    def add(self, result: Result, labels: NDArray[np.int64], seconds: float) -> None:
-        self.right += int(result.right(labels).sum())
-        self.ties += int(result.ties().sum())
+    def add(self, result: Result, seconds: float) -> None:
+        self.said.append(result.said)
+        self.voltages = result.voltages
         self.most = max(self.most, result.most_spikes)
         self.deepest = max(self.deepest, result.deepest_layer)
         self.seconds += seconds
         for name in self.counted:
             self.counted[name] += getattr(result, name)
 
-    def metrics(self, samples: int) -> dict[str, Any]:
+    def metrics(self, labels: NDArray[np.int64]) -> dict[str, Any]:
+        """Of samples with these labels, in the order in which they came."""
+        all_said = Result(np.concatenate(self.said), voltages=self.voltages)
         return {
-            "train_accuracy": self.right / samples,
-            "train_ties": self.ties,
+            "train_accuracy": int(all_said.right(labels).sum()) / len(labels),
+            "train_ties": int(all_said.ties().sum()),
             **{COUNTED[name]: number for name, number in self.counted.items()},
             "most_spikes_of_a_layer": self.most,
         }

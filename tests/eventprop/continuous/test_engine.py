@@ -1,10 +1,14 @@
 """The compiled engine: spikes and gradients as the oracle's, whatever the batch, the threads and the samples around."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from gradients import END, compare_with_the_oracle, problem_for, random_problem
 from precise import exactly, simulate, slope, ttfs_loss, voltage_loss
 
+from lava_nbp.base import helpers
 from lava_nbp.data import generate_yinyang, value_latency
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop import reference
@@ -29,7 +33,7 @@ def batch(layers, seed, n, scale=1.0):
 
 
 @pytest.mark.parametrize("spiking", [True, False])
-@pytest.mark.parametrize("layers", [(3, 4), (3, 5, 3), (3, 4, 4, 2)])
+@pytest.mark.parametrize("layers", [(3, 4), (3, 5, 3), (3, 4, 4, 2), (3, 19, 3)])
 @pytest.mark.parametrize("taus", REGIMES)
 def test_spikes_and_gradients_as_the_oracle(taus, layers, spiking):
     """Relative error of 1e-9 or less."""
@@ -53,7 +57,7 @@ def test_spikes_and_gradients_as_the_oracle(taus, layers, spiking):
 
 
 @pytest.mark.parametrize("spiking", [True, False])
-@pytest.mark.parametrize("layers", [(3, 5, 3), (3, 4, 4, 2)])
+@pytest.mark.parametrize("layers", [(3, 5, 3), (3, 4, 4, 2), (3, 19, 3)])
 @pytest.mark.parametrize("taus", [(20.0, 5.0), (10.0, 10.0), (13.0, 6.0)])
 def test_recurrent_layers_as_the_oracle(taus, layers, spiking):
     """Every spike, every gradient; a spiking output may be recurrent, too."""
@@ -322,11 +326,28 @@ def trained(threads, order, size=33, epochs=2):
     return engine, weights, trains, labels
 
 
-def test_the_number_of_threads_changes_nothing():
+def test_the_number_of_threads_changes_nothing(monkeypatch):
+    """Nor who does how much; helpers are called for however little."""
+    monkeypatch.setattr(helpers, "_WORTH", 0.0)
     one, *_ = trained(1, np.arange(75))
     for threads in (2, 3):
         other, *_ = trained(threads, np.arange(75))
         assert all(np.array_equal(a, b) for a, b in zip(one.weights, other.weights, strict=True))
+
+
+def test_a_copy_goes_on_as_the_engine_does():
+    """Wide enough that neurons are looked at several at once."""
+    weights, samples, labels = batch((3, 19, 3), 5, 40)
+    trains = spike_trains(samples, 3, END)
+    engine = EventPropEngine(weights, NeuronParameters(), TTFSLoss(), END, threads=2)
+    engine.train_batch(trains, labels, np.arange(40), 5e-3)
+    copies = [copy.deepcopy(engine), pickle.loads(pickle.dumps(engine))]
+    engine.train_batch(trains, labels, np.arange(40), 5e-3)
+    for other in copies:
+        assert not np.array_equal(other.weights[0], engine.weights[0])
+        other.train_batch(trains, labels, np.arange(40), 5e-3)
+        assert all(map(np.array_equal, other.matrices, engine.matrices))
+        assert all(map(np.array_equal, other.state().values(), engine.state().values()))
 
 
 def test_the_last_batch_of_an_epoch_learns():

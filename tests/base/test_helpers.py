@@ -1,0 +1,118 @@
+"""Threads that help: every piece once, in order, whatever fails, and in forks and copies."""
+
+import copy
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from lava_nbp.base import helpers as module
+from lava_nbp.base.helpers import Helpers
+
+
+@pytest.fixture(autouse=True)
+def always_worth_it(monkeypatch):
+    monkeypatch.setattr(module, "_WORTH", 0.0)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 9])
+def test_every_piece_is_done_once(threads):
+    helpers, seen = Helpers(threads), []
+    for n in (0, 1, 2, 7, 100):
+        seen.clear()
+        assert helpers.do(lambda k: (seen.append(k), k * k)[1], n) == [k * k for k in range(n)]
+        assert sorted(seen) == list(range(n))
+
+
+def together(helpers, n):
+    """Threads that do n pieces which wait for each other."""
+    barrier = threading.Barrier(n, timeout=60)
+    return helpers.do(lambda _: (barrier.wait(), threading.get_ident())[1], n)
+
+
+def test_as_many_work_at_once_as_there_may_be_and_they_stay():
+    helpers = Helpers(3)
+    first = together(helpers, 3)
+    assert len(set(first)) == 3
+    assert threading.get_ident() in first
+    assert set(together(helpers, 3)) == set(first)
+
+
+def test_who_does_not_come_is_not_waited_for():
+    """The only helper is busy with something else: all is done without it, at once."""
+    helpers, free = Helpers(2), threading.Event()
+    together(helpers, 2)
+    helpers._pool.submit(free.wait, 60)
+    try:
+        assert set(helpers.do(lambda _: threading.get_ident(), 5)) == {threading.get_ident()}
+    finally:
+        free.set()
+
+
+def test_nobody_is_called_for_little(monkeypatch):
+    monkeypatch.setattr(module, "_WORTH", 0.05)
+    helpers = Helpers(2)
+    helpers._seconds, called = 0.0, []
+    monkeypatch.setattr(helpers, "_call", lambda work, n: called.append(n) or [])
+    helpers.do(lambda _: time.sleep(0.05), 4)
+    helpers.do(lambda _: None, 4)
+    helpers.do(lambda _: None, 4)
+    assert called == [0, 1, 0]
+
+
+def test_a_piece_that_fails_is_told_when_all_have_stopped():
+    helpers, barrier, working = Helpers(2), threading.Barrier(2, timeout=60), []
+
+    def piece(k):
+        working.append(k)
+        barrier.wait()
+        if k == 0:
+            raise ValueError("piece 0")
+        time.sleep(0.05)
+        working.remove(k)
+
+    with pytest.raises(ValueError, match="piece 0"):
+        helpers.do(piece, 2)
+    assert working == [0]
+    assert len(set(together(helpers, 2))) == 2  # and it goes on
+
+
+def test_a_fork_has_helpers_of_its_own():
+    helpers = Helpers(2)
+    together(helpers, 2)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if len(set(together(helpers, 2))) == 2 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_copies_have_helpers_of_their_own():
+    helpers = Helpers(2)
+    first = set(together(helpers, 2)) - {threading.get_ident()}
+    for other in (copy.deepcopy(helpers), pickle.loads(pickle.dumps(helpers))):
+        again = set(together(other, 2)) - {threading.get_ident()}
+        assert len(again) == 1
+        assert again != first
+
+
+def test_they_end_with_the_object_and_with_the_interpreter():
+    before = threading.active_count()
+    helpers = Helpers(4)
+    together(helpers, 4)
+    assert threading.active_count() == before + 3
+    del helpers
+    deadline = time.monotonic() + 60
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() == before
+    script = (
+        "import threading\n"
+        "from lava_nbp.base.helpers import Helpers\n"
+        "helpers, barrier = Helpers(3), threading.Barrier(3, timeout=60)\n"
+        "helpers.do(lambda _: barrier.wait(), 3)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script], timeout=60, check=False).returncode == 0
