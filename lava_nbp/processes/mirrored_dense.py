@@ -39,7 +39,7 @@ class MirroredDense(LibraryProcess):
     Backward, for every replayed spike i, with what the layer behind sends in the same step::
 
         gradient_ij = gradient_ij - lI_j                                     replayed spike times graded lI
-        adjoint_back_out_i[t + 1] = (sum over j of w_ij (lV_j - lI_j)) >> theta_bits     the adjoint spike of i
+        adjoint_back_out_i[t + 1] = (sum over j of w_ij adjoint_in_j) >> theta_bits      the adjoint spike of i
 
     In the last phase of every `batch`-th sample the full-precision weights follow the gradient
     (`lava_nbp.eventprop.clocked.optimizers`), and are rounded to 8 bits anew. It sends

@@ -57,9 +57,9 @@ class Oracle:
         for k in reversed(range(self.steps)):
             z = self.z[k] > 0
             lV = np.where(z, lV + (lV + errors + at_spikes[k]) / np.maximum(self.rise[k], self.floor), lV) + impulses[k]
-            lI, lV = b * lI + h * lV, a * lV
+            before, (lI, lV) = lI, (b * lI + h * lV, a * lV)
             by_input -= np.outer(self.inputs[k], lI)
-            errors = self.among @ (lV - lI)
+            errors = self.among @ (lI - before) * self.tau_s / self.dt
             if k:
                 by_spike -= np.outer(self.z[k - 1], lI)
         found = [by_input[:, post] if pre is None else by_spike[pre, post] for pre, post in self.blocks]

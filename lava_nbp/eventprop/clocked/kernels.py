@@ -24,6 +24,8 @@ class Coefficients(NamedTuple):
     beta: int
     gamma: int
     gamma_back: int
+    sent_V: int
+    sent_I: int
     bits: int
     theta: int
     theta_bits: int
@@ -36,8 +38,8 @@ class Coefficients(NamedTuple):
     def of(cls, c: FixedPoint) -> Coefficients:
         """The coefficients of an arithmetic."""
         return cls(
-            c.steps, c.alpha, c.beta, c.gamma, c.gamma_back, c.coefficient_bits, c.theta, c.theta_bits, c.floor_units,
-            c.slope, SLOPE_BITS, REGISTER_MAX,
+            c.steps, c.alpha, c.beta, c.gamma, c.gamma_back, c.sent_V, c.sent_I, c.coefficient_bits, c.theta,
+            c.theta_bits, c.floor_units, c.slope, SLOPE_BITS, REGISTER_MAX,
         )  # fmt: skip
 
 
@@ -58,6 +60,7 @@ class Tape(NamedTuple):
     I: Int64Array  # noqa: E741 - the paper's symbol
     lV: Int64Array
     lI: Int64Array
+    sent: Int64Array  #: (n,) to the spikes that came in a step
     step: Int64Array  #: (spikes,) in the order of time
     neuron: Int64Array
     rise: Int64Array
@@ -76,7 +79,7 @@ class Tape(NamedTuple):
     @staticmethod
     def bytes(n: int, cap: int) -> int:
         """Memory that it takes."""
-        return 8 * (4 * cap + 9 * n)
+        return 8 * (4 * cap + 10 * n)
 
 
 class Layer(NamedTuple):
@@ -197,8 +200,10 @@ def backward(c, layer, gradient, loop_gradient, spikes, n_spikes, errors, seen):
     lV, lI, impulse, peak_step = tape.lV, tape.lI, tape.impulse, tape.peak_step
     mean, averaged = layer.mean, layer.mean.shape[0] > 0
     spike_step, (event_step, event_source, n_events, late) = tape.step, spikes
+    sent = tape.sent
     lV[:] = 0
     lI[:] = 0
+    sent[:] = 0
     n = lV.shape[0]
     half = 1 << (c.bits - 1)
     record, back = seen.V.shape[0] > 0, errors.shape[0] > 0
@@ -237,6 +242,9 @@ def backward(c, layer, gradient, loop_gradient, spikes, n_spikes, errors, seen):
                 for j in range(n):
                     if impulse[j] != 0 and peak_step[j] == k:
                         lV[j] += impulse[j]
+            if back or recurrent:
+                for j in range(n):
+                    sent[j] = (c.sent_V * lV[j] - c.sent_I * lI[j] + half) >> c.bits
             outside = 0
             for j in range(n):
                 i = (c.beta * lI[j] + c.gamma_back * lV[j] + half) >> c.bits
@@ -246,14 +254,19 @@ def backward(c, layer, gradient, loop_gradient, spikes, n_spikes, errors, seen):
             saturated += outside
         while e >= 0 and event_step[e] + late == k:
             source = event_source[e]
-            error, outside = _answer(c, w[source], gradient[source], lV, lI)
+            g = gradient[source]
+            for j in range(n):
+                g[j] -= lI[j]
             if back:
-                errors[e] = error
+                errors[e], outside = _error(c, w[source], sent)
                 saturated += outside
             e -= 1
         while recurrent and heard >= 0 and spike_step[heard] + 1 == k:
-            i = tape.neuron[heard]
-            error, outside = _answer(c, loop[i], loop_gradient[i], lV, lI)
+            source = tape.neuron[heard]
+            g = loop_gradient[source]
+            for j in range(n):
+                g[j] -= lI[j]
+            error, outside = _error(c, loop[source], sent)
             tape.error[heard] += error
             saturated += outside
             heard -= 1
@@ -264,11 +277,10 @@ def backward(c, layer, gradient, loop_gradient, spikes, n_spikes, errors, seen):
 
 
 @inner
-def _answer(c, row, gradient, lV, lI):  # type: ignore[no-untyped-def]
-    """The error of a spike that met these weights, and whether it was saturated; its gradient gets -lI."""
+def _error(c, row, sent):  # type: ignore[no-untyped-def]
+    """The error of a spike that met these weights, and whether it was saturated."""
     total = 0
-    for j in range(lV.shape[0]):
-        gradient[j] -= lI[j]
-        total += row[j] * min(max(lV[j] - lI[j], -c.limit), c.limit)
+    for j in range(row.shape[0]):
+        total += row[j] * min(max(sent[j], -c.limit), c.limit)
     error = (total + (1 << (c.theta_bits - 1))) >> c.theta_bits
     return min(max(error, -c.limit), c.limit), int(abs(error) > c.limit)

@@ -70,7 +70,7 @@ class MirroredPart:
         return self._weighted.copy(), self._answer.copy()
 
     def receive(self, spikes: Any, sent_back: Any, lI: Any) -> None:
-        """Take how often each neuron spikes, or spiked (pre,), and lV - lI and lI (post,) of the layer behind.
+        """Take how often each neuron spikes, or spiked (pre,), and d and lI (post,) of the layer behind.
 
         Raises
         ------
@@ -100,7 +100,7 @@ class MirroredPart:
                 self.learn()
 
     def _errors(self, who: NDArray[np.intp], sent_back: Int64Array) -> Int64Array:
-        """Errors of replayed spikes from lV - lI of the layer behind; saturated ones are counted."""
+        """Errors of replayed spikes from what the layer behind sends; saturated ones are counted."""
         errors: Int64Array = shift(self.weights[who] @ sent_back, self.c.theta_bits)
         saturated = clip_to_register(errors)
         if saturated:
