@@ -39,6 +39,20 @@ BOARD = lava_nbp.BOARDS["loihi1"]
 PLAN = make_plan(CIRCUIT, "loihi1")
 SPLIT, LATENCY = Split(X, [0, 1]), LatencySplit(np.eye(2), [0, 1], Encoding(0.0, 1.0))
 EVENTS = EventSplit(Events([0.0, 1.5, 0.3], [0, 1, 1], [0, 2, 3], 2), [0, 1])
+
+
+class Recorded:
+    """As a data set of tonic is."""
+
+    sensor_size = (4, 3, 2)
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, k):
+        return np.array([(5, 1, 2, 0)], [(name, np.int64) for name in "txyp"]), 0
+
+
 HISTORY = [{"epoch": 1, "test_accuracy": 0.5}]
 REPORT = {"rows": [{"kind": "dead", "rate": 0.1, "before": 0.2, "after": 0.3}], "without": 0.9, "epochs": 1}
 REGISTERS = {"name": "s", "size": 2, "vth": 1024, "bias_mant": 0, "bias_exp": 0, "refractory": 1}
@@ -109,6 +123,7 @@ GOOD = {
         "name": "mine", "source": "file", "train": SPLIT, "validation": SPLIT, "test": SPLIT, "classes": ("a", "b"),
         "image_shape": (1, 4),
     },
+    "lava_nbp.data.EventAugmentation": {},
     "lava_nbp.data.EventDataset": {
         "name": "mine", "source": "file", "train": EVENTS, "validation": EVENTS, "test": EVENTS, "classes": ("a", "b"),
     },
@@ -179,6 +194,7 @@ GOOD = {
     "lava_nbp.write_report": {"folder": NOWHERE},
     "lava_nbp.data.data_sets_of": {},
     "lava_nbp.data.find_data_set": {"name": "digits"},
+    "lava_nbp.data.from_tonic": {"train": Recorded(), "test": Recorded()},
     "lava_nbp.data.generate_yinyang": {"n": 3, "rng": np.random.default_rng(0)},
     "lava_nbp.data.input_and_classes": {"name": "digits", "options": DataOptions()},
     "lava_nbp.data.load_dataset": {"name": "nothing"},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,3 +26,20 @@ def without_entries(offsets: Int64Array, kept: NDArray[np.bool_]) -> Int64Array:
     before = np.zeros(len(kept) + 1, dtype=np.int64)
     np.cumsum(kept, out=before[1:])
     return before[offsets]
+
+
+def order_within(offsets: Int64Array, keys: NDArray[Any]) -> Int64Array | None:
+    """Places of the entries when each row is sorted by its keys (entries,), equal ones as they were; None: they are.
+
+    Only rows that are not sorted are looked at one by one.
+    """
+    fallen = np.flatnonzero(keys[1:] < keys[:-1]) + 1
+    rows = np.searchsorted(offsets, fallen, side="right") - 1
+    rows = np.unique(rows[offsets[rows] != fallen])  # a row may begin below the end of the one before
+    if not len(rows):
+        return None
+    order = np.arange(len(keys))
+    for row in rows:
+        begin, end = offsets[row], offsets[row + 1]
+        order[begin:end] = begin + np.argsort(keys[begin:end], kind="stable")
+    return order

@@ -28,6 +28,7 @@ _FIRST, _LAST = (3, 10), (3, 13)
 _EXTRAS = (
     ("torchvision", "vision", "MNIST and Fashion-MNIST"),
     ("nir", "exchange", "the format nir"),
+    ("tonic", "tonic", "the data set tonic"),
     ("tensorboard", "tensorboard", "train --tensorboard"),
     ("submitit", "slurm", "study --on slurm"),
     ("optuna", "search", "a search of lava-nbp study"),

@@ -1,9 +1,10 @@
-"""Data sets of events: any number of spikes per input, each at its own time."""
+"""Events, any number per input and each at its own time, and what the loader of a data set of them returns."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,11 @@ from lava_nbp.base.fields import settle
 from lava_nbp.base.memory import check_memory
 from lava_nbp.base.ragged import rows_at, without_entries
 from lava_nbp.base.widths import NEURONS_PER_CHIP
-from lava_nbp.data.encodings import LATEST, Encoding, check_window
-from lava_nbp.data.options import data_options
-from lava_nbp.data.samples import hold_back, limit
-from lava_nbp.data.sets import find_data_set
+from lava_nbp.data.encodings import LATEST, check_window
 from lava_nbp.errors import InputError
+
+#: How the units of a sensor lie: planes, height, width. A row of channels is (1, 1, channels).
+Sensor = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -206,10 +207,23 @@ class EventSplit:
 class EventSamples:
     """What the loader of a data set of events returns; as `Samples`, which are images or values.
 
+    Attributes
+    ----------
+    train, test : EventSplit
+        Events and labels.
+    classes : tuple of str
+        Their names; labels are 0 .. len(classes) - 1.
+    validation : EventSplit, optional
+        Validation samples that the set itself has; None: some of the training set are held back.
+    source : str
+        "published", "generated", or "file", which is the user's own.
+    sensor : (planes, height, width), optional
+        Of pixels: unit (plane * height + y) * width + x. None: units are channels in a row.
+
     Raises
     ------
     InputError
-        For splits of other units, without a sample, or with labels outside the classes.
+        For splits of other units, without a sample, or with labels outside the classes, or another sensor.
     """
 
     train: EventSplit
@@ -217,6 +231,7 @@ class EventSamples:
     classes: tuple[str, ...]
     validation: EventSplit | None = None
     source: str = "published"
+    sensor: Sensor | None = None
 
     def __post_init__(self) -> None:
         settle(self, "samples", InputError)
@@ -224,85 +239,24 @@ class EventSamples:
         for part, found in parts.items():
             if found is not None and len(found) == 0:
                 raise InputError(f"there are no {part} samples; give one or more")
-        _check_parts({part: found for part, found in parts.items() if found is not None}, len(self.classes))
+        check_parts({part: found for part, found in parts.items() if found is not None}, len(self.classes))
+        n_units = self.train.events.n_units
+        if self.sensor is not None and (min(self.sensor) < 1 or math.prod(self.sensor) != n_units):
+            raise InputError(
+                f"the sensor has (planes, height, width) = {self.sensor}, but there are {n_units} units; give a pixel "
+                f"for each"
+            )
+
+    @property
+    def layout(self) -> Sensor:
+        """The sensor, a row of channels too."""
+        return self.sensor or (1, 1, self.train.events.n_units)
 
 
-def _check_parts(parts: Mapping[str, EventSplit], classes: int) -> None:
+def check_parts(parts: Mapping[str, EventSplit], classes: int) -> None:
     """Raise InputError unless splits have as many units, and labels below `classes`."""
     units = {part: split.events.n_units for part, split in parts.items()}
     if len(set(units.values())) > 1:
         raise InputError(f"splits have {units} units; give each as many")
     for split in parts.values():
         check_labels(split.y, len(split), classes)
-
-
-@dataclass(frozen=True)
-class EventDataset:
-    """Three disjoint splits, the names of the classes, and where the samples come from, as `Dataset.source`."""
-
-    name: str
-    source: str
-    train: EventSplit
-    validation: EventSplit
-    test: EventSplit
-    classes: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        settle(self, "data set", InputError)
-        _check_parts({"train": self.train, "validation": self.validation, "test": self.test}, len(self.classes))
-
-    @property
-    def n_in(self) -> int:
-        """Inputs: units of the events."""
-        return self.train.events.n_units
-
-
-def load_event_dataset(name: str, encoding: Encoding | None = None, **options: Any) -> EventDataset:
-    """Load a data set of events.
-
-    Parameters
-    ----------
-    name : str
-        Which: an entry of `lava_nbp.data.DATA_SETS` whose samples are events.
-    encoding : Encoding, optional
-        The window: events are moved to begin with its `early`, and those after its `late` are left out.
-    **options
-        Keys of `DataOptions`.
-
-    Raises
-    ------
-    DataError
-        A missing, truncated or corrupt file.
-    InputError
-        A data set without events, an option that means nothing for it, a split that it does not allow, or a bias.
-    """
-    asked = data_options(options)
-    entry = find_data_set(name, "events")
-    if encoding is not None:
-        check_kind(encoding, Encoding, "encoding")
-        if encoding.bias is not None:
-            raise InputError(
-                f"bias is {encoding.bias:g} ms, but samples that are events have no bias spike; leave it out"
-            )
-    samples = entry.read_events(asked)
-    if encoding is not None:
-        parts = {
-            part: replace(found, events=found.events.moved(encoding.early, encoding.late))
-            for part in ("train", "validation", "test")
-            if (found := getattr(samples, part)) is not None
-        }
-        samples = replace(samples, **parts)
-    own = samples.validation
-    kept, held = hold_back(len(samples.train), 0 if own is not None else asked.validation, name)
-    if own is not None:
-        held = np.arange(limit("validation", asked.validation, len(own), name))
-    n_train = limit("train", asked.train, len(kept), name)
-    n_test = limit("test", asked.test, len(samples.test), name)
-    return EventDataset(
-        name,
-        samples.source,
-        samples.train.take(kept[:n_train]),
-        (samples.train if own is None else own).take(held),
-        samples.test.take(np.arange(n_test)),
-        samples.classes,
-    )

@@ -123,7 +123,7 @@ def _read(path: Path) -> NDArray[np.int16]:
             content = sound.readframes(promised)
     except Unreadable as error:
         raise DataError(f"{path} cannot be read: {error}; {cure}") from None
-    except (wave.Error, EOFError, ValueError) as error:
+    except Exception as error:  # a damaged file makes wave raise all kinds
         raise DataError(f"{path} is no WAV file of samples, or a damaged one ({one_line(error)}); {cure}") from None
     if kind != (1, 2, RATE):
         raise DataError(

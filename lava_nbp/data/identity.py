@@ -10,7 +10,8 @@ import numpy as np
 
 from lava_nbp.base.fields import settle
 from lava_nbp.data.dataset import Dataset
-from lava_nbp.data.events import EventDataset, Events
+from lava_nbp.data.event_dataset import EventDataset
+from lava_nbp.data.events import Events
 from lava_nbp.data.latency_dataset import LatencyDataset
 from lava_nbp.errors import InputError
 

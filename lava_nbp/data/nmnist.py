@@ -45,7 +45,7 @@ def nmnist_samples(options: DataOptions) -> EventSamples:
     else:
         parts = [_listed(small, name) for name in ("train1K.txt", "test100.txt")]
     train, test = map(_split, parts)
-    return EventSamples(train, test, tuple(map(str, range(10))))
+    return EventSamples(train, test, tuple(map(str, range(10))), sensor=(2, SIDE, SIDE))
 
 
 def read_atis(content: bytes, where: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -29,7 +29,8 @@ def npz_samples(options: DataOptions) -> Samples:
     DataError
         Names the file, the array, and what is wrong with it.
     """
-    file, arrays = read_own(options, "npz", "train_images, train_labels, test_images and test_labels")
+    file = own_file(options, "npz")
+    arrays = read_own(file, "train_images, train_labels, test_images and test_labels")
     train, test = (_labelled(file, arrays, part) for part in ("train", "test"))
     if test.x.dtype != train.x.dtype or test.x.shape[1:] != train.x.shape[1:]:
         raise DataError(f"{file}: train_images and test_images differ in dtype or in the size of the images")
@@ -37,19 +38,29 @@ def npz_samples(options: DataOptions) -> Samples:
     return Samples(train, test, classes, full_scale=255.0 if train.x.dtype == np.uint8 else 1.0, source="file")
 
 
-def read_own(options: DataOptions, name: str, wanted: str) -> tuple[Path, dict[str, NDArray[Any]]]:
-    """The file that `path` of the options names, and its arrays; `wanted` are those that a data set needs.
+def own_file(options: DataOptions, name: str) -> Path:
+    """The file that `path` of the options names, for a data set of this name.
 
     Raises
     ------
     DataError
-        For options without a path, or a file that is missing or damaged.
+        For options without a path.
     """
     if options.path is None:
         raise DataError(f"data.name is {name!r}, but data.path does not say which file")
-    file = Path(options.path)
+    return Path(options.path)
+
+
+def read_own(file: Path, wanted: str) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz file; `wanted` are those that a data set needs.
+
+    Raises
+    ------
+    DataError
+        For a file that is missing or damaged.
+    """
     try:
-        return file, read_npz(file)
+        return read_npz(file)
     except Unreadable as error:
         if error.missing:
             raise DataError(f"{file} is missing; set data.path to an .npz file with {wanted}") from None

@@ -39,8 +39,9 @@ _FORM_NAMES: dict[Form, str] = {
     "bits": "bits (a spike or none per input)", "times": "spike times", "events": "events",
 }  # fmt: skip
 
-#: Keys that mean something for every data set, and those that do for images.
+#: Keys that mean something for every data set, those that do for images, and those that do for all events.
 _SPLITS, _IMAGES = frozenset({"validation", "train", "test"}), frozenset({"crop", "side"})
+_EVENTS = frozenset({"bin", "group", "taps"})
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ class DataSet:
         first needed.
         Cropping, down-sampling and splitting are done with what it returns.
     options : set of str
-        Keys of `DataOptions` that mean something for it, beside validation, train and test, which always do. Any other
-        is refused. The default is what images have.
+        Keys of `DataOptions` that mean something for it, beside validation, train and test, which always do, and bin,
+        group and taps, which do for events. Any other is refused. The default is what images have.
     shape : (int, int), optional
         Height and width of its images before cropping (of values: 1 and their number); None: not known before reading.
     classes : int, optional
@@ -101,7 +102,8 @@ class DataSet:
     @property
     def keys(self) -> tuple[str, ...]:
         """The keys of `DataOptions` that mean something for it, in their order there."""
-        return tuple(f.name for f in fields(DataOptions) if f.name in self.options | _SPLITS)
+        always = _SPLITS | _EVENTS if "events" in self.forms else _SPLITS
+        return tuple(f.name for f in fields(DataOptions) if f.name in self.options | always)
 
     def check(self, options: DataOptions) -> None:
         """Check that what is given, that is, not the default, means something for this set.
@@ -182,6 +184,17 @@ for _entry in (
         folder="FSDD/recordings",
     ),
     DataSet("nmnist", "lava_nbp.data.nmnist:nmnist_samples", frozenset({"root"}), (1, 2312), 10, forms=("events",)),
+    DataSet(
+        "shd", "lava_nbp.data.heidelberg:shd_samples", frozenset({"root"}), (1, 700), 20, forms=("events",),
+        folder="SHD",
+    ),
+    DataSet(
+        "ssc", "lava_nbp.data.heidelberg:ssc_samples", frozenset({"root"}), (1, 700), 35, forms=("events",),
+        folder="SSC",
+    ),
+    DataSet(
+        "tonic", "lava_nbp.data.tonic_sets:tonic_samples", frozenset({"root", "tonic", "download"}), forms=("events",)
+    ),
     DataSet("events", "lava_nbp.data.event_file:event_samples", frozenset({"path"}), forms=("events",)),
 ):  # fmt: skip
     DATA_SETS.register(_entry)

@@ -35,7 +35,9 @@ from lava_nbp.base.checks import check_positive, check_real
 Float64Array = NDArray[np.float64]
 
 #: Limits of time constants and threshold: far beyond any use, and no power of them overflows.
-_LEAST, _MOST = 1e-9, 1e9
+SMALLEST_CONSTANT, LARGEST_CONSTANT = 1e-9, 1e9
+#: Where the difference of two exponentials is taken from its series instead, and how many terms that has.
+_SMALL, _TERMS = 0.5, 18
 #: In thresholds: a rising voltage that is this high when something else happens has reached theta, and its neuron
 #: spikes first. No more than rounding: without it, which of two events that fall together comes first would depend on
 #: the last bit, and a spike could be lost.
@@ -59,7 +61,9 @@ class NeuronParameters:
     def __post_init__(self) -> None:
         for name in ("tau_m", "tau_s", "theta"):
             value = check_positive(getattr(self, name), name)
-            object.__setattr__(self, name, check_real(value, _LEAST, _MOST, name, "use other units"))
+            object.__setattr__(
+                self, name, check_real(value, SMALLEST_CONSTANT, LARGEST_CONSTANT, name, "use other units")
+            )
 
 
 def current(i: Any, h: float, p: NeuronParameters) -> Any:
@@ -103,6 +107,42 @@ def adjoint_current(lv: Any, li: Any, h: float, p: NeuronParameters) -> Any:
     return li * math.exp(-h / p.tau_s) + lv * response(h, p) * (p.tau_m / p.tau_s)
 
 
+def twice_filtered(h: float, p: NeuronParameters) -> tuple[float, float]:
+    """Responses after h ms, in ms, to what one filter more leaves of a current of 1.
+
+    G, the integral over s in 0 .. h of exp(-(h - s) / tau_m) response(s): a second membrane.
+    F, that of exp(-(h - s) / tau_m) s / tau_m exp(-s / tau_s): a second synapse. Together they are h response(h).
+
+    With x = h (1 / tau_s - 1 / tau_m), G is h**2 / tau_m exp(-h / tau_m) (x - 1 + exp(-x)) / x**2.
+    """
+    x, g, a = h * rate_difference(p.tau_m, p.tau_s), response(h, p), math.exp(-h / p.tau_m)
+    if abs(x) < _SMALL:  # the terms cancel: their series
+        series = 0.0
+        for k in range(_TERMS, 1, -1):
+            series = (1 - x * series) / k
+        twice = h * h / p.tau_m * a * series
+        return twice, h * g - twice
+    kappa = p.tau_s / (p.tau_m - p.tau_s)
+    return kappa * (h * a - p.tau_m * g), kappa * (p.tau_m * g - h * math.exp(-h / p.tau_s))
+
+
+def flow_by_constants(v: Any, i: Any, h: float, p: NeuronParameters) -> tuple[Any, Any, Any]:
+    """How V and I after h ms without events change with the time constants: dV/dtau_m, dV/dtau_s, dI/dtau_s.
+
+    ::
+
+        dV/dtau_m = (h V exp(-h / tau_m) - I (tau_m g - G)) / tau_m**2
+        dV/dtau_s = I F / tau_s**2
+        dI/dtau_s = I h exp(-h / tau_s) / tau_s**2
+
+    where g = response(h) and G, F = twice_filtered(h): what tau_m dV/dt = -V + I becomes when it is differentiated,
+    solved.
+    """
+    twice_m, twice_s = twice_filtered(h, p)
+    by_m = (h * v * math.exp(-h / p.tau_m) - i * (p.tau_m * response(h, p) - twice_m)) / p.tau_m**2
+    return by_m, i * twice_s / p.tau_s**2, i * h * math.exp(-h / p.tau_s) / p.tau_s**2
+
+
 def faded_integral(v: Any, i: Any, h: float, fading: float, p: NeuronParameters) -> Any:
     """Integral of exp(-fading t) V(t) over the next h ms without events, from V and I now.
 
@@ -112,6 +152,19 @@ def faded_integral(v: Any, i: Any, h: float, fading: float, p: NeuronParameters)
     brought = v - i * math.expm1(-h * of_s) / (of_s * p.tau_m)
     left = math.exp(-fading * h) * membrane(v, i, h, p)
     return (brought - left) / of_m
+
+
+def faded_integral_by_constants(v: Any, i: Any, h: float, fading: float, p: NeuronParameters) -> tuple[Any, Any]:
+    """How `faded_integral` changes with tau_m and with tau_s, V and I being what they are: its terms differentiated."""
+    of_m, of_s = 1 / p.tau_m + fading, 1 / p.tau_s + fading
+    came = -np.expm1(-h * of_s) / of_s
+    by_m, by_s, _ = flow_by_constants(v, i, h, p)
+    left = math.exp(-fading * h)
+    whole = faded_integral(v, i, h, fading, p)
+    return (
+        (-i * came / p.tau_m**2 - left * by_m + whole / p.tau_m**2) / of_m,
+        (i * (came - h * math.exp(-h * of_s)) / (of_s * p.tau_m * p.tau_s**2) - left * by_s) / of_m,
+    )
 
 
 def adjoint_of_mean(now: float, h: float, fading: float, p: NeuronParameters) -> tuple[float, float]:

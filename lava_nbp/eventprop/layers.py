@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from lava_nbp.base.checks import as_array, shown
+from lava_nbp.base.checks import as_array, check_kind, check_reals, shown
 from lava_nbp.base.memory import check_memory
-from lava_nbp.errors import WeightError
-from lava_nbp.eventprop.equations import Float64Array
+from lava_nbp.errors import InputError, WeightError
+from lava_nbp.eventprop.equations import Float64Array, NeuronParameters
 
 #: Largest weight to start from: sums of products of it are finite.
 LARGEST_WEIGHT = 1e30
@@ -69,6 +69,75 @@ def check_loops(recurrent: Sequence[Any] | None, sizes: Sequence[int], spiking: 
     if loops[-1].size and not spiking:
         raise WeightError("the output layer only integrates and has no spikes, but recurrent weights; give it None")
     return tuple(loops)
+
+
+#: Of a layer: of all its neurons, or of each.
+LayerNeurons = NeuronParameters | tuple[NeuronParameters, ...]
+
+
+def check_neurons(p: Any, sizes: Sequence[int]) -> tuple[LayerNeurons, ...]:
+    """Return the parameters of every layer's neurons: given once for all, or a layer at a time, or neuron by neuron.
+
+    Raises
+    ------
+    InputError
+        For what are no `NeuronParameters`, or another number of layers, or of neurons of a layer.
+    """
+    if isinstance(p, NeuronParameters):
+        return (p,) * len(sizes)
+    if not isinstance(p, (list, tuple)) or len(p) != len(sizes):
+        raise InputError(
+            f"neuron parameters p are {shown(p)}, but must be NeuronParameters, or a list with an entry for each of "
+            f"the {len(sizes)} layers behind the input"
+        )
+    layers: list[LayerNeurons] = []
+    for k, (layer, n) in enumerate(zip(p, sizes, strict=True), 1):
+        if isinstance(layer, (list, tuple)):
+            if len(layer) != n:
+                raise InputError(f"neuron parameters p of layer {k} are {len(layer)}, but it has {n} neurons")
+            for neuron in layer:
+                check_kind(neuron, NeuronParameters, f"neuron parameters p of a neuron of layer {k}")
+            layers.append(tuple(layer))
+        else:
+            check_kind(layer, NeuronParameters, f"neuron parameters p of layer {k}")
+            layers.append(layer)
+    return tuple(layers)
+
+
+def check_delays(
+    delays: Sequence[Any] | None, shapes: Sequence[tuple[int, int]], longest: float, what: str
+) -> tuple[Float64Array, ...]:
+    """Return checked copies of delays in ms, one array per matrix of weights; empty where there are none.
+
+    Each is (pre, post), or (pre,): the same for all synapses of a source.
+
+    Raises
+    ------
+    InputError
+        For another number or shape of arrays, or delays that are no numbers in 0 .. `longest`.
+    """
+    if delays is not None and not isinstance(delays, (list, tuple)):
+        raise InputError(f"{what} are {shown(delays)}, but must be a list, an array or None per layer")
+    given = [None] * len(shapes) if delays is None else list(delays)
+    if len(given) != len(shapes):
+        raise InputError(f"{what} are {len(given)} arrays for {len(shapes)} layers; give one or None per layer")
+    checked = []
+    for k, (array, shape) in enumerate(zip(given, shapes, strict=True), 1):
+        if array is None:
+            checked.append(np.zeros((0, 0)))
+            continue
+        own = np.array(check_reals(array, f"{what} of layer {k}", "they are in ms"), order="C")
+        if own.shape not in (shape, shape[:1]) or not own.size:
+            reason = "the layer has no such synapses" if 0 in shape else f"must have {shape}, or {shape[:1]} per source"
+            raise InputError(f"{what} of layer {k} have shape {own.shape}, but {reason}")
+        bad = ~((own >= 0) & (own <= longest))
+        if bad.any():
+            raise InputError(
+                f"{what} of layer {k} hold {own[bad][0]:g} ms, but must be 0 .. {longest:g} ms; raise longest_delay, "
+                f"or shift them"
+            )
+        checked.append(own)
+    return tuple(checked)
 
 
 def spike_room(n: int) -> int:

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
 
-from lava_nbp.base.checks import check_real, is_real
+from lava_nbp.base.checks import check_real, is_real, shown
 from lava_nbp.base.fields import settle
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.equations import Float64Array
 
 #: Limits of what a loss may have: times in ms, and weights of its terms.
 _SHORTEST, _LONGEST, _HEAVIEST = 1e-6, 1e9, 1e9
+#: Readings of a trial.
+_MOST_READINGS = 1 << 16
 #: A derivative of a loss from which gradients may come out of Adam's numbers, whose squares end at 1e308.
 _HUGE = 1e100
 
@@ -170,6 +173,52 @@ class MeanVoltageLoss:
         return self.gain * _softmax_error(self.gain * means, label)
 
 
+@dataclass(frozen=True)
+class VoltageErrorLoss:
+    """Mean squared error of the outputs' voltages at given times: for regression, targets being numbers.
+
+    L = mean over readings m and outputs k of (V_k(t_m) - y_mk)**2
+
+    A spike that arrives at a reading's very time has not changed the voltage yet.
+
+    Parameters
+    ----------
+    times : tuple of float
+        When voltages are read, in ms after the beginning of the trial, each later than the one before; 1e-6 .. 1e9.
+
+    Raises
+    ------
+    InputError
+        For times that are none, or in no order.
+    """
+
+    times: tuple[float, ...]
+
+    #: What keeps gradients small.
+    cure: ClassVar[str] = "use smaller weights, smaller targets, or a larger floor"
+
+    def __post_init__(self) -> None:
+        settle(self, "voltage error loss", InputError, ("times",))
+        if not 0 < len(self.times) <= _MOST_READINGS:
+            raise InputError(f"voltages are read {len(self.times)} times, but must be 1 .. {_MOST_READINGS} times")
+        for time in self.times:
+            check_real(time, _SHORTEST, _LONGEST, "time of a reading", "it is in ms")
+        if any(later <= earlier for earlier, later in pairwise(self.times)):
+            raise InputError(f"times of readings are {shown(list(self.times))}, but each must be later than the last")
+
+    def warnings(self, end: float) -> list[str]:
+        """As `TTFSLoss.warnings`: there are none, whatever the end."""
+        return []
+
+    def value(self, voltages: Float64Array, targets: Float64Array) -> float:
+        """The loss of voltages and targets of the same shape."""
+        return float(np.mean((voltages - targets) ** 2))
+
+    def by_voltages(self, voltages: Float64Array, targets: Float64Array) -> Float64Array:
+        """dL/dV_k(t_m), of the same shape."""
+        return np.asarray(2 * (voltages - targets) / voltages.size)
+
+
 def _cross_entropy(scores: Float64Array, label: int) -> float:
     shifted = scores - scores.max()
     return float(np.log(np.exp(shifted).sum()) - shifted[label])
@@ -187,6 +236,6 @@ def _quietly(f: np.ufunc, x: float) -> float:
     return float(f(x)) if x < 709 else math.inf
 
 
-#: Those of clocked networks, and all.
-ClockedLoss = TTFSLoss | MaxVoltageLoss | MeanVoltageLoss
-Loss = ClockedLoss
+#: Those that teach labels, which clocked networks have, too, and all.
+LabelLoss = TTFSLoss | MaxVoltageLoss | MeanVoltageLoss
+Loss = LabelLoss | VoltageErrorLoss

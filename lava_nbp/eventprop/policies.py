@@ -39,17 +39,19 @@ class SilentPolicy:
       voltage came closest to the threshold: its loss is -strength * max_t V of that output.
     - ``"bump"``: after every batch, all weights into a neuron that was silent in the whole batch grow by
       `strength` (units of the threshold).
-    - ``"spike_count"``: every spike of a hidden neuron gets dl/dt = strength * (target - c) in 1/ms, c being the
-      neuron's mean number of spikes per sample in the batch before: too few spikes are pulled ahead, too many
-      pushed back. It moves spikes that are there; a neuron without any is left alone.
+    - ``"spike_count"``: keeps spike counts of hidden neurons between two bounds. With c, the neuron's mean number of
+      spikes per sample in the batch before, every spike of it gets dl/dt = strength * (lower - c) in 1/ms if c is below
+      `lower`, strength * (upper - c) if it is above `upper`, and nothing in between: too few spikes are pulled ahead,
+      too many pushed back. It moves spikes that are there; a neuron without any is left alone.
 
     Parameters
     ----------
     name : {"none", "phantom", "bump", "spike_count"}
     strength : float
         0 .. 1e9.
-    target : float
-        Spikes per sample and hidden neuron, of "spike_count"; 0 .. 1e9.
+    lower, upper : float, or tuple of float
+        Of "spike_count": spikes per sample and neuron, of all hidden layers, or of each; 0 .. 1e9, `upper` no less than
+        `lower`.
 
     Raises
     ------
@@ -59,13 +61,39 @@ class SilentPolicy:
 
     name: SilentName = "none"
     strength: float = 1.0
-    target: float = 1.0
+    lower: float | tuple[float, ...] = 1.0
+    upper: float | tuple[float, ...] = 1.0
 
     def __post_init__(self) -> None:
         check_name(self.name, "silent policy", SILENT_POLICIES)
         settle(self, "silent policy", InputError)
-        for what in ("strength", "target"):
-            check_real(getattr(self, what), 0.0, _LARGEST, f"{what} of the silent policy")
+        for what in ("strength", "lower", "upper"):
+            value = getattr(self, what)
+            for number in value if isinstance(value, tuple) else (value,):
+                check_real(number, 0.0, _LARGEST, f"{what} of the silent policy")
+        n = max([len(bound) for bound in (self.lower, self.upper) if isinstance(bound, tuple)], default=1)
+        for lower, upper in self.bounds(n):
+            if lower > upper:
+                raise InputError(f"upper of the silent policy is {upper:g}, below its lower, {lower:g}; raise it")
+
+    def bounds(self, n_layers: int) -> list[tuple[float, float]]:
+        """Lower and upper of each of so many hidden layers.
+
+        Raises
+        ------
+        InputError
+            If they were given for another number of layers.
+        """
+        columns = []
+        for what in ("lower", "upper"):
+            value = getattr(self, what)
+            if isinstance(value, tuple) and len(value) != n_layers:
+                raise InputError(
+                    f"{what} of the silent policy has {len(value)} entries, but there are {n_layers} hidden layers; "
+                    f"give one for each, or one number for all"
+                )
+            columns.append(value if isinstance(value, tuple) else (value,) * n_layers)
+        return list(zip(*columns, strict=True))
 
     def strength_of(self, name: SilentName) -> float:
         """The strength if this is the policy, else 0."""

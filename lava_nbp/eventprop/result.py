@@ -29,6 +29,8 @@ class Result:
         Adjoint variables that met the end of their register; the continuous engine has none.
     most_spikes : int
         Largest number of spikes of a layer in a sample: how much of a buffer was used.
+    bounded : int
+        Learned delays and time constants that a step would have carried beyond their limits.
     deepest_layer : int
         The last layer, counted from 1, in which any neuron spiked in any sample; 0: none did.
     """
@@ -42,6 +44,7 @@ class Result:
     saturated: int = 0
     most_spikes: int = 0
     deepest_layer: int = 0
+    bounded: int = 0
 
     def ties(self) -> NDArray[np.bool_]:
         """Samples in which several outputs are first, or all are silent."""

@@ -7,38 +7,57 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import check_integer, check_name, check_positive, check_real, is_real, shown
+from lava_nbp.base.checks import (
+    check_flag,
+    check_integer,
+    check_kind,
+    check_name,
+    check_positive,
+    check_real,
+    is_real,
+    shown,
+)
 from lava_nbp.base.extras import require
 from lava_nbp.base.memory import check_memory
 from lava_nbp.errors import DerivativeError, InputError
-from lava_nbp.eventprop.continuous.engine import EventPropEngine
+from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE
+from lava_nbp.eventprop.continuous.engine import LONGEST_DELAY, EventPropEngine
 from lava_nbp.eventprop.equations import Float64Array, NeuronParameters
-from lava_nbp.eventprop.losses import MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, MeanVoltageLoss, TTFSLoss, VoltageErrorLoss
+from lava_nbp.eventprop.policies import SilentPolicy
 from lava_nbp.eventprop.result import Result
-from lava_nbp.eventprop.trains import latency_trains
+from lava_nbp.eventprop.trains import LONGEST_TRIAL, SpikeTrains, latency_trains
 
 require("torch", "dl", "EventPropLayer")
 import torch  # noqa: E402 - after the line that says how to get it
+from torch import Tensor  # noqa: E402
 
-Output = Literal["first_spikes", "max_voltages", "mean_voltages"]
+Output = Literal["first_spikes", "spikes", "max_voltages", "mean_voltages", "voltages"]
 
 #: Those in which spike times keep their precision.
 _TYPES = (torch.float32, torch.float64)
 #: The engine's memory per weight: the weight, its gradients in parts of a batch, and what an optimizer would remember.
 _BYTES_PER_WEIGHT = 8 * 12
+#: Policies of silence that a layer follows: "phantom" needs labels, which only its loss knows.
+_POLICIES = ("none", "bump", "spike_count")
+#: Parameters by the letters that the engine gives them.
+_CALLED = {
+    "W": "weights", "R": "recurrent weights", "D": "delays", "E": "recurrent delays", "tau_m": "log_tau_m",
+    "tau_s": "log_tau_s",
+}  # fmt: skip
 
 
 class EventPropLayer(torch.nn.Module):
-    """A feed-forward network of LIF neurons as a module: (batch, n_in) times in, (batch, n_out) out.
+    """A network of LIF neurons as a module: (batch, n_in) times in, (batch, n_out) times or voltages out.
 
     Weights and times may be float64 or float32; the engine computes in float64. Derivatives are exact, and the first
     ones only: whatever would differentiate them again is refused, and so are vmap and forward mode. A layer may be used
@@ -51,27 +70,52 @@ class EventPropLayer(torch.nn.Module):
         n_in, hidden layers, n_out.
     end : float
         Length of a trial, ms.
-    p : NeuronParameters
-        Time constants and threshold.
-    output : {"first_spikes", "max_voltages", "mean_voltages"}
-        First spike times in ms, or the largest or the mean voltages of an output layer that only integrates.
+    p : NeuronParameters, or sequence of them
+        Time constants and thresholds, as `EventPropEngine` takes them: of all layers, or of each, or of each neuron.
+    output : {"first_spikes", "spikes", "max_voltages", "mean_voltages", "voltages"}
+        First spike times in ms; the first `spikes` spikes of every output, (batch, n_out, spikes); or, of an output
+        layer that only integrates, the largest or the mean voltages, or voltages at the times `at`, (batch, times,
+        n_out).
     means, deviations : sequence of float
         Of the normal distribution of every layer's initial weights, in units of the threshold.
     generator : torch.Generator, optional
-        For the initial weights.
+        For all that is drawn.
     threads : int
         Threads for a batch; results do not depend on it.
     silence : float
-        First spike time that a silent output says, ms: inf, which the next layer takes for no spike, or a finite time,
+        Time that is said where there is no spike, ms: inf, which the next layer takes for no spike, or a finite time,
         `end` or later, with which a cross-entropy of times stays finite where a label's output is silent. Its
         derivative is 0 either way: a spike that is not there cannot be moved.
     tau : float
         Of mean voltages, ms: times count exp(-t / tau), or all alike if it is inf.
+    spikes : int
+        Of the output "spikes": how many of each output.
+    at : sequence of float
+        Of the output "voltages": when they are read, ms, rising.
+    recurrent : sequence of float, optional
+        Deviations of every layer's recurrent weights, of the mean 0; 0: it has none.
+    delays, recurrent_delays : sequence of float, optional
+        Delays of the weights of every layer, and of its recurrent weights, are drawn evenly from 0 .. this, in ms; 0:
+        it has none. They are learned like weights.
+    longest_delay : float
+        Where delays end, ms.
+    learn_constants : bool
+        Whether time constants are parameters, too, by their logarithms.
+    constants_range : (float, float)
+        Least and largest of them, ms.
+    silent : SilentPolicy, optional
+        What silent neurons are taught: "none"; "bump", when `mind_silence` is called; or "spike_count", beside the loss
+        at every backward pass.
 
     Attributes
     ----------
     weights : ParameterList
         A (pre, post) float64 matrix per layer.
+    recurrent, delays, recurrent_delays : ParameterList
+        Of the layers that have them, (n, n), (pre, post) and (n, n). A step of an optimizer that carries delays or time
+        constants beyond their limits is cut back to these when the layer runs next.
+    log_tau_m, log_tau_s : ParameterList
+        Natural logarithms of the time constants, (1,) or (n,) per layer, if they are learned.
 
     Raises
     ------
@@ -84,7 +128,7 @@ class EventPropLayer(torch.nn.Module):
         self,
         sizes: Sequence[int],
         end: float,
-        p: NeuronParameters | None = None,
+        p: NeuronParameters | Sequence[Any] | None = None,
         output: Output = "first_spikes",
         *,
         means: Sequence[float],
@@ -93,45 +137,96 @@ class EventPropLayer(torch.nn.Module):
         threads: int = 1,
         silence: float = math.inf,
         tau: float = math.inf,
+        spikes: int = 1,
+        at: Sequence[float] = (),
+        recurrent: Sequence[float] | None = None,
+        delays: Sequence[float] | None = None,
+        recurrent_delays: Sequence[float] | None = None,
+        longest_delay: float = LONGEST_DELAY,
+        learn_constants: bool = False,
+        constants_range: tuple[float, float] = CONSTANTS_RANGE,
+        silent: SilentPolicy | None = None,
     ) -> None:
         super().__init__()
-        sizes, means, deviations = (
-            _several(values, what) for values, what in ((sizes, "sizes"), (means, "means"), (deviations, "deviations"))
-        )
-        if len(sizes) < 2 or len(means) != len(sizes) - 1 or len(deviations) != len(sizes) - 1:
+        sizes = _several(sizes, "sizes")
+        n_layers = len(sizes) - 1
+        means, deviations = _several(means, "means"), _several(deviations, "deviations")
+        if n_layers < 1 or len(means) != n_layers or len(deviations) != n_layers:
             raise InputError(
                 f"{len(sizes)} sizes with {len(means)} means and {len(deviations)} deviations; give n_in and the size "
                 f"of every layer, and a mean and a deviation per layer"
             )
-        losses: dict[str, Any] = {
-            "first_spikes": TTFSLoss(), "max_voltages": MaxVoltageLoss(), "mean_voltages": MeanVoltageLoss(tau),
-        }  # fmt: skip
-        check_name(output, "output", losses)
-        if output != "mean_voltages" and tau != math.inf:
-            raise InputError(f"tau is {shown(tau)}, but only mean_voltages have it, not {output}; leave it out")
+        loss = _reading(output, tau, spikes, at)
         self.sizes = [check_integer(size, 1, None, "size of a layer") for size in sizes]
         end = check_positive(end, "end of the trial (ms)")
         if not (is_real(silence) and silence == math.inf):
             silence = _check_silence(silence, end, output)
-        for value, kind, what in ((p, NeuronParameters, "p"), (generator, torch.Generator, "generator")):
-            if value is not None and not isinstance(value, kind):
-                raise InputError(f"{what} is {shown(value)}, but must be a {kind.__name__}, or None")
+        if generator is not None and not isinstance(generator, torch.Generator):
+            raise InputError(f"generator is {shown(generator)}, but must be a Generator, or None")
         check_integer(threads, 1, None, "threads")
+        check_flag(learn_constants, "learn_constants")
+        policy = SilentPolicy() if silent is None else silent
+        check_kind(policy, SilentPolicy, "silent")
+        check_name(policy.name, "silent policy of a layer", _POLICIES)
         shapes = list(pairwise(self.sizes))
+        loops = [(n, n) for n in self.sizes[1:]]
+        of_loops = _per_layer(recurrent, n_layers, "recurrent")
         check_memory(
-            _BYTES_PER_WEIGHT * sum(m * n for m, n in shapes), f"a layer of sizes {self.sizes}", "make it smaller"
+            _BYTES_PER_WEIGHT
+            * sum(m * n for m, n in [*shapes, *(loop for loop, d in zip(loops, of_loops, strict=True) if d > 0)]),
+            f"a layer of sizes {self.sizes}",
+            "make it smaller",
         )
         means = [check_real(mean, -math.inf, math.inf, "mean of weights") for mean in means]
         deviations = [check_real(deviation, 0, math.inf, "deviation of weights") for deviation in deviations]
-        self.weights = torch.nn.ParameterList(
-            torch.nn.Parameter(mean + deviation * torch.randn(shape, generator=generator, dtype=torch.float64))
-            for shape, mean, deviation in zip(shapes, means, deviations, strict=True)
+
+        def normal(shape: tuple[int, int], mean: float, deviation: float) -> Tensor:
+            return mean + deviation * torch.randn(shape, generator=generator, dtype=torch.float64)
+
+        def even(shape: tuple[int, int], longest: float) -> Tensor:
+            return longest * torch.rand(shape, generator=generator, dtype=torch.float64)
+
+        longest_delay = check_real(longest_delay, 0, LONGEST_TRIAL, "longest_delay", "it is in ms")
+        late, late_loops = (
+            _per_layer(given, n_layers, what, longest_delay)
+            for given, what in ((delays, "delays"), (recurrent_delays, "recurrent_delays"))
         )
-        make = partial(EventPropEngine, p=p or NeuronParameters(), loss=losses[output], end=end, threads=threads)
-        self._engine = _Engines(make, self.sizes, end, silence)
+        self.weights = _parameters(normal(*each) for each in zip(shapes, means, deviations, strict=True))
+        drawn: dict[str, list[Tensor | None]] = {
+            "R": [normal(s, 0.0, d) if d > 0 else None for s, d in zip(loops, of_loops, strict=True)],
+            "D": [even(s, d) if d > 0 else None for s, d in zip(shapes, late, strict=True)],
+            "E": [even(s, d) if d > 0 else None for s, d in zip(loops, late_loops, strict=True)],
+        }
+        self.recurrent, self.delays, self.recurrent_delays = (
+            _parameters(t for t in tensors if t is not None) for tensors in drawn.values()
+        )
+        arrays = {name: [None if t is None else t.numpy() for t in tensors] for name, tensors in drawn.items()}
+        make = partial(
+            EventPropEngine, p=NeuronParameters() if p is None else p, loss=loss, end=end, threads=threads,
+            recurrent=arrays["R"], delays=arrays["D"], recurrent_delays=arrays["E"], longest_delay=longest_delay,
+            constants_range=constants_range, delay_rate=1.0, constant_rate=float(bool(learn_constants)),
+            said_spikes=spikes, silent=policy,
+        )  # fmt: skip
+        first = make([w.detach().numpy() for w in self.weights])
+        logs = [m for name, m in zip(first.names, first.matrices, strict=True) if name.startswith("tau")]
+        half = len(logs) // 2
+        self.log_tau_m, self.log_tau_s = (
+            _parameters(torch.from_numpy(log.copy()) for log in part) for part in (logs[:half], logs[half:])
+        )
+        self._limits = longest_delay, np.log(first.constants_range)
+        n = self.sizes[-1]
+        shapes_said = {"spikes": (n, spikes), "voltages": (len(at), n)}
+        self._shape = shapes_said.get(output)
+        self._engine = _Engines(make, self.sizes, end, silence, first)
+
+    @property
+    def _learned(self) -> list[torch.nn.Parameter]:
+        """All parameters, in the engine's order."""
+        lists = self.weights, self.recurrent, self.delays, self.recurrent_delays, self.log_tau_m, self.log_tau_s
+        return [parameter for of_layers in lists for parameter in of_layers]
 
     def forward(self, times: torch.Tensor) -> torch.Tensor:
-        """First spike times or voltages (batch, n_out) of input spikes (batch, n_in) in ms, inf for none.
+        """What the network says to input spikes (batch, n_in) or (batch, n_in, k) in ms, inf for none.
 
         Raises
         ------
@@ -144,21 +239,43 @@ class EventPropLayer(torch.nn.Module):
             return said
         return self._run(times)
 
+    def mind_silence(self) -> None:
+        """What the policy "bump" does, to be called after a step of the optimizer.
+
+        All weights into a neuron that has been silent in every training pass since the last call grow by its strength.
+        Without that policy, or a pass, nothing happens.
+        """
+        with torch.no_grad():
+            for w, silent in zip(self.weights, self._engine.silent_since(), strict=False):
+                w[:, torch.from_numpy(silent)] += self._engine.policy.strength
+
     def _run(self, times: torch.Tensor) -> torch.Tensor:
         n_in = self.sizes[0]
         if not isinstance(times, torch.Tensor):
             raise InputError(f"times are a {type(times).__name__}, but must be a torch.Tensor; see torch.as_tensor")
-        if times.ndim != 2 or times.shape[1] != n_in:
-            raise InputError(f"times have shape {tuple(times.shape)}, but must be (batch, {n_in})")
+        if times.ndim not in (2, 3) or times.shape[1] != n_in:
+            raise InputError(
+                f"times have shape {tuple(times.shape)}, but must be (batch, {n_in}), or (batch, {n_in}, spikes)"
+            )
         _check_type(times, "times")
         if torch._C._are_functorch_transforms_active():
             raise DerivativeError(
                 "EventPropLayer knows nothing of torch.func and vmap; use torch.autograd, and one batch of all samples"
             )
-        said: torch.Tensor = _EventProp.apply(self._engine, times, *self.weights)  # type: ignore[no-untyped-call]
+        self._cut()
+        said: torch.Tensor = _EventProp.apply(self._engine, times, *self._learned)  # type: ignore[no-untyped-call]
         if self.training and torch.is_grad_enabled():
-            self._engine.mind_silence(len(times))
-        return said
+            self._engine.tell_silence(len(times))
+        return said if self._shape is None else said.reshape(len(said), *self._shape)
+
+    def _cut(self) -> None:
+        """Bring delays and constants that a step has carried beyond their limits back."""
+        longest, (low, high) = self._limits
+        with torch.no_grad():
+            for part in (*self.delays, *self.recurrent_delays):
+                part.clamp_(0.0, longest)
+            for log in (*self.log_tau_m, *self.log_tau_s):
+                log.clamp_(low, high)
 
 
 class _Engines:
@@ -167,58 +284,76 @@ class _Engines:
     Copies and pickles have none; they make their own.
     """
 
-    def __init__(self, make: Callable[..., EventPropEngine], sizes: Sequence[int], end: float, silence: float) -> None:
-        self.end, self.silence = end, silence
+    def __init__(
+        self, make: Callable[..., EventPropEngine], sizes: Sequence[int], end: float, silence: float,
+        first: EventPropEngine,
+    ) -> None:  # fmt: skip
+        self.end, self.silence, self.policy = end, silence, first.silent
         self._make, self._sizes = make, sizes
-        self._free: list[EventPropEngine] = []
+        self._names = first.names
+        self._shapes = [m.shape for m in first.matrices]
+        self._free = [first]
         self._deepest, self._told = len(sizes), False
+        self._awake: list[NDArray[np.bool_]] = []
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_free": []}
 
     @contextmanager
-    def holding(self, weights: Sequence[torch.Tensor]) -> Iterator[EventPropEngine]:
+    def holding(self, tensors: Sequence[torch.Tensor]) -> Iterator[EventPropEngine]:
         """An engine with these weights, after a check; two threads never get the same."""
-        matrices = self._matrices(weights)
-        engine = self._free.pop() if self._free else self._make(matrices)
-        for held, matrix in zip(engine.weights, matrices, strict=True):
+        matrices = self._matrices(tensors)
+        engine = self._free.pop() if self._free else self._make(matrices[: len(self._sizes) - 1])
+        for held, matrix in zip(engine.matrices, matrices, strict=True):
             held[...] = matrix
         try:
             yield engine
         finally:
             self._free.append(engine)
 
-    def heard(self, result: Result) -> None:
-        """What the layer has just said: how deep its spikes reached."""
+    def heard(self, result: Result, counts: Sequence[NDArray[np.int64]]) -> None:
+        """What the layer has just said: how deep its spikes reached, and which neurons spiked."""
         spiking = len(self._sizes) - (2 if result.voltages else 1)
         self._deepest = result.deepest_layer if result.deepest_layer < spiking else len(self._sizes)
+        if self.policy.name == "bump":
+            awake = [count > 0 for count in counts[:spiking]]
+            before = self._awake or [np.zeros_like(a) for a in awake]
+            self._awake = [a | b for a, b in zip(awake, before, strict=True)]
 
-    def mind_silence(self, n_samples: int) -> None:
+    def silent_since(self) -> list[NDArray[np.bool_]]:
+        """Neurons of every spiking layer that have been silent since the last time somebody asked."""
+        silent, self._awake = [~awake for awake in self._awake], []
+        return silent
+
+    def tell_silence(self, n_samples: int) -> None:
         """Warn, once, of layers that did not spike in the batch that was just run: no gradient reaches them."""
         if n_samples > 1 and self._deepest < len(self._sizes) and not self._told:
             self._told = True
             warnings.warn(
                 f"EventPropLayer: layer {self._deepest + 1} of {len(self._sizes) - 1} did not spike once in a batch of "
-                f"{n_samples} samples, and what does not spike has no gradient; start from larger means, or add to the "
-                f"weights of silent neurons between steps (as the silent policy 'bump' does in training runs)",
+                f"{n_samples} samples, and what does not spike has no gradient; start from larger means, or use the "
+                f"silent policy 'bump'",
                 RuntimeWarning,
                 stacklevel=2,
             )
 
-    def _matrices(self, weights: Sequence[torch.Tensor]) -> list[Float64Array]:
-        shapes = list(pairwise(self._sizes))
-        if len(weights) != len(shapes):
-            raise InputError(f"{len(weights)} weight matrices for {len(shapes)} layers; give one per layer")
+    def _matrices(self, tensors: Sequence[torch.Tensor]) -> list[Float64Array]:
+        if len(tensors) != len(self._shapes):
+            raise InputError(
+                f"{len(tensors)} parameters, but the layer has {len(self._shapes)}: {', '.join(self._names)}; leave "
+                f"its lists of parameters as they are"
+            )
         matrices = []
-        for k, (w, shape) in enumerate(zip(weights, shapes, strict=True), 1):
-            _check_type(w, f"weights of layer {k}")
+        for name, w, shape in zip(self._names, tensors, self._shapes, strict=True):
+            what = f"{_CALLED[name.rstrip('0123456789')]} of layer {name.lstrip('WRDEtau_ms')}"
+            _check_type(w, what)
             if tuple(w.shape) != shape:
-                raise InputError(f"weights of layer {k} have shape {tuple(w.shape)}, but must be {shape}, (pre, post)")
+                raise InputError(f"{what} have shape {tuple(w.shape)}, but must be {shape}, (pre, post)")
             matrix = _as_array(w)
             if not np.isfinite(matrix).all():
                 raise InputError(
-                    f"weights of layer {k} hold {matrix[~np.isfinite(matrix)][0]}, but must be finite; a smaller "
-                    f"learning rate, or gradients that are clipped, may keep them so"
+                    f"{what} hold {matrix[~np.isfinite(matrix)][0]}, but must be finite; a smaller learning rate, or "
+                    f"gradients that are clipped, may keep them so"
                 )
             matrices.append(matrix)
         return matrices
@@ -230,8 +365,8 @@ class _EventProp(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, engines: _Engines, times: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
         with engines.holding(weights) as engine:
-            result = engine.infer(latency_trains(_as_array(times), engines.end))
-        engines.heard(result)
+            result, counts = engine.infer_counted(_trains(times, engines.end))
+        engines.heard(result, counts)
         said = result.said
         ctx.engines, ctx.silent = engines, np.isinf(said)
         ctx.save_for_backward(times, *weights)
@@ -277,12 +412,18 @@ class _Derivatives(torch.autograd.Function):
                 f"a derivative by what EventPropLayer said is {given[~np.isfinite(given)][0]}, though what it said is "
                 f"finite; look at the loss, and at what follows the layer"
             )
-        trains = latency_trains(_as_array(times), engines.end)
+        trains = _trains(times, engines.end)
         # The samples run once more: cheaper than to keep every spike of them.
         with engines.holding(weights) as engine:
+            engine.pull_counts(trains)
             _, by_weights, by_spikes = engine.backpropagate(trains, given)
-        by_times = np.zeros(tuple(times.shape))
-        by_times[np.repeat(np.arange(len(trains)), np.diff(trains.offsets)), trains.sources] = by_spikes
+        # Where each spike came from, in the order of the engine.
+        rows = _rows(times)
+        by_times = np.zeros_like(rows)
+        order = np.argsort(rows, axis=1, kind="stable")
+        there = np.isfinite(np.take_along_axis(rows, order, axis=1))
+        by_times[np.nonzero(there)[0], order[there]] = by_spikes
+        by_times = by_times.reshape(tuple(times.shape))
         return tuple(_like(g, like) for g, like in zip((by_times, *by_weights), (times, *weights), strict=True))
 
     @staticmethod
@@ -291,6 +432,46 @@ class _Derivatives(torch.autograd.Function):
             "EventPropLayer is differentiable once: it has no second derivatives; leave create_graph at False, or keep "
             "its gradients out of the loss"
         )
+
+
+def _trains(times: torch.Tensor, end: float) -> SpikeTrains:
+    """Spike trains of times (batch, n_in) or (batch, n_in, k)."""
+    trains = latency_trains(_rows(times), end)
+    if times.ndim == 2:
+        return trains
+    return SpikeTrains(trains.times, trains.sources // times.shape[2], trains.offsets)
+
+
+def _rows(times: torch.Tensor) -> Float64Array:
+    """All spikes of a sample in a row, those of an input one after the other."""
+    return _as_array(times).reshape(len(times), math.prod(times.shape[1:]))
+
+
+def _reading(output: str, tau: float, spikes: int, at: Sequence[float]) -> Loss:
+    """The loss whose numbers an output says."""
+    check_name(output, "output", get_args(Output))
+    for what, value, default, owner in (
+        ("tau", tau, math.inf, "mean_voltages"), ("spikes", spikes, 1, "spikes"), ("at", tuple(at), (), "voltages"),
+    ):  # fmt: skip
+        if value != default and output != owner:
+            raise InputError(f"{what} is {shown(value)}, but only {owner} have it, not {output}; leave it out")
+    if output == "voltages":
+        return VoltageErrorLoss(tuple(at))
+    if output == "mean_voltages":
+        return MeanVoltageLoss(tau)
+    return MaxVoltageLoss() if output == "max_voltages" else TTFSLoss()
+
+
+def _parameters(tensors: Iterable[Tensor]) -> torch.nn.ParameterList:
+    return torch.nn.ParameterList(torch.nn.Parameter(tensor) for tensor in tensors)
+
+
+def _per_layer(values: Any, n_layers: int, what: str, most: float = math.inf) -> list[float]:
+    """A number of 0 or more for each layer; all 0 if there are none."""
+    given = [0.0] * n_layers if values is None else _several(values, what)
+    if len(given) != n_layers:
+        raise InputError(f"{what} has {len(given)} entries, but there are {n_layers} layers; give one for each")
+    return [check_real(value, 0, most, what) for value in given]
 
 
 def _several(values: Any, what: str) -> list[Any]:

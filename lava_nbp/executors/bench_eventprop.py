@@ -84,7 +84,7 @@ def _oracle_error(p: NeuronParameters, rng: np.random.Generator) -> float:
         sources, label = rng.integers(0, n_in, 12), int(rng.integers(n_out))
         run = oracle.forward(weights, times, sources, p, end)
         spikes = [(s.layer, s.neuron) for s in run.spikes]
-        found, _ = oracle.gradient(weights, run, p, loss, label)
+        found, *_ = oracle.gradient(weights, run, p, loss, label)
         errors, same = [], bool(np.isfinite(run.first[label]))
         for matrix, g in zip(weights, found, strict=True):
             for at in np.ndindex(*matrix.shape):

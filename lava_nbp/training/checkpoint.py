@@ -27,7 +27,7 @@ from lava_nbp.training.config import parse_config
 
 #: File name inside a run's folder.
 CHECKPOINT = "checkpoint.npz"
-_FORMAT = 4
+_FORMAT = 5
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -217,7 +217,7 @@ def _read_2(meta: dict[str, Any], arrays: Arrays, path: Path) -> Checkpoint:
     for key, array in arrays.items():
         part, _, name = key.partition("_") if key.startswith(("chosen_", "memory_")) else ("weights", "", key)
         parts[part][name] = array
-    meta = {**meta, "config": _meaningful(meta["config"])}
+    meta = {**meta, "config": _renamed(_meaningful(meta["config"]))}
     algorithm = _algorithm(meta["config"], path)
     circuit = None
     if algorithm.circuit is not None:
@@ -235,12 +235,22 @@ def _meaningful(config: dict[str, Any]) -> dict[str, Any]:
     return {**config, "data": {key: value for key, value in data.items() if key not in refused}}
 
 
-_READERS = {2: _read_2, 3: _read_3, _FORMAT: _read_4}
+def _renamed(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration by the names of today: until format 5, spike counts had a target, which is both bounds."""
+    learning = config.get("learning")
+    if not isinstance(learning, dict) or "silent_target" not in learning:
+        return config
+    others = {key: value for key, value in learning.items() if key != "silent_target"}
+    target = learning["silent_target"]
+    return {**config, "learning": {**others, "silent_lower": target, "silent_upper": target}}
+
+
+_READERS = {2: _read_2, 3: _read_3, 4: _read_4, _FORMAT: _read_4}
 
 
 def _checkpoint(meta: dict[str, Any], parts: dict[str, Arrays], circuit: Circuit | None) -> Checkpoint:
     return Checkpoint(
-        config=meta["config"],
+        config=_renamed(meta["config"]),
         layers=tuple(meta["layers"]),
         weights=parts["weights"],
         chosen=parts["chosen"] or None,

@@ -6,7 +6,7 @@ import contextlib
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
@@ -31,10 +31,11 @@ from lava_nbp.base.files import AnyPath, as_path
 from lava_nbp.base.memory import size
 from lava_nbp.base.targets import find_target
 from lava_nbp.base.widths import NEURONS_PER_CHIP
+from lava_nbp.data.augmentation import AUGMENTATIONS, EventAugmentation
 from lava_nbp.data.encodings import Encoding, check_thresholds
-from lava_nbp.data.options import DataOptions
+from lava_nbp.data.options import DataOptions, check_taps
 from lava_nbp.data.sets import Form, find_data_set
-from lava_nbp.errors import ConfigError, Unreadable, WeightError, unknown_name
+from lava_nbp.errors import ConfigError, InputError, Unreadable, WeightError, unknown_name
 from lava_nbp.training.algorithms import ALGORITHMS
 
 
@@ -121,6 +122,11 @@ class _DataSection(DataOptions):
 
     name: str = field(kw_only=True)
 
+    @field_validator("taps", mode="before")
+    @classmethod
+    def _rising_taps(cls, value: Any) -> Any:
+        return check_taps(value)
+
     def __post_init__(self) -> None:
         super().__post_init__()
         find_data_set(self.name, *self._forms).check(self.options)
@@ -160,10 +166,36 @@ class LatencyDataConfig(_DataSection):
 
 
 @dataclass(frozen=True)
-class EventDataConfig(LatencyDataConfig):
-    """[data] where a sample is times of spikes, or events; see `lava_nbp.data.load_event_dataset`."""
+class EventDataConfig(EventAugmentation, LatencyDataConfig):
+    """[data] where a sample is times of spikes, or events, which training may change: see `load_event_dataset`.
+
+    Raises
+    ------
+    InputError
+        For an augmentation of what are no events.
+    """
 
     _forms: ClassVar[tuple[Form, ...]] = ("times", "events")
+
+    def __post_init__(self) -> None:
+        LatencyDataConfig.__post_init__(self)
+        EventAugmentation.__post_init__(self)
+        for key, value in asdict(self.augmentation).items():
+            if value != getattr(EventAugmentation, key) and "events" not in find_data_set(self.name).forms:
+                raise InputError(
+                    f"data.{key} is {shown(value)}, but means nothing for the data set {self.name}, whose samples are "
+                    f"no events; leave it out"
+                )
+
+    @field_validator("stretch", mode="before")
+    @classmethod
+    def _as_tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @property
+    def augmentation(self) -> EventAugmentation:
+        """How training samples differ from epoch to epoch."""
+        return EventAugmentation(**{key: getattr(self, key) for key in AUGMENTATIONS})
 
 
 @dataclass(frozen=True, kw_only=True)

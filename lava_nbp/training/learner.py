@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lava_nbp.base.checks import as_array, check_integer, check_kind, check_labels, check_sequence
 from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.data import Dataset
-from lava_nbp.data.events import EventDataset
+from lava_nbp.data.event_dataset import EventDataset
 from lava_nbp.data.identity import DataIdentity, identity_of
 from lava_nbp.data.latency_dataset import LatencyDataset
 from lava_nbp.errors import CheckpointError, InputError, WeightError

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from lava_nbp.base.ragged import rows_at, without_entries
+from lava_nbp.base.ragged import order_within, rows_at, without_entries
 
 
 def test_by_hand():
@@ -29,3 +29,19 @@ def test_as_lists():
         kept = rng.random(offsets[-1]) < 0.5
         left = without_entries(offsets, kept)
         assert np.diff(left).tolist() == [sum(kept[k] for k in row) for row in lists]
+
+
+def test_order_within():
+    """By hand: a row that is sorted, none, one of which equal ones stay as they are; then against lists."""
+    order = order_within(np.array([0, 2, 2, 6]), np.array([1.0, 3.0, 2.0, 0.5, 2.0, 0.5]))
+    assert order.tolist() == [0, 1, 3, 5, 2, 4]
+    assert order_within(np.array([0, 2, 4]), np.array([5.0, 6.0, 1.0, 1.0])) is None
+    assert order_within(np.array([0, 0]), np.zeros(0)) is None
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        lengths = rng.integers(0, 5, rng.integers(1, 6))
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        keys = rng.integers(0, 4, offsets[-1])
+        order = order_within(offsets, keys)
+        expected = [k for a, b in pairwise(offsets) for k in sorted(range(a, b), key=keys.__getitem__)]
+        assert (np.arange(len(keys)) if order is None else order).tolist() == expected

@@ -20,7 +20,7 @@ def found(name):
 
 def test_this_machine(monkeypatch):
     monkeypatch.delenv("LAVA_NBP_DATA", raising=False)
-    extras = ["torchvision", "nir", "tensorboard", "submitit", "optuna", "pandas"]
+    extras = ["torchvision", "nir", "tonic", "tensorboard", "submitit", "optuna", "pandas"]
     names = ["Python", "lava-nc", "lava-dl", *extras, "lava-loihi", "SLURM", "board", "microcode", "data", "/dev/shm"]
     findings = examine()
     assert [finding.name for finding in findings] == names

@@ -109,6 +109,10 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
         (lambda path: path.write_bytes(path.read_bytes()[:-101]), "is cut off: 1549 samples of 1600"),
         (lambda path: path.write_bytes(b""), "is no WAV file of samples, or a damaged one"),
         (lambda path: path.write_bytes(path.read_bytes()[:20]), "is no WAV file of samples, or a damaged one"),
+        (
+            lambda path: path.write_bytes(b"RIFF\xb4\x01\0\0WAVEfmt \x10\0\0\0\x01\0" + path.read_bytes()),
+            "is no WAV file of samples, or a damaged one .RuntimeError",
+        ),
         (lambda path: path.write_bytes(b"RIFX" + path.read_bytes()[4:]), "is no WAV file of samples, or a damaged one"),
     ],
 )

@@ -29,10 +29,22 @@ def stripes(options):
 
 
 def test_the_names():
-    assert list(DATA_SETS) == ["digits", "mnist", "fashion_mnist", "npz", "yinyang", "fsdd", "nmnist", "events"]
+    assert list(DATA_SETS) == [
+        "digits",
+        "mnist",
+        "fashion_mnist",
+        "npz",
+        "yinyang",
+        "fsdd",
+        "nmnist",
+        "shd",
+        "ssc",
+        "tonic",
+        "events",
+    ]
     assert data_sets_of("bits") == ("digits", "mnist", "fashion_mnist", "npz")
     assert data_sets_of("times") == ("digits", "mnist", "fashion_mnist", "npz", "yinyang")
-    assert data_sets_of("events") == ("fsdd", "nmnist", "events")
+    assert data_sets_of("events") == ("fsdd", "nmnist", "shd", "ssc", "tonic", "events")
     assert data_sets_of() == tuple(DATA_SETS)
 
 
@@ -134,7 +146,7 @@ def test_defaults_are_refused_nowhere():
 
 
 def test_wrong_entries():
-    with pytest.raises(InputError, match="data set 'mine': option is 'margin', but must be one of root, path, source"):
+    with pytest.raises(InputError, match="data set 'mine': option is 'margin', but must be one of root, path, tonic"):
         DataSet("mine", stripes, options=frozenset({"margin"}))
     with (
         DATA_SETS.registered(DataSet("mine", lambda options: (1, 2))),

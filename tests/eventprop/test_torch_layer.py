@@ -10,8 +10,12 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 
-from lava_nbp.errors import DerivativeError, InputError
+from lava_nbp.errors import DerivativeError, InputError, WeightError
+from lava_nbp.eventprop.continuous.engine import EventPropEngine
 from lava_nbp.eventprop.equations import NeuronParameters
+from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.policies import SilentPolicy
+from lava_nbp.eventprop.trains import spike_trains
 
 END = 60.0
 
@@ -56,6 +60,163 @@ def test_gradients_by_weights_and_by_input_times(output, options, sizes):
         return type(said.grad_fn)._forward_cls.apply(module._engine, t, *weights)
 
     assert torch.autograd.gradcheck(run, (times, *module.weights), eps=1e-6, atol=1e-6, rtol=1e-5)
+
+
+#: Everything at once: recurrence, delays of both kinds, constants of layers, two spikes of an input.
+EVERYTHING = {
+    "recurrent": [0.4, 0.0], "delays": [6.0, 3.0], "recurrent_delays": [4.0, 0.0], "learn_constants": True,
+    "constants_range": (1.0, 100.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("output", "options"),
+    [
+        ("first_spikes", {}), ("spikes", {"spikes": 2}), ("max_voltages", {}), ("mean_voltages", {"tau": 20}),
+        ("voltages", {"at": (11.0, 23.0, 40.0)}),
+    ],
+)  # fmt: skip
+def test_gradients_by_everything(output, options):
+    """Against torch's central differences: every parameter, and every spike of inputs with several."""
+    module = layer(output, **EVERYTHING, **options)
+    times = torch.from_numpy(np.random.default_rng(0).uniform(0, 25, (2, 4, 2))).requires_grad_()
+    said = module(times)
+    assert said.shape == {"spikes": (2, 3, 2), "voltages": (2, 3, 3)}.get(output, (2, 3))
+    assert torch.isfinite(said).all()
+    assert sum(p.numel() for p in module.parameters()) == 2 * (24 + 18 + 36) + 4
+
+    def run(t, *parameters):
+        # The function itself, with the parameters as its arguments: a module would take its own.
+        return function(module._engine, t, *parameters)
+
+    node = said.grad_fn
+    while not hasattr(type(node), "_forward_cls"):
+        node = node.next_functions[0][0]
+    function = type(node)._forward_cls.apply
+    assert torch.autograd.gradcheck(run, (times, *module.parameters()), eps=1e-6, atol=1e-5, rtol=1e-4)
+
+
+def test_several_spikes_of_an_input_and_of_an_output():
+    """Spikes of an input in any order, with holes, are those of the engine; so are the first ones of an output."""
+    module = layer("spikes", spikes=3)
+    times = torch.full((2, 4, 3), np.inf, dtype=torch.float64)
+    times[0, 0], times[0, 2, 1], times[1, 3, :2] = torch.tensor([9.0, 1.0, 4.0]), 2.0, torch.tensor([3.0, 0.5])
+    said = module(times).detach().numpy()
+    engine = EventPropEngine([w.detach().numpy() for w in module.weights], NeuronParameters(), TTFSLoss(), END)
+    trains = spike_trains([([9.0, 1.0, 4.0, 2.0], [0, 0, 0, 2]), ([3.0, 0.5], [3, 3])], 4, END)
+    assert np.array_equal(said[:, :, 0], engine.infer(trains).said)
+    assert (np.diff(said, axis=2)[np.isfinite(said[:, :, 1:])] > 0).all()
+    assert np.isfinite(said).sum() > 9
+    first = torch.full((1, 4), np.inf, dtype=torch.float64)
+    first[0, 1] = 3.0
+    assert torch.equal(module(first), module(first[:, :, None]))
+    assert module(torch.zeros(0, 4, 2)).shape == (0, 3, 3)
+
+
+def test_all_parameters_learn_and_stay_within_limits():
+    """A step far beyond them is cut when the layer runs next; state_dict holds all of it."""
+    module = layer("mean_voltages", longest_delay=7.0, **EVERYTHING)
+    assert {name.split(".")[0] for name in module.state_dict()} == {
+        "weights", "recurrent", "delays", "recurrent_delays", "log_tau_m", "log_tau_s",
+    }  # fmt: skip
+    optimizer = torch.optim.SGD(module.parameters(), lr=1e-3)
+    before = [p.detach().clone() for p in module.parameters()]
+    module(inputs()).sum().backward()
+    optimizer.step()
+    assert all((a != b).any() for a, b in zip(before, module.parameters(), strict=True))
+    with torch.no_grad():
+        module.delays[0][0, 0], module.recurrent_delays[0][0, 0], module.log_tau_m[1][0] = -3.0, 50.0, 99.0
+    module(inputs())
+    assert module.delays[0][0, 0] == 0.0
+    assert module.recurrent_delays[0][0, 0] == 7.0
+    assert torch.allclose(module.log_tau_m[1].exp(), torch.tensor(100.0, dtype=torch.float64))
+    again = pickle.loads(pickle.dumps(module))
+    other = layer("mean_voltages", seed=5, longest_delay=7.0, **EVERYTHING)
+    other.load_state_dict(module.state_dict())
+    assert torch.equal(again(inputs()), module(inputs()))
+    assert torch.equal(other(inputs()), module(inputs()))
+
+
+def test_constants_of_layers_and_neurons():
+    """Given for each neuron they are learned for each, and the layer is the engine with the same."""
+    p = [[NeuronParameters(10.0 + k, 4.0) for k in range(6)], NeuronParameters(25.0, 6.0)]
+    generator = torch.Generator().manual_seed(0)
+    module = EventPropLayer(
+        (4, 6, 3), END, p, "max_voltages", means=[4.0, 3.0], deviations=[0.8, 0.8], generator=generator,
+        learn_constants=True,
+    )  # fmt: skip
+    assert [tuple(log.shape) for log in module.log_tau_m] == [(6,), (1,)]
+    times = inputs()
+    engine = EventPropEngine([w.detach().numpy() for w in module.weights], p, MaxVoltageLoss(), END)
+    expected = engine.infer(spike_trains([(row, np.arange(4)) for row in times.detach().numpy()], 4, END)).said
+    np.testing.assert_allclose(module(times).detach().numpy(), expected, rtol=1e-12)
+
+
+def test_silence_is_minded():
+    """bump: neurons silent in all passes since the last call; spike_count: as the engine's, beside the loss."""
+    module = layer(silent=SilentPolicy("bump", 0.5))
+    with torch.no_grad():
+        module.weights[0][:, 2] = -1.0
+    before = [w.detach().clone() for w in module.weights]
+    module.mind_silence()
+    assert all(torch.equal(a, b) for a, b in zip(before, module.weights, strict=True))
+    module(inputs())
+    module(inputs(seed=1))
+    module.mind_silence()
+    before[0][:, 2] += 0.5
+    assert all(torch.equal(a, b) for a, b in zip(before, module.weights, strict=True))
+    policy = SilentPolicy("spike_count", 0.1, 0.0, 0.5)
+    plain, pulled = layer("max_voltages"), layer("max_voltages", silent=policy)
+    for each in (plain, pulled):
+        each(inputs()).sum().backward()
+    trains = spike_trains([(row, np.arange(4)) for row in inputs().detach().numpy()], 4, END)
+    engine = EventPropEngine([w.detach().numpy() for w in plain.weights], NeuronParameters(), MaxVoltageLoss(), END)
+    _, counts = engine.infer_counted(trains)
+    means = counts[0] / 3
+    assert (means > 0.5).any()
+    assert torch.equal(plain.weights[1].grad, pulled.weights[1].grad)
+    assert not torch.equal(plain.weights[0].grad, pulled.weights[0].grad)
+    # Central differences of the loss plus strength (clip - mean) times the sum of all spike times, for one weight.
+    spikes = layer("spikes", (4, 6), spikes=8)
+    pull = 0.1 * (np.clip(means, 0.0, 0.5) - means)
+
+    def total(w):
+        with torch.no_grad():
+            spikes.weights[0][...] = torch.from_numpy(w)
+            said = spikes(inputs()).numpy()
+        return float((np.where(np.isfinite(said), said, 0).sum(axis=(0, 2)) * pull).sum())
+
+    w = plain.weights[0].detach().numpy().copy()
+    at = np.unravel_index(int(np.argmax(np.abs((pulled.weights[0].grad - plain.weights[0].grad).numpy()))), w.shape)
+    values = []
+    for step in (1e-6, -1e-6):
+        moved = w.copy()
+        moved[at] += step
+        values.append(total(moved))
+    numeric = (values[0] - values[1]) / 2e-6
+    np.testing.assert_allclose((pulled.weights[0].grad - plain.weights[0].grad)[at], numeric, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"output": "spikes", "spikes": 0}, "said_spikes is 0"),
+        ({"spikes": 2}, "only spikes have it, not first_spikes"),
+        ({"at": (3.0,)}, "only voltages have it"), ({"output": "voltages"}, "voltages are read 0 times"),
+        ({"output": "voltages", "at": (70.0,)}, "reads voltages at 70 ms, but the trial ends at 60 ms"),
+        ({"recurrent": [0.1]}, "recurrent has 1 entries, but there are 2 layers"),
+        ({"recurrent": [0.1, -1.0]}, "recurrent is -1.0"), ({"recurrent": 3}, "recurrent are 3"),
+        ({"output": "max_voltages", "recurrent": [0.1, 0.1]}, "only integrates and has no spikes"),
+        ({"delays": [99.0, 0.0]}, "delays is 99.0, but must be in 0 .. 62"),
+        ({"recurrent_delays": [9.0, 0.0]}, "recurrent delays of layer 1 .* has no such synapses"),
+        ({"silent": SilentPolicy("phantom")}, "silent policy of a layer is 'phantom', but must be one of none, bump"),
+        ({"learn_constants": 1}, "learn_constants is 1"),
+        ({"learn_constants": True, "constants_range": (30.0, 40.0)}, "tau_m is 20 ms, but must be 30 .. 40 ms"),
+    ],
+)  # fmt: skip
+def test_what_else_is_refused(options, message):
+    with pytest.raises((InputError, WeightError), match=message):
+        layer(**options)
 
 
 def test_missing_spikes_and_silent_outputs_have_no_gradient():
@@ -123,7 +284,7 @@ def test_constructor_arguments_that_are_refused():
     good = {"sizes": (4, 3), "end": END, "means": [1.0], "deviations": [0.1]}
     for name, value, message in (
         ("end", np.nan, "end of the trial .* is nan"), ("end", "60", "end of the trial .* is '60'"), ("end", 0, "is 0"),
-        ("end", None, "is None"), ("p", (20, 5), "p is .* must be a NeuronParameters"), ("sizes", 5, "sizes are 5"),
+        ("end", None, "is None"), ("p", (20, 5), "p are .* must be NeuronParameters"), ("sizes", 5, "sizes are 5"),
         ("sizes", (4.0, 3), "size of a layer is 4.0"), ("sizes", None, "sizes are None"),
         ("means", 1.0, "means are 1.0"),
         ("means", [np.nan], "mean of weights is nan"), ("means", ["1"], "mean of weights is '1'"),
@@ -178,7 +339,7 @@ def test_weights_that_are_refused():
         layer().half()(times)
     module = layer()
     module.weights.append(torch.nn.Parameter(torch.zeros(3, 3)))
-    with pytest.raises(InputError, match="3 weight matrices for 2 layers"):
+    with pytest.raises(InputError, match="3 parameters, but the layer has 2: W1, W2"):
         module(times)
     module = layer()
     with pytest.raises(RuntimeError, match="size mismatch"):  # torch's own

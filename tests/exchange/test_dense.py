@@ -4,8 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lava_nbp.base import hdf5
 from lava_nbp.errors import InputError
-from lava_nbp.exchange import hdf5
 from lava_nbp.exchange.dense import DenseNetwork
 from lava_nbp.exchange.netx_file import read_netx, write_netx
 from lava_nbp.exchange.nir_graph import read_nir

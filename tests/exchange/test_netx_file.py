@@ -217,7 +217,7 @@ def test_thresholds_of_each_neuron(tmp_path):
 def test_a_file_that_announces_more_than_fits(tmp_path):
     with h5py.File(tmp_path / "huge.net", "w") as file:
         file.create_dataset("layer/0/weight", (1 << 40, 1 << 10), dtype="f4")
-    with pytest.raises(InputError, match=r"huge.net needs some 1.8e\+04 TB|huge.net needs some .* of memory"):
+    with pytest.raises(InputError, match="huge.net cannot be read: what it holds needs some .* of memory"):
         read_netx(tmp_path / "huge.net")
 
 

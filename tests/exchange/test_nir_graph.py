@@ -319,7 +319,7 @@ def test_time_constants_without_a_step(tmp_path):
 def test_a_file_that_announces_more_than_fits(tmp_path, monkeypatch):
     write_nir(BINARY, tmp_path / "network.nir")
     monkeypatch.setenv("LAVA_NBP_MEMORY", "1e-7")
-    with pytest.raises(InputError, match=r"network.nir needs some .* of memory, but the limit is 100 bytes"):
+    with pytest.raises(InputError, match=r"network.nir cannot be read: .* needs some .*, but the limit is 100 bytes"):
         read_nir(tmp_path / "network.nir")
 
 

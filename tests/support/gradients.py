@@ -88,7 +88,7 @@ def compare_with_the_oracle(weights, times, sources, loops, p, loss, end, label=
     times, sources = np.asarray(times)[order], np.asarray(sources)[order]
     run = reference.forward(weights, times, sources, p, end, spiking, loops)
     sent = []
-    by_weights, by_loops = reference.gradient(weights, run, p, loss, label, loops, sent)
+    by_weights, by_loops, *_ = reference.gradient(weights, run, p, loss, label, loops, sent)
     engine = EventPropEngine(weights, p, loss, end, recurrent=loops)
     trains = spike_trains([(times, sources)], weights[0].shape[0], end)
     by_said = loss.by_times(run.first, label) if spiking else loss.by_peaks(run.peaks, label)

@@ -68,37 +68,58 @@ class Neuron:
         self.spike = self.t + h
 
 
-def simulate(weights, times, sources, p, end, spiking_output=True, loops=None):
+def simulate(
+    weights, times, sources, p, end, spiking_output=True, loops=None, delays=None, loop_delays=None, taus=None
+):
     """First spikes (None: silent) or largest voltages of a sample, and all spikes of neurons as (layer, neuron).
 
-    Everything that is a number may be a Decimal or a float, which is taken for what it is to the last bit.
+    Everything that is a number may be a Decimal or a float, which is taken for what it is to the last bit. Delays
+    (pre, post) of all layers go with weights; `taus` are lists of tau_m and tau_s, a row of neurons per layer.
     """
-    p, end = [Decimal(x) for x in p], Decimal(end)
-    weights = [[[Decimal(x) for x in row] for row in w] for w in weights]
-    loops = [
-        [[Decimal(x) for x in row] for row in w] if w is not None else None for w in loops or [None] * len(weights)
-    ]
-    last = len(weights) - 1
+    p, end, n_layers = [Decimal(x) for x in p], Decimal(end), len(weights)
+    weights = [_decimals(w) for w in weights]
+    loops, delays, loop_delays = (
+        [None if m is None else _decimals(m) for m in given or [None] * n_layers]
+        for given in (loops, delays, loop_delays)
+    )
+    last = n_layers - 1
     layers = [[Neuron(p, k < last or spiking_output) for _ in w[0]] for k, w in enumerate(weights)]
+    for k, layer in enumerate(layers if taus else ()):
+        for j, neuron in enumerate(layer):
+            neuron.tau_m, neuron.tau_s = Decimal(taus[0][k][j]), Decimal(taus[1][k][j])
     pending = sorted(zip(map(Decimal, times), map(int, sources), strict=True))
+    on_their_way = []
     first, spikes = [None] * len(layers[-1]), []
 
-    def arrive(t, layer, row):
-        for neuron, w in zip(layers[layer], row, strict=True):
-            neuron.advance(t)
-            neuron.i += w
-            neuron.foresee()
+    def reach(t, neuron, w):
+        neuron.advance(t)
+        neuron.i += w
+        neuron.foresee()
+
+    def send(t, layer, row, delay):
+        for j, (neuron, w) in enumerate(zip(layers[layer], row, strict=True)):
+            if delay is None:
+                reach(t, neuron, w)
+            else:
+                on_their_way.append((t + delay[j], layer, j, w))
+        on_their_way.sort(key=lambda arrival: arrival[0])
 
     while True:
         crossings = [
             (n.spike, k, j) for k, layer in enumerate(layers) for j, n in enumerate(layer) if n.spike is not None
         ]
         t, k, j = min(crossings, default=(end + 1, 0, 0))
-        if t > end and not (pending and pending[0][0] <= end):
+        input_time = pending[0][0] if pending else end + 1
+        arrival = on_their_way[0][0] if on_their_way else end + 1
+        if min(t, input_time, arrival) > end:
             break
-        if pending and pending[0][0] < t:
+        if arrival < t and arrival <= input_time:
+            t, k, j, w = on_their_way.pop(0)
+            reach(t, layers[k][j], w)
+            continue
+        if input_time < t:
             t, source = pending.pop(0)
-            arrive(t, 0, weights[0][source])
+            send(t, 0, weights[0][source], delays[0] and delays[0][source])
             continue
         neuron = layers[k][j]
         neuron.advance(t)
@@ -108,12 +129,16 @@ def simulate(weights, times, sources, p, end, spiking_output=True, loops=None):
         if k == last and first[j] is None:
             first[j] = t
         if k < last:
-            arrive(t, k + 1, weights[k + 1][j])
+            send(t, k + 1, weights[k + 1][j], delays[k + 1] and delays[k + 1][j])
         if loops[k] is not None:
-            arrive(t, k, loops[k][j])
+            send(t, k, loops[k][j], loop_delays[k] and loop_delays[k][j])
     for neuron in layers[-1]:
         neuron.advance(end)
     return (first if spiking_output else [n.peak for n in layers[-1]]), spikes
+
+
+def _decimals(matrix):
+    return [[Decimal(x) for x in row] for row in matrix]
 
 
 def ttfs_loss(first, label, tau0, tau1, alpha):

@@ -95,17 +95,26 @@ REALS = {
     ),
     YINYANG: (
         "encoding.early", "encoding.late", "encoding.bias", "encoding.end", "neuron.tau_m", "neuron.tau_s",
-        "neuron.theta", "loss.tau0", "loss.tau1", "loss.alpha", "learning.rate", "learning.decay", "learning.dropout",
-        "learning.silent_strength", "learning.silent_target", "learning.floor", "clocked.dt", "clocked.floor",
-        "network.initial_mean", "network.initial_deviation", "network.recurrent_deviation", "clocked.largest_weight",
-        "clocked.largest_recurrent",
+        "neuron.theta", "neuron.spread", "loss.tau0", "loss.tau1", "loss.alpha", "learning.rate", "learning.decay",
+        "learning.dropout", "learning.silent_strength", "learning.silent_lower", "learning.silent_upper",
+        "learning.delay_rate", "learning.constant_rate", "learning.constants_range", "learning.floor", "clocked.dt",
+        "clocked.floor", "clocked.largest_weight", "clocked.largest_recurrent", "network.initial_mean",
+        "network.initial_deviation", "network.recurrent_deviation", "network.initial_delay", "network.longest_delay",
     ),
     SLAYER: (
         "network.dt", "network.initial_scale", "neuron.threshold", "neuron.current_decay", "neuron.voltage_decay",
         "neuron.tau_grad", "neuron.scale_grad", "learning.rate", "learning.true_rate", "learning.false_rate",
     ),
 }  # fmt: skip
-LISTS = ("initial_mean", "initial_deviation", "recurrent_deviation", "largest_weight", "largest_recurrent")
+LISTS = (
+    "initial_mean",
+    "initial_deviation",
+    "recurrent_deviation",
+    "largest_weight",
+    "largest_recurrent",
+    "initial_delay",
+    "constants_range",
+)
 
 
 def keys_of(table):
@@ -191,14 +200,25 @@ def test_missing_keys_and_files(tmp_path):
         (("clocked.largest_weight=[1]",), "clocked.largest_weight has 1 entries, but there are 2 layers behind the"),
         (("encoding.early=40",), "encoding: spikes from 40.0 to 30.0 ms"),
         (("encoding.darkest=300",), "encoding.darkest"),
-        (("neuron.tau_m=0",), "neuron.tau_m = 0: must be positive and finite"),
+        (
+            ("neuron.tau_m=0",),
+            r"neuron.tau_m = 0: must be in 0.001 \.\. 1e\+06, or a list of such numbers, one per layer",
+        ),
         (("neuron.tau=3",), r"unknown key neuron.tau = 3; did you mean tau_[sm]\?"),
         (("neuron=3",), r"neuron = 3: must be a section, \[neuron\] with keys below it"),
         (("loss.tau0=0",), r"loss.tau0 = 0: must be in 1e-06 \.\. 1e\+09; it is in ms"),
+        (("learning.silent_lower=-1",), r"learning.silent_lower = -1: must be in 0 \.\. 1e\+06, or a list of such"),
         (
-            ("learning.silent_target=-1",),
-            r"learning: target of the silent policy is -1.0, but must be in 0 \.\. 1e\+09",
+            ("learning.silent=spike_count", "learning.silent_upper=[1, 2]"),
+            "upper of the silent policy has 2 entries, but there are 1 hidden layers",
         ),
+        (("neuron.tau_m=[10, 20, 30]",), "neuron.tau_m has 3 entries, but there are 2 layers behind the input"),
+        (("neuron.theta=[1, nan]",), r"neuron.theta = .*: must be in 0.001 \.\. 1000, or a list of such numbers"),
+        (("neuron.spread=true",), "neuron.spread = .*: must be in 0 .. 3, or a list of such numbers"),
+        (("network.initial_delay=[90, 0]",), "network.initial_delay reaches 90 ms, but network.longest_delay is 62"),
+        (("network.recurrent_delay=[9, 0]",), "network.recurrent_delay of layer 1 is 9 ms, but it has no recurrent"),
+        (("network.initial_delay=[9]",), "network.*initial_delay has 1 entries, but there are 2 layers"),
+        (("learning.constants_range=[9, 3]",), "learning: constants_range is 9 .. 3 ms, but the first must be smaller"),
         (("data.crop=1",), "data.crop is 1, but means nothing for the data set yinyang"),
         (("data.source=new",), "data.source is 'new', but must be one of auto, published, generated"),
         (("data.train=1.5",), "data.train = 1.5: input should be a valid integer"),
@@ -243,7 +263,7 @@ def test_sections_are_the_dataclasses_of_the_library(tmp_path):
     assert nbp.faults == Faults(dead=1.0, seed=3)
     assert isinstance(nbp.faults.dead, float)
     timed = config(tmp_path, YINYANG, "neuron.tau_m=10", "encoding.bias=2")
-    assert timed.neuron == NeuronParameters(tau_m=10.0)
+    assert timed.neurons == [NeuronParameters(tau_m=10.0)] * 2
     assert isinstance(timed.encoding, Encoding)
     assert (timed.encoding.early, timed.encoding.late, timed.encoding.bias, timed.encoding.end) == (
         0.0,

@@ -13,7 +13,7 @@ from lava_nbp.base.fields import settle
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.arithmetic import REGISTER_MAX, FixedPoint, Int64Array
 from lava_nbp.eventprop.clocked.losses import LARGEST_GAIN
-from lava_nbp.eventprop.losses import ClockedLoss, MeanVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.losses import LabelLoss, MeanVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import OPTIMIZERS, OptimizerName, SilentPolicy
 
 
@@ -40,7 +40,7 @@ class Setup:
     """
 
     c: FixedPoint
-    loss: ClockedLoss
+    loss: LabelLoss
     silent: SilentPolicy = field(default_factory=SilentPolicy)
     optimizer: OptimizerName = "adam"
 

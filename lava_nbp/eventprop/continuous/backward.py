@@ -121,15 +121,3 @@ def backward_leaky(c, tape, W, by_W, n_events, by_peaks):  # type: ignore[no-unt
                 lV[j] += impulse * tape.before[j, 0]
         source = tape.in_neuron[e]
         in_error[e] += _add_event(lV, lI, W[source], by_W[source], c.tau_s)
-
-
-@inner
-def backward_averaged(tape, W, by_W, n_events, by_means):  # type: ignore[no-untyped-def]
-    """Gradient and errors of a layer whose mean voltages count: every input spike counts by itself."""
-    for e in range(n_events):
-        row, gradient = W[tape.in_neuron[e]], by_W[tape.in_neuron[e]]
-        share, back = tape.flow[e, 0], 0.0
-        for j in range(row.shape[0]):
-            gradient[j] += share * by_means[j]
-            back += row[j] * by_means[j]
-        tape.in_error[e] = back * tape.flow[e, 1]

@@ -8,24 +8,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import as_array, check_arrays, check_integer, check_kind, check_labels, check_real
+from lava_nbp.base.checks import (
+    as_array,
+    check_arrays,
+    check_integer,
+    check_kind,
+    check_labels,
+    check_real,
+    check_reals,
+    check_within,
+)
 from lava_nbp.base.memory import check_memory
 from lava_nbp.errors import InputError
+from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE, LayerConstants, check_limits, cut, numbered
 from lava_nbp.eventprop.continuous.kernels import run_samples
 from lava_nbp.eventprop.continuous.optimizers import average, check_rate, make_optimizer
 from lava_nbp.eventprop.continuous.state import DONE, Answers, Batch, Constants, Criterion, Network, Room
-from lava_nbp.eventprop.equations import Float64Array, NeuronParameters
-from lava_nbp.eventprop.layers import check_layers, check_loops, check_spike_room, spike_room
-from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.equations import LARGEST_CONSTANT, SMALLEST_CONSTANT, Float64Array, NeuronParameters
+from lava_nbp.eventprop.layers import (
+    LARGEST_WEIGHT,
+    LayerNeurons,
+    check_delays,
+    check_layers,
+    check_loops,
+    check_neurons,
+    check_spike_room,
+    spike_room,
+)
+from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, MeanVoltageLoss, TTFSLoss, VoltageErrorLoss
 from lava_nbp.eventprop.policies import OptimizerName, SilentPolicy
 from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.tally import Counts, total
-from lava_nbp.eventprop.trains import SpikeTrains, as_vector, check_end
+from lava_nbp.eventprop.trains import LONGEST_TRIAL, SpikeTrains, as_vector, check_end
 from lava_nbp.eventprop.trains_check import check_batch, check_samples
 
 #: A batch is cut into at most so many parts of at least so many samples, whatever the number of threads, so that
@@ -34,9 +54,20 @@ _PARTS, _SAMPLES = 8, 16
 #: Of I - theta in the adjoint jump.
 _LARGEST_FLOOR = 1e30
 _MOST_THREADS = 1024
+#: Spikes of an output that may be said.
+_MOST_SAID = 1 << 16
+#: Longest delay in ms, unless the caller says another: what Loihi's 62 steps of 1 ms hold.
+LONGEST_DELAY = 62.0
+#: What is trained, by the letters of its name.
+_CALLED = {
+    "W": "the weights", "R": "recurrent weights", "D": "delays", "E": "recurrent delays", "tau_m": "tau_m",
+    "tau_s": "tau_s",
+}  # fmt: skip
 #: A recurrent layer may feed its spikes to itself for ever: updates of a neuron by a spike in a sample, some seconds'
 #: worth, and spikes per neuron that there may be anyhow.
 _MOST_UPDATES, _MOST_SPIKES = 4e7, 100
+#: By how much an update takes longer in a layer that goes neuron by neuron.
+_SLOWER = 20
 
 
 class EventPropEngine:
@@ -49,10 +80,12 @@ class EventPropEngine:
     ----------
     weights : sequence of (pre, post) float
         A matrix per layer, in units of the threshold; the engine keeps and trains copies.
-    p : NeuronParameters
-        Time constants and threshold of all layers.
-    loss : TTFSLoss, MaxVoltageLoss or MeanVoltageLoss
-        With the latter two the output layer only integrates.
+    p : NeuronParameters, or sequence of them
+        Time constants and thresholds: of all layers, or of each; and for a layer, of all its neurons, or a sequence
+        with those of each.
+    loss : TTFSLoss, MaxVoltageLoss, MeanVoltageLoss or VoltageErrorLoss
+        With all but the first the output layer only integrates. The last teaches numbers (samples, readings, outputs)
+        where the others teach labels (samples,); the network says the numbers of the first reading, then of the next.
     end : float
         Length of a trial, ms. Spikes do not reach beyond it, nor into the next sample.
     floor : float
@@ -62,6 +95,21 @@ class EventPropEngine:
     recurrent : sequence of (n, n) float or None, optional
         Weights within each layer, (pre, post); None: a layer has none. An output layer that only integrates
         can have none.
+    delays, recurrent_delays : sequence of (pre, post) or (pre,) or None, optional
+        Of every layer's weights and recurrent weights, in ms: a spike of i reaches j by delays[i, j] later, or
+        delays[i], which is that of all synapses of a source. What would arrive after the end does not.
+    longest_delay : float
+        Of all delays, given or learned, ms.
+    constants_range : (float, float)
+        Least and largest time constant that may be learned, ms.
+    delay_rate, constant_rate : float
+        What is learned beside the weights, and how fast: the rate of `train_batch` times this is that of delays, in
+        ms, and of the natural logarithms of time constants. With 0 they stay as they are. A layer whose `p` is given
+        for all its neurons learns one tau_m and one tau_s.
+    said_spikes : int
+        With a `TTFSLoss`: how many spikes of each output are said, one neuron after the other; 1: the first ones, and
+        what follows them is not computed. Only first ones are taught by the loss; `backpropagate` takes derivatives by
+        all of them.
     silent : SilentPolicy
         What silent neurons are taught.
     optimizer : {"adam", "sgd"}
@@ -73,9 +121,14 @@ class EventPropEngine:
         One per layer.
     loops : tuple of (n, n)
         Recurrent weights of every layer, empty where there are none.
+    delays, loop_delays : tuple of (pre, post), (pre,) or empty
+        Of both.
     matrices : list of arrays
-        All that is trained, and the order of gradients: `weights`, then recurrent weights of the
-        layers that have them.
+        All that is trained, and the order of gradients: `weights`, recurrent weights of the layers that have them; if
+        they are learned, delays of both likewise, then the logarithms of tau_m (n,) or (1,) and of tau_s of every
+        layer.
+    names : list of str
+        Of `matrices`: W1, W2, .., R1, .., D1, .. (delays of W1), E1, .. (of R1), tau_m1, .., tau_s1, ..
 
     Raises
     ------
@@ -89,38 +142,138 @@ class EventPropEngine:
     def __init__(
         self,
         weights: Sequence[Any],
-        p: NeuronParameters,
+        p: NeuronParameters | Sequence[NeuronParameters | Sequence[NeuronParameters]],
         loss: Loss,
         end: float,
         *,
         floor: float = 1e-9,
         threads: int = 1,
         recurrent: Sequence[Any] | None = None,
+        delays: Sequence[Any] | None = None,
+        recurrent_delays: Sequence[Any] | None = None,
+        longest_delay: float = LONGEST_DELAY,
+        constants_range: tuple[float, float] = CONSTANTS_RANGE,
+        delay_rate: float = 0.0,
+        constant_rate: float = 0.0,
+        said_spikes: int = 1,
         silent: SilentPolicy | None = None,
         optimizer: OptimizerName = "adam",
     ) -> None:
         self.weights = check_layers(weights)
-        check_kind(p, NeuronParameters, "neuron parameters p")
-        check_kind(loss, (TTFSLoss, MaxVoltageLoss, MeanVoltageLoss), "loss")
-        self.p, self.loss, self.end = p, loss, check_end(end)
+        check_kind(loss, (TTFSLoss, MaxVoltageLoss, MeanVoltageLoss, VoltageErrorLoss), "loss")
+        self.loss, self.end = loss, check_end(end)
         floor = check_real(floor, 0.0, _LARGEST_FLOOR, "floor", "I - theta is 0 where V only touches theta", above=True)
         self._threads = check_integer(threads, 1, _MOST_THREADS, "threads")
         self.sizes = [self.weights[0].shape[0], *(w.shape[1] for w in self.weights)]
         self._parts: list[Room] = []
         self.loops = check_loops(recurrent, self.sizes[1:], isinstance(loss, TTFSLoss))
-        self.matrices = [*self.weights, *(loop for loop in self.loops if loop.size)]
-        self.optimizer = make_optimizer(optimizer, self.matrices)
+        self._longest = check_real(longest_delay, 0.0, LONGEST_TRIAL, "longest delay", "it is in ms")
+        shapes, loop_shapes = ([(len(m), m.shape[1]) for m in matrices] for matrices in (self.weights, self.loops))
+        self.delays = check_delays(delays, shapes, self._longest, "delays")
+        self.loop_delays = check_delays(recurrent_delays, loop_shapes, self._longest, "recurrent delays")
+        delay_rate, constant_rate = check_rate(delay_rate, "delay_rate"), check_rate(constant_rate, "constant_rate")
+        self.constants_range = check_limits(constants_range)
+        limits = self.constants_range if constant_rate > 0 else None
+        neurons = zip(check_neurons(p, self.sizes[1:]), self.sizes[1:], strict=True)
+        self._constants = [LayerConstants(layer, n, limits) for layer, n in neurons]
+        learned_delays = [d for d in (*self.delays, *self.loop_delays) if d.size and delay_rate > 0]
+        logs = [log for kind in (0, 1) for layer in self._constants for log in layer.logs[kind : kind + 1]]
+        loops = [loop for loop in self.loops if loop.size]
+        self._learned_delays = learned_delays
+        self.matrices = [*self.weights, *loops, *learned_delays, *logs]
+        self.names = [*numbered("W", self.weights), *numbered("R", self.loops)]
+        if learned_delays:
+            self.names += [*numbered("D", self.delays), *numbered("E", self.loop_delays)]
+        if logs:
+            self.names += [*numbered("tau_m", logs[: len(logs) // 2]), *numbered("tau_s", logs[len(logs) // 2 :])]
+        factors = [*self._in_thresholds(optimizer), *[delay_rate] * len(learned_delays)]
+        self.optimizer = make_optimizer(optimizer, self.matrices, factors + [constant_rate] * len(logs))
         self.silent = SilentPolicy() if silent is None else silent
         check_kind(self.silent, SilentPolicy, "silent")
+        if self.silent.name == "spike_count":
+            self.silent.bounds(len(self.weights) - 1)
         if self.silent.name == "phantom" and self.loops[-1].size:
             raise InputError("silent policy 'phantom' needs an output layer without recurrent weights; use another")
-        self._constants = Constants.of(p, floor, self.end)
-        self._criterion = Criterion.of(loss, self.silent.strength_of("phantom"))
+        kept = check_integer(said_spikes, 1, _MOST_SAID, "said_spikes", "how many spikes of every output are said")
+        if kept > 1 and not isinstance(loss, TTFSLoss):
+            raise InputError(f"said_spikes is {kept}, but an output layer that only integrates has none; leave it out")
+        self._criterion = Criterion.of(loss, self.silent.strength_of("phantom"), self.end, kept)
+        if isinstance(loss, VoltageErrorLoss) and loss.times[-1] > self.end:
+            raise InputError(
+                f"the loss reads voltages at {loss.times[-1]:g} ms, but the trial ends at {self.end:g} ms; read earlier"
+            )
+        #: Numbers that the network says to a sample.
+        self.said = self.sizes[-1] * max(kept, len(self._criterion.times))
         pulls = tuple(np.zeros(n) for n in self.sizes[1:])
-        self._network = Network(tuple(self.weights), self.loops, pulls)
+        layers = zip(self._constants, self.delays, self.loop_delays, strict=True)
+        owns = tuple(layer.own(delays, loop_delays) for layer, delays, loop_delays in layers)
+        constants = tuple(Constants.of(layer.first, floor, self.end) for layer in self._constants)
+        self._network = Network(constants, tuple(self.weights), self.loops, pulls, owns)
         self._make_room(0)
 
     # -------------------------------------------------------------- running
+
+    @property
+    def p(self) -> NeuronParameters | tuple[LayerNeurons, ...]:
+        """Time constants and thresholds as they are now: one for all, or those of every layer."""
+        layers = tuple(layer.read() for layer in self._constants)
+        first = layers[0]
+        return first if isinstance(first, NeuronParameters) and all(p == first for p in layers) else layers
+
+    def _in_thresholds(self, optimizer: str) -> list[float]:
+        """Rates of the weights of every layer, and of recurrent ones, in that of the first: in thresholds all alike.
+
+        A step of Adam has the unit of weights, one of plain descent that of weights squared.
+        """
+        first = self._constants[0].first.theta
+        units = [(layer.first.theta / first) ** (1 if optimizer == "adam" else 2) for layer in self._constants]
+        return units + [unit for unit, loop in zip(units, self.loops, strict=True) if loop.size]
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether its neurons are all alike, and no synapse has a delay."""
+        return isinstance(self.p, NeuronParameters) and not any(d.size for d in (*self.delays, *self.loop_delays))
+
+    def parameters(self) -> dict[str, Float64Array]:
+        """Copies of all numbers that the network has of its own, by the names of `names`.
+
+        Delays are among them whether they are learned or not, and so are time constants, in ms, where they are learned
+        or each neuron's own.
+        """
+        return {name: array.copy() for name, array in self._named().items()}
+
+    def load_parameters(self, parameters: Mapping[str, Any]) -> None:
+        """Go on from `parameters`.
+
+        Raises
+        ------
+        InputError
+            For others than this network has; nothing is changed then.
+        """
+        own = self._named()
+        check_arrays(parameters, own, "parameters", "this network needs")
+        for name, array in parameters.items():
+            if name[0] in "DE":
+                check_within(array, 0.0, self._longest, f"parameters: {name}")
+            elif name.startswith("tau"):
+                check_within(array, SMALLEST_CONSTANT, LARGEST_CONSTANT, f"parameters: {name}")
+        for name, array in parameters.items():
+            own[name][...] = array
+        for layer in self._constants:
+            layer.take_over()
+
+    def _named(self) -> dict[str, Float64Array]:
+        """The arrays of `parameters`, by name."""
+        kinds = ("W", self.weights), ("R", self.loops), ("D", self.delays), ("E", self.loop_delays)
+        found = {f"{letter}{k}": a for letter, arrays in kinds for k, a in enumerate(arrays, 1) if a.size}
+        for k, name in enumerate(("tau_m", "tau_s")):
+            found |= {f"{name}{n}": layer.kept[k] for n, layer in enumerate(self._constants, 1) if layer.kept}
+        return found
+
+    def _refresh(self) -> int:
+        """Cut what is learned beside weights to its limits; how many entries were outside."""
+        outside = sum(cut(delays, 0.0, self._longest) for delays in self._learned_delays)
+        return outside + sum(layer.refresh() for layer in self._constants)
 
     def infer(self, trains: SpikeTrains, samples: NDArray[np.int64] | None = None) -> Result:
         """Run samples without learning; by default all.
@@ -144,7 +297,7 @@ class EventPropEngine:
         return self._run(*checked, learn=False)[0], self._counts(len(self._parts))
 
     def gradient(
-        self, trains: SpikeTrains, labels: NDArray[np.int64], samples: NDArray[np.int64] | None = None
+        self, trains: SpikeTrains, labels: Any, samples: NDArray[np.int64] | None = None
     ) -> tuple[Result, list[Float64Array]]:
         """Run samples, and sum their gradients by all weights.
 
@@ -163,9 +316,9 @@ class EventPropEngine:
         ----------
         trains : SpikeTrains
             Samples.
-        by_said : (samples, classes)
-            dL/dt_k of first spikes, 1/ms, or dL/dV_k of largest or mean voltages; that of a silent
-            output does not matter.
+        by_said : (samples, said)
+            dL/dt of the spikes that are said, 1/ms, or dL/dV of what voltages are; that of a spike that is not there
+            does not matter.
 
         Returns
         -------
@@ -182,19 +335,17 @@ class EventPropEngine:
         """
         trains, every = self._checked(trains, None)
         array = as_array(by_said, "derivatives")
-        fits = array.shape == (len(trains), self.sizes[-1]) and array.dtype.kind in "iuf"
+        fits = array.shape == (len(trains), self.said) and array.dtype.kind in "iuf"
         if not fits or not np.isfinite(array).all():
             raise InputError(
                 f"derivatives have shape {array.shape} and dtype {array.dtype}, but must be "
-                f"({len(trains)}, {self.sizes[-1]}) real numbers, and finite"
+                f"({len(trains)}, {self.said}) real numbers, and finite"
             )
         given = np.require(array, np.float64, ["C", "A", "W"])
         result, by_times = self._run(trains, every, learn=True, given=given)
         return result, [g.copy() for g in self._sum_of_parts(len(trains))], by_times
 
-    def train_batch(
-        self, trains: SpikeTrains, labels: NDArray[np.int64], samples: NDArray[np.int64], rate: float
-    ) -> Result:
+    def train_batch(self, trains: SpikeTrains, labels: Any, samples: NDArray[np.int64], rate: float) -> Result:
         """One step of the optimizer along the mean gradient of a batch, and what the policy does about silence.
 
         Raises
@@ -211,9 +362,10 @@ class EventPropEngine:
             if not average(g.reshape(-1), float(len(samples)), largest):
                 raise InputError(self._too_large(k, g, largest))
         self.optimizer.step(gradients, rate)
+        bounded = self._refresh()
         if self.silent.name != "none":
             self._mind_silence(len(samples))
-        return result
+        return replace(result, bounded=bounded) if bounded else result
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Copies of what training has to remember beside the weights, by name; `load_state` takes it back."""
@@ -240,9 +392,21 @@ class EventPropEngine:
             spiking = self.weights if isinstance(self.loss, TTFSLoss) else self.weights[:-1]
             for w, count in zip(spiking, spikes, strict=False):
                 w[:, count == 0] += self.silent.strength
-        elif self.silent.name == "spike_count":
-            for pull, count in zip(self._network.pulls[:-1], spikes, strict=False):
-                pull[...] = self.silent.strength * (self.silent.target - count / n_samples)
+        self._pull(spikes, n_samples)
+
+    def pull_counts(self, trains: SpikeTrains) -> None:
+        """What the policy "spike_count" makes of all samples' spikes: it acts on the next gradient; else nothing."""
+        if self.silent.name == "spike_count":
+            _, counts = self.infer_counted(trains)
+            self._pull(counts, max(len(trains), 1))
+
+    def _pull(self, spikes: Sequence[NDArray[np.int64]], n_samples: int) -> None:
+        """Derivatives by the spike times of hidden neurons, of their counts."""
+        if self.silent.name == "spike_count":
+            bounds = self.silent.bounds(len(self.weights) - 1)
+            for pull, count, (lower, upper) in zip(self._network.pulls[:-1], spikes, bounds, strict=False):
+                mean = count / n_samples
+                pull[...] = self.silent.strength * (np.clip(mean, lower, upper) - mean)
 
     # ------------------------------------------------------------- internals
 
@@ -254,16 +418,11 @@ class EventPropEngine:
         """What to say of a gradient with which no optimizer can go on."""
         reached = np.abs(g).max()
         what = f"reaches {reached:.3g}" if np.isfinite(reached) else "is not finite"
+        kind, layer = self.names[k].rstrip("0123456789"), self.names[k].lstrip("WRDEtau_ms")
         return (
-            f"the gradient of {'the weights' if k < len(self.weights) else 'recurrent weights'} of layer "
-            f"{self._layer_of(k) + 1} {what}, but {largest:.3g} is the most that a step can be made of, so nothing was "
-            f"changed; {self.loss.cure}"
+            f"the gradient of {_CALLED[kind]} of layer {layer} {what}, but {largest:.3g} is the most that a step can "
+            f"be made of, so nothing was changed; {self.loss.cure}"
         )
-
-    def _layer_of(self, k: int) -> int:
-        """Layer of a matrix of `matrices`."""
-        n = len(self.weights)
-        return k if k < n else [layer for layer, loop in enumerate(self.loops) if loop.size][k - n]
 
     def _checked(self, trains: SpikeTrains, samples: Any) -> tuple[SpikeTrains, NDArray[np.int64]]:
         return check_samples(trains, samples, self.sizes[0], self.end)
@@ -271,17 +430,37 @@ class EventPropEngine:
     def _learn(
         self, trains: SpikeTrains, samples: NDArray[np.int64], labels: Any
     ) -> tuple[Result, tuple[Float64Array, ...]]:
-        checked = as_vector(check_labels(labels, len(trains), self.sizes[-1]), np.int64, "labels")
-        result, _ = self._run(trains, samples, learn=True, labels=checked)
+        if self._criterion.labelled:
+            checked = as_vector(check_labels(labels, len(trains), self.sizes[-1]), np.int64, "labels")
+            result, _ = self._run(trains, samples, learn=True, labels=checked)
+        else:
+            result, _ = self._run(trains, samples, learn=True, targets=self._targets(labels, len(trains)))
         return result, self._sum_of_parts(len(samples))
+
+    def _targets(self, targets: Any, n: int) -> Float64Array:
+        """Numbers to be taught, (samples, said)."""
+        array = check_reals(targets, "targets", most=LARGEST_WEIGHT)
+        if array.shape not in ((n, self.said), (n, len(self._criterion.times), self.sizes[-1])):
+            raise InputError(
+                f"targets have shape {array.shape}, but must be ({n}, {len(self._criterion.times)}, {self.sizes[-1]}): "
+                f"samples, readings, outputs"
+            )
+        return np.require(array.reshape(n, self.said), np.float64, ["C", "A", "W"])
 
     def _sum_of_parts(self, n_samples: int) -> tuple[Float64Array, ...]:
         """Gradients of a batch, in the arrays of its first part, in the order of `matrices`."""
         first, *rest = self._parts[: _parts_of(n_samples)]
         for part in rest:
-            for g, other in zip(first.by_weights + first.by_loops, part.by_weights + part.by_loops, strict=True):
-                g += other
-        return first.by_weights + tuple(g for g in first.by_loops if g.size)
+            for sums, others in zip(first.by, part.by, strict=True):
+                for g, other in zip(sums, others, strict=True):
+                    g += other
+        by, logs = first.by, [layer.by_logs(sums) for layer, sums in zip(self._constants, first.by, strict=True)]
+        found = [sums.weights for sums in by] + [sums.loops for sums in by if sums.loops.size]
+        if self._learned_delays:
+            delays = [sums.delays for sums in by] + [sums.loop_delays for sums in by]
+            pairs = zip((d for d in delays if d.size), self._learned_delays, strict=True)
+            found += [d.reshape(own.shape) for d, own in pairs]
+        return (*found, *(log for kind in zip(*logs, strict=True) for log in kind))
 
     def _run(
         self,
@@ -289,11 +468,14 @@ class EventPropEngine:
         samples: NDArray[np.int64],
         learn: bool,
         labels: NDArray[np.int64] | None = None,
+        targets: Float64Array | None = None,
         given: Float64Array | None = None,
     ) -> tuple[Result, Float64Array]:
+        self._refresh()  # whoever has changed `matrices` need do nothing else
         self._make_room(int((trains.offsets[samples + 1] - trains.offsets[samples]).max(initial=0)))
         labels = np.zeros(0, np.int64) if labels is None else labels
-        said = np.zeros((len(samples), self.sizes[-1]))
+        targets = np.zeros((0, 0)) if targets is None else targets
+        said = np.zeros((len(samples), self.said))
         by_input = np.zeros(0 if given is None else len(trains.times))
         n_parts = _parts_of(len(samples))
         bounds = [k * len(samples) // n_parts for k in range(n_parts + 1)]
@@ -303,12 +485,10 @@ class EventPropEngine:
             if learn:
                 self._parts[k].clear()
             by_said = np.zeros((0, 0)) if given is None else given[rows]
-            batch = Batch(*trains, samples[rows], labels, by_said, learn)
+            batch = Batch(*trains, samples[rows], labels, targets, by_said, learn)
             answers = Answers(said[rows], by_input)
             while True:
-                end, *counted = run_samples(
-                    self._constants, self._criterion, self._network, self._parts[k], batch, answers
-                )
+                end, *counted = run_samples(self._criterion, self._network, self._parts[k], batch, answers)
                 if end == DONE:
                     return Counts(*counted)
                 self._grow(k, end)  # once more from the start: whatever was summed was in the room before
@@ -331,7 +511,7 @@ class EventPropEngine:
             f"a network of {'-'.join(map(str, self.sizes))} neurons, for samples of {n_events} input spikes,",
             "make layers or samples smaller",
         )
-        self._parts = [Room.of(self._network, of_part, n_events) for of_part in caps]
+        self._parts = [Room.of(self._network, of_part, n_events, bool(self._learned_delays)) for of_part in caps]
 
     def _grow(self, k: int, layer: int) -> None:
         """A part with room for twice as many spikes of a layer; any of the others may need as much."""
@@ -339,14 +519,15 @@ class EventPropEngine:
         caps = part.caps
         caps[layer] *= 2
         n = self.sizes[layer + 1]
-        if self.loops[layer].size and caps[layer] > max(_MOST_UPDATES / n, _MOST_SPIKES * n):
+        updates = _MOST_UPDATES / (_SLOWER if self._network.own[layer].is_asked else 1)
+        if self.loops[layer].size and caps[layer] > max(updates / n, _MOST_SPIKES * n):
             raise InputError(
                 f"layer {layer + 1}, of {n} neurons, spikes more than {part.caps[layer]} times in a sample, and every "
                 f"spike of a recurrent layer reaches all of it, which takes seconds per sample: it seems to spike "
                 f"without end; use smaller weights, or a shorter trial"
             )
         check_spike_room(_PARTS * Room.bytes(self._network, caps, part.n_events), layer, part.caps[layer])
-        self._parts[k] = Room.of(self._network, caps, part.n_events)
+        self._parts[k] = Room.of(self._network, caps, part.n_events, bool(self._learned_delays))
 
 
 def _parts_of(n_samples: int) -> int:

@@ -198,27 +198,3 @@ def forward_leaky(c, tape, W, n_events, peaks):  # type: ignore[no-untyped-def]
                     tape.current[j] = (i_end - v_end) / c.tau_m
             tape.V[j] = v_end
             tape.I[j] = i_end
-
-
-@inner
-def forward_averaged(c, fading, tape, W, n_events, means):  # type: ignore[no-untyped-def]
-    """The mean voltage of every neuron of a layer that only integrates, times counting exp(-fading t).
-
-    It is the sum over the input spikes of w share(t), since voltages add up. `flow` holds the share of every
-    input spike, and its derivative by the time of the spike.
-    """
-    means[:] = 0.0
-    at_end = math.exp(-fading * c.end)
-    norm = 1.0 / c.end if fading == 0.0 else fading / -math.expm1(-fading * c.end)
-    of_m, of_s = 1.0 / c.tau_m + fading, 1.0 / c.tau_s + fading
-    for e in range(n_events):
-        left = c.end - tape.in_time[e]
-        g = response(left, math.exp(-left / c.tau_m), math.exp(-left / c.tau_s), c)
-        # The integral of exp(-fading h) response(h), by parts: what comes in, less what is left at the end.
-        fades = math.exp(-fading * left)
-        integral = (-math.expm1(-left * of_s) / (of_s * c.tau_m) - fades * g) / of_m
-        share = norm * math.exp(-fading * tape.in_time[e]) * integral
-        tape.flow[e, 0], tape.flow[e, 1] = share, -norm * at_end * g - fading * share
-        row = W[tape.in_neuron[e]]
-        for j in range(W.shape[1]):
-            means[j] += row[j] * share

@@ -1,9 +1,9 @@
 """The compiled run of a batch, sample by sample: all layers forward, the loss, all layers backward. Times in ms.
 
 `run_samples` is all that is called from Python. numba keeps every kernel on disk, beside its own file, and does not see
-changes in a file that it imports: after a change in this folder, touch all files of it. It compiles `run_samples` anew
-for every number of layers, which is why the loops over layers stand there, and all else in kernels of one layer: handed
-all tapes, a function takes twice as long to compile, and small layers longer to run.
+changes in a file that it imports: after a change in this folder, delete `__pycache__/*.nb*`. It compiles `run_samples`
+anew for every number of layers, which is why the loops over layers stand there, and all else in kernels of one layer:
+handed all tapes, a function takes twice as long to compile, and small layers longer to run.
 """
 
 from __future__ import annotations
@@ -12,24 +12,35 @@ import numpy as np
 
 from lava_nbp.base.compiled import inner, kernel
 from lava_nbp.eventprop.continuous.backward import (
-    backward_averaged,
     backward_leaky,
     backward_recurrent,
     backward_spiking,
 )
 from lava_nbp.eventprop.continuous.forward import (
     OVERFLOW,
-    forward_averaged,
     forward_leaky,
     forward_recurrent,
     forward_spiking,
 )
 from lava_nbp.eventprop.continuous.losses import differentiate
+from lava_nbp.eventprop.continuous.readout import (
+    backward_read,
+    backward_single_read,
+    forward_read,
+    forward_single_read,
+)
+from lava_nbp.eventprop.continuous.single import (
+    backward_single,
+    backward_single_leaky,
+    forward_single,
+    forward_single_leaky,
+)
 from lava_nbp.eventprop.continuous.state import DONE
+from lava_nbp.eventprop.continuous.tangled import backward_tangled, forward_tangled
 
 
 @kernel
-def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no-untyped-def]
+def run_samples(criterion, network, room, batch, answers):  # type: ignore[no-untyped-def]
     """Run samples forward, and backward if they teach; how it ended (DONE, or the layer whose spikes do
     not fit its room), and the numbers of `Counts`.
 
@@ -39,8 +50,8 @@ def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no
     `answers` gets what the network says, a row per sample, and, where derivatives by that are given, the derivatives
     by the times of input spikes; `room` gets gradients and spike counts.
     """
-    weights, loops, tapes = network.weights, network.loops, room.tapes
-    top = len(weights) - 1
+    weights, loops, tapes, owns = network.weights, network.loops, room.tapes, network.own
+    top, only_first = len(weights) - 1, criterion.kept == 1
     n_events = np.zeros(top + 1, dtype=np.int64)
     n_spikes = np.zeros(top + 1, dtype=np.int64)
     n_merged = np.zeros(top + 1, dtype=np.int64)
@@ -53,18 +64,25 @@ def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no
         _take(times, sources, tapes[0].in_time, tapes[0].in_neuron)
         said, count = answers.said[q], end - begin
         for k in range(top + 1):
-            tape = tapes[k]
+            tape, c = tapes[k], network.constants[k]
+            alone = owns[k].tau_m.shape[0] > 0
             n_events[k] = count
             if k == top and not criterion.spiking:
-                if criterion.averaged:
-                    forward_averaged(c, criterion.fading, tape, weights[k], count, said)
+                if criterion.read and alone:
+                    forward_single_read(c, criterion, owns[k], tape, weights[k], count, said)
+                elif criterion.read:
+                    forward_read(c, criterion, tape, weights[k], count, said)
                 else:
-                    forward_leaky(c, tape, weights[k], count, said)
+                    _forward_leaky(c, owns[k], tape, weights[k], count, said)
                 continue
-            if loops[k].shape[0] > 0:
+            if loops[k].shape[0] > 0 and alone:
+                count, n_merged[k] = forward_tangled(c, owns[k], tape, weights[k], loops[k], count)
+            elif loops[k].shape[0] > 0:
                 count, n_merged[k] = forward_recurrent(c, tape, weights[k], loops[k], count)
+            elif alone:
+                count = forward_single(c, owns[k], tape, weights[k], count, only_first and k == top)
             else:
-                count = forward_spiking(c, tape, weights[k], count, k == top)
+                count = forward_spiking(c, tape, weights[k], count, only_first and k == top)
             if count == OVERFLOW:
                 return k, hidden, silent, silent_labels, clipped, 0, most, deepest
             n_spikes[k] = count
@@ -76,39 +94,62 @@ def run_samples(c, criterion, network, room, batch, answers):  # type: ignore[no
                 hidden += count
                 silent += without
             else:
-                _first_spikes(tape.sorted_time, tape.sorted_neuron, count, said)
+                _spikes_said(tape.sorted_time, tape.sorted_neuron, count, criterion.kept, tape.last, said)
         if not batch.learn:
             continue
         leaky = not criterion.spiking
         if batch.given.shape[0] > 0:
             _copy(batch.given[q], by_said)
+        elif not criterion.labelled:
+            for k in range(by_said.shape[0]):
+                by_said[k] = 2.0 * (said[k] - batch.targets[sample, k]) / by_said.shape[0]
         elif differentiate(criterion, said, batch.labels[sample], by_said):
             silent_labels += 1
             if criterion.phantom > 0.0:
                 # All else is zero: teach the label's output, which never reset, by its largest voltage.
-                forward_leaky(c, tapes[top], weights[top], n_events[top], by_said)
+                _forward_leaky(
+                    network.constants[top], owns[top], tapes[top], weights[top], n_events[top], by_said
+                )  # fmt: skip
                 by_said[:] = 0.0
                 by_said[batch.labels[sample]] = -criterion.phantom
                 leaky = True
         for k in range(top, -1, -1):
-            tape, count = tapes[k], n_spikes[k]
+            tape, count, c, by = tapes[k], n_spikes[k], network.constants[k], room.by[k]
+            alone = owns[k].tau_m.shape[0] > 0
             if k < top:
                 _add_pulls(tape.sorted_neuron, network.pulls[k], count, tape.error)
             elif not leaky:
-                _errors_of_first(tape.sorted_neuron, tape.previous, tape.order, by_said, count, tape.error)
-            if k == top and criterion.averaged:
-                backward_averaged(tape, weights[k], room.by_weights[k], n_events[k], by_said)
+                _errors_of_said(tape.sorted_neuron, by_said, count, criterion.kept, tape.last, tape.error)
+            if k == top and criterion.read and alone:
+                backward_single_read(c, criterion, owns[k], tape, weights[k], by, n_events[k], by_said)
+            elif k == top and criterion.read:
+                backward_read(c, criterion, tape, weights[k], by.weights, n_events[k], by_said)
+            elif k == top and leaky and alone:
+                backward_single_leaky(c, owns[k], tape, weights[k], by, n_events[k], by_said)
             elif k == top and leaky:
-                backward_leaky(c, tape, weights[k], room.by_weights[k], n_events[k], by_said)
+                backward_leaky(c, tape, weights[k], by.weights, n_events[k], by_said)
+            elif loops[k].shape[0] > 0 and alone:
+                clipped += backward_tangled(
+                    c, owns[k], tape, weights[k], loops[k], by, n_events[k], n_merged[k]
+                )  # fmt: skip
             elif loops[k].shape[0] > 0:
-                clipped += backward_recurrent(
-                    c, tape, weights[k], room.by_weights[k], loops[k], room.by_loops[k], n_merged[k]
-                )
+                clipped += backward_recurrent(c, tape, weights[k], by.weights, loops[k], by.loops, n_merged[k])
+            elif alone:
+                clipped += backward_single(c, owns[k], tape, weights[k], by, n_events[k], count)
             else:
-                clipped += backward_spiking(c, tape, weights[k], room.by_weights[k], n_events[k], count)
+                clipped += backward_spiking(c, tape, weights[k], by.weights, n_events[k], count)
         if batch.given.shape[0] > 0:
             _copy(tapes[0].in_error, answers.by_input[begin:end])
     return DONE, hidden, silent, silent_labels, clipped, 0, most, deepest
+
+
+@inner
+def _forward_leaky(c, own, tape, W, n_events, peaks):  # type: ignore[no-untyped-def]
+    """A layer that only integrates, and its largest voltages."""
+    if own.tau_m.shape[0] > 0:
+        forward_single_leaky(c, own, tape, W, n_events, peaks)
+    else:
+        forward_leaky(c, tape, W, n_events, peaks)
 
 
 @inner
@@ -137,18 +178,25 @@ def _count(neuron, previous, n_spikes, counts):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _first_spikes(sorted_time, sorted_neuron, n_spikes, said):  # type: ignore[no-untyped-def]
-    """First spike of every output, inf where it is silent."""
+def _spikes_said(sorted_time, sorted_neuron, n_spikes, kept, ranks, said):  # type: ignore[no-untyped-def]
+    """The first spikes of every output, one neuron after the other, inf where there is none."""
     said[:] = np.inf
-    for s in range(n_spikes - 1, -1, -1):  # the first of a neuron comes last
-        said[sorted_neuron[s]] = sorted_time[s]
+    ranks[:] = 0
+    for s in range(n_spikes):
+        j = sorted_neuron[s]
+        if ranks[j] < kept:
+            said[j * kept + ranks[j]] = sorted_time[s]
+            ranks[j] += 1
 
 
 @inner
-def _errors_of_first(sorted_neuron, previous, order, by_said, n_spikes, error):  # type: ignore[no-untyped-def]
-    """Give every output's first spike its derivative, and all others none."""
+def _errors_of_said(sorted_neuron, by_said, n_spikes, kept, ranks, error):  # type: ignore[no-untyped-def]
+    """Give every spike that is said its derivative, and all others none."""
+    ranks[:] = 0
     for s in range(n_spikes):
-        error[s] = by_said[sorted_neuron[s]] if previous[order[s]] < 0 else 0.0
+        j = sorted_neuron[s]
+        error[s] = by_said[j * kept + ranks[j]] if ranks[j] < kept else 0.0
+        ranks[j] += 1
 
 
 @inner

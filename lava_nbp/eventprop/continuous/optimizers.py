@@ -27,10 +27,21 @@ class Optimizer(ABC):
     ----------
     matrices : sequence of arrays
         What it trains; always these very arrays.
+    factors : sequence of float, optional
+        By which the rate is multiplied for each; all 1 if there are none.
+
+    Raises
+    ------
+    InputError
+        For what cannot be trained in place, or factors that are no rates, one per array.
     """
 
-    def __init__(self, matrices: Sequence[NDArray[Any]]) -> None:
+    def __init__(self, matrices: Sequence[NDArray[Any]], factors: Sequence[float] | None = None) -> None:
         self.matrices = _check_matrices(matrices)
+        given = check_sequence([1.0] * len(self.matrices) if factors is None else factors, "factors")
+        if len(given) != len(self.matrices):
+            raise InputError(f"{len(given)} factors for {len(self.matrices)} matrices; give one for each")
+        self.factors = [check_rate(factor, "factor") for factor in given]
 
     @abstractmethod
     def step(self, gradients: Sequence[NDArray[Any]], rate: float) -> None:
@@ -80,19 +91,20 @@ class SGD(Optimizer):
     def step(self, gradients: Sequence[NDArray[Any]], rate: float) -> None:
         """See `Optimizer`."""
         self._check(gradients)
-        for w, g in zip(self.matrices, gradients, strict=True):
-            w -= rate * g
+        for w, g, factor in zip(self.matrices, gradients, self.factors, strict=True):
+            w -= rate * factor * g
 
     def largest_gradient(self, rate: float) -> float:
         """See `Optimizer`: a weight changes by 1e30 at most."""
-        return _LARGEST_CHANGE / rate if rate else _LARGEST_GRADIENT
+        largest = rate * max(self.factors)
+        return _LARGEST_CHANGE / largest if largest else _LARGEST_GRADIENT
 
 
 class Adam(Optimizer):
     """Adam (Kingma & Ba 2015, Algorithm 1) with beta1 0.9, beta2 0.999, epsilon 1e-8."""
 
-    def __init__(self, matrices: Sequence[NDArray[Any]]) -> None:
-        super().__init__(matrices)
+    def __init__(self, matrices: Sequence[NDArray[Any]], factors: Sequence[float] | None = None) -> None:
+        super().__init__(matrices, factors)
         self.steps = 0
         self._moments = [(np.zeros(w.size), np.zeros(w.size)) for w in matrices]
 
@@ -100,8 +112,8 @@ class Adam(Optimizer):
         """See `Optimizer`."""
         self._check(gradients)
         self.steps += 1
-        for w, g, (m, v) in zip(self.matrices, gradients, self._moments, strict=True):
-            adam(w.reshape(-1), g.reshape(-1), m, v, self.steps, float(rate), 0.9, 0.999, 1e-8)
+        for w, g, (m, v), factor in zip(self.matrices, gradients, self._moments, self.factors, strict=True):
+            adam(w.reshape(-1), g.reshape(-1), m, v, self.steps, float(rate) * factor, 0.9, 0.999, 1e-8)
 
     def largest_gradient(self, rate: float) -> float:
         """See `Optimizer`: whatever the rate, its square is finite."""
@@ -130,7 +142,7 @@ def _check_matrices(matrices: Sequence[NDArray[Any]]) -> Sequence[NDArray[Any]]:
     return matrices
 
 
-def make_optimizer(name: str, matrices: Sequence[NDArray[Any]]) -> Optimizer:
+def make_optimizer(name: str, matrices: Sequence[NDArray[Any]], factors: Sequence[float] | None = None) -> Optimizer:
     """Make an optimizer by name.
 
     Raises
@@ -139,10 +151,10 @@ def make_optimizer(name: str, matrices: Sequence[NDArray[Any]]) -> Optimizer:
         For an unknown name.
     """
     check_name(name, "optimizer", OPTIMIZERS)
-    return Adam(matrices) if name == "adam" else SGD(matrices)
+    return Adam(matrices, factors) if name == "adam" else SGD(matrices, factors)
 
 
-def check_rate(rate: Any) -> float:
+def check_rate(rate: Any, what: str = "rate") -> float:
     """Return a rate as a float.
 
     Raises
@@ -150,7 +162,7 @@ def check_rate(rate: Any) -> float:
     InputError
         Unless it is a number in 0 .. 1e9.
     """
-    return check_real(rate, 0.0, LARGEST_RATE, "rate")
+    return check_real(rate, 0.0, LARGEST_RATE, what)
 
 
 @kernel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.eventprop.equations import AT_THRESHOLD, Float64Array, NeuronParameters, rate_difference
-from lava_nbp.eventprop.losses import Loss, MeanVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.losses import Loss, MeanVoltageLoss, TTFSLoss, VoltageErrorLoss
 
+Int32Array = NDArray[np.int32]
 Int64Array = NDArray[np.int64]
 
 #: How a run ends; else with the layer whose spikes did not fit.
@@ -49,9 +51,13 @@ class Constants(NamedTuple):
 class Criterion(NamedTuple):
     """The loss, and what a silent label is taught."""
 
-    spiking: bool  #: first spikes, else voltages of an output layer that only integrates:
-    averaged: bool  #: their means, else the largest
+    spiking: bool  #: spikes, else voltages of an output layer that only integrates:
+    read: bool  #: means, or voltages at `times`, else the largest
+    labelled: bool  #: whether classes are taught, else numbers
+    kept: int  #: how many spikes of each output are said
+    times: Float64Array  #: (readings,) when voltages are read, ms; (0,): means are taken
     fading: float  #: of the mean, 1/ms
+    norm: float  #: one over the integral of exp(-fading t) over a trial, 1/ms
     gain: float  #: of voltages in the softmax
     tau0: float
     tau1: float
@@ -59,21 +65,66 @@ class Criterion(NamedTuple):
     phantom: float  #: strength of the policy "phantom", or 0
 
     @classmethod
-    def of(cls, loss: Loss, phantom: float) -> Criterion:
+    def of(cls, loss: Loss, phantom: float, end: float, kept: int) -> Criterion:
         """The numbers of a loss."""
+        none = np.zeros(0)
         if isinstance(loss, TTFSLoss):
-            return cls(True, False, 0.0, 1.0, float(loss.tau0), float(loss.tau1), float(loss.alpha), phantom)
+            numbers = float(loss.tau0), float(loss.tau1), float(loss.alpha)
+            return cls(True, False, True, kept, none, 0.0, 0.0, 1.0, *numbers, phantom)
+        if isinstance(loss, VoltageErrorLoss):
+            return cls(False, True, False, 1, np.array(loss.times), 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, phantom)
         if isinstance(loss, MeanVoltageLoss):
-            return cls(False, True, loss.fading, float(loss.gain), 1.0, 1.0, 0.0, phantom)
-        return cls(False, False, 0.0, 1.0, 1.0, 1.0, 0.0, phantom)
+            fading = loss.fading
+            norm = 1.0 / end if fading == 0 else fading / -math.expm1(-fading * end)
+            return cls(False, True, True, 1, none, fading, norm, float(loss.gain), 1.0, 1.0, 0.0, phantom)
+        return cls(False, False, True, 1, none, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, phantom)
+
+
+class Own(NamedTuple):
+    """What neurons and synapses of a layer have of their own; empty where they are all alike, and have no delays.
+
+    A delay is that of a synapse, or, in an array of one column, of all synapses of a source.
+    """
+
+    tau_m: Float64Array  #: (n,) ms
+    tau_s: Float64Array
+    theta: Float64Array
+    delays: Float64Array  #: (pre, post), (pre, 1) or (0, 0), ms
+    loop_delays: Float64Array  #: (n, n), (n, 1) or (0, 0)
+    learned: bool  #: whether gradients by time constants are asked for
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the layer needs kernels that go neuron by neuron."""
+        return bool(self.tau_m.size)
+
+
+class Sums(NamedTuple):
+    """Gradients of a layer, summed over samples; empty where there is nothing to learn."""
+
+    weights: Float64Array
+    loops: Float64Array
+    delays: Float64Array  #: as `Own` has them
+    loop_delays: Float64Array
+    tau_m: Float64Array
+    tau_s: Float64Array
+
+    @classmethod
+    def of(cls, weights: Float64Array, loops: Float64Array, own: Own, learned_delays: bool) -> Sums:
+        """Zeros."""
+        delays = (own.delays, own.loop_delays) if learned_delays else (np.zeros((0, 0)),) * 2
+        constants = (own.tau_m, own.tau_s) if own.learned else (np.zeros(0),) * 2
+        return cls(*(np.zeros_like(a) for a in (weights, loops, *delays, *constants)))
 
 
 class Network(NamedTuple):
     """What all parts of a batch share, by layer."""
 
+    constants: tuple[Constants, ...]
     weights: tuple[Float64Array, ...]  #: (pre, post)
     loops: tuple[Float64Array, ...]  #: (n, n) recurrent weights, or (0, 0)
     pulls: tuple[Float64Array, ...]  #: (n,) derivatives by the times of all spikes of a neuron, policy "spike_count"
+    own: tuple[Own, ...]
 
 
 class Tape(NamedTuple):
@@ -104,26 +155,40 @@ class Tape(NamedTuple):
     sorted_time: Float64Array
     sorted_neuron: Int64Array
     error: Float64Array  #: (spikes,) error that reaches each spike from behind, in the order of time
+    # Of a layer with constants or delays of its own, which goes neuron by neuron; else empty.
+    when: Float64Array  #: (events,) arrivals at a neuron while they are sorted
+    arrival: Int32Array  #: (n, events) input spikes in the order in which they arrive at each neuron
+    arrivals: Int64Array  #: (n,) how many do before the end
+    first: Int64Array  #: (n + 1,) where the spikes of each neuron begin
+    segment: Float64Array  #: (segments, 6) of the neuron at hand, see `single`, or of all, see `tangled`
+    code: Int32Array  #: (segments,) what each begins with
+    # If it is also recurrent.
+    at: Int32Array  #: (events,) at which neuron an event is
+    state: Float64Array  #: (n, 12)
+    taken: Int64Array  #: (n,) input spikes that have arrived
+    pending: Int64Array  #: (n,) own spikes that have not arrived yet:
+    queue_time: Float64Array  #: (n, spikes) when they do, a heap per neuron
+    queue_spike: Int32Array  #: (n, spikes)
+    tree: Int64Array  #: a tournament of neurons
 
 
 class Room(NamedTuple):
     """What one part of a batch works in, and sums, by layer."""
 
     tapes: tuple[Tape, ...]
-    by_weights: tuple[Float64Array, ...]  #: gradients, summed over samples
-    by_loops: tuple[Float64Array, ...]
+    by: tuple[Sums, ...]
     counts: tuple[Int64Array, ...]  #: (n,) spikes of every neuron, likewise
 
     @classmethod
-    def of(cls, network: Network, caps: Sequence[int], n_events: int) -> Room:
+    def of(cls, network: Network, caps: Sequence[int], n_events: int, learned_delays: bool) -> Room:
         """Room for samples of so many input spikes, and so many spikes of every layer."""
         tapes: list[Tape] = []
-        for w, loop, cap in zip(network.weights, network.loops, caps, strict=True):
-            tapes.append(_make_tape(w.shape[1], cap, bool(loop.size), n_events, tapes[-1] if tapes else None))
+        for w, loop, own, cap in zip(network.weights, network.loops, network.own, caps, strict=True):
+            tapes.append(_make_tape(w.shape[1], cap, bool(loop.size), own, n_events, tapes[-1] if tapes else None))
+        layers = zip(network.weights, network.loops, network.own, strict=True)
         return cls(
             tuple(tapes),
-            tuple(np.zeros_like(w) for w in network.weights),
-            tuple(np.zeros_like(loop) for loop in network.loops),
+            tuple(Sums.of(w, loop, own, learned_delays) for w, loop, own in layers),
             tuple(np.zeros(w.shape[1], dtype=np.int64) for w in network.weights),
         )
 
@@ -131,10 +196,14 @@ class Room(NamedTuple):
     def bytes(network: Network, caps: Sequence[int], n_events: int) -> int:
         """Memory that such a room takes."""
         numbers = 3 * n_events
-        for w, loop, cap in zip(network.weights, network.loops, caps, strict=True):
+        for w, loop, own, cap in zip(network.weights, network.loops, network.own, caps, strict=True):
             n = w.shape[1]
             # Per neuron, per event and per spike as many numbers as a `Tape` has, and what `Room` sums.
             numbers += w.size + loop.size + 6 * n + 4 * (n_events + (cap if loop.size else 0)) + 15 * max(cap, n)
+            if own.is_asked:
+                segments = _segments(n, max(cap, n), bool(loop.size), n_events)
+                numbers += own.delays.size + own.loop_delays.size + 18 * n + 7 * segments + n * n_events // 2
+                numbers += 2 * n * cap if loop.size else 0
             n_events = max(cap, n)
         return 8 * numbers
 
@@ -150,8 +219,11 @@ class Room(NamedTuple):
 
     def clear(self) -> None:
         """Forget gradients and spike counts."""
-        for array in (*self.by_weights, *self.by_loops, *self.counts):
-            array[...] = 0
+        for sums in self.by:
+            for array in sums:
+                array[...] = 0
+        for counts in self.counts:
+            counts[...] = 0
 
 
 class Batch(NamedTuple):
@@ -162,34 +234,53 @@ class Batch(NamedTuple):
     offsets: Int64Array
     samples: Int64Array  #: (batch,) which of them
     labels: Int64Array  #: of all samples; empty where nothing is learned, or derivatives are given
-    given: Float64Array  #: (batch, classes) derivatives by answers; (0, 0): those of the loss
+    targets: Float64Array  #: likewise, (samples, said) numbers to be taught
+    given: Float64Array  #: (batch, said) derivatives by answers; (0, 0): those of the loss
     learn: bool
 
 
 class Answers(NamedTuple):
     """What a run writes."""
 
-    said: Float64Array  #: (batch, classes) first spike times, inf where silent, or largest voltages
+    said: Float64Array  #: (batch, said) spike times, inf where there is none, or voltages
     by_input: Float64Array  #: derivatives by the times of all input spikes; empty unless derivatives are given
 
 
-def _make_tape(n: int, cap: int, recurrent: bool, n_events: int, before: Tape | None) -> Tape:
+def _segments(n: int, cap: int, recurrent: bool, n_events: int) -> int:
+    """Segments for which there is room: of one neuron, or, of a recurrent layer, events of all."""
+    return n * (n_events + cap) + cap if recurrent else n_events + cap
+
+
+def _make_tape(n: int, cap: int, recurrent: bool, own: Own, n_events: int, before: Tape | None) -> Tape:
     def reals(*shape: int) -> Float64Array:
         return np.zeros(shape)
 
     def integers(size: int) -> Int64Array:
         return np.zeros(size, dtype=np.int64)
 
+    def small(*shape: int) -> Int32Array:
+        return np.zeros(shape, dtype=np.int32)
+
     if before is None:
         source = reals(n_events), integers(n_events), reals(n_events)
     else:
         source = before.sorted_time, before.sorted_neuron, before.error
-    n_events = len(source[0]) + (cap if recurrent else 0)
+    n_events = len(source[0])
     cap = max(cap, n)  # a layer that only integrates keeps its maxima where spikes would be
+    each = n_events if own.is_asked else 0
+    lonely = n if own.is_asked else 0
+    tangled = lonely if recurrent else 0
+    segments = _segments(n, cap, recurrent, n_events) if own.is_asked else 0
+    tree = 2 << (max(tangled, 2) - 1).bit_length() if tangled else 0
+    n_merged = n_events + (cap if recurrent else 0)
     return Tape(
-        *source, flow=reals(n_events, 3), merged=integers(n_events),
+        *source, flow=reals(n_merged, 3), merged=integers(n_merged),
         V=reals(n), I=reals(n), lV=reals(n), lI=reals(n), last=integers(n),
         time=reals(cap), neuron=integers(cap), interval=integers(cap), current=reals(cap),
         before=reals(cap, 3), behind=reals(cap, 3), previous=integers(cap), order=integers(cap),
         sorted_time=reals(cap), sorted_neuron=integers(cap), error=reals(cap),
+        when=reals(each), arrival=small(lonely, each), arrivals=integers(lonely), first=integers(lonely + 1),
+        segment=reals(segments, 3 if tangled else 6), code=small(segments), at=small(segments if tangled else 0),
+        state=reals(tangled, 12), taken=integers(tangled), pending=integers(tangled),
+        queue_time=reals(tangled, cap), queue_spike=small(tangled, cap), tree=integers(tree),
     )  # fmt: skip

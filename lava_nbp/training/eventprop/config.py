@@ -9,15 +9,18 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, PlainValidator, model_validator
+from pydantic_core import PydanticCustomError
 
-from lava_nbp.base.checks import shown
+from lava_nbp.base.checks import is_real, shown
 from lava_nbp.base.targets import TARGETS
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.setup import Setup
+from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE, check_limits
+from lava_nbp.eventprop.continuous.engine import LONGEST_DELAY
 from lava_nbp.eventprop.equations import NeuronParameters
-from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.losses import LabelLoss, MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import OptimizerName, SilentName, SilentPolicy
 from lava_nbp.training.config import (
     FACTORS,
@@ -33,10 +36,34 @@ from lava_nbp.training.config import (
     Real,
     Samples,
     Step,
+    Time,
     check_types,
 )
 
 _Deviation = Annotated[Real, Field(ge=0, le=WEIGHTS)]
+_Delay = Annotated[Real, Field(ge=0, le=TIMES[1])]
+
+
+def _number_or_list(low: float, high: float) -> PlainValidator:
+    """Of a key with a number for all layers, or a list with one for each."""
+
+    def checked(value: Any) -> float | list[float]:
+        numbers = value if isinstance(value, list) else [value]
+        if not numbers or not all(is_real(x) and low <= x <= high for x in numbers):
+            # Of a type of its own, so that the key is said.
+            wanted = f"must be in {low:g} .. {high:g}, or a list of such numbers, one per layer"
+            raise PydanticCustomError("number_or_list", wanted)
+        floats = [float(x) for x in numbers]
+        return floats if isinstance(value, list) else floats[0]
+
+    return PlainValidator(checked)
+
+
+_Times = Annotated[float | list[float], _number_or_list(*TIMES)]
+_Thresholds = Annotated[float | list[float], _number_or_list(1e-3, 1e3)]
+#: Of a layer's logarithms of time constants.
+_Spreads = Annotated[float | list[float], _number_or_list(0, 3)]
+_Counts = Annotated[float | list[float], _number_or_list(0, FACTORS)]
 
 
 class LayersConfig(ConfigSection):
@@ -47,6 +74,14 @@ class LayersConfig(ConfigSection):
     initial_deviation: list[_Deviation]
     #: Recurrent weights within a layer, of the mean 0; 0: the layer has none.
     recurrent_deviation: list[_Deviation] | None = None
+    #: Delays of the weights of every layer, and of its recurrent weights, in ms: drawn evenly from 0 .. this; 0: it has
+    #: none. Target "continuous" only.
+    initial_delay: list[_Delay] | None = None
+    recurrent_delay: list[_Delay] | None = None
+    #: Whether every synapse has a delay of its own, or all those of a source have the same.
+    delays_per: Literal["synapse", "source"] = "synapse"
+    #: In ms, beyond which no delay is learned.
+    longest_delay: _Delay = LONGEST_DELAY
     #: File to start from, instead of drawing W1 .. Wn, and R1 .. that it holds: .npz (in thresholds), NIR or netx; see
     #: `lava_nbp.training.eventprop.start`.
     weights: str | None = None
@@ -63,9 +98,48 @@ class LayersConfig(ConfigSection):
 
     @model_validator(mode="after")
     def _one_per_layer(self) -> LayersConfig:
-        for key in ("initial_mean", "initial_deviation", "recurrent_deviation"):
+        keys = "initial_mean", "initial_deviation", "recurrent_deviation", "initial_delay", "recurrent_delay"
+        for key in keys:
             _check_length(f"network.{key}", getattr(self, key), self.n_layers)
         return self
+
+    @model_validator(mode="after")
+    def _possible_delays(self) -> LayersConfig:
+        for key in ("initial_delay", "recurrent_delay"):
+            longest = max(getattr(self, key) or [0.0])
+            if longest > self.longest_delay:
+                raise ValueError(
+                    f"network.{key} reaches {longest:g} ms, but network.longest_delay is {self.longest_delay:g} ms; "
+                    f"raise that"
+                )
+        loops = self.recurrent_deviation or [0.0] * self.n_layers
+        for k, (delay, deviation) in enumerate(zip(self.recurrent_delay or (), loops, strict=False), 1):
+            if delay > 0 and deviation == 0:
+                raise ValueError(
+                    f"network.recurrent_delay of layer {k} is {delay:g} ms, but it has no recurrent weights "
+                    f"(network.recurrent_deviation); make it 0"
+                )
+        return self
+
+
+class NeuronConfig(ConfigSection):
+    """[neuron]: time constants in ms, and thresholds: a number for all layers, or a list with one for each."""
+
+    tau_m: _Times = NeuronParameters.tau_m
+    tau_s: _Times = NeuronParameters.tau_s
+    theta: _Thresholds = NeuronParameters.theta
+    #: Standard deviation of the natural logarithms of a layer's time constants, which every neuron has of its own then;
+    #: 0: a layer's neurons are alike. Target "continuous" only.
+    spread: _Spreads = 0.0
+
+    def layers(self, n: int) -> list[NeuronParameters]:
+        """Those of every layer; of neurons that are not alike, the medians."""
+        columns = (_each(getattr(self, name), n) for name in ("tau_m", "tau_s", "theta"))
+        return [NeuronParameters(*column) for column in zip(*columns, strict=True)]
+
+    def spreads(self, n: int) -> list[float]:
+        """Of every layer."""
+        return _each(self.spread, n)
 
 
 @dataclass(frozen=True)
@@ -92,7 +166,7 @@ class LossConfig(TTFSLoss):
         _ = self.loss
 
     @property
-    def loss(self) -> Loss:
+    def loss(self) -> LabelLoss:
         """The one that is named."""
         if self.name == "mean_voltage":
             return MeanVoltageLoss(math.inf if self.tau is None else self.tau, self.gain)
@@ -104,7 +178,9 @@ class LearningConfig(ConfigSection):
 
     optimizer: OptimizerName = "adam"
     rate: Rate = 5e-3
-    #: Factor on the rate per epoch; the first two epochs have the full rate, as the authors' code has it.
+    #: How the rate falls: "decay", by a factor per epoch, from the third epoch on, as the authors' code has it; or
+    #: "cosine", rate (1 + cos(pi (e - 1) / epochs)) / 2 in epoch e of `epochs`.
+    schedule: Literal["decay", "cosine"] = "decay"
     decay: Real = Field(default=0.95, gt=0, le=1)
     batch: Samples = 32
     #: Share of the input spikes that are left out, drawn anew for every epoch.
@@ -113,19 +189,33 @@ class LearningConfig(ConfigSection):
     #: What a tie between outputs counts as where epochs are compared; results have both figures.
     ties: Literal["wrong", "right"] = "wrong"
     silent_strength: Annotated[Real, Field(le=FACTORS)] = SilentPolicy.strength
-    silent_target: Annotated[Real, Field(le=FACTORS)] = SilentPolicy.target
+    #: Of all hidden layers, or of each: between which "spike_count" keeps a neuron's spikes per sample.
+    silent_lower: _Counts = 1.0
+    silent_upper: _Counts = 1.0
     #: Lower bound of I - theta in the adjoint jump of the target "continuous", in thresholds.
     floor: Annotated[Real, Field(ge=1e-30, le=WEIGHTS)] = 1e-9
+    #: What is learned beside weights, and how fast: `rate` times this is that of delays in ms, and of the natural
+    #: logarithms of time constants; 0: they stay. Target "continuous" only.
+    delay_rate: Annotated[Real, Field(ge=0, le=FACTORS)] = 0.0
+    constant_rate: Annotated[Real, Field(ge=0, le=FACTORS)] = 0.0
+    #: Least and largest time constant that is learned, in ms.
+    constants_range: list[Time] = Field(default=list(CONSTANTS_RANGE), min_length=2, max_length=2)
     threads: int = Field(default=1, ge=1, le=1024)
 
     @property
     def policy(self) -> SilentPolicy:
         """What is done about silent neurons."""
-        return SilentPolicy(self.silent, self.silent_strength, self.silent_target)
+        lower, upper = (tuple(x) if isinstance(x, list) else x for x in (self.silent_lower, self.silent_upper))
+        return SilentPolicy(self.silent, self.silent_strength, lower, upper)
 
     @model_validator(mode="after")
     def _possible_policy(self) -> LearningConfig:
         _ = self.policy
+        return self
+
+    @model_validator(mode="after")
+    def _possible_range(self) -> LearningConfig:
+        check_limits(self.constants_range)
         return self
 
 
@@ -154,7 +244,7 @@ class EventPropExperiment(Experiment):
     data: Annotated[EventDataConfig, AsSection()]
     encoding: Annotated[EncodingConfig, AsSection()]
     network: LayersConfig
-    neuron: Annotated[NeuronParameters, AsSection(tau_m=TIMES, tau_s=TIMES, theta=(1e-3, 1e3))] = NeuronParameters()
+    neuron: NeuronConfig = NeuronConfig()
     loss: Annotated[
         LossConfig, AsSection(tau0=TIMES, tau1=TIMES, alpha=(0.0, FACTORS), tau=TIMES, gain=(1e-6, FACTORS))
     ] = LossConfig()
@@ -176,6 +266,28 @@ class EventPropExperiment(Experiment):
         return found | {name: top for k, top in enumerate(looped, 1) if (name := f"R{k}") in n.loops}
 
     @property
+    def neurons(self) -> list[NeuronParameters]:
+        """Time constants and threshold of every layer behind the input; of neurons that are not alike, the medians."""
+        return self.neuron.layers(self.network.n_layers)
+
+    @property
+    def common_neuron(self) -> NeuronParameters:
+        """Those of all layers.
+
+        Raises
+        ------
+        InputError
+            If layers or neurons differ.
+        """
+        first, *others = self.neurons
+        if any(p != first for p in others) or any(self.neuron.spreads(self.network.n_layers)):
+            raise InputError(
+                f"[neuron] gives layers or neurons constants of their own, which target {self.target}, netx and NIR do "
+                f"not have; use target continuous, or one number for each key, and no spread"
+            )
+        return first
+
+    @property
     def setup(self) -> Setup:
         """Arithmetic, loss and learning of the clocked targets.
 
@@ -186,10 +298,21 @@ class EventPropExperiment(Experiment):
         """
         clocked = self.clocked
         arithmetic = FixedPoint(
-            self.neuron, clocked.dt, self.encoding.end, clocked.theta_bits, clocked.coefficient_bits,
+            self.common_neuron, clocked.dt, self.encoding.end, clocked.theta_bits, clocked.coefficient_bits,
             clocked.adjoint_bits, clocked.floor,
         )  # fmt: skip
         return Setup(arithmetic, self.loss.loss, self.learning.policy, self.learning.optimizer)
+
+    @property
+    def names_beside(self) -> list[str]:
+        """Of what a run keeps beside weights: delays, and time constants that are learned or each neuron's own."""
+        n = self.network
+        pairs = ("D", n.initial_delay), ("E", n.recurrent_delay)
+        delays = [f"{letter}{k}" for letter, longest in pairs for k, ms in enumerate(longest or (), 1) if ms > 0]
+        own = [
+            k for k, spread in enumerate(self.neuron.spreads(n.n_layers), 1) if spread or self.learning.constant_rate
+        ]
+        return [*delays, *(f"{name}{k}" for name in ("tau_m", "tau_s") for k in own)]
 
     @property
     def compared_by(self) -> str:
@@ -199,7 +322,8 @@ class EventPropExperiment(Experiment):
     def check_learned(self, weights: Mapping[str, NDArray[Any]]) -> None:
         """See `Experiment`: real numbers, or the integers of a clocked network, which its 8-bit weights hold."""
         clocked = TARGETS[self.target].clocked
-        check_types(weights, list(self.largest_weights), np.int64 if clocked else np.float64)
+        names = [*self.largest_weights, *self.names_beside]
+        check_types(weights, names, np.int64 if clocked else np.float64)
         if clocked:
             c = self.setup.c
             for name, top in self.largest_weights.items():
@@ -209,8 +333,13 @@ class EventPropExperiment(Experiment):
 
     @model_validator(mode="after")
     def _one_largest_per_layer(self) -> EventPropExperiment:
+        if self.learning.silent == "spike_count":
+            self.learning.policy.bounds(len(self.network.hidden))
         for key in ("largest_weight", "largest_recurrent"):
             _check_length(f"clocked.{key}", getattr(self.clocked, key), self.network.n_layers)
+        for key in ("tau_m", "tau_s", "theta", "spread"):
+            value = getattr(self.neuron, key)
+            _check_length(f"neuron.{key}", value if isinstance(value, list) else None, self.network.n_layers)
         return self
 
     @model_validator(mode="after")
@@ -228,6 +357,11 @@ class EventPropExperiment(Experiment):
                     f"last entry to 0, or use another policy"
                 )
         return self
+
+
+def _each(value: float | list[float], n: int) -> list[float]:
+    """One for each of n layers."""
+    return list(value) if isinstance(value, list) else [value] * n
 
 
 def _check_length(key: str, given: list[float] | None, layers: int) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,8 @@ from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.engine import ClockedEngine
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.continuous.engine import EventPropEngine
-from lava_nbp.eventprop.losses import MeanVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.equations import NeuronParameters
+from lava_nbp.eventprop.losses import MeanVoltageLoss, TTFSLoss, VoltageErrorLoss
 from lava_nbp.eventprop.trains import SpikeTrains, latency_trains
 from lava_nbp.seeing import eventprop_plot
 from lava_nbp.training.eventprop.learner import EventPropLearner
@@ -45,15 +46,13 @@ _STEPS = (2.0, 1.0, 0.5, 0.25, 0.1)
 
 
 def figures(run: Run) -> dict[str, Drawing]:
-    """Rasters of a feed-forward network, a check of its gradient; on Yin-Yang also its classes, and fixed steps."""
+    """Rasters, a check of its gradient; on Yin-Yang also its classes, and fixed steps."""
     learner = run.learner
     assert isinstance(learner, EventPropLearner)
     session = EventPropSession(learner.on("continuous"), run.weights)
     engine, trains, labels = session.engine, session.trains("test"), learner.dataset.test.y
     right = run.inference.right
-    found: dict[str, Drawing] = {}
-    if not any(loop.size for loop in engine.loops):
-        found |= rasters(right, run.name, partial(_adjoint_raster, engine, trains, labels))
+    found = rasters(right, run.name, partial(_adjoint_raster, engine, trains, labels))
     sample = int(np.argmax(right))
     found["gradient_check"] = Drawing(
         lambda path: eventprop_plot.gradient_check(
@@ -68,7 +67,7 @@ def figures(run: Run) -> dict[str, Drawing]:
             lambda path: eventprop_plot.class_map(*_answers_on_the_plane(engine, test), path, wrong, run.name),
             "What the network says over the plane.",
         )
-        if isinstance(engine.loss, TTFSLoss):
+        if isinstance(engine.loss, TTFSLoss) and engine.is_uniform:
             found["clocked_error"] = Drawing(
                 lambda path: eventprop_plot.clocked_error(
                     clocked_errors(engine, trains, labels), path, f"{run.name}: {_COMPARED} test samples"
@@ -99,6 +98,7 @@ def _differences(
         said, label = engine.infer(trains, one).said[0], int(labels[sample])
         if isinstance(engine.loss, TTFSLoss):
             return engine.loss.value(said, label, engine.end)
+        assert not isinstance(engine.loss, VoltageErrorLoss)
         return engine.loss.value(said, label)
 
     found, expected = [], []
@@ -123,11 +123,13 @@ def _adjoint_raster(
     mine = slice(trains.offsets[sample], trains.offsets[sample + 1])
     spiking = isinstance(engine.loss, TTFSLoss)
     mean = engine.loss if isinstance(engine.loss, MeanVoltageLoss) else None
-    run = reference.forward(
-        engine.weights, trains.times[mine], trains.sources[mine], engine.p, engine.end, spiking, mean=mean
-    )
+    beside: dict[str, Any] = {
+        "recurrent": engine.loops, "delays": engine.delays, "recurrent_delays": engine.loop_delays,
+    }  # fmt: skip
+    times, sources, p = trains.times[mine], trains.sources[mine], engine.p
+    run = reference.forward(engine.weights, times, sources, p, engine.end, spiking, mean=mean, **beside)
     sent: list[reference.AdjointSpike] = []
-    reference.gradient(engine.weights, run, engine.p, engine.loss, int(labels[sample]), sent=sent)
+    reference.gradient(engine.weights, run, p, engine.loss, int(labels[sample]), sent=sent, **beside)
     end = max(spike.time for spike in run.spikes) + 1.0
     return eventprop_plot.adjoint_raster(run.spikes, sent, engine.sizes, end, path, title)
 
@@ -140,6 +142,7 @@ def clocked_errors(
     Steps that an arithmetic does not allow are left out.
     """
     errors: ClockedErrors = {}
+    assert isinstance(engine.p, NeuronParameters)
     for name, theta_bits, coefficient_bits, adjoint_bits in _ARITHMETIC:
         errors[name] = []
         for dt in steps:
@@ -156,7 +159,7 @@ def _error(
 ) -> tuple[float, float]:
     """Mean error of output spike times in ms, NaN without any, and median relative error of a sample's gradient."""
     assert isinstance(engine.loss, TTFSLoss)
-    theta = engine.p.theta
+    theta = c.p.theta
     clocked = ClockedEngine(
         [w / theta for w in engine.weights],
         Setup(c, engine.loss),
@@ -165,7 +168,7 @@ def _error(
     # Both with the same 8-bit weights: what is left is the error of the steps and of the integers.
     rounded = EventPropEngine(
         [w * theta for w in clocked.weights],
-        engine.p,
+        c.p,
         engine.loss,
         engine.end,
         recurrent=[None if loop is None else loop * theta for loop in clocked.loops],

@@ -15,7 +15,7 @@ from lava_nbp.base.memory import check_memory
 from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.base.targets import TARGETS, Target, find_target, targets_of
 from lava_nbp.data import find_data_set, load_event_dataset, load_latency_dataset
-from lava_nbp.data.events import EventDataset
+from lava_nbp.data.event_dataset import EventDataset
 from lava_nbp.data.latency_dataset import LatencyDataset
 from lava_nbp.errors import ConfigError
 from lava_nbp.eventprop.losses import TTFSLoss
@@ -26,6 +26,7 @@ from lava_nbp.training.eventprop.session import COUNTED, EventPropSession
 from lava_nbp.training.eventprop.start import check_range, eventprop_start
 from lava_nbp.training.learner import Arrays, Inference, Learner, take_memory
 from lava_nbp.training.metrics import total
+from lava_nbp.training.start import is_npz
 
 #: Bytes of a weight: the weight twice, the optimizer's two means, a gradient for each of eight parts of a batch.
 _WEIGHT_BYTES = 12 * 8
@@ -51,12 +52,36 @@ class EventPropLearner(Learner):
         self.config = config
         self.target: Target = find_target(config.target, "eventprop")
         if self.target.clocked:
+            self._check_clocked()
             self._check_steps()
         events = "events" in find_data_set(config.data.name).forms
-        load = load_event_dataset if events else load_latency_dataset
-        self.dataset: LatencyDataset | EventDataset = load(encoding=config.encoding, **asdict(config.data))
+        if events and config.encoding.late > config.encoding.end:
+            raise ConfigError(
+                f"encoding.late is {config.encoding.late:g} ms, but a trial ends after {config.encoding.end:g} ms "
+                f"(encoding.end): events must not come later; make late smaller, or end larger"
+            )
+        name, options = config.data.name, asdict(config.data.options)
+        self.dataset: LatencyDataset | EventDataset = (
+            load_event_dataset(name, config.encoding, config.data.augmentation, **options)
+            if events
+            else load_latency_dataset(name, config.encoding, **options)
+        )
         self.layers = (self.dataset.n_in, *config.network.hidden, len(self.dataset.classes))
         self._check_memory()
+
+    def _check_clocked(self) -> None:
+        """Refuse what fixed steps and integers do not have."""
+        n, learning, target = self.config.network, self.config.learning, self.config.target
+        for key, value, what in (
+            ("network.initial_delay", n.initial_delay, "delays"),
+            ("network.recurrent_delay", n.recurrent_delay, "delays"),
+            ("learning.constant_rate", [learning.constant_rate], "time constants that are learned"),
+        ):
+            if any(value or ()):
+                said = value if len(value or ()) > 1 else (value or [0])[0]
+                raise ConfigError(
+                    f"{key} is {said}, but target {target} has no {what}; use target continuous, or leave it out"
+                )
 
     def _check_steps(self) -> None:
         """Refuse trials whose steps take for ever."""
@@ -98,11 +123,36 @@ class EventPropLearner(Learner):
                 weights[f"R{k}"] = rng.normal(0.0, deviation, (size, size))
         if n.weights is not None:
             spiking = isinstance(self.config.loss.loss, TTFSLoss)
-            given = eventprop_start(Path(n.weights), self.layers, self.config.neuron, n.loops, spiking_output=spiking)
+            path = Path(n.weights)
+            # Arrays say nothing of neurons; a network's neurons must be those of this experiment.
+            p = self.config.neurons[0] if is_npz(path) else self.config.common_neuron
+            given = eventprop_start(path, self.layers, p, n.loops, spiking_output=spiking)
             if self.target.clocked:
                 check_range(given, self.config)
             weights |= given
-        return weights
+        return weights | self._initial_delays(rng) | self._initial_constants(rng)
+
+    def _initial_delays(self, rng: np.random.Generator) -> Arrays:
+        """Of layers that have some, in ms: evenly from 0 to the longest."""
+        n, found = self.config.network, {}
+        sources = ("D", n.initial_delay, self.layers[:-1]), ("E", n.recurrent_delay, self.layers[1:])
+        for letter, longest, before in sources:
+            for k, ms in enumerate(longest or (), 1):
+                shape = (before[k - 1], self.layers[k]) if n.delays_per == "synapse" else (before[k - 1],)
+                if ms > 0:
+                    found[f"{letter}{k}"] = rng.uniform(0.0, ms, shape)
+        return found
+
+    def _initial_constants(self, rng: np.random.Generator) -> Arrays:
+        """Those that are learned, or each neuron's own, in ms: one per layer, or normal in their logarithms."""
+        config, found = self.config, {}
+        layers = len(self.layers) - 1
+        low, high = config.learning.constants_range
+        for k, (p, spread) in enumerate(zip(config.neurons, config.neuron.spreads(layers), strict=True), 1):
+            for name in ("tau_m", "tau_s") if spread or config.learning.constant_rate else ():
+                drawn = getattr(p, name) * np.exp(spread * rng.normal(0.0, 1.0, self.layers[k] if spread else 1))
+                found[f"{name}{k}"] = np.clip(drawn, low, high) if config.learning.constant_rate else drawn
+        return found
 
     def open(self, weights: Arrays, memory: Arrays) -> EventPropSession:
         """Make the engine of the target."""

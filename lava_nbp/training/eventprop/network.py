@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from lava_nbp.base.targets import TARGETS
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS
-from lava_nbp.eventprop.equations import response
+from lava_nbp.eventprop.equations import NeuronParameters, response
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.exchange.dense import DenseNetwork
 from lava_nbp.training.eventprop.config import EventPropExperiment
@@ -37,9 +38,19 @@ def are_masters(weights: Mapping[str, Any]) -> bool:
     return np.asarray(weights["W1"]).dtype.kind == "i"
 
 
+def neurons_of(layers: Sequence[NeuronParameters], weights: Mapping[str, Any]) -> list[Any]:
+    """Parameters of every layer's neurons; with the time constants that a run keeps (tau_m1, ..), if it does."""
+    found: list[Any] = []
+    for k, p in enumerate(layers, 1):
+        columns = [np.asarray(weights.get(f"{name}{k}", [getattr(p, name)])) for name in ("tau_m", "tau_s")]
+        own = [replace(p, tau_m=float(m), tau_s=float(s)) for m, s in zip(*columns, strict=True)]
+        found.append(own[0] if len(own) == 1 else own)
+    return found
+
+
 def in_thresholds(weights: Mapping[str, Any]) -> Arrays:
     """Weights of either kind as real numbers in thresholds."""
-    unit = 1 / (1 << MASTER_BITS) if are_masters(weights) else 1.0
+    unit = 1 / (1 << MASTER_BITS) if are_masters(weights) else 1.0  # masters are all that a clocked network keeps
     return {name: np.asarray(w) * unit for name, w in weights.items()}
 
 
@@ -53,6 +64,9 @@ def exported(run: Run, dt: float | None = None) -> DenseNetwork:
     """
     config = run.config
     assert isinstance(config, EventPropExperiment)
+    delays = [name for name in run.weights if name[0] in "DE"]
+    if delays:
+        raise InputError(f"the run has delays {', '.join(delays)}; only networks without delays can be exported")
     return (_clocked if TARGETS[config.target].clocked else _continuous)(run, config, dt)
 
 
@@ -75,7 +89,7 @@ def _clocked(run: Run, config: EventPropExperiment, dt: float | None) -> DenseNe
 
 
 def _continuous(run: Run, config: EventPropExperiment, dt: float | None) -> DenseNetwork:
-    p, step = config.neuron, config.clocked.dt if dt is None else dt
+    p, step = config.common_neuron, config.clocked.dt if dt is None else dt
     if not (math.isfinite(step) and 0 < step <= config.encoding.end):
         raise InputError(f"dt is {step!r} ms, but must be positive and at most the trial's {config.encoding.end:g} ms")
     forward, recurrent = _by_layer({name: w.astype(float) for name, w in run.weights.items()}, config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -10,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.progress import Count, uncounted
+from lava_nbp.data.event_dataset import EventDataset
 from lava_nbp.data.events import EventSplit
 from lava_nbp.data.latency_dataset import LatencySplit
 from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.trains import SpikeTrains, join_trains, latency_trains
-from lava_nbp.training.eventprop.network import are_masters, forward_names, loop_names
+from lava_nbp.training.eventprop.network import are_masters, forward_names, loop_names, neurons_of
 from lava_nbp.training.learner import Arrays, Session, parts
 
 if TYPE_CHECKING:
@@ -56,15 +58,22 @@ class EventPropSession(Session):
         return len(self._learner.layers) - 1
 
     def _continuous_engine(self, weights: Arrays) -> Any:
-        config, learning, matrices = self._config, self._config.learning, self._real(weights)
+        config, learning, real = self._config, self._config.learning, self._real(weights)
+        least = min(p.theta for p in config.neurons)
         return self._target.maker("eventprop")(
-            self._forward(matrices),
-            config.neuron,
+            self._forward(real),
+            neurons_of(config.neurons, weights),
             config.loss.loss,
             config.encoding.end,
-            floor=learning.floor * config.neuron.theta,
+            floor=learning.floor * least,
             threads=learning.threads,
-            recurrent=self._loops(matrices),
+            recurrent=self._of("R", real),
+            delays=self._of("D", real),
+            recurrent_delays=self._of("E", real),
+            longest_delay=config.network.longest_delay,
+            constants_range=tuple(learning.constants_range),
+            delay_rate=learning.delay_rate / self._unit,
+            constant_rate=learning.constant_rate / self._unit,
             silent=learning.policy,
             optimizer=learning.optimizer,
         )
@@ -75,7 +84,7 @@ class EventPropSession(Session):
         engine = self._target.maker("eventprop")(
             self._forward(matrices),
             config.setup,
-            recurrent=self._loops(matrices),
+            recurrent=self._of("R", matrices),
             largest=list(config.largest_weights.values()),
             **options,
         )
@@ -86,15 +95,20 @@ class EventPropSession(Session):
         """Those of every layer."""
         return [matrices[name] for name in forward_names(self._layers)]
 
-    def _loops(self, matrices: Mapping[str, Any]) -> list[Any]:
-        """Recurrent ones of every layer; None where there are none."""
-        return [matrices.get(f"R{k}") for k in range(1, self._layers + 1)]
+    def _of(self, letter: str, arrays: Mapping[str, Any]) -> list[Any]:
+        """Those of every layer, by the first letter of their names; None where there are none."""
+        return [arrays.get(f"{letter}{k}") for k in range(1, self._layers + 1)]
 
     def _real(self, weights: Mapping[str, Any]) -> Arrays:
         """Weights in units of the potential, as the continuous engine has them, or in thresholds for a clocked one."""
-        unit = 1.0 if self._target.clocked else self._config.neuron.theta
         scale = 1 / (1 << MASTER_BITS) if are_masters(weights) else 1.0
-        return {name: np.asarray(w) * (scale * unit) for name, w in weights.items()}
+        return {name: np.asarray(w) * (scale * self._threshold(name)) for name, w in weights.items()}
+
+    def _threshold(self, name: str) -> float:
+        """Unit of the weights of a name, of the layer that they lead to; 1 of what is no weight."""
+        if self._target.clocked or name[0] not in "WR":
+            return 1.0
+        return self._config.neurons[int(name[1:]) - 1].theta
 
     def trains(self, split: str) -> SpikeTrains:
         """The encoded samples of a split."""
@@ -155,20 +169,28 @@ class EventPropSession(Session):
         return self._notes
 
     def _trains_of(self, epoch: int) -> SpikeTrains:
-        """The training samples, without the spikes that are left out in an epoch."""
-        trains, share = self.trains("train"), self._config.learning.dropout
+        """The training samples as they are changed for an epoch, without the spikes that are left out in it."""
+        dataset, share = self._learner.dataset, self._config.learning.dropout
+        if isinstance(dataset, EventDataset) and dataset.augmented is not None:
+            trains = self._encoded(dataset.train_of_epoch(self._config.seed, epoch))
+        else:
+            trains = self.trains("train")
         if share == 0:
             return trains
         return trains.without_some(share, np.random.default_rng([self._config.seed, epoch, 1]))
 
     def _rate(self, epoch: int) -> float:
         """In thresholds, as weights are; never 0, which no rate is, however often it has decayed."""
-        return max(self._config.learning.rate * self._config.learning.decay ** max(epoch - 2, 0), _SMALLEST_RATE)
+        learning = self._config.learning
+        factor = learning.decay ** max(epoch - 2, 0)
+        if learning.schedule == "cosine":
+            factor = (1 + math.cos(math.pi * min((epoch - 1) / self._config.epochs, 1.0))) / 2
+        return max(learning.rate * factor, _SMALLEST_RATE)
 
     @property
     def _unit(self) -> float:
         """What a rate in thresholds is for the engine: a plain gradient has the unit of 1 / weight beside."""
-        theta = 1.0 if self._target.clocked else self._config.neuron.theta
+        theta = 1.0 if self._target.clocked else self._config.neurons[0].theta
         return theta if self._config.learning.optimizer == "adam" else theta**2
 
     # -------------------------------------------------------------- answering
@@ -205,24 +227,21 @@ class EventPropSession(Session):
         """See `Session`; integers of a clocked network."""
         if self._target.clocked:
             return {name: masters.copy() for name, masters in zip(self._names, self.engine.masters, strict=True)}
-        theta = self._config.neuron.theta
-        return {name: w / theta for name, w in zip(self._names, self.engine.matrices, strict=True)}
+        return {name: w / self._threshold(name) for name, w in self.engine.parameters().items()}
 
     def read_synapses(self) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
         """Weights as spikes meet them, forward and recurrent ones (empty where a layer has none)."""
         met = self.engine.forward_weights if self._target.clocked else self.engine.matrices
         matrices = {name: w.copy() for name, w in zip(self._names, met, strict=True)}
         none = np.zeros((0, 0))
-        return self._forward(matrices), [none if loop is None else loop for loop in self._loops(matrices)]
+        return self._forward(matrices), [none if loop is None else loop for loop in self._of("R", matrices)]
 
     def write_weights(self, weights: Mapping[str, Any]) -> None:
         """See `Session`; either kind."""
         if self._target.clocked:
             self._write_masters(self.engine, weights)
             return
-        real = self._real(weights)
-        for own, name in zip(self.engine.matrices, self._names, strict=True):
-            own[...] = real[name]
+        self.engine.load_parameters(self._real(weights))
 
     def _write_masters(self, engine: Any, weights: Mapping[str, Any]) -> None:
         if are_masters(weights):

@@ -42,7 +42,7 @@ def test_spikes_and_gradients_as_the_oracle(taus, layers, spiking):
         order = np.argsort(times)
         run = reference.forward(weights, times[order], sources[order], p, END, spiking)
         assert np.allclose(result.said[k], run.first if spiking else run.peaks, rtol=1e-11, atol=0)
-        by_weights, _ = reference.gradient(weights, run, p, loss, labels[k])
+        by_weights, *_ = reference.gradient(weights, run, p, loss, labels[k])
         for sums, g in zip(total, by_weights, strict=True):
             sums += g
         hidden += sum(0 <= s.layer < len(weights) - 1 for s in run.spikes)
@@ -71,7 +71,7 @@ def test_recurrent_layers_as_the_oracle(taus, layers, spiking):
         order = np.argsort(times)
         run = reference.forward(weights, times[order], sources[order], p, END, spiking, loops)
         assert np.allclose(result.said[k], run.first if spiking else run.peaks, rtol=1e-11, atol=0)
-        by_weights, by_loops = reference.gradient(weights, run, p, loss, labels[k], loops)
+        by_weights, by_loops, *_ = reference.gradient(weights, run, p, loss, labels[k], loops)
         for sums, g in zip(total, [*by_weights, *(g for g in by_loops if g is not None)], strict=True):
             sums += g
     assert result.hidden_spikes > 10
@@ -116,7 +116,7 @@ def test_oracle_and_engine_as_seventy_digits(taus, spiking, recurrent):
     assert len(done.spikes) == len(spikes) + len(times)
     engine = EventPropEngine(weights, p, loss, end, recurrent=loops)
     result, gradients = engine.gradient(spike_trains([(times, sources)], 2, end), np.array([label]))
-    by_weights, by_loops = reference.gradient(weights, done, p, loss, label, loops)
+    by_weights, by_loops, *_ = reference.gradient(weights, done, p, loss, label, loops)
     for found, by in (
         (done.first if spiking else done.peaks, [*by_weights, *(g for g in by_loops if g is not None)]),
         (result.said[0], gradients),
@@ -250,7 +250,7 @@ def test_spike_counts_are_pulled_to_the_target(target, sign):
     weights = [np.array([[9.0]]), np.array([[2.0, 2.0]])]
     trains = spike_trains([([1.0, 4.0], [0, 0])], 1, END)
     engine = EventPropEngine(
-        weights, NeuronParameters(), MaxVoltageLoss(), END, silent=SilentPolicy("spike_count", 0.1, target),
+        weights, NeuronParameters(), MaxVoltageLoss(), END, silent=SilentPolicy("spike_count", 0.1, target, target),
         optimizer="sgd",
     )  # fmt: skip
     one, label = np.array([0]), np.array([0])
@@ -259,18 +259,42 @@ def test_spike_counts_are_pulled_to_the_target(target, sign):
     engine.train_batch(trains, label, one, 1e-3)
     assert np.sign(engine.weights[0] - weights[0]) == sign
     again = EventPropEngine(
-        weights, NeuronParameters(), MaxVoltageLoss(), END, silent=SilentPolicy("spike_count", 0.1, target),
+        weights, NeuronParameters(), MaxVoltageLoss(), END, silent=SilentPolicy("spike_count", 0.1, target, target),
         optimizer="sgd",
     )  # fmt: skip
     again.train_batch(trains, label, one, 0.0)
     saved = again.state()
     resumed = EventPropEngine(
-        weights, NeuronParameters(), MaxVoltageLoss(), END, silent=SilentPolicy("spike_count", 0.1, target),
+        weights, NeuronParameters(), MaxVoltageLoss(), END, silent=SilentPolicy("spike_count", 0.1, target, target),
         optimizer="sgd",
     )  # fmt: skip
     resumed.load_state(saved)
     resumed.train_batch(trains, label, one, 1e-3)
     assert np.array_equal(resumed.weights[0], engine.weights[0])
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "signs"),
+    [(0.0, 9.0, (0, 0)), ((0.0, 9.0), 9.0, (0, 1)), (0.0, (0.2, 0.1), (-1, -1)), ((1.5, 0.0), (2.0, 9.0), (1, 0))],
+)
+def test_counts_between_the_bounds_of_a_layer_pull_nothing(lower, upper, signs):
+    """A chain of two neurons that spike in one sample of two; which way each is pulled."""
+    weights = [np.array([[9.0]]), np.array([[9.0]]), np.array([[2.0, 2.0]])]
+    trains = spike_trains([([1.0], [0]), ([], [])], 1, END)
+    policy = SilentPolicy("spike_count", 0.1, lower, upper)
+    engine = EventPropEngine(weights, NeuronParameters(), MaxVoltageLoss(), END, silent=policy, optimizer="sgd")
+    labels, both = np.array([0, 0]), np.arange(2)
+    engine.train_batch(trains, labels, both, 0.0)
+    _, counts = engine.infer_counted(trains)
+    found = []
+    for k, count in enumerate(counts[:2]):
+        mean = count[0] / 2
+        low, high = (b[k] if isinstance(b, tuple) else b for b in (lower, upper))
+        expected = 0.1 * (low - mean if mean < low else high - mean if mean > high else 0.0)
+        pull = engine.state()[f"pull{k}"]
+        np.testing.assert_allclose(pull, [expected], rtol=1e-12)
+        found.append(int(np.sign(expected)))
+    assert tuple(found) == signs
 
 
 def test_compiled_losses_are_the_losses():
@@ -279,7 +303,7 @@ def test_compiled_losses_are_the_losses():
         first, by = rng.uniform(0, 60, 4), np.zeros(4)
         first[rng.random(4) < 0.3] = np.inf
         label = int(rng.integers(4))
-        ttfs_by_times(first, label, Criterion.of(TTFSLoss(), 0.0), by)
+        ttfs_by_times(first, label, Criterion.of(TTFSLoss(), 0.0, END, 1), by)
         assert np.allclose(by, TTFSLoss().by_times(first, label), rtol=1e-13)
         peaks = rng.normal(size=4)
         softmax_by_voltages(peaks, label, 1.0, by)
@@ -349,7 +373,7 @@ def test_validation_touches_no_gradient_and_no_count(policy):
     weights[0][:, 5] = 0.01  # never spikes
     trains = spike_trains(samples, 3, END)
     engines = [
-        EventPropEngine(weights, NeuronParameters(), TTFSLoss(), END, silent=SilentPolicy(policy, 0.05, 2.0))
+        EventPropEngine(weights, NeuronParameters(), TTFSLoss(), END, silent=SilentPolicy(policy, 0.05, 2.0, 2.0))
         for _ in range(2)
     ]
     for start in (0, 20):
@@ -527,7 +551,7 @@ def test_arguments_that_are_refused():
         ({"end": 1e308}, r"end of the trial is 1e\+308"), ({"floor": "1"}, "floor is '1'"),
         ({"floor": 1e300}, r"floor is 1e\+300"),
         ({"loss": "ttfs"}, "loss is 'ttfs', but must be a TTFSLoss or MaxVolt"),
-        ({"p": None}, "neuron parameters p is None, but must be a NeuronParameters"),
+        ({"p": None}, "neuron parameters p are None, but must be NeuronParameters, or a list with an entry for each"),
         ({"silent": "none"}, "silent is 'none', but must be a SilentPolicy"), ({"threads": 1.0}, "threads is 1.0"),
         ({"optimizer": engine.optimizer}, "optimizer is <lava"), ({"threads": 10**9}, "threads is 1000000000"),
     ):  # fmt: skip

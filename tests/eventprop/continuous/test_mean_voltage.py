@@ -71,7 +71,7 @@ def test_engine_and_oracle_agree(taus, loss, layers, recurrent):
     weights, times, sources, loops = problem(layers, 3, recurrent, 12, taus)
     run = reference.forward(weights, times, sources, p, END, False, loops, loss)
     sent = []
-    by_weights, by_loops = reference.gradient(weights, run, p, loss, 1, loops, sent)
+    by_weights, by_loops, *_ = reference.gradient(weights, run, p, loss, 1, loops, sent)
     engine = EventPropEngine(weights, p, loss, END, recurrent=loops)
     trains = spike_trains([(times, sources)], layers[0], END)
     result, gradients = engine.gradient(trains, np.array([1]))
