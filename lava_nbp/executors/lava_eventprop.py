@@ -33,7 +33,7 @@ class LavaEventProp(LavaSession):
 
     Parameters
     ----------
-    weights, setup, recurrent, largest
+    weights, setup, recurrent, largest, delays, recurrent_delays
         As for `EventPropNetwork`.
     target : str
         One of Lava's targets: one Lava process for the network and a sample per Lava step, or a network of parts that
@@ -53,6 +53,8 @@ class LavaEventProp(LavaSession):
         *,
         recurrent: Sequence[Any] | None = None,
         largest: Sequence[float] | None = None,
+        delays: Sequence[Any] | None = None,
+        recurrent_delays: Sequence[Any] | None = None,
         target: str = "lava",
         granularity: Granularity | None = None,
         timeout: float | None = None,
@@ -62,8 +64,9 @@ class LavaEventProp(LavaSession):
         chosen = granularity_of(entry, granularity)
         self.setup = setup
         self.network = EventPropNetwork(
-            weights, setup, recurrent=recurrent, largest=largest, granularity=chosen, capacity=CAPACITY
-        )
+            weights, setup, recurrent=recurrent, largest=largest, delays=delays, recurrent_delays=recurrent_delays,
+            granularity=chosen, capacity=CAPACITY,
+        )  # fmt: skip
         self._n_classes = self.network.engine.sizes[-1]
         self._source = SpikeSource(
             self.network.engine.sizes[0], self._n_classes, setup.c, granularity=chosen, capacity=CAPACITY, room=ROOM

@@ -84,6 +84,6 @@ class NeuronModel(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignore[mi
         super().start()
 
     def send_adjoint(self, back: Any, lI: Any) -> None:
-        """Send lV - lI and lI to the synapses in front."""
+        """Send d and lI to the synapses in front."""
         self.adjoint_out.send(back.astype(np.int32))
         self.lI_out.send(lI.astype(np.int32))

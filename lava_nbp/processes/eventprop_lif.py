@@ -27,6 +27,7 @@ class EventPropLIF(NeuronProcess):
     Backward, in phases T + 2 .. 2 T + 1, through the same steps in reversed order::
 
         at a spike:   lV = lV + ((lV + adjoint_in) << theta_bits) // max(rise, floor)
+        d = (tau_s / dt (g tau_m / tau_s lV - (1 - b) lI)) >> bits       the mean of lV - lI over the step
         lI, lV = (b lI + g tau_m / tau_s lV) >> bits, (a lV) >> bits
 
     Source: Wunderlich & Pehle 2021, Table 1; widths: `lava_nbp.eventprop.clocked.arithmetic`.
@@ -57,7 +58,7 @@ class EventPropLIF(NeuronProcess):
     s_out : (n,) int32 0, 1 or -1
         Spikes, and backward their replay, one phase before the neuron itself comes back to them.
     adjoint_out, lI_out : (n,) int32
-        lV - lI and lI at the beginning of the step, to `MirroredDense`. Zero outside the backward phases.
+        d, and lI at the beginning of the step, to `MirroredDense`. Zero outside the backward phases.
 
     Vars
     ----

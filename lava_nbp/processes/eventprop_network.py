@@ -55,6 +55,9 @@ class EventPropNetwork(LibraryProcess):
         in step k + 1, in its own layer as in the next: between parts, a phase later.
     largest : sequence of float, optional
         Largest weight of each matrix that its 8 bits shall hold, in thresholds, in the order of `read_masters`.
+    delays, recurrent_delays : sequence of (pre, post) or (pre,) int or None, optional
+        Of every layer's weights and recurrent weights, in steps, 0 .. 62: how much later a spike reaches each neuron,
+        or all from one source.
     granularity : {"sample", "step"}
         What one Lava step is.
     batch : int
@@ -82,8 +85,8 @@ class EventPropNetwork(LibraryProcess):
     WeightError
         For weights that do not fit together, or would overflow a current.
     InputError
-        For a setup, granularity, batch or rate that there is not, or samples whose messages need more memory than the
-        limit. A run ends with one for a number of spikes below 0.
+        For a setup, delays, granularity, batch or rate that there is not, or samples whose messages need more memory
+        than the limit. A run ends with one for a number of spikes below 0.
 
     Examples
     --------
@@ -109,6 +112,8 @@ class EventPropNetwork(LibraryProcess):
         *,
         recurrent: Sequence[Any] | None = None,
         largest: Sequence[float] | None = None,
+        delays: Sequence[Any] | None = None,
+        recurrent_delays: Sequence[Any] | None = None,
         granularity: Granularity = "sample",
         batch: int = 1,
         rate: float = 5e-3,
@@ -123,7 +128,10 @@ class EventPropNetwork(LibraryProcess):
         # Imported here because Lava executes this file at every compilation.
         from lava_nbp.eventprop.clocked.engine import ClockedEngine
 
-        self.engine = ClockedEngine(weights, setup, recurrent=recurrent, largest=largest, allocate=shared_zeros)
+        self.engine = ClockedEngine(
+            weights, setup, recurrent=recurrent, largest=largest, delays=delays, recurrent_delays=recurrent_delays,
+            allocate=shared_zeros,
+        )  # fmt: skip
         self.setup, self.granularity = setup, granularity
         self.control = Control(batch, rate, shared_zeros)
         self.engine.check_rate(max(batch, 1), rate)
@@ -263,7 +271,7 @@ class SubEventPropNetwork(AbstractSubProcessModel):  # type: ignore[misc]
             """The synapses of one of the engine's matrices, into layer k."""
             made = MirroredDense(
                 engine.optimizers[at], c, exponent=engine.exponents[at], control=proc.control, layer=k,
-                backward=backward, name=name,
+                backward=backward, delays=engine.delays[at], name=name,
             )  # fmt: skip
             setattr(self, f"part_{name}", made)
             gated.append(made)

@@ -59,7 +59,7 @@ class EventPropReadout(NeuronProcess):
     gate_in : (2 T + 2,) spikes
         `s_out` of a `SynfireChain` of ``c.period`` neurons.
     adjoint_out, lI_out : (n,) int32
-        lV - lI and lI, to `MirroredDense`.
+        As of `EventPropLIF`, to `MirroredDense`.
     said_out : (n,) int32
         Largest voltages in units of V, or mean voltages in 128ths of that, of 31 bits, in phase T + 1; zero in all
         others.

@@ -11,6 +11,7 @@ from lava_nbp.base.checks import as_array, check_flag, check_integer, check_kind
 from lava_nbp.base.widths import STATE_BITS
 from lava_nbp.errors import WeightError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+from lava_nbp.eventprop.clocked.delays import check_delays
 from lava_nbp.eventprop.clocked.mirrored_part import MirroredPart
 from lava_nbp.eventprop.clocked.optimizers import IntegerOptimizer
 from lava_nbp.eventprop.clocked.setup import Control
@@ -39,7 +40,7 @@ class MirroredDense(LibraryProcess):
     Backward, for every replayed spike i, with what the layer behind sends in the same step::
 
         gradient_ij = gradient_ij - lI_j                                     replayed spike times graded lI
-        adjoint_back_out_i[t + 1] = (sum over j of w_ij (lV_j - lI_j)) >> theta_bits     the adjoint spike of i
+        adjoint_back_out_i[t + 1] = (sum over j of w_ij adjoint_in_j) >> theta_bits      the adjoint spike of i
 
     In the last phase of every `batch`-th sample the full-precision weights follow the gradient
     (`lava_nbp.eventprop.clocked.optimizers`), and are rounded to 8 bits anew. It sends
@@ -64,6 +65,9 @@ class MirroredDense(LibraryProcess):
     backward : bool
         Whether the layer in front gets errors. False for a network's first matrix, unless its inputs are to be
         explained: none are computed, counted or sent, and there is no `adjoint_back_out`.
+    delays : (pre, post) or (pre,) int, optional
+        Steps that spikes take to each neuron, or from each source to all, 0 .. 62, beyond the one above; replayed they
+        meet what came back so many steps before.
     name : str, optional
         Of the Process.
 
@@ -96,7 +100,7 @@ class MirroredDense(LibraryProcess):
     WeightError
         For weights that are no finite matrix, or that would overflow the current.
     InputError
-        For an unknown optimizer.
+        For an unknown optimizer, or delays that there cannot be.
 
     Examples
     --------
@@ -126,6 +130,7 @@ class MirroredDense(LibraryProcess):
         control: Control | None = None,
         layer: int = 0,
         backward: bool = True,
+        delays: Any = None,
         name: str | None = None,
     ) -> None:
         check_kind(c, FixedPoint, "c")
@@ -140,7 +145,9 @@ class MirroredDense(LibraryProcess):
         elif exponent is None:
             raise WeightError("weights in memory of their own need an exponent; give that of their 8-bit form")
         self.control = Control(allocate=shared_zeros) if control is None else control
-        self.part = part = MirroredPart(weights, exponent, c, self.control, layer, backward, shared_zeros)
+        if delays is not None:
+            delays = check_delays(delays, weights.masters.shape, "delays of a MirroredDense")
+        self.part = part = MirroredPart(weights, exponent, c, self.control, layer, backward, shared_zeros, delays)
         super().__init__(part=part, name=name)
         n_pre, n_post = part.masters.shape
         self.s_in = InPort(shape=(n_pre,))

@@ -14,7 +14,7 @@ from lava_nbp.nbp.pulse_chain import PulseChain
 class PartsLoop:
     """Layers of parts; weights are full-precision integers, by layer, then recurrent ones of the layers `looped`."""
 
-    def __init__(self, masters, exponents, setup, looped=()):
+    def __init__(self, masters, exponents, setup, looped=(), delays=None):
         c, n_layers = setup.c, len(masters) - len(looped)
         sizes = [masters[0].shape[0], *(m.shape[1] for m in masters[:n_layers])]
         #: From which layer (0: the input) to which each matrix leads.
@@ -31,8 +31,9 @@ class PartsLoop:
                 self.control,
                 post - 1,
                 backward=pre > 0,
+                delays=d,
             )
-            for m, x, (pre, post) in zip(masters, exponents, self.ways, strict=True)
+            for m, x, (pre, post), d in zip(masters, exponents, self.ways, delays or [None] * len(masters), strict=True)
         ]
         self.spiking = isinstance(setup.loss, TTFSLoss)
         self.layers = [LIFPart(n, c, layer=k) for k, n in enumerate(sizes[1:-1])]

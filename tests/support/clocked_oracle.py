@@ -8,23 +8,29 @@ import numpy as np
 
 
 class Oracle:
-    """Weights (pre, post) in thresholds by layer, recurrent ones or None, time constants and step in ms."""
+    """Weights (pre, post) in thresholds by layer, recurrent ones or None, time constants and step in ms.
 
-    def __init__(self, weights, loops, tau_m, tau_s, dt, steps, floor):
+    Delays (pre, post) in steps are by matrix, or None.
+    """
+
+    def __init__(self, weights, loops, tau_m, tau_s, dt, steps, floor, delays=None):
         sizes = [w.shape[1] for w in weights]
         self.ends = np.cumsum([0, *sizes])
         n = self.ends[-1]
         self.steps, self.tau_m, self.tau_s, self.dt, self.floor = steps, tau_m, tau_s, dt, floor
         self.into, self.among = np.zeros((weights[0].shape[0], n)), np.zeros((n, n))
+        self.into_late, self.among_late = np.zeros(self.into.shape, int), np.zeros(self.among.shape, int)
         self.blocks = [(None, self._layer(0))]
         self.blocks += [(self._layer(k - 1), self._layer(k)) for k in range(1, len(weights))]
         self.blocks += [(self._layer(k), self._layer(k)) for k, loop in enumerate(loops) if loop is not None]
         matrices = [*weights, *(loop for loop in loops if loop is not None)]
-        for (pre, post), w in zip(self.blocks, matrices, strict=True):
+        for (pre, post), w, d in zip(self.blocks, matrices, delays or [None] * len(matrices), strict=True):
+            late = np.zeros(w.shape, int) if d is None else d
             if pre is None:
-                self.into[:, post] = w
+                self.into[:, post], self.into_late[:, post] = w, late
             else:
-                self.among[pre, post] = w
+                self.among[pre, post], self.among_late[pre, post] = w, late
+        self.most = max(self.into_late.max(), self.among_late.max())
         self.output = self._layer(len(weights) - 1)
 
     def _layer(self, k):
@@ -36,11 +42,14 @@ class Oracle:
         g = self.tau_s / (self.tau_m - self.tau_s) * (a - b)
         may = np.ones(n, bool)
         may[self.output] = spiking_output
-        V, current, z = np.zeros(n), np.zeros(n), np.zeros(n)
+        V, current = np.zeros(n), np.zeros(n)
         self.inputs = inputs
         self.z, self.V, self.rise = (np.zeros((self.steps, n)) for _ in range(3))
         for k in range(self.steps):
-            current += inputs[k] @ self.into + z @ self.among
+            for d in range(min(k, self.most) + 1):
+                current += inputs[k - d] @ (self.into * (self.into_late == d))
+                if k - d > 0:
+                    current += self.z[k - d - 1] @ (self.among * (self.among_late == d))
             before, V, current = V, a * V + g * current, b * current
             z = 1.0 * ((V >= 1) & may)
             self.rise[k] = (V - before) * self.tau_m / self.dt
@@ -53,14 +62,18 @@ class Oracle:
         n, (a, b) = len(self.among), np.exp([-self.dt / self.tau_m, -self.dt / self.tau_s])
         h = self.tau_m / (self.tau_m - self.tau_s) * (a - b)
         lV, lI, errors = np.zeros(n), np.zeros(n), np.zeros(n)
+        past, sent = np.zeros((2, self.steps + self.most + 1, n))
         by_input, by_spike = np.zeros_like(self.into), np.zeros_like(self.among)
         for k in reversed(range(self.steps)):
             z = self.z[k] > 0
             lV = np.where(z, lV + (lV + errors + at_spikes[k]) / np.maximum(self.rise[k], self.floor), lV) + impulses[k]
-            lI, lV = b * lI + h * lV, a * lV
-            by_input -= np.outer(self.inputs[k], lI)
-            errors = self.among @ (lV - lI)
-            if k:
-                by_spike -= np.outer(self.z[k - 1], lI)
+            before, (lI, lV) = lI, (b * lI + h * lV, a * lV)
+            past[k], sent[k] = lI, (lI - before) * self.tau_s / self.dt
+            errors = np.zeros(n)
+            for d in range(self.most + 1):
+                by_input -= np.outer(self.inputs[k], past[k + d]) * (self.into_late == d)
+                errors += (self.among * (self.among_late == d)) @ sent[k + d]
+                if k:
+                    by_spike -= np.outer(self.z[k - 1], past[k + d]) * (self.among_late == d)
         found = [by_input[:, post] if pre is None else by_spike[pre, post] for pre, post in self.blocks]
         return [self.tau_s * g for g in found]

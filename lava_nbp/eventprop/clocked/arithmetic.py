@@ -21,11 +21,18 @@ the step is right in the mean, and never negative, while I at the end has fallen
 Backward, in step k from its end to its beginning, with the error e_n that is sent back to the spikes::
 
     a neuron that spiked:   lV = lV + ((lV + e) << theta_bits) // max(rise, floor)
+    d = (tau_s / dt (gamma tau_m / tau_s lV - (1 - beta) lI)) >> coefficient_bits
     lI, lV = (beta lI + gamma tau_m / tau_s lV) >> coefficient_bits, (alpha lV) >> coefficient_bits
-    an input spike of the step:  dL/dw_ij -= lI_j,   and its own error is  (sum_j w_ij (lV_j - lI_j)) >> theta_bits
+    an input spike of the step:  dL/dw_ij -= lI_j,   and its own error is  (sum_j w_ij d_j) >> theta_bits
+
+d, the payload of an adjoint spike, is what lI gets in the step, times tau_s / dt: the mean of lV - lI over the step,
+which is how the loss changes if the input spike comes a step later. At the beginning of the step lV - lI is too small
+by half of what it changes in a step. That is little where a loss hears of spikes, but where it hears voltages all the
+time, lV and lI are nearly the same, and half a step may be more than their difference: with mean voltages and dt = 1
+ms, gradients of hidden layers would point the wrong way.
 
 Losses of voltages have a term of lV instead of errors, at the end of a step, see `lava_nbp.eventprop.clocked.losses`.
-lV, lI, lV - lI (the payload of an adjoint spike) and errors are saturated to 24 bits.
+lV, lI, d and errors are saturated to 24 bits.
 
 Source: the equations of `lava_nbp.eventprop.equations` with exact exponential updates; a spike is
 late by dt / 2 in the mean, which is the error of first order in dt.
@@ -197,6 +204,16 @@ class FixedPoint:
         return self._coefficient(response(self.dt, self.p) * self.p.tau_m / self.p.tau_s)
 
     @cached_property
+    def sent_V(self) -> int:
+        """From lV to what is sent back: tau_s / dt times what comes from it to lI."""
+        return round(self.gamma_back * self.p.tau_s / self.dt)
+
+    @cached_property
+    def sent_I(self) -> int:
+        """From lI to what is sent back: tau_s / dt times what it loses."""
+        return round(((1 << self.coefficient_bits) - self.beta) * self.p.tau_s / self.dt)
+
+    @cached_property
     def slope(self) -> int:
         """tau_m / dt, with SLOPE_BITS fractional bits."""
         return round(self.p.tau_m / self.dt * (1 << SLOPE_BITS))
@@ -290,6 +307,12 @@ def forward_step(
     I[...] = shift(c.beta * I, c.coefficient_bits)
 
 
+def adjoint(lV: Int64Array, lI: Int64Array, c: FixedPoint) -> Int64Array:
+    """What a neuron sends back through its mirrored connections, from its state at the end of a step; saturated."""
+    sent: Int64Array = np.clip(shift(c.sent_V * lV - c.sent_I * lI, c.coefficient_bits), -REGISTER_MAX, REGISTER_MAX)
+    return sent
+
+
 def backward_step(lV: Int64Array, lI: Int64Array, c: FixedPoint) -> int:
     """Adjoint variables at the beginning of a step, in place; how many were saturated."""
     lI[...] = shift(c.beta * lI + c.gamma_back * lV, c.coefficient_bits)
@@ -308,12 +331,6 @@ def jump(lV: Int64Array, error: Int64Array, rises: Int64Array, c: FixedPoint) ->
     before = lV + ((lV + error) << c.theta_bits) // np.maximum(rises, c.floor_units)
     saturated = clip_to_register(before)
     return before, int(np.count_nonzero(rises < c.floor_units)), saturated
-
-
-def adjoint(lV: Int64Array, lI: Int64Array) -> Int64Array:
-    """lV - lI, what a neuron sends back through its mirrored connections; saturated."""
-    sent: Int64Array = np.clip(lV - lI, -REGISTER_MAX, REGISTER_MAX)
-    return sent
 
 
 def clip_to_register(x: Int64Array) -> int:

@@ -17,6 +17,7 @@ from lava_nbp.base.checks import as_array, check_arrays, check_integer, check_ki
 from lava_nbp.base.memory import check_memory
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import MEAN_BITS, Int64Array
+from lava_nbp.eventprop.clocked.delays import Delays, check_every_delay
 from lava_nbp.eventprop.clocked.kernels import (
     OVERFLOW,
     TOO_MANY_SPIKES,
@@ -75,6 +76,9 @@ class ClockedEngine:
     largest : sequence of float, optional
         Largest magnitude that the 8-bit weights of each matrix shall hold, in thresholds, in the order of `masters`; by
         default that of the initial ones.
+    delays, recurrent_delays : sequence of (pre, post) or (pre,) int or None, optional
+        Of every layer's weights and recurrent weights, in steps, 0 .. 62: how much later a spike reaches each neuron,
+        or all from one source; see `lava_nbp.eventprop.clocked.delays`.
     allocate : callable
         Makes arrays of zeros; with shared memory, parent and child see the same weights.
 
@@ -91,6 +95,8 @@ class ClockedEngine:
         Summed since the last `forget`.
     optimizers : list of IntegerOptimizer
         One per matrix.
+    delays : list of (pre, post) int64 or None
+        None: the matrix has none.
 
     Raises
     ------
@@ -98,8 +104,8 @@ class ClockedEngine:
         For matrices that do not fit together, entries that are not finite, or a layer whose inputs, all
         spiking at once, would overflow the current.
     InputError
-        For a policy or optimizer that there is not, the policy "phantom" for an output layer with recurrent weights, or
-        a network that needs more memory than the limit.
+        For delays, a policy or an optimizer that there cannot be, the policy "phantom" for an output layer with
+        recurrent weights, or a network that needs more memory than the limit.
     """
 
     def __init__(
@@ -109,6 +115,8 @@ class ClockedEngine:
         *,
         recurrent: Sequence[Any] | None = None,
         largest: Sequence[float] | None = None,
+        delays: Sequence[Any] | None = None,
+        recurrent_delays: Sequence[Any] | None = None,
         allocate: Allocate = np.zeros,
     ) -> None:
         check_kind(setup, Setup, "setup")
@@ -128,6 +136,9 @@ class ClockedEngine:
             f"a network of {'-'.join(map(str, self.sizes))} neurons",
             "make layers smaller",
         )
+        late = check_every_delay(recurrent_delays, [loop.shape for loop in loops], "recurrent delays")
+        self.delays = check_every_delay(delays, [w.shape for w in layers], "delays") + [late[k] for k in self.looped]
+        self._late = [self._delays(k) for k in self._each]
         if largest is not None:
             largest = check_sequence(largest, "largest weights", "give one per matrix")
         tops = [float(np.abs(w).max()) or 1.0 for w in matrices] if largest is None else list(largest)
@@ -347,6 +358,18 @@ class ClockedEngine:
         """Layers, counted from 0."""
         return range(len(self.sizes) - 1)
 
+    def _delays(self, k: int) -> Delays | None:
+        """What the kernels get of a layer's delays, counted from 0."""
+        at = self.loop_at(k)
+        forward, loop = self.delays[k], None if at is None else self.delays[at]
+        if forward is None and loop is None:
+            return None
+        n_pre, n = self.sizes[k : k + 2]
+        forward = np.zeros((n_pre, n), dtype=np.int64) if forward is None else forward
+        if loop is None:
+            loop = _NONE if at is None else np.zeros((n, n), dtype=np.int64)
+        return Delays.make(forward, loop)
+
     def _layer(self, k: int) -> Layer:
         """What the kernels get of a layer, counted from 0."""
         top, at = len(self.sizes) - 2, self.loop_at(k)
@@ -428,7 +451,7 @@ class ClockedEngine:
             at = self.loop_at(k)
             counts = backward(
                 self._coefficients, self._layers[k], self.gradients[k], _NONE if at is None else self.gradients[at],
-                inputs[k], self._spikes[k], errors, Seen(seen[k].lV, seen[k].lI),
+                inputs[k], self._spikes[k], errors, Seen(seen[k].lV, seen[k].lI), self._late[k],
             )  # fmt: skip
             clipped, saturated = clipped + counts[0], saturated + counts[1]
         return clipped, saturated
@@ -436,7 +459,7 @@ class ClockedEngine:
     def _forward(self, k: int, spikes: Spikes, seen: Seen) -> int:
         """Run a layer, counted from 0, and make room for its spikes; how many there are."""
         while True:
-            n: int = forward(self._coefficients, self._layers[k], spikes, seen)
+            n: int = forward(self._coefficients, self._layers[k], spikes, seen, self._late[k])
             if n == OVERFLOW:
                 current = np.abs(self._tapes[k].I)
                 raise InputError(self.c.overflow(int(current.max()), f"layer {k + 1}, neuron {int(current.argmax())}"))

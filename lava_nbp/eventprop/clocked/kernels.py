@@ -24,6 +24,8 @@ class Coefficients(NamedTuple):
     beta: int
     gamma: int
     gamma_back: int
+    sent_V: int
+    sent_I: int
     bits: int
     theta: int
     theta_bits: int
@@ -36,8 +38,8 @@ class Coefficients(NamedTuple):
     def of(cls, c: FixedPoint) -> Coefficients:
         """The coefficients of an arithmetic."""
         return cls(
-            c.steps, c.alpha, c.beta, c.gamma, c.gamma_back, c.coefficient_bits, c.theta, c.theta_bits, c.floor_units,
-            c.slope, SLOPE_BITS, REGISTER_MAX,
+            c.steps, c.alpha, c.beta, c.gamma, c.gamma_back, c.sent_V, c.sent_I, c.coefficient_bits, c.theta,
+            c.theta_bits, c.floor_units, c.slope, SLOPE_BITS, REGISTER_MAX,
         )  # fmt: skip
 
 
@@ -58,6 +60,7 @@ class Tape(NamedTuple):
     I: Int64Array  # noqa: E741 - the paper's symbol
     lV: Int64Array
     lI: Int64Array
+    sent: Int64Array  #: (n,) to the spikes that came in a step
     step: Int64Array  #: (spikes,) in the order of time
     neuron: Int64Array
     rise: Int64Array
@@ -76,7 +79,7 @@ class Tape(NamedTuple):
     @staticmethod
     def bytes(n: int, cap: int) -> int:
         """Memory that it takes."""
-        return 8 * (4 * cap + 9 * n)
+        return 8 * (4 * cap + 10 * n)
 
 
 class Layer(NamedTuple):
@@ -102,8 +105,8 @@ TOO_MANY_SPIKES, OVERFLOW = -1, -2
 
 
 @kernel
-def forward(c, layer, spikes, seen):  # type: ignore[no-untyped-def]
-    """Run a layer; the number of its spikes, or what went wrong."""
+def forward(c, layer, spikes, seen, delays):  # type: ignore[no-untyped-def]
+    """Run a layer; the number of its spikes, or what went wrong. `delays` may be None."""
     # Names of their own for what the loops use: the compiler then keeps them in registers.
     tape, w, spiking, output = layer.tape, layer.weights, layer.spiking, layer.output
     V, I, V_before, peak = tape.V, tape.I, tape.V_before, tape.peak  # noqa: E741
@@ -118,24 +121,45 @@ def forward(c, layer, spikes, seen):  # type: ignore[no-untyped-def]
     n = V.shape[0]
     half, half_slope = 1 << (c.bits - 1), 1 << (c.slope_bits - 1)
     record = seen.V.shape[0] > 0
-    count, e, heard = 0, 0, 0
+    count, e, heard, until = 0, 0, 0, -1  # nothing more is on its way behind step `until`
+    if delays is not None:
+        coming = delays.ring[0]
+        coming[:] = 0
+        depth = coming.shape[0]
     start = event_step[0] + late if n_events > 0 else c.steps
     if record:
         start = 0
     for k in range(start, c.steps):
         arrived = False
         while e < n_events and event_step[e] + late == k:
-            row = w[event_source[e]]
-            for j in range(n):
-                I[j] += row[j]
+            source = event_source[e]
+            row = w[source]
+            if delays is None:
+                for j in range(n):
+                    I[j] += row[j]
+            else:
+                _delay(coming, k, row, delays.forward[source])
+                until = k + depth - 1
             e += 1
             arrived = True
         while recurrent and heard < count:  # its own spikes of the step before
-            row = loop[tape.neuron[heard]]
-            for j in range(n):
-                I[j] += row[j]
+            source = tape.neuron[heard]
+            row = loop[source]
+            if delays is None:
+                for j in range(n):
+                    I[j] += row[j]
+            else:
+                _delay(coming, k, row, delays.loop[source])
+                until = k + depth - 1
             heard += 1
             arrived = True
+        if delays is not None:  # noqa: SIM102 - where it is None, the compiler leaves out what stands alone
+            if k <= until:
+                now = coming[k % depth]
+                for j in range(n):
+                    I[j] += now[j]
+                now[:] = 0
+                arrived = True
         if arrived:
             largest = 0
             for j in range(n):
@@ -171,11 +195,18 @@ def forward(c, layer, spikes, seen):  # type: ignore[no-untyped-def]
         if record:
             for j in range(n):
                 seen.V[k, j], seen.I[k, j] = V[j], I[j]
-        elif averaged or e < n_events or (recurrent and heard < count):
+        elif averaged or e < n_events or (recurrent and heard < count) or k < until:
             continue
         elif _is_over(V, I, peak, c.theta, output):
             break
     return count
+
+
+@inner
+def _delay(coming, k, row, steps):  # type: ignore[no-untyped-def]
+    """A spike in step k is on its way to every neuron."""
+    for j in range(row.shape[0]):
+        coming[(k + steps[j]) % coming.shape[0], j] += row[j]
 
 
 @inner
@@ -188,17 +219,24 @@ def _is_over(V, I, peak, theta, peaks):  # type: ignore[no-untyped-def]  # noqa:
 
 
 @kernel
-def backward(c, layer, gradient, loop_gradient, spikes, n_spikes, errors, seen):  # type: ignore[no-untyped-def]
+def backward(c, layer, gradient, loop_gradient, spikes, n_spikes, errors, seen, delays):  # type: ignore[no-untyped-def]
     """Adjoint pass of a layer that had so many spikes; how many denominators were at the floor, and values saturated.
 
     The gradients get -lI; `errors` (spikes,) the error of every input spike, unless it is empty: nobody asks for it.
+    `delays` may be None.
     """
     tape, w, loop, recurrent = layer.tape, layer.weights, layer.loop, layer.loop.shape[0] > 0
     lV, lI, impulse, peak_step = tape.lV, tape.lI, tape.impulse, tape.peak_step
     mean, averaged = layer.mean, layer.mean.shape[0] > 0
     spike_step, (event_step, event_source, n_events, late) = tape.step, spikes
+    sent = tape.sent
+    if delays is not None:
+        past_lI, past_sent = delays.ring[1], delays.ring[2]
+        delays.ring[:] = 0
+        depth = past_lI.shape[0]
     lV[:] = 0
     lI[:] = 0
+    sent[:] = 0
     n = lV.shape[0]
     half = 1 << (c.bits - 1)
     record, back = seen.V.shape[0] > 0, errors.shape[0] > 0
@@ -237,6 +275,9 @@ def backward(c, layer, gradient, loop_gradient, spikes, n_spikes, errors, seen):
                 for j in range(n):
                     if impulse[j] != 0 and peak_step[j] == k:
                         lV[j] += impulse[j]
+            if back or recurrent:
+                for j in range(n):
+                    sent[j] = (c.sent_V * lV[j] - c.sent_I * lI[j] + half) >> c.bits
             outside = 0
             for j in range(n):
                 i = (c.beta * lI[j] + c.gamma_back * lV[j] + half) >> c.bits
@@ -244,16 +285,35 @@ def backward(c, layer, gradient, loop_gradient, spikes, n_spikes, errors, seen):
                 lI[j] = min(max(i, -c.limit), c.limit)
                 lV[j] = (c.alpha * lV[j] + half) >> c.bits
             saturated += outside
+            if delays is not None:
+                past_lI[k % depth], past_sent[k % depth] = lI, sent
         while e >= 0 and event_step[e] + late == k:
             source = event_source[e]
-            error, outside = _answer(c, w[source], gradient[source], lV, lI)
+            g = gradient[source]
+            if delays is None:
+                for j in range(n):
+                    g[j] -= lI[j]
+            else:
+                when = delays.forward[source]
+                _learn_late(g, past_lI, k, when)
             if back:
-                errors[e] = error
+                if delays is None:
+                    errors[e], outside = _error(c, w[source], sent)
+                else:
+                    errors[e], outside = _late_error(c, w[source], past_sent, k, when)
                 saturated += outside
             e -= 1
         while recurrent and heard >= 0 and spike_step[heard] + 1 == k:
-            i = tape.neuron[heard]
-            error, outside = _answer(c, loop[i], loop_gradient[i], lV, lI)
+            source = tape.neuron[heard]
+            g = loop_gradient[source]
+            if delays is None:
+                for j in range(n):
+                    g[j] -= lI[j]
+                error, outside = _error(c, loop[source], sent)
+            else:
+                when = delays.loop[source]
+                _learn_late(g, past_lI, k, when)
+                error, outside = _late_error(c, loop[source], past_sent, k, when)
             tape.error[heard] += error
             saturated += outside
             heard -= 1
@@ -264,11 +324,32 @@ def backward(c, layer, gradient, loop_gradient, spikes, n_spikes, errors, seen):
 
 
 @inner
-def _answer(c, row, gradient, lV, lI):  # type: ignore[no-untyped-def]
-    """The error of a spike that met these weights, and whether it was saturated; its gradient gets -lI."""
+def _error(c, row, sent):  # type: ignore[no-untyped-def]
+    """The error of a spike that met these weights, and whether it was saturated."""
     total = 0
-    for j in range(lV.shape[0]):
-        gradient[j] -= lI[j]
-        total += row[j] * min(max(lV[j] - lI[j], -c.limit), c.limit)
+    for j in range(row.shape[0]):
+        total += row[j] * min(max(sent[j], -c.limit), c.limit)
+    return _as_error(c, total)
+
+
+@inner
+def _as_error(c, total):  # type: ignore[no-untyped-def]
+    """A sum as an error, and whether it was saturated."""
     error = (total + (1 << (c.theta_bits - 1))) >> c.theta_bits
     return min(max(error, -c.limit), c.limit), int(abs(error) > c.limit)
+
+
+@inner
+def _learn_late(gradient, past, k, steps):  # type: ignore[no-untyped-def]
+    """The gradient of a spike of step k gets -lI of the steps in which it acted."""
+    for j in range(steps.shape[0]):
+        gradient[j] -= past[(k + steps[j]) % past.shape[0], j]
+
+
+@inner
+def _late_error(c, row, past, k, steps):  # type: ignore[no-untyped-def]
+    """As `_error`, of a spike of step k that acted so many steps later."""
+    total = 0
+    for j in range(row.shape[0]):
+        total += row[j] * min(max(past[(k + steps[j]) % past.shape[0], j], -c.limit), c.limit)
+    return _as_error(c, total)

@@ -35,6 +35,8 @@ class MirroredPart:
     backward : bool
         Whether the layer in front gets errors; False: none are computed or counted (they would be those of a
         network's input).
+    delays : (pre, post) int64, optional
+        Steps that spikes take beyond their own, 0 .. 62.
     """
 
     def __init__(
@@ -46,13 +48,17 @@ class MirroredPart:
         layer: int = 0,
         backward: bool = True,
         allocate: Allocate = np.zeros,
+        delays: Int64Array | None = None,
     ) -> None:
         self.optimizer, self.exponent, self.c, self.control, self.layer = optimizer, exponent, c, control, layer
-        self.backward = backward
+        self.backward, self.delays = backward, delays
         self.masters = masters = optimizer.masters
         self.phases = Phases(c.steps, allocate)
         n_pre, n_post = masters.shape
-        self._weighted, self._answer = allocate(n_post, np.int64), allocate(n_pre, np.int64)
+        #: A row per step that a spike may take.
+        self._depth = 1 if delays is None else int(delays.max()) + 1
+        self._coming, self._past_lI, self._past_sent = (allocate((self._depth, n_post), np.int64) for _ in range(3))
+        self._answer = allocate(n_pre, np.int64)
         self.gradient = allocate(masters.shape, np.int64)
         self._samples = allocate(1, np.int64)
         self.tally = Tally(allocate)
@@ -62,15 +68,18 @@ class MirroredPart:
     def reset(self) -> None:
         """Forget the sample at hand, and the gradient of a batch that was not complete; weights stay."""
         self.phases.reset()
-        for array in (self._weighted, self._answer, self.gradient, self._samples):
+        for array in (self._coming, self._past_lI, self._past_sent, self._answer, self.gradient, self._samples):
             array[...] = 0
 
     def send(self) -> tuple[Int64Array, Int64Array]:
-        """Weighted input (post,) of the spikes of the phase before, and errors (pre,) of its replayed spikes."""
-        return self._weighted.copy(), self._answer.copy()
+        """Weighted input (post,) of spikes of the phase before, or earlier ones, and errors (pre,) of replayed ones."""
+        now = self._coming[self.phases.phase % self._depth]
+        weighted = np.clip(now, -_LARGEST_INPUT, _LARGEST_INPUT)
+        now[...] = 0
+        return weighted, self._answer.copy()
 
     def receive(self, spikes: Any, sent_back: Any, lI: Any) -> None:
-        """Take how often each neuron spikes, or spiked (pre,), and lV - lI and lI (post,) of the layer behind.
+        """Take how often each neuron spikes, or spiked (pre,), and d and lI (post,) of the layer behind.
 
         Raises
         ------
@@ -84,28 +93,51 @@ class MirroredPart:
             if self._samples[0] == 0 or self.control.batch[0] == 0:  # a batch begins, or nothing is learned
                 self.gradient[...] = 0
                 self._samples[0] = 0
-        self._weighted[...] = 0
+            self._past_lI[...] = 0
+            self._past_sent[...] = 0
+        if phases.begins or phases.turns:
+            self._coming[...] = 0  # what would have come behind the last step
         self._answer[...] = 0
         given = np.asarray(spikes, dtype=np.int64)
         who = np.flatnonzero(given > 0)
-        if len(who) and 0 <= phases.phase <= phases.steps:
-            self._weighted[...] = np.clip(given[who] @ self.weights[who], -_LARGEST_INPUT, _LARGEST_INPUT)
-        elif len(who):
-            self.gradient[who] -= given[who][:, None] * np.asarray(lI, dtype=np.int64)
-            if self.backward:
-                self._answer[who] = self._errors(who, np.asarray(sent_back, dtype=np.int64))
+        if 0 <= phases.phase <= phases.steps:
+            self._spread(given[who], who)
+        elif phases.backward >= 0:
+            at = phases.backward % self._depth
+            self._past_lI[at], self._past_sent[at] = lI, sent_back
+            if len(who):
+                self._meet(given[who], who)
         if phases.ends and self.control.batch[0] > 0:
             self._samples[0] += 1
             if self._samples[0] >= self.control.batch[0]:
                 self.learn()
 
-    def _errors(self, who: NDArray[np.intp], sent_back: Int64Array) -> Int64Array:
-        """Errors of replayed spikes from lV - lI of the layer behind; saturated ones are counted."""
-        errors: Int64Array = shift(self.weights[who] @ sent_back, self.c.theta_bits)
-        saturated = clip_to_register(errors)
-        if saturated:
-            self.tally.add(Counts(saturated=saturated))
-        return errors
+    def _spread(self, often: Int64Array, who: NDArray[np.intp]) -> None:
+        """Spikes of these neurons are on their way: without a delay to the next phase."""
+        if not len(who):
+            return
+        if self.delays is None:
+            self._coming[0] = often @ self.weights[who]
+            return
+        rows = (self.phases.phase + 1 + self.delays[who]) % self._depth
+        columns = np.broadcast_to(np.arange(rows.shape[1]), rows.shape)
+        np.add.at(self._coming, (rows, columns), often[:, None] * self.weights[who])
+
+    def _meet(self, often: Int64Array, who: NDArray[np.intp]) -> None:
+        """Replayed spikes of these neurons meet lI, and get their errors, of the steps in which they acted."""
+        if self.delays is None:
+            lI, sent = self._past_lI[0], self._past_sent[0]
+        else:
+            rows = (self.phases.backward + self.delays[who]) % self._depth
+            columns = np.arange(rows.shape[1])
+            lI, sent = self._past_lI[rows, columns], self._past_sent[rows, columns]
+        self.gradient[who] -= often[:, None] * lI
+        if self.backward:
+            errors: Int64Array = shift((self.weights[who] * sent).sum(axis=1), self.c.theta_bits)
+            saturated = clip_to_register(errors)
+            if saturated:
+                self.tally.add(Counts(saturated=saturated))
+            self._answer[who] = errors
 
     def learn(self) -> None:
         """Change the weights by the gradient of a batch."""

@@ -131,7 +131,7 @@ class LIFPart:
         self.peak_step[...] = -1
 
     def run(self, weighted: Any, errors: Any) -> tuple[Int64Array, Int64Array, Int64Array]:
-        """One phase: spikes or replay (n,), lV - lI (n,) and lI (n,) to send.
+        """One phase: spikes or replay (n,), and backward d (n,), see `arithmetic`, and lI (n,) to send.
 
         Raises
         ------
@@ -152,8 +152,8 @@ class LIFPart:
                 )
             )  # fmt: skip
         if self.phases.backward >= 0:
-            self._backward(self.phases.backward, np.asarray(errors, dtype=np.int64))
-            return self._replay(), adjoint(self.lV, self.lI), self.lI.copy()
+            sent = self._backward(self.phases.backward, np.asarray(errors, dtype=np.int64))
+            return self._replay(), sent, self.lI.copy()
         return self._replay(), nothing, nothing
 
     def _forward(self, k: int, weighted: Any) -> Int64Array:
@@ -189,14 +189,17 @@ class LIFPart:
         low, high = np.searchsorted(self._step[: self._count[0]], [k, k + 1])
         return slice(int(low), int(high))
 
-    def _backward(self, k: int, errors: Int64Array) -> None:
+    def _backward(self, k: int, errors: Int64Array) -> Int64Array:
+        """A step back; what goes to the synapses."""
         mine = self._spikes_of(k)
         who = self._neuron[mine]
         self.lV[who], clipped, saturated = jump(self.lV[who], errors[who], self._rise[mine], self.c)
         self.lV += self._impulses(k, errors)
+        sent = adjoint(self.lV, self.lI, self.c)
         saturated += backward_step(self.lV, self.lI, self.c)
         if clipped or saturated:
             self.tally.add(Counts(clipped=clipped, saturated=saturated))
+        return sent
 
     def _silent(self) -> Any:
         silent = np.ones(self.n, dtype=bool)

@@ -80,8 +80,17 @@ def test_a_rise_by_hand():
     assert rise(integers(16500, 5_000_000), integers(16000, 0), C).tolist() == [20_000, REGISTER_MAX]
 
 
+def test_an_adjoint_spike_by_hand():
+    """What lI gets in a step of half a ms, times tau_s / dt = 10: the mean of 1000 - 500 and, a step on, 975 - 546."""
+    assert (C.sent_V, C.sent_I) == (3850, 3900)
+    lV, lI = integers(1000), integers(500)
+    assert adjoint(lV, lI, C).tolist() == [464]  # (3850 * 1000 - 3900 * 500) / 4096 = 463.9
+    backward_step(lV, lI, C)
+    assert 10 * (lI[0] - 500) == 460  # but for what lI is rounded by
+
+
 def test_adjoint_spikes_fit_24_bits():
-    assert adjoint(integers(5, REGISTER_MAX), integers(7, -REGISTER_MAX)).tolist() == [-2, REGISTER_MAX]
+    assert adjoint(integers(REGISTER_MAX), integers(-REGISTER_MAX), C).tolist() == [REGISTER_MAX]
     x = integers(REGISTER_MAX + 1, -REGISTER_MAX - 5, 3)
     assert clip_to_register(x) == 2
     assert x.tolist() == [REGISTER_MAX, -REGISTER_MAX, 3]

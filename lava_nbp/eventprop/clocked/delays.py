@@ -1,0 +1,79 @@
+"""Delays in whole steps: how long a spike takes to each neuron, beyond the step that every spike of a layer takes.
+
+A spike that would act in step k acts in step k + d, with 0 <= d <= 62, as on the chips; what would act behind the last
+step does not act. Backward it meets lI and d of that later step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lava_nbp.base.checks import as_array, shown
+from lava_nbp.errors import InputError
+from lava_nbp.eventprop.clocked.arithmetic import Int64Array
+
+#: Longest delay, in steps: 6 bits, of which Lava and the chips keep one value for themselves.
+LONGEST_DELAY = 62
+
+
+class Delays(NamedTuple):
+    """What the kernels need of a layer with delays; without any they get None, and are compiled without."""
+
+    forward: Int64Array  #: (pre, post) steps
+    loop: Int64Array  #: (n, n), or (0, 0)
+    ring: Int64Array  #: (3, longest + 1, n) of the steps at hand: weighted input that is to come, lI, what was sent
+
+    @classmethod
+    def make(cls, forward: Int64Array, loop: Int64Array) -> Delays:
+        """Those of a layer."""
+        longest = int(max(forward.max(initial=0), loop.max(initial=0)))
+        return cls(forward, loop, np.zeros((3, longest + 1, forward.shape[1]), dtype=np.int64))
+
+
+def check_delays(delays: Any, shape: tuple[int, ...], what: str) -> Int64Array:
+    """Return delays of every synapse (pre, post), from those of synapses or of sources (pre,).
+
+    Raises
+    ------
+    InputError
+        For another shape, what are no integers, or delays outside 0 .. 62.
+    """
+    given = as_array(delays, what)
+    if given.dtype.kind not in "iu" or given.shape not in (shape, shape[:1]):
+        raise InputError(
+            f"{what} have shape {given.shape} and dtype {given.dtype}, but must be integers, {shape} of synapses or "
+            f"{shape[:1]} of sources"
+        )
+    bad = (given < 0) | (given > LONGEST_DELAY)
+    if bad.any():
+        raise InputError(
+            f"{what} hold {given[bad].flat[0]}, but must be 0 .. {LONGEST_DELAY} steps; use a larger dt, or delay "
+            f"the input itself"
+        )
+    every = given if given.ndim == 2 else given[:, None]
+    return np.ascontiguousarray(np.broadcast_to(every, shape), dtype=np.int64)
+
+
+def check_every_delay(delays: Any, shapes: Sequence[tuple[int, ...]], what: str) -> list[Int64Array | None]:
+    """Return the delays of a matrix of every layer; None where there are none.
+
+    Raises
+    ------
+    InputError
+        For another number of them, those of a layer without such synapses (shape (0, 0)), and as `check_delays`.
+    """
+    if delays is None:
+        return [None] * len(shapes)
+    if not isinstance(delays, (list, tuple)):
+        raise InputError(f"{what} are {shown(delays)}, but must be a list, an array or None per layer")
+    if len(delays) != len(shapes):
+        raise InputError(f"{what} are {len(delays)} arrays for {len(shapes)} layers; give one or None per layer")
+    checked: list[Int64Array | None] = []
+    for k, (given, shape) in enumerate(zip(delays, shapes, strict=True), 1):
+        if given is not None and 0 in shape:
+            raise InputError(f"{what} of layer {k} are given, but the layer has no such synapses; give None")
+        checked.append(None if given is None else check_delays(given, shape, f"{what} of layer {k}"))
+    return checked

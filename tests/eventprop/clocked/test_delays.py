@@ -1,0 +1,192 @@
+"""Delays in whole steps: what comes later as such, an oracle of another shape, and the parts."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from clocked_loop import PartsLoop
+from clocked_oracle import Oracle
+
+from lava_nbp.errors import InputError
+from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+from lava_nbp.eventprop.clocked.delays import LONGEST_DELAY
+from lava_nbp.eventprop.clocked.engine import ClockedEngine
+from lava_nbp.eventprop.clocked.setup import Setup
+from lava_nbp.eventprop.equations import NeuronParameters
+from lava_nbp.eventprop.losses import MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.trains import spike_trains
+
+P, END = NeuronParameters(20.0, 5.0), 60.0
+LAYERS = (4, 6, 3)
+
+
+def made(loss, delays, loops=(False, False), recurrent_delays=None, seed=0, bits=(14, 12, 14)):
+    rng = np.random.default_rng(seed)
+    weights = [rng.normal(m, 0.7, s) for m, s in zip((2.5, 1.4), pairwise(LAYERS), strict=True)]
+    recurrent = [rng.normal(0, 0.5, (n, n)) if loop else None for n, loop in zip(LAYERS[1:], loops, strict=True)]
+    setup = Setup(FixedPoint(P, 1.0, END, *bits), loss)
+    return ClockedEngine(weights, setup, recurrent=recurrent, delays=delays, recurrent_delays=recurrent_delays)
+
+
+def sample(seed=0, last=30):
+    rng = np.random.default_rng([seed, 1])
+    return np.sort(rng.integers(0, last, 8)), rng.integers(0, 4, 8)
+
+
+def drawn(shape, seed=0, most=9):
+    return np.random.default_rng([seed, 3]).integers(0, most, shape)
+
+
+def same(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_without_a_delay_nothing_changes():
+    found = []
+    for delays, late in ((None, None), ([np.zeros((4, 6), int), np.zeros(6, int)], [np.zeros((6, 6), int), None])):
+        engine = made(TTFSLoss(), delays, (True, False), late)
+        found.append(engine.watch(*sample(), 1))
+    assert all(same(a, b) for a, b in zip(found[0][0], found[1][0], strict=True))
+    assert same(found[0][1], found[1][1])
+
+
+@pytest.mark.parametrize("loss", [TTFSLoss(), MaxVoltageLoss(), MeanVoltageLoss(gain=9.0)])
+def test_delays_of_inputs_are_later_inputs(loss):
+    """Those of sources, and the same of synapses, are what the spikes of each input say if they come so much later."""
+    late = np.array([0, 5, 17, LONGEST_DELAY - 40])
+    steps, sources = sample()
+    order = np.argsort(steps + late[sources], kind="stable")
+    seen, gradients = made(loss, None).watch((steps + late[sources])[order], sources[order], 1)
+    for delays in (late, np.tile(late[:, None], (1, 6))):
+        found, by = made(loss, [delays, None]).watch(steps, sources, 1)
+        assert all(same(a, b) for a, b in zip(found, seen, strict=True))
+        assert same(by, gradients)
+        assert by[0].any()
+
+
+def test_what_would_come_behind_the_last_step_does_not():
+    """An input spike in step 10 of 60 and its delay of 50: as if there were none; of 49: in the last step."""
+    silent, last, none = (
+        made(MeanVoltageLoss(gain=9.0), [np.full(4, d), None]).watch(np.array(k), np.array(i, int), 1)
+        for d, k, i in ((50, [10], [0]), (49, [10], [0]), (0, [], []))
+    )
+    assert same(silent[0][0], none[0][0])
+    assert not silent[1][0].any()
+    assert np.count_nonzero(last[0][0].I.any(axis=1)) == 1
+    assert last[0][0].I[-1].any()
+
+
+def test_a_delay_in_a_loop_by_hand():
+    """The first neuron spikes at the end of step 1; with a delay of 3 its spike reaches the second in step 5."""
+    c = FixedPoint(P, 1.0, 8.0)
+    engine = ClockedEngine(
+        [np.array([[30.0, 0.0]])], Setup(c, TTFSLoss()), recurrent=[np.array([[0.0, 0.75], [0.0, 0.0]])],
+        recurrent_delays=[np.array([[0, 3], [0, 0]])],
+    )  # fmt: skip
+    (seen,), _ = engine.watch(np.array([1]), np.array([0]), 0)
+    assert seen.V[1, 0] == 0 < seen.I[1, 0]
+    assert not seen.I[:5, 1].any()
+    assert seen.I[5, 1] == (c.beta * engine.forward_weights[1][0, 1] + 2048) >> 12
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    ("loops", "loss"),
+    [((False, False), TTFSLoss(3.0, 6.4, 0.02)), ((True, True), TTFSLoss(3.0, 6.4, 0.02)),
+     ((True, False), MeanVoltageLoss(gain=6.0))],
+)  # fmt: skip
+def test_gradients_are_those_of_an_oracle_in_floating_point(loops, loss, seed):
+    """Delays of synapses and of sources in all matrices, recurrent ones, too."""
+    delays = [drawn((4, 6), seed), drawn(6, seed + 10)]
+    late = [drawn((n, n), seed + 20 + n) if loop else None for n, loop in zip(LAYERS[1:], loops, strict=True)]
+    engine = made(loss, delays, loops, late, seed, (17, 24, 17))
+    c, label, (steps, sources) = engine.c, seed % 3, sample(seed)
+    result, found = engine.gradient(spike_trains([(steps * c.dt, sources)], 4, END), np.array([label]))
+    counts = np.zeros((c.steps, 4))
+    np.add.at(counts, (steps, sources), 1)
+    every = [delays[0], np.tile(delays[1][:, None], (1, 3)), *(d for d in late if d is not None)]
+    oracle = Oracle(engine.weights, engine.loops, 20.0, 5.0, c.dt, c.steps, c.floor, every)
+    spikes = oracle.forward(counts, isinstance(loss, TTFSLoss))
+    assert result.hidden_spikes == spikes[:, : oracle.output.start].sum() > 0
+    at_spikes, impulses = np.zeros_like(spikes), np.zeros_like(spikes)
+    if isinstance(loss, TTFSLoss):
+        there = spikes[:, oracle.output].any(axis=0)
+        first = np.where(there, spikes[:, oracle.output].argmax(axis=0), c.steps)
+        error = loss.by_times(np.where(there, (first + 1) * c.dt, np.inf), label)
+        at_spikes[first[there], np.arange(oracle.output.start, oracle.output.stop)[there]] = error[there]
+    else:
+        error = -loss.by_means(oracle.V[:, oracle.output].mean(axis=0), label) / 20.0
+        impulses[:, oracle.output] = error / c.steps
+    expected = oracle.backward(at_spikes, impulses)
+    scale = max(np.abs(g).max() for g in expected)
+    assert scale > 0
+    for a, b in zip(found, expected, strict=True):
+        assert np.abs(a - b).max() < 0.01 * scale
+
+
+@pytest.mark.parametrize(
+    ("loops", "loss"),
+    [((True, True), TTFSLoss()), ((True, False), MeanVoltageLoss(15.0, 9.0)), ((False, False), MaxVoltageLoss())],
+)
+def test_parts_do_the_same_in_every_step(loops, loss):
+    """Three samples, one after the other, of which the last has spikes on their way when the trial ends."""
+    delays = [drawn((4, 6), most=30), drawn(6)]
+    late = [drawn((n, n), n) if loop else None for n, loop in zip(LAYERS[1:], loops, strict=True)]
+    engine = made(loss, delays, loops, late)
+    loop = PartsLoop([m.copy() for m in engine.masters], engine.exponents, engine.setup, engine.looped, engine.delays)
+    T = engine.c.steps
+    for seed, last in ((0, 30), (1, 30), (2, T)):
+        steps, sources = sample(seed, last)
+        seen, gradients = engine.watch(steps, sources, seed)
+
+        def compare(p, seen=seen):
+            for layer, states in zip(loop.layers, seen, strict=True):
+                if 1 <= p <= T:
+                    assert np.array_equal(layer.V, states.V[p - 1])
+                    assert np.array_equal(layer.I, states.I[p - 1])
+                elif p >= T + 2:
+                    assert np.array_equal(layer.lV, states.lV[2 * T + 1 - p])
+                    assert np.array_equal(layer.lI, states.lI[2 * T + 1 - p])
+
+        for dense in loop.dense:
+            dense.gradient[...] = 0
+        loop.sample(steps, sources, seed, compare)
+        assert same([dense.gradient for dense in loop.dense], gradients)
+        assert any(g.any() for g in gradients)
+
+
+def test_training_with_delays():
+    """Batches, and room for spikes that grows in between: as with all the room from the start."""
+    trains = spike_trains([sample(k) for k in range(6)], 4, END)
+    engines = [made(TTFSLoss(), [drawn((4, 6)), drawn((6, 3))], (True, False), [drawn((6, 6)), None]) for _ in range(2)]
+    engines[0]._tapes[0] = engines[0]._tapes[0].make(6, 2)
+    engines[0].write_forward()
+    for engine in engines:
+        for k in (0, 3):
+            engine.train_batch(trains, np.arange(6) % 3, np.arange(k, k + 3), 0.01)
+    assert same(engines[0].masters, engines[1].masters)
+    assert not same(engines[0].masters, made(TTFSLoss(), None, (True, False)).masters)
+
+
+def test_what_is_refused():
+    whole = [np.zeros((4, 6), int), np.zeros((6, 3), int)]
+    for delays, late, message in (
+        (whole[:1], None, "delays are 1 arrays for 2 layers; give one or None per layer"),
+        (3, None, "delays are 3, but must be a list, an array or None per layer"),
+        (
+            [whole[0] * 1.0, None],
+            None,
+            r"delays of layer 1 have shape \(4, 6\) and dtype float64, but must be integers",
+        ),
+        (
+            [whole[0], whole[1].T],
+            None,
+            r"delays of layer 2 have shape \(3, 6\) .*\(6, 3\) of synapses or \(6,\) of sources",
+        ),
+        ([whole[0] - 1, None], None, "delays of layer 1 hold -1, but must be 0 .. 62 steps"),
+        ([whole[0] + 63, None], None, "delays of layer 1 hold 63, but must be 0 .. 62 steps; use a larger dt"),
+        (None, [np.zeros((6, 6), int), None], "recurrent delays of layer 1 are given, but the layer has no such"),
+        (None, [None], "recurrent delays are 1 arrays for 2 layers"),
+    ):
+        with pytest.raises(InputError, match=message):
+            made(TTFSLoss(), delays, recurrent_delays=late)
