@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from lava_nbp.base.checks import check_integer, check_kind
 from lava_nbp.base.fields import settle
-from lava_nbp.data.encodings import binarise, check_shift, shift_images
+from lava_nbp.data.encodings import binarise
 from lava_nbp.data.options import DataOptions, data_options
 from lava_nbp.data.samples import check_rows, check_splits, shown, split
 from lava_nbp.data.sets import find_data_set
+from lava_nbp.data.shifted import ShiftedTraining
 from lava_nbp.errors import InputError
 
 
@@ -41,43 +42,6 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.y)
-
-
-@dataclass(frozen=True)
-class ShiftedTraining:
-    """Training images that are moved by whole pixels, anew in every epoch.
-
-    Attributes
-    ----------
-    images : (n, height, width)
-        As the data set has them: what is shifted in may come from what is cropped later.
-    y : (n,) int64
-        Their labels.
-    shift : int
-        Each image moves by -shift .. shift pixels down and to the right, all equally likely.
-    encode : callable
-        Makes input spikes (n, n_in) of images.
-
-    Raises
-    ------
-    InputError
-        For a shift that leaves nothing of an image.
-    """
-
-    images: NDArray[Any]
-    y: NDArray[np.int64]
-    shift: int
-    encode: Callable[[NDArray[Any]], NDArray[np.uint8]]
-
-    def __post_init__(self) -> None:
-        settle(self, "shifted samples", InputError, only=("shift",))
-        check_shift(self.shift, self.images.shape[1:])
-
-    def of_epoch(self, seed: int, epoch: int) -> Split:
-        """What an epoch trains with: the offset of each image follows from seed, epoch and its place."""
-        rng = np.random.default_rng([seed, epoch, self.shift])
-        offsets = rng.integers(-self.shift, self.shift + 1, (len(self.images), 2))
-        return Split(self.encode(shift_images(self.images, offsets)), self.y)
 
 
 @dataclass(frozen=True)
@@ -162,10 +126,10 @@ def load_dataset(name: str, *, threshold: float | Sequence[float] = 0.5, shift: 
 
 
 def _encoded(
-    options: DataOptions, threshold: float | Sequence[float], full_scale: float, x: NDArray[Any]
-) -> NDArray[np.uint8]:
+    options: DataOptions, threshold: float | Sequence[float], full_scale: float, x: NDArray[Any], y: NDArray[np.int64]
+) -> Split:
     """Whole images as input spikes."""
-    return binarise(shown(x, options), threshold, full_scale)
+    return Split(binarise(shown(x, options), threshold, full_scale), y)
 
 
 def input_and_classes(name: str, options: DataOptions) -> tuple[int, int]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import check_kind
+from lava_nbp.base.checks import check_integer, check_kind
 from lava_nbp.base.fields import settle
 from lava_nbp.data.encodings import Encoding, Times, flat_pixels, pixel_latency, value_latency
-from lava_nbp.data.options import data_options
-from lava_nbp.data.samples import check_rows, check_splits, split
+from lava_nbp.data.options import DataOptions, data_options
+from lava_nbp.data.samples import check_rows, check_splits, shown, split
 from lava_nbp.data.sets import find_data_set
+from lava_nbp.data.shifted import ShiftedTraining
 from lava_nbp.errors import InputError
 
 
@@ -64,7 +66,8 @@ class LatencyDataset:
     """Three disjoint splits, the names of the classes, and where the samples come from.
 
     `source` is "published", "generated" or "file", which is the user's own;
-    `plane` tells that the first two values are a point in a plane.
+    `plane` tells that the first two values are a point in a plane. `shifted` makes the training samples of an epoch, if
+    they are not the same in all.
     """
 
     name: str
@@ -74,6 +77,7 @@ class LatencyDataset:
     test: LatencySplit
     classes: tuple[str, ...]
     plane: bool = False
+    shifted: ShiftedTraining | None = None
 
     def __post_init__(self) -> None:
         settle(self, "data set", InputError)
@@ -85,8 +89,20 @@ class LatencyDataset:
         """Inputs per sample, with the bias."""
         return self.train.n_in
 
+    def train_of_epoch(self, seed: int, epoch: int) -> LatencySplit:
+        """The training samples of an epoch: shifted, or the same in all.
 
-def load_latency_dataset(name: str, encoding: Encoding, **options: Any) -> LatencyDataset:
+        Raises
+        ------
+        InputError
+            For a seed or an epoch that is no integer of 0 .. 2**63 - 1.
+        """
+        check_integer(seed, 0, 2**63 - 1, "seed")
+        check_integer(epoch, 0, 2**63 - 1, "epoch")
+        return self.train if self.shifted is None else self.shifted.of_epoch(seed, epoch)
+
+
+def load_latency_dataset(name: str, encoding: Encoding, *, shift: int = 0, **options: Any) -> LatencyDataset:
     """Load a data set for time-to-first-spike coding.
 
     Parameters
@@ -95,6 +111,9 @@ def load_latency_dataset(name: str, encoding: Encoding, **options: Any) -> Laten
         Which: an entry of `lava_nbp.data.DATA_SETS` that becomes spike times, as all of the library's do.
     encoding : Encoding
         How values become times.
+    shift : int
+        Training images are moved by up to so many whole pixels, before they are cropped, anew in every epoch: see
+        `LatencyDataset.train_of_epoch`. Validation and test images stay.
     **options
         Keys of `DataOptions`.
 
@@ -103,16 +122,30 @@ def load_latency_dataset(name: str, encoding: Encoding, **options: Any) -> Laten
     DataError
         A missing, truncated or corrupt file.
     InputError
-        A data set without this form, an option that means nothing for it, an encoding or split that the samples do
-        not allow.
+        A data set without this form, an option that means nothing for it, an encoding, shift or split that the samples
+        do not allow.
     """
     asked, entry = data_options(options), find_data_set(name, "times")
     check_kind(encoding, Encoding, "encoding")
+    check_integer(shift, 0, None, "data.shift", "it is a number of pixels")
     samples = entry.read(asked)
+    shifted = None
+    if shift:
+        whole, *_ = split(name, samples, replace(asked, crop=0, side=None))
+        if whole.x.ndim != 3:
+            raise InputError(f"data.shift is {shift}, but the samples of {name} are no images; leave it out")
+        shifted = ShiftedTraining(whole.x, whole.y, shift, partial(_encoded, asked, samples.full_scale, encoding))
     train, validation, test = (
         LatencySplit(_values(part.x, samples.full_scale), part.y, encoding) for part in split(name, samples, asked)
     )
-    return LatencyDataset(name, samples.source, train, validation, test, samples.classes, entry.plane)
+    return LatencyDataset(name, samples.source, train, validation, test, samples.classes, entry.plane, shifted)
+
+
+def _encoded(
+    options: DataOptions, full_scale: float, encoding: Encoding, x: NDArray[Any], y: NDArray[np.int64]
+) -> LatencySplit:
+    """Whole images as the network gets them."""
+    return LatencySplit(_values(shown(x, options), full_scale), y, encoding)
 
 
 def _values(x: NDArray[Any], full_scale: float) -> NDArray[Any]:

@@ -180,8 +180,10 @@ class EventDataConfig(EventAugmentation, LatencyDataConfig):
     def __post_init__(self) -> None:
         LatencyDataConfig.__post_init__(self)
         EventAugmentation.__post_init__(self)
+        entry = find_data_set(self.name)
         for key, value in asdict(self.augmentation).items():
-            if value != getattr(EventAugmentation, key) and "events" not in find_data_set(self.name).forms:
+            known = "events" in entry.forms or (key == "shift" and "crop" in entry.keys)  # images can be shifted
+            if value != getattr(EventAugmentation, key) and not known:
                 raise InputError(
                     f"data.{key} is {shown(value)}, but means nothing for the data set {self.name}, whose samples are "
                     f"no events; leave it out"

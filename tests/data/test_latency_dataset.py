@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lava_nbp.data import Encoding, LatencySplit, load_latency_dataset
+from lava_nbp.data.encodings import shift_images
 from lava_nbp.errors import DataError, InputError
 
 YINYANG = Encoding(0.0, 30.0, bias=0.0)
@@ -73,3 +74,25 @@ def test_what_is_refused(options, message):
         load_latency_dataset("yinyang", YINYANG, **options)
     with pytest.raises(DataError, match="train_samples.npy is missing"):
         load_latency_dataset("yinyang", YINYANG, source="published")
+
+
+def test_training_images_move_anew_in_every_epoch():
+    """By the offsets that images of bits move by, too; validation and test samples stay, and values do not move."""
+    encoding = Encoding(0.0, 20.0)
+    data = load_latency_dataset("digits", encoding, shift=1, validation=100)
+    still = load_latency_dataset("digits", encoding, validation=100)
+    for part in ("train", "validation", "test"):
+        assert np.array_equal(getattr(data, part).values, getattr(still, part).values)
+    moved = data.train_of_epoch(3, 5)
+    assert np.array_equal(moved.values, data.train_of_epoch(3, 5).values)
+    assert not np.array_equal(moved.values, data.train_of_epoch(3, 6).values)
+    assert np.array_equal(moved.y, still.train.y)
+    assert still.train_of_epoch(3, 5) is still.train
+    images = still.train.values.reshape(-1, 8, 8)
+    offsets = np.random.default_rng([3, 5, 1]).integers(-1, 2, (len(images), 2))
+    assert np.array_equal(moved.values, shift_images(images, offsets).reshape(len(images), 64))
+    assert moved.times().shape == (len(images), 64)
+    with pytest.raises(InputError, match="shift is 8, but must be an integer in 0 .. 7"):
+        load_latency_dataset("digits", encoding, shift=8)
+    with pytest.raises(InputError, match="data.shift is 1, but the samples of yinyang are no images; leave it out"):
+        load_latency_dataset("yinyang", encoding, shift=1, source="generated")

@@ -25,7 +25,7 @@ def config(tmp_path, text=GOOD, *overrides):
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda p: p.stem)
 def test_every_shipped_configuration_is_valid(path):
     experiment = load_config(path)
-    algorithm = next((name for name in ("eventprop", "slayer") if path.stem.endswith(name)), "nbp")
+    algorithm = next((name for name in ("eventprop", "slayer") if name in path.stem.split("_")), "nbp")
     assert experiment.algorithm == algorithm
     chip = path.stem.endswith("_loihi2")
     targets = {"eventprop": "continuous", "slayer": "slayer", "nbp": "loihi2" if chip else "sample"}

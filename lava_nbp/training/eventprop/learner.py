@@ -64,7 +64,7 @@ class EventPropLearner(Learner):
         self.dataset: LatencyDataset | EventDataset = (
             load_event_dataset(name, config.encoding, config.data.augmentation, **options)
             if events
-            else load_latency_dataset(name, config.encoding, **options)
+            else load_latency_dataset(name, config.encoding, shift=config.data.shift, **options)
         )
         self.layers = (self.dataset.n_in, *config.network.hidden, len(self.dataset.classes))
         self._check_memory()

@@ -171,7 +171,8 @@ class EventPropSession(Session):
     def _trains_of(self, epoch: int) -> SpikeTrains:
         """The training samples as they are changed for an epoch, without the spikes that are left out in it."""
         dataset, share = self._learner.dataset, self._config.learning.dropout
-        if isinstance(dataset, EventDataset) and dataset.augmented is not None:
+        changing = dataset.augmented if isinstance(dataset, EventDataset) else dataset.shifted
+        if changing is not None:
             trains = self._encoded(dataset.train_of_epoch(self._config.seed, epoch))
         else:
             trains = self.trains("train")
