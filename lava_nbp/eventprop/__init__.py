@@ -3,9 +3,10 @@
 Every public name is here, and imported when it is first used: this package alone costs nothing.
 
 - Neurons, losses, policies: `NeuronParameters`, `TTFSLoss`, `MaxVoltageLoss`, `MeanVoltageLoss`,
-  `SilentPolicy`.
+  `VoltageErrorLoss`, `SilentPolicy`.
 - What goes in and comes out: `SpikeTrains` (made by `spike_trains`, `latency_trains`, `join_trains`), `Result`.
-- In continuous time: `EventPropEngine`, its optimizers `Adam` and `SGD`, and `EventPropLayer` for PyTorch.
+- In continuous time: `EventPropEngine`, its optimizers `Adam` and `SGD`, and `EventPropLayer` for PyTorch, with
+  `spike_times` of the spikes that other libraries' encoders make.
 - In fixed steps and integers: `ClockedEngine`, whose `Setup` holds a `FixedPoint`; `Control` and `AnswerLog` are
   what its Lava Processes share.
 """
@@ -33,12 +34,14 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.eventprop.losses import MaxVoltageLoss as MaxVoltageLoss
     from lava_nbp.eventprop.losses import MeanVoltageLoss as MeanVoltageLoss
     from lava_nbp.eventprop.losses import TTFSLoss as TTFSLoss
+    from lava_nbp.eventprop.losses import VoltageErrorLoss as VoltageErrorLoss
     from lava_nbp.eventprop.policies import OPTIMIZERS as OPTIMIZERS
     from lava_nbp.eventprop.policies import SILENT_POLICIES as SILENT_POLICIES
     from lava_nbp.eventprop.policies import SilentPolicy as SilentPolicy
     from lava_nbp.eventprop.result import Result as Result
     from lava_nbp.eventprop.tally import Counts as Counts
     from lava_nbp.eventprop.torch_layer import EventPropLayer as EventPropLayer
+    from lava_nbp.eventprop.torch_layer import spike_times as spike_times
     from lava_nbp.eventprop.trains import SpikeTrains as SpikeTrains
     from lava_nbp.eventprop.trains import join_trains as join_trains
     from lava_nbp.eventprop.trains import latency_trains as latency_trains
@@ -53,11 +56,11 @@ _PUBLIC = {
     "continuous.engine": ("EventPropEngine",),
     "continuous.optimizers": ("SGD", "Adam", "Optimizer"),
     "equations": ("NeuronParameters",),
-    "losses": ("Loss", "MaxVoltageLoss", "MeanVoltageLoss", "TTFSLoss"),
+    "losses": ("Loss", "MaxVoltageLoss", "MeanVoltageLoss", "TTFSLoss", "VoltageErrorLoss"),
     "policies": ("OPTIMIZERS", "SILENT_POLICIES", "SilentPolicy"),
     "result": ("Result",),
     "tally": ("Counts",),
-    "torch_layer": ("EventPropLayer",),
+    "torch_layer": ("EventPropLayer", "spike_times"),
     "trains": ("SpikeTrains", "join_trains", "latency_trains", "spike_trains"),
 }
 

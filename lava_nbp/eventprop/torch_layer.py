@@ -278,6 +278,34 @@ class EventPropLayer(torch.nn.Module):
                 log.clamp_(low, high)
 
 
+def spike_times(spikes: torch.Tensor, dt: float = 1.0) -> torch.Tensor:
+    """Times (batch, n, k) in ms, inf for none, of what other libraries call spikes: (steps, batch, n), 0 for none.
+
+    A spike of step s is at s dt; k is the largest number of spikes of an input, at least 1. What is larger than 1 is
+    one spike, too. It is what Norse's and snnTorch's encoders make, as `EventPropLayer` takes it.
+
+    Raises
+    ------
+    InputError
+        For another shape, or a step that is no positive number.
+
+    Examples
+    --------
+    >>> import torch
+    >>> spike_times(torch.tensor([[[0.0, 1.0]], [[1.0, 0.0]], [[1.0, 0.0]]]), dt=0.5).tolist()
+    [[[0.5, 1.0], [0.0, inf]]]
+    """
+    dt = check_positive(dt, "dt (ms)")
+    if not isinstance(spikes, torch.Tensor) or spikes.ndim != 3 or spikes.layout != torch.strided:
+        raise InputError(f"spikes are {shown(spikes)}, but must be a dense torch.Tensor (steps, batch, n)")
+    there = spikes.detach() != 0
+    steps = torch.arange(len(spikes), dtype=torch.float64, device=spikes.device)
+    times = torch.where(there, (dt * steps)[:, None, None], torch.tensor(math.inf, dtype=torch.float64))
+    most = max(int(there.sum(dim=0).max()) if there.numel() else 0, 1)
+    filled = times if len(times) >= most else torch.full((most, *times.shape[1:]), math.inf, dtype=torch.float64)
+    return filled.sort(dim=0).values[:most].permute(1, 2, 0).contiguous()
+
+
 class _Engines:
     """The engines of one layer: one for everybody who runs it at this moment, since an engine holds its sample's state.
 

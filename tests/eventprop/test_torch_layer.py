@@ -23,10 +23,10 @@ END = 60.0
 @pytest.fixture(autouse=True, scope="module")
 def late_imports():
     """PyTorch is 200 MB: workers that run other tests first stay small, see tests/conftest.py."""
-    global torch, EventPropLayer
+    global torch, EventPropLayer, spike_times
     import torch
 
-    from lava_nbp.eventprop.torch_layer import EventPropLayer
+    from lava_nbp.eventprop.torch_layer import EventPropLayer, spike_times
 
 
 def layer(output="first_spikes", sizes=(4, 6, 3), seed=0, **options):
@@ -500,3 +500,25 @@ def test_a_layer_that_never_spikes_is_said_once():
     alive(times)
     dead = EventPropLayer((3, 2), 20.0, means=(-1.0,), deviations=(0.0,)).eval()
     dead(times)
+
+
+def test_times_of_other_libraries_spikes():
+    """(steps, batch, n) by hand, and what an encoder makes, one by one; nothing at all is inf."""
+    spikes = torch.zeros(4, 2, 3)
+    spikes[0, 0, 1] = spikes[3, 0, 1] = spikes[2, 1, 2] = 1
+    spikes[1, 1, 2] = 7  # a count is one spike
+    inf = float("inf")
+    expected = [[[inf, inf], [0.0, 1.5], [inf, inf]], [[inf, inf], [inf, inf], [0.5, 1.0]]]
+    assert spike_times(spikes, 0.5).tolist() == expected
+    assert spike_times(torch.zeros(4, 2, 3)).tolist() == [[[inf]] * 3] * 2
+    assert spike_times(torch.zeros(0, 2, 3)).tolist() == [[[inf]] * 3] * 2
+    assert spike_times(torch.zeros(4, 0, 3)).shape == (0, 3, 1)
+    many = torch.from_numpy(np.random.default_rng(0).random((9, 4, 5)) < 0.4)
+    times = spike_times(many, 2.0)
+    for b in range(4):
+        for n in range(5):
+            found = times[b, n][torch.isfinite(times[b, n])].tolist()
+            assert found == [2.0 * step for step in range(9) if many[step, b, n]]
+    for bad, dt in ((torch.zeros(2, 3), 1.0), (np.zeros((2, 3, 4)), 1.0), (torch.zeros(2, 3, 4), 0.0)):
+        with pytest.raises(InputError, match="must be a dense torch.Tensor|dt"):
+            spike_times(bad, dt)
