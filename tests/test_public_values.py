@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
 
 import lava_nbp
@@ -241,6 +242,8 @@ GOOD = {
     },
     "lava_nbp.eventprop.MaxVoltageLoss": {},
     "lava_nbp.eventprop.MeanVoltageLoss": {},
+    "lava_nbp.eventprop.VoltageErrorLoss": {"times": (1.0, 2.0)},
+    "lava_nbp.eventprop.spike_times": {"spikes": torch.zeros(2, 1, 1)},
     "lava_nbp.eventprop.SGD": {"matrices": [np.zeros((2, 2))]},
     "lava_nbp.eventprop.Setup": {"c": C, "loss": TTFSLoss()},
     "lava_nbp.eventprop.SilentPolicy": {},

@@ -478,10 +478,13 @@ def _rows(times: torch.Tensor) -> Float64Array:
 def _reading(output: str, tau: float, spikes: int, at: Sequence[float]) -> Loss:
     """The loss whose numbers an output says."""
     check_name(output, "output", get_args(Output))
-    for what, value, default, owner in (
-        ("tau", tau, math.inf, "mean_voltages"), ("spikes", spikes, 1, "spikes"), ("at", tuple(at), (), "voltages"),
-    ):  # fmt: skip
-        if value != default and output != owner:
+    check_integer(spikes, 1, None, "spikes")
+    at = _several(at, "at")
+    given = {"tau": not (is_real(tau) and tau == math.inf), "spikes": spikes != 1, "at": bool(at)}
+    for (what, there), value, owner in zip(
+        given.items(), (tau, spikes, at), ("mean_voltages", "spikes", "voltages"), strict=True
+    ):
+        if there and output != owner:
             raise InputError(f"{what} is {shown(value)}, but only {owner} have it, not {output}; leave it out")
     if output == "voltages":
         return VoltageErrorLoss(tuple(at))

@@ -116,7 +116,7 @@ for _algorithm in (
         "exact gradients of spike times, in continuous time or in steps and integers",
         f"{_HERE}.eventprop.config:EventPropExperiment",
         f"{_HERE}.eventprop.learner:EventPropLearner",
-        checks=f"{_HERE}.checkpoint:check_layered",
+        checks=f"{_HERE}.eventprop.network:check_arrays",
         figures=f"{_HERE}.eventprop.figures:figures",
         network=f"{_HERE}.eventprop.network:exported",
     ),

@@ -236,6 +236,11 @@ class FixedPoint:
         steps: Int64Array = np.floor(t / self.dt + 0.5).astype(np.int64)
         return steps
 
+    def delay_steps(self, delays: Any) -> Int64Array:
+        """Delays in ms as whole steps: the nearest."""
+        steps: Int64Array = np.rint(np.asarray(delays) / self.dt).astype(np.int64)
+        return steps
+
     # ------------------------------------------------------------------ weights
 
     def weight_exponent(self, largest: float) -> int:

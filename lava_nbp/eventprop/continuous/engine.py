@@ -19,6 +19,7 @@ from lava_nbp.base.checks import (
     check_integer,
     check_kind,
     check_labels,
+    check_name,
     check_real,
     check_reals,
     check_within,
@@ -42,7 +43,7 @@ from lava_nbp.eventprop.layers import (
     spike_room,
 )
 from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, MeanVoltageLoss, TTFSLoss, VoltageErrorLoss
-from lava_nbp.eventprop.policies import OptimizerName, SilentPolicy
+from lava_nbp.eventprop.policies import OPTIMIZERS, OptimizerName, SilentPolicy
 from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.tally import Counts, total
 from lava_nbp.eventprop.trains import LONGEST_TRIAL, SpikeTrains, as_vector, check_end
@@ -186,6 +187,7 @@ class EventPropEngine:
             self.names += [*numbered("D", self.delays), *numbered("E", self.loop_delays)]
         if logs:
             self.names += [*numbered("tau_m", logs[: len(logs) // 2]), *numbered("tau_s", logs[len(logs) // 2 :])]
+        check_name(optimizer, "optimizer", OPTIMIZERS)
         factors = [*self._in_thresholds(optimizer), *[delay_rate] * len(learned_delays)]
         self.optimizer = make_optimizer(optimizer, self.matrices, factors + [constant_rate] * len(logs))
         self.silent = SilentPolicy() if silent is None else silent

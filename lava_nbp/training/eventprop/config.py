@@ -16,6 +16,7 @@ from lava_nbp.base.checks import is_real, shown
 from lava_nbp.base.targets import TARGETS
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+from lava_nbp.eventprop.clocked.delays import LONGEST_DELAY as MOST_STEPS_LATE
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE, check_limits
 from lava_nbp.eventprop.continuous.engine import LONGEST_DELAY
@@ -75,7 +76,7 @@ class LayersConfig(ConfigSection):
     #: Recurrent weights within a layer, of the mean 0; 0: the layer has none.
     recurrent_deviation: list[_Deviation] | None = None
     #: Delays of the weights of every layer, and of its recurrent weights, in ms: drawn evenly from 0 .. this; 0: it has
-    #: none. Target "continuous" only.
+    #: none. Clocked targets have them in whole steps, 62 at most.
     initial_delay: list[_Delay] | None = None
     recurrent_delay: list[_Delay] | None = None
     #: Whether every synapse has a delay of its own, or all those of a source have the same.
@@ -330,6 +331,9 @@ class EventPropExperiment(Experiment):
                 limit, w = c.master_limit(c.weight_exponent(top)), weights[name]
                 if w.max() > limit or w.min() < -limit:
                     raise WeightError(f"{name} has entries from {w.min()} to {w.max()}, but 8 bits hold +-{limit}")
+            for name in self.names_beside:  # delays
+                if weights[name].min() < 0 or weights[name].max() > MOST_STEPS_LATE:
+                    raise WeightError(f"{name} has delays outside 0 .. {MOST_STEPS_LATE} steps")
 
     @model_validator(mode="after")
     def _one_largest_per_layer(self) -> EventPropExperiment:

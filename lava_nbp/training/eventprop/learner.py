@@ -18,6 +18,7 @@ from lava_nbp.data import find_data_set, load_event_dataset, load_latency_datase
 from lava_nbp.data.event_dataset import EventDataset
 from lava_nbp.data.latency_dataset import LatencyDataset
 from lava_nbp.errors import ConfigError
+from lava_nbp.eventprop.clocked.delays import LONGEST_DELAY
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.training.complexity import CountedSynapses
 from lava_nbp.training.eventprop.config import EventPropExperiment
@@ -73,14 +74,19 @@ class EventPropLearner(Learner):
         """Refuse what fixed steps and integers do not have."""
         n, learning, target = self.config.network, self.config.learning, self.config.target
         for key, value, what in (
-            ("network.initial_delay", n.initial_delay, "delays"),
-            ("network.recurrent_delay", n.recurrent_delay, "delays"),
-            ("learning.constant_rate", [learning.constant_rate], "time constants that are learned"),
+            ("learning.delay_rate", learning.delay_rate, "delays that are learned"),
+            ("learning.constant_rate", learning.constant_rate, "time constants that are learned"),
         ):
-            if any(value or ()):
-                said = value if len(value or ()) > 1 else (value or [0])[0]
+            if value:
                 raise ConfigError(
-                    f"{key} is {said}, but target {target} has no {what}; use target continuous, or leave it out"
+                    f"{key} is {value}, but target {target} has no {what}; use target continuous, or leave it out"
+                )
+        for key, delays in (("initial", n.initial_delay), ("recurrent", n.recurrent_delay)):
+            longest, dt = max(delays or [0.0]), self.config.clocked.dt
+            if round(longest / dt) > LONGEST_DELAY:
+                raise ConfigError(
+                    f"network.{key}_delay reaches {longest:g} ms, but target {target} holds {LONGEST_DELAY} steps of "
+                    f"{dt:g} ms (clocked.dt); make it smaller, or use a larger dt, or target continuous"
                 )
 
     def _check_steps(self) -> None:
@@ -192,8 +198,8 @@ class EventPropLearner(Learner):
         return Inference(said.answers(), right, synapses, spikes, steps, 1 if self.target.clocked else 8, said)
 
     def shown(self, weights: Arrays) -> Arrays:
-        """In thresholds."""
-        return in_thresholds(weights)
+        """In thresholds, and ms."""
+        return in_thresholds(weights, self.config.clocked.dt)
 
     def sums(self, history: list[dict[str, Any]]) -> dict[str, Any]:
         """Where the samples come from, and counters of all epochs."""

@@ -6,16 +6,19 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lava_nbp.base.targets import TARGETS
-from lava_nbp.errors import InputError
+from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS
 from lava_nbp.eventprop.equations import NeuronParameters, response
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.exchange.dense import DenseNetwork
+from lava_nbp.nbp.circuit import Circuit
+from lava_nbp.training.checkpoint import check_layered
 from lava_nbp.training.eventprop.config import EventPropExperiment
 from lava_nbp.training.learner import Arrays
 
@@ -48,10 +51,37 @@ def neurons_of(layers: Sequence[NeuronParameters], weights: Mapping[str, Any]) -
     return found
 
 
-def in_thresholds(weights: Mapping[str, Any]) -> Arrays:
-    """Weights of either kind as real numbers in thresholds."""
-    unit = 1 / (1 << MASTER_BITS) if are_masters(weights) else 1.0  # masters are all that a clocked network keeps
-    return {name: np.asarray(w) * unit for name, w in weights.items()}
+def late_names(names: Iterable[str]) -> list[str]:
+    """Those of delays: D1, .. of weights and E1, .. of recurrent weights."""
+    return [name for name in names if re.fullmatch(r"[DE]\d+", name)]
+
+
+def check_arrays(weights: Arrays, layers: tuple[int, ...], circuit: Circuit | None = None) -> None:
+    """Check what a run keeps: W1 .. Wn, and any of R1 .., delays D1 .. and E1 .., and time constants tau_m1 ..
+
+    Raises
+    ------
+    WeightError
+        For a missing or unknown array, or a wrong shape.
+    """
+    beside: dict[str, tuple[tuple[int, ...], ...]] = {}
+    for k, (before, n) in enumerate(pairwise(layers), 1):
+        beside |= {f"D{k}": ((before, n), (before,)), f"E{k}": ((n, n), (n,))}
+        beside |= {f"{name}{k}": ((n,), (1,)) for name in ("tau_m", "tau_s")}
+    check_layered({name: w for name, w in weights.items() if name not in beside}, layers, circuit)
+    for name in beside.keys() & weights.keys():
+        if weights[name].shape not in beside[name]:
+            raise WeightError(
+                f"{name} has shape {weights[name].shape}, but this network needs {' or '.join(map(str, beside[name]))}"
+            )
+
+
+def in_thresholds(weights: Mapping[str, Any], dt: float) -> Arrays:
+    """Weights of either kind as real numbers in thresholds, and delays, which clocked networks have in steps, in ms."""
+    if not are_masters(weights):
+        return {name: np.asarray(w) for name, w in weights.items()}
+    late = late_names(weights)
+    return {name: np.asarray(w) * (dt if name in late else 1 / (1 << MASTER_BITS)) for name, w in weights.items()}
 
 
 def exported(run: Run, dt: float | None = None) -> DenseNetwork:
@@ -64,7 +94,7 @@ def exported(run: Run, dt: float | None = None) -> DenseNetwork:
     """
     config = run.config
     assert isinstance(config, EventPropExperiment)
-    delays = [name for name in run.weights if name[0] in "DE"]
+    delays = late_names(run.weights)
     if delays:
         raise InputError(f"the run has delays {', '.join(delays)}; only networks without delays can be exported")
     return (_clocked if TARGETS[config.target].clocked else _continuous)(run, config, dt)

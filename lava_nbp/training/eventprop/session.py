@@ -14,11 +14,17 @@ from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.data.event_dataset import EventDataset
 from lava_nbp.data.events import EventSplit
 from lava_nbp.data.latency_dataset import LatencySplit
-from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.trains import SpikeTrains, join_trains, latency_trains
-from lava_nbp.training.eventprop.network import are_masters, forward_names, loop_names, neurons_of
+from lava_nbp.training.eventprop.network import (
+    are_masters,
+    forward_names,
+    in_thresholds,
+    late_names,
+    loop_names,
+    neurons_of,
+)
 from lava_nbp.training.learner import Arrays, Session, parts
 
 if TYPE_CHECKING:
@@ -47,6 +53,8 @@ class EventPropSession(Session):
 
     def __init__(self, learner: EventPropLearner, weights: Arrays) -> None:
         self._learner, self._config, self._target = learner, learner.config, learner.target
+        #: Of a clocked network, in steps.
+        self._delays = self._late(weights) if self._target.clocked else {}
         self._names = [*forward_names(self._layers), *loop_names(weights)]
         self._trains: dict[str, SpikeTrains] = {}
         self._notes: list[str] = []
@@ -79,17 +87,24 @@ class EventPropSession(Session):
         )
 
     def _clocked_engine(self, weights: Arrays) -> Any:
-        config, matrices = self._config, self._real(weights)
+        config, matrices, late = self._config, self._real(weights), self._delays
         options = config.lava.model_dump(exclude_unset=True) if self._target.on_lava else {}
         engine = self._target.maker("eventprop")(
             self._forward(matrices),
             config.setup,
             recurrent=self._of("R", matrices),
             largest=list(config.largest_weights.values()),
+            delays=self._of("D", late),
+            recurrent_delays=self._of("E", late),
             **options,
         )
         self._write_masters(engine, weights)
         return engine
+
+    def _late(self, weights: Mapping[str, Any]) -> Arrays:
+        """Delays of a clocked network, in steps."""
+        c, late = self._config.setup.c, late_names(weights)
+        return {name: weights[name] if are_masters(weights) else c.delay_steps(weights[name]) for name in late}
 
     def _forward(self, matrices: Mapping[str, Any]) -> list[Any]:
         """Those of every layer."""
@@ -101,8 +116,8 @@ class EventPropSession(Session):
 
     def _real(self, weights: Mapping[str, Any]) -> Arrays:
         """Weights in units of the potential, as the continuous engine has them, or in thresholds for a clocked one."""
-        scale = 1 / (1 << MASTER_BITS) if are_masters(weights) else 1.0
-        return {name: np.asarray(w) * (scale * self._threshold(name)) for name, w in weights.items()}
+        real = in_thresholds(weights, self._config.clocked.dt)
+        return {name: w * self._threshold(name) for name, w in real.items()}
 
     def _threshold(self, name: str) -> float:
         """Unit of the weights of a name, of the layer that they lead to; 1 of what is no weight."""
@@ -227,18 +242,20 @@ class EventPropSession(Session):
     def read_weights(self) -> Arrays:
         """See `Session`; integers of a clocked network."""
         if self._target.clocked:
-            return {name: masters.copy() for name, masters in zip(self._names, self.engine.masters, strict=True)}
+            masters = {name: w.copy() for name, w in zip(self._names, self.engine.masters, strict=True)}
+            return masters | {name: steps.copy() for name, steps in self._delays.items()}
         return {name: w / self._threshold(name) for name, w in self.engine.parameters().items()}
 
     def read_synapses(self) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
         """Weights as spikes meet them, forward and recurrent ones (empty where a layer has none)."""
         met = self.engine.forward_weights if self._target.clocked else self.engine.matrices
-        matrices = {name: w.copy() for name, w in zip(self._names, met, strict=True)}
+        # The continuous engine's go on with what else it learns.
+        matrices = {name: w.copy() for name, w in zip(self._names, met, strict=False)}
         none = np.zeros((0, 0))
         return self._forward(matrices), [none if loop is None else loop for loop in self._of("R", matrices)]
 
     def write_weights(self, weights: Mapping[str, Any]) -> None:
-        """See `Session`; either kind."""
+        """See `Session`; either kind. The delays of a clocked network stay."""
         if self._target.clocked:
             self._write_masters(self.engine, weights)
             return

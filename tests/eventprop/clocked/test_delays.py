@@ -12,6 +12,7 @@ from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.delays import LONGEST_DELAY
 from lava_nbp.eventprop.clocked.engine import ClockedEngine
 from lava_nbp.eventprop.clocked.setup import Setup
+from lava_nbp.eventprop.continuous.engine import EventPropEngine
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.losses import MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.trains import spike_trains
@@ -153,6 +154,31 @@ def test_parts_do_the_same_in_every_step(loops, loss):
         loop.sample(steps, sources, seed, compare)
         assert same([dense.gradient for dense in loop.dense], gradients)
         assert any(g.any() for g in gradients)
+
+
+@pytest.mark.parametrize("loss", [TTFSLoss(3.0, 6.4, 0.02), MeanVoltageLoss(20.0, 6.0)])
+def test_the_direction_comes_nearer_to_that_of_continuous_time(loss):
+    """Cosine of the angle between both gradients, of the same weights and delays: the median of twelve samples."""
+    medians = []
+    for dt in (1.0, 0.25, 0.0625):
+        found = []
+        for seed in range(12):
+            rng = np.random.default_rng(seed)
+            weights, ms = [rng.normal(2.5, 0.7, (4, 8)), rng.normal(1.4, 0.7, (8, 3))], rng.integers(0, 4, (4, 8))
+            setup = Setup(FixedPoint(P, dt, END, 15, 22, 16), loss)
+            clocked = ClockedEngine(weights, setup, delays=[setup.c.delay_steps(ms), None])
+            exact = EventPropEngine(clocked.weights, P, loss, END, delays=[ms * 1.0, None])
+            trains = spike_trains([(np.sort(rng.uniform(0, 30, 8)), rng.integers(0, 4, 8))], 4, END)
+            a, b = (
+                np.concatenate([g.ravel() for g in e.gradient(trains, np.array([seed % 3]))[1][:2]])
+                for e in (clocked, exact)
+            )
+            if np.linalg.norm(a) * np.linalg.norm(b) > 1e-9:
+                found.append(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+        assert len(found) >= 8
+        medians.append(np.median(found))
+    assert medians[0] < min(medians[1:])
+    assert medians[-1] > 0.98
 
 
 def test_training_with_delays():

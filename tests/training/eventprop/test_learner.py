@@ -70,6 +70,8 @@ def test_result_and_metrics_have_what_they_should(config, tmp_path):
         ("target=clocked", "learning.silent=phantom"),
         ("target=clocked", "network.recurrent_deviation=[0.2, 0.1]"),
         ("target=clocked", "loss.name=mean_voltage", "loss.gain=8"),
+        ("target=clocked", "network.initial_delay=[6, 4]", "network.delays_per=source"),
+        ("network.initial_delay=[6, 4]", "learning.delay_rate=10", "learning.constant_rate=1"),
         ("target=lava",),
     ],
 )
@@ -148,6 +150,42 @@ def test_recurrent_weights_in_every_target(config, tmp_path):
         load_run(tmp_path / "clocked")
 
 
+@pytest.mark.parametrize("per", ["synapse", "source"])
+def test_delays_in_every_target(config, tmp_path, per):
+    """In whole steps, which are learned around and kept; what was learned in either arithmetic is answered by all."""
+    late = ("network.initial_delay=[9, 0]", "network.recurrent_deviation=[0.2, 0]", "network.recurrent_delay=[5, 0]")
+    late += (
+        f"network.delays_per={per}",
+        "epochs=2",
+        "data.train=60",
+        "clocked.dt=0.5",
+        "clocked.largest_recurrent=[1, 1]",
+    )
+    start = make_learner(config(*late)).initial_weights()
+    for target in ("continuous", "clocked"):
+        train(config(*late, f"target={target}"), tmp_path / target)
+        kept = load_checkpoint(tmp_path / target).weights
+        assert kept.keys() == {"W1", "W2", "R1", "D1", "E1"}
+        for name in ("D1", "E1"):
+            given = start[name] if target == "continuous" else np.rint(start[name] / 0.5)
+            np.testing.assert_array_equal(kept[name], given)
+        found = [evaluate_run(tmp_path / target, other)["last"] for other in ("clocked", "lava", "continuous")]
+        assert found[0] == found[1]
+        assert found[2]["test_accuracy"] > 0
+        shown = load_run(tmp_path / target).learner.shown(kept)
+        assert np.abs(shown["D1"] - start["D1"]).max() <= (0.25 if target == "clocked" else 0)
+        plot_run(tmp_path / target)
+    state = load_checkpoint(tmp_path / "clocked")
+    state.weights["D1"][0] = 63
+    state.save(tmp_path / "clocked")
+    with pytest.raises(CheckpointError, match="D1 has delays outside 0 .. 62 steps"):
+        load_run(tmp_path / "clocked")
+    state.weights["D1"] = state.weights["D1"][:-1]
+    state.save(tmp_path / "clocked")
+    with pytest.raises(CheckpointError, match=r"D1 has shape .*, but this network needs \(5, 20\) or \(5,\)"):
+        load_checkpoint(tmp_path / "clocked")
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_another_threshold_is_another_unit(config, tmp_path, optimizer):
     """Weights and rates are in thresholds: the same run."""
@@ -181,6 +219,14 @@ def test_another_threshold_is_another_unit(config, tmp_path, optimizer):
         (
             ("algorithm=eventprob",),
             r"is 'eventprob', but must be one of nbp, eventprop, slayer \(did you mean 'eventprop'",
+        ),
+        (
+            ("network.initial_delay=[40, 0]", "target=clocked", "clocked.dt=0.5"),
+            "network.initial_delay reaches 40 ms, but target clocked holds 62 steps of 0.5 ms .clocked.dt.; make it",
+        ),
+        (
+            ("network.initial_delay=[4, 0]", "target=clocked", "learning.delay_rate=1"),
+            "learning.delay_rate is 1.0, but target clocked has no delays that are learned; use target continuous, or",
         ),
         (("clocked.largest_recurrent=[2]",), "clocked.largest_recurrent has 1 entries, but there are 2 layers behind"),
         (
