@@ -200,7 +200,7 @@ def test_silence_is_minded():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"output": "spikes", "spikes": 0}, "said_spikes is 0"),
+        ({"output": "spikes", "spikes": 0}, "spikes is 0"),
         ({"spikes": 2}, "only spikes have it, not first_spikes"),
         ({"at": (3.0,)}, "only voltages have it"), ({"output": "voltages"}, "voltages are read 0 times"),
         ({"output": "voltages", "at": (70.0,)}, "reads voltages at 70 ms, but the trial ends at 60 ms"),

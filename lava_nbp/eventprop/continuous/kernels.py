@@ -43,6 +43,7 @@ def run_samples(criterion, network, room, batch, answers):  # type: ignore[no-un
     by the times of input spikes; `room` gets gradients and spike counts.
     """
     constants, weights, loops, owns, tapes = network.constants, network.weights, network.loops, network.own, room.tapes
+    lones = room.lones
     top = len(weights) - 1
     n_events, n_spikes, n_merged, by_said = room.numbers[0], room.numbers[1], room.numbers[2], room.by_said
     hidden, silent, silent_labels, clipped, most, deepest = 0, 0, 0, 0, 0, 0
@@ -55,7 +56,7 @@ def run_samples(criterion, network, room, batch, answers):  # type: ignore[no-un
         for k in range(top):
             tape = tapes[k]
             n_events[k] = count
-            count, n_merged[k] = _forward(constants[k], owns[k], tape, weights[k], loops[k], count, False)
+            count, n_merged[k] = _forward(constants[k], owns[k], tape, lones[k], weights[k], loops[k], count, False)
             if count == OVERFLOW:
                 return k, hidden, silent, silent_labels, clipped, 0, most, deepest
             n_spikes[k] = count
@@ -64,14 +65,14 @@ def run_samples(criterion, network, room, batch, answers):  # type: ignore[no-un
                 deepest = max(deepest, k + 1)
             hidden += count
             silent += _count(tape.neuron, tape.previous, count, room.counts[k])
-        output, c, own, n_events[top] = tapes[top], constants[top], owns[top], count
+        output, lone, c, own, n_events[top] = tapes[top], lones[top], constants[top], owns[top], count
         if criterion.read:
             _forward_read(c, criterion, own, output, weights[top], count, said)
         elif not criterion.spiking:
-            _forward_leaky(c, own, output, weights[top], count, said)
+            _forward_leaky(c, own, output, lone, weights[top], count, said)
         else:
             first = criterion.kept == 1
-            count, n_merged[top] = _forward(c, own, output, weights[top], loops[top], count, first)
+            count, n_merged[top] = _forward(c, own, output, lone, weights[top], loops[top], count, first)
             if count == OVERFLOW:
                 return top, hidden, silent, silent_labels, clipped, 0, most, deepest
             n_spikes[top] = count
@@ -92,27 +93,27 @@ def run_samples(criterion, network, room, batch, answers):  # type: ignore[no-un
             silent_labels += 1
             if criterion.phantom > 0.0:
                 # All else is zero: teach the label's output, which never reset, by its largest voltage.
-                _forward_leaky(c, own, output, weights[top], n_events[top], by_said)
+                _forward_leaky(c, own, output, lone, weights[top], n_events[top], by_said)
                 by_said[:] = 0.0
                 by_said[batch.labels[sample]] = -criterion.phantom
                 leaky = True
         if criterion.read:
             _backward_read(c, criterion, own, output, weights[top], room.by[top], n_events[top], by_said)
         elif leaky:
-            _backward_leaky(c, own, output, weights[top], room.by[top], n_events[top], by_said)
+            _backward_leaky(c, own, output, lone, weights[top], room.by[top], n_events[top], by_said)
         else:
             count = n_spikes[top]
             _errors_of_said(output.sorted_neuron, by_said, count, criterion.kept, output.last, output.error)
             clipped += _backward(
-                c, own, output, weights[top], loops[top], room.by[top], n_events[top], count, n_merged[top],
+                c, own, output, lone, weights[top], loops[top], room.by[top], n_events[top], count, n_merged[top],
                 top > 0 or asked,
             )  # fmt: skip
         for k in range(top - 1, -1, -1):
             tape, count = tapes[k], n_spikes[k]
             _add_pulls(tape.sorted_neuron, network.pulls[k], count, tape.error)
             clipped += _backward(
-                constants[k], owns[k], tape, weights[k], loops[k], room.by[k], n_events[k], count, n_merged[k],
-                k > 0 or asked,
+                constants[k], owns[k], tape, lones[k], weights[k], loops[k], room.by[k], n_events[k], count,
+                n_merged[k], k > 0 or asked,
             )  # fmt: skip
         if asked:
             _copy(tapes[0].in_error, answers.by_input[begin:end])
@@ -120,53 +121,54 @@ def run_samples(criterion, network, room, batch, answers):  # type: ignore[no-un
 
 
 # What a layer is decides which kernels run it: neurons that are alike, without delays, go together, others one by one.
+# To hand a tape on costs a microsecond, so these are no calls.
 
 
-@inner(**BARE)
-def _forward(c, own, tape, W, R, n_events, only_first):  # type: ignore[no-untyped-def]
+@inner(**BARE, forceinline=True)
+def _forward(c, own, tape, lone, W, R, n_events, only_first):  # type: ignore[no-untyped-def]
     """A layer of spiking neurons: the numbers of its spikes, or OVERFLOW, and of events if it is recurrent."""
     alone = own.tau_m.shape[0] > 0
     if R.shape[0] > 0:
         if alone:
-            return forward_tangled(c, own, tape, W, R, n_events)
+            return forward_tangled(c, own, tape, lone, W, R, n_events)
         return forward_recurrent(c, tape, W, R, n_events)
     if alone:
-        return forward_single(c, own, tape, W, n_events, only_first), 0
+        return forward_single(c, own, tape, lone, W, n_events, only_first), 0
     return forward_spiking(c, tape, W, n_events, only_first), 0
 
 
-@inner(**BARE)
-def _backward(c, own, tape, W, R, by, n_events, n_spikes, n_merged, asked):  # type: ignore[no-untyped-def]
+@inner(**BARE, forceinline=True)
+def _backward(c, own, tape, lone, W, R, by, n_events, n_spikes, n_merged, asked):  # type: ignore[no-untyped-def]
     """Its adjoint pass; how often I - theta was below the floor. asked: see `backward_spiking`."""
     alone = own.tau_m.shape[0] > 0
     if R.shape[0] > 0:
         if alone:
-            return backward_tangled(c, own, tape, W, R, by, n_events, n_merged)
+            return backward_tangled(c, own, tape, lone, W, R, by, n_events, n_merged)
         return backward_recurrent(c, tape, W, by.weights, R, by.loops, n_merged)
     if alone:
-        return backward_single(c, own, tape, W, by, n_events, n_spikes)
+        return backward_single(c, own, tape, lone, W, by, n_events, n_spikes)
     return backward_spiking(c, tape, W, by.weights, n_events, n_spikes, asked)
 
 
-@inner(**BARE)
-def _forward_leaky(c, own, tape, W, n_events, peaks):  # type: ignore[no-untyped-def]
+@inner(**BARE, forceinline=True)
+def _forward_leaky(c, own, tape, lone, W, n_events, peaks):  # type: ignore[no-untyped-def]
     """A layer that only integrates, and its largest voltages."""
     if own.tau_m.shape[0] > 0:
-        forward_single_leaky(c, own, tape, W, n_events, peaks)
+        forward_single_leaky(c, own, tape, lone, W, n_events, peaks)
     else:
         forward_leaky(c, tape, W, n_events, peaks)
 
 
-@inner(**BARE)
-def _backward_leaky(c, own, tape, W, by, n_events, by_peaks):  # type: ignore[no-untyped-def]
+@inner(**BARE, forceinline=True)
+def _backward_leaky(c, own, tape, lone, W, by, n_events, by_peaks):  # type: ignore[no-untyped-def]
     """Its adjoint pass."""
     if own.tau_m.shape[0] > 0:
-        backward_single_leaky(c, own, tape, W, by, n_events, by_peaks)
+        backward_single_leaky(c, own, tape, lone, W, by, n_events, by_peaks)
     else:
         backward_leaky(c, tape, W, by.weights, n_events, by_peaks)
 
 
-@inner(**BARE)
+@inner(**BARE, forceinline=True)
 def _forward_read(c, criterion, own, tape, W, n_events, said):  # type: ignore[no-untyped-def]
     """A layer that only integrates, and means of its voltages, or voltages at single times."""
     if own.tau_m.shape[0] > 0:
@@ -175,7 +177,7 @@ def _forward_read(c, criterion, own, tape, W, n_events, said):  # type: ignore[n
         forward_read(c, criterion, tape, W, n_events, said)
 
 
-@inner(**BARE)
+@inner(**BARE, forceinline=True)
 def _backward_read(c, criterion, own, tape, W, by, n_events, by_said):  # type: ignore[no-untyped-def]
     """Its adjoint pass."""
     if own.tau_m.shape[0] > 0:

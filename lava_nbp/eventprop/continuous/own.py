@@ -64,15 +64,15 @@ def by_constants(lv, li, v, i, h, a, b, g, c):  # type: ignore[no-untyped-def]
 
 
 @inner(**BARE)
-def sort_arrivals(tape, delays, j, n_events, end):  # type: ignore[no-untyped-def]
+def sort_arrivals(tape, lone, delays, j, n_events, end):  # type: ignore[no-untyped-def]
     """Put the input spikes in the order in which they arrive at a neuron; how many do before the end."""
-    order, times = tape.arrival[j], tape.in_time
+    order, times = lone.arrival[j], tape.in_time
     if delays.shape[0] == 0:
         for e in range(n_events):
             order[e] = e
         return n_events
     count = 0
-    when = tape.when
+    when = lone.when
     for e in range(n_events):
         time = times[e] + delay_of(delays, tape.in_neuron[e], j)
         if time <= end:

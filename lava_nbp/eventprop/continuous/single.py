@@ -21,21 +21,21 @@ from lava_nbp.eventprop.continuous.own import (
     sort_by_time,
 )
 
-#: Columns of `Tape.segment`: beginning, V and I there, and decays and response until the next.
+#: Columns of `Lone.segment`: beginning, V and I there, and decays and response until the next.
 _TIME, _V, _I, _A, _B, _G = range(6)
 
 
 @inner(**BARE)
-def forward_single(c, own, tape, W, n_events, only_first):  # type: ignore[no-untyped-def]
+def forward_single(c, own, tape, lone, W, n_events, only_first):  # type: ignore[no-untyped-def]
     """Run a layer of spiking neurons; the number of spikes, or OVERFLOW. See `forward.forward_spiking`."""
     count = 0
     times, sources = tape.in_time, tape.in_neuron
     for j in range(W.shape[1]):
         own_c = constants_of(c, own, j)
-        n = sort_arrivals(tape, own.delays, j, n_events, c.end)
-        order = tape.arrival[j]
-        tape.arrivals[j] = n
-        tape.first[j] = count
+        n = sort_arrivals(tape, lone, own.delays, j, n_events, c.end)
+        order = lone.arrival[j]
+        lone.arrivals[j] = n
+        lone.first[j] = count
         v, i, last = 0.0, 0.0, -1
         for q in range(n):
             source = sources[order[q]]
@@ -69,7 +69,7 @@ def forward_single(c, own, tape, W, n_events, only_first):  # type: ignore[no-un
             if only_first and last >= 0:
                 break
             v, i = v_end, i_end
-    tape.first[W.shape[1]] = count
+    lone.first[W.shape[1]] = count
     for s in range(count):
         tape.order[s] = s
         tape.sorted_time[s] = tape.time[s]
@@ -80,15 +80,15 @@ def forward_single(c, own, tape, W, n_events, only_first):  # type: ignore[no-un
 
 
 @inner(**BARE)
-def _replay(c, own, tape, W, j, n_arrivals, begin, end):  # type: ignore[no-untyped-def]
+def _replay(c, own, tape, lone, W, j, n_arrivals, begin, end):  # type: ignore[no-untyped-def]
     """Segments of a neuron: behind so many arrivals, and its spikes begin .. end - 1; how many there are.
 
     `code` says what a segment begins with: an input spike, or -1 - a spike of its own.
     """
-    segment, code, count, s = tape.segment, tape.code, 0, begin
+    segment, code, count, s = lone.segment, lone.code, 0, begin
     v, i, now = 0.0, 0.0, 0.0
     for q in range(n_arrivals):
-        e = tape.arrival[j, q]
+        e = lone.arrival[j, q]
         source = tape.in_neuron[e]
         time = tape.in_time[e] + delay_of(own.delays, source, j)
         if count > 0:
@@ -116,10 +116,10 @@ def _close(segment, k, h, c):  # type: ignore[no-untyped-def]
 
 
 @inner(**BARE)
-def _go_back(c, own, tape, W, j, n_segments, lv, li, by):  # type: ignore[no-untyped-def]
+def _go_back(c, own, tape, lone, W, j, n_segments, lv, li, by):  # type: ignore[no-untyped-def]
     """Adjoint state of a neuron from the end of the last segment but one to its beginning; how often I - theta was
     below the floor. The last segment's beginning, an event, is the first that is met."""
-    segment, code = tape.segment, tape.code
+    segment, code = lone.segment, lone.code
     ratio = c.tau_m / c.tau_s
     clipped = 0
     for k in range(n_segments - 1, -1, -1):
@@ -150,24 +150,24 @@ def _go_back(c, own, tape, W, j, n_segments, lv, li, by):  # type: ignore[no-unt
 
 
 @inner(**BARE)
-def backward_single(c, own, tape, W, by, n_events, n_spikes):  # type: ignore[no-untyped-def]
+def backward_single(c, own, tape, lone, W, by, n_events, n_spikes):  # type: ignore[no-untyped-def]
     """Adjoint pass of a layer of spiking neurons; returns how often I - theta was below the floor."""
     tape.in_error[:n_events] = 0.0
     clipped = 0
     for k in range(n_spikes):
         tape.behind[tape.order[k], 0] = tape.error[k]
     for j in range(W.shape[1]):
-        begin, end = tape.first[j], tape.first[j + 1]
+        begin, end = lone.first[j], lone.first[j + 1]
         if begin == end:
             continue
         own_c = constants_of(c, own, j)
-        n = _replay(own_c, own, tape, W, j, tape.interval[end - 1] + 1, begin, end)
-        clipped += _go_back(own_c, own, tape, W, j, n, 0.0, 0.0, by)
+        n = _replay(own_c, own, tape, lone, W, j, tape.interval[end - 1] + 1, begin, end)
+        clipped += _go_back(own_c, own, tape, lone, W, j, n, 0.0, 0.0, by)
     return clipped
 
 
 @inner(**BARE)
-def forward_single_leaky(c, own, tape, W, n_events, peaks):  # type: ignore[no-untyped-def]
+def forward_single_leaky(c, own, tape, lone, W, n_events, peaks):  # type: ignore[no-untyped-def]
     """Run a layer that only integrates, and find the largest voltages; see `forward.forward_leaky`.
 
     `interval` holds behind which arrival the maximum lies (-1: at the start), `before` how long after it,
@@ -175,9 +175,9 @@ def forward_single_leaky(c, own, tape, W, n_events, peaks):  # type: ignore[no-u
     """
     for j in range(W.shape[1]):
         own_c = constants_of(c, own, j)
-        n = sort_arrivals(tape, own.delays, j, n_events, c.end)
-        order = tape.arrival[j]
-        tape.arrivals[j] = n
+        n = sort_arrivals(tape, lone, own.delays, j, n_events, c.end)
+        order = lone.arrival[j]
+        lone.arrivals[j] = n
         tape.interval[j] = -1
         peak, v, i, now = 0.0, 0.0, 0.0, 0.0
         for q in range(n):
@@ -208,7 +208,7 @@ def forward_single_leaky(c, own, tape, W, n_events, peaks):  # type: ignore[no-u
 
 
 @inner(**BARE)
-def backward_single_leaky(c, own, tape, W, by, n_events, by_peaks):  # type: ignore[no-untyped-def]
+def backward_single_leaky(c, own, tape, lone, W, by, n_events, by_peaks):  # type: ignore[no-untyped-def]
     """Adjoint pass of a layer that only integrates: an impulse at every neuron's maximum."""
     tape.in_error[:n_events] = 0.0
     for j in range(W.shape[1]):
@@ -217,12 +217,12 @@ def backward_single_leaky(c, own, tape, W, by, n_events, by_peaks):  # type: ign
             continue
         own_c = constants_of(c, own, j)
         if tape.previous[j] >= 0:  # the maximum moves with the arrival that ends the rise
-            e = tape.arrival[j, tape.previous[j]]
+            e = lone.arrival[j, tape.previous[j]]
             moved = by_peaks[j] * tape.current[j]
             tape.in_error[e] += moved
             add_delay(by.delays, tape.in_neuron[e], j, moved)
-        n = _replay(own_c, own, tape, W, j, q + 1, 0, 0)
-        h, v, i = tape.before[j, 0], tape.segment[n - 1, _V], tape.segment[n - 1, _I]
+        n = _replay(own_c, own, tape, lone, W, j, q + 1, 0, 0)
+        h, v, i = tape.before[j, 0], lone.segment[n - 1, _V], lone.segment[n - 1, _I]
         a, b = math.exp(-h / own_c.tau_m), math.exp(-h / own_c.tau_s)
         g = response(h, a, b, own_c)
         impulse = -by_peaks[j] / own_c.tau_m
@@ -231,4 +231,4 @@ def backward_single_leaky(c, own, tape, W, by, n_events, by_peaks):  # type: ign
             by.tau_m[j] += by_m
             by.tau_s[j] += by_s
         ratio = own_c.tau_m / own_c.tau_s
-        _go_back(own_c, own, tape, W, j, n, impulse * a, impulse * g * ratio, by)
+        _go_back(own_c, own, tape, lone, W, j, n, impulse * a, impulse * g * ratio, by)

@@ -158,7 +158,11 @@ class Tape(NamedTuple):
     sorted_time: Float64Array
     sorted_neuron: Int64Array
     error: Float64Array  #: (spikes,) error that reaches each spike from behind, in the order of time
-    # Of a layer with constants or delays of its own, which goes neuron by neuron; else empty.
+
+
+class Lone(NamedTuple):
+    """What a layer that goes neuron by neuron, for constants or delays of its own, keeps beside its `Tape`."""
+
     when: Float64Array  #: (events,) arrivals at a neuron while they are sorted
     arrival: Int32Array  #: (n, events) input spikes in the order in which they arrive at each neuron
     arrivals: Int64Array  #: (n,) how many do before the end
@@ -179,6 +183,7 @@ class Room(NamedTuple):
     """What one part of a batch works in, and sums, by layer."""
 
     tapes: tuple[Tape, ...]
+    lones: tuple[Lone, ...]
     by: tuple[Sums, ...]
     counts: tuple[Int64Array, ...]  #: (n,) spikes of every neuron, likewise
     numbers: Int64Array  #: (3, layers) of the sample at hand: input spikes, spikes, and events of a recurrent layer
@@ -188,11 +193,14 @@ class Room(NamedTuple):
     def of(cls, network: Network, caps: Sequence[int], n_events: int, said: int, learned_delays: bool) -> Room:
         """Room for samples of so many input spikes, so many spikes of every layer, and so many numbers said."""
         tapes: list[Tape] = []
+        lones = []
         for w, loop, own, cap in zip(network.weights, network.loops, network.own, caps, strict=True):
-            tapes.append(_make_tape(w.shape[1], cap, bool(loop.size), own, n_events, tapes[-1] if tapes else None))
+            tapes.append(_make_tape(w.shape[1], cap, bool(loop.size), n_events, tapes[-1] if tapes else None))
+            lones.append(_make_lone(own, tapes[-1], bool(loop.size)))
         layers = zip(network.weights, network.loops, network.own, strict=True)
         return cls(
             tuple(tapes),
+            tuple(lones),
             tuple(Sums.of(w, loop, own, learned_delays) for w, loop, own in layers),
             tuple(np.zeros(w.shape[1], dtype=np.int64) for w in network.weights),
             np.zeros((3, len(tapes)), dtype=np.int64),
@@ -258,38 +266,44 @@ def _segments(n: int, cap: int, recurrent: bool, n_events: int) -> int:
     return n * (n_events + cap) + cap if recurrent else n_events + cap
 
 
-def _make_tape(n: int, cap: int, recurrent: bool, own: Own, n_events: int, before: Tape | None) -> Tape:
-    def reals(*shape: int) -> Float64Array:
-        return np.zeros(shape)
+def _reals(*shape: int) -> Float64Array:
+    return np.zeros(shape)
 
-    def integers(size: int) -> Int64Array:
-        return np.zeros(size, dtype=np.int64)
 
-    def small(*shape: int) -> Int32Array:
-        return np.zeros(shape, dtype=np.int32)
+def _integers(size: int) -> Int64Array:
+    return np.zeros(size, dtype=np.int64)
 
+
+def _small(*shape: int) -> Int32Array:
+    return np.zeros(shape, dtype=np.int32)
+
+
+def _make_tape(n: int, cap: int, recurrent: bool, n_events: int, before: Tape | None) -> Tape:
     if before is None:
-        source = reals(n_events), integers(n_events), reals(n_events)
+        source = _reals(n_events), _integers(n_events), _reals(n_events)
     else:
         source = before.sorted_time, before.sorted_neuron, before.error
-    n_events = len(source[0])
-    padded = 8 * -(-n // 8)
     cap = max(cap, n)  # a layer that only integrates keeps its maxima where spikes would be
-    each = n_events if own.is_asked else 0
-    lonely = n if own.is_asked else 0
-    tangled = lonely if recurrent else 0
-    segments = _segments(n, cap, recurrent, n_events) if own.is_asked else 0
-    tree = 2 << (max(tangled, 2) - 1).bit_length() if tangled else 0
-    n_merged = n_events + (cap if recurrent else 0)
+    n_events = len(source[0]) + (cap if recurrent else 0)
+    padded = 8 * -(-n // 8)
     return Tape(
-        *source, flow=reals(n_merged, 3), merged=integers(n_merged),
-        V=reals(n), I=reals(n), lV=reals(n), lI=reals(n), last=integers(n),
-        may=np.zeros(padded, dtype=np.uint8), found=integers(2 * padded), roots=reals(3, padded),
-        time=reals(cap), neuron=integers(cap), interval=integers(cap), current=reals(cap),
-        before=reals(cap, 3), behind=reals(cap, 3), previous=integers(cap), order=integers(cap),
-        sorted_time=reals(cap), sorted_neuron=integers(cap), error=reals(cap),
-        when=reals(each), arrival=small(lonely, each), arrivals=integers(lonely), first=integers(lonely + 1),
-        segment=reals(segments, 3 if tangled else 6), code=small(segments), at=small(segments if tangled else 0),
-        state=reals(tangled, 12), taken=integers(tangled), pending=integers(tangled),
-        queue_time=reals(tangled, cap), queue_spike=small(tangled, cap), tree=integers(tree),
+        *source, flow=_reals(n_events, 3), merged=_integers(n_events),
+        V=_reals(n), I=_reals(n), lV=_reals(n), lI=_reals(n), last=_integers(n),
+        may=np.zeros(padded, dtype=np.uint8), found=_integers(2 * padded), roots=_reals(3, padded),
+        time=_reals(cap), neuron=_integers(cap), interval=_integers(cap), current=_reals(cap),
+        before=_reals(cap, 3), behind=_reals(cap, 3), previous=_integers(cap), order=_integers(cap),
+        sorted_time=_reals(cap), sorted_neuron=_integers(cap), error=_reals(cap),
+    )  # fmt: skip
+
+
+def _make_lone(own: Own, tape: Tape, recurrent: bool) -> Lone:
+    n, cap, n_events = (len(a) if own.is_asked else 0 for a in (tape.V, tape.time, tape.in_time))
+    tangled = n if recurrent else 0
+    segments = _segments(n, cap, recurrent, n_events)
+    tree = 2 << (max(tangled, 2) - 1).bit_length() if tangled else 0
+    return Lone(
+        when=_reals(n_events), arrival=_small(n, n_events), arrivals=_integers(n), first=_integers(n + 1),
+        segment=_reals(segments, 3 if tangled else 6), code=_small(segments), at=_small(segments if tangled else 0),
+        state=_reals(tangled, 12), taken=_integers(tangled), pending=_integers(tangled),
+        queue_time=_reals(tangled, cap), queue_spike=_small(tangled, cap), tree=_integers(tree),
     )  # fmt: skip

@@ -18,10 +18,10 @@ from lava_nbp.eventprop.continuous.own import add_delay, by_constants, constants
 from lava_nbp.eventprop.continuous.state import Constants
 from lava_nbp.eventprop.equations import AT_THRESHOLD
 
-#: Columns of `Tape.state`, of each neuron: V, I, the time at which it has them, when it will spike if nothing arrives
+#: Columns of `Lone.state`, of each neuron: V, I, the time at which it has them, when it will spike if nothing arrives
 #: before, when the next own and the next input spike arrive, the earliest of these three; and its constants.
 _V, _I, _NOW, _SPIKE, _OWN, _INPUT, _NEXT, _TAU_M, _TAU_S, _THETA, _DELTA, _KAPPA = range(12)
-#: Columns of `Tape.segment`: how long it lasted, and V and I at its beginning.
+#: Columns of `Lone.segment`: how long it lasted, and V and I at its beginning.
 _H, _V0, _I0 = range(3)
 
 
@@ -34,19 +34,19 @@ def _constants(state, j, c):  # type: ignore[no-untyped-def]
 
 
 @inner(**BARE)
-def _begin(c, own, tape, n_events):  # type: ignore[no-untyped-def]
+def _begin(c, own, tape, lone, n_events):  # type: ignore[no-untyped-def]
     """All neurons at rest, with the input spikes that will arrive."""
-    state, tree, half = tape.state, tape.tree, tape.tree.shape[0] // 2
+    state, tree, half = lone.state, lone.tree, lone.tree.shape[0] // 2
     for j in range(state.shape[0]):
         own_c = constants_of(c, own, j)
-        n = sort_arrivals(tape, own.delays, j, n_events, c.end)
+        n = sort_arrivals(tape, lone, own.delays, j, n_events, c.end)
         state[j, _V], state[j, _I], state[j, _NOW], state[j, _SPIKE], state[j, _OWN] = 0.0, 0.0, 0.0, math.inf, math.inf
         state[j, _TAU_M], state[j, _TAU_S], state[j, _THETA] = own_c.tau_m, own_c.tau_s, own_c.theta
         state[j, _DELTA], state[j, _KAPPA] = own_c.delta, own_c.kappa
-        tape.arrivals[j], tape.taken[j], tape.pending[j], tape.last[j] = n, 0, 0, -1
+        lone.arrivals[j], lone.taken[j], lone.pending[j], tape.last[j] = n, 0, 0, -1
         state[j, _INPUT] = math.inf
         if n > 0:
-            e = tape.arrival[j, 0]
+            e = lone.arrival[j, 0]
             state[j, _INPUT] = tape.in_time[e] + delay_of(own.delays, tape.in_neuron[e], j)
         state[j, _NEXT] = state[j, _INPUT]
     for k in range(half):
@@ -56,17 +56,17 @@ def _begin(c, own, tape, n_events):  # type: ignore[no-untyped-def]
 
 
 @inner(**BARE)
-def forward_tangled(c, own, tape, W, R, n_events):  # type: ignore[no-untyped-def]
+def forward_tangled(c, own, tape, lone, W, R, n_events):  # type: ignore[no-untyped-def]
     """Run the layer; the numbers of spikes (or OVERFLOW) and of events.
 
     `code` says what an event is: an input spike that arrives, n_events + an own spike that arrives, or -1 - an own
     spike that begins; `at` says at which neuron.
     """
-    _begin(c, own, tape, n_events)
-    n, half, delays, loop_delays = W.shape[1], tape.tree.shape[0] // 2, own.delays, own.loop_delays
-    state, tree, segment, at, code = tape.state, tape.tree, tape.segment, tape.at, tape.code
+    _begin(c, own, tape, lone, n_events)
+    n, half, delays, loop_delays = W.shape[1], lone.tree.shape[0] // 2, own.delays, own.loop_delays
+    state, tree, segment, at, code = lone.state, lone.tree, lone.segment, lone.at, lone.code
     times, neurons, previous = tape.time, tape.neuron, tape.previous
-    queue_time, queue_spike, pending, taken = tape.queue_time, tape.queue_spike, tape.pending, tape.taken
+    queue_time, queue_spike, pending, taken = lone.queue_time, lone.queue_spike, lone.pending, lone.taken
     count, events = 0, 0
     while True:
         j = tree[1]
@@ -107,12 +107,12 @@ def forward_tangled(c, own, tape, W, R, n_events):  # type: ignore[no-untyped-de
                 state[j, _OWN] = queue_time[j, 0] if pending[j] > 0 else math.inf
                 code[events], w = n_events + s, R[neurons[s], j]
             else:
-                e = tape.arrival[j, taken[j]]
+                e = lone.arrival[j, taken[j]]
                 taken[j] += 1
                 code[events], w = e, W[tape.in_neuron[e], j]
                 state[j, _INPUT] = math.inf
-                if taken[j] < tape.arrivals[j]:
-                    e = tape.arrival[j, taken[j]]
+                if taken[j] < lone.arrivals[j]:
+                    e = lone.arrival[j, taken[j]]
                     state[j, _INPUT] = tape.in_time[e] + delay_of(delays, tape.in_neuron[e], j)
             _continue(own_c, state, j, now, v_end, i_end + w)
             _schedule(state, j)
@@ -203,19 +203,19 @@ def _pop(times, spikes, j, n):  # type: ignore[no-untyped-def]
 
 
 @inner(**BARE)
-def backward_tangled(c, own, tape, W, R, by, n_events, events):  # type: ignore[no-untyped-def]
+def backward_tangled(c, own, tape, lone, W, R, by, n_events, events):  # type: ignore[no-untyped-def]
     """Adjoint pass: events in reverse, each neuron from event to event; how often I - theta was below the floor.
 
     It needs the constants that the forward pass has left in `state`.
     """
-    lV, lI, state, segment = tape.lV, tape.lI, tape.state, tape.segment
+    lV, lI, state, segment = tape.lV, tape.lI, lone.state, lone.segment
     in_error, error, in_neuron, neurons = tape.in_error, tape.error, tape.in_neuron, tape.neuron
     lV[:] = 0.0
     lI[:] = 0.0
     in_error[:n_events] = 0.0
     clipped = 0
     for k in range(events - 1, -1, -1):
-        j, e = tape.at[k], tape.code[k]
+        j, e = lone.at[k], lone.code[k]
         own_c = _constants(state, j, c)
         lv, li = lV[j], lI[j]
         if e < 0:
