@@ -211,6 +211,9 @@ GOOD = {
         "adjoint": [AdjointSpike(1.0, 0, 0, 0.5)], "sizes": [1, 1, 1], "end": 3.0, "path": NOWHERE,
     },
     "lava_nbp.seeing.eventprop_plot.class_map": {"points": np.full((1, 2), 0.5), "answers": [0], "path": NOWHERE},
+    "lava_nbp.seeing.eventprop_plot.before_and_after": {
+        "before": {"a": np.ones(2)}, "after": {"a": np.ones(2)}, "path": NOWHERE,
+    },
     "lava_nbp.seeing.eventprop_plot.clocked_error": {"errors": {"a": [(1.0, 1.0, 1.0)]}, "path": NOWHERE},
     "lava_nbp.seeing.eventprop_plot.gradient_check": {"found": [1.0], "expected": [1.0], "path": NOWHERE},
     "lava_nbp.seeing.plot.confusion_matrix": {"answers": [0], "labels": [1], "classes": ["a", "b"], "path": NOWHERE},

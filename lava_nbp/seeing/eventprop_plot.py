@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import as_array, check_integer, check_kind, check_positive, check_sequence, check_text
+from lava_nbp.base.checks import as_array, check_integer, check_kind, check_positive, check_sequence, check_text, shown
 from lava_nbp.base.files import AnyPath
 from lava_nbp.data.yinyang import CLASSES, yinyang_classes
 from lava_nbp.errors import InputError
@@ -136,6 +136,48 @@ def gradient_check(found: NDArray[Any], expected: NDArray[Any], path: AnyPath, t
     right.grid(alpha=0.3)
     left.set_title(title, fontsize=10)
     right.set_title(f"largest relative error {errors.max():.1e}", fontsize=10)
+    return save(figure, path)
+
+
+def before_and_after(
+    before: Mapping[str, NDArray[Any]], after: Mapping[str, NDArray[Any]], path: AnyPath, title: str = ""
+) -> Path:
+    """Draw what was learned beside weights, delays and time constants: a histogram of each, before and after.
+
+    Parameters
+    ----------
+    before, after : mapping of str to array
+        In ms, by name; the same names and shapes.
+
+    Raises
+    ------
+    InputError
+        For none, other names or shapes, or numbers that are not finite.
+    OutputError
+        If the file cannot be written.
+    """
+    for what, arrays in (("before", before), ("after", after)):
+        if not isinstance(arrays, Mapping) or not arrays:
+            raise InputError(f"{what} is {shown(arrays)}, but must be a mapping of names to arrays, one at least")
+    pairs = {name: (finite(before[name], name), finite(after.get(name), name)) for name in before}
+    if before.keys() != after.keys() or any(a.shape != b.shape or not a.size for a, b in pairs.values()):
+        raise InputError(
+            f"before holds {list(before)} and after {list(after)}; give both the same names and shapes, none empty"
+        )
+    check_title(title)
+    figure = Figure(figsize=(4 * min(len(pairs), 3), 3 * -(-len(pairs) // 3)), layout="constrained")
+    axes = figure.subplots(-(-len(pairs) // 3), min(len(pairs), 3), squeeze=False).ravel()
+    for ax, (name, (old, new)) in zip(axes, pairs.items(), strict=False):
+        together = np.concatenate([old.ravel(), new.ravel()])
+        edges = np.histogram_bin_edges(together, 30)
+        for values, colour, label in ((old, GREY, "before"), (new, BLUE, "after")):
+            ax.hist(values.ravel(), edges, histtype="step", color=colour, label=label)
+        ax.set_xlabel(f"{name} (ms)")
+        ax.set_ylabel("how many")
+    for ax in axes[len(pairs) :]:
+        ax.axis("off")
+    axes[0].legend(fontsize=8)
+    axes[0].set_title(title, fontsize=10)
     return save(figure, path)
 
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from drawn import Drawn
 
 from lava_nbp.data import generate_yinyang
-from lava_nbp.errors import OutputError
+from lava_nbp.errors import InputError, OutputError
 from lava_nbp.eventprop.reference import AdjointSpike, Spike
 from lava_nbp.seeing import eventprop_plot
 
@@ -48,3 +49,26 @@ def test_clocked_error(tmp_path):
         assert shown in text
     with pytest.raises(OutputError, match="cannot be written"):
         eventprop_plot.clocked_error(errors, tmp_path / "no" / "error.svg")
+
+
+def test_what_was_learned_beside_weights(tmp_path, monkeypatch):
+    """Bars of each histogram by hand, before and after, in the same bins; four of them take two rows."""
+    figures = Drawn(monkeypatch)
+    before = {"D1": np.array([[0.0, 3.0], [3.0, 30.0]]), "tau_m1": np.array([20.0]), "tau_s1": np.array([5.0, 5.0])}
+    after = {"D1": np.array([[0.0, 0.0], [3.0, 30.0]]), "tau_m1": np.array([26.0]), "tau_s1": np.array([4.0, 6.0])}
+    eventprop_plot.before_and_after(before, after, tmp_path / "learned.svg", "a run")
+    first, second, third = figures["learned"].axes
+    assert [ax.get_xlabel() for ax in (first, second, third)] == ["D1 (ms)", "tau_m1 (ms)", "tau_s1 (ms)"]
+    assert first.get_title() == "a run"
+    assert [text.get_text() for text in first.get_legend().get_texts()] == ["before", "after"]
+    heights = [sorted({y for _, y in patch.get_xy()}) for patch in first.patches]
+    assert heights == [[0.0, 1.0, 2.0], [0.0, 1.0, 2.0]]
+    assert [max(y for _, y in patch.get_xy()) for patch in third.patches] == [2.0, 1.0]
+    more = before | {"E1": np.zeros(3)}
+    eventprop_plot.before_and_after(more, more, tmp_path / "more.svg")
+    assert len(figures["more"].axes) == 6
+    for wrong, message in (
+        ({}, "before is {}"), ({"D1": np.zeros(2)}, "the same names and shapes"), (before | {"D2": np.zeros(1)}, "D2"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            eventprop_plot.before_and_after(wrong, after, tmp_path / "no.svg")

@@ -53,6 +53,15 @@ def figures(run: Run) -> dict[str, Drawing]:
     engine, trains, labels = session.engine, session.trains("test"), learner.dataset.test.y
     right = run.inference.right
     found = rasters(right, run.name, partial(_adjoint_raster, engine, trains, labels))
+    beside = [name for name in engine.names if name[0] not in "WR"]  # what is learned beside weights
+    if beside:
+        start = learner.initial_weights()
+        found["delays_and_constants"] = Drawing(
+            lambda path: eventprop_plot.before_and_after(
+                {name: start[name] for name in beside}, {name: run.weights[name] for name in beside}, path, run.name
+            ),
+            "Delays (D, of recurrent weights E) and time constants before and after learning.",
+        )
     sample = int(np.argmax(right))
     found["gradient_check"] = Drawing(
         lambda path: eventprop_plot.gradient_check(

@@ -41,6 +41,7 @@ COUNTED = {
     "silent_labels": "silent_labels",
     "clipped": "clipped_denominators",
     "saturated": "saturated_adjoints",
+    "bounded": "bounded_parameters",
 }
 
 

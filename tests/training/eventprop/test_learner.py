@@ -186,6 +186,56 @@ def test_delays_in_every_target(config, tmp_path, per):
         load_checkpoint(tmp_path / "clocked")
 
 
+#: Delays and constants of every neuron's own, thresholds of layers, all of it learned.
+LEARNED = (
+    "network.initial_delay=[9, 2]", "network.recurrent_deviation=[0.2, 0]", "network.recurrent_delay=[5, 0]",
+    "neuron.tau_m=[20, 15]", "neuron.theta=[1, 2]", "neuron.spread=[0.3, 0]", "learning.delay_rate=200",
+    "learning.constant_rate=2", "learning.constants_range=[3, 40]", "network.longest_delay=9.5",
+    "learning.schedule=cosine", "data.train=60",
+)  # fmt: skip
+
+
+def test_learned_delays_and_constants(config, tmp_path):
+    """They are kept in ms, changed, within their limits, drawn, and a run that is resumed is the same, bit for bit."""
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    config_of = config(*LEARNED)
+    start = make_learner(config_of).initial_weights()
+    assert start.keys() == {"W1", "W2", "R1", "D1", "D2", "E1", "tau_m1", "tau_m2", "tau_s1", "tau_s2"}
+    assert [start[f"tau_m{k}"].shape for k in (1, 2)] == [(20,), (1,)]
+    train(config_of, whole)
+    with pytest.raises(KeyboardInterrupt):
+        train(config_of, parts, progress=Stop())
+    train(config_of, parts, resume=True)
+    assert kept(whole) == kept(parts)
+    after = load_checkpoint(whole)
+    for name, array in after.weights.items():
+        assert (array != start[name]).any(), name
+        if name[0] in "DE":
+            assert 0 <= array.min() <= array.max() <= 9.5
+        elif name.startswith("tau"):
+            assert 3 <= array.min() <= array.max() <= 40
+    assert sum(epoch["bounded_parameters"] for epoch in after.history) > 0
+    assert after.history[1]["rate"] == pytest.approx(2e-2 * 0.75)  # the second of three
+    assert evaluate_run(whole)["last"]["test_accuracy"] == load_result(whole)["last"]["test_accuracy"]
+    assert "delays_and_constants.png" in {path.name for path in plot_run(whole)}
+    with pytest.raises(InputError, match="delays D1, D2, E1; only|constants of their own"):
+        export_run(whole, "nir", tmp_path / "out.nir")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("learning.constant_rate=1",), "learning.constant_rate is 1.0, but target clocked has no time constants that"),
+        (("neuron.spread=0.1",), r"\[neuron\] gives layers or neurons constants of their own, which target clocked"),
+        (("neuron.theta=[1, 2]",), r"\[neuron\] gives layers or neurons constants of their own, which target clocked"),
+    ],
+)
+def test_constants_that_clocked_targets_do_not_have(config, tmp_path, overrides, message):
+    with pytest.raises((ConfigError, InputError), match=message):
+        train(config("target=clocked", *overrides), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_another_threshold_is_another_unit(config, tmp_path, optimizer):
     """Weights and rates are in thresholds: the same run."""
