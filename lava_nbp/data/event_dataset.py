@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from lava_nbp.base.checks import check_integer, check_kind
+from lava_nbp.base.checks import check_kind
 from lava_nbp.base.fields import settle
 from lava_nbp.data.augmentation import AugmentedTraining, EventAugmentation
 from lava_nbp.data.encodings import Encoding
 from lava_nbp.data.event_maps import bin_times, delay_lines, group_units
 from lava_nbp.data.events import Events, EventSamples, EventSplit, Sensor, check_parts
 from lava_nbp.data.options import DataOptions, data_options
-from lava_nbp.data.samples import hold_back, limit
+from lava_nbp.data.samples import hold_back, limit, of_epoch
 from lava_nbp.data.sets import find_data_set
 from lava_nbp.errors import InputError
 
@@ -52,9 +52,8 @@ class EventDataset:
         InputError
             For a seed or an epoch that is no integer of 0 .. 2**63 - 1.
         """
-        check_integer(seed, 0, 2**63 - 1, "seed")
-        check_integer(epoch, 0, 2**63 - 1, "epoch")
-        return self.train if self.augmented is None else self.augmented.of_epoch(seed, epoch)
+        split: EventSplit = of_epoch(self.train, self.augmented, seed, epoch)
+        return split
 
 
 def load_event_dataset(

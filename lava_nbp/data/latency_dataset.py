@@ -13,7 +13,7 @@ from lava_nbp.base.checks import check_integer, check_kind
 from lava_nbp.base.fields import settle
 from lava_nbp.data.encodings import Encoding, Times, flat_pixels, pixel_latency, value_latency
 from lava_nbp.data.options import DataOptions, data_options
-from lava_nbp.data.samples import check_rows, check_splits, shown, split
+from lava_nbp.data.samples import check_rows, check_splits, of_epoch, shown, split
 from lava_nbp.data.sets import find_data_set
 from lava_nbp.data.shifted import ShiftedTraining
 from lava_nbp.errors import InputError
@@ -97,9 +97,8 @@ class LatencyDataset:
         InputError
             For a seed or an epoch that is no integer of 0 .. 2**63 - 1.
         """
-        check_integer(seed, 0, 2**63 - 1, "seed")
-        check_integer(epoch, 0, 2**63 - 1, "epoch")
-        return self.train if self.shifted is None else self.shifted.of_epoch(seed, epoch)
+        split: LatencySplit = of_epoch(self.train, self.shifted, seed, epoch)
+        return split
 
 
 def load_latency_dataset(name: str, encoding: Encoding, *, shift: int = 0, **options: Any) -> LatencyDataset:

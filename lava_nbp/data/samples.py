@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import as_array, check_labels, check_positive
+from lava_nbp.base.checks import as_array, check_integer, check_labels, check_positive
 from lava_nbp.base.fields import settle
 from lava_nbp.data.encodings import crop, down_sample
 from lava_nbp.data.options import DataOptions
@@ -156,6 +156,26 @@ def split(name: str, samples: Samples, options: DataOptions) -> tuple[Labelled, 
     n_train = limit("train", options.train, len(train), name)
     n_test = limit("test", options.test, len(test), name)
     return train[:n_train], validation, test[:n_test]
+
+
+def of_epoch(still: Any, changing: Any, seed: int, epoch: int) -> Any:
+    """The training samples of an epoch: what changes them makes of them, or the same ones in all.
+
+    Parameters
+    ----------
+    still : split
+        As they are.
+    changing : object with a method of_epoch, or None
+        Makes those of an epoch.
+
+    Raises
+    ------
+    InputError
+        For a seed or an epoch that is no integer of 0 .. 2**63 - 1.
+    """
+    check_integer(seed, 0, 2**63 - 1, "seed")
+    check_integer(epoch, 0, 2**63 - 1, "epoch")
+    return still if changing is None else changing.of_epoch(seed, epoch)
 
 
 def hold_back(there: int, n: int, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
