@@ -10,6 +10,7 @@ from lava_nbp.base.ragged import order_within, without_entries
 from lava_nbp.data.encodings import LATEST
 from lava_nbp.data.events import Events, Sensor
 from lava_nbp.data.options import BINS, check_taps
+from lava_nbp.errors import InputError
 
 #: Times are a few roundings away from what they mean: 0.3 ms is the beginning of the fourth bin of 0.1 ms.
 _ROUNDING = 1 + 1e-15
@@ -25,10 +26,14 @@ def group_units(events: Events, sensor: Sensor, group: int) -> Events:
     Raises
     ------
     InputError
-        For a group that is not 1 .. the longer side of the sensor.
+        For a group that is not 1 .. the longer side of the sensor, or a sensor of fewer units.
     """
     planes, height, width = sensor
     check_integer(group, 1, max(height, width), "data.group", f"the sensor has {height} x {width} units")
+    if events.n_units > planes * height * width:
+        raise InputError(
+            f"events are of {events.n_units} units, but the sensor has {planes} x {height} x {width}; give theirs"
+        )
     if group == 1:
         return events
     rows, columns = -(-height // group), -(-width // group)

@@ -133,7 +133,9 @@ def load_latency_dataset(name: str, encoding: Encoding, *, shift: int = 0, **opt
         whole, *_ = split(name, samples, replace(asked, crop=0, side=None))
         if whole.x.ndim != 3:
             raise InputError(f"data.shift is {shift}, but the samples of {name} are no images; leave it out")
-        shifted = ShiftedTraining(whole.x, whole.y, shift, partial(_encoded, asked, samples.full_scale, encoding))
+        # [seed, epoch, 1] is what leaves out input spikes.
+        encode = partial(_encoded, asked, samples.full_scale, encoding)
+        shifted = ShiftedTraining(whole.x, whole.y, shift, encode, stream=(3,))
     train, validation, test = (
         LatencySplit(_values(part.x, samples.full_scale), part.y, encoding) for part in split(name, samples, asked)
     )

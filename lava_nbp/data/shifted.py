@@ -28,6 +28,8 @@ class ShiftedTraining:
         Each image moves by -shift .. shift pixels down and to the right, all equally likely.
     encode : callable
         Makes a split of images and labels.
+    stream : tuple of int
+        Tells what is drawn here from what else is drawn of the same seed and epoch.
 
     Raises
     ------
@@ -39,6 +41,7 @@ class ShiftedTraining:
     y: NDArray[np.int64]
     shift: int
     encode: Callable[[NDArray[Any], NDArray[np.int64]], Any]
+    stream: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         settle(self, "shifted samples", InputError, only=("shift",))
@@ -46,6 +49,6 @@ class ShiftedTraining:
 
     def of_epoch(self, seed: int, epoch: int) -> Any:
         """What an epoch trains with: the offset of each image follows from seed, epoch and its place."""
-        rng = np.random.default_rng([seed, epoch, self.shift])
+        rng = np.random.default_rng([seed, epoch, *self.stream, self.shift])
         offsets = rng.integers(-self.shift, self.shift + 1, (len(self.images), 2))
         return self.encode(shift_images(self.images, offsets), self.y)

@@ -31,6 +31,8 @@ class Result:
         Largest number of spikes of a layer in a sample: how much of a buffer was used.
     bounded : int
         Learned delays and time constants that a step would have carried beyond their limits.
+    per_output : int
+        `said` holds so many spikes of every output, one output after the other, of which the first ones answer.
     deepest_layer : int
         The last layer, counted from 1, in which any neuron spiked in any sample; 0: none did.
     """
@@ -45,14 +47,15 @@ class Result:
     most_spikes: int = 0
     deepest_layer: int = 0
     bounded: int = 0
+    per_output: int = 1
 
     def ties(self) -> NDArray[np.bool_]:
         """Samples in which several outputs are first, or all are silent."""
-        return np.asarray((self.said == self._best()[:, None]).sum(axis=1) > 1)
+        return np.asarray((self._answering == self._best()[:, None]).sum(axis=1) > 1)
 
     def answers(self) -> NDArray[np.int64]:
         """Class of the first spike, or of the largest of the voltages; of a tie the lowest."""
-        best: NDArray[np.int64] = (self.said.argmax if self.voltages else self.said.argmin)(axis=1)
+        best: NDArray[np.int64] = (self._answering.argmax if self.voltages else self._answering.argmin)(axis=1)
         return best
 
     def right(self, labels: NDArray[np.integer[Any]], ties_right: bool = False) -> NDArray[np.bool_]:
@@ -65,13 +68,18 @@ class Result:
         InputError
             For labels outside the classes, or of another number than samples.
         """
-        labels = check_labels(labels, *self.said.shape)
-        best = (self.said[np.arange(len(labels)), labels] == self._best()) & ~self.silent()
+        labels = check_labels(labels, *self._answering.shape)
+        best = (self._answering[np.arange(len(labels)), labels] == self._best()) & ~self.silent()
         return np.asarray(best if ties_right else best & ~self.ties())
 
     def silent(self) -> NDArray[np.bool_]:
         """Samples to which no output responds: none spikes, no voltage rises above rest, or all means are 0."""
-        return np.asarray((self.said == 0).all(axis=1) if self.voltages else np.isinf(self._best()))
+        return np.asarray((self._answering == 0).all(axis=1) if self.voltages else np.isinf(self._best()))
+
+    @property
+    def _answering(self) -> Float64Array:
+        """What answers: the first that each output says."""
+        return self.said[:, :: self.per_output]
 
     def _best(self) -> Float64Array:
-        return np.asarray(self.said.max(axis=1) if self.voltages else self.said.min(axis=1))
+        return np.asarray(self._answering.max(axis=1) if self.voltages else self._answering.min(axis=1))

@@ -265,17 +265,19 @@ class EventPropLayer(torch.nn.Module):
         self._cut()
         said: torch.Tensor = _EventProp.apply(self._engine, times, *self._learned)  # type: ignore[no-untyped-call]
         if self.training and torch.is_grad_enabled():
-            self._engine.tell_silence(len(times))
+            self._engine.mind_pass(len(times))
         return said if self._shape is None else said.reshape(len(said), *self._shape)
 
     def _cut(self) -> None:
         """Bring delays and constants that a step has carried beyond their limits back."""
         longest, (low, high) = self._limits
         with torch.no_grad():
-            for part in (*self.delays, *self.recurrent_delays):
-                part.clamp_(0.0, longest)
-            for log in (*self.log_tau_m, *self.log_tau_s):
-                log.clamp_(low, high)
+            limited = [(part, 0.0, longest) for part in (*self.delays, *self.recurrent_delays)]
+            limited += [(log, low, high) for log in (*self.log_tau_m, *self.log_tau_s)]
+            for part, least, most in limited:
+                # What is changed in place cannot be differentiated by earlier passes any more: only where it must be.
+                if bool(((part < least) | (part > most)).any()):
+                    part.clamp_(least, most)
 
 
 def spike_times(spikes: torch.Tensor, dt: float = 1.0) -> torch.Tensor:
@@ -322,6 +324,7 @@ class _Engines:
         self._shapes = [m.shape for m in first.matrices]
         self._free = [first]
         self._deepest, self._told = len(sizes), False
+        self._heard: list[NDArray[np.bool_]] = []
         self._awake: list[NDArray[np.bool_]] = []
 
     def __getstate__(self) -> dict[str, Any]:
@@ -343,18 +346,21 @@ class _Engines:
         """What the layer has just said: how deep its spikes reached, and which neurons spiked."""
         spiking = len(self._sizes) - (2 if result.voltages else 1)
         self._deepest = result.deepest_layer if result.deepest_layer < spiking else len(self._sizes)
-        if self.policy.name == "bump":
-            awake = [count > 0 for count in counts[:spiking]]
-            before = self._awake or [np.zeros_like(a) for a in awake]
-            self._awake = [a | b for a, b in zip(awake, before, strict=True)]
+        self._heard = [count > 0 for count in counts[:spiking]]
 
     def silent_since(self) -> list[NDArray[np.bool_]]:
         """Neurons of every spiking layer that have been silent since the last time somebody asked."""
         silent, self._awake = [~awake for awake in self._awake], []
         return silent
 
-    def tell_silence(self, n_samples: int) -> None:
-        """Warn, once, of layers that did not spike in the batch that was just run: no gradient reaches them."""
+    def mind_pass(self, n_samples: int) -> None:
+        """Remember which neurons have spiked in the training pass that was just run.
+
+        Warn, once, of layers that did not at all: no gradient reaches them.
+        """
+        if self.policy.name == "bump":
+            before = self._awake or [np.zeros_like(awake) for awake in self._heard]
+            self._awake = [a | b for a, b in zip(self._heard, before, strict=True)]
         if n_samples > 1 and self._deepest < len(self._sizes) and not self._told:
             self._told = True
             warnings.warn(

@@ -89,7 +89,7 @@ def test_training_images_move_anew_in_every_epoch():
     assert np.array_equal(moved.y, still.train.y)
     assert still.train_of_epoch(3, 5) is still.train
     images = still.train.values.reshape(-1, 8, 8)
-    offsets = np.random.default_rng([3, 5, 1]).integers(-1, 2, (len(images), 2))
+    offsets = np.random.default_rng([3, 5, 3, 1]).integers(-1, 2, (len(images), 2))
     assert np.array_equal(moved.values, shift_images(images, offsets).reshape(len(images), 64))
     assert moved.times().shape == (len(images), 64)
     with pytest.raises(InputError, match="shift is 8, but must be an integer in 0 .. 7"):

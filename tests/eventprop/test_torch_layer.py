@@ -522,3 +522,35 @@ def test_times_of_other_libraries_spikes():
     for bad, dt in ((torch.zeros(2, 3), 1.0), (np.zeros((2, 3, 4)), 1.0), (torch.zeros(2, 3, 4), 0.0)):
         with pytest.raises(InputError, match="must be a dense torch.Tensor|dt"):
             spike_times(bad, dt)
+
+
+def test_a_layer_with_delays_may_be_used_twice_before_the_way_back():
+    """And answer without learning in between; only what is beyond its limits is changed in place."""
+    module = layer("mean_voltages", **EVERYTHING)
+    module(inputs(seed=1)).sum().backward()
+    alone = [p.grad.clone() for p in module.parameters()]
+    module.zero_grad()
+    first, second = module(inputs(seed=1)), module(inputs(seed=2))
+    with torch.no_grad():
+        module(inputs(seed=3))
+    (first + second).sum().backward()
+    both = [p.grad.clone() for p in module.parameters()]
+    module.zero_grad()
+    module(inputs(seed=2)).sum().backward()
+    for a, b, p in zip(alone, both, module.parameters(), strict=True):
+        assert torch.allclose(b, a + p.grad, rtol=1e-9, atol=1e-15)
+
+
+def test_only_training_passes_wake():
+    """A pass without derivatives, or in which nobody learns, does not tell who is awake."""
+    module = layer(silent=SilentPolicy("bump", 0.5))
+    silent = torch.full((2, 4), np.inf, dtype=torch.float64)
+    before = module.weights[0].detach().clone()
+    with pytest.warns(RuntimeWarning, match="did not spike once"):
+        module(silent)
+    with torch.no_grad():
+        module(inputs())
+    module.eval()
+    module(inputs())
+    module.mind_silence()
+    assert torch.equal(module.weights[0], before + 0.5)

@@ -12,7 +12,7 @@ from ways import in_ways
 WEIGHTS = {
     "sample": "1972c347490277446ec1b3df0ac1ac67eba2806f1a6e0277031e448b50e82741",
     "lava": "1972c347490277446ec1b3df0ac1ac67eba2806f1a6e0277031e448b50e82741",
-    "clocked": "5ae5d4d7b8c1744b792aaab5786522d65c7840f4433e33cacdc89ce2e0bb9a42",
+    "clocked": "5036a4f570ef15fab5e10e53d3d4bea9f9bf22dea1bdd3434baa92a4df28ca48",
 }
 
 

@@ -30,7 +30,7 @@ from lava_nbp.errors import InputError
 from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE, LayerConstants, check_limits, cut, numbered
 from lava_nbp.eventprop.continuous.kernels import run_samples
 from lava_nbp.eventprop.continuous.optimizers import average, check_rate, make_optimizer
-from lava_nbp.eventprop.continuous.state import DONE, Answers, Batch, Constants, Criterion, Network, Room
+from lava_nbp.eventprop.continuous.state import DONE, Answers, Batch, Constants, Criterion, Network, Own, Room
 from lava_nbp.eventprop.equations import LARGEST_CONSTANT, SMALLEST_CONSTANT, Float64Array, NeuronParameters
 from lava_nbp.eventprop.layers import (
     LARGEST_WEIGHT,
@@ -109,8 +109,8 @@ class EventPropEngine:
         for all its neurons learns one tau_m and one tau_s.
     said_spikes : int
         With a `TTFSLoss`: how many spikes of each output are said, one neuron after the other; 1: the first ones, and
-        what follows them is not computed. Only first ones are taught by the loss; `backpropagate` takes derivatives by
-        all of them.
+        what follows them is not computed. With more the network answers, and `backpropagate` takes derivatives by all
+        of them; the loss, which is one of first spikes, teaches nothing.
     silent : SilentPolicy
         What silent neurons are taught.
     optimizer : {"adam", "sgd"}
@@ -207,11 +207,19 @@ class EventPropEngine:
         #: Numbers that the network says to a sample.
         self.said = self.sizes[-1] * max(kept, len(self._criterion.times))
         pulls = tuple(np.zeros(n) for n in self.sizes[1:])
-        layers = zip(self._constants, self.delays, self.loop_delays, strict=True)
-        owns = tuple(layer.own(delays, loop_delays) for layer, delays, loop_delays in layers)
         constants = tuple(Constants.of(layer.first, floor, self.end) for layer in self._constants)
-        self._network = Network(constants, tuple(self.weights), self.loops, pulls, owns)
+        self._network = Network(constants, tuple(self.weights), self.loops, pulls, self._owns())
         self._make_room(0)
+
+    def _owns(self) -> tuple[Own, ...]:
+        """What kernels get of every layer's constants and delays: views of these very arrays."""
+        layers = zip(self._constants, self.delays, self.loop_delays, strict=True)
+        return tuple(layer.own(delays, loop_delays) for layer, delays, loop_delays in layers)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # A copy of a view is an array of its own.
+        self.__dict__.update(state)
+        self._network = self._network._replace(own=self._owns())
 
     # -------------------------------------------------------------- running
 
@@ -258,7 +266,8 @@ class EventPropEngine:
             if name[0] in "DE":
                 check_within(array, 0.0, self._longest, f"parameters: {name}")
             elif name.startswith("tau"):
-                check_within(array, SMALLEST_CONSTANT, LARGEST_CONSTANT, f"parameters: {name}")
+                limits = self.constants_range if name in self.names else (SMALLEST_CONSTANT, LARGEST_CONSTANT)
+                check_within(array, *limits, f"parameters: {name}")
         for name, array in parameters.items():
             own[name][...] = array
         for layer in self._constants:
@@ -432,6 +441,11 @@ class EventPropEngine:
     def _learn(
         self, trains: SpikeTrains, samples: NDArray[np.int64], labels: Any
     ) -> tuple[Result, tuple[Float64Array, ...]]:
+        if self._criterion.kept > 1:
+            raise InputError(
+                f"said_spikes is {self._criterion.kept}, but the loss is one of first spikes; use backpropagate, or "
+                f"leave said_spikes out"
+            )
         if self._criterion.labelled:
             checked = as_vector(check_labels(labels, len(trains), self.sizes[-1]), np.int64, "labels")
             result, _ = self._run(trains, samples, learn=True, labels=checked)
@@ -496,7 +510,8 @@ class EventPropEngine:
                 self._grow(k, end)  # once more from the start: whatever was summed was in the room before
 
         parts = self._helpers.do(run_part, n_parts)
-        return Result(said, voltages=not self._criterion.spiking, **total(parts)._asdict()), by_input
+        voltages, kept = not self._criterion.spiking, self._criterion.kept
+        return Result(said, voltages=voltages, per_output=kept, **total(parts)._asdict()), by_input
 
     def _make_room(self, n_events: int) -> None:
         """Layers that hold samples of so many input spikes."""
@@ -521,7 +536,7 @@ class EventPropEngine:
         caps[layer] *= 2
         n = self.sizes[layer + 1]
         updates = _MOST_UPDATES / (_SLOWER if self._network.own[layer].is_asked else 1)
-        if self.loops[layer].size and caps[layer] > max(updates / n, _MOST_SPIKES * n):
+        if self.loops[layer].size and part.caps[layer] > max(updates / n, _MOST_SPIKES * n):
             raise InputError(
                 f"layer {layer + 1}, of {n} neurons, spikes more than {part.caps[layer]} times in a sample, and every "
                 f"spike of a recurrent layer reaches all of it, which takes seconds per sample: it seems to spike "

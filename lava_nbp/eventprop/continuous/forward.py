@@ -74,8 +74,11 @@ def forward_spiking(c, tape, W, n_events, only_first):  # type: ignore[no-untype
                     return OVERFLOW
                 now = min(now + h, end)
                 i *= y
-                a_left /= x
-                b_left /= y
+                if a_left == 0.0 or b_left == 0.0:  # what has vanished over the interval need not have since the spike
+                    a_left, b_left = math.exp(-(end - now) / c.tau_m), math.exp(-(end - now) / c.tau_s)
+                else:
+                    a_left /= x
+                    b_left /= y
                 g_left = response(end - now, a_left, b_left, c)
                 tape.time[count], tape.neuron[count] = now, j
                 tape.interval[count], tape.current[count] = e, i

@@ -217,7 +217,13 @@ class Room(NamedTuple):
             numbers += w.size + loop.size + 12 * n + 24 + 4 * (n_events + (cap if loop.size else 0)) + 15 * max(cap, n)
             if own.is_asked:
                 segments = _segments(n, max(cap, n), bool(loop.size), n_events)
-                numbers += own.delays.size + own.loop_delays.size + 18 * n + 7 * segments + n * n_events // 2
+                numbers += (
+                    own.delays.size
+                    + own.loop_delays.size
+                    + 18 * n
+                    + (4 if loop.size else 7) * segments
+                    + n * n_events // 2
+                )
                 numbers += 2 * n * cap if loop.size else 0
             n_events = max(cap, n)
         return 8 * numbers

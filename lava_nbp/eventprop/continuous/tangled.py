@@ -136,7 +136,7 @@ def _continue(c, state, j, now, v, i):  # type: ignore[no-untyped-def]
     top = min(top, c.end - now)
     a, b = math.exp(-top / c.tau_m), math.exp(-top / c.tau_s)
     highest = v * a + i * response(top, a, b, c)
-    if highest < c.reached:
+    if highest < c.theta:
         return
     h, _, _ = crossing(v, i, top, highest, a, b, c)
     if h >= 0.0:

@@ -180,7 +180,8 @@ class LearningConfig(ConfigSection):
     optimizer: OptimizerName = "adam"
     rate: Rate = 5e-3
     #: How the rate falls: "decay", by a factor per epoch, from the third epoch on, as the authors' code has it; or
-    #: "cosine", rate (1 + cos(pi (e - 1) / epochs)) / 2 in epoch e of `epochs`.
+    #: "cosine", rate (1 + cos(pi (e - 1) / epochs)) / 2 in epoch e of `epochs`; resumed with more epochs, a run goes on
+    #: along the new curve.
     schedule: Literal["decay", "cosine"] = "decay"
     decay: Real = Field(default=0.95, gt=0, le=1)
     batch: Samples = 32
@@ -344,6 +345,18 @@ class EventPropExperiment(Experiment):
         for key in ("tau_m", "tau_s", "theta", "spread"):
             value = getattr(self.neuron, key)
             _check_length(f"neuron.{key}", value if isinstance(value, list) else None, self.network.n_layers)
+        return self
+
+    @model_validator(mode="after")
+    def _possible_constants(self) -> EventPropExperiment:
+        low, high = self.learning.constants_range
+        for p in self.neurons if self.learning.constant_rate else ():
+            for name in ("tau_m", "tau_s"):
+                if not low <= getattr(p, name) <= high:
+                    raise ValueError(
+                        f"neuron.{name} is {getattr(p, name):g} ms, but learned time constants are {low:g} .. {high:g} "
+                        f"ms (learning.constants_range); start elsewhere, or change that"
+                    )
         return self
 
     @model_validator(mode="after")

@@ -55,7 +55,7 @@ def figures(run: Run) -> dict[str, Drawing]:
     found = rasters(right, run.name, partial(_adjoint_raster, engine, trains, labels))
     beside = [name for name in engine.names if name[0] not in "WR"]  # what is learned beside weights
     if beside:
-        start = learner.initial_weights()
+        start = learner.drawn_weights()
         found["delays_and_constants"] = Drawing(
             lambda path: eventprop_plot.before_and_after(
                 {name: start[name] for name in beside}, {name: run.weights[name] for name in beside}, path, run.name

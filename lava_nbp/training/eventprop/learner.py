@@ -116,6 +116,20 @@ class EventPropLearner(Learner):
 
     def initial_weights(self) -> Arrays:
         """Normal distributions, or what network.weights names, in thresholds."""
+        n, weights = self.config.network, self.drawn_weights()
+        if n.weights is not None:
+            spiking = isinstance(self.config.loss.loss, TTFSLoss)
+            path = Path(n.weights)
+            # Arrays say nothing of neurons; a network's neurons must be those of this experiment.
+            p = self.config.neurons[0] if is_npz(path) else self.config.common_neuron
+            given = eventprop_start(path, self.layers, p, n.loops, spiking_output=spiking)
+            if self.target.clocked:
+                check_range(given, self.config)
+            weights |= given
+        return weights
+
+    def drawn_weights(self) -> Arrays:
+        """As `initial_weights`, without those of a file: what is drawn beside them is the same."""
         rng = np.random.default_rng([self.config.seed, 0])
         n, names = self.config.network, forward_names(len(self.layers) - 1)
         weights: Arrays = {
@@ -127,15 +141,6 @@ class EventPropLearner(Learner):
         for k, (size, deviation) in enumerate(zip(self.layers[1:], n.recurrent_deviation or (), strict=False), 1):
             if deviation > 0:
                 weights[f"R{k}"] = rng.normal(0.0, deviation, (size, size))
-        if n.weights is not None:
-            spiking = isinstance(self.config.loss.loss, TTFSLoss)
-            path = Path(n.weights)
-            # Arrays say nothing of neurons; a network's neurons must be those of this experiment.
-            p = self.config.neurons[0] if is_npz(path) else self.config.common_neuron
-            given = eventprop_start(path, self.layers, p, n.loops, spiking_output=spiking)
-            if self.target.clocked:
-                check_range(given, self.config)
-            weights |= given
         return weights | self._initial_delays(rng) | self._initial_constants(rng)
 
     def _initial_delays(self, rng: np.random.Generator) -> Arrays:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ import numpy as np
 from lava_nbp.base.targets import TARGETS
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS
-from lava_nbp.eventprop.equations import NeuronParameters, response
+from lava_nbp.eventprop.equations import response
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.exchange.dense import DenseNetwork
 from lava_nbp.nbp.circuit import Circuit
@@ -41,14 +41,31 @@ def are_masters(weights: Mapping[str, Any]) -> bool:
     return np.asarray(weights["W1"]).dtype.kind == "i"
 
 
-def neurons_of(layers: Sequence[NeuronParameters], weights: Mapping[str, Any]) -> list[Any]:
+def neurons_of(config: EventPropExperiment, weights: Mapping[str, Any]) -> list[Any]:
     """Parameters of every layer's neurons; with the time constants that a run keeps (tau_m1, ..), if it does."""
     found: list[Any] = []
-    for k, p in enumerate(layers, 1):
+    spreads = config.neuron.spreads(config.network.n_layers)
+    for k, (p, spread) in enumerate(zip(config.neurons, spreads, strict=True), 1):
         columns = [np.asarray(weights.get(f"{name}{k}", [getattr(p, name)])) for name in ("tau_m", "tau_s")]
         own = [replace(p, tau_m=float(m), tau_s=float(s)) for m, s in zip(*columns, strict=True)]
-        found.append(own[0] if len(own) == 1 else own)
+        found.append(own if spread else own[0])
     return found
+
+
+def check_no_constants(weights: Iterable[str], what: str) -> None:
+    """Refuse a run with time constants of its own for what has those of the configuration.
+
+    Raises
+    ------
+    InputError
+        Names them, and what does not have them.
+    """
+    own = [name for name in weights if name.startswith("tau")]
+    if own:
+        raise InputError(
+            f"the run has time constants of its own, {', '.join(own)}, which {what} does not have; use target "
+            f"continuous"
+        )
 
 
 def late_names(names: Iterable[str]) -> list[str]:
@@ -97,6 +114,7 @@ def exported(run: Run, dt: float | None = None) -> DenseNetwork:
     delays = late_names(run.weights)
     if delays:
         raise InputError(f"the run has delays {', '.join(delays)}; only networks without delays can be exported")
+    check_no_constants(run.weights, "an exported network")
     return (_clocked if TARGETS[config.target].clocked else _continuous)(run, config, dt)
 
 

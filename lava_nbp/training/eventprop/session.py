@@ -19,6 +19,7 @@ from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.trains import SpikeTrains, join_trains, latency_trains
 from lava_nbp.training.eventprop.network import (
     are_masters,
+    check_no_constants,
     forward_names,
     in_thresholds,
     late_names,
@@ -71,7 +72,7 @@ class EventPropSession(Session):
         least = min(p.theta for p in config.neurons)
         return self._target.maker("eventprop")(
             self._forward(real),
-            neurons_of(config.neurons, weights),
+            neurons_of(config, weights),
             config.loss.loss,
             config.encoding.end,
             floor=learning.floor * least,
@@ -79,7 +80,8 @@ class EventPropSession(Session):
             recurrent=self._of("R", real),
             delays=self._of("D", real),
             recurrent_delays=self._of("E", real),
-            longest_delay=config.network.longest_delay,
+            # Delays in whole steps may be a little longer.
+            longest_delay=max([config.network.longest_delay, *(real[name].max() for name in late_names(real))]),
             constants_range=tuple(learning.constants_range),
             delay_rate=learning.delay_rate / self._unit,
             constant_rate=learning.constant_rate / self._unit,
@@ -89,6 +91,7 @@ class EventPropSession(Session):
 
     def _clocked_engine(self, weights: Arrays) -> Any:
         config, matrices, late = self._config, self._real(weights), self._delays
+        check_no_constants(weights, f"target {self._target.name}")
         options = config.lava.model_dump(exclude_unset=True) if self._target.on_lava else {}
         engine = self._target.maker("eventprop")(
             self._forward(matrices),

@@ -1,6 +1,8 @@
 """Time constants of layers and neurons, thresholds of layers, delays: spikes and gradients as two oracles have them."""
 
+import copy
 import itertools
+import pickle
 
 import numpy as np
 import pytest
@@ -410,3 +412,64 @@ def test_arguments_that_are_refused():
         given = {"p": p} | options
         with pytest.raises(InputError, match=message):
             EventPropEngine(weights, given.pop("p"), loss, END, **given)
+
+
+@pytest.mark.parametrize("per_source", [False, True])
+def test_copies_learn_as_the_original(per_source):
+    """What kernels see of delays and constants are views: a copy's are those of the copy."""
+    problem = Problem(5, recurrent=True, loss=LOSSES[0])
+    if per_source:
+        problem.delays = [np.array([1.0, 5.0, 2.5]), np.array([0.0, 3.0, 3.0, 1.0])]
+    engine = problem.engine()
+    engine.gradient(problem.trains, problem.labels)
+    copies = [copy.deepcopy(engine), pickle.loads(pickle.dumps(engine))]
+    for each in (engine, *copies):
+        for _ in range(3):
+            each.train_batch(problem.trains, problem.labels, np.array([0]), 0.05)
+    for name, array in engine.parameters().items():
+        for other in copies:
+            assert np.array_equal(other.parameters()[name], array), name
+    said = engine.infer(problem.trains).said
+    assert all(np.array_equal(other.infer(problem.trains).said, said) for other in copies)
+
+
+def test_several_said_spikes_answer_by_the_first_and_teach_nothing():
+    """Classes are outputs, not spikes; a loss of first spikes would read others' numbers."""
+    problem = Problem(3, (3, 4), delays="none", loss=LOSSES[0])
+    rng = np.random.default_rng(0)
+    trains = spike_trains([(rng.uniform(0, 25, 10), rng.integers(0, 3, 10)) for _ in range(12)], 3, END)
+    one, three = problem.engine(), problem.engine(said_spikes=3)
+    first, several = one.infer(trains), three.infer(trains)
+    labels = rng.integers(0, 4, 12)
+    assert several.said.shape == (12, 12)
+    assert np.array_equal(several.said[:, ::3], first.said)
+    assert np.array_equal(several.answers(), first.answers())
+    assert np.array_equal(several.right(labels), first.right(labels))
+    assert np.array_equal(several.ties(), first.ties())
+    for learn in (three.gradient, lambda *a: three.train_batch(*a, np.arange(12), 0.1)):
+        with pytest.raises(InputError, match="said_spikes is 3, but the loss is one of first spikes"):
+            learn(trains, labels)
+
+
+def test_intervals_beyond_all_decays():
+    """exp(-interval / tau_m) is 0, and a current that still drives its neuron: as neuron by neuron, and finite."""
+    p, loss = NeuronParameters(1.0, 300.0), MaxVoltageLoss()
+    weights, trains = [np.array([[4.0]]), np.array([[0.1, 0.2]])], spike_trains([([0.0, 800.0], [0, 0])], 1, 900.0)
+    plain, alone = (EventPropEngine(weights, p, loss, 900.0, constant_rate=rate) for rate in (0.0, 1.0))
+    label = np.array([0])
+    expected, by = alone.gradient(trains, label)
+    result, found = plain.gradient(trains, label)
+    assert result.hidden_spikes == expected.hidden_spikes > 300
+    np.testing.assert_allclose(result.said, expected.said, rtol=1e-9)
+    for g, other in zip(found, by, strict=False):
+        np.testing.assert_allclose(g, other, rtol=1e-6)
+
+
+def test_a_maximum_just_below_the_threshold_is_no_spike():
+    """w / 4 for tau_m = 2 tau_s: nearer to 4 than an event would need, no kernel spikes without one."""
+    p, trains = NeuronParameters(20.0, 10.0), spike_trains([([0.0], [0])], 1, END)
+    weights = [np.array([[4.0 * (1 - 5e-15)]])]
+    for options in ({}, {"recurrent": [np.zeros((1, 1))]}, {"constant_rate": 1.0}):
+        assert np.isinf(EventPropEngine(weights, p, TTFSLoss(), END, **options).infer(trains).said).all()
+    both = {"recurrent": [np.zeros((1, 1))], "constant_rate": 1.0}
+    assert np.isinf(EventPropEngine(weights, p, TTFSLoss(), END, **both).infer(trains).said).all()

@@ -218,13 +218,48 @@ def test_learned_delays_and_constants(config, tmp_path):
     assert after.history[1]["rate"] == pytest.approx(2e-2 * 0.75)  # the second of three
     assert evaluate_run(whole)["last"]["test_accuracy"] == load_result(whole)["last"]["test_accuracy"]
     assert "delays_and_constants.png" in {path.name for path in plot_run(whole)}
-    with pytest.raises(InputError, match="delays D1, D2, E1; only|constants of their own"):
+    with pytest.raises(InputError, match="delays D1, D2, E1; only"):
         export_run(whole, "nir", tmp_path / "out.nir")
+
+
+def test_learned_constants_alone(config, tmp_path):
+    """One per layer, or each neuron's own of a layer of one: kept, read, and refused where nobody has them."""
+    train(config("learning.constant_rate=3", "epochs=1"), tmp_path / "tied")
+    train(config("network.hidden=[1]", "neuron.spread=0.1", "epochs=1"), tmp_path / "one")
+    for name, shapes in (("tied", [(1,), (1,)]), ("one", [(1,), (3,)])):
+        weights = load_checkpoint(tmp_path / name).weights
+        assert [weights[f"tau_m{k}"].shape for k in (1, 2)] == shapes
+        assert evaluate_run(tmp_path / name)["last"] == {
+            key: value for key, value in load_result(tmp_path / name)["last"].items() if key != "epoch"
+        }
+        with pytest.raises(
+            InputError, match="time constants of its own, tau_m1, .*, which an exported network does not"
+        ):
+            export_run(tmp_path / name, "nir", tmp_path / "out.nir")
+        with pytest.raises(InputError, match="target clocked does not have"):
+            evaluate_run(tmp_path / name, "clocked")
+    start = tmp_path / "start.npz"
+    np.savez(start, **{name: w for name, w in load_checkpoint(tmp_path / "tied").weights.items() if name[0] == "W"})
+    train(config("learning.constant_rate=3", "epochs=1", f"network.weights='{start}'"), tmp_path / "from")
+    start.unlink()
+    assert "delays_and_constants.png" in {path.name for path in plot_run(tmp_path / "from")}
+
+
+def test_delays_in_steps_a_little_longer_than_the_longest(config, tmp_path):
+    """7 ms in steps of 4 are 8: what was learned with them is answered in continuous time, too."""
+    late = ("network.initial_delay=[7, 0]", "network.longest_delay=7", "clocked.dt=4", "encoding.end=60", "epochs=1")
+    train(config(*late, "target=clocked"), tmp_path / "run")
+    assert load_checkpoint(tmp_path / "run").weights["D1"].max() == 2
+    assert evaluate_run(tmp_path / "run", "continuous")["last"]["test_accuracy"] > 0
 
 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
+        (
+            ("learning.constant_rate=1", "neuron.tau_s=0.5"),
+            "neuron.tau_s is 0.5 ms, but learned time constants are 1 ..",
+        ),
         (("learning.constant_rate=1",), "learning.constant_rate is 1.0, but target clocked has no time constants that"),
         (("neuron.spread=0.1",), r"\[neuron\] gives layers or neurons constants of their own, which target clocked"),
         (("neuron.theta=[1, 2]",), r"\[neuron\] gives layers or neurons constants of their own, which target clocked"),
