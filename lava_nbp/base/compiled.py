@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from numba import njit
@@ -27,8 +30,11 @@ class _Inner(CPUDispatcher):  # type: ignore[misc]
 
 def kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """A kernel that Python calls, with numba's further options; other kernels may call it, too."""
-    made = njit(**_ALL, **options)
-    return made if function is None else made(function)
+
+    def compiled(function: Callable[..., Any]) -> Any:
+        return _fresh(njit(**_ALL, **options)(function))
+
+    return compiled if function is None else compiled(function)
 
 
 def inner(function: Callable[..., Any] | None = None, **options: Any) -> Any:
@@ -42,6 +48,27 @@ def inner(function: Callable[..., Any] | None = None, **options: Any) -> Any:
         made = njit(**_ALL, no_cpython_wrapper=True, **options)(function)
         if isinstance(made, CPUDispatcher):  # numba may be told to compile nothing
             made.__class__ = _Inner
-        return made
+        return _fresh(made)
 
     return compiled if function is None else compiled(function)
+
+
+def _fresh(made: Any) -> Any:
+    """A kernel that is compiled anew when a file beside its own has changed.
+
+    numba looks at a kernel's own file only, and by content: an update that changes what a kernel calls, and not the
+    kernel's file, would go on with the old code.
+    """
+    if isinstance(made, CPUDispatcher):
+        file = made._cache._cache_file
+        file._source_stamp = (file._source_stamp, _folder_stamp(Path(made.py_func.__code__.co_filename).parent))
+    return made
+
+
+@lru_cache
+def _folder_stamp(folder: Path) -> str:
+    """Tells the source files of a folder from any others."""
+    found = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        found.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return found.hexdigest()

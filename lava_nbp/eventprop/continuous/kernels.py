@@ -1,10 +1,9 @@
 """The compiled run of a batch, sample by sample: all layers forward, the loss, all layers backward. Times in ms.
 
-`run_samples` is all that is called from Python. numba keeps every kernel on disk, beside its own file, and does not see
-changes in a file that it imports: after a change in this folder, delete `__pycache__/*.nb*`. It compiles `run_samples`
-anew for every number of layers, which is why the loops over layers stand there, and all else in kernels of one layer:
-handed all tapes, a function takes twice as long to compile, and small layers longer to run. The output layer stands
-behind the loops: with one hidden layer there is no loop then, and no tape is copied to find out which it is.
+`run_samples` is all that is called from Python. numba compiles it anew for every number of layers, which is why the
+loops over layers stand there, and all else in kernels of one layer: handed all tapes, a function takes twice as long to
+compile, and small layers longer to run. The output layer stands behind the loops: with one hidden layer there is no
+loop then, and no tape is copied to find out which it is.
 """
 
 from __future__ import annotations
