@@ -71,7 +71,7 @@ def test_recurrent_weights_matter_in_norse(tmp_path):
 
 def test_recurrence_as_snntorch_writes_it(tmp_path):
     """Its recurrent layers are graphs in the graph: a node of neurons, one of synapses, an input and an output."""
-    import snntorch
+    snntorch = pytest.importorskip("snntorch")  # no extra of ours brings it
     import torch
     from snntorch.export_nir import _extract_snntorch_module
 
