@@ -104,6 +104,22 @@ def check_neurons(p: Any, sizes: Sequence[int]) -> tuple[LayerNeurons, ...]:
     return tuple(layers)
 
 
+def one_per_layer(arrays: Any, n_layers: int, what: str) -> list[Any]:
+    """Return what is given for each layer: an array, or None; None for each if nothing is.
+
+    Raises
+    ------
+    InputError
+        For what is no list, or has another number of entries.
+    """
+    if arrays is not None and not isinstance(arrays, (list, tuple)):
+        raise InputError(f"{what} are {shown(arrays)}, but must be a list, an array or None per layer")
+    given = [None] * n_layers if arrays is None else list(arrays)
+    if len(given) != n_layers:
+        raise InputError(f"{what} are {len(given)} arrays for {n_layers} layers; give one or None per layer")
+    return given
+
+
 def check_delays(
     delays: Sequence[Any] | None, shapes: Sequence[tuple[int, int]], longest: float, what: str
 ) -> tuple[Float64Array, ...]:
@@ -116,11 +132,7 @@ def check_delays(
     InputError
         For another number or shape of arrays, or delays that are no numbers in 0 .. `longest`.
     """
-    if delays is not None and not isinstance(delays, (list, tuple)):
-        raise InputError(f"{what} are {shown(delays)}, but must be a list, an array or None per layer")
-    given = [None] * len(shapes) if delays is None else list(delays)
-    if len(given) != len(shapes):
-        raise InputError(f"{what} are {len(given)} arrays for {len(shapes)} layers; give one or None per layer")
+    given = one_per_layer(delays, len(shapes), what)
     checked = []
     for k, (array, shape) in enumerate(zip(given, shapes, strict=True), 1):
         if array is None:

@@ -29,7 +29,7 @@ from lava_nbp.base.checks import (
 from lava_nbp.base.extras import require
 from lava_nbp.base.memory import check_memory
 from lava_nbp.errors import DerivativeError, InputError
-from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE
+from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE, kind_and_layer
 from lava_nbp.eventprop.continuous.engine import LONGEST_DELAY, EventPropEngine
 from lava_nbp.eventprop.equations import Float64Array, NeuronParameters
 from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, MeanVoltageLoss, TTFSLoss, VoltageErrorLoss
@@ -379,7 +379,8 @@ class _Engines:
             )
         matrices = []
         for name, w, shape in zip(self._names, tensors, self._shapes, strict=True):
-            what = f"{_CALLED[name.rstrip('0123456789')]} of layer {name.lstrip('WRDEtau_ms')}"
+            kind, layer = kind_and_layer(name)
+            what = f"{_CALLED[kind]} of layer {layer}"
             _check_type(w, what)
             if tuple(w.shape) != shape:
                 raise InputError(f"{what} have shape {tuple(w.shape)}, but must be {shape}, (pre, post)")

@@ -11,12 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lava_nbp.base.checks import as_array, shown
+from lava_nbp.base.checks import as_array
+from lava_nbp.base.widths import DELAY_MAX
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.arithmetic import Int64Array
-
-#: Longest delay, in steps: 6 bits, of which Lava and the chips keep one value for themselves.
-LONGEST_DELAY = 62
+from lava_nbp.eventprop.layers import one_per_layer
 
 
 class Delays(NamedTuple):
@@ -47,10 +46,10 @@ def check_delays(delays: Any, shape: tuple[int, ...], what: str) -> Int64Array:
             f"{what} have shape {given.shape} and dtype {given.dtype}, but must be integers, {shape} of synapses or "
             f"{shape[:1]} of sources"
         )
-    bad = (given < 0) | (given > LONGEST_DELAY)
+    bad = (given < 0) | (given > DELAY_MAX)
     if bad.any():
         raise InputError(
-            f"{what} hold {given[bad].flat[0]}, but must be 0 .. {LONGEST_DELAY} steps; use a larger dt, or delay "
+            f"{what} hold {given[bad].flat[0]}, but must be 0 .. {DELAY_MAX} steps; use a larger dt, or delay "
             f"the input itself"
         )
     every = given if given.ndim == 2 else given[:, None]
@@ -65,14 +64,8 @@ def check_every_delay(delays: Any, shapes: Sequence[tuple[int, ...]], what: str)
     InputError
         For another number of them, those of a layer without such synapses (shape (0, 0)), and as `check_delays`.
     """
-    if delays is None:
-        return [None] * len(shapes)
-    if not isinstance(delays, (list, tuple)):
-        raise InputError(f"{what} are {shown(delays)}, but must be a list, an array or None per layer")
-    if len(delays) != len(shapes):
-        raise InputError(f"{what} are {len(delays)} arrays for {len(shapes)} layers; give one or None per layer")
     checked: list[Int64Array | None] = []
-    for k, (given, shape) in enumerate(zip(delays, shapes, strict=True), 1):
+    for k, (given, shape) in enumerate(zip(one_per_layer(delays, len(shapes), what), shapes, strict=True), 1):
         if given is not None and 0 in shape:
             raise InputError(f"{what} of layer {k} are given, but the layer has no such synapses; give None")
         checked.append(None if given is None else check_delays(given, shape, f"{what} of layer {k}"))

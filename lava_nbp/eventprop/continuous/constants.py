@@ -131,6 +131,12 @@ def check_limits(limits: Any) -> tuple[float, float]:
     return low, high
 
 
-def numbered(letter: str, arrays: Sequence[Float64Array]) -> list[str]:
-    """Names of the arrays of layers that have one."""
-    return [f"{letter}{k}" for k, array in enumerate(arrays, 1) if array.size]
+def numbered(kind: str, arrays: Sequence[Float64Array]) -> dict[str, Float64Array]:
+    """The arrays of layers that have one, by name: W1, W2, .."""
+    return {f"{kind}{k}": array for k, array in enumerate(arrays, 1) if array.size}
+
+
+def kind_and_layer(name: str) -> tuple[str, str]:
+    """What `numbered` has made a name of: W and 12 of W12."""
+    kind = name.rstrip("0123456789")
+    return kind, name[len(kind) :]

@@ -57,6 +57,14 @@ def response(h, a, b, c):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, inline="always")
+def time_to_top(v, i, c):  # type: ignore[no-untyped-def]
+    """Time until V, which rises, is largest: where it meets I, if nothing happens before."""
+    if c.delta == 0.0:
+        return (1.0 - v / i) * c.tau_m
+    return -math.log1p(-(1.0 - v / i) * (c.tau_m - c.tau_s) / c.tau_m) / c.delta
+
+
+@njit(cache=True, nogil=True, inline="always")
 def _peaks(v, i, c):  # type: ignore[no-untyped-def]
     """Whether the maximum of V reaches theta; exact if tau_m / tau_s is an integer, else nobody knows."""
     # V = q x - p x**r, x = exp(-h / tau_m), r = tau_m / tau_s, is largest where q = r p x**(r - 1), and

@@ -27,7 +27,14 @@ from lava_nbp.base.checks import (
 from lava_nbp.base.helpers import Helpers
 from lava_nbp.base.memory import check_memory
 from lava_nbp.errors import InputError
-from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE, LayerConstants, check_limits, cut, numbered
+from lava_nbp.eventprop.continuous.constants import (
+    CONSTANTS_RANGE,
+    LayerConstants,
+    check_limits,
+    cut,
+    kind_and_layer,
+    numbered,
+)
 from lava_nbp.eventprop.continuous.kernels import run_samples
 from lava_nbp.eventprop.continuous.optimizers import average, check_rate, make_optimizer
 from lava_nbp.eventprop.continuous.state import DONE, Answers, Batch, Constants, Criterion, Network, Own, Room
@@ -276,7 +283,7 @@ class EventPropEngine:
     def _named(self) -> dict[str, Float64Array]:
         """The arrays of `parameters`, by name."""
         kinds = ("W", self.weights), ("R", self.loops), ("D", self.delays), ("E", self.loop_delays)
-        found = {f"{letter}{k}": a for letter, arrays in kinds for k, a in enumerate(arrays, 1) if a.size}
+        found = {name: array for letter, arrays in kinds for name, array in numbered(letter, arrays).items()}
         for k, name in enumerate(("tau_m", "tau_s")):
             found |= {f"{name}{n}": layer.kept[k] for n, layer in enumerate(self._constants, 1) if layer.kept}
         return found
@@ -429,7 +436,7 @@ class EventPropEngine:
         """What to say of a gradient with which no optimizer can go on."""
         reached = np.abs(g).max()
         what = f"reaches {reached:.3g}" if np.isfinite(reached) else "is not finite"
-        kind, layer = self.names[k].rstrip("0123456789"), self.names[k].lstrip("WRDEtau_ms")
+        kind, layer = kind_and_layer(self.names[k])
         return (
             f"the gradient of {_CALLED[kind]} of layer {layer} {what}, but {largest:.3g} is the most that a step can "
             f"be made of, so nothing was changed; {self.loss.cure}"

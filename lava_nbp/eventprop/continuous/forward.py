@@ -19,6 +19,7 @@ from lava_nbp.eventprop.continuous.crossing import (
     reduced,
     response,
     run_interval,
+    time_to_top,
 )
 
 #: Result of a layer whose spikes do not fit their arrays.
@@ -213,9 +214,7 @@ def forward_leaky(c, tape, W, n_events, peaks):  # type: ignore[no-untyped-def]
             if i > v and i > peaks[j]:  # it rises; V = I at its maximum, so it stays below this I
                 rising = i_end > v_end
                 if not rising:
-                    h = (1.0 - v / i) * c.tau_m
-                    if c.delta != 0.0:
-                        h = -math.log1p(-(1.0 - v / i) * (c.tau_m - c.tau_s) / c.tau_m) / c.delta
+                    h = time_to_top(v, i, c)
                     x, y = math.exp(-h / c.tau_m), math.exp(-h / c.tau_s)
                     z = response(h, x, y, c)
                     top, ended = v * x + i * z, -1

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from lava_nbp.base.compiled import BARE, inner
-from lava_nbp.eventprop.continuous.crossing import crossing, may_cross, response
+from lava_nbp.eventprop.continuous.crossing import crossing, may_cross, response, time_to_top
 from lava_nbp.eventprop.continuous.forward import OVERFLOW
 from lava_nbp.eventprop.continuous.own import (
     add_delay,
@@ -34,7 +34,6 @@ def forward_single(c, own, tape, lone, W, n_events, only_first):  # type: ignore
         own_c = constants_of(c, own, j)
         n = sort_arrivals(tape, lone, own.delays, j, n_events, c.end)
         order = lone.arrival[j]
-        lone.arrivals[j] = n
         lone.first[j] = count
         v, i, last = 0.0, 0.0, -1
         for q in range(n):
@@ -177,9 +176,8 @@ def forward_single_leaky(c, own, tape, lone, W, n_events, peaks):  # type: ignor
         own_c = constants_of(c, own, j)
         n = sort_arrivals(tape, lone, own.delays, j, n_events, c.end)
         order = lone.arrival[j]
-        lone.arrivals[j] = n
         tape.interval[j] = -1
-        peak, v, i, now = 0.0, 0.0, 0.0, 0.0
+        peak, v, i = 0.0, 0.0, 0.0
         for q in range(n):
             source = tape.in_neuron[order[q]]
             now = tape.in_time[order[q]] + delay_of(own.delays, source, j)
@@ -194,9 +192,7 @@ def forward_single_leaky(c, own, tape, lone, W, n_events, peaks):  # type: ignor
                 rising = i_end > v_end
                 h, top, ended = rest, v_end, q + 1 if q + 1 < n else -1
                 if not rising:
-                    h = (1.0 - v / i) * own_c.tau_m
-                    if own_c.delta != 0.0:
-                        h = -math.log1p(-(1.0 - v / i) * (own_c.tau_m - own_c.tau_s) / own_c.tau_m) / own_c.delta
+                    h = time_to_top(v, i, own_c)
                     x, y = math.exp(-h / own_c.tau_m), math.exp(-h / own_c.tau_s)
                     top, ended = v * x + i * response(h, x, y, own_c), -1
                 if top > peak or (rising and top == peak):

@@ -165,13 +165,13 @@ class Lone(NamedTuple):
 
     when: Float64Array  #: (events,) arrivals at a neuron while they are sorted
     arrival: Int32Array  #: (n, events) input spikes in the order in which they arrive at each neuron
-    arrivals: Int64Array  #: (n,) how many do before the end
     first: Int64Array  #: (n + 1,) where the spikes of each neuron begin
     segment: Float64Array  #: (segments, 6) of the neuron at hand, see `single`, or of all, see `tangled`
     code: Int32Array  #: (segments,) what each begins with
     # If it is also recurrent.
     at: Int32Array  #: (events,) at which neuron an event is
     state: Float64Array  #: (n, 12)
+    arrivals: Int64Array  #: (n,) input spikes that arrive before the end
     taken: Int64Array  #: (n,) input spikes that have arrived
     pending: Int64Array  #: (n,) own spikes that have not arrived yet:
     queue_time: Float64Array  #: (n, spikes) when they do, a heap per neuron
@@ -308,8 +308,8 @@ def _make_lone(own: Own, tape: Tape, recurrent: bool) -> Lone:
     segments = _segments(n, cap, recurrent, n_events)
     tree = 2 << (max(tangled, 2) - 1).bit_length() if tangled else 0
     return Lone(
-        when=_reals(n_events), arrival=_small(n, n_events), arrivals=_integers(n), first=_integers(n + 1),
+        when=_reals(n_events), arrival=_small(n, n_events), first=_integers(n + 1),
         segment=_reals(segments, 3 if tangled else 6), code=_small(segments), at=_small(segments if tangled else 0),
-        state=_reals(tangled, 12), taken=_integers(tangled), pending=_integers(tangled),
+        state=_reals(tangled, 12), arrivals=_integers(tangled), taken=_integers(tangled), pending=_integers(tangled),
         queue_time=_reals(tangled, cap), queue_spike=_small(tangled, cap), tree=_integers(tree),
     )  # fmt: skip

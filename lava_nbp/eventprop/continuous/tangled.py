@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 
 from lava_nbp.base.compiled import BARE, inner
-from lava_nbp.eventprop.continuous.crossing import crossing, response
+from lava_nbp.eventprop.continuous.crossing import crossing, response, time_to_top
 from lava_nbp.eventprop.continuous.forward import OVERFLOW
 from lava_nbp.eventprop.continuous.own import add_delay, by_constants, constants_of, delay_of, sort_arrivals
 from lava_nbp.eventprop.continuous.state import Constants
@@ -130,10 +130,7 @@ def _continue(c, state, j, now, v, i):  # type: ignore[no-untyped-def]
     if i <= c.theta or i <= v:
         return
     # V is largest where it meets I, which is quickly found; most neurons do not reach theta there.
-    top = (1.0 - v / i) * c.tau_m
-    if c.delta != 0.0:
-        top = -math.log1p(-(1.0 - v / i) * (c.tau_m - c.tau_s) / c.tau_m) / c.delta
-    top = min(top, c.end - now)
+    top = min(time_to_top(v, i, c), c.end - now)
     a, b = math.exp(-top / c.tau_m), math.exp(-top / c.tau_s)
     highest = v * a + i * response(top, a, b, c)
     if highest < c.theta:

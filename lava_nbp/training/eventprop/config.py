@@ -14,9 +14,9 @@ from pydantic_core import PydanticCustomError
 
 from lava_nbp.base.checks import is_real, shown
 from lava_nbp.base.targets import TARGETS
+from lava_nbp.base.widths import DELAY_MAX
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
-from lava_nbp.eventprop.clocked.delays import LONGEST_DELAY as MOST_STEPS_LATE
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE, check_limits
 from lava_nbp.eventprop.continuous.engine import LONGEST_DELAY
@@ -333,8 +333,8 @@ class EventPropExperiment(Experiment):
                 if w.max() > limit or w.min() < -limit:
                     raise WeightError(f"{name} has entries from {w.min()} to {w.max()}, but 8 bits hold +-{limit}")
             for name in self.names_beside:  # delays
-                if weights[name].min() < 0 or weights[name].max() > MOST_STEPS_LATE:
-                    raise WeightError(f"{name} has delays outside 0 .. {MOST_STEPS_LATE} steps")
+                if weights[name].min() < 0 or weights[name].max() > DELAY_MAX:
+                    raise WeightError(f"{name} has delays outside 0 .. {DELAY_MAX} steps")
 
     @model_validator(mode="after")
     def _one_largest_per_layer(self) -> EventPropExperiment:

@@ -14,11 +14,11 @@ import numpy as np
 from lava_nbp.base.memory import check_memory
 from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.base.targets import TARGETS, Target, find_target, targets_of
+from lava_nbp.base.widths import DELAY_MAX
 from lava_nbp.data import find_data_set, load_event_dataset, load_latency_dataset
 from lava_nbp.data.event_dataset import EventDataset
 from lava_nbp.data.latency_dataset import LatencyDataset
 from lava_nbp.errors import ConfigError
-from lava_nbp.eventprop.clocked.delays import LONGEST_DELAY
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.training.complexity import CountedSynapses
 from lava_nbp.training.eventprop.config import EventPropExperiment
@@ -83,9 +83,9 @@ class EventPropLearner(Learner):
                 )
         for key, delays in (("initial", n.initial_delay), ("recurrent", n.recurrent_delay)):
             longest, dt = max(delays or [0.0]), self.config.clocked.dt
-            if round(longest / dt) > LONGEST_DELAY:
+            if round(longest / dt) > DELAY_MAX:
                 raise ConfigError(
-                    f"network.{key}_delay reaches {longest:g} ms, but target {target} holds {LONGEST_DELAY} steps of "
+                    f"network.{key}_delay reaches {longest:g} ms, but target {target} holds {DELAY_MAX} steps of "
                     f"{dt:g} ms (clocked.dt); make it smaller, or use a larger dt, or target continuous"
                 )
 

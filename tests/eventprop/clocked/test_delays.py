@@ -7,9 +7,9 @@ import pytest
 from clocked_loop import PartsLoop
 from clocked_oracle import Oracle
 
+from lava_nbp.base.widths import DELAY_MAX
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
-from lava_nbp.eventprop.clocked.delays import LONGEST_DELAY
 from lava_nbp.eventprop.clocked.engine import ClockedEngine
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.continuous.engine import EventPropEngine
@@ -54,7 +54,7 @@ def test_without_a_delay_nothing_changes():
 @pytest.mark.parametrize("loss", [TTFSLoss(), MaxVoltageLoss(), MeanVoltageLoss(gain=9.0)])
 def test_delays_of_inputs_are_later_inputs(loss):
     """Those of sources, and the same of synapses, are what the spikes of each input say if they come so much later."""
-    late = np.array([0, 5, 17, LONGEST_DELAY - 40])
+    late = np.array([0, 5, 17, DELAY_MAX - 40])
     steps, sources = sample()
     order = np.argsort(steps + late[sources], kind="stable")
     seen, gradients = made(loss, None).watch((steps + late[sources])[order], sources[order], 1)
