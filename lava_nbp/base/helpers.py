@@ -13,14 +13,18 @@ _Done = TypeVar("_Done")
 
 #: Seconds of work for others that are worth calling them: to wake one takes a tenth of a millisecond on a busy machine.
 _WORTH = 4e-4
+#: Most times in a row that work is done alone after it took longer with help.
+_MOST_RESTS = 63
 
 
 class Helpers:
     """Threads that share pieces of work with the thread that asks, which does as many as it can get itself.
 
     So nobody waits for a thread that has not come to work yet, and for pieces that took too little time when last some
-    were done, nobody is called: it takes no longer than without. Threads are started when first needed, and anew in a
-    forked process or a copy; they end with the object, or with the interpreter.
+    were done, nobody is called. Where others use the processors, a helper may be kept from them in the middle of its
+    piece, and all wait for it: when that took longer than what all have worked, pieces are done alone next time, and
+    the next 3, 7 .. 63 times for as long as it goes on; then help is tried again. Threads are started when first
+    needed, and anew in a forked process or a copy; they end with the object, or with the interpreter.
 
     Parameters
     ----------
@@ -33,6 +37,7 @@ class Helpers:
         self._pool: ThreadPoolExecutor | None = None
         self._pid = 0
         self._seconds = _WORTH  # of a piece, when last some were done
+        self._rests, self._resting = 0, 0  # times alone: since help was last too slow, and those that are left
 
     def __reduce__(self) -> tuple[type[Helpers], tuple[int]]:
         """A copy has threads of its own."""
@@ -49,27 +54,38 @@ class Helpers:
         done: dict[int, _Done] = {}
         numbers = count()  # to take one is one step of the interpreter
 
-        def work() -> int:
-            own = 0
+        def work() -> float:
+            begin = time.thread_time()
             while (k := next(numbers)) < n:
                 done[k] = piece(k)
-                own += 1
-            return own
+            return time.thread_time() - begin
 
-        worth = (n - 1) * self._seconds >= _WORTH
-        helping = self._call(work, min(self._threads, n) - 1 if worth else 0)
+        worth = (n - 1) * self._seconds >= _WORTH and self._may_call()
+        called = self._call(work, min(self._threads, n) - 1 if worth else 0)
         begin = time.perf_counter()
         try:
-            if own := work():
-                self._seconds = (time.perf_counter() - begin) / own
+            seconds = work()
         finally:
-            failed = [future.exception() for future in helping if not future.cancel()]
+            helping = [future for future in called if not future.cancel()]
+            failed = [error for future in helping if (error := future.exception()) is not None]
         for error in failed:
-            if error is not None:
-                raise error
+            raise error
+        if helping:
+            seconds += sum(future.result() for future in helping)
+            self._judge(time.perf_counter() - begin <= seconds)
+        self._seconds = seconds / n if n else self._seconds
         return [done[k] for k in range(n)]
 
-    def _call(self, work: Callable[[], int], helpers: int) -> list[Future[int]]:
+    def _may_call(self) -> bool:
+        self._resting -= self._resting > 0
+        return not self._resting
+
+    def _judge(self, helped: bool) -> None:
+        """Remember whether all were sooner done than one would have been."""
+        self._rests = self._rests // 2 if helped else min(2 * self._rests + 1, _MOST_RESTS)
+        self._resting = 0 if helped else self._rests + 1
+
+    def _call(self, work: Callable[[], float], helpers: int) -> list[Future[float]]:
         if helpers < 1:
             return []
         if self._pool is None or self._pid != os.getpid():  # a fork has none of the threads

@@ -17,6 +17,7 @@ from lava_nbp.base.helpers import Helpers
 @pytest.fixture(autouse=True)
 def always_worth_it(monkeypatch):
     monkeypatch.setattr(module, "_WORTH", 0.0)
+    monkeypatch.setattr(module, "_MOST_RESTS", 0)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 9])
@@ -53,15 +54,57 @@ def test_who_does_not_come_is_not_waited_for():
         free.set()
 
 
+def works(seconds):
+    """A piece that takes so much of a processor's time."""
+
+    def piece(_):
+        end = time.thread_time() + seconds
+        while time.thread_time() < end:
+            pass
+
+    return piece
+
+
+def count_calls(helpers, monkeypatch):
+    called, call = [], helpers._call
+    monkeypatch.setattr(helpers, "_call", lambda work, n: called.append(n) or call(work, n))
+    return called
+
+
 def test_nobody_is_called_for_little(monkeypatch):
     monkeypatch.setattr(module, "_WORTH", 0.05)
     helpers = Helpers(2)
-    helpers._seconds, called = 0.0, []
-    monkeypatch.setattr(helpers, "_call", lambda work, n: called.append(n) or [])
-    helpers.do(lambda _: time.sleep(0.05), 4)
-    helpers.do(lambda _: None, 4)
-    helpers.do(lambda _: None, 4)
+    helpers._seconds = 0.0
+    called = count_calls(helpers, monkeypatch)
+    for piece in (works(0.05), lambda _: None, lambda _: None):
+        helpers.do(piece, 4)
     assert called == [0, 1, 0]
+
+
+def test_help_that_keeps_all_waiting_rests_longer_and_longer_and_is_tried_again(monkeypatch):
+    """Helpers that sleep in their pieces are as those that others keep from the processors."""
+    monkeypatch.setattr(module, "_MOST_RESTS", 7)
+    helpers, me, late = Helpers(2), threading.get_ident(), [True]
+    called = count_calls(helpers, monkeypatch)
+
+    def piece(_):
+        come.wait(60) if called[-1] else None  # so that the helper has a piece in any case
+        time.sleep(0.05 if late[0] and threading.get_ident() != me else 0)
+
+    for _ in range(1 + 1 + 1 + 3 + 1 + 7 + 1 + 7 + 1):
+        come = threading.Barrier(2)
+        helpers.do(piece, 2)
+    assert called == [1, 0, 1, *[0] * 3, 1, *[0] * 7, 1, *[0] * 7, 1]
+    assert helpers._rests == 7
+
+
+def test_help_that_helps_is_called_every_time(monkeypatch):
+    monkeypatch.setattr(module, "_MOST_RESTS", 63)
+    helpers = Helpers(2)
+    helpers._judge(False)
+    helpers._judge(False)
+    helpers._judge(True)
+    assert (helpers._rests, helpers._may_call(), helpers._may_call()) == (1, True, True)
 
 
 def test_a_piece_that_fails_is_told_when_all_have_stopped():
