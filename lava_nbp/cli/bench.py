@@ -99,6 +99,10 @@ def _show_eventprop(exact: dict[str, Any]) -> None:
             f"{beside['flow_microseconds']:.2f} us; to learn takes {beside['microseconds_per_sample']:.2f} us, "
             f"{beside['times']:.1f} times as long"
         )
+    for name, batches in exact["two_threads"].items():
+        if batches:
+            said = ", ".join(f"{row['times']:.2f} times with batches of {row['batch']}" for row in batches)
+            OUT.print(f"EventProp, {name}: two threads learn faster than one {said}, and the same to the bit")
     rows = (
         f"{row['target']} {'-'.join(map(str, row['layers']))} {row['ms_per_sample']:.2f}" for row in exact["clocked"]
     )

@@ -20,10 +20,13 @@ from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.trains import SpikeTrains, latency_trains
 from lava_nbp.executors.bench_flow import beside_flow
+from lava_nbp.executors.bench_threads import two_threads
 from lava_nbp.nbp.executor import UInt8Array
 
 #: Samples that the oracle runs, epochs of Yin-Yang, samples of MNIST, and bright pixels of what stands for them.
 _ORACLE, _EPOCHS, _MNIST_SAMPLES, _BRIGHT = 3, 6, 2000, 150
+#: Samples per batch with which two threads are timed.
+_BATCHES = (16, 64, 128)
 #: Samples of the clocked network, and of the one that exchanges every message.
 _FUSED, _MESSAGES = 500, 10
 #: Layers of the network whose gradient is compared with differences, a weight at a time.
@@ -33,7 +36,7 @@ _DIFFERENCES = (5, 8, 3)
 def bench_eventprop(seed: int) -> dict[str, Any]:
     """One thread of the EventProp engine on the paper's two networks, and its distance from the oracle.
 
-    Of either network ``beside_flow`` has what `beside_flow` says.
+    Of either network ``beside_flow`` has what `beside_flow` says, and ``two_threads`` what `two_threads` does.
     """
     report: dict[str, Any] = {}
     p, rng = NeuronParameters(), np.random.default_rng([seed, 2])
@@ -77,9 +80,17 @@ def bench_eventprop(seed: int) -> dict[str, Any]:
     weights = [rng.normal(0.078, 0.045, (784, 350)), rng.normal(0.2, 0.37, (350, 10))]
     wide = EventPropEngine(weights, p, MaxVoltageLoss(), 40.0)
     mnist = beside_flow(wide, images_trains, lambda: _epoch(wide, images_trains, digits, 5, rng))
+
+    def make(network: EventPropEngine, threads: int) -> EventPropEngine:
+        return EventPropEngine(network.weights, p, network.loss, network.end, threads=threads)
+
     return report | {
         "mnist_ms_per_sample": mnist["microseconds_per_sample"] / 1000,
         "beside_flow": {"Yin-Yang": yinyang, report["mnist_data"]: mnist},
+        "two_threads": {
+            "Yin-Yang": two_threads(lambda threads: make(engine, threads), trains, labels, _BATCHES),
+            report["mnist_data"]: two_threads(lambda threads: make(wide, threads), images_trains, digits, _BATCHES),
+        },
     }
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from own_circuits import delta_circuit
 
+from lava_nbp.base.threads import cores
 from lava_nbp.errors import InputError, LavaNBPError, MissingPackageError
 from lava_nbp.executors import bench as module
-from lava_nbp.executors import bench_eventprop, bench_flow, bench_sample
+from lava_nbp.executors import bench_eventprop, bench_flow, bench_sample, bench_threads
 from lava_nbp.nbp.paper import inference_circuit, training_circuit
 
 SHAPES = (("three layers", (30, 20, 5), {}), ("sparse", (36, 50, 10, 4), {"patch": 3, "image": (1, 6, 6)}))
@@ -22,7 +23,10 @@ def quick(monkeypatch):
     monkeypatch.setattr(bench_eventprop, "_DIFFERENCES", (4, 5, 2))
     monkeypatch.setattr(bench_eventprop, "_MESSAGES", 2)
     monkeypatch.setattr(bench_eventprop, "_MNIST_SAMPLES", 40)
+    monkeypatch.setattr(bench_eventprop, "_BATCHES", (16, 32))
     monkeypatch.setattr(bench_flow, "_TURNS", 1)
+    monkeypatch.setattr(bench_threads, "_PAIRS", 1)
+    monkeypatch.setattr(bench_threads, "_SECONDS", 0.0)
     monkeypatch.setattr(module, "_TURNS", 1)
     monkeypatch.setattr(bench_sample, "_TURNS", 1)
     monkeypatch.setattr(bench_sample, "_SAMPLES", 30)
@@ -78,6 +82,10 @@ def test_every_executor_is_measured_with_its_work():
     for beside, layers in zip(exact["beside_flow"].values(), ([5, 200, 3], [784, 350, 10]), strict=True):
         assert beside["layers"] == layers
         assert beside["times"] == beside["microseconds_per_sample"] / beside["flow_microseconds"] > 1
+    assert list(exact["two_threads"]) == ["Yin-Yang", "random pixels"]
+    for rows in exact["two_threads"].values() if cores() > 1 else ():
+        assert [row["batch"] for row in rows] == [16, 32]
+        assert min(row["times"] for row in rows) > 0
     # Five input spikes reach 200 neurons, forward and backward, and what these spike reaches three.
     assert 2000 < exact["beside_flow"]["Yin-Yang"]["neuron_events_per_sample"] < 2000 + 6 * 400
     assert exact["mnist_ms_per_sample"] == exact["beside_flow"]["random pixels"]["microseconds_per_sample"] / 1000

@@ -5,13 +5,14 @@ from __future__ import annotations
 from lava_nbp.base.checks import check_flag, check_integer, check_kind, check_name, shown
 from lava_nbp.base.files import AnyPath, as_path
 from lava_nbp.base.progress import StudyProgress
+from lava_nbp.base.threads import cores
 from lava_nbp.errors import OutputError
 from lava_nbp.runs.studies.cluster import live_jobs, require_slurm, run_on_slurm
 from lava_nbp.runs.studies.folder import StudyFolder, opened
 from lava_nbp.runs.studies.optimise import begin, lost, require_optuna
 from lava_nbp.runs.studies.study import Study
 from lava_nbp.runs.studies.tasks import Task
-from lava_nbp.runs.studies.workers import cores, run_here
+from lava_nbp.runs.studies.workers import run_here
 from lava_nbp.training.run import RESULT
 
 #: Where trials run.

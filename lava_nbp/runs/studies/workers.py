@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lava_nbp.base.progress import StudyProgress
-from lava_nbp.base.threads import THREADS
+from lava_nbp.base.threads import THREADS, cores
 from lava_nbp.errors import CheckpointError, OutputError
 from lava_nbp.runs.studies.folder import StudyFolder
 from lava_nbp.runs.studies.optimise import free_lock, lost
@@ -42,11 +42,6 @@ class _Worker:
     hears: BinaryIO
     task: Task | None = None
     heard: bytes = b""
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_here(folder: StudyFolder, tasks: Sequence[Task], workers: int, progress: StudyProgress) -> None:
