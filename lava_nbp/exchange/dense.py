@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import check_real, check_reals, check_sequence, is_real
+from lava_nbp.base.checks import check_integer, check_real, check_reals, check_sequence, is_real
 from lava_nbp.base.fields import settle
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.equations import LARGEST_CONSTANT, NeuronParameters
@@ -199,7 +199,14 @@ class DenseNetwork:
         return (self.weights[0].shape[0], *(w.shape[1] for w in self.weights))
 
     def neurons(self, k: int) -> LayerNeurons:
-        """Constants of the neurons of layer k, counted from 1."""
+        """Constants of the neurons of layer k, counted from 1.
+
+        Raises
+        ------
+        InputError
+            For a layer that there is not.
+        """
+        check_integer(k, 1, len(self.weights), "layer")
         own = []
         for name in LayerNeurons._fields:
             given = getattr(self, name)

@@ -135,6 +135,8 @@ def read_connection(way: Sequence[tuple[str, Any]]) -> Connection:
         own = _fitting(_milliseconds(tail, behind), weights.shape[1], behind)
         assert own is not None
         late = np.zeros(weights.shape) + own if late is None else (late if late.ndim == 2 else late[:, None]) + own
+    if late is not None:
+        check_delays(late, f"{where}: the sum of delays, in ms,", "NIR counts delays in s")
     return Connection(weights, late)
 
 

@@ -112,6 +112,9 @@ def test_constants_of_layers_and_neurons():
     assert [values.tolist() for values in own.neurons(2)] == [[2], [0.5], [0.5], [1]]
     assert own.gamma == 1.0  # the same for all layers
     np.testing.assert_allclose(own.neurons(1).gain, [1 / 0.9, 1 / 0.8, 1 / 0.7])
+    for k in (0, 3, 1.5):
+        with pytest.raises(InputError, match=rf"layer is {k}, but must be .* 1 \.\. 2"):
+            own.neurons(k)
 
 
 def test_delays_by_hand():

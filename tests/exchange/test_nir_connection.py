@@ -6,6 +6,7 @@ from itertools import pairwise
 import nir
 import numpy as np
 import pytest
+from exported import run_norse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nir_euler import run_euler
@@ -152,6 +153,16 @@ def test_the_graph_does_what_the_network_does(late, own, tmp_path):
     assert 0 < expected[0].mean() < 0.5
 
 
+def test_norse_passes_over_delays(tmp_path):
+    """As the page on exchange formats says; a Norse that does not should change that page."""
+    late = replace(PLAIN, delays=(np.arange(6.0), None))
+    write_nir(late, tmp_path / "a.nir")
+    x = RNG.random((100, 3, 6)) < 0.2
+    found = run_norse(tmp_path / "a.nir", x, DT)
+    np.testing.assert_array_equal(found, PLAIN.run(x)[-1])
+    assert not np.array_equal(found, late.run(x)[-1])
+
+
 def test_delays_by_hand(tmp_path):
     """A spike at 0 through a delay of 2 steps and one of none: I rises in steps 2 and 0; its own comes 3 later."""
     late = DenseNetwork(
@@ -281,6 +292,10 @@ TWO = np.array([0.001, 0.002])
         (lambda: foreign(nir.Delay(SECONDS * np.nan), nir.Linear(WEIGHT)), "a0: delay holds nan, but must .* in s"),
         (lambda: foreign(nir.Delay(SECONDS * np.inf), nir.Linear(WEIGHT)), "a0: delay holds inf"),
         (lambda: foreign(nir.Delay(SECONDS + 1e7), nir.Linear(WEIGHT)), "a0: delay, in ms, holds 1e.10, but must be"),
+        (
+            lambda: foreign(nir.Delay(SECONDS + 9e5), nir.Linear(WEIGHT), nir.Delay(TWO + 9e5)),
+            r"a1: the sum of delays, in ms, holds 1.8e\+09, but must be",
+        ),
         (lambda: foreign(nir.Delay(SECONDS * 1j), nir.Linear(WEIGHT)), "a0: delay has dtype complex128"),
         (lambda: foreign(nir.Delay(TWO), nir.Linear(WEIGHT)), "type mismatch|a1: 2 delays for 3 lines; give one each"),
         (lambda: foreign(nir.Linear(WEIGHT), nir.Delay(SECONDS)), "type mismatch|a1: 3 delays for 2 lines"),
