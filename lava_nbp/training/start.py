@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from lava_nbp.base.files import AnyPath, as_path, check_file, read_npz
 from lava_nbp.errors import InputError, Unreadable
-from lava_nbp.eventprop.equations import NeuronParameters
-from lava_nbp.exchange.dense import Float64Array
+from lava_nbp.exchange.dense import Expected, Float64Array
 
 _NIR, _NETX = (".nir",), (".net", ".h5", ".hdf5")
 _KINDS = f".npz (numpy.savez), {', '.join(_NIR)} (NIR) or {', '.join(_NETX)} (netx of lava-dl)"
@@ -35,17 +34,17 @@ def read_arrays(path: Path, what: str) -> dict[str, NDArray[Any]]:
         raise InputError(f"initial weights {path} cannot be read: {error}; give an .npz file with {what}") from error
 
 
-def read_layers(
-    path: AnyPath, p: NeuronParameters | None = None, *, spiking_output: bool = True
-) -> dict[str, Float64Array]:
+def read_layers(path: AnyPath, p: Expected = None, *, spiking_output: bool = True) -> dict[str, Float64Array]:
     """The matrices (pre, post) of a NIR graph or a netx file, W1 .. Wn and recurrent ones R1 .., in thresholds.
+
+    With delays D1 .. and E1 .., and time constants tau_m1 .. and tau_s1 .., in ms; see `read_nir` and `read_netx`.
 
     Parameters
     ----------
     path : path
         The file.
     p : NeuronParameters, optional
-        Neurons that they are for; None: those of nBP, which forget everything in a step.
+        Neurons that they are for, of all layers or of each; None: those of nBP, which forget everything in a step.
     spiking_output : bool
         Whether the last layer spikes.
 

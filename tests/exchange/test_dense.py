@@ -17,7 +17,7 @@ def test_by_hand():
     network = DenseNetwork((np.array([[2.0]]),), 5.0, 0.5, 0.25, 2.0, 1.0, spiking_output=False)
     V = network.run(np.array([1, 0, 0]).reshape(3, 1, 1))[0]
     np.testing.assert_array_equal(V.ravel(), [4, 3, 1.75])
-    assert network.gain == 4
+    assert network.neurons(1).gain.tolist() == [4]
     # Two spikes: V = 4, then 2 + 2 (2 + 1/2) = 7 >= 5: a spike, V = 0; then I = 5/8, V = 5/4
     spiking = DenseNetwork((np.array([[2.0]]), np.array([[3.0, -1.0]])), 5.0, 0.5, 0.25, 2.0, 1.0)
     hidden, out = spiking.run(np.array([1, 1, 0]).reshape(3, 1, 1))
@@ -101,3 +101,61 @@ def test_a_library_that_hangs_or_crashes_on_a_file(tmp_path, monkeypatch, librar
     write_netx(DenseNetwork((np.array([[2.0]]),), 5.0, 0.0, 0.0, 1.0, 1.0), path)
     with pytest.raises(InputError, match=message):
         read_netx(path)
+
+
+OWN = DenseNetwork((np.ones((2, 3)), np.ones((3, 1))), 1.0, 0.5, 0.5, 1.0, 1.0)
+
+
+def test_constants_of_layers_and_neurons():
+    own = replace(OWN, theta=(1.0, 2.0), alpha=(np.array([0.1, 0.2, 0.3]), 0.5), gamma=[1.0, 1.0])
+    assert [values.tolist() for values in own.neurons(1)] == [[1, 1, 1], [0.1, 0.2, 0.3], [0.5] * 3, [1] * 3]
+    assert [values.tolist() for values in own.neurons(2)] == [[2], [0.5], [0.5], [1]]
+    assert own.gamma == 1.0  # the same for all layers
+    np.testing.assert_allclose(own.neurons(1).gain, [1 / 0.9, 1 / 0.8, 1 / 0.7])
+    for k in (0, 3, 1.5):
+        with pytest.raises(InputError, match=rf"layer is {k}, but must be .* 1 \.\. 2"):
+            own.neurons(k)
+
+
+def test_delays_by_hand():
+    """Input 0 through two steps, its second synapse through none; a spike of the layer comes back two steps later."""
+    late = DenseNetwork(
+        (np.array([[1.0, 1.0]]),), 1.0, 0.0, 0.0, 1.0, 0.5, delays=(np.array([[1.0, 0.2]]),),
+        recurrent=(np.array([[0.0, 0.0], [0.0, 2.0]]),), recurrent_delays=(np.array([7.0, 0.5]),),
+    )  # fmt: skip
+    found = late.run(np.array([1, 0, 0, 0, 0]).reshape(5, 1, 1))[0]
+    np.testing.assert_array_equal(found[:, 0], [[0, 1], [0, 0], [1, 1], [0, 0], [0, 1]])
+
+
+def test_delays_beyond_any_step():
+    late = replace(OWN, delays=(np.full(2, 1e9), None), dt=1e-300)
+    assert not late.run(np.ones((3, 1, 2)))[0].any()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"theta": (1.0,)}, "theta has 1 entries, but there are 2 layers; give a number, or one entry per layer"),
+        ({"theta": (1.0, 0.0)}, "theta of layer 2 is 0"),
+        ({"theta": (1.0, np.ones(1))}, "theta of layer 2 is "),
+        ({"alpha": (np.ones(2), 0.5)}, r"alpha of layer 1 has shape \(2,\), but must be .* one per neuron, \(3,\)"),
+        ({"alpha": (np.ones(3), 0.5)}, "alpha of layer 1 is 1, so that nothing decays in a step"),
+        ({"beta": (0.5, np.array([np.nan]))}, "beta of layer 2 holds nan"),
+        ({"gamma": (np.array([1.0, 0, 1]), 0.5)}, "gamma of layer 1 is 0"),
+        ({"gamma": (None, 0.5)}, "gamma of layer 1 has dtype object"),
+        ({"delays": (None,)}, "delays has 1 entries for 2 layers; give an array or None per layer"),
+        ({"delays": 3.0}, "delays is 3.0, but must be a list"),
+        (
+            {"delays": (np.ones(3), None)},
+            r"delays of layer 1 has shape \(3,\), but must be \(2, 3\) of",
+        ),
+        ({"delays": (np.ones((3, 2)), None)}, r"delays of layer 1 has shape \(3, 2\)"),
+        ({"delays": (None, -np.ones(3))}, r"delays of layer 2 holds -1, but must be 0 .. 1e\+09; they are in ms"),
+        ({"delays": (None, np.full(3, np.nan))}, "delays of layer 2 holds nan"),
+        ({"delays": (None, np.full(3, 2e9))}, r"delays of layer 2 holds 2e\+09"),
+        ({"recurrent_delays": (np.ones(3), None)}, "recurrent_delays of layer 1 are given, but it has no recurrent"),
+    ],
+)
+def test_constants_and_delays_that_no_network_has(values, message):
+    with pytest.raises(InputError, match=message):
+        replace(OWN, **values)

@@ -3,9 +3,10 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
-from exported import lif_in_integers, run_netx
+from exported import first_steps, lif_in_integers, run_netx
 
 from lava_nbp.errors import InputError, WeightError
+from lava_nbp.eventprop import ClockedEngine, FixedPoint, Setup, TTFSLoss
 from lava_nbp.eventprop.equations import NeuronParameters, response
 from lava_nbp.exchange.dense import DenseNetwork
 from lava_nbp.exchange.netx_file import netx_layers, read_netx, write_netx
@@ -78,15 +79,15 @@ def test_recurrent_weights_for_nbp(tmp_path):
 
 def test_weights_that_fit_are_written_as_they_are():
     layers = netx_layers(BINARY)
-    for (mantissas, recurrent, threshold), w in zip(layers, BINARY.weights, strict=True):
-        np.testing.assert_array_equal(mantissas, w.T)
-        assert recurrent is None
-        assert threshold == 129
+    for layer, w in zip(layers, BINARY.weights, strict=True):
+        np.testing.assert_array_equal(layer.mantissas, w.T)
+        assert (layer.recurrent, layer.delays) == (None, None)
+        assert layer.threshold == 129
     # Multiples of 2^9 are mantissas with an exponent: exact, too.
     shifted = netx_layers(replace(BINARY, weights=tuple(512 * w for w in BINARY.weights), theta=512 * 129.0))
-    for (mantissas, _, threshold), (same, _, _) in zip(shifted, layers, strict=True):
-        np.testing.assert_array_equal(mantissas, same)
-        assert threshold == 129
+    for layer, same in zip(shifted, layers, strict=True):
+        np.testing.assert_array_equal(layer.mantissas, same.mantissas)
+        assert layer.threshold == 129
 
 
 @pytest.mark.parametrize("p", [None, P])
@@ -146,7 +147,6 @@ def changed(path, **values):
         ({"type": b"average"}, "layer 1 is of type average"),
         ({"bias": np.ones(6)}, "layer 1 has a bias"),
         ({"bias": np.full(6, np.nan)}, "layer 1 has a bias"),
-        ({"delay": np.ones(6)}, "layer 1 has a delay"),
         ({"weight_rec": np.ones((6, 6))}, "layer 1 has a weight_rec"),
         ({"neuron__type": b"ALIF"}, "layer 1 has neurons of type ALIF"),
         ({"neuron": 1}, "cannot be read as a netx file"),
@@ -229,3 +229,182 @@ def test_no_netx_file(tmp_path):
     (tmp_path / "text.net").write_text("no HDF5")
     with pytest.raises(InputError, match="cannot be read as a netx file"):
         read_netx(tmp_path / "text.net")
+
+
+# ------------------------------------------------------------------ delays, and constants of layers
+
+CLOCKED = FixedPoint(P, 0.5, 60.0)
+STEPS = {"sources": (RNG.integers(0, 9, 7), RNG.integers(0, 9, 6))}
+STEPS["synapses"] = (RNG.integers(0, 9, (7, 6)), RNG.integers(0, 62, (6, 4)))
+STEPS["one layer"] = (None, RNG.integers(0, 9, 6))
+
+
+def clocked(delays):
+    """A clocked network, and the same as it is exported."""
+    engine = ClockedEngine(
+        [RNG.normal(1.5, 1.0, (7, 6)), RNG.normal(1.2, 1.0, (6, 4))], Setup(CLOCKED, TTFSLoss()), delays=delays
+    )
+    unit = 1 << CLOCKED.coefficient_bits
+    constants = CLOCKED.alpha / unit, CLOCKED.beta / unit, CLOCKED.gamma / unit
+    weights = tuple(w.astype(float) for w in engine.forward_weights)
+    late = tuple(None if d is None else d * CLOCKED.dt for d in delays)
+    return engine, DenseNetwork(weights, float(CLOCKED.theta), *constants, CLOCKED.dt, delays=late)
+
+
+@pytest.mark.parametrize("late", STEPS)
+def test_delays_on_lava_are_those_of_the_clocked_engine(late, tmp_path):
+    """Through lava-dl's reader: its spikes are those of the registers, and its answers those that were learned."""
+    engine, network = clocked(STEPS[late])
+    write_netx(network, tmp_path / "network.net")
+    layers = netx_layers(network)
+    samples = [(np.sort(RNG.integers(0, 20, 7)), RNG.permutation(7)) for _ in range(4)]
+    x = np.zeros((len(samples), CLOCKED.steps, 7), dtype=int)
+    for spikes, (steps, sources) in zip(x, samples, strict=True):
+        spikes[steps, sources] = 1
+    found = run_netx(tmp_path / "network.net", x.reshape(-1, 7), reset_interval=CLOCKED.steps)
+    found = found.reshape(len(samples), CLOCKED.steps, -1)
+    decays = layers[0].i_decay, layers[0].v_decay
+    np.testing.assert_array_equal(found, [lif_in_integers(layers, spikes, decays) for spikes in x])
+    answers = np.array([engine.run_sample(steps, sources, None)[0] for steps, sources in samples])
+    # A hidden spike acts in the next step in the engine.
+    first = np.minimum(first_steps(found.transpose(1, 0, 2)) + 1, CLOCKED.steps)
+    np.testing.assert_array_equal(first, answers)
+    assert (answers < CLOCKED.steps).any()
+    without = [layer._replace(delays=None) for layer in layers]
+    assert not np.array_equal(found, [lif_in_integers(without, spikes, decays) for spikes in x])
+
+
+@pytest.mark.parametrize("late", STEPS)
+def test_delays_come_back(late, tmp_path):
+    """In all bits, of sources as of synapses; and weights of 8 bits do."""
+    _, network = clocked(STEPS[late])
+    write_netx(network, tmp_path / "network.net")
+    found = read_netx(tmp_path / "network.net", P)
+    own = {f"D{k}": late for k, late in enumerate(network.delays, 1) if late is not None}
+    assert list(found) == ["W1", "W2", *own]
+    for name, delays in own.items():
+        np.testing.assert_array_equal(found[name], delays)
+
+
+@pytest.mark.parametrize(
+    ("given", "ms"),
+    [
+        (3, np.full(7, 1.5)),
+        (np.arange(6.0), np.tile(np.arange(6) / 2, (7, 1))),  # of lava-dl's blocks: of their neurons
+        (np.arange(7), np.arange(7) / 2),
+        (np.arange(42).reshape(6, 7), np.arange(42).reshape(6, 7).T / 2),
+        (np.zeros(6), np.zeros((7, 6))),
+    ],
+)
+def test_delays_as_lava_dl_reads_them(given, ms, tmp_path):
+    found = read_netx(changed(tmp_path / "network.net", delay=given), P)
+    np.testing.assert_array_equal(found["D1"], ms)
+
+
+def attribute(path, dt):
+    with h5py.File(path, "r+") as file:
+        del file.attrs["dt_ms"]
+        if dt is not None:
+            file.attrs["dt_ms"] = dt
+    return path
+
+
+LATE = {"delay": np.full(7, 3)}
+
+
+@pytest.mark.parametrize(
+    ("values", "dt", "message"),
+    [
+        ({"delay": np.full(7, -1)}, 0.5, r"layer 1 has the delay -1, but synapses have whole steps in 0 \.\. 62"),
+        ({"delay": np.full(7, 63)}, 0.5, "layer 1 has the delay 63"),
+        ({"delay": np.full(7, 0.5)}, 0.5, "layer 1 has the delay 0.5"),
+        ({"delay": np.full(7, np.nan)}, 0.5, "layer 1: delay holds nan"),
+        ({"delay": np.full(5, 1)}, 0.5, r"layer 1 has a delay of shape \(5,\), but must have one of \(6, 7\)"),
+        ({"delay": np.ones((7, 6))}, 0.5, r"layer 1 has a delay of shape \(7, 6\)"),
+        ({"type": b"dense_rec", "weight_rec": np.eye(6), **LATE}, 0.5, "layer 1 has delays and recurrent weights, but"),
+        (LATE, None, "layer 1 has delays, which count in steps, but the file's attribute dt_ms does not say how long"),
+        (LATE, -0.5, "network.net: attribute dt_ms is -0.5"),
+        (LATE, np.nan, "network.net: attribute dt_ms is nan"),
+        (LATE, "half", "network.net: attribute dt_ms is .*half"),
+        (LATE, 0.6, "layer 1: with tau_m 20 ms its vDecay 101 means steps of 0.499 ms, but .* dt_ms is 0.6; set"),
+    ],
+)
+def test_delays_that_are_refused(values, dt, message, tmp_path):
+    path = attribute(changed(tmp_path / "network.net", **values), dt)
+    with pytest.raises(InputError, match=message) as caught:
+        read_netx(path, P)
+    assert "\n" not in str(caught.value)
+
+
+def test_delays_for_nbp(tmp_path):
+    write_netx(BINARY, tmp_path / "network.net")
+    with h5py.File(tmp_path / "network.net", "r+") as file:
+        file["layer/1/delay"] = np.zeros(7)
+    assert list(read_netx(tmp_path / "network.net")) == ["W1", "W2"]
+    with h5py.File(tmp_path / "network.net", "r+") as file:
+        file["layer/1/delay"][3] = 1
+    with pytest.raises(InputError, match="layer 1 has a delay, but these networks have none; train without"):
+        read_netx(tmp_path / "network.net")
+
+
+def test_a_recurrent_layer_without_delays_but_a_place_for_them(tmp_path):
+    values = {"type": b"dense_rec", "weight_rec": np.eye(6), "delay": np.zeros(6)}
+    assert list(read_netx(changed(tmp_path / "network.net", **values), P)) == ["W1", "W2", "R1"]
+
+
+LOOPED = replace(LEAKY, recurrent=(np.eye(6), None))
+OWN = replace(LEAKY, alpha=(np.full(6, 0.9), 0.95))
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (
+            replace(LOOPED, delays=(np.ones(7), None)),
+            "layer 1 has delays and recurrent weights, but lava-dl's dense_rec",
+        ),
+        (replace(LOOPED, recurrent_delays=(np.ones(6), None)), "layer 1 has delays and recurrent weights"),
+        (
+            replace(LEAKY, delays=(None, np.full(6, 31.5))),
+            r"layer 2 has a delay of 31.5 ms, 63 steps of 0.5 ms, but netx holds 0 \.\. 62 steps; use a larger dt",
+        ),
+        (
+            replace(OWN, beta=(np.linspace(0.1, 0.9, 6), 0.5)),
+            "layer 1: its neurons have time constants of their own, but Lava's LIF has one pair of decays for all",
+        ),
+    ],
+)
+def test_what_lava_dl_does_not_have(network, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        write_netx(network, tmp_path / "network.net")
+    assert not list(tmp_path.iterdir())
+
+
+def test_constants_and_thresholds_of_layers_on_lava(tmp_path):
+    """Every layer has its own decays and threshold."""
+    p = (NeuronParameters(20.0, 5.0), NeuronParameters(8.0, 3.0))
+    decays = [tuple(np.exp(-0.5 / getattr(q, name)) for q in p) for name in ("tau_m", "tau_s")]
+    own = replace(
+        LEAKY, theta=(1.0, 1.6), alpha=decays[0], beta=decays[1], gamma=tuple(response(0.5, q) for q in p),
+        weights=(LEAKY.weights[0], 3 * LEAKY.weights[1]),
+    )  # fmt: skip
+    write_netx(own, tmp_path / "network.net")
+    x = np.zeros((160, 7), dtype=int)
+    x[RNG.integers(0, 60, 7), np.arange(7)] = 1
+    registers = [tuple(round((1 - np.exp(-0.5 / tau)) * 4096) for tau in (q.tau_s, q.tau_m)) for q in p]
+    found = run_netx(tmp_path / "network.net", x)
+    np.testing.assert_array_equal(found, lif_in_integers(netx_layers(own), x, registers))
+    exact = own.run(x[:, None])[-1][:, 0]
+    assert abs(found.sum() - exact.sum()) <= 0.2 * exact.sum()
+    assert exact.sum() > 3
+    for known in (p, [None, None]):
+        again = read_netx(tmp_path / "network.net", known)
+        for k, (w, theta) in enumerate(zip(own.weights, own.theta, strict=True), 1):
+            np.testing.assert_allclose(again[f"W{k}"], w / theta, atol=0.51 * np.abs(w).max() / 127, rtol=0.02)
+    assert list(again) == ["W1", "W2", "tau_m1", "tau_m2", "tau_s1", "tau_s2"]
+    np.testing.assert_allclose(again["tau_m2"], np.full(4, 8.0), rtol=0.01)
+    np.testing.assert_allclose(again["tau_s1"], np.full(6, 5.0), rtol=0.01)
+    with pytest.raises(InputError, match="layer 2: with tau_m 20 ms its currents decay with .* tau_s is 5 ms"):
+        read_netx(tmp_path / "network.net", p[0])
+    with pytest.raises(InputError, match="layer 1: time constants of its own are wanted of its decays, which count in"):
+        read_netx(attribute(changed(tmp_path / "other.net"), None), [None, None])

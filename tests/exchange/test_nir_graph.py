@@ -187,6 +187,11 @@ def recurrent(**changes):
         (
             recurrent(nodes={"q": nir.Delay(np.ones(2))}, edges=[("n", "q"), ("q", "n")]),
             {"p": P},
+            "nodes q and r both lead from node n back to it; give one matrix, their sum",
+        ),
+        (
+            recurrent(nodes={"q": nir.Scale(np.ones(2))}, edges=[("n", "q"), ("q", "n")]),
+            {"p": P},
             "node n leads to output, q: a branch or a loop, or nowhere; only chains can be read, and neurons with one",
         ),
         (

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from experiments import DIGITS, YINYANG, experiment
 from exported import first_steps, lif_in_integers, run_netx, run_norse
+from nir_euler import run_euler
 from own_circuits import delta_circuit, feedforward_circuit, paper_under_other_names
 
 from lava_nbp import (
@@ -35,6 +36,17 @@ EVENTPROP = (
 )  # fmt: skip
 
 
+#: Delays of sources, learned; recurrence with delays; constants of neurons or of layers; thresholds of layers.
+OWN = (
+    *EVENTPROP, "epochs=3", "network.initial_delay=[6, 3]", "network.delays_per=source",
+    "network.recurrent_deviation=[0.1, 0]", "network.recurrent_delay=[4, 0]", "neuron.tau_m=[20, 15]",
+    "neuron.theta=[1, 2]", "neuron.spread=[0.2, 0]", "learning.delay_rate=50", "learning.constant_rate=1",
+    "learning.constants_range=[4, 22]",
+)  # fmt: skip
+#: Delays of synapses, in steps.
+LATE = (*EVENTPROP, "epochs=3", "network.initial_delay=[6, 3]", "target=clocked")
+
+
 #: Of a trial of 100 ms.
 STEPS = 400
 
@@ -48,6 +60,8 @@ def runs(tmp_path_factory):
         ("clocked", (*EVENTPROP, "target=clocked")),
         ("continuous", EVENTPROP),
         ("voltage", (*EVENTPROP, "loss.name=max_voltage", "epochs=1")),
+        ("own", OWN),
+        ("late", LATE),
         ("recurrent", (*EVENTPROP, "network.recurrent_deviation=[0.1, 0.1]", "epochs=4", "target=clocked")),
     ):
         train(experiment(folder, *settings), folder / name)
@@ -150,6 +164,79 @@ def test_continuous_eventprop_in_norse_comes_nearer_with_smaller_steps(runs, tmp
             np.testing.assert_array_equal(first.argmin(axis=1)[clear], result.answers()[clear])
             assert clear.mean() > 0.6
     assert errors[1] < errors[0] / 2
+
+
+def test_delays_and_constants_by_small_steps(runs, tmp_path):
+    """The exported graph, by forward Euler, comes nearer to the run's own exact events with smaller steps."""
+    times, result = answers(runs / "own")
+    errors = []
+    for dt in (0.5, 0.125):
+        path, network = export_run(runs / "own", "nir", tmp_path / f"{dt}.nir", dt)
+        steps = round(100 / dt)
+        x = step_spikes(times, dt, steps)
+        first = first_steps(run_euler(path, x, dt)["n2"])
+        both = np.isfinite(result.said) & (first < steps)
+        errors.append(np.median(np.abs((first + 1) * dt - result.said)[both]))
+        assert both.mean() > 0.8
+    assert errors[1] < errors[0] / 2
+    margin = np.diff(np.sort(np.where(np.isfinite(result.said), result.said, 1e3), axis=1)[:, :2], axis=1)[:, 0]
+    clear = margin > 8 * dt
+    np.testing.assert_array_equal(first.argmin(axis=1)[clear], result.answers()[clear])
+    assert clear.mean() > 0.4
+    assert [late.shape for late in network.delays] == [(5,), (40,)]
+    assert network.theta == (1.0, 2.0)
+    assert len(np.unique(network.neurons(1).alpha)) > 10
+    with pytest.raises(InputError, match="layer 1: its neurons have time constants of their own, but Lava's LIF"):
+        export_run(runs / "own", "netx", tmp_path / "own.net")
+
+
+def test_a_network_with_delays_and_constants_is_trained_on(runs, tmp_path):
+    """Delays in all bits, and the rest to what float32 holds; also where a constant was learned to its limit."""
+    path, _ = export_run(runs / "own", "nir", tmp_path / "own.nir")
+    config = experiment(tmp_path, *OWN, f'network.weights="{path}"')
+    begun, trained = make_learner(config).initial_weights(), load_run(runs / "own").state.weights
+    assert begun.keys() == trained.keys()
+    for name, w in trained.items():
+        if name[0] in "DE":
+            np.testing.assert_array_equal(begun[name], w)
+        np.testing.assert_allclose(begun[name], w, rtol=1e-6, err_msg=name)
+        assert begun[name].shape == w.shape
+    assert max(trained["tau_m1"].max(), trained["tau_m2"].max()) == pytest.approx(22, rel=1e-12)
+    assert train(config, tmp_path / "on")["epochs"] == 3
+    plain = experiment(tmp_path, *EVENTPROP, f'network.weights="{path}"')
+    with pytest.raises(InputError, match=r"n1: tau_mem is .* but neuron.tau_m of this experiment is 20 ms"):
+        make_learner(plain).initial_weights()
+
+
+def test_delays_of_synapses_in_steps(runs, tmp_path):
+    """As a NIR graph with a line per source and delay, and in netx: on Lava the answers that were learned."""
+    times, result = answers(runs / "late")
+    learned = load_run(runs / "late").state.weights
+    path, network = export_run(runs / "late", "nir", tmp_path / "late.nir")
+    x = step_spikes(times, network.dt, STEPS)
+    first = first_steps(run_euler(path, x, network.dt)["n2"])
+    np.testing.assert_array_equal(first, first_steps(network.run(x)[-1]))
+    same = first + 1 == np.where(np.isfinite(result.said), result.said / network.dt - 1, STEPS + 1)
+    assert same.mean() > 0.95
+    netx, _ = export_run(runs / "late", "netx", tmp_path / "late.net")
+    for file in (path, netx):
+        config = experiment(tmp_path, *LATE, f'network.weights="{file}"')
+        begun = make_learner(config).initial_weights()
+        with make_learner(config).open(begun, {}) as session:
+            masters = session.read_weights()
+        for name in ("D1", "D2"):
+            np.testing.assert_array_equal(begun[name], learned[name] * network.dt)
+            np.testing.assert_array_equal(masters[name], learned[name])
+    few = 3
+    layers, decays = netx_layers(network), (round((1 - network.beta) * 4096), round((1 - network.alpha) * 4096))
+    stream = x[:, :few].transpose(1, 0, 2).reshape(-1, x.shape[2]).astype(int)
+    found = run_netx(netx, stream, reset_interval=STEPS).reshape(few, STEPS, -1)
+    mine = np.array([lif_in_integers(layers, x[:, k], decays) for k in range(x.shape[1])])
+    np.testing.assert_array_equal(found, mine[:few])
+    first = first_steps(mine.transpose(1, 0, 2))
+    decided = ~result.ties() & (np.sort(first, axis=1)[:, 0] < np.sort(first, axis=1)[:, 1])
+    assert (first.argmin(axis=1) == result.answers())[decided].mean() > 0.95
+    assert decided.mean() > 0.6
 
 
 def test_output_that_only_integrates(runs, tmp_path):

@@ -70,17 +70,23 @@ def first_steps(spikes: np.ndarray) -> np.ndarray:
 def lif_in_integers(layers, x, decays):
     """Lava's LIF, written out from its documentation.
 
-    Layers of (mantissas (post, pre), recurrent ones or None, threshold), x (steps, n_in).
+    Layers with mantissas (post, pre), recurrent ones or None, a threshold, and delays (post, pre) in steps or None; x
+    (steps, n_in); decays (of u, of v), or such a pair for every layer.
     """
-    keep_u, keep_v = (4096 - decay for decay in decays)
     spikes = x.astype(np.int64)
-    for mantissas, recurrent, threshold in layers:
-        u, v, out = np.zeros(len(mantissas), np.int64), np.zeros(len(mantissas), np.int64), []
-        for given in spikes:
+    for k, layer in enumerate(layers):
+        keep_u, keep_v = 4096 - np.array(decays if np.ndim(decays) == 1 else decays[k])
+        w, recurrent, n = layer.mantissas, layer.recurrent, len(layer.mantissas)
+        coming = np.zeros((len(spikes) + 63, n), np.int64)
+        for step, source in zip(*np.nonzero(spikes), strict=True):
+            for j in range(n):
+                coming[step + (0 if layer.delays is None else layer.delays[j, source]), j] += w[j, source]
+        u, v, out = np.zeros(n, np.int64), np.zeros(n, np.int64), []
+        for arrived in coming[: len(spikes)]:
             own = recurrent @ out[-1] if out and recurrent is not None else 0
-            u = np.sign(u) * (np.abs(u) * keep_u // 4096) + 64 * (mantissas @ given + own)
+            u = np.sign(u) * (np.abs(u) * keep_u // 4096) + 64 * (arrived + own)
             v = np.sign(v) * (np.abs(v) * keep_v // 4096) + u
-            fires = v > 64 * threshold
+            fires = v > 64 * layer.threshold
             v[fires] = 0
             out.append(fires.astype(np.int64))
         spikes = np.array(out)

@@ -83,8 +83,8 @@ class LayersConfig(ConfigSection):
     delays_per: Literal["synapse", "source"] = "synapse"
     #: In ms, beyond which no delay is learned.
     longest_delay: _Delay = LONGEST_DELAY
-    #: File to start from, instead of drawing W1 .. Wn, and R1 .. that it holds: .npz (in thresholds), NIR or netx; see
-    #: `lava_nbp.training.eventprop.start`.
+    #: File to start from, instead of drawing W1 .. Wn, and what it holds of the recurrent weights, delays and time
+    #: constants of this network: .npz (in thresholds and ms), NIR or netx; see `lava_nbp.training.eventprop.start`.
     weights: str | None = None
 
     @property
@@ -284,8 +284,8 @@ class EventPropExperiment(Experiment):
         first, *others = self.neurons
         if any(p != first for p in others) or any(self.neuron.spreads(self.network.n_layers)):
             raise InputError(
-                f"[neuron] gives layers or neurons constants of their own, which target {self.target}, netx and NIR do "
-                f"not have; use target continuous, or one number for each key, and no spread"
+                f"[neuron] gives layers or neurons constants of their own, which target {self.target} does not have; "
+                f"use target continuous, or one number for each key, and no spread"
             )
         return first
 

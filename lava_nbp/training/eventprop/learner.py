@@ -24,10 +24,9 @@ from lava_nbp.training.complexity import CountedSynapses
 from lava_nbp.training.eventprop.config import EventPropExperiment
 from lava_nbp.training.eventprop.network import forward_names, in_thresholds
 from lava_nbp.training.eventprop.session import COUNTED, EventPropSession
-from lava_nbp.training.eventprop.start import check_range, eventprop_start
+from lava_nbp.training.eventprop.start import check_range, eventprop_start, fitted
 from lava_nbp.training.learner import Arrays, Inference, Learner, take_memory
 from lava_nbp.training.metrics import total
-from lava_nbp.training.start import is_npz
 
 #: Bytes of a weight: the weight twice, the optimizer's two means, a gradient for each of eight parts of a batch.
 _WEIGHT_BYTES = 12 * 8
@@ -119,10 +118,11 @@ class EventPropLearner(Learner):
         n, weights = self.config.network, self.drawn_weights()
         if n.weights is not None:
             spiking = isinstance(self.config.loss.loss, TTFSLoss)
-            path = Path(n.weights)
-            # Arrays say nothing of neurons; a network's neurons must be those of this experiment.
-            p = self.config.neurons[0] if is_npz(path) else self.config.common_neuron
-            given = eventprop_start(path, self.layers, p, n.loops, spiking_output=spiking)
+            beside, path = self.config.names_beside, Path(n.weights)
+            # A network's neurons must be those of this experiment, but for constants that each has of its own here.
+            p = [None if f"tau_m{k}" in beside else of for k, of in enumerate(self.config.neurons, 1)]
+            given = eventprop_start(path, self.layers, p, [*n.loops, *beside], spiking_output=spiking)
+            given = fitted(given, self.layers, self.config)
             if self.target.clocked:
                 check_range(given, self.config)
             weights |= given

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ import numpy as np
 from lava_nbp.base.targets import TARGETS
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS
-from lava_nbp.eventprop.equations import response
+from lava_nbp.eventprop.equations import NeuronParameters, response
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.exchange.dense import DenseNetwork
 from lava_nbp.nbp.circuit import Circuit
@@ -111,10 +111,6 @@ def exported(run: Run, dt: float | None = None) -> DenseNetwork:
     """
     config = run.config
     assert isinstance(config, EventPropExperiment)
-    delays = late_names(run.weights)
-    if delays:
-        raise InputError(f"the run has delays {', '.join(delays)}; only networks without delays can be exported")
-    check_no_constants(run.weights, "an exported network")
     return (_clocked if TARGETS[config.target].clocked else _continuous)(run, config, dt)
 
 
@@ -125,28 +121,37 @@ def _clocked(run: Run, config: EventPropExperiment, dt: float | None) -> DenseNe
         )
     setup = config.setup
     c = setup.c
-    matrices = {
+    arrays = {
         name: c.forward_weights(run.weights[name], c.weight_exponent(top)).astype(float)
         for name, top in config.largest_weights.items()
     }
+    arrays |= {name: run.weights[name] * c.dt for name in late_names(run.weights)}
     unit, spiking = 1 << c.coefficient_bits, isinstance(setup.loss, TTFSLoss)
-    forward, recurrent = _by_layer(matrices, config)
+    W, R, D, E = _by_layer(arrays, config)
     return DenseNetwork(
-        forward, float(c.theta), c.alpha / unit, c.beta / unit, c.gamma / unit, c.dt, spiking, run.about, recurrent
+        W, float(c.theta), c.alpha / unit, c.beta / unit, c.gamma / unit, c.dt, spiking, run.about, R, D, E
     )
 
 
 def _continuous(run: Run, config: EventPropExperiment, dt: float | None) -> DenseNetwork:
-    p, step = config.common_neuron, config.clocked.dt if dt is None else dt
+    step = config.clocked.dt if dt is None else dt
     if not (math.isfinite(step) and 0 < step <= config.encoding.end):
         raise InputError(f"dt is {step!r} ms, but must be positive and at most the trial's {config.encoding.end:g} ms")
-    forward, recurrent = _by_layer({name: w.astype(float) for name, w in run.weights.items()}, config)
-    alpha, beta = math.exp(-step / p.tau_m), math.exp(-step / p.tau_s)
-    spiking = isinstance(config.loss.loss, TTFSLoss)
-    return DenseNetwork(forward, 1.0, alpha, beta, response(step, p), step, spiking, run.about, recurrent)
+    thresholds = tuple(p.theta for p in config.neurons)
+    units = {f"{letter}{k}": theta for letter in "WR" for k, theta in enumerate(thresholds, 1)}
+    W, R, D, E = _by_layer({name: w * units.get(name, 1.0) for name, w in run.weights.items()}, config)
+    neurons = neurons_of(config, run.weights)
+
+    def each(of: Callable[[NeuronParameters], float]) -> tuple[Any, ...]:
+        """Of every layer, or of every neuron of one whose neurons are not alike."""
+        return tuple(np.array([of(p) for p in layer]) if isinstance(layer, list) else of(layer) for layer in neurons)
+
+    alpha, beta = each(lambda p: math.exp(-step / p.tau_m)), each(lambda p: math.exp(-step / p.tau_s))
+    gamma, spiking = each(lambda p: response(step, p)), isinstance(config.loss.loss, TTFSLoss)
+    return DenseNetwork(W, thresholds, alpha, beta, gamma, step, spiking, run.about, R, D, E)
 
 
-def _by_layer(matrices: Arrays, config: EventPropExperiment) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Forward and recurrent matrices of every layer, None where it has none."""
+def _by_layer(arrays: Arrays, config: EventPropExperiment) -> list[tuple[Any, ...]]:
+    """Weights, recurrent ones, and the delays of both, of every layer; None where there are none."""
     each = range(1, config.network.n_layers + 1)
-    return tuple(matrices[f"W{k}"] for k in each), tuple(matrices.get(f"R{k}") for k in each)
+    return [tuple(arrays.get(f"{letter}{k}") for k in each) for letter in "WRDE"]

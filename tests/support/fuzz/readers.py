@@ -7,6 +7,7 @@ import shutil
 import struct
 import zipfile
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -18,7 +19,7 @@ from fuzz.cases import EDGES, damaged
 from fuzz.door import kept, refused_in_a_line, scratch
 from lava_nbp.base.files import read_npz
 from lava_nbp.data.dataset import load_dataset
-from lava_nbp.eventprop.equations import NeuronParameters
+from lava_nbp.eventprop.equations import NeuronParameters, response
 from lava_nbp.exchange.dense import DenseNetwork
 from lava_nbp.exchange.netx_file import write_netx
 from lava_nbp.exchange.nir_graph import write_nir
@@ -93,9 +94,17 @@ def exported() -> tuple[Path, Path]:
     forgetful = DenseNetwork(
         (rng.integers(-9, 9, (4, 3)) * 2.0, rng.integers(-9, 9, (3, 2)) * 2.0), 513.0, 0.0, 0.0, 1.0, 1.0
     )
-    paths = kept() / "made.nir", kept() / "made.net"
+    p = NeuronParameters()
+    late = DenseNetwork(
+        (rng.normal(1, 1, (4, 3)), rng.normal(1, 1, (3, 2))), 1.0, np.exp(-0.5 / p.tau_m), np.exp(-0.5 / p.tau_s),
+        response(0.5, p), 0.5, delays=(rng.integers(0, 3, (4, 3)) * 0.5, rng.uniform(0, 9, 3)),
+    )  # fmt: skip
+    paths = kept() / "made.nir", kept() / "made.net", kept() / "late.nir", kept() / "late.net"
     write_nir(forgetful, paths[0])
     write_netx(forgetful, paths[1])
+    loop = {"recurrent": (None, rng.normal(0, 1, (2, 2))), "recurrent_delays": (None, np.ones(2))}
+    write_nir(replace(late, **loop), paths[2])
+    write_netx(late, paths[3])
     return paths
 
 

@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
+from experiments import YINYANG, experiment
 
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.equations import NeuronParameters, response
 from lava_nbp.exchange.dense import DenseNetwork
 from lava_nbp.exchange.netx_file import write_netx
 from lava_nbp.exchange.nir_graph import write_nir
+from lava_nbp.training.algorithms import make_learner
 from lava_nbp.training.eventprop.start import eventprop_start
 
 RNG = np.random.default_rng(7)
@@ -88,3 +90,113 @@ def test_a_netx_network_has_no_output_that_only_integrates(tmp_path):
     (tmp_path / "a.net").write_text("")
     with pytest.raises(InputError, match=r"a.net: netx networks answer by spikes, .*\(a loss of voltages\)"):
         eventprop_start(tmp_path / "a.net", LAYERS, P, spiking_output=False)
+
+
+# ------------------------------------------------------------------ delays and time constants
+
+
+#: Layers of 5, 20 and 3, of which the first has delays and constants of its own.
+SIZES = (5, 20, 3)
+OWN = "network.initial_delay=[6, 0]", "neuron.spread=[0.2, 0]", "network.recurrent_deviation=[0.1, 0]"
+RECURRENT = (*OWN, "network.recurrent_delay=[4, 0]")
+SOURCE, LEARNED = "network.delays_per=source", ("learning.constant_rate=1", "learning.constants_range=[2, 50]")
+
+
+def started(folder, arrays, *settings):
+    """What a file with these arrays beside W1 and W2 begins with."""
+    path = folder / "start.npz"
+    np.savez(path, W1=np.ones((5, 20)), W2=np.ones((20, 3)), **arrays)
+    config = experiment(folder, YINYANG, *settings, f'network.weights="{path}"')
+    return make_learner(config).initial_weights()
+
+
+def test_delays_and_constants_take_the_form_of_the_experiment(tmp_path):
+    late, tau = np.linspace(0, 6, 5), np.linspace(10, 30, 20)
+    begun = started(tmp_path, {"D1": late, "tau_m1": tau}, *RECURRENT)
+    np.testing.assert_array_equal(begun["D1"], np.tile(late[:, None], (1, 20)))
+    np.testing.assert_array_equal(begun["tau_m1"], tau)
+    drawn = make_learner(experiment(tmp_path, YINYANG, *RECURRENT)).initial_weights()
+    assert begun.keys() == drawn.keys()
+    for name in ("R1", "E1", "tau_s1"):  # what the file does not hold is drawn, as without it
+        np.testing.assert_array_equal(begun[name], drawn[name])
+    begun = started(tmp_path, {"D1": np.tile(late[:, None], (1, 20)), "tau_m1": np.full(1, 9.0)}, *OWN, SOURCE)
+    np.testing.assert_array_equal(begun["D1"], late)
+    np.testing.assert_array_equal(begun["tau_m1"], np.full(20, 9.0))
+
+
+def test_what_is_beyond_a_limit_by_rounding_is_put_there(tmp_path):
+    tau, late = np.full(20, 50 * (1 + 2e-7)), np.full(5, 6 * (1 + 1e-15))
+    tau[3] = 2 * (1 - 2e-7)
+    begun = started(tmp_path, {"tau_m1": tau, "D1": late}, *OWN, *LEARNED, SOURCE, "network.longest_delay=6")
+    assert (begun["tau_m1"].min(), begun["tau_m1"].max(), begun["D1"].max()) == (2, 50, 6)
+
+
+def test_delays_that_are_none_may_be_where_the_experiment_has_none(tmp_path):
+    weights = (np.ones((5, 20)), np.ones((20, 3)))
+    for late, message in ((np.zeros(5), None), (np.ones(5), "holds delays D1, but .* in network.initial_delay")):
+        network = DenseNetwork(
+            weights, 1.0, np.exp(-0.5 / 20), np.exp(-0.5 / 5), response(0.5, P), 0.5, delays=(late, None)
+        )
+        write_nir(network, tmp_path / "a.nir")
+        if message is None:
+            assert list(eventprop_start(tmp_path / "a.nir", SIZES, P)) == ["W1", "W2"]
+        else:
+            with pytest.raises(InputError, match=message):
+                eventprop_start(tmp_path / "a.nir", SIZES, P)
+    looped = DenseNetwork(
+        weights, 1.0, np.exp(-0.5 / 20), np.exp(-0.5 / 5), response(0.5, P), 0.5, recurrent=(np.eye(20), None),
+        recurrent_delays=(np.ones(20), None),
+    )  # fmt: skip
+    write_nir(looped, tmp_path / "a.nir")
+    with pytest.raises(InputError, match="holds delays of recurrent weights E1, but .* in network.recurrent_delay"):
+        eventprop_start(tmp_path / "a.nir", SIZES, P, ["R1"])
+
+
+CLOCKED = ("target=clocked", "clocked.dt=0.5", "network.initial_delay=[6, 0]")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "settings", "message"),
+    [
+        (
+            {"D1": np.full(5, 7.0)},
+            (*OWN, "network.longest_delay=6"),
+            "D1 reaches 7 ms, but network.longest_delay is 6",
+        ),
+        ({"D1": np.full(5, 63.0)}, OWN, "D1 reaches 63 ms, but network.longest_delay is 62 ms; raise that"),
+        ({"D1": np.full(5, 31.5)}, CLOCKED, r"D1 reaches 31.5 ms, but target clocked holds 62 steps of 0.5 ms"),
+        ({"D1": -np.ones(5)}, OWN, r"D1 holds -1, but must be 0 .. 1e\+09; delays are in ms"),
+        ({"D1": np.full(5, np.nan)}, OWN, "D1 holds nan, but must hold finite numbers; delays and time constants are"),
+        ({"D1": np.ones(4)}, OWN, r"D1 has shape \(4,\), but must be \(5, 20\) of synapses, or \(5,\) of sources"),
+        (
+            {"E1": np.ones((5, 20))},
+            RECURRENT,
+            r"E1 has shape \(5, 20\), but must be \(20, 20\) of synapses",
+        ),
+        (
+            {"D1": np.arange(100.0).reshape(5, 20) / 20},
+            (*OWN, SOURCE),
+            "D1 holds delays that differ from synapse to synapse of a source, but network.delays_per is 'source'",
+        ),
+        ({"D2": np.ones(20)}, OWN, "holds D2, W1, W2, but this network has W1, W2, R1, D1, tau_m1, tau_s1"),
+        ({"tau_m1": np.ones(3)}, OWN, r"tau_m1 has shape \(3,\), but must have \(20,\), one per neuron, or \(1,\)"),
+        ({"tau_m1": np.ones(())}, OWN, r"tau_m1 has shape \(\)"),
+        ({"tau_m1": np.zeros(20)}, OWN, r"tau_m1 holds 0 ms, but must be in 1e-09 .. 1e\+09 ms"),
+        ({"tau_m1": np.full(20, -5.0)}, OWN, "tau_m1 holds -5 ms"),
+        ({"tau_s1": np.full(20, np.nan)}, OWN, "tau_s1 holds nan"),
+        (
+            {"tau_s1": np.full(20, 1.9)},
+            (*OWN, *LEARNED),
+            r"tau_s1 holds 1.9 ms, but must be in 2 .. 50 ms \(learning.constants_range\); change that, or the file",
+        ),
+        (
+            {"tau_m2": np.arange(3.0) + 5},
+            (*OWN, *LEARNED),
+            "tau_m2 differs from neuron to neuron, but neuron.spread of layer 2 is 0; give it a number above",
+        ),
+    ],
+)
+def test_delays_and_constants_that_are_refused(arrays, settings, message, tmp_path):
+    with pytest.raises(InputError, match=f"start.npz:? {message}") as caught:
+        started(tmp_path, arrays, *settings)
+    assert "\n" not in str(caught.value)
