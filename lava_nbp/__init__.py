@@ -129,7 +129,6 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.training.config import EncodingConfig as EncodingConfig
     from lava_nbp.training.config import EventDataConfig as EventDataConfig
     from lava_nbp.training.config import Experiment as Experiment
-    from lava_nbp.training.config import LatencyDataConfig as LatencyDataConfig
     from lava_nbp.training.config import load_config as load_config
     from lava_nbp.training.learner import Inference as Inference
     from lava_nbp.training.learner import Learner as Learner
@@ -225,7 +224,6 @@ _PUBLIC = {
         "EncodingConfig",
         "Experiment",
         "EventDataConfig",
-        "LatencyDataConfig",
         "load_config",
     ),
     "training.learner": ("Inference", "Learner", "Session"),

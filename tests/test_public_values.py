@@ -265,7 +265,6 @@ GOOD = {
     "lava_nbp.DataConfig": {"name": "digits"},
     "lava_nbp.EncodingConfig": {"late": 1.0, "end": 2.0},
     "lava_nbp.EventDataConfig": {"name": "yinyang"},
-    "lava_nbp.LatencyDataConfig": {"name": "yinyang"},
     "lava_nbp.DenseNetwork": {
         "weights": ([[1.0]],), "theta": 1.0, "alpha": 0.5, "beta": 0.5, "gamma": 1.0, "dt": 1.0,
     },

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lava_nbp.base.checks import as_array, check_integer, check_positive, check_real, is_integer, is_real, shown
 from lava_nbp.base.fields import settle
 from lava_nbp.base.memory import check_memory
+from lava_nbp.base.steps import nearest_steps
 from lava_nbp.errors import InputError
 
 Times = NDArray[np.float64]
@@ -231,13 +232,22 @@ def step_spikes(times: Any, dt: float, steps: int) -> NDArray[np.float32]:
     InputError
         For times that are no numbers (samples, n_in), or a step or number of steps that is not positive.
     """
-    t, dt = _reals(times, "times"), check_positive(dt, "step (ms)")
-    check_integer(steps, 1, _MOST_STEPS, "number of steps")
+    t = _reals(times, "times")
     if t.ndim != 2 or (t < 0).any():
         raise InputError(f"times have shape {t.shape}, but must be (samples, n_in), of 0 or more ms")
-    spikes = np.zeros((steps, *t.shape), dtype=np.float32)
     rows, inputs = np.nonzero(np.isfinite(t))
-    at = np.floor(t[rows, inputs] / dt + 0.5).astype(np.int64)
+    return spikes_in_steps(t[rows, inputs], rows, inputs, (len(t), t.shape[1]), dt, steps)
+
+
+def spikes_in_steps(
+    times: Times, rows: NDArray[np.int64], inputs: NDArray[np.int64], shape: tuple[int, int], dt: float, steps: int
+) -> NDArray[np.float32]:
+    """As `step_spikes`, of the time (spikes,), the sample and the input of each spike; `shape`: (samples, n_in)."""
+    dt = check_positive(dt, "step (ms)")
+    check_integer(steps, 1, _MOST_STEPS, "number of steps")
+    check_memory(4 * steps * math.prod(shape), f"{shape[0]} samples in {steps} steps", "take fewer, or larger steps")
+    spikes = np.zeros((steps, *shape), dtype=np.float32)
+    at = nearest_steps(times, dt)
     inside = at < steps
     spikes[at[inside], rows[inside], inputs[inside]] = 1
     return spikes

@@ -15,7 +15,7 @@ from lava_nbp.base.fields import settle
 from lava_nbp.base.memory import check_memory
 from lava_nbp.base.ragged import rows_at, without_entries
 from lava_nbp.base.widths import NEURONS_PER_CHIP
-from lava_nbp.data.encodings import LATEST, check_window
+from lava_nbp.data.encodings import LATEST, check_window, spikes_in_steps
 from lava_nbp.errors import InputError
 
 #: How the units of a sensor lie: planes, height, width. A row of channels is (1, 1, channels).
@@ -155,11 +155,28 @@ class Events:
         end = check_positive(end, "end (ms)")
         check_memory(8 * len(self) * self.n_units * bins, f"counts of {len(self)} samples", "take fewer bins")
         early = self.until(end)
-        sample = np.repeat(np.arange(len(early)), np.diff(early.offsets))
+        sample = early._samples()
         bin_ = np.minimum((early.times * (bins / end)).astype(np.int64), bins - 1)
         size = self.n_units * bins
         flat = np.bincount(sample * size + early.units * bins + bin_, minlength=len(self) * size)
         return flat.reshape(len(self), size)
+
+    def in_steps(self, dt: float, steps: int) -> NDArray[np.float32]:
+        """Spikes (steps, samples, n_units) of 0 and 1: `lava_nbp.data.step_spikes` for events.
+
+        Each is in the step nearest to it, the first being step 0; those whose step lies beyond the last are left out. A
+        unit that has several events in a step has one spike there.
+
+        Raises
+        ------
+        InputError
+            For a step in ms or a number of steps that is not positive, or more of them than the memory holds.
+        """
+        return spikes_in_steps(self.times, self._samples(), self.units, (len(self), self.n_units), dt, steps)
+
+    def _samples(self) -> NDArray[np.int64]:
+        """Which sample each event is of."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
 
 def join_events(samples: Sequence[tuple[Any, Any]], n_units: int) -> Events:

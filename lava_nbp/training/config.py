@@ -159,15 +159,9 @@ class DataConfig(_DataSection):
 
 
 @dataclass(frozen=True)
-class LatencyDataConfig(_DataSection):
-    """[data] where a sample is times of spikes; see `lava_nbp.data.load_latency_dataset`."""
-
-    _forms: ClassVar[tuple[Form, ...]] = ("times",)
-
-
-@dataclass(frozen=True)
-class EventDataConfig(EventAugmentation, LatencyDataConfig):
-    """[data] where a sample is times of spikes, or events, which training may change: see `load_event_dataset`.
+class EventDataConfig(EventAugmentation, _DataSection):
+    """[data] where a sample is times of spikes, or events, which training may change: see `load_latency_dataset` and
+    `load_event_dataset`.
 
     Raises
     ------
@@ -178,7 +172,7 @@ class EventDataConfig(EventAugmentation, LatencyDataConfig):
     _forms: ClassVar[tuple[Form, ...]] = ("times", "events")
 
     def __post_init__(self) -> None:
-        LatencyDataConfig.__post_init__(self)
+        _DataSection.__post_init__(self)
         EventAugmentation.__post_init__(self)
         entry = find_data_set(self.name)
         for key, value in asdict(self.augmentation).items():

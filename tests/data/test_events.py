@@ -1,7 +1,12 @@
 """Events: values by hand, splits, and a made-up data set of them."""
 
+import math
+
 import numpy as np
 import pytest
+from event_samples import drawn_events
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lava_nbp.data import (
     Events,
@@ -35,6 +40,43 @@ def test_samples_by_hand():
     joined = join_events([([0.0, 4.0], [2, 0]), ([], []), ([1.0, 1.0, 9.5], [1, 1, 0])], 3)
     for name in ("times", "units", "offsets"):
         assert np.array_equal(getattr(joined, name), getattr(events, name))
+
+
+def test_in_steps_by_hand():
+    """Of 2 ms: two events of unit 1 in step 1 are one spike, and 9.5 ms is nearest to a sixth step, if there is one."""
+    spikes = three().in_steps(2.0, 5)
+    assert (spikes.shape, spikes.dtype) == ((5, 3, 3), np.float32)
+    expected = np.zeros((5, 3, 3))
+    expected[0, 0, 2] = expected[2, 0, 0] = expected[1, 2, 1] = 1
+    assert np.array_equal(spikes, expected)
+    expected = np.zeros((6, 3, 3))
+    expected[0, 0, 2] = expected[2, 0, 0] = expected[1, 2, 1] = expected[5, 2, 0] = 1
+    assert np.array_equal(three().in_steps(2.0, 6), expected)
+    assert three().take([]).in_steps(2.0, 3).shape == (3, 0, 3)
+
+
+@given(st.integers(0, 2**32), st.sampled_from([0.1, 0.7, 1.0, 3.0]), st.integers(1, 30))
+@settings(max_examples=50, deadline=None)
+def test_in_steps_as_a_loop(seed, dt, steps):
+    events = drawn_events(seed)
+    expected = np.zeros((steps, len(events), events.n_units))
+    for k in range(len(events)):
+        one = events.take([k])
+        for time, unit in zip(one.times, one.units, strict=True):
+            step = math.floor(time / dt + 0.5)
+            if step < steps:
+                expected[step, k, unit] = 1
+    assert np.array_equal(events.in_steps(dt, steps), expected)
+
+
+def test_steps_that_there_are_not(monkeypatch):
+    with pytest.raises(InputError, match=r"step \(ms\) is 0"):
+        three().in_steps(0, 5)
+    with pytest.raises(InputError, match="number of steps is 0"):
+        three().in_steps(1.0, 0)
+    monkeypatch.setenv("LAVA_NBP_MEMORY", "0.001")
+    with pytest.raises(InputError, match="3 samples in 100000 steps needs some .* of memory"):
+        three().in_steps(1.0, 100_000)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,11 @@ from experiments import MAX_VOLTAGE, SLAYER, YINYANG
 from lava_nbp.base.targets import TARGETS, Target
 from lava_nbp.data.encodings import Encoding
 from lava_nbp.data.options import DataOptions
+from lava_nbp.data.sets import DATA_SETS
 from lava_nbp.errors import ConfigError, InputError
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.nbp.faults import Faults
+from lava_nbp.training.algorithms import ALGORITHMS
 from lava_nbp.training.config import load_config, parse_config
 
 CONFIGS = Path(__file__).parents[2] / "run_configs"
@@ -30,6 +33,40 @@ def test_every_shipped_configuration_is_valid(path):
     chip = path.stem.endswith("_loihi2")
     targets = {"eventprop": "continuous", "slayer": "slayer", "nbp": "loihi2" if chip else "sample"}
     assert experiment.target == targets[algorithm]
+
+
+#: The least that an algorithm's configuration has beside its data.
+LEAST = {
+    "nbp": {"network": {"n_hidden": 3}},
+    "eventprop": {
+        "encoding": {"late": 1, "end": 2},
+        "network": {"hidden": [2], "initial_mean": [1, 1], "initial_deviation": [1, 1]},
+    },
+    "slayer": {"encoding": {"late": 1, "end": 2}, "network": {"hidden": [2], "dt": 1}},
+}
+
+
+def test_the_readme_says_which_algorithm_takes_which_data_set():
+    """All others are refused, in a line that names those that it takes."""
+    readme, takes = (CONFIGS.parent / "README.md").read_text(), {}
+    table = readme.partition("| `data.name` | a sample | algorithms |\n")[2].partition("\n\n")[0]
+    for names, algorithms in re.findall(r"^\| (`.*`) \| .* \| (.*) \|$", table, re.MULTILINE):
+        takes |= dict.fromkeys(re.findall("`([^`]+)`", names), algorithms.split(", "))
+    assert list(takes) == list(DATA_SETS)
+    assert LEAST.keys() == ALGORITHMS.keys()
+    for name, algorithms in takes.items():
+        for algorithm, rest in LEAST.items():
+            content = {"algorithm": algorithm, "epochs": 1, "data": {"name": name}, **rest}
+            if algorithm in algorithms:
+                parse_config(content, "here")
+                continue
+            with pytest.raises(ConfigError) as refused:
+                parse_config(content, "here")
+            kind = "spike times" if name == "yinyang" else "events"
+            assert str(refused.value) == (
+                f"configuration here: data.name is {name!r}, whose samples become {kind}, not bits (a spike or none "
+                f"per input); use one of digits, mnist, fashion_mnist, npz"
+            )
 
 
 def test_the_papers_settings_are_shipped():

@@ -50,6 +50,7 @@ from numpy.typing import NDArray
 
 from lava_nbp.base.checks import check_integer, check_real
 from lava_nbp.base.fields import settle
+from lava_nbp.base.steps import nearest_steps
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX, STATE_BITS, WEIGHT_STEP
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.equations import NeuronParameters, response
@@ -233,8 +234,7 @@ class FixedPoint:
                 f"input spike at {t[bad].flat[0]} ms, but the window is 0 .. {self.end} ms, and the last step of "
                 f"{self.dt} ms begins at {self.end - self.dt:g} ms; shift or rescale"
             )
-        steps: Int64Array = np.floor(t / self.dt + 0.5).astype(np.int64)
-        return steps
+        return nearest_steps(t, self.dt)
 
     def delay_steps(self, delays: Any) -> Int64Array:
         """Delays in ms as whole steps: the nearest."""

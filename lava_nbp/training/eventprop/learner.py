@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from lava_nbp.base.memory import check_memory
 from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.base.targets import TARGETS, Target, find_target, targets_of
 from lava_nbp.base.widths import DELAY_MAX
-from lava_nbp.data import find_data_set, load_event_dataset, load_latency_dataset
 from lava_nbp.data.event_dataset import EventDataset
 from lava_nbp.data.latency_dataset import LatencyDataset
 from lava_nbp.errors import ConfigError
@@ -27,6 +25,7 @@ from lava_nbp.training.eventprop.session import COUNTED, EventPropSession
 from lava_nbp.training.eventprop.start import check_range, eventprop_start, fitted
 from lava_nbp.training.learner import Arrays, Inference, Learner, take_memory
 from lava_nbp.training.metrics import total
+from lava_nbp.training.timed import load_timed_dataset
 
 #: Bytes of a weight: the weight twice, the optimizer's two means, a gradient for each of eight parts of a batch.
 _WEIGHT_BYTES = 12 * 8
@@ -40,7 +39,7 @@ class EventPropLearner(Learner):
     Raises
     ------
     DataError, InputError
-        See `load_latency_dataset` and `load_event_dataset`.
+        See `load_timed_dataset`.
         Also for a network that needs more memory than there may be.
     ConfigError
         For settings or data that the target does not have, or a trial of too many steps.
@@ -54,18 +53,7 @@ class EventPropLearner(Learner):
         if self.target.clocked:
             self._check_clocked()
             self._check_steps()
-        events = "events" in find_data_set(config.data.name).forms
-        if events and config.encoding.late > config.encoding.end:
-            raise ConfigError(
-                f"encoding.late is {config.encoding.late:g} ms, but a trial ends after {config.encoding.end:g} ms "
-                f"(encoding.end): events must not come later; make late smaller, or end larger"
-            )
-        name, options = config.data.name, asdict(config.data.options)
-        self.dataset: LatencyDataset | EventDataset = (
-            load_event_dataset(name, config.encoding, config.data.augmentation, **options)
-            if events
-            else load_latency_dataset(name, config.encoding, shift=config.data.shift, **options)
-        )
+        self.dataset: LatencyDataset | EventDataset = load_timed_dataset(config.data, config.encoding)
         self.layers = (self.dataset.n_in, *config.network.hidden, len(self.dataset.classes))
         self._check_memory()
 

@@ -14,10 +14,10 @@ from lava_nbp.training.config import (
     AsSection,
     ConfigSection,
     EncodingConfig,
+    EventDataConfig,
     Experiment,
     Factor,
     Hidden,
-    LatencyDataConfig,
     Rate,
     Real,
     Samples,
@@ -63,7 +63,7 @@ class SLAYERExperiment(Experiment):
 
     algorithm: Literal["slayer"]
     target: str = "slayer"
-    data: Annotated[LatencyDataConfig, AsSection()]
+    data: Annotated[EventDataConfig, AsSection()]
     encoding: Annotated[EncodingConfig, AsSection()]
     network: SLAYERNetworkConfig
     neuron: SLAYERNeuronConfig = SLAYERNeuronConfig()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
@@ -15,18 +14,22 @@ from lava_nbp.base.checks import check_arrays, check_within
 from lava_nbp.base.memory import check_memory
 from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.base.targets import Target, find_target
-from lava_nbp.data import load_latency_dataset
 from lava_nbp.data.encodings import step_spikes
+from lava_nbp.data.event_dataset import EventDataset
+from lava_nbp.data.events import EventSplit
 from lava_nbp.data.latency_dataset import LatencyDataset, LatencySplit
 from lava_nbp.errors import ConfigError, InputError
 from lava_nbp.training.complexity import CountedSynapses
 from lava_nbp.training.learner import Arrays, Inference, Learner, Session, parts, take_memory
 from lava_nbp.training.slayer.config import SLAYERExperiment
 from lava_nbp.training.slayer.network import blocks, device_layers, load_slayer, load_torch, set_weights
+from lava_nbp.training.timed import load_timed_dataset
 
 _MOST_STEPS = 10_000
 #: Bytes of a neuron's state in a step of a sample: what PyTorch keeps for the way back, in float32; and of a weight.
 _STATE_BYTES, _WEIGHT_BYTES = 10 * 4, 6 * 4
+#: States of the samples that are answered at once, 0.8 GB.
+_MOST_STATES = 20_000_000
 
 
 class SLAYERLearner(Learner):
@@ -37,7 +40,7 @@ class SLAYERLearner(Learner):
     InputError
         If lava-dl is not installed.
     DataError, InputError
-        See `load_latency_dataset`.
+        See `load_timed_dataset`.
     ConfigError
         If the trial is no whole number of steps, or of too many, or ends before the last input spike.
     """
@@ -62,20 +65,30 @@ class SLAYERLearner(Learner):
             )
         self.target: Target = find_target(config.target, "slayer")
         self.slayer, self.torch = load_slayer(), load_torch()
-        self.dataset: LatencyDataset = load_latency_dataset(encoding=e, **asdict(config.data))
+        self.dataset: LatencyDataset | EventDataset = load_timed_dataset(config.data, e)
         self.layers = (self.dataset.n_in, *config.network.hidden, len(self.dataset.classes))
         self._check_memory()
 
     def _check_memory(self) -> None:
         """Refuse a network whose weights, or the states of a batch in all steps, do not fit, before any is made."""
-        at_once = max(self.config.learning.batch, self.target.chunk)
-        states = min(at_once, self.n_train + len(self.dataset.test)) * self.steps * sum(self.layers)
+        at_once = max(self.config.learning.batch, self.answered_at_once)
+        states = min(at_once, self.n_train + len(self.dataset.test)) * self._states
         weights = sum(a * b for a, b in pairwise(self.layers))
         check_memory(
             states * _STATE_BYTES + weights * _WEIGHT_BYTES,
             f"a network of {'-'.join(map(str, self.layers))} in {self.steps} steps",
             "use fewer neurons (network.hidden), steps (encoding.end, network.dt) or samples at once (learning.batch)",
         )
+
+    @property
+    def _states(self) -> int:
+        """Of all neurons in all steps of a sample."""
+        return self.steps * sum(self.layers)
+
+    @property
+    def answered_at_once(self) -> int:
+        """Samples: fewer of long trials, whose states would not fit."""
+        return min(self.target.chunk, max(1, _MOST_STATES // self._states))
 
     def initial_weights(self) -> Arrays:
         """Uniform in +- initial_scale / sqrt(pre), as PyTorch's layers begin."""
@@ -115,9 +128,13 @@ class SLAYERLearner(Learner):
         """Where the samples come from."""
         return {"samples": self.dataset.source}
 
-    def inputs(self, split: LatencySplit, chosen: Any) -> Any:
-        """Spikes (samples, n_in, steps) of some samples; each input spikes in the step nearest to its time."""
-        spikes = step_spikes(split.times(chosen), self.config.network.dt, self.steps)
+    def inputs(self, split: LatencySplit | EventSplit, chosen: Any) -> Any:
+        """Spikes (samples, n_in, steps) of some samples, each in the step nearest to its time, once for an input."""
+        dt, steps = self.config.network.dt, self.steps
+        if isinstance(split, EventSplit):
+            spikes = split.events.take(chosen).in_steps(dt, steps)
+        else:
+            spikes = step_spikes(split.times(chosen), dt, steps)
         return self.torch.from_numpy(np.ascontiguousarray(spikes.transpose(1, 2, 0)))
 
 
@@ -150,7 +167,7 @@ class _SLAYERSession(Session):
     def train_epoch(self, epoch: int, advance: Callable[[int], None]) -> dict[str, Any]:
         """See `Session`."""
         torch, learner = self._learner.torch, self._learner
-        split, batch = learner.dataset.train, self._config.learning.batch
+        split, batch = learner.dataset.train_of_epoch(self._config.seed, epoch), self._config.learning.batch
         order = np.random.default_rng([self._config.seed, epoch]).permutation(len(split))
         right, seconds, spiked = 0, 0.0, np.zeros(len(self.blocks), dtype=bool)
         for start in range(0, len(order), batch):
@@ -191,7 +208,7 @@ class _SLAYERSession(Session):
 
     def evaluate(self, split: str, told: Count = uncounted) -> dict[str, Any]:
         """See `Session`."""
-        samples: LatencySplit = getattr(self._learner.dataset, split)
+        samples: LatencySplit | EventSplit = getattr(self._learner.dataset, split)
         counts, _ = self.answers(samples, told)
         best = counts.max(axis=1)
         label_best = (counts[np.arange(len(samples)), samples.y] == best) & (best > 0)  # silence is never right
@@ -202,11 +219,13 @@ class _SLAYERSession(Session):
             f"{split}_ties": int(ties.sum()),
         }
 
-    def answers(self, samples: LatencySplit, told: Count = uncounted) -> tuple[NDArray[Any], list[NDArray[np.int64]]]:
+    def answers(
+        self, samples: LatencySplit | EventSplit, told: Count = uncounted
+    ) -> tuple[NDArray[Any], list[NDArray[np.int64]]]:
         """Output spikes (samples, classes), and spikes of every neuron of every layer, the input's first."""
         said, totals = [], [np.zeros(n, dtype=np.int64) for n in self._learner.layers]
         with self._learner.torch.no_grad():
-            for part in parts(len(samples), self._learner.target.chunk, told):
+            for part in parts(len(samples), self._learner.answered_at_once, told):
                 chosen = np.arange(part.start, part.stop)
                 layers = [layer.numpy() for layer in self.forward(self._learner.inputs(samples, chosen))]
                 said.append(layers[-1].sum(axis=-1))

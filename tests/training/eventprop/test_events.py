@@ -190,5 +190,3 @@ def test_what_is_refused(config, tmp_path):
     assert not (tmp_path / "run").exists()
     with pytest.raises(ConfigError, match="data.jitter is 1.0, but means nothing for the data set digits, whose"):
         experiment(tmp_path, MAX_VOLTAGE, "data.jitter=1")
-    with pytest.raises(ConfigError, match="data.name is 'fsdd', whose samples become events, not bits"):
-        experiment(tmp_path, 'algorithm = "nbp"\nepochs = 1\n[data]\nname = "fsdd"\n')
