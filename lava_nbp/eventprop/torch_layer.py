@@ -29,8 +29,9 @@ from lava_nbp.base.checks import (
 from lava_nbp.base.extras import require
 from lava_nbp.base.memory import check_memory
 from lava_nbp.errors import DerivativeError, InputError
-from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE, kind_and_layer
-from lava_nbp.eventprop.continuous.engine import LONGEST_DELAY, EventPropEngine
+from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE
+from lava_nbp.eventprop.continuous.engine import EventPropEngine
+from lava_nbp.eventprop.continuous.parameters import LONGEST_DELAY, called
 from lava_nbp.eventprop.equations import Float64Array, NeuronParameters
 from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, MeanVoltageLoss, TTFSLoss, VoltageErrorLoss
 from lava_nbp.eventprop.policies import SilentPolicy
@@ -49,11 +50,6 @@ _TYPES = (torch.float32, torch.float64)
 _BYTES_PER_WEIGHT = 8 * 12
 #: Policies of silence that a layer follows: "phantom" needs labels, which only its loss knows.
 _POLICIES = ("none", "bump", "spike_count")
-#: Parameters by the letters that the engine gives them.
-_CALLED = {
-    "W": "weights", "R": "recurrent weights", "D": "delays", "E": "recurrent delays", "tau_m": "log_tau_m",
-    "tau_s": "log_tau_s",
-}  # fmt: skip
 
 
 class EventPropLayer(torch.nn.Module):
@@ -213,7 +209,7 @@ class EventPropLayer(torch.nn.Module):
         self.log_tau_m, self.log_tau_s = (
             _parameters(torch.from_numpy(log.copy()) for log in part) for part in (logs[:half], logs[half:])
         )
-        self._limits = longest_delay, np.log(first.constants_range)
+        self._limits = [None if name[0] in "WR" else pair for name, pair in zip(first.names, first.limits, strict=True)]
         n = self.sizes[-1]
         shapes_said = {"spikes": (n, spikes), "voltages": (len(at), n)}
         self._shape = shapes_said.get(output)
@@ -270,14 +266,11 @@ class EventPropLayer(torch.nn.Module):
 
     def _cut(self) -> None:
         """Bring delays and constants that a step has carried beyond their limits back."""
-        longest, (low, high) = self._limits
         with torch.no_grad():
-            limited = [(part, 0.0, longest) for part in (*self.delays, *self.recurrent_delays)]
-            limited += [(log, low, high) for log in (*self.log_tau_m, *self.log_tau_s)]
-            for part, least, most in limited:
+            for part, limits in zip(self._learned, self._limits, strict=False):
                 # What is changed in place cannot be differentiated by earlier passes any more: only where it must be.
-                if bool(((part < least) | (part > most)).any()):
-                    part.clamp_(least, most)
+                if limits and bool(((part < limits[0]) | (part > limits[1])).any()):
+                    part.clamp_(*limits)
 
 
 def spike_times(spikes: torch.Tensor, dt: float = 1.0) -> torch.Tensor:
@@ -379,8 +372,7 @@ class _Engines:
             )
         matrices = []
         for name, w, shape in zip(self._names, tensors, self._shapes, strict=True):
-            kind, layer = kind_and_layer(name)
-            what = f"{_CALLED[kind]} of layer {layer}"
+            what = called(name)
             _check_type(w, what)
             if tuple(w.shape) != shape:
                 raise InputError(f"{what} have shape {tuple(w.shape)}, but must be {shape}, (pre, post)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -129,14 +128,3 @@ def check_limits(limits: Any) -> tuple[float, float]:
     if low >= high:
         raise InputError(f"constants_range is {low:g} .. {high:g} ms, but the first must be smaller; swap them")
     return low, high
-
-
-def numbered(kind: str, arrays: Sequence[Float64Array]) -> dict[str, Float64Array]:
-    """The arrays of layers that have one, by name: W1, W2, .."""
-    return {f"{kind}{k}": array for k, array in enumerate(arrays, 1) if array.size}
-
-
-def kind_and_layer(name: str) -> tuple[str, str]:
-    """What `numbered` has made a name of: W and 12 of W12."""
-    kind = name.rstrip("0123456789")
-    return kind, name[len(kind) :]

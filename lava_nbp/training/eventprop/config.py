@@ -19,7 +19,7 @@ from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE, check_limits
-from lava_nbp.eventprop.continuous.engine import LONGEST_DELAY
+from lava_nbp.eventprop.continuous.parameters import LONGEST_DELAY
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.losses import LabelLoss, MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import OptimizerName, SilentName, SilentPolicy
