@@ -40,7 +40,7 @@ class Engines:
 
     def __init__(self, make: Callable[..., EventPropEngine], first: EventPropEngine, silence: float) -> None:
         self.end, self.silence, self.policy = first.end, silence, first.silent
-        self._make, self._sizes = make, first.sizes
+        self._make, self._sizes, self._forward = make, first.sizes, [w.shape for w in first.weights]
         self._names = first.names
         self._shapes = [m.shape for m in first.matrices]
         self._free = [first]
@@ -53,9 +53,12 @@ class Engines:
 
     @contextmanager
     def holding(self, tensors: Sequence[torch.Tensor]) -> Iterator[EventPropEngine]:
-        """An engine with these weights, after a check; two threads never get the same."""
+        """An engine with these weights, of the right shapes; two threads never get the same.
+
+        What they hold it checks itself whenever it runs.
+        """
         matrices = self._matrices(tensors)
-        engine = self._free.pop() if self._free else self._make(matrices[: len(self._sizes) - 1])
+        engine = self._free.pop() if self._free else self._make([np.zeros(shape) for shape in self._forward])
         for held, matrix in zip(engine.matrices, matrices, strict=True):
             held[...] = matrix
         try:
@@ -104,13 +107,7 @@ class Engines:
             check_type(w, what)
             if tuple(w.shape) != shape:
                 raise InputError(f"{what} have shape {tuple(w.shape)}, but must be {shape}, (pre, post)")
-            matrix = _as_array(w)
-            if not np.isfinite(matrix).all():
-                raise InputError(
-                    f"{what} hold {matrix[~np.isfinite(matrix)][0]}, but must be finite; a smaller learning rate, or "
-                    f"gradients that are clipped, may keep them so"
-                )
-            matrices.append(matrix)
+            matrices.append(_as_array(w))
         return matrices
 
 

@@ -346,6 +346,33 @@ def test_weights_that_are_refused():
         module.load_state_dict({"weights.0": torch.zeros(1, 1), "weights.1": torch.zeros(6, 3)})
 
 
+@pytest.mark.filterwarnings("ignore:EventPropLayer")  # with the longest tau_m it does not spike
+@pytest.mark.parametrize("pooled", [True, False])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e300])
+@pytest.mark.parametrize("name", ["weights", "recurrent", "delays", "recurrent_delays", "log_tau_m", "log_tau_s"])
+def test_what_an_optimizer_may_leave_behind(name, bad, pooled):
+    """NaN is refused whatever it is in; too large numbers are, too, or cut where there are limits."""
+    module = layer("mean_voltages", **EVERYTHING)
+    module = module if pooled else pickle.loads(pickle.dumps(module))
+    part = getattr(module, name)[0]
+    kept = part.detach().clone()
+    with torch.no_grad():
+        part[-1:] = bad
+    if np.isnan(bad) or name in ("weights", "recurrent"):
+        with pytest.raises(InputError, match=rf"of layer 1 hold {bad:g}".replace("+", r"\+") + ", but must be finite"):
+            module(inputs())
+        with torch.no_grad():
+            part[...] = kept
+    said = module(inputs())
+    assert torch.isfinite(said).all()
+    said.sum().backward()
+    # Between the ways there and back, past torch's own watch.
+    said = module(inputs())
+    part.data[-1:] = torch.nan
+    with pytest.raises(InputError, match="of layer 1 hold nan, but must be finite"):
+        said.sum().backward()
+
+
 def test_second_derivatives_are_refused_not_zero():
     module, times = layer(), inputs()
     said = module(times).sum()

@@ -225,7 +225,8 @@ class EventPropEngine:
         ------
         InputError
             For trains or samples that there cannot be, see `trains_check.check_samples`, more spikes than the limit
-            on memory allows, or a recurrent layer that seems to spike without end.
+            on memory allows, a recurrent layer that seems to spike without end, or weights and delays in which somebody
+            has written what there cannot be.
         """
         return self._run(*self._checked(trains, samples), learn=False)[0]
 
@@ -305,7 +306,7 @@ class EventPropEngine:
             if not average(g.reshape(-1), float(len(samples)), largest):
                 raise InputError(self._too_large(k, g, largest))
         self.optimizer.step(gradients, rate)
-        bounded = self._parameters.refresh()
+        bounded = self._parameters.cut()
         if self.silent.name != "none":
             self._mind_silence(len(samples))
         return replace(result, bounded=bounded) if bounded else result
@@ -412,7 +413,7 @@ class EventPropEngine:
         targets: Float64Array | None = None,
         given: Float64Array | None = None,
     ) -> tuple[Result, Float64Array]:
-        self._parameters.refresh()  # whoever has changed `matrices` need do nothing else
+        self._parameters.refresh()  # whoever has changed an array need do nothing else
         self._make_room(int((trains.offsets[samples + 1] - trains.offsets[samples]).max(initial=0)))
         labels = np.zeros(0, np.int64) if labels is None else labels
         targets = np.zeros((0, 0)) if targets is None else targets

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from lava_nbp.base.checks import check_arrays, check_real, check_within
-from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE, LayerConstants, check_limits, cut
+from lava_nbp.errors import InputError
+from lava_nbp.eventprop.continuous.constants import (
+    CONSTANTS_RANGE,
+    LayerConstants,
+    all_within,
+    check_limits,
+    cut,
+    log_range,
+)
 from lava_nbp.eventprop.continuous.optimizers import check_rate
 from lava_nbp.eventprop.continuous.state import Own, Sums
 from lava_nbp.eventprop.equations import LARGEST_CONSTANT, SMALLEST_CONSTANT, Float64Array, NeuronParameters
@@ -81,6 +87,7 @@ class Parameters:
         self.loop_delays = check_delays(recurrent_delays, loop_shapes, self._longest, "recurrent delays")
         self._rates = check_rate(delay_rate, "delay_rate"), check_rate(constant_rate, "constant_rate")
         self._constants_range = check_limits(constants_range)
+        self._log_range = log_range(self._constants_range)
         limits = self._constants_range if constant_rate > 0 else None
         neurons = zip(check_neurons(p, self.sizes[1:]), self.sizes[1:], strict=True)
         self.layers = [LayerConstants(layer, n, limits) for layer, n in neurons]
@@ -91,10 +98,9 @@ class Parameters:
         for k, name in enumerate(("tau_m", "tau_s")):
             named |= numbered(name, [layer.logs[k] for layer in self.layers if layer.logs])
         self.names, self.matrices = list(named), list(named.values())
-        low, high = np.log(self._constants_range)
-        weight, delay, log = (-LARGEST_WEIGHT, LARGEST_WEIGHT), (0.0, self._longest), (float(low), float(high))
-        of_kind = {"W": weight, "R": weight, "D": delay, "E": delay, "tau_m": log, "tau_s": log}
-        self.limits = [of_kind[_kind(name)] for name in self.names]
+        self.limits = [self._limits(name) for name in self.names]
+        #: Whatever kernels read, and anybody may write into.
+        self._open = named | numbered("D", self.delays) | numbered("E", self.loop_delays)
 
     @property
     def p(self) -> NeuronParameters | tuple[LayerNeurons, ...]:
@@ -144,10 +150,29 @@ class Parameters:
             found += [d.reshape(own.shape) for d, own in pairs]
         return (*found, *(log for kind in zip(*logs, strict=True) for log in kind))
 
-    def refresh(self) -> int:
+    def cut(self) -> int:
         """Cut what is learned beside weights to its limits; how many entries were outside."""
         outside = sum(cut(delays, 0.0, self._longest) for delays in self._learned_delays)
         return outside + sum(layer.refresh() for layer in self.layers)
+
+    def refresh(self) -> None:
+        """Make arrays into which anybody may have written what kernels may have, by `cut`.
+
+        Raises
+        ------
+        InputError
+            For what that cannot mend: entries that are no numbers, weights beyond 1e30, and delays outside their limits
+            that are not learned.
+        """
+        self.cut()
+        for name, array in self._open.items():
+            low, high = self._limits(name)
+            if not all_within(array.reshape(-1), low, high):
+                bad = array[~((array >= low) & (array <= high))]
+                raise InputError(
+                    f"{called(name)} hold {bad[0]:g}, but must be finite, and in {low:g} .. {high:g}; write others, "
+                    f"or, if they were learned, use a smaller rate, or clip gradients"
+                )
 
     def read(self) -> dict[str, Float64Array]:
         """As `EventPropEngine.parameters`."""
@@ -158,15 +183,20 @@ class Parameters:
         own = self._named()
         check_arrays(parameters, own, "parameters", "this network needs")
         for name, array in parameters.items():
-            if name[0] in "DE":
-                check_within(array, 0.0, self._longest, f"parameters: {name}")
-            elif name.startswith("tau"):
+            limits = self._limits(name)
+            if name.startswith("tau"):
                 limits = self._constants_range if name in self.names else (SMALLEST_CONSTANT, LARGEST_CONSTANT)
-                check_within(array, *limits, f"parameters: {name}")
+            check_within(array, *limits, f"parameters: {name}")
         for name, array in parameters.items():
             own[name][...] = array
         for layer in self.layers:
             layer.take_over()
+
+    def _limits(self, name: str) -> tuple[float, float]:
+        """Least and largest entry of an array."""
+        if name[0] in "WR":
+            return -LARGEST_WEIGHT, LARGEST_WEIGHT
+        return (0.0, self._longest) if name[0] in "DE" else self._log_range
 
     def _named(self) -> dict[str, Float64Array]:
         """All arrays by name, learned or not; constants in ms."""
@@ -184,10 +214,5 @@ def numbered(kind: str, arrays: Sequence[Float64Array]) -> dict[str, Float64Arra
 
 def called(name: str) -> str:
     """For messages: "weights of layer 12" for W12."""
-    kind = _kind(name)
+    kind = name.rstrip("0123456789")
     return f"{_CALLED[kind]} of layer {name[len(kind) :]}"
-
-
-def _kind(name: str) -> str:
-    """W of W12."""
-    return name.rstrip("0123456789")

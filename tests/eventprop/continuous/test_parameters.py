@@ -62,7 +62,7 @@ def test_all_see_the_same_arrays():
         assert (array == 6.0).all()
     assert first.delays.shape == (2, 1)
     own.matrices[own.names.index("tau_m2")][...] = np.log(30.0)
-    assert own.refresh() == 0
+    own.refresh()
     assert second.tau_m == pytest.approx([30.0, 30.0])
     assert own.p[1] == NeuronParameters(second.tau_m[0], 6.0, 4.0)
     assert all(any(m is a for a in (*own.weights, *own.loops, *own.delays, *own.loop_delays)) for m in own.matrices[:6])
@@ -72,10 +72,10 @@ def test_limits_cut_and_count():
     own = store()
     own.delays[0][...] = -1.0, 9.0
     own.matrices[own.names.index("tau_m1")][...] = np.log([1.0, 10.0, 99.0])
-    assert own.refresh() == 4
+    assert own.cut() == 4
     assert own.delays[0].tolist() == [0.0, 8.0]
     assert own.views()[0].tau_m == pytest.approx([2.0, 10.0, 50.0], rel=1e-15)
-    assert own.refresh() == 0
+    assert own.cut() == 0
 
 
 def test_gradients_come_in_the_order_of_the_matrices():
@@ -100,9 +100,36 @@ def test_gradients_come_in_the_order_of_the_matrices():
 def test_what_is_written_is_refused_as_a_whole():
     own, good = store(), store().read()
     for name, bad, message in (
-        ("W1", np.inf, "W1 has an entry inf"), ("D2", 8.5, r"D2 has an entry 8.5, but all must be in 0 .. 8"),
+        ("W1", np.inf, "W1 has an entry inf"),
+        ("R1", 1e31, r"R1 has an entry 1e\+31, but all must be in -1e\+30"),
+        ("D2", 8.5, r"D2 has an entry 8.5, but all must be in 0 .. 8"),
         ("tau_s2", 1.0, r"tau_s2 has an entry 1.0, but all must be in 2 .. 50"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=message):
             own.write({key: 0.9 * array for key, array in good.items()} | {name: np.full_like(good[name], bad)})
         assert all(np.array_equal(array, good[key]) for key, array in own.read().items())
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -1.0, 8.5])
+@pytest.mark.parametrize("learned", [True, False])
+@pytest.mark.parametrize("name", ["W2", "R1", "D1", "D2", "E1", "tau_m1", "tau_s2"])
+def test_no_kernel_reads_what_there_cannot_be(name, learned, bad):
+    """Written in place: what is learned is cut to its limits, if it is a number, and all else refused."""
+    own = store() if learned else store(delay_rate=0.0)
+    arrays = dict(zip(own.names, own.matrices, strict=True))
+    arrays |= {"D1": own.delays[0], "D2": own.delays[1], "E1": own.loop_delays[0]}
+    arrays[name].flat[-1] = bad
+    cuts = name[0] == "t" or (name[0] in "DE" and learned)
+    fine = np.isfinite(bad) if name[0] in "WR" else cuts and not np.isnan(bad)
+    if not fine:
+        with pytest.raises(InputError, match=f"{called(name)} hold {bad:g}, but must be finite, and in .*; write oth"):
+            own.refresh()
+        arrays[name].flat[-1] = 1.0
+    own.refresh()
+    if cuts and fine:
+        low, high = own.limits[own.names.index(name)]
+        assert arrays[name].flat[-1] == (high if bad > 0 else low)
+    for view in own.views():
+        assert (view.delays >= 0).all()
+        assert (view.loop_delays <= 8.0).all()
+        assert ((view.tau_m >= 2.0) & (view.tau_s <= 50.0)).all()
