@@ -166,8 +166,7 @@ class EventPropEngine:
         check_kind(self.silent, SilentPolicy, "silent")
         if self.silent.name == "spike_count":
             self.silent.bounds(len(self.weights) - 1)
-        if self.silent.name == "phantom" and self.loops[-1].size:
-            raise InputError("silent policy 'phantom' needs an output layer without recurrent weights; use another")
+        self.silent.check_output(isinstance(loss, TTFSLoss), bool(self.loops[-1].size))
         kept = check_integer(said_spikes, 1, _MOST_SAID, "said_spikes", "how many spikes of every output are said")
         if kept > 1 and not isinstance(loss, TTFSLoss):
             raise InputError(f"said_spikes is {kept}, but an output layer that only integrates has none; leave it out")

@@ -360,6 +360,15 @@ class EventPropExperiment(Experiment):
         return self
 
     @model_validator(mode="after")
+    def _possible_phantom(self) -> EventPropExperiment:
+        if self.learning.silent == "phantom" and self.loss.name != "ttfs":
+            raise ValueError(
+                f"learning.silent is 'phantom', but with the loss {self.loss.name} the output layer only integrates, "
+                f"and no output is silent; leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _possible_loops(self) -> EventPropExperiment:
         if f"R{self.network.n_layers}" in self.network.loops:
             given = f"network.recurrent_deviation is {self.network.recurrent_deviation}, but"
