@@ -6,7 +6,7 @@ Needs torch, which the extra `dl` brings.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any, Literal, get_args
@@ -15,6 +15,7 @@ from lava_nbp.base.checks import (
     check_flag,
     check_integer,
     check_kind,
+    check_labels,
     check_name,
     check_positive,
     check_real,
@@ -27,7 +28,8 @@ from lava_nbp.errors import DerivativeError, InputError
 from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE
 from lava_nbp.eventprop.continuous.engine import EventPropEngine
 from lava_nbp.eventprop.continuous.parameters import LONGEST_DELAY
-from lava_nbp.eventprop.equations import NeuronParameters
+from lava_nbp.eventprop.equations import AT_THRESHOLD, NeuronParameters
+from lava_nbp.eventprop.layers import check_neurons
 from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, MeanVoltageLoss, TTFSLoss, VoltageErrorLoss
 from lava_nbp.eventprop.policies import SilentPolicy
 from lava_nbp.eventprop.trains import LONGEST_TRIAL
@@ -42,8 +44,6 @@ Output = Literal["first_spikes", "spikes", "max_voltages", "mean_voltages", "vol
 
 #: The engine's memory per weight: the weight, its gradients in parts of a batch, and what an optimizer would remember.
 _BYTES_PER_WEIGHT = 8 * 12
-#: Policies of silence that a layer follows: "phantom" needs labels, which only its loss knows.
-_POLICIES = ("none", "bump", "spike_count")
 
 
 class EventPropLayer(torch.nn.Module):
@@ -94,8 +94,9 @@ class EventPropLayer(torch.nn.Module):
     constants_range : (float, float)
         Least and largest of them, ms.
     silent : SilentPolicy, optional
-        What silent neurons are taught: "none"; "bump", when `mind_silence` is called; or "spike_count", beside the loss
-        at every backward pass.
+        What silent neurons are taught: "none"; "phantom", by what `phantom_loss` adds to the loss, which knows labels;
+        "bump", when `mind_silence` is called; or "spike_count", beside the loss at every backward pass, as if that were
+        a sum over the batch.
 
     Attributes
     ----------
@@ -138,7 +139,7 @@ class EventPropLayer(torch.nn.Module):
         silent: SilentPolicy | None = None,
     ) -> None:
         super().__init__()
-        sizes = _several(sizes, "sizes")
+        sizes, p = _several(sizes, "sizes"), NeuronParameters() if p is None else p
         n_layers = len(sizes) - 1
         means, deviations = _several(means, "means"), _several(deviations, "deviations")
         if n_layers < 1 or len(means) != n_layers or len(deviations) != n_layers:
@@ -157,7 +158,6 @@ class EventPropLayer(torch.nn.Module):
         check_flag(learn_constants, "learn_constants")
         policy = SilentPolicy() if silent is None else silent
         check_kind(policy, SilentPolicy, "silent")
-        check_name(policy.name, "silent policy of a layer", _POLICIES)
         shapes = list(pairwise(self.sizes))
         loops = [(n, n) for n in self.sizes[1:]]
         of_loops = _per_layer(recurrent, n_layers, "recurrent")
@@ -192,7 +192,7 @@ class EventPropLayer(torch.nn.Module):
         )
         arrays = {name: [None if t is None else t.numpy() for t in tensors] for name, tensors in drawn.items()}
         make = partial(
-            EventPropEngine, p=NeuronParameters() if p is None else p, loss=loss, end=end, threads=threads,
+            EventPropEngine, p=p, loss=loss, end=end, threads=threads,
             recurrent=arrays["R"], delays=arrays["D"], recurrent_delays=arrays["E"], longest_delay=longest_delay,
             constants_range=constants_range, delay_rate=1.0, constant_rate=float(bool(learn_constants)),
             said_spikes=spikes, silent=policy,
@@ -208,6 +208,13 @@ class EventPropLayer(torch.nn.Module):
         shapes_said = {"spikes": (n, spikes), "voltages": (len(at), n)}
         self._shape = shapes_said.get(output)
         self._engine = Engines(make, first, silence)
+        self._phantom: Engines | None = None
+        if policy.name == "phantom":
+            leaky = partial(make, loss=MaxVoltageLoss(), said_spikes=1, silent=SilentPolicy())
+            self._phantom = Engines(leaky, leaky(first.weights), math.inf)
+            last = check_neurons(p, self.sizes[1:])[-1]
+            each = (last,) * n if isinstance(last, NeuronParameters) else last
+            self._thresholds = torch.tensor([neuron.theta * AT_THRESHOLD for neuron in each], dtype=torch.float64)
 
     @property
     def _learned(self) -> list[torch.nn.Parameter]:
@@ -224,10 +231,7 @@ class EventPropLayer(torch.nn.Module):
             For times outside the trial, or of another shape or type; for weights that somebody has exchanged for some
             of another shape or type, or that are not finite.
         """
-        if torch.compiler.is_compiling():  # there is nothing to compile: leave the graph, and run as ever
-            said: torch.Tensor = torch.compiler.disable(self._run)(times)  # type: ignore[no-untyped-call]
-            return said
-        return self._run(times)
+        return _as_it_is(self._run, times)
 
     def mind_silence(self) -> None:
         """What the policy "bump" does, to be called after a step of the optimizer.
@@ -239,7 +243,70 @@ class EventPropLayer(torch.nn.Module):
             for w, silent in zip(self.weights, self._engine.silent_since(), strict=False):
                 w[:, torch.from_numpy(silent)] += self._engine.policy.strength
 
+    def phantom_loss(self, times: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Losses (batch,) of the policy "phantom", to be added to those of the samples.
+
+        L = -strength max_t V_y where the label's output y is silent, else 0
+
+        With the other policies it is 0. The network runs once more, and the silent samples twice.
+
+        Parameters
+        ----------
+        times : Tensor
+            As `forward` takes them.
+        labels : (batch,) of an integer type
+            Classes, 0 .. n_out - 1.
+
+        Raises
+        ------
+        InputError
+            As `forward`, and for labels that are no tensor, or no classes, one per sample.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from lava_nbp.eventprop import EventPropLayer, SilentPolicy
+        >>> phantom = SilentPolicy("phantom", strength=0.5)
+        >>> layer = EventPropLayer((2, 3), 30.0, means=[0.5], deviations=[0.0], silence=30.0, silent=phantom)
+        >>> times, labels = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([0, 2])
+        >>> losses = torch.nn.functional.cross_entropy(-layer(times), labels, reduction="none")
+        >>> (losses + layer.phantom_loss(times, labels)).mean().backward()
+        >>> layer.weights[0].grad[:, 1].tolist()  # label of none
+        [0.0, 0.0]
+        >>> bool((layer.weights[0].grad[:, [0, 2]] < 0).all())  # gradient descent makes them larger
+        True
+        """
+        return _as_it_is(self._phantom_loss, times, labels)
+
+    def _phantom_loss(self, times: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        self._check(times)
+        if not isinstance(labels, torch.Tensor):
+            raise InputError(f"labels are a {type(labels).__name__}, but must be a torch.Tensor; see torch.as_tensor")
+        classes = torch.from_numpy(check_labels(labels.detach().cpu().numpy(), len(times), self.sizes[-1]))
+        losses = torch.zeros(len(times), dtype=times.dtype, device=times.device)
+        if self._phantom is None:
+            return losses
+        with torch.no_grad():
+            peaks = self._peaks(times, classes)
+        # An output that is never reset is below its threshold all the time if and only if it does not spike.
+        silent = torch.nonzero(peaks.cpu() < self._thresholds[classes]).flatten()
+        peaks = self._peaks(times[silent.to(times.device)], classes[silent])
+        return losses.index_put((silent.to(times.device),), -self._engine.policy.strength * peaks)
+
+    def _peaks(self, times: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        """Largest voltages (batch,) of the outputs of these classes, if they are never reset."""
+        peaks: torch.Tensor = EventProp.apply(self._phantom, times, *self._learned)  # type: ignore[no-untyped-call]
+        return peaks.gather(1, classes.to(peaks.device)[:, None])[:, 0]
+
     def _run(self, times: torch.Tensor) -> torch.Tensor:
+        self._check(times)
+        said: torch.Tensor = EventProp.apply(self._engine, times, *self._learned)  # type: ignore[no-untyped-call]
+        if self.training and torch.is_grad_enabled():
+            self._engine.mind_pass(len(times))
+        return said if self._shape is None else said.reshape(len(said), *self._shape)
+
+    def _check(self, times: torch.Tensor) -> None:
+        """Refuse times that are none, and bring parameters back into their limits."""
         n_in = self.sizes[0]
         if not isinstance(times, torch.Tensor):
             raise InputError(f"times are a {type(times).__name__}, but must be a torch.Tensor; see torch.as_tensor")
@@ -252,14 +319,6 @@ class EventPropLayer(torch.nn.Module):
             raise DerivativeError(
                 "EventPropLayer knows nothing of torch.func and vmap; use torch.autograd, and one batch of all samples"
             )
-        self._cut()
-        said: torch.Tensor = EventProp.apply(self._engine, times, *self._learned)  # type: ignore[no-untyped-call]
-        if self.training and torch.is_grad_enabled():
-            self._engine.mind_pass(len(times))
-        return said if self._shape is None else said.reshape(len(said), *self._shape)
-
-    def _cut(self) -> None:
-        """Bring delays and constants that a step has carried beyond their limits back."""
         with torch.no_grad():
             for part, limits in zip(self._learned, self._limits, strict=False):
                 # What is changed in place cannot be differentiated by earlier passes any more: only where it must be.
@@ -311,6 +370,13 @@ def _reading(output: str, tau: float, spikes: int, at: Sequence[float]) -> Loss:
     if output == "mean_voltages":
         return MeanVoltageLoss(tau)
     return MaxVoltageLoss() if output == "max_voltages" else TTFSLoss()
+
+
+def _as_it_is(run: Callable[..., Tensor], *arguments: Any) -> Tensor:
+    """What a function returns. Where torch compiles, there is nothing to compile: leave the graph, and run as ever."""
+    if torch.compiler.is_compiling():
+        run = torch.compiler.disable(run)  # type: ignore[no-untyped-call]
+    return run(*arguments)
 
 
 def _parameters(tensors: Iterable[Tensor]) -> torch.nn.ParameterList:
