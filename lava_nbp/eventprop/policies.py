@@ -36,7 +36,8 @@ class SilentPolicy:
 
     - ``"none"``: the paper's; silence teaches nothing.
     - ``"phantom"``: a sample whose label's output is silent teaches that output as if it had spiked where its
-      voltage came closest to the threshold: its loss is -strength * max_t V of that output.
+      voltage came closest to the threshold: its loss is -strength * max_t V of that output. With a `TTFSLoss`, and an
+      output layer without recurrent weights.
     - ``"bump"``: after every batch, all weights into a neuron that was silent in the whole batch grow by
       `strength` (units of the threshold).
     - ``"spike_count"``: keeps spike counts of hidden neurons between two bounds. With c, the neuron's mean number of
@@ -94,6 +95,23 @@ class SilentPolicy:
                 )
             columns.append(value if isinstance(value, tuple) else (value,) * n_layers)
         return list(zip(*columns, strict=True))
+
+    def check_output(self, spiking: bool, recurrent: bool) -> None:
+        """Refuse a policy that means nothing for an output layer with or without spikes and recurrent weights.
+
+        Raises
+        ------
+        InputError
+            For "phantom" of a layer that has no spikes, or in which a spike that is not there would change those of
+            others.
+        """
+        if self.name == "phantom" and not spiking:
+            raise InputError(
+                "silent policy 'phantom' teaches outputs that do not spike, but with a loss of voltages the output "
+                "layer only integrates; leave it out, or use a TTFSLoss"
+            )
+        if self.name == "phantom" and recurrent:
+            raise InputError("silent policy 'phantom' needs an output layer without recurrent weights; use another")
 
     def strength_of(self, name: SilentName) -> float:
         """The strength if this is the policy, else 0."""

@@ -6,20 +6,16 @@ Needs torch, which the extra `dl` brings.
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any, Literal, NoReturn, get_args
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, Literal, get_args
 
 from lava_nbp.base.checks import (
     check_flag,
     check_integer,
     check_kind,
+    check_labels,
     check_name,
     check_positive,
     check_real,
@@ -29,31 +25,25 @@ from lava_nbp.base.checks import (
 from lava_nbp.base.extras import require
 from lava_nbp.base.memory import check_memory
 from lava_nbp.errors import DerivativeError, InputError
-from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE, kind_and_layer
-from lava_nbp.eventprop.continuous.engine import LONGEST_DELAY, EventPropEngine
-from lava_nbp.eventprop.equations import Float64Array, NeuronParameters
+from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE
+from lava_nbp.eventprop.continuous.engine import EventPropEngine
+from lava_nbp.eventprop.continuous.parameters import LONGEST_DELAY
+from lava_nbp.eventprop.equations import AT_THRESHOLD, NeuronParameters
+from lava_nbp.eventprop.layers import check_neurons
 from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, MeanVoltageLoss, TTFSLoss, VoltageErrorLoss
 from lava_nbp.eventprop.policies import SilentPolicy
-from lava_nbp.eventprop.result import Result
-from lava_nbp.eventprop.trains import LONGEST_TRIAL, SpikeTrains, latency_trains
+from lava_nbp.eventprop.trains import LONGEST_TRIAL
 
 require("torch", "dl", "EventPropLayer")
 import torch  # noqa: E402 - after the line that says how to get it
 from torch import Tensor  # noqa: E402
 
+from lava_nbp.eventprop.torch_function import Engines, EventProp, check_type  # noqa: E402
+
 Output = Literal["first_spikes", "spikes", "max_voltages", "mean_voltages", "voltages"]
 
-#: Those in which spike times keep their precision.
-_TYPES = (torch.float32, torch.float64)
 #: The engine's memory per weight: the weight, its gradients in parts of a batch, and what an optimizer would remember.
 _BYTES_PER_WEIGHT = 8 * 12
-#: Policies of silence that a layer follows: "phantom" needs labels, which only its loss knows.
-_POLICIES = ("none", "bump", "spike_count")
-#: Parameters by the letters that the engine gives them.
-_CALLED = {
-    "W": "weights", "R": "recurrent weights", "D": "delays", "E": "recurrent delays", "tau_m": "log_tau_m",
-    "tau_s": "log_tau_s",
-}  # fmt: skip
 
 
 class EventPropLayer(torch.nn.Module):
@@ -104,8 +94,9 @@ class EventPropLayer(torch.nn.Module):
     constants_range : (float, float)
         Least and largest of them, ms.
     silent : SilentPolicy, optional
-        What silent neurons are taught: "none"; "bump", when `mind_silence` is called; or "spike_count", beside the loss
-        at every backward pass.
+        What silent neurons are taught: "none"; "phantom", by what `phantom_loss` adds to the loss, which knows labels;
+        "bump", when `mind_silence` is called; or "spike_count", beside the loss at every backward pass, as if that were
+        a sum over the batch.
 
     Attributes
     ----------
@@ -148,7 +139,7 @@ class EventPropLayer(torch.nn.Module):
         silent: SilentPolicy | None = None,
     ) -> None:
         super().__init__()
-        sizes = _several(sizes, "sizes")
+        sizes, p = _several(sizes, "sizes"), NeuronParameters() if p is None else p
         n_layers = len(sizes) - 1
         means, deviations = _several(means, "means"), _several(deviations, "deviations")
         if n_layers < 1 or len(means) != n_layers or len(deviations) != n_layers:
@@ -167,7 +158,6 @@ class EventPropLayer(torch.nn.Module):
         check_flag(learn_constants, "learn_constants")
         policy = SilentPolicy() if silent is None else silent
         check_kind(policy, SilentPolicy, "silent")
-        check_name(policy.name, "silent policy of a layer", _POLICIES)
         shapes = list(pairwise(self.sizes))
         loops = [(n, n) for n in self.sizes[1:]]
         of_loops = _per_layer(recurrent, n_layers, "recurrent")
@@ -202,7 +192,7 @@ class EventPropLayer(torch.nn.Module):
         )
         arrays = {name: [None if t is None else t.numpy() for t in tensors] for name, tensors in drawn.items()}
         make = partial(
-            EventPropEngine, p=NeuronParameters() if p is None else p, loss=loss, end=end, threads=threads,
+            EventPropEngine, p=p, loss=loss, end=end, threads=threads,
             recurrent=arrays["R"], delays=arrays["D"], recurrent_delays=arrays["E"], longest_delay=longest_delay,
             constants_range=constants_range, delay_rate=1.0, constant_rate=float(bool(learn_constants)),
             said_spikes=spikes, silent=policy,
@@ -213,11 +203,18 @@ class EventPropLayer(torch.nn.Module):
         self.log_tau_m, self.log_tau_s = (
             _parameters(torch.from_numpy(log.copy()) for log in part) for part in (logs[:half], logs[half:])
         )
-        self._limits = longest_delay, np.log(first.constants_range)
+        self._limits = [None if name[0] in "WR" else pair for name, pair in zip(first.names, first.limits, strict=True)]
         n = self.sizes[-1]
         shapes_said = {"spikes": (n, spikes), "voltages": (len(at), n)}
         self._shape = shapes_said.get(output)
-        self._engine = _Engines(make, self.sizes, end, silence, first)
+        self._engine = Engines(make, first, silence)
+        self._phantom: Engines | None = None
+        if policy.name == "phantom":
+            leaky = partial(make, loss=MaxVoltageLoss(), said_spikes=1, silent=SilentPolicy())
+            self._phantom = Engines(leaky, leaky(first.weights), math.inf)
+            last = check_neurons(p, self.sizes[1:])[-1]
+            each = (last,) * n if isinstance(last, NeuronParameters) else last
+            self._thresholds = torch.tensor([neuron.theta * AT_THRESHOLD for neuron in each], dtype=torch.float64)
 
     @property
     def _learned(self) -> list[torch.nn.Parameter]:
@@ -234,10 +231,7 @@ class EventPropLayer(torch.nn.Module):
             For times outside the trial, or of another shape or type; for weights that somebody has exchanged for some
             of another shape or type, or that are not finite.
         """
-        if torch.compiler.is_compiling():  # there is nothing to compile: leave the graph, and run as ever
-            said: torch.Tensor = torch.compiler.disable(self._run)(times)  # type: ignore[no-untyped-call]
-            return said
-        return self._run(times)
+        return _as_it_is(self._run, times)
 
     def mind_silence(self) -> None:
         """What the policy "bump" does, to be called after a step of the optimizer.
@@ -249,7 +243,70 @@ class EventPropLayer(torch.nn.Module):
             for w, silent in zip(self.weights, self._engine.silent_since(), strict=False):
                 w[:, torch.from_numpy(silent)] += self._engine.policy.strength
 
+    def phantom_loss(self, times: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Losses (batch,) of the policy "phantom", to be added to those of the samples.
+
+        L = -strength max_t V_y where the label's output y is silent, else 0
+
+        With the other policies it is 0. The network runs once more, and the silent samples twice.
+
+        Parameters
+        ----------
+        times : Tensor
+            As `forward` takes them.
+        labels : (batch,) of an integer type
+            Classes, 0 .. n_out - 1.
+
+        Raises
+        ------
+        InputError
+            As `forward`, and for labels that are no tensor, or no classes, one per sample.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from lava_nbp.eventprop import EventPropLayer, SilentPolicy
+        >>> phantom = SilentPolicy("phantom", strength=0.5)
+        >>> layer = EventPropLayer((2, 3), 30.0, means=[0.5], deviations=[0.0], silence=30.0, silent=phantom)
+        >>> times, labels = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([0, 2])
+        >>> losses = torch.nn.functional.cross_entropy(-layer(times), labels, reduction="none")
+        >>> (losses + layer.phantom_loss(times, labels)).mean().backward()
+        >>> layer.weights[0].grad[:, 1].tolist()  # label of none
+        [0.0, 0.0]
+        >>> bool((layer.weights[0].grad[:, [0, 2]] < 0).all())  # gradient descent makes them larger
+        True
+        """
+        return _as_it_is(self._phantom_loss, times, labels)
+
+    def _phantom_loss(self, times: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        self._check(times)
+        if not isinstance(labels, torch.Tensor):
+            raise InputError(f"labels are a {type(labels).__name__}, but must be a torch.Tensor; see torch.as_tensor")
+        classes = torch.from_numpy(check_labels(labels.detach().cpu().numpy(), len(times), self.sizes[-1]))
+        losses = torch.zeros(len(times), dtype=times.dtype, device=times.device)
+        if self._phantom is None:
+            return losses
+        with torch.no_grad():
+            peaks = self._peaks(times, classes)
+        # An output that is never reset is below its threshold all the time if and only if it does not spike.
+        silent = torch.nonzero(peaks.cpu() < self._thresholds[classes]).flatten()
+        peaks = self._peaks(times[silent.to(times.device)], classes[silent])
+        return losses.index_put((silent.to(times.device),), -self._engine.policy.strength * peaks)
+
+    def _peaks(self, times: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        """Largest voltages (batch,) of the outputs of these classes, if they are never reset."""
+        peaks: torch.Tensor = EventProp.apply(self._phantom, times, *self._learned)  # type: ignore[no-untyped-call]
+        return peaks.gather(1, classes.to(peaks.device)[:, None])[:, 0]
+
     def _run(self, times: torch.Tensor) -> torch.Tensor:
+        self._check(times)
+        said: torch.Tensor = EventProp.apply(self._engine, times, *self._learned)  # type: ignore[no-untyped-call]
+        if self.training and torch.is_grad_enabled():
+            self._engine.mind_pass(len(times))
+        return said if self._shape is None else said.reshape(len(said), *self._shape)
+
+    def _check(self, times: torch.Tensor) -> None:
+        """Refuse times that are none, and bring parameters back into their limits."""
         n_in = self.sizes[0]
         if not isinstance(times, torch.Tensor):
             raise InputError(f"times are a {type(times).__name__}, but must be a torch.Tensor; see torch.as_tensor")
@@ -257,27 +314,16 @@ class EventPropLayer(torch.nn.Module):
             raise InputError(
                 f"times have shape {tuple(times.shape)}, but must be (batch, {n_in}), or (batch, {n_in}, spikes)"
             )
-        _check_type(times, "times")
+        check_type(times, "times")
         if torch._C._are_functorch_transforms_active():
             raise DerivativeError(
                 "EventPropLayer knows nothing of torch.func and vmap; use torch.autograd, and one batch of all samples"
             )
-        self._cut()
-        said: torch.Tensor = _EventProp.apply(self._engine, times, *self._learned)  # type: ignore[no-untyped-call]
-        if self.training and torch.is_grad_enabled():
-            self._engine.mind_pass(len(times))
-        return said if self._shape is None else said.reshape(len(said), *self._shape)
-
-    def _cut(self) -> None:
-        """Bring delays and constants that a step has carried beyond their limits back."""
-        longest, (low, high) = self._limits
         with torch.no_grad():
-            limited = [(part, 0.0, longest) for part in (*self.delays, *self.recurrent_delays)]
-            limited += [(log, low, high) for log in (*self.log_tau_m, *self.log_tau_s)]
-            for part, least, most in limited:
+            for part, limits in zip(self._learned, self._limits, strict=False):
                 # What is changed in place cannot be differentiated by earlier passes any more: only where it must be.
-                if bool(((part < least) | (part > most)).any()):
-                    part.clamp_(least, most)
+                if limits and bool(((part < limits[0]) | (part > limits[1])).any()):
+                    part.clamp_(*limits)
 
 
 def spike_times(spikes: torch.Tensor, dt: float = 1.0) -> torch.Tensor:
@@ -308,180 +354,6 @@ def spike_times(spikes: torch.Tensor, dt: float = 1.0) -> torch.Tensor:
     return filled.sort(dim=0).values[:most].permute(1, 2, 0).contiguous()
 
 
-class _Engines:
-    """The engines of one layer: one for everybody who runs it at this moment, since an engine holds its sample's state.
-
-    Copies and pickles have none; they make their own.
-    """
-
-    def __init__(
-        self, make: Callable[..., EventPropEngine], sizes: Sequence[int], end: float, silence: float,
-        first: EventPropEngine,
-    ) -> None:  # fmt: skip
-        self.end, self.silence, self.policy = end, silence, first.silent
-        self._make, self._sizes = make, sizes
-        self._names = first.names
-        self._shapes = [m.shape for m in first.matrices]
-        self._free = [first]
-        self._deepest, self._told = len(sizes), False
-        self._heard: list[NDArray[np.bool_]] = []
-        self._awake: list[NDArray[np.bool_]] = []
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_free": []}
-
-    @contextmanager
-    def holding(self, tensors: Sequence[torch.Tensor]) -> Iterator[EventPropEngine]:
-        """An engine with these weights, after a check; two threads never get the same."""
-        matrices = self._matrices(tensors)
-        engine = self._free.pop() if self._free else self._make(matrices[: len(self._sizes) - 1])
-        for held, matrix in zip(engine.matrices, matrices, strict=True):
-            held[...] = matrix
-        try:
-            yield engine
-        finally:
-            self._free.append(engine)
-
-    def heard(self, result: Result, counts: Sequence[NDArray[np.int64]]) -> None:
-        """What the layer has just said: how deep its spikes reached, and which neurons spiked."""
-        spiking = len(self._sizes) - (2 if result.voltages else 1)
-        self._deepest = result.deepest_layer if result.deepest_layer < spiking else len(self._sizes)
-        self._heard = [count > 0 for count in counts[:spiking]]
-
-    def silent_since(self) -> list[NDArray[np.bool_]]:
-        """Neurons of every spiking layer that have been silent since the last time somebody asked."""
-        silent, self._awake = [~awake for awake in self._awake], []
-        return silent
-
-    def mind_pass(self, n_samples: int) -> None:
-        """Remember which neurons have spiked in the training pass that was just run.
-
-        Warn, once, of layers that did not at all: no gradient reaches them.
-        """
-        if self.policy.name == "bump":
-            before = self._awake or [np.zeros_like(awake) for awake in self._heard]
-            self._awake = [a | b for a, b in zip(self._heard, before, strict=True)]
-        if n_samples > 1 and self._deepest < len(self._sizes) and not self._told:
-            self._told = True
-            warnings.warn(
-                f"EventPropLayer: layer {self._deepest + 1} of {len(self._sizes) - 1} did not spike once in a batch of "
-                f"{n_samples} samples, and what does not spike has no gradient; start from larger means, or use the "
-                f"silent policy 'bump'",
-                RuntimeWarning,
-                stacklevel=2,
-            )
-
-    def _matrices(self, tensors: Sequence[torch.Tensor]) -> list[Float64Array]:
-        if len(tensors) != len(self._shapes):
-            raise InputError(
-                f"{len(tensors)} parameters, but the layer has {len(self._shapes)}: {', '.join(self._names)}; leave "
-                f"its lists of parameters as they are"
-            )
-        matrices = []
-        for name, w, shape in zip(self._names, tensors, self._shapes, strict=True):
-            kind, layer = kind_and_layer(name)
-            what = f"{_CALLED[kind]} of layer {layer}"
-            _check_type(w, what)
-            if tuple(w.shape) != shape:
-                raise InputError(f"{what} have shape {tuple(w.shape)}, but must be {shape}, (pre, post)")
-            matrix = _as_array(w)
-            if not np.isfinite(matrix).all():
-                raise InputError(
-                    f"{what} hold {matrix[~np.isfinite(matrix)][0]}, but must be finite; a smaller learning rate, or "
-                    f"gradients that are clipped, may keep them so"
-                )
-            matrices.append(matrix)
-        return matrices
-
-
-class _EventProp(torch.autograd.Function):
-    """The engine as a differentiable function of spike times and weights."""
-
-    @staticmethod
-    def forward(ctx: Any, engines: _Engines, times: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
-        with engines.holding(weights) as engine:
-            result, counts = engine.infer_counted(_trains(times, engines.end))
-        engines.heard(result, counts)
-        said = result.said
-        ctx.engines, ctx.silent = engines, np.isinf(said)
-        ctx.save_for_backward(times, *weights)
-        said[ctx.silent] = engines.silence
-        return _like(said, times)
-
-    @staticmethod
-    def backward(ctx: Any, *by_said: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        # A function of its own, so that what it computes is known to depend on times and weights: torch would take it
-        # for constant, and second derivatives for zero.
-        by_inputs = _Derivatives.apply(ctx.engines, ctx.silent, by_said[0], *ctx.saved_tensors)  # type: ignore[no-untyped-call]
-        return (None, *by_inputs)
-
-    @staticmethod
-    def jvp(*_: Any) -> NoReturn:
-        raise DerivativeError(
-            "EventPropLayer has no derivatives in forward mode; use backward(), or torch.autograd.grad"
-        )
-
-
-class _Derivatives(torch.autograd.Function):
-    """Derivatives of a loss by spike times and weights, of those by what the layer said."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        engines: _Engines,
-        silent: NDArray[np.bool_],
-        by_said: torch.Tensor,
-        times: torch.Tensor,
-        *weights: torch.Tensor,
-    ) -> tuple[torch.Tensor, ...]:
-        try:
-            given = _as_array(by_said)
-        except RuntimeError:  # a stack of derivatives, which torch hands over as one
-            raise DerivativeError(
-                "EventPropLayer takes one derivative at a time; leave is_grads_batched and vectorize at False"
-            ) from None
-        # A silent output has no spike time that could move, whatever a loss makes of its inf.
-        given = np.where(silent & ~np.isfinite(given), 0.0, given)
-        if not np.isfinite(given).all():
-            raise InputError(
-                f"a derivative by what EventPropLayer said is {given[~np.isfinite(given)][0]}, though what it said is "
-                f"finite; look at the loss, and at what follows the layer"
-            )
-        trains = _trains(times, engines.end)
-        # The samples run once more: cheaper than to keep every spike of them.
-        with engines.holding(weights) as engine:
-            engine.pull_counts(trains)
-            _, by_weights, by_spikes = engine.backpropagate(trains, given)
-        # Where each spike came from, in the order of the engine.
-        rows = _rows(times)
-        by_times = np.zeros_like(rows)
-        order = np.argsort(rows, axis=1, kind="stable")
-        there = np.isfinite(np.take_along_axis(rows, order, axis=1))
-        by_times[np.nonzero(there)[0], order[there]] = by_spikes
-        by_times = by_times.reshape(tuple(times.shape))
-        return tuple(_like(g, like) for g, like in zip((by_times, *by_weights), (times, *weights), strict=True))
-
-    @staticmethod
-    def backward(*_: Any) -> NoReturn:
-        raise DerivativeError(
-            "EventPropLayer is differentiable once: it has no second derivatives; leave create_graph at False, or keep "
-            "its gradients out of the loss"
-        )
-
-
-def _trains(times: torch.Tensor, end: float) -> SpikeTrains:
-    """Spike trains of times (batch, n_in) or (batch, n_in, k)."""
-    trains = latency_trains(_rows(times), end)
-    if times.ndim == 2:
-        return trains
-    return SpikeTrains(trains.times, trains.sources // times.shape[2], trains.offsets)
-
-
-def _rows(times: torch.Tensor) -> Float64Array:
-    """All spikes of a sample in a row, those of an input one after the other."""
-    return _as_array(times).reshape(len(times), math.prod(times.shape[1:]))
-
-
 def _reading(output: str, tau: float, spikes: int, at: Sequence[float]) -> Loss:
     """The loss whose numbers an output says."""
     check_name(output, "output", get_args(Output))
@@ -498,6 +370,13 @@ def _reading(output: str, tau: float, spikes: int, at: Sequence[float]) -> Loss:
     if output == "mean_voltages":
         return MeanVoltageLoss(tau)
     return MaxVoltageLoss() if output == "max_voltages" else TTFSLoss()
+
+
+def _as_it_is(run: Callable[..., Tensor], *arguments: Any) -> Tensor:
+    """What a function returns. Where torch compiles, there is nothing to compile: leave the graph, and run as ever."""
+    if torch.compiler.is_compiling():
+        run = torch.compiler.disable(run)  # type: ignore[no-untyped-call]
+    return run(*arguments)
 
 
 def _parameters(tensors: Iterable[Tensor]) -> torch.nn.ParameterList:
@@ -525,21 +404,3 @@ def _check_silence(silence: Any, end: float, output: str) -> float:
             f"silence is {shown(silence)}, but only first_spikes may be silent, not {output}; leave it out"
         )
     return check_real(silence, end, math.inf, "silence (ms)", "give the end of the trial or a later time, or inf")
-
-
-def _check_type(tensor: torch.Tensor, what: str) -> None:
-    if tensor.dtype not in _TYPES:
-        raise InputError(f"{what} are {tensor.dtype}, but must be float64 or float32; see Tensor.double, Module.double")
-    if tensor.layout != torch.strided or tensor.is_meta:
-        kind = "a tensor without data" if tensor.is_meta else f"a tensor of layout {tensor.layout}"
-        raise InputError(
-            f"{what} are {kind}, but must be a dense tensor with data; see Tensor.to_dense, Module.to_empty"
-        )
-
-
-def _as_array(tensor: torch.Tensor) -> Float64Array:
-    return np.asarray(tensor.detach().cpu().numpy(), dtype=np.float64)
-
-
-def _like(array: Float64Array, tensor: torch.Tensor) -> torch.Tensor:
-    return torch.from_numpy(array).to(dtype=tensor.dtype, device=tensor.device)

@@ -37,3 +37,14 @@ def test_what_wakes_a_silent_layer():
 def test_policies_that_are_refused(arguments, message):
     with pytest.raises(InputError, match=message):
         SilentPolicy(*arguments)
+
+
+def test_outputs_that_a_policy_cannot_have():
+    for name in ("none", "bump", "spike_count"):
+        for output in ((True, True), (True, False), (False, False)):
+            SilentPolicy(name).check_output(*output)
+    SilentPolicy("phantom").check_output(True, False)
+    with pytest.raises(InputError, match="'phantom' teaches outputs that do not spike, but .* only integrates; leave"):
+        SilentPolicy("phantom").check_output(False, False)
+    with pytest.raises(InputError, match="'phantom' needs an output layer without recurrent weights"):
+        SilentPolicy("phantom").check_output(True, True)

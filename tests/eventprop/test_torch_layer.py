@@ -209,7 +209,8 @@ def test_silence_is_minded():
         ({"output": "max_voltages", "recurrent": [0.1, 0.1]}, "only integrates and has no spikes"),
         ({"delays": [99.0, 0.0]}, "delays is 99.0, but must be in 0 .. 62"),
         ({"recurrent_delays": [9.0, 0.0]}, "recurrent delays of layer 1 .* has no such synapses"),
-        ({"silent": SilentPolicy("phantom")}, "silent policy of a layer is 'phantom', but must be one of none, bump"),
+        ({"silent": SilentPolicy("phantom"), "output": "max_voltages"}, "with a loss of voltages the output layer"),
+        ({"silent": SilentPolicy("phantom"), "recurrent": [0.1, 0.1]}, "'phantom' needs an output layer without recur"),
         ({"learn_constants": 1}, "learn_constants is 1"),
         ({"learn_constants": True, "constants_range": (30.0, 40.0)}, "tau_m is 20 ms, but must be 30 .. 40 ms"),
     ],
@@ -217,6 +218,108 @@ def test_silence_is_minded():
 def test_what_else_is_refused(options, message):
     with pytest.raises((InputError, WeightError), match=message):
         layer(**options)
+
+
+def ttfs(said, labels, tau0=0.5, tau1=6.4, alpha=0.003):
+    """`TTFSLoss` in torch, (batch,): 0 where the label's output is silent."""
+    own = said.gather(1, labels[:, None])[:, 0]
+    there = torch.isfinite(own)
+    times = torch.where(there[:, None], said, torch.zeros_like(said))
+    own = times.gather(1, labels[:, None])[:, 0]
+    losses = torch.nn.functional.cross_entropy(-times / tau0, labels, reduction="none")
+    return torch.where(there, losses + alpha * torch.expm1(own / tau1), torch.zeros_like(own))
+
+
+#: A hidden neuron that is silent, an output that always is, and one that sometimes is.
+def half_silent(policy, **options):
+    module = layer(silent=policy, **options)
+    with torch.no_grad():
+        module.weights[0][:, 2] = -1.0
+        module.weights[1][:, 1] *= 0.05
+        module.weights[1][:, 2] *= 0.22
+    return module
+
+
+@pytest.mark.parametrize("options", [{}, {"delays": [6.0, 3.0], "recurrent": [0.4, 0.0], "learn_constants": True}])
+@pytest.mark.parametrize("policy", ["none", "phantom", "bump", "spike_count"])
+def test_every_policy_is_the_engines(policy, options):
+    """A cross-entropy of first spikes written in torch has the gradients of the engine's loss, the policy included."""
+    policy = SilentPolicy(policy, 0.3, 0.0, 0.5)
+    module, labels = half_silent(policy, **options), torch.arange(24) % 3
+    times = torch.from_numpy(np.random.default_rng(3).uniform(0, 25, (24, 4)))
+    said = module(times)
+    silent = torch.isinf(said.gather(1, labels[:, None]))[:, 0]
+    assert silent[labels == 1].all()
+    assert 0 < silent[labels == 2].sum() < 8
+    assert not silent[labels == 0].any()
+    phantom = module.phantom_loss(times, labels)
+    assert torch.equal(phantom < 0, silent if policy.name == "phantom" else torch.zeros(24, dtype=torch.bool))
+    (ttfs(said, labels) + phantom).sum().backward()
+    parameters = [p.detach().numpy() for p in module.parameters()]
+    beside = {"recurrent": [parameters[2], None], "delays": parameters[3:5]} if options else {}
+    engine = EventPropEngine(
+        parameters[:2], NeuronParameters(), TTFSLoss(), END, silent=policy, optimizer="sgd",
+        delay_rate=1.0, constant_rate=1.0 if options else 0.0, **beside,
+    )  # fmt: skip
+    assert len(engine.matrices) == len(parameters)
+    trains = spike_trains([(row, np.arange(4)) for row in times.numpy()], 4, END)
+    engine.pull_counts(trains)
+    result, gradients = engine.gradient(trains, labels.numpy())
+    assert result.silent_labels == silent.sum()
+    for p, g in zip(module.parameters(), gradients, strict=True):
+        np.testing.assert_allclose(p.grad.numpy(), g, rtol=1e-9, atol=1e-11 * np.abs(g).max())
+    module.mind_silence()
+    engine.train_batch(trains, labels.numpy(), np.arange(24), 0.0)
+    for w, own in zip(module.weights, engine.weights, strict=True):
+        np.testing.assert_array_equal(w.detach().numpy(), own)
+    assert (module.weights[0][0, 2] > -1.0) == (policy.name == "bump")
+
+
+def test_the_phantoms_loss_is_what_it_differentiates():
+    """Largest voltages where labels are silent, and differences; a mean over the batch weighs it as all else."""
+    module, labels = half_silent(SilentPolicy("phantom", 2.0)), torch.tensor([1, 2, 0])
+    times = inputs()
+    found = module.phantom_loss(times, labels)
+    with torch.no_grad():
+        peaks = layer("max_voltages")
+        for own, w in zip(peaks.weights, module.weights, strict=True):
+            own[...] = w
+        expected = -2.0 * peaks(times)[torch.arange(3), labels] * torch.isinf(module(times)[torch.arange(3), labels])
+    assert torch.equal(found, expected)
+    assert found[0] < 0
+    assert found[2] == 0
+
+    assert torch.autograd.gradcheck(lambda t: module.phantom_loss(t, labels), (times,), eps=1e-6, atol=1e-6, rtol=1e-5)
+    gradients = []
+    for reduced in (torch.Tensor.sum, torch.Tensor.mean):
+        module.zero_grad()
+        reduced(module.phantom_loss(times, labels)).backward()
+        gradients.append([w.grad.clone() for w in module.weights])
+    for whole, mean in zip(*gradients, strict=True):
+        assert torch.allclose(whole, 3 * mean, rtol=1e-12)
+        assert whole.any()
+    again = pickle.loads(pickle.dumps(module))
+    assert torch.equal(again.phantom_loss(times, labels), found)
+    assert module.phantom_loss(times[:0], labels[:0]).shape == (0,)
+    half = module.phantom_loss(times.detach().float(), labels.int())
+    assert half.dtype == torch.float32
+    assert torch.allclose(half.double(), found)
+    assert not layer().phantom_loss(times, labels).any()
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 1, 2], "labels are a list, but must be a torch.Tensor"),
+        (np.array([0, 1, 3]), "labels.2. is 3, outside the classes 0 .. 2"),
+        (np.array([0, 1]), r"labels have shape \(2,\)"), (np.zeros(3), "labels have shape .3,. and dtype float64"),
+    ],
+)  # fmt: skip
+def test_labels_that_are_refused(labels, message):
+    for policy in ("none", "phantom"):
+        given = torch.from_numpy(labels) if isinstance(labels, np.ndarray) else labels
+        with pytest.raises(InputError, match=message):
+            layer(silent=SilentPolicy(policy)).phantom_loss(inputs(), given)
 
 
 def test_missing_spikes_and_silent_outputs_have_no_gradient():
@@ -344,6 +447,33 @@ def test_weights_that_are_refused():
     module = layer()
     with pytest.raises(RuntimeError, match="size mismatch"):  # torch's own
         module.load_state_dict({"weights.0": torch.zeros(1, 1), "weights.1": torch.zeros(6, 3)})
+
+
+@pytest.mark.filterwarnings("ignore:EventPropLayer")  # with the longest tau_m it does not spike
+@pytest.mark.parametrize("pooled", [True, False])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e300])
+@pytest.mark.parametrize("name", ["weights", "recurrent", "delays", "recurrent_delays", "log_tau_m", "log_tau_s"])
+def test_what_an_optimizer_may_leave_behind(name, bad, pooled):
+    """NaN is refused whatever it is in; too large numbers are, too, or cut where there are limits."""
+    module = layer("mean_voltages", **EVERYTHING)
+    module = module if pooled else pickle.loads(pickle.dumps(module))
+    part = getattr(module, name)[0]
+    kept = part.detach().clone()
+    with torch.no_grad():
+        part[-1:] = bad
+    if np.isnan(bad) or name in ("weights", "recurrent"):
+        with pytest.raises(InputError, match=rf"of layer 1 hold {bad:g}".replace("+", r"\+") + ", but must be finite"):
+            module(inputs())
+        with torch.no_grad():
+            part[...] = kept
+    said = module(inputs())
+    assert torch.isfinite(said).all()
+    said.sum().backward()
+    # Between the ways there and back, past torch's own watch.
+    said = module(inputs())
+    part.data[-1:] = torch.nan
+    with pytest.raises(InputError, match="of layer 1 hold nan, but must be finite"):
+        said.sum().backward()
 
 
 def test_second_derivatives_are_refused_not_zero():

@@ -52,6 +52,7 @@ def loops_of(layers, looped, seed=0):
 
 
 def setup_of(loss, optimizer="adam", silent=True):
+    silent = silent and isinstance(loss, TTFSLoss)
     return Setup(C, loss, SilentPolicy("phantom", 2.0) if silent else SilentPolicy(), optimizer)
 
 

@@ -29,11 +29,12 @@ class Delays(NamedTuple):
     def make(cls, forward: Int64Array, loop: Int64Array) -> Delays:
         """Those of a layer."""
         longest = int(max(forward.max(initial=0), loop.max(initial=0)))
-        return cls(forward, loop, np.zeros((3, longest + 1, forward.shape[1]), dtype=np.int64))
+        # Copies: to numba, arrays that cannot be written are of another type.
+        return cls(forward.copy(), loop.copy(), np.zeros((3, longest + 1, forward.shape[1]), dtype=np.int64))
 
 
 def check_delays(delays: Any, shape: tuple[int, ...], what: str) -> Int64Array:
-    """Return delays of every synapse (pre, post), from those of synapses or of sources (pre,).
+    """Return delays of every synapse (pre, post), to be read only, from those of synapses or of sources (pre,).
 
     Raises
     ------
@@ -53,7 +54,9 @@ def check_delays(delays: Any, shape: tuple[int, ...], what: str) -> Int64Array:
             f"the input itself"
         )
     every = given if given.ndim == 2 else given[:, None]
-    return np.ascontiguousarray(np.broadcast_to(every, shape), dtype=np.int64)
+    own = np.array(np.broadcast_to(every, shape), dtype=np.int64, order="C")
+    own.flags.writeable = False  # they say where kernels read and write: nobody changes them after the check
+    return own
 
 
 def check_every_delay(delays: Any, shapes: Sequence[tuple[int, ...]], what: str) -> list[Int64Array | None]:

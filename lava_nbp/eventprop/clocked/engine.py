@@ -124,8 +124,7 @@ class ClockedEngine:
         self.setup, self.c = setup, setup.c
         self.sizes = [layers[0].shape[0], *(w.shape[1] for w in layers)]
         loops = check_loops(recurrent, self.sizes[1:], isinstance(setup.loss, TTFSLoss))
-        if setup.silent.name == "phantom" and loops[-1].size:
-            raise InputError("silent policy 'phantom' needs an output layer without recurrent weights; use another")
+        setup.silent.check_output(isinstance(setup.loss, TTFSLoss), bool(loops[-1].size))
         matrices = [*layers, *(loop for loop in loops if loop.size)]
         #: Layers that have recurrent weights, counted from 0.
         self.looped = [k for k, loop in enumerate(loops) if loop.size]

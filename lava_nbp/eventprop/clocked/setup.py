@@ -35,8 +35,8 @@ class Setup:
     Raises
     ------
     InputError
-        For a policy that a clocked network does not have, an optimizer that there is not, what is of another class,
-        or a loss or strength whose integers would overflow.
+        For a policy that a clocked network or its output layer does not have, an optimizer that there is not, what is
+        of another class, or a loss or strength whose integers would overflow.
     """
 
     c: FixedPoint
@@ -51,6 +51,7 @@ class Setup:
                 f"silent policy is {self.silent.name!r}, but a clocked network has only none and phantom; "
                 f"the others need target continuous"
             )
+        self.silent.check_output(isinstance(self.loss, TTFSLoss), recurrent=False)
         check_name(self.optimizer, "optimizer", OPTIMIZERS)
         one, bits = (
             1 << self.c.adjoint_bits,

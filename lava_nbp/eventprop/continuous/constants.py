@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from lava_nbp.base.checks import check_real, shown
+from lava_nbp.base.compiled import BARE, kernel
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.continuous.state import Own, Sums
 from lava_nbp.eventprop.equations import LARGEST_CONSTANT, SMALLEST_CONSTANT, Float64Array, NeuronParameters
@@ -57,7 +57,7 @@ class LayerConstants:
                         f"constants are learned; start elsewhere, or change constants_range"
                     )
             self._limits = limits
-            self.logs = [np.log(tau_m), np.log(tau_s)]
+            self.logs = [np.clip(np.log(values), *log_range(limits)) for values in (tau_m, tau_s)]
         self._taken = [log.copy() for log in self.logs]
 
     @property
@@ -79,7 +79,7 @@ class LayerConstants:
         outside = 0
         for log, taken, values in zip(self.logs, self._taken, (self.tau_m, self.tau_s), strict=False):
             if not np.array_equal(log, taken):  # exp(log(x)) is not x, and what is written must be what is read
-                outside += cut(log, *np.log(self._limits))
+                outside += cut(log, *log_range(self._limits))
                 taken[...] = log
                 values[...] = np.clip(np.exp(log), *self._limits)
         return outside
@@ -106,11 +106,27 @@ class LayerConstants:
 
 
 def cut(values: Float64Array, low: float, high: float) -> int:
-    """Cut entries to low .. high, in place; how many were outside."""
+    """Cut entries to low .. high, in place; how many were outside. What is no number stays."""
+    if all_within(values.reshape(-1), low, high):
+        return 0
     outside = int(np.count_nonzero((values < low) | (values > high)))
-    if outside:
-        np.clip(values, low, high, out=values)
+    np.clip(values, low, high, out=values)
     return outside
+
+
+@kernel(**BARE)
+def all_within(values, low, high):  # type: ignore[no-untyped-def]
+    """Whether all entries are numbers in low .. high; without a branch, as every run asks for every array."""
+    good = True
+    for k in range(values.shape[0]):
+        good &= (values[k] >= low) & (values[k] <= high)
+    return good
+
+
+def log_range(limits: tuple[float, float]) -> tuple[float, float]:
+    """Logarithms of the range of time constants."""
+    low, high = np.log(limits)
+    return float(low), float(high)
 
 
 def check_limits(limits: Any) -> tuple[float, float]:
@@ -129,14 +145,3 @@ def check_limits(limits: Any) -> tuple[float, float]:
     if low >= high:
         raise InputError(f"constants_range is {low:g} .. {high:g} ms, but the first must be smaller; swap them")
     return low, high
-
-
-def numbered(kind: str, arrays: Sequence[Float64Array]) -> dict[str, Float64Array]:
-    """The arrays of layers that have one, by name: W1, W2, .."""
-    return {f"{kind}{k}": array for k, array in enumerate(arrays, 1) if array.size}
-
-
-def kind_and_layer(name: str) -> tuple[str, str]:
-    """What `numbered` has made a name of: W and 12 of W12."""
-    kind = name.rstrip("0123456789")
-    return kind, name[len(kind) :]

@@ -22,38 +22,22 @@ from lava_nbp.base.checks import (
     check_name,
     check_real,
     check_reals,
-    check_within,
 )
 from lava_nbp.base.helpers import Helpers
 from lava_nbp.base.memory import check_memory
 from lava_nbp.errors import InputError
-from lava_nbp.eventprop.continuous.constants import (
-    CONSTANTS_RANGE,
-    LayerConstants,
-    check_limits,
-    cut,
-    kind_and_layer,
-    numbered,
-)
+from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE
 from lava_nbp.eventprop.continuous.kernels import run_samples
 from lava_nbp.eventprop.continuous.optimizers import average, check_rate, make_optimizer
-from lava_nbp.eventprop.continuous.state import DONE, Answers, Batch, Constants, Criterion, Network, Own, Room
-from lava_nbp.eventprop.equations import LARGEST_CONSTANT, SMALLEST_CONSTANT, Float64Array, NeuronParameters
-from lava_nbp.eventprop.layers import (
-    LARGEST_WEIGHT,
-    LayerNeurons,
-    check_delays,
-    check_layers,
-    check_loops,
-    check_neurons,
-    check_spike_room,
-    spike_room,
-)
+from lava_nbp.eventprop.continuous.parameters import LONGEST_DELAY, Parameters, called
+from lava_nbp.eventprop.continuous.state import DONE, Answers, Batch, Constants, Criterion, Network, Room
+from lava_nbp.eventprop.equations import Float64Array, NeuronParameters
+from lava_nbp.eventprop.layers import LARGEST_WEIGHT, LayerNeurons, check_spike_room, spike_room
 from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, MeanVoltageLoss, TTFSLoss, VoltageErrorLoss
 from lava_nbp.eventprop.policies import OPTIMIZERS, OptimizerName, SilentPolicy
 from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.tally import Counts, total
-from lava_nbp.eventprop.trains import LONGEST_TRIAL, SpikeTrains, as_vector, check_end
+from lava_nbp.eventprop.trains import SpikeTrains, as_vector, check_end
 from lava_nbp.eventprop.trains_check import check_batch, check_samples
 
 #: A batch is cut into at most so many parts of at least so many samples, whatever the number of threads, so that
@@ -64,13 +48,6 @@ _LARGEST_FLOOR = 1e30
 _MOST_THREADS = 1024
 #: Spikes of an output that may be said.
 _MOST_SAID = 1 << 16
-#: Longest delay in ms, unless the caller says another: what Loihi's 62 steps of 1 ms hold.
-LONGEST_DELAY = 62.0
-#: What is trained, by the letters of its name.
-_CALLED = {
-    "W": "the weights", "R": "recurrent weights", "D": "delays", "E": "recurrent delays", "tau_m": "tau_m",
-    "tau_s": "tau_s",
-}  # fmt: skip
 #: A recurrent layer may feed its spikes to itself for ever: updates of a neuron by a spike in a sample, some seconds'
 #: worth, and spikes per neuron that there may be anyhow.
 _MOST_UPDATES, _MOST_SPIKES = 4e7, 100
@@ -137,6 +114,9 @@ class EventPropEngine:
         layer.
     names : list of str
         Of `matrices`: W1, W2, .., R1, .., D1, .. (delays of W1), E1, .. (of R1), tau_m1, .., tau_s1, ..
+    limits : list of (float, float)
+        Least and largest entry of each of `matrices`; what a step would carry beyond those of delays and constants is
+        cut back.
 
     Raises
     ------
@@ -167,42 +147,26 @@ class EventPropEngine:
         silent: SilentPolicy | None = None,
         optimizer: OptimizerName = "adam",
     ) -> None:
-        self.weights = check_layers(weights)
         check_kind(loss, (TTFSLoss, MaxVoltageLoss, MeanVoltageLoss, VoltageErrorLoss), "loss")
         self.loss, self.end = loss, check_end(end)
         floor = check_real(floor, 0.0, _LARGEST_FLOOR, "floor", "I - theta is 0 where V only touches theta", above=True)
         self._helpers = Helpers(check_integer(threads, 1, _MOST_THREADS, "threads"))
-        self.sizes = [self.weights[0].shape[0], *(w.shape[1] for w in self.weights)]
         self._parts: list[Room] = []
-        self.loops = check_loops(recurrent, self.sizes[1:], isinstance(loss, TTFSLoss))
-        self._longest = check_real(longest_delay, 0.0, LONGEST_TRIAL, "longest delay", "it is in ms")
-        shapes, loop_shapes = ([(len(m), m.shape[1]) for m in matrices] for matrices in (self.weights, self.loops))
-        self.delays = check_delays(delays, shapes, self._longest, "delays")
-        self.loop_delays = check_delays(recurrent_delays, loop_shapes, self._longest, "recurrent delays")
-        delay_rate, constant_rate = check_rate(delay_rate, "delay_rate"), check_rate(constant_rate, "constant_rate")
-        self.constants_range = check_limits(constants_range)
-        limits = self.constants_range if constant_rate > 0 else None
-        neurons = zip(check_neurons(p, self.sizes[1:]), self.sizes[1:], strict=True)
-        self._constants = [LayerConstants(layer, n, limits) for layer, n in neurons]
-        learned_delays = [d for d in (*self.delays, *self.loop_delays) if d.size and delay_rate > 0]
-        logs = [log for kind in (0, 1) for layer in self._constants for log in layer.logs[kind : kind + 1]]
-        loops = [loop for loop in self.loops if loop.size]
-        self._learned_delays = learned_delays
-        self.matrices = [*self.weights, *loops, *learned_delays, *logs]
-        self.names = [*numbered("W", self.weights), *numbered("R", self.loops)]
-        if learned_delays:
-            self.names += [*numbered("D", self.delays), *numbered("E", self.loop_delays)]
-        if logs:
-            self.names += [*numbered("tau_m", logs[: len(logs) // 2]), *numbered("tau_s", logs[len(logs) // 2 :])]
+        self._parameters = own = Parameters(
+            weights, p, isinstance(loss, TTFSLoss), recurrent=recurrent, delays=delays,
+            recurrent_delays=recurrent_delays, longest_delay=longest_delay, constants_range=constants_range,
+            delay_rate=delay_rate, constant_rate=constant_rate,
+        )  # fmt: skip
+        self.sizes, self.weights, self.loops = own.sizes, own.weights, own.loops
+        self.delays, self.loop_delays = own.delays, own.loop_delays
+        self.matrices, self.names, self.limits = own.matrices, own.names, own.limits
         check_name(optimizer, "optimizer", OPTIMIZERS)
-        factors = [*self._in_thresholds(optimizer), *[delay_rate] * len(learned_delays)]
-        self.optimizer = make_optimizer(optimizer, self.matrices, factors + [constant_rate] * len(logs))
+        self.optimizer = make_optimizer(optimizer, self.matrices, own.factors(optimizer))
         self.silent = SilentPolicy() if silent is None else silent
         check_kind(self.silent, SilentPolicy, "silent")
         if self.silent.name == "spike_count":
             self.silent.bounds(len(self.weights) - 1)
-        if self.silent.name == "phantom" and self.loops[-1].size:
-            raise InputError("silent policy 'phantom' needs an output layer without recurrent weights; use another")
+        self.silent.check_output(isinstance(loss, TTFSLoss), bool(self.loops[-1].size))
         kept = check_integer(said_spikes, 1, _MOST_SAID, "said_spikes", "how many spikes of every output are said")
         if kept > 1 and not isinstance(loss, TTFSLoss):
             raise InputError(f"said_spikes is {kept}, but an output layer that only integrates has none; leave it out")
@@ -214,42 +178,26 @@ class EventPropEngine:
         #: Numbers that the network says to a sample.
         self.said = self.sizes[-1] * max(kept, len(self._criterion.times))
         pulls = tuple(np.zeros(n) for n in self.sizes[1:])
-        constants = tuple(Constants.of(layer.first, floor, self.end) for layer in self._constants)
-        self._network = Network(constants, tuple(self.weights), self.loops, pulls, self._owns())
+        constants = tuple(Constants.of(layer.first, floor, self.end) for layer in own.layers)
+        self._network = Network(constants, tuple(self.weights), self.loops, pulls, own.views())
         self._make_room(0)
 
-    def _owns(self) -> tuple[Own, ...]:
-        """What kernels get of every layer's constants and delays: views of these very arrays."""
-        layers = zip(self._constants, self.delays, self.loop_delays, strict=True)
-        return tuple(layer.own(delays, loop_delays) for layer, delays, loop_delays in layers)
-
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # A copy of a view is an array of its own.
         self.__dict__.update(state)
-        self._network = self._network._replace(own=self._owns())
+        # A copy of a view is an array of its own.
+        self._network = self._network._replace(own=self._parameters.views())
 
     # -------------------------------------------------------------- running
 
     @property
     def p(self) -> NeuronParameters | tuple[LayerNeurons, ...]:
         """Time constants and thresholds as they are now: one for all, or those of every layer."""
-        layers = tuple(layer.read() for layer in self._constants)
-        first = layers[0]
-        return first if isinstance(first, NeuronParameters) and all(p == first for p in layers) else layers
-
-    def _in_thresholds(self, optimizer: str) -> list[float]:
-        """Rates of the weights of every layer, and of recurrent ones, in that of the first: in thresholds all alike.
-
-        A step of Adam has the unit of weights, one of plain descent that of weights squared.
-        """
-        first = self._constants[0].first.theta
-        units = [(layer.first.theta / first) ** (1 if optimizer == "adam" else 2) for layer in self._constants]
-        return units + [unit for unit, loop in zip(units, self.loops, strict=True) if loop.size]
+        return self._parameters.p
 
     @property
     def is_uniform(self) -> bool:
         """Whether its neurons are all alike, and no synapse has a delay."""
-        return isinstance(self.p, NeuronParameters) and not any(d.size for d in (*self.delays, *self.loop_delays))
+        return self._parameters.is_uniform
 
     def parameters(self) -> dict[str, Float64Array]:
         """Copies of all numbers that the network has of its own, by the names of `names`.
@@ -257,7 +205,7 @@ class EventPropEngine:
         Delays are among them whether they are learned or not, and so are time constants, in ms, where they are learned
         or each neuron's own.
         """
-        return {name: array.copy() for name, array in self._named().items()}
+        return self._parameters.read()
 
     def load_parameters(self, parameters: Mapping[str, Any]) -> None:
         """Go on from `parameters`.
@@ -267,31 +215,7 @@ class EventPropEngine:
         InputError
             For others than this network has; nothing is changed then.
         """
-        own = self._named()
-        check_arrays(parameters, own, "parameters", "this network needs")
-        for name, array in parameters.items():
-            if name[0] in "DE":
-                check_within(array, 0.0, self._longest, f"parameters: {name}")
-            elif name.startswith("tau"):
-                limits = self.constants_range if name in self.names else (SMALLEST_CONSTANT, LARGEST_CONSTANT)
-                check_within(array, *limits, f"parameters: {name}")
-        for name, array in parameters.items():
-            own[name][...] = array
-        for layer in self._constants:
-            layer.take_over()
-
-    def _named(self) -> dict[str, Float64Array]:
-        """The arrays of `parameters`, by name."""
-        kinds = ("W", self.weights), ("R", self.loops), ("D", self.delays), ("E", self.loop_delays)
-        found = {name: array for letter, arrays in kinds for name, array in numbered(letter, arrays).items()}
-        for k, name in enumerate(("tau_m", "tau_s")):
-            found |= {f"{name}{n}": layer.kept[k] for n, layer in enumerate(self._constants, 1) if layer.kept}
-        return found
-
-    def _refresh(self) -> int:
-        """Cut what is learned beside weights to its limits; how many entries were outside."""
-        outside = sum(cut(delays, 0.0, self._longest) for delays in self._learned_delays)
-        return outside + sum(layer.refresh() for layer in self._constants)
+        self._parameters.write(parameters)
 
     def infer(self, trains: SpikeTrains, samples: NDArray[np.int64] | None = None) -> Result:
         """Run samples without learning; by default all.
@@ -300,7 +224,8 @@ class EventPropEngine:
         ------
         InputError
             For trains or samples that there cannot be, see `trains_check.check_samples`, more spikes than the limit
-            on memory allows, or a recurrent layer that seems to spike without end.
+            on memory allows, a recurrent layer that seems to spike without end, or weights and delays in which somebody
+            has written what there cannot be.
         """
         return self._run(*self._checked(trains, samples), learn=False)[0]
 
@@ -380,7 +305,7 @@ class EventPropEngine:
             if not average(g.reshape(-1), float(len(samples)), largest):
                 raise InputError(self._too_large(k, g, largest))
         self.optimizer.step(gradients, rate)
-        bounded = self._refresh()
+        bounded = self._parameters.cut()
         if self.silent.name != "none":
             self._mind_silence(len(samples))
         return replace(result, bounded=bounded) if bounded else result
@@ -436,10 +361,9 @@ class EventPropEngine:
         """What to say of a gradient with which no optimizer can go on."""
         reached = np.abs(g).max()
         what = f"reaches {reached:.3g}" if np.isfinite(reached) else "is not finite"
-        kind, layer = kind_and_layer(self.names[k])
         return (
-            f"the gradient of {_CALLED[kind]} of layer {layer} {what}, but {largest:.3g} is the most that a step can "
-            f"be made of, so nothing was changed; {self.loss.cure}"
+            f"the gradient of the {called(self.names[k])} {what}, but {largest:.3g} is the most that a step can be "
+            f"made of, so nothing was changed; {self.loss.cure}"
         )
 
     def _checked(self, trains: SpikeTrains, samples: Any) -> tuple[SpikeTrains, NDArray[np.int64]]:
@@ -477,13 +401,7 @@ class EventPropEngine:
             for sums, others in zip(first.by, part.by, strict=True):
                 for g, other in zip(sums, others, strict=True):
                     g += other
-        by, logs = first.by, [layer.by_logs(sums) for layer, sums in zip(self._constants, first.by, strict=True)]
-        found = [sums.weights for sums in by] + [sums.loops for sums in by if sums.loops.size]
-        if self._learned_delays:
-            delays = [sums.delays for sums in by] + [sums.loop_delays for sums in by]
-            pairs = zip((d for d in delays if d.size), self._learned_delays, strict=True)
-            found += [d.reshape(own.shape) for d, own in pairs]
-        return (*found, *(log for kind in zip(*logs, strict=True) for log in kind))
+        return self._parameters.gradients(first.by)
 
     def _run(
         self,
@@ -494,7 +412,7 @@ class EventPropEngine:
         targets: Float64Array | None = None,
         given: Float64Array | None = None,
     ) -> tuple[Result, Float64Array]:
-        self._refresh()  # whoever has changed `matrices` need do nothing else
+        self._parameters.refresh()  # whoever has changed an array need do nothing else
         self._make_room(int((trains.offsets[samples + 1] - trains.offsets[samples]).max(initial=0)))
         labels = np.zeros(0, np.int64) if labels is None else labels
         targets = np.zeros((0, 0)) if targets is None else targets
@@ -534,7 +452,7 @@ class EventPropEngine:
         self._parts = [self._room(of_part, n_events) for of_part in caps]
 
     def _room(self, caps: list[int], n_events: int) -> Room:
-        return Room.of(self._network, caps, n_events, self.said, bool(self._learned_delays))
+        return Room.of(self._network, caps, n_events, self.said, self._parameters.learns_delays)
 
     def _grow(self, k: int, layer: int) -> None:
         """A part with room for twice as many spikes of a layer; any of the others may need as much."""

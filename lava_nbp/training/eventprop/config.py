@@ -19,7 +19,7 @@ from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE, check_limits
-from lava_nbp.eventprop.continuous.engine import LONGEST_DELAY
+from lava_nbp.eventprop.continuous.parameters import LONGEST_DELAY
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.losses import LabelLoss, MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import OptimizerName, SilentName, SilentPolicy
@@ -357,6 +357,15 @@ class EventPropExperiment(Experiment):
                         f"neuron.{name} is {getattr(p, name):g} ms, but learned time constants are {low:g} .. {high:g} "
                         f"ms (learning.constants_range); start elsewhere, or change that"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _possible_phantom(self) -> EventPropExperiment:
+        if self.learning.silent == "phantom" and self.loss.name != "ttfs":
+            raise ValueError(
+                f"learning.silent is 'phantom', but with the loss {self.loss.name} the output layer only integrates, "
+                f"and no output is silent; leave it out"
+            )
         return self
 
     @model_validator(mode="after")

@@ -65,9 +65,9 @@ def figures(run: Run) -> dict[str, Drawing]:
     sample = int(np.argmax(right))
     found["gradient_check"] = Drawing(
         lambda path: eventprop_plot.gradient_check(
-            *_differences(engine, trains, labels, sample), path, f"{run.name}: sample {sample}"
+            *differences(engine, trains, labels, sample), path, f"{run.name}: sample {sample}"
         ),
-        "Gradient against central differences of the loss.",
+        "Gradient against differences of the loss.",
     )
     if isinstance(learner.dataset, LatencyDataset) and learner.dataset.plane:
         test = learner.dataset.test
@@ -96,10 +96,13 @@ def _answers_on_the_plane(engine: EventPropEngine, test: LatencySplit) -> tuple[
     return points, np.where(mapped.ties(), -1, mapped.answers())
 
 
-def _differences(
+def differences(
     engine: EventPropEngine, trains: SpikeTrains, labels: NDArray[np.int64], sample: int
 ) -> tuple[Float64Array, Float64Array]:
-    """Some of a sample's gradient, and central differences of its loss."""
+    """Some of a sample's gradient, and differences of its loss: central ones, at an end of its limits one-sided ones.
+
+    Both have errors of the order of the step squared.
+    """
     one = np.array([sample])
     _, gradients = engine.gradient(trains, labels, one)
 
@@ -111,19 +114,33 @@ def _differences(
         return engine.loss.value(said, label)
 
     found, expected = [], []
-    for matrix, g in zip(engine.matrices, gradients, strict=True):
+    for matrix, g, limits in zip(engine.matrices, gradients, engine.limits, strict=True):
         # Those with the largest gradients: most others are zero, and prove nothing.
         for at in np.argsort(-np.abs(g.ravel()), kind="stable")[:_CHECKED]:
             index = np.unravel_index(int(at), g.shape)
-            kept = matrix[index]
-            values = []
-            for step in (_STEP, -_STEP):
+            kept, total = matrix[index], 0.0
+            weights = _difference(kept, *limits)
+            for step, weight in weights.items():
                 matrix[index] = kept + step
-                values.append(loss())
+                total += weight * loss()
             matrix[index] = kept
-            found.append(g[index])
-            expected.append((values[0] - values[1]) / (2 * _STEP))
+            if weights:
+                found.append(g[index])
+                expected.append(total)
     return np.array(found), np.array(expected)
+
+
+def _difference(at: float, low: float, high: float) -> dict[float, float]:
+    """Weights of the values at `at` + each of some steps in a derivative there: f(x) is cut where x leaves its limits.
+
+    None where there is no room.
+    """
+    if low <= at - _STEP and at + _STEP <= high:
+        return {_STEP: 0.5 / _STEP, -_STEP: -0.5 / _STEP}
+    for step in (_STEP, -_STEP):
+        if low <= at + 2 * step <= high:
+            return {0.0: -1.5 / step, step: 2.0 / step, 2 * step: -0.5 / step}
+    return {}
 
 
 def _adjoint_raster(

@@ -216,3 +216,20 @@ def test_what_is_refused():
     ):
         with pytest.raises(InputError, match=message):
             made(TTFSLoss(), delays, recurrent_delays=late)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int32])
+@pytest.mark.parametrize("loops", [(False, False), (True, False)])
+def test_nobody_changes_delays_after_the_check(loops, dtype):
+    """Neither those of the engine nor those it was given: kernels would read and write elsewhere."""
+    given, late = drawn((4, 6)).astype(dtype), np.ones((6, 6), dtype) if loops[0] else None
+    engine = made(TTFSLoss(), [given, None], loops, [late, None])
+    expected = engine.watch(*sample(), 1)
+    given[...] = 10**6
+    for own in engine.delays:
+        if own is not None:
+            with pytest.raises(ValueError, match="read-only"):
+                own[...] = 10**6
+    found = engine.watch(*sample(), 1)
+    assert all(same(a, b) for a, b in zip(found[0], expected[0], strict=True))
+    assert same(found[1], expected[1])

@@ -27,7 +27,8 @@ def network(layers, loss, seed=0, looped=(), optimizer="adam"):
     means = [3.0, *[1.4] * (len(layers) - 2)]
     weights = [rng.normal(m, 0.9, s) for m, s in zip(means, pairwise(layers), strict=True)]
     loops = [rng.normal(0, 0.6, (n, n)) if k in looped else None for k, n in enumerate(layers[1:])]
-    silent = SilentPolicy() if loops[-1] is not None else SilentPolicy("phantom", 2.0)
+    spiking = isinstance(loss, TTFSLoss) and loops[-1] is None
+    silent = SilentPolicy("phantom", 2.0) if spiking else SilentPolicy()
     largest = [6.0] * len(weights) + [2.5] * len(looped)
     return ClockedEngine(weights, Setup(C, loss, silent, optimizer), recurrent=loops, largest=largest)
 

@@ -7,7 +7,7 @@ from lava_nbp.eventprop.clocked.arithmetic import REGISTER_MAX, FixedPoint
 from lava_nbp.eventprop.clocked.losses import TTFSTables
 from lava_nbp.eventprop.clocked.setup import Control, Setup
 from lava_nbp.eventprop.equations import NeuronParameters
-from lava_nbp.eventprop.losses import MeanVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.losses import MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import SilentPolicy
 
 C = FixedPoint(NeuronParameters(), 1.0, 40.0)
@@ -32,6 +32,10 @@ C = FixedPoint(NeuronParameters(), 1.0, 40.0)
         (
             {"silent": SilentPolicy("phantom", 1e5)},
             "strength of the silent policy is 100000.0, but must be in 0 .. 10240",
+        ),
+        (
+            {"loss": MaxVoltageLoss(), "silent": SilentPolicy("phantom")},
+            "with a loss of voltages the output layer only",
         ),
         ({"optimizer": object()}, "optimizer is <object"),
         ({"optimizer": "adma"}, "optimizer is 'adma', but must be one of adam, sgd"),

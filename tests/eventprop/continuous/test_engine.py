@@ -551,9 +551,10 @@ def test_arguments_that_are_refused():
         ({"optimizer": "sdg"}, "optimizer is 'sdg'"),
         ({"floor": float("inf")}, "floor is inf"),
         ({"recurrent": [np.ones((3, 3))], "silent": SilentPolicy("phantom")}, "without recurrent weights"),
+        ({"loss": MaxVoltageLoss(), "silent": SilentPolicy("phantom")}, "with a loss of voltages the output layer"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=message):
-            EventPropEngine([np.ones((2, 3))], p, loss, **{"end": END, **options})
+            EventPropEngine(**{"weights": [np.ones((2, 3))], "p": p, "loss": loss, "end": END, **options})
     for loops, message in (([None, None], "2 recurrent matrices for 1 layers"),
                            ([np.ones((2, 3))], r"must be \(3, 3\)"),
                            ([np.full((3, 3), np.inf)], "and finite")):  # fmt: skip

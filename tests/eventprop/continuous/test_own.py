@@ -473,3 +473,29 @@ def test_a_maximum_just_below_the_threshold_is_no_spike():
         assert np.isinf(EventPropEngine(weights, p, TTFSLoss(), END, **options).infer(trains).said).all()
     both = {"recurrent": [np.zeros((1, 1))], "constant_rate": 1.0}
     assert np.isinf(EventPropEngine(weights, p, TTFSLoss(), END, **both).infer(trains).said).all()
+
+
+@pytest.mark.parametrize("learn", [True, False])
+@pytest.mark.parametrize("recurrent", [True, False])
+@pytest.mark.parametrize("bad", [np.nan, -5.0, 1e300])
+def test_what_is_written_in_place_is_looked_at_before_a_run(bad, recurrent, learn):
+    """Delays that are not learned, and weights: refused by whatever runs samples, until they are mended."""
+    problem = Problem(5, recurrent=recurrent, loss=LOSSES[0])
+    engine = problem.engine(delay_rate=0.0)
+    expected = engine.infer(problem.trains).said
+    runs = (
+        lambda: engine.train_batch(problem.trains, problem.labels, np.array([0]), 0.1),
+        lambda: engine.gradient(problem.trains, problem.labels),
+        lambda: engine.backpropagate(problem.trains, np.ones((1, engine.said))),
+    )
+    arrays = [engine.delays[0], *([engine.loop_delays[0]] if recurrent else []), *([engine.weights[1]] * (bad != -5.0))]
+    for array in arrays:
+        kept = array[1, 1]
+        array[1, 1] = bad
+        for run in runs if learn else [lambda: engine.infer(problem.trains)]:
+            before = {name: a.copy() for name, a in engine.state().items()}
+            with pytest.raises(InputError, match=r"(delays|weights) of layer \d hold .*, but must be finite, and in"):
+                run()
+            assert all(np.array_equal(a, before[name]) for name, a in engine.state().items())
+        array[1, 1] = kept
+    assert np.array_equal(engine.infer(problem.trains).said, expected)

@@ -293,6 +293,10 @@ def test_another_threshold_is_another_unit(config, tmp_path, optimizer):
         (("neuron.theta=-1",), "neuron.theta = -1"),
         (("learning.batch=0",), "learning.batch = 0"),
         (("learning.silent=loud",), "learning.silent is 'loud', but must be one of none, phantom, bump, spike_count"),
+        (
+            ("learning.silent=phantom", "loss.name=max_voltage"),
+            "learning.silent is 'phantom', but with the loss max_voltage the output layer only integrates, and no outp",
+        ),
         (("loss.name=mse",), "loss.name is 'mse', but must be one of ttfs, max_voltage, mean_voltage"),
         (("loss.tau=20",), "tau is 20.0, but only the loss mean_voltage has it; leave it out"),
         (("loss.name=max_voltage", "loss.gain=3"), "gain is 3.0, but only the loss mean_voltage has it"),
