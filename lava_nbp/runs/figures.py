@@ -12,6 +12,7 @@ from lava_nbp.base.files import AnyPath, as_path, check_output
 from lava_nbp.base.progress import Stage, untold
 from lava_nbp.base.registry import resolve
 from lava_nbp.errors import CheckpointError
+from lava_nbp.runs.recordings import event_drawings
 from lava_nbp.seeing import plot
 from lava_nbp.training.learner import Arrays
 from lava_nbp.training.metrics import best_epoch
@@ -88,6 +89,7 @@ def drawings_of(run: Run) -> dict[str, Drawing]:
         "confusion_matrix": Drawing(
             lambda path: _confusion_matrix(run, path), "How often each class (rows) was answered as each (columns)."
         ),
+        **event_drawings(run),
         **_weight_images(run, weights),
     }
     added = run.algorithm.figures
