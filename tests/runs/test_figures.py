@@ -12,7 +12,7 @@ from own_circuits import paper_under_other_names
 from lava_nbp import load_run, trace
 from lava_nbp.errors import CheckpointError
 from lava_nbp.eventprop.equations import NeuronParameters
-from lava_nbp.runs.figures import plot_run
+from lava_nbp.runs.figures import drawings_of, plot_run
 from lava_nbp.runs.train import train
 from lava_nbp.training.eventprop.figures import clocked_errors
 from lava_nbp.training.eventprop.session import EventPropSession
@@ -272,6 +272,16 @@ def test_all_figures_of_events(tmp_path, monkeypatch, target):
             f"hidden: {hidden[0].sum() / 20:.1f} spikes per recording, {(hidden[0] == 0).sum()} of 12 neurons silent"
         )
     assert sum(bar.get_height() for bar in axes.patches) == 12
+
+
+def test_channels_are_no_image(tmp_path, monkeypatch):
+    """36 inputs, of three channels over delay lines, would be a square if they were pixels."""
+    write_bursts(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    taps = f"data.taps={[5 * k for k in range(12)]}"
+    run = trained(tmp_path, BURSTS, taps, "epochs=1", "learning.delay_rate=0", "network.initial_delay=[0, 0]")
+    assert run.state.layers[0] == 36
+    assert "weight_images" not in drawings_of(run)
 
 
 def test_figures_of_events_that_stay(tmp_path, monkeypatch):

@@ -33,8 +33,11 @@ Float64Array = NDArray[np.float64]
 #: By name of an arithmetic: (dt in ms, mean error of output spike times in ms, median relative error of a gradient).
 ClockedErrors = dict[str, list[tuple[float, float, float]]]
 
-#: Weights per layer whose gradient is checked, and the step of the differences.
+#: Entries of every matrix whose gradient is checked, and the step of the differences.
 _CHECKED, _STEP = 40, 1e-6
+#: Where neurons run one by one, for delays or constants of their own, each difference takes its time: fewer entries
+#: then, so that a matrix takes so many arrivals at hidden neurons, a second's worth or two, and so many entries anyhow.
+_ARRIVALS, _FEWEST = 5_000_000, 5
 #: Spikes of an output that are shown, and how often voltages are read over a trial.
 _SAID, _READ = 1 << 10, 500
 #: Points per side of the class map's grid.
@@ -114,10 +117,14 @@ def _differences(
         assert not isinstance(engine.loss, VoltageErrorLoss)
         return engine.loss.value(said, label)
 
+    checked = _CHECKED
+    if not engine.is_uniform:
+        arrivals = int(np.diff(trains.offsets)[sample]) * max(sum(engine.sizes[1:-1]), 1)
+        checked = max(_FEWEST, min(checked, _ARRIVALS // max(arrivals, 1)))
     found, expected = [], []
     for matrix, g in zip(engine.matrices, gradients, strict=True):
         # Those with the largest gradients: most others are zero, and prove nothing.
-        for at in np.argsort(-np.abs(g.ravel()), kind="stable")[:_CHECKED]:
+        for at in np.argsort(-np.abs(g.ravel()), kind="stable")[:checked]:
             index = np.unravel_index(int(at), g.shape)
             kept = matrix[index]
             values, reached = [], []
