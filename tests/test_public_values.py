@@ -21,8 +21,7 @@ from lava_nbp.base.checks import shown
 from lava_nbp.base.content import parse_toml
 from lava_nbp.data import DataOptions, Encoding, Events, EventSplit, Labelled, LatencySplit, Split
 from lava_nbp.errors import LavaNBPError
-from lava_nbp.eventprop import FixedPoint, NeuronParameters, Setup, TTFSLoss
-from lava_nbp.eventprop.reference import AdjointSpike, Spike
+from lava_nbp.eventprop import FixedPoint, LayerSpikes, NeuronParameters, Setup, TTFSLoss
 from lava_nbp.loihi.boards import LOIHI1
 from lava_nbp.loihi.plan import make_plan
 from lava_nbp.nbp.form import sample_form
@@ -39,6 +38,7 @@ C = FixedPoint(NeuronParameters(), dt=1, end=3)
 BOARD = lava_nbp.BOARDS["loihi1"]
 PLAN = make_plan(CIRCUIT, "loihi1")
 SPLIT, LATENCY = Split(X, [0, 1]), LatencySplit(np.eye(2), [0, 1], Encoding(0.0, 1.0))
+SPIKES = [LayerSpikes(np.array([1.0]), np.array([0]), np.array([0.5]))] * 3
 EVENTS = EventSplit(Events([0.0, 1.5, 0.3], [0, 1, 1], [0, 2, 3], 2), [0, 1])
 
 
@@ -207,8 +207,11 @@ GOOD = {
     "lava_nbp.loihi.plan.place": {"lowered": PLAN.lowered, "board": BOARD},
     "lava_nbp.loihi.plan.with_hidden": {"circuit": CIRCUIT, "n": 2},
     "lava_nbp.seeing.eventprop_plot.adjoint_raster": {
-        "spikes": [Spike(1.0, 0, 0)],
-        "adjoint": [AdjointSpike(1.0, 0, 0, 0.5)], "sizes": [1, 1, 1], "end": 3.0, "path": NOWHERE,
+        "layers": SPIKES, "sizes": [1, 1, 2], "end": 3.0, "path": NOWHERE,
+    },
+    "lava_nbp.seeing.eventprop_plot.output_voltages": {
+        "layers": SPIKES, "sizes": [1, 1, 2], "times": [1.0, 2.0], "voltages": np.ones((2, 2)), "said": [1.0, 2.0],
+        "label": 0, "classes": ["a", "b"], "path": NOWHERE,
     },
     "lava_nbp.seeing.eventprop_plot.class_map": {"points": np.full((1, 2), 0.5), "answers": [0], "path": NOWHERE},
     "lava_nbp.seeing.eventprop_plot.before_and_after": {
@@ -216,6 +219,12 @@ GOOD = {
     },
     "lava_nbp.seeing.eventprop_plot.clocked_error": {"errors": {"a": [(1.0, 1.0, 1.0)]}, "path": NOWHERE},
     "lava_nbp.seeing.eventprop_plot.gradient_check": {"found": [1.0], "expected": [1.0], "path": NOWHERE},
+    "lava_nbp.seeing.events_plot.changed_events": {
+        "before": EVENTS.events, "after": EVENTS.events, "samples": [0, 1], "path": NOWHERE,
+    },
+    "lava_nbp.seeing.events_plot.event_counts": {"splits": {"a": EVENTS}, "classes": ["a", "b"], "path": NOWHERE},
+    "lava_nbp.seeing.events_plot.neuron_rates": {"layers": {"a": [1, 2]}, "samples": 2, "path": NOWHERE},
+    "lava_nbp.seeing.events_plot.recordings": {"split": EVENTS, "classes": ["a", "b"], "path": NOWHERE},
     "lava_nbp.seeing.plot.confusion_matrix": {"answers": [0], "labels": [1], "classes": ["a", "b"], "path": NOWHERE},
     "lava_nbp.seeing.plot.fault_curves": {"report": REPORT, "path": NOWHERE},
     "lava_nbp.seeing.plot.learning_curve": {"history": HISTORY, "curves": {"test_accuracy": "x"}, "path": NOWHERE},
@@ -318,7 +327,7 @@ EXEMPT = {
     "lava_nbp.Run": "is made by load_run, of a checkpoint that was checked",
     **{
         f"lava_nbp.eventprop.{name}": "is what an engine hands out"
-        for name in ("AnswerLog", "Counts", "LayerSeen", "Result", "Optimizer")
+        for name in ("AnswerLog", "Counts", "LayerSeen", "LayerSpikes", "Result", "Optimizer")
     },
     "lava_nbp.eventprop.SpikeTrains": "is checked by whoever takes it, see tests/eventprop/test_trains_check.py",
 }

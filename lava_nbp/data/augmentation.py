@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,7 +138,14 @@ class AugmentedTraining:
         n = len(self.split.events.times)
         check_memory(_EVENT_BYTES * n, f"{n} events, changed anew in every epoch,", "use fewer training samples")
 
-    def of_epoch(self, seed: int, epoch: int) -> EventSplit:
-        """What an epoch trains with."""
-        changed = self.augmentation.of_epoch(self.split.events, self.sensor, seed, epoch)
-        return EventSplit(self.show(changed), self.split.y)
+    def of_epoch(self, seed: int, epoch: int, samples: Any = None) -> EventSplit:
+        """What an epoch trains with; of some samples only, if they are given: the same, and sooner.
+
+        Raises
+        ------
+        InputError
+            For samples that there are not.
+        """
+        changed = EventSplit(self.augmentation.of_epoch(self.split.events, self.sensor, seed, epoch), self.split.y)
+        chosen = changed if samples is None else changed.take(samples)
+        return replace(chosen, events=self.show(chosen.events))

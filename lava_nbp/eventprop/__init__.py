@@ -4,7 +4,8 @@ Every public name is here, and imported when it is first used: this package alon
 
 - Neurons, losses, policies: `NeuronParameters`, `TTFSLoss`, `MaxVoltageLoss`, `MeanVoltageLoss`,
   `VoltageErrorLoss`, `SilentPolicy`.
-- What goes in and comes out: `SpikeTrains` (made by `spike_trains`, `latency_trains`, `join_trains`), `Result`.
+- What goes in and comes out: `SpikeTrains` (made by `spike_trains`, `latency_trains`, `join_trains`), `Result`,
+  `LayerSpikes`.
 - In continuous time: `EventPropEngine`, its optimizers `Adam` and `SGD`, and `EventPropLayer` for PyTorch, with
   `spike_times` of the spikes that other libraries' encoders make.
 - In fixed steps and integers: `ClockedEngine`, whose `Setup` holds a `FixedPoint`; `Control` and `AnswerLog` are
@@ -38,6 +39,7 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.eventprop.policies import OPTIMIZERS as OPTIMIZERS
     from lava_nbp.eventprop.policies import SILENT_POLICIES as SILENT_POLICIES
     from lava_nbp.eventprop.policies import SilentPolicy as SilentPolicy
+    from lava_nbp.eventprop.result import LayerSpikes as LayerSpikes
     from lava_nbp.eventprop.result import Result as Result
     from lava_nbp.eventprop.tally import Counts as Counts
     from lava_nbp.eventprop.torch_layer import EventPropLayer as EventPropLayer
@@ -58,7 +60,7 @@ _PUBLIC = {
     "equations": ("NeuronParameters",),
     "losses": ("Loss", "MaxVoltageLoss", "MeanVoltageLoss", "TTFSLoss", "VoltageErrorLoss"),
     "policies": ("OPTIMIZERS", "SILENT_POLICIES", "SilentPolicy"),
-    "result": ("Result",),
+    "result": ("LayerSpikes", "Result"),
     "tally": ("Counts",),
     "torch_layer": ("EventPropLayer", "spike_times"),
     "trains": ("SpikeTrains", "join_trains", "latency_trains", "spike_trains"),

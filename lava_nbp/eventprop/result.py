@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.checks import check_labels
 from lava_nbp.eventprop.equations import Float64Array
+
+
+class LayerSpikes(NamedTuple):
+    """Spikes of a layer in a sample, in the order of time."""
+
+    times: Float64Array  #: (spikes,) ms
+    neurons: NDArray[np.int64]  #: (spikes,)
+    errors: Float64Array  #: (spikes,) the error sent back to each, dL/dt in 1/ms; (0,) if there was none to carry back
 
 
 @dataclass(frozen=True)

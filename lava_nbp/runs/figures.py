@@ -11,7 +11,9 @@ from lava_nbp.base.checks import check_kind, shown
 from lava_nbp.base.files import AnyPath, as_path, check_output
 from lava_nbp.base.progress import Stage, untold
 from lava_nbp.base.registry import resolve
+from lava_nbp.data.event_dataset import EventDataset
 from lava_nbp.errors import CheckpointError
+from lava_nbp.runs.recordings import event_drawings
 from lava_nbp.seeing import plot
 from lava_nbp.training.learner import Arrays
 from lava_nbp.training.metrics import best_epoch
@@ -88,6 +90,7 @@ def drawings_of(run: Run) -> dict[str, Drawing]:
         "confusion_matrix": Drawing(
             lambda path: _confusion_matrix(run, path), "How often each class (rows) was answered as each (columns)."
         ),
+        **event_drawings(run),
         **_weight_images(run, weights),
     }
     added = run.algorithm.figures
@@ -117,7 +120,8 @@ def _weight_images(run: Run, weights: Arrays) -> dict[str, Drawing]:
     inputs = run.state.layers[0]
     side = math.isqrt(inputs)
     name = _first_matrix(run, weights)
-    if name is None or side < _SMALLEST_IMAGE or inputs - side**2 > 1:
+    is_events = isinstance(run.learner.dataset, EventDataset)  # whose inputs are channels, however many
+    if is_events or name is None or side < _SMALLEST_IMAGE or inputs - side**2 > 1:
         return {}
     images = weights[name][: side**2].T.reshape(-1, side, side)
     return {

@@ -1,4 +1,4 @@
-"""Figures of EventProp: adjoint spikes in mirrored time, gradient check, class map, error of fixed steps."""
+"""Figures of EventProp: adjoint spikes, voltages, gradient check, what is learned, class map, error of fixed steps."""
 
 from __future__ import annotations
 
@@ -13,30 +13,36 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import as_array, check_integer, check_kind, check_positive, check_sequence, check_text, shown
+from lava_nbp.base.checks import (
+    as_array,
+    check_integer,
+    check_kind,
+    check_labels,
+    check_positive,
+    check_sequence,
+    check_text,
+    shown,
+)
 from lava_nbp.base.files import AnyPath
 from lava_nbp.data.yinyang import CLASSES, yinyang_classes
 from lava_nbp.errors import InputError
-from lava_nbp.eventprop.reference import AdjointSpike, Spike
+from lava_nbp.eventprop.result import LayerSpikes
 from lava_nbp.seeing.plot import BLUE, GREEN, GREY, ORANGE, check_title, finite, save
 
+#: Of a legend.
+_ROWS = 20
 _CLASS_COLOURS = (BLUE, ORANGE, GREEN)
 
 
 def adjoint_raster(
-    spikes: Sequence[Spike],
-    adjoint: Sequence[AdjointSpike],
-    sizes: Sequence[int],
-    end: float,
-    path: AnyPath,
-    title: str = "",
+    layers: Sequence[LayerSpikes], sizes: Sequence[int], end: float, path: AnyPath, title: str = ""
 ) -> Path:
     """Draw a sample's spikes, and below them the adjoint spikes that answer each, in mirrored time.
 
     Parameters
     ----------
-    spikes, adjoint
-        As from `lava_nbp.eventprop.reference`; the backward pass begins at `end`.
+    layers : sequence of LayerSpikes
+        Of the input and every layer behind it, with their errors, as from `EventPropEngine.watch`.
     sizes : sequence of int
         n_in, hidden layers, n_out.
     end : float
@@ -51,24 +57,24 @@ def adjoint_raster(
     OutputError
         If the file cannot be written.
     """
-    sizes = [check_integer(n, 1, None, "size of a layer") for n in check_sequence(sizes, "sizes")]
-    if len(sizes) < 2:
-        raise InputError(f"sizes are {sizes}, but must be two or more: n_in, hidden layers, n_out")
+    sizes, layers = _check_spikes(layers, sizes)
     end = check_positive(end, "end")
-    for what, events, kind in (("spikes", spikes, Spike), ("adjoint", adjoint, AdjointSpike)):
-        for k, event in enumerate(check_sequence(events, what)):
-            check_kind(event, kind, f"{what}[{k}]")
+    for k, layer in enumerate(layers):
+        if len(layer.errors) != len(layer.times):
+            raise InputError(
+                f"layers[{k}] has {len(layer.errors)} errors of {len(layer.times)} spikes; give as many, as from "
+                f"EventPropEngine.watch with derivatives"
+            )
     check_title(title)
     figure = Figure(figsize=(8, 7), layout="constrained")
     above, below = figure.subplots(2, 1)
+    times, y, errors = _placed(layers, sizes)
     _bands(above, sizes)
-    _scatter(above, [(s.time, s.layer, s.neuron) for s in spikes], sizes, "black", 9.0)
+    _scatter(above, times, y, "black", 9.0)
     above.set_xlabel("time (ms)")
-    largest = max((abs(a.error) for a in adjoint), default=0.0) or 1.0
+    largest = float(np.abs(errors).max(initial=0.0)) or 1.0
     _bands(below, sizes)
-    for a in adjoint:
-        size = 4 + 60 * (abs(a.error) / largest) ** 0.5
-        _scatter(below, [(end - a.time, a.layer, a.neuron)], sizes, BLUE if a.error >= 0 else ORANGE, size)
+    _scatter(below, end - times, y, np.where(errors >= 0, BLUE, ORANGE), 4 + 60 * np.sqrt(np.abs(errors) / largest))
     below.set_xlabel("time of the backward pass (ms): the adjoint spike answers the spike at the mirrored time")
     marks = [
         Line2D([], [], color=colour, marker="|", linestyle="", markersize=9, label=label)
@@ -84,6 +90,101 @@ def adjoint_raster(
     return save(figure, path)
 
 
+def output_voltages(
+    layers: Sequence[LayerSpikes],
+    sizes: Sequence[int],
+    times: NDArray[np.float64],
+    voltages: NDArray[np.float64],
+    said: NDArray[np.float64],
+    label: int,
+    classes: Sequence[str],
+    path: AnyPath,
+    title: str = "",
+) -> Path:
+    """Draw a sample's spikes, and below them the voltages of outputs that only integrate, the label's marked.
+
+    Parameters
+    ----------
+    layers : sequence of LayerSpikes
+        As of `adjoint_raster`; errors are not looked at.
+    sizes : sequence of int
+        n_in, hidden layers, n_out.
+    times : (n,)
+        When voltages are, in ms, rising; both axes end with the last.
+    voltages : (n, classes)
+        Of every output.
+    said : (classes,)
+        By which the network answers: means, or the largest voltages.
+    label : int
+        The sample's class.
+    classes : sequence of str
+        Names of the classes.
+    path : path
+        File to write; its suffix chooses the format.
+
+    Raises
+    ------
+    InputError
+        For other spikes, sizes, times, voltages, or a label that is no class.
+    OutputError
+        If the file cannot be written.
+    """
+    sizes, layers = _check_spikes(layers, sizes)
+    t, v, said = finite(times, "times"), finite(voltages, "voltages"), finite(said, "what is said")
+    names = [check_text(name, "name of a class") for name in check_sequence(classes, "classes")]
+    if v.shape != (*t.shape, len(names)) or said.shape != (len(names),) or len(names) != sizes[-1]:
+        raise InputError(
+            f"times have shape {t.shape}, voltages {v.shape}, what is said {said.shape}, and there are {len(names)} "
+            f"classes and {sizes[-1]} outputs; give (n,), (n, classes) and (classes,)"
+        )
+    if (np.diff(t) <= 0).any() or t[0] < 0 or t[-1] <= 0:
+        raise InputError(f"times run from {t[0]:g} to {t[-1]:g} ms, but each must be later than the last, from 0 on")
+    check_integer(label, 0, len(names) - 1, "label", f"there are {len(names)} classes")
+    check_title(title)
+    figure = Figure(figsize=(9.5, 7), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    _bands(above, sizes)
+    at, y, _ = _placed(layers, sizes)
+    _scatter(above, at, y, "black", 9.0)
+    above.set_ylim(len(sizes) - 1, 0)  # outputs have no spikes
+    answer = int(said.argmax())
+    for k, name in enumerate(names):
+        colour, width, text = GREY, 0.8, name
+        if k in (label, answer):
+            colour, width = (BLUE if k == label else ORANGE), 2.0
+            text = f"{name}, {'the label' if k == label else 'the answer'}"
+        order = 1 + (k == answer) + 2 * (k == label)
+        below.plot(t, v[:, k], color=colour, linewidth=width, label=f"{text}: {said[k]:.3g}", zorder=order)
+    below.axhline(0, color=GREY, linewidth=0.5)
+    below.set_ylabel("voltage of outputs")
+    below.set_xlabel("time (ms)")
+    columns = -(-len(names) // _ROWS)
+    below.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), ncols=columns, title="says")
+    below.set_xlim(0, t[-1])
+    above.set_title(title, fontsize=10)
+    return save(figure, path)
+
+
+def _check_spikes(layers: Sequence[LayerSpikes], sizes: Sequence[int]) -> tuple[list[int], list[LayerSpikes]]:
+    checked = [check_integer(n, 1, None, "size of a layer") for n in check_sequence(sizes, "sizes")]
+    if len(checked) < 2:
+        raise InputError(f"sizes are {checked}, but must be two or more: n_in, hidden layers, n_out")
+    found = list(check_sequence(layers, "layers", "give the spikes of the input and of every layer"))
+    if len(found) != len(checked):
+        raise InputError(f"layers are {len(found)}, but there are {len(checked)} sizes; give the spikes of each")
+    for k, (layer, n) in enumerate(zip(found, checked, strict=True)):
+        check_kind(layer, LayerSpikes, f"layers[{k}]")
+        check_labels(layer.neurons, len(as_array(layer.times, f"times of layers[{k}]")), n)
+    return checked, found
+
+
+def _placed(layers: Sequence[LayerSpikes], sizes: Sequence[int]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Of all spikes: times, where they are in the bands, and errors."""
+    y = [k + 0.06 + 0.88 * (layer.neurons + 0.5) / n for k, (layer, n) in enumerate(zip(layers, sizes, strict=True))]
+    times, errors = (np.concatenate([layer[part] for layer in layers]) for part in (0, 2))
+    return times, np.concatenate(y), errors
+
+
 def _names(sizes: Sequence[int]) -> list[str]:
     hidden = [f"hidden {k + 1}" if len(sizes) > 3 else "hidden" for k in range(len(sizes) - 2)]
     return [f"{name} ({n})" for name, n in zip(["input", *hidden, "output"], sizes, strict=True)]
@@ -96,11 +197,8 @@ def _bands(axes: Axes, sizes: Sequence[int]) -> None:
     axes.set_ylim(len(sizes), 0)
 
 
-def _scatter(
-    axes: Axes, events: Sequence[tuple[float, int, int]], sizes: Sequence[int], colour: str, size: float
-) -> None:
-    y = [layer + 1 + 0.06 + 0.88 * (neuron + 0.5) / sizes[layer + 1] for _, layer, neuron in events]
-    axes.scatter(np.array([time for time, *_ in events]), np.array(y), marker="|", color=colour, s=size, linewidths=0.9)
+def _scatter(axes: Axes, times: NDArray[Any], y: NDArray[Any], colour: Any, size: Any) -> None:
+    axes.scatter(times, y, marker="|", color=colour, s=size, linewidths=0.9)
 
 
 def gradient_check(found: NDArray[Any], expected: NDArray[Any], path: AnyPath, title: str = "") -> Path:

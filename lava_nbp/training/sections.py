@@ -111,7 +111,13 @@ def one_of_each(right: NDArray[np.bool_]) -> dict[bool, int]:
     return {kind: int(np.argmax(right == kind)) for kind in (True, False) if (right == kind).any()}
 
 
-def rasters(right: NDArray[np.bool_], name: str, draw: Callable[[int, Path, str], Path]) -> dict[str, Drawing]:
+def rasters(
+    right: NDArray[np.bool_],
+    name: str,
+    draw: Callable[[int, Path, str], Path],
+    kind: str = "raster",
+    shows: str = "Spikes",
+) -> dict[str, Drawing]:
     """Drawings of a test sample that is answered right, and of one that is not: of each if there is one.
 
     Parameters
@@ -122,13 +128,15 @@ def rasters(right: NDArray[np.bool_], name: str, draw: Callable[[int, Path, str]
         Of the run, for titles.
     draw : callable
         draw(sample, path, title) draws one.
+    kind, shows : str
+        What their files are called, and what they show.
     """
 
-    def one(kind: bool, path: Path) -> Path:
-        sample = shown[kind]
-        return draw(sample, path, f"{name}: test sample {sample} ({'right' if kind else 'wrong'})")
+    def one(is_right: bool, path: Path) -> Path:
+        sample = shown[is_right]
+        return draw(sample, path, f"{name}: test sample {sample} ({'right' if is_right else 'wrong'})")
 
     shown = one_of_each(right)
-    texts = {True: "Spikes; the title names the samples.", False: "Spikes of a sample that is answered wrong."}
-    files = {True: "raster", False: "raster_wrong"}
-    return {files[kind]: Drawing(partial(one, kind), texts[kind]) for kind in shown}
+    texts = {True: f"{shows}; the title names the samples.", False: f"{shows} of a sample that is answered wrong."}
+    files = {True: kind, False: f"{kind}_wrong"}
+    return {files[is_right]: Drawing(partial(one, is_right), texts[is_right]) for is_right in shown}

@@ -158,6 +158,18 @@ def test_epochs_and_seeds_differ():
     assert not any(same_events(a, b) for a, b in ((found[0], found[1]), (found[0], found[2]), (found[1], found[2])))
 
 
+def test_some_samples_of_an_epoch_are_those_of_the_epoch():
+    """Whoever wants to see a few need not have all of them shown to a network."""
+    split = EventSplit(drawn_events(2, samples=9), np.arange(9))
+    augmentation = EventAugmentation(stretch=(0.5, 2.0), time_shift=3.0, jitter=1.0, shift=1)
+    shown = []
+    training = AugmentedTraining(split, ROW, augmentation, lambda events: shown.append(len(events)) or events)
+    some = training.of_epoch(3, 2, [7, 1])
+    assert same_events(some.events, training.of_epoch(3, 2).events.take([7, 1]))
+    assert some.y.tolist() == [7, 1]
+    assert shown == [2, 9]
+
+
 def test_times_stay_in_range():
     """A quarter of an hour is the latest that there is."""
     events = Events([1.0, 9e5], [0, 1], [0, 2], 5)

@@ -6,12 +6,13 @@ import re
 import numpy as np
 import pytest
 from drawn import Drawn, lines
-from experiments import DIGITS, MAX_VOLTAGE, SLAYER, YINYANG, experiment, trained
+from experiments import BURSTS, DIGITS, MAX_VOLTAGE, SLAYER, YINYANG, experiment, trained, write_bursts
 from own_circuits import paper_under_other_names
 
 from lava_nbp import load_run, trace
 from lava_nbp.errors import CheckpointError
-from lava_nbp.runs.figures import plot_run
+from lava_nbp.eventprop.equations import NeuronParameters
+from lava_nbp.runs.figures import drawings_of, plot_run
 from lava_nbp.runs.train import train
 from lava_nbp.training.eventprop.figures import clocked_errors
 from lava_nbp.training.eventprop.session import EventPropSession
@@ -191,12 +192,108 @@ def test_a_silent_network_is_drawn_without_a_warning(tmp_path, monkeypatch, recu
         assert np.isnan(found.get_ydata()).all()
 
 
+def check_voltages(run, drawn):
+    """What the legend says is what the network says, its largest voltages those of the lines; the label's is marked."""
+    titles = [drawn[kind].axes[0].get_title() for kind in ("voltages", "voltages_wrong")]
+    check_verdicts(run, titles)
+    data, (engine, trains, _) = run.learner.dataset, continuous(run)
+    said = engine.infer(trains).said
+    for kind, title in zip(("voltages", "voltages_wrong"), titles, strict=True):
+        sample = int(re.search(r"test sample (\d+)", title)[1])
+        label, answer = data.test.y[sample], said[sample].argmax()
+        spoken = {name: f"{name}: {x:.3g}" for name, x in zip(data.classes, said[sample], strict=True)}
+        for k, word in ((answer, "answer"), (label, "label")):
+            spoken[data.classes[k]] = f"{data.classes[k]}, the {word}: {said[sample, k]:.3g}"
+        shown = lines(drawn[kind].axes[1])
+        assert list(shown) == list(spoken.values())
+        # Voltages that an oracle integrates from the hidden spikes that are shown.
+        hidden, p = engine.watch(trains, sample)[1], NeuronParameters()
+        times = np.array(next(iter(shown.values()))[0])
+        late = engine.delays[1] if engine.delays[1].size else np.zeros_like(engine.weights[1])
+        for k, (_, v) in enumerate(shown.values()):
+            since = times[:, None] - hidden.times - late[hidden.neurons, k]
+            grown = np.where(since > 0, np.exp(-since / p.tau_m) - np.exp(-since / p.tau_s), 0.0)
+            expected = p.tau_s / (p.tau_m - p.tau_s) * grown @ engine.weights[1][hidden.neurons, k]
+            np.testing.assert_allclose(v, expected, atol=1e-9)
+            assert np.abs(expected).max() > 0
+
+
 def test_all_figures_of_voltages(tmp_path, monkeypatch):
     run = trained(tmp_path, MAX_VOLTAGE)
     drawn = figures(run, monkeypatch)
-    assert drawn.keys() == COMMON | {"weight_images"}
+    assert drawn.keys() == COMMON | {"weight_images", "voltages", "voltages_wrong"}
     check_images(run, drawn, "W1")
     check_eventprop(run, drawn, "digits 64-15-10, continuous, seed 0")
+    check_voltages(run, drawn)
+
+
+@pytest.mark.parametrize("target", ["continuous", "clocked"])
+def test_all_figures_of_events(tmp_path, monkeypatch, target):
+    """Recordings, their numbers of events, what an epoch makes of them, how often neurons spike; and the usual."""
+    write_bursts(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    learned = () if target == "continuous" else ("learning.delay_rate=0", "clocked.dt=1", "clocked.adjoint_bits=18")
+    run = trained(tmp_path, BURSTS, f"target={target}", *learned)
+    drawn = figures(run, monkeypatch)
+    of_events = {"recordings", "event_counts", "augmentation", "neuron_rates"}
+    more = {"delays_and_constants"} if target == "continuous" else set()
+    assert drawn.keys() == COMMON | of_events | {"voltages", "voltages_wrong"} | more
+    data, name = run.learner.dataset, f"events 6-12-2, {target}, seed 0"
+    check_eventprop(run, drawn, name)
+    check_voltages(run, drawn)
+
+    panels = [axes for axes in drawn["recordings"].axes if axes.axison]
+    for label, axes in enumerate(panels):
+        events = data.test.events.take([label])  # of class 0 the first recording, of class 1 the second
+        assert axes.get_title() == f"{label}: sample {label}, {len(events.times)} events"
+        np.testing.assert_array_equal(
+            axes.collections[0].get_offsets(), np.column_stack([events.times, events.units])
+        )  # fmt: skip
+    assert len(panels) == 2
+
+    counts = [text.get_text() for text in drawn["event_counts"].axes[0].get_legend().get_texts()]
+    parts = {part: getattr(data, part) for part in ("train", "validation", "test")}
+    assert counts == [f"{k}: {np.diff(part.events.offsets).mean():.1f}" for k, part in parts.items()]
+    per_class = np.array([[6, 6, 0, 6, 6, 0], [6, 6, 2, 6, 6, 2]]) / 2  # three a burst, over two taps
+    np.testing.assert_array_equal(drawn["event_counts"].axes[2].images[0].get_array(), per_class)
+
+    changed = data.train_of_epoch(0, 1).events
+    for label, axes in enumerate(drawn["augmentation"].axes):
+        sample = int(np.argmax(data.train.y == label))
+        for events, marks in zip((data.train.events, changed), axes.collections, strict=True):
+            own = events.take([sample])
+            np.testing.assert_array_equal(marks.get_offsets(), np.column_stack([own.times, own.units]))
+        assert axes.get_title().startswith(f"sample {sample}: ")
+
+    (axes,) = drawn["neuron_rates"].axes
+    _, hidden = continuous(run)[0].infer_counted(continuous(run)[1])
+    if target == "continuous":
+        assert axes.get_title() == (
+            f"hidden: {hidden[0].sum() / 20:.1f} spikes per recording, {(hidden[0] == 0).sum()} of 12 neurons silent"
+        )
+    assert sum(bar.get_height() for bar in axes.patches) == 12
+
+
+def test_channels_are_no_image(tmp_path, monkeypatch):
+    """36 inputs, of three channels over delay lines, would be a square if they were pixels."""
+    write_bursts(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    taps = f"data.taps={[5 * k for k in range(12)]}"
+    run = trained(tmp_path, BURSTS, taps, "epochs=1", "learning.delay_rate=0", "network.initial_delay=[0, 0]")
+    assert run.state.layers[0] == 36
+    assert "weight_images" not in drawings_of(run)
+
+
+def test_figures_of_events_that_stay(tmp_path, monkeypatch):
+    """Without an augmentation there is no figure of one; an output that spikes has its rate, and no voltages."""
+    write_bursts(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    still = "data.stretch=[1, 1]", "data.time_shift=0", "loss.name=ttfs", "network.initial_mean=[1.2, 1.5]"
+    text = BURSTS.replace("tau = 30\ngain = 5\n", "")
+    drawn = figures(trained(tmp_path, text, *still), monkeypatch)
+    assert "augmentation" not in drawn
+    assert "voltages" not in drawn
+    assert [axes.get_title().split(":")[0] for axes in drawn["neuron_rates"].axes] == ["hidden", "output"]
 
 
 def test_all_figures_of_the_baseline(tmp_path, monkeypatch):

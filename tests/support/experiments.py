@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lava_nbp.base.progress import Progress
 from lava_nbp.runs.train import train
 from lava_nbp.training.checkpoint import load_checkpoint
@@ -67,6 +69,33 @@ initial_deviation = [0.2, 0.3]
 name = "max_voltage"
 """
 
+#: EventProp on recordings of events, which `write_bursts` makes: augmented, over taps, with delays that are learned.
+BURSTS = """
+algorithm = "eventprop"
+epochs = 2
+[data]
+name = "events"
+path = "bursts.npz"
+validation = 10
+taps = [0, 20]
+stretch = [0.9, 1.1]
+time_shift = 2
+[encoding]
+late = 70
+end = 80
+[network]
+hidden = [12]
+initial_mean = [1.2, 0.3]
+initial_deviation = [0.6, 0.3]
+initial_delay = [10, 0]
+[learning]
+delay_rate = 100
+[loss]
+name = "mean_voltage"
+tau = 30
+gain = 5
+"""
+
 #: The baseline on a part of the digits: a few seconds, most of them for PyTorch's import.
 SLAYER = """
 algorithm = "slayer"
@@ -101,6 +130,22 @@ def experiment(folder: Path, text: str, *settings: str) -> Experiment:
     """The experiment of a configuration, written into a folder, with settings as of --set."""
     (folder / "config.toml").write_text(text)
     return load_config(folder / "config.toml", settings)
+
+
+def write_bursts(folder: Path) -> None:
+    """bursts.npz: 50 and 20 recordings of three inputs. Class 0 has a burst of input 0, then one of input 1; class 1
+    the other way round; one event of input 2 in each class-1 recording."""
+    rng, arrays = np.random.default_rng(0), {}
+    for part, n in (("train", 50), ("test", 20)):
+        y = np.arange(n) % 2
+        times = [np.sort(np.append(5 + rng.uniform(0, 3, 3), 35 + rng.uniform(0, 3, 3))) for _ in y]
+        units = [np.repeat([label, 1 - label], 3) for label in y]
+        times = [np.append(t, [50.0] * label) for t, label in zip(times, y, strict=True)]
+        units = [np.append(u, np.repeat(2, label)) for u, label in zip(units, y, strict=True)]
+        offsets = np.cumsum([0, *map(len, times)])
+        values = {"times": np.concatenate(times), "units": np.concatenate(units), "offsets": offsets, "labels": y}
+        arrays |= {f"{part}_{name}": value for name, value in values.items()}
+    np.savez(folder / "bursts.npz", **arrays)
 
 
 def trained(folder: Path, text: str, *settings: str) -> Run:

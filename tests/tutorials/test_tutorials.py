@@ -4,6 +4,7 @@ import re
 import warnings
 from pathlib import Path
 
+import matplotlib
 import nbformat
 import pytest
 
@@ -20,7 +21,7 @@ def code(path):
 
 
 def test_they_are_all_there():
-    assert [path.name[:2] for path in TUTORIALS] == ["01", "02", "03", "04", "05", "06", "07", "08", "09"]
+    assert [path.name[:2] for path in TUTORIALS] == ["01", "02", "03", "04", "05", "06", "07", "08", "09", "10"]
 
 
 @pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
@@ -42,10 +43,12 @@ def test_only_the_public_interface(path):
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
-def test_it_runs(path, monkeypatch):
+def test_it_runs(path, tmp_path, monkeypatch):
     from nbclient import NotebookClient
 
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    monkeypatch.setenv("MPLCONFIGDIR", matplotlib.get_cachedir())  # what it knows of fonts takes long to find out
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # recordings that became events are kept there
     notebook = nbformat.read(path, as_version=4)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Jupyter's own

@@ -101,12 +101,12 @@ def backward_recurrent(c, tape, W, by_W, R, by_R, n_merged):  # type: ignore[no-
             continue
         s = -1 - e
         j = tape.neuron[s]
-        error = tape.error[s] + _add_event(lV, lI, R[j], by_R[j], c.tau_s)
+        tape.error[s] += _add_event(lV, lI, R[j], by_R[j], c.tau_s)
         gap = tape.current[s] - c.theta
         if gap < c.floor:
             gap = c.floor
             clipped += 1
-        lV[j] += (c.theta * lV[j] + error) / gap
+        lV[j] += (c.theta * lV[j] + tape.error[s]) / gap
     return clipped
 
 

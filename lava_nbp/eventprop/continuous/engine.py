@@ -35,7 +35,7 @@ from lava_nbp.eventprop.equations import Float64Array, NeuronParameters
 from lava_nbp.eventprop.layers import LARGEST_WEIGHT, LayerNeurons, check_spike_room, spike_room
 from lava_nbp.eventprop.losses import Loss, MaxVoltageLoss, MeanVoltageLoss, TTFSLoss, VoltageErrorLoss
 from lava_nbp.eventprop.policies import OPTIMIZERS, OptimizerName, SilentPolicy
-from lava_nbp.eventprop.result import Result
+from lava_nbp.eventprop.result import LayerSpikes, Result
 from lava_nbp.eventprop.tally import Counts, total
 from lava_nbp.eventprop.trains import SpikeTrains, as_vector, check_end
 from lava_nbp.eventprop.trains_check import check_batch, check_samples
@@ -277,16 +277,43 @@ class EventPropEngine:
             As `infer`, and for derivatives of another shape, or that are not finite.
         """
         trains, every = self._checked(trains, None)
-        array = as_array(by_said, "derivatives")
-        fits = array.shape == (len(trains), self.said) and array.dtype.kind in "iuf"
-        if not fits or not np.isfinite(array).all():
-            raise InputError(
-                f"derivatives have shape {array.shape} and dtype {array.dtype}, but must be "
-                f"({len(trains)}, {self.said}) real numbers, and finite"
-            )
-        given = np.require(array, np.float64, ["C", "A", "W"])
+        given = self._derivatives(by_said, len(trains))
         result, by_times = self._run(trains, every, learn=True, given=given)
         return result, [g.copy() for g in self._sum_of_parts(len(trains))], by_times
+
+    def watch(self, trains: SpikeTrains, sample: int, by_said: Any = None) -> list[LayerSpikes]:
+        """Every spike of one sample, and, if there is a derivative to carry back, the error that is sent back to it.
+
+        Parameters
+        ----------
+        trains : SpikeTrains
+            Samples.
+        sample : int
+            Which.
+        by_said : (said,), optional
+            As a row of `backpropagate`'s.
+
+        Returns
+        -------
+        list of LayerSpikes
+            Of the input, and of every layer behind it. An output layer that only integrates has none; with a `TTFSLoss`
+            and said_spikes = 1 an output has its first spike only.
+
+        Raises
+        ------
+        InputError
+            As `backpropagate`, and for a sample that there is not.
+        """
+        trains, chosen = self._checked(trains, [sample])
+        alone = trains.take(chosen)
+        given = None if by_said is None else self._derivatives(as_array(by_said, "derivatives")[None], 1)
+        _, by_times = self._run(alone, np.zeros(1, np.int64), learn=given is not None, given=given)
+        room = self._parts[0]
+        found = [LayerSpikes(alone.times, alone.sources, by_times)]
+        for tape, n in zip(room.tapes, room.numbers[1].tolist(), strict=True):
+            errors = tape.error[: 0 if given is None else n]
+            found.append(LayerSpikes(tape.sorted_time[:n].copy(), tape.sorted_neuron[:n].copy(), errors.copy()))
+        return found
 
     def train_batch(self, trains: SpikeTrains, labels: Any, samples: NDArray[np.int64], rate: float) -> Result:
         """One step of the optimizer along the mean gradient of a batch, and what the policy does about silence.
@@ -368,6 +395,17 @@ class EventPropEngine:
 
     def _checked(self, trains: SpikeTrains, samples: Any) -> tuple[SpikeTrains, NDArray[np.int64]]:
         return check_samples(trains, samples, self.sizes[0], self.end)
+
+    def _derivatives(self, by_said: Any, n: int) -> Float64Array:
+        """Those by what is said to n samples, checked."""
+        array = as_array(by_said, "derivatives")
+        fits = array.shape == (n, self.said) and array.dtype.kind in "iuf"
+        if not fits or not np.isfinite(array).all():
+            raise InputError(
+                f"derivatives have shape {array.shape} and dtype {array.dtype}, but must be ({n}, {self.said}) real "
+                f"numbers, and finite"
+            )
+        return np.require(array, np.float64, ["C", "A", "W"])
 
     def _learn(
         self, trains: SpikeTrains, samples: NDArray[np.int64], labels: Any

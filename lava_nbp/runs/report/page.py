@@ -19,13 +19,15 @@ from lava_nbp.base.lava_repair import found_version
 from lava_nbp.base.progress import Stage, untold
 from lava_nbp.base.registry import resolve
 from lava_nbp.runs.figures import draw_all, drawings_of
+from lava_nbp.runs.recordings import EVENT_FIGURES, event_table
 from lava_nbp.training.run import Run, load_result, load_run
 from lava_nbp.training.sections import Section, Table, embedded
 
 #: File name inside a run's folder.
 REPORT = "report.html"
 _VERSIONS = ("lava-nbp", "lava-nc", "lava-dl", "numpy", "numba", "scipy", "torch", "matplotlib")
-#: Where on the page the figures of every run are; those that its algorithm adds are under "Spikes".
+#: Where on the page the figures of every run are; those of recordings have a part of their own, and those that its
+#: algorithm adds are under "Spikes".
 _CURVES, _WEIGHTS = ("learning_curve", "confusion_matrix"), ("weight_images", "weights")
 
 #: Figures as `Section.figures` has them, by name.
@@ -59,7 +61,7 @@ def write_report(folder: AnyPath, out: AnyPath | None = None, stage: Stage = unt
     run.infer(partial(stage, "test set"))
     sections = [
         Section("result", "Result", tables=_result(run, result)),
-        *_drawn(_figures(run, stage)),
+        *_drawn(_figures(run, stage), event_table(run)),
         *_added(run, stage),
         Section("configuration", "Configuration", code=json.dumps(run.state.config, indent=2)),
         Section("versions", "Versions", tables=[versions()]),
@@ -85,19 +87,20 @@ def _figures(run: Run, stage: Stage) -> _Figures:
         return {path.stem: embedded(path, drawings[path.stem].caption) for path in paths}
 
 
-def _drawn(figures: _Figures) -> list[Section]:
+def _drawn(figures: _Figures, events: Table | None) -> list[Section]:
     """The sections that are figures; without any, a section is left out."""
-    added = tuple(name for name in figures if name not in (*_CURVES, *_WEIGHTS))
-    parts = (
-        ("curves", "Learning", _CURVES),
-        ("weights", "Weights", _WEIGHTS),
-        ("spikes", "Spikes", added),
+    elsewhere = (*_CURVES, *_WEIGHTS, *EVENT_FIGURES)
+    parts: tuple[tuple[str, str, tuple[str, ...], list[Table]], ...] = (
+        ("curves", "Learning", _CURVES, []),
+        ("recordings", "Recordings", EVENT_FIGURES, [events] if events is not None else []),
+        ("weights", "Weights", _WEIGHTS, []),
+        ("spikes", "Spikes", tuple(name for name in figures if name not in elsewhere), []),
     )
-    return [
-        Section(id_, title, figures=[figures[name] for name in names if name in figures])
-        for id_, title, names in parts
-        if any(name in figures for name in names)
+    sections = [
+        Section(id_, title, tables=tables, figures=[figures[name] for name in names if name in figures])
+        for id_, title, names, tables in parts
     ]
+    return [section for section in sections if section.figures]
 
 
 def _added(run: Run, stage: Stage) -> list[Section]:

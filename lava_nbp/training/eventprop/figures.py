@@ -1,4 +1,4 @@
-"""What is drawn of an EventProp run beside what every run has: rasters both ways, gradients, classes, fixed steps.
+"""What is drawn of an EventProp run beside what every run has: rasters both ways, voltages, gradients, classes, steps.
 
 All of it by the continuous engine, which takes the weights of a clocked network, too.
 """
@@ -7,20 +7,19 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.data.latency_dataset import LatencyDataset, LatencySplit
 from lava_nbp.errors import InputError
-from lava_nbp.eventprop import reference
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.engine import ClockedEngine
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.continuous.engine import EventPropEngine
 from lava_nbp.eventprop.equations import NeuronParameters
-from lava_nbp.eventprop.losses import MeanVoltageLoss, TTFSLoss, VoltageErrorLoss
+from lava_nbp.eventprop.losses import Loss, MeanVoltageLoss, TTFSLoss, VoltageErrorLoss
 from lava_nbp.eventprop.trains import SpikeTrains, latency_trains
 from lava_nbp.seeing import eventprop_plot
 from lava_nbp.training.eventprop.learner import EventPropLearner
@@ -34,8 +33,13 @@ Float64Array = NDArray[np.float64]
 #: By name of an arithmetic: (dt in ms, mean error of output spike times in ms, median relative error of a gradient).
 ClockedErrors = dict[str, list[tuple[float, float, float]]]
 
-#: Weights per layer whose gradient is checked, and the step of the differences.
+#: Entries of every matrix whose gradient is checked, and the step of the differences.
 _CHECKED, _STEP = 40, 1e-6
+#: Where neurons run one by one, for delays or constants of their own, each difference takes its time: fewer entries
+#: then, so that a matrix takes so many arrivals at hidden neurons, a second's worth or two, and so many entries anyhow.
+_ARRIVALS, _FEWEST = 5_000_000, 5
+#: Spikes of an output that are shown, and how often voltages are read over a trial.
+_SAID, _READ = 1 << 10, 500
 #: Points per side of the class map's grid.
 _GRID = 81
 #: Arithmetic of the figure of fixed steps: name, theta_bits, coefficient_bits, adjoint_bits; and how many samples.
@@ -46,13 +50,16 @@ _STEPS = (2.0, 1.0, 0.5, 0.25, 0.1)
 
 
 def figures(run: Run) -> dict[str, Drawing]:
-    """Rasters, a check of its gradient; on Yin-Yang also its classes, and fixed steps."""
+    """Rasters, voltages that answer, a check of its gradient; on Yin-Yang also its classes, and fixed steps."""
     learner = run.learner
     assert isinstance(learner, EventPropLearner)
     session = EventPropSession(learner.on("continuous"), run.weights)
     engine, trains, labels = session.engine, session.trains("test"), learner.dataset.test.y
     right = run.inference.right
     found = rasters(right, run.name, partial(_adjoint_raster, engine, trains, labels))
+    if not isinstance(engine.loss, TTFSLoss):
+        draw = partial(_voltages, engine, trains, labels, learner.dataset.classes)
+        found |= rasters(right, run.name, draw, "voltages", "Voltages of the outputs over time, below the spikes")
     beside = [name for name in engine.names if name[0] not in "WR"]  # what is learned beside weights
     if beside:
         start = learner.drawn_weights()
@@ -113,10 +120,14 @@ def differences(
         assert not isinstance(engine.loss, VoltageErrorLoss)
         return engine.loss.value(said, label)
 
+    checked = _CHECKED
+    if not engine.is_uniform:
+        arrivals = int(np.diff(trains.offsets)[sample]) * max(sum(engine.sizes[1:-1]), 1)
+        checked = max(_FEWEST, min(checked, _ARRIVALS // max(arrivals, 1)))
     found, expected = [], []
     for matrix, g, limits in zip(engine.matrices, gradients, engine.limits, strict=True):
         # Those with the largest gradients: most others are zero, and prove nothing.
-        for at in np.argsort(-np.abs(g.ravel()), kind="stable")[:_CHECKED]:
+        for at in np.argsort(-np.abs(g.ravel()), kind="stable")[:checked]:
             index = np.unravel_index(int(at), g.shape)
             kept, total = matrix[index], 0.0
             weights = _difference(kept, *limits)
@@ -146,18 +157,62 @@ def _difference(at: float, low: float, high: float) -> dict[float, float]:
 def _adjoint_raster(
     engine: EventPropEngine, trains: SpikeTrains, labels: NDArray[np.int64], sample: int, path: Path, title: str
 ) -> Path:
-    mine = slice(trains.offsets[sample], trains.offsets[sample + 1])
-    spiking = isinstance(engine.loss, TTFSLoss)
-    mean = engine.loss if isinstance(engine.loss, MeanVoltageLoss) else None
-    beside: dict[str, Any] = {
-        "recurrent": engine.loops, "delays": engine.delays, "recurrent_delays": engine.loop_delays,
-    }  # fmt: skip
-    times, sources, p = trains.times[mine], trains.sources[mine], engine.p
-    run = reference.forward(engine.weights, times, sources, p, engine.end, spiking, mean=mean, **beside)
-    sent: list[reference.AdjointSpike] = []
-    reference.gradient(engine.weights, run, p, engine.loss, int(labels[sample]), sent=sent, **beside)
-    end = max(spike.time for spike in run.spikes) + 1.0
-    return eventprop_plot.adjoint_raster(run.spikes, sent, engine.sizes, end, path, title)
+    asked = engine
+    if isinstance(engine.loss, TTFSLoss):  # of outputs every spike, not only the first
+        asked = _asked(engine, engine.loss, said_spikes=_SAID)
+    said = engine.infer(trains, np.array([sample])).said[0]
+    by_said = np.zeros((len(said), asked.said // len(said)))
+    by_said[:, 0] = _by_said(engine, said, int(labels[sample]))
+    layers = asked.watch(trains, sample, by_said.ravel())
+    end = max(float(layer.times.max(initial=0.0)) for layer in layers) + 1.0
+    return eventprop_plot.adjoint_raster(layers, engine.sizes, end, path, title)
+
+
+def _by_said(engine: EventPropEngine, said: Float64Array, label: int) -> Float64Array:
+    """Derivative of the loss by what the network says to a sample."""
+    loss = engine.loss
+    assert not isinstance(loss, VoltageErrorLoss)
+    if isinstance(loss, TTFSLoss):
+        return loss.by_times(said, label)
+    return loss.by_means(said, label) if isinstance(loss, MeanVoltageLoss) else loss.by_peaks(said, label)
+
+
+def _voltages(
+    engine: EventPropEngine,
+    trains: SpikeTrains,
+    labels: NDArray[np.int64],
+    classes: tuple[str, ...],
+    sample: int,
+    path: Path,
+    title: str,
+) -> Path:
+    one, times = np.array([sample]), np.linspace(0.0, engine.end, _READ + 1)[1:]
+    read = _asked(engine, VoltageErrorLoss(tuple(times.tolist())))
+    voltages = read.infer(trains, one).said.reshape(_READ, -1)
+    said = engine.infer(trains, one).said[0]
+    return eventprop_plot.output_voltages(
+        engine.watch(trains, sample), engine.sizes, times, voltages, said, int(labels[sample]), classes, path, title
+    )
+
+
+def _asked(engine: EventPropEngine, loss: Loss, said_spikes: int = 1) -> EventPropEngine:
+    """The same network, which says something else."""
+    longest = max(float(d.max(initial=0.0)) for d in (*engine.delays, *engine.loop_delays))
+    return EventPropEngine(
+        engine.weights,
+        engine.p,
+        loss,
+        engine.end,
+        recurrent=_given(engine.loops),
+        delays=_given(engine.delays),
+        recurrent_delays=_given(engine.loop_delays),
+        longest_delay=longest,
+        said_spikes=said_spikes,
+    )
+
+
+def _given(arrays: tuple[Float64Array, ...]) -> list[Float64Array | None]:
+    return [array if array.size else None for array in arrays]
 
 
 def clocked_errors(
@@ -189,7 +244,7 @@ def _error(
     clocked = ClockedEngine(
         [w / theta for w in engine.weights],
         Setup(c, engine.loss),
-        recurrent=[loop / theta if loop.size else None for loop in engine.loops],
+        recurrent=[None if loop is None else loop / theta for loop in _given(engine.loops)],
     )
     # Both with the same 8-bit weights: what is left is the error of the steps and of the integers.
     rounded = EventPropEngine(

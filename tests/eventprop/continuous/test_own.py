@@ -140,6 +140,70 @@ def test_engine_and_oracle_agree(layers, centre, loss, recurrent):
     assert spikes > 10 or (len(layers) == 2 and not problem.spiking)
 
 
+def of_layer(spikes, layer):
+    """Those of a layer of the oracle, in the order of time."""
+    return sorted((s for s in spikes if s.layer == layer), key=lambda s: s.time)
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(("delays", "spread"), [("none", 0.0), ("none", 0.2), ("forward", 0.0), ("both", 0.2)])
+def test_every_spike_and_its_error_as_the_oracle(loss, recurrent, delays, spread):
+    """Neurons that are alike, neurons of their own, with delays and without: each has kernels of its own."""
+    options = {"spread": spread, "delays": delays, "recurrent": recurrent, "loss": loss}
+    problems = (Problem(k, (3, 4, 4, 3), **options) for k in range(5, 100))
+    problem = next(p for p in problems if np.isfinite(p.said(p.run())[1]).all())  # a silent label has nothing to teach
+    if not spread:
+        problem.p = NeuronParameters()
+    run, sent = problem.run(), []
+    reference.gradient(problem.weights, run, problem.p, loss, problem.label, sent=sent, **problem.beside)
+    by_said = problem.by_said(problem.said(run))
+    if problem.spiking:  # of outputs all spikes, not only the first
+        by_said = np.column_stack([by_said, np.zeros((len(by_said), 8))]).ravel()
+    engine = problem.engine(said_spikes=9 if problem.spiking else 1, constant_rate=0.0)
+    found = engine.watch(problem.trains, 0, by_said)
+    assert [len(layer.times) for layer in found] == [len(of_layer(run.spikes, k)) for k in range(-1, 3)]
+    assert len(found[1].times) > 5
+    largest = max(abs(s.error) for s in sent)
+    assert largest > 0
+    for k, layer in enumerate(found, -1):
+        spikes, errors = of_layer(run.spikes, k), of_layer(sent, k)
+        np.testing.assert_array_equal(layer.neurons, [s.neuron for s in spikes])
+        np.testing.assert_allclose(layer.times, [s.time for s in spikes], rtol=1e-10)
+        np.testing.assert_allclose(layer.errors, [s.error for s in errors], rtol=1e-7, atol=1e-8 * largest)
+
+
+def test_watching_one_of_several_samples():
+    """Spikes are copies, errors are there if they are asked for, and nothing of it changes the network."""
+    problem = Problem(5, delays="none", loss=LOSSES[0])
+    trains = spike_trains([([3.0], [1]), (problem.times, problem.sources), ([], [])], 3, END)
+    engine = problem.engine()
+    state, weights = engine.state(), [w.copy() for w in engine.weights]
+    (inputs, hidden, output), said = engine.watch(trains, 1), engine.infer(trains).said[1]
+    np.testing.assert_array_equal(inputs.times, problem.times)
+    np.testing.assert_array_equal(inputs.neurons, problem.sources)
+    assert len(hidden.times) > len(output.times) > 0
+    assert not any(len(layer.errors) for layer in (inputs, hidden, output))
+    first = np.full(3, np.inf)
+    first[output.neurons] = output.times
+    np.testing.assert_array_equal(first, said)
+    kept = hidden.times.copy()
+    assert [len(layer.times) for layer in engine.watch(trains, 2, np.ones(3))] == [0, 0, 0]
+    engine.watch(trains, 0, np.ones(3))
+    np.testing.assert_array_equal(hidden.times, kept)
+    for name, array in engine.state().items():
+        np.testing.assert_array_equal(array, state[name])
+    np.testing.assert_array_equal(engine.weights[0], weights[0])
+    for arguments, message in (
+        ((trains, 3), r"samples\[0\] is 3, but the trains have samples 0 .. 2"),
+        ((trains, 0.5), "samples have dtype float64, but must be integers"),
+        ((trains, 0, np.ones(2)), r"derivatives have shape \(1, 2\) and dtype float64, but must be \(1, 3\)"),
+        ((trains, 0, np.full(3, np.nan)), "and finite"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            engine.watch(*arguments)
+
+
 @pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize("loss", LOSSES[:2])
 @pytest.mark.parametrize("centre", CENTRES)

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from browser import needs_browser
-from experiments import DIGITS, YINYANG, experiment, trained
+from experiments import BURSTS, DIGITS, YINYANG, experiment, trained, write_bursts
 from own_circuits import delta_circuit, feedforward_circuit, paper_under_other_names
 
 from lava_nbp import Executor, initial_weights, load_run, one_hot
@@ -99,6 +99,39 @@ def test_an_algorithm_without_phases(reports):
     assert sections(html) == ["result", "curves", "weights", "spikes", "plan", "configuration", "versions"]
     assert "no lowering to the chip" in html
     assert "<script" not in html
+
+
+def test_a_run_on_recordings(tmp_path, monkeypatch):
+    """How many events there are, by hand: bursts of three over two taps, and one more in every second recording."""
+    write_bursts(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    html = write_report(trained(tmp_path, BURSTS, "epochs=1").folder).read_text()
+    assert sections(html) == [
+        "result",
+        "curves",
+        "recordings",
+        "weights",
+        "spikes",
+        "plan",
+        "configuration",
+        "versions",
+    ]
+    part = re.search(r'<section id="recordings">.*?</section>', html, re.S)[0]
+    cells = re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", part)
+    rows = [cells[k : k + 7] for k in range(0, len(cells), 7)]
+    assert rows[0] == [
+        "split", "recordings", "fewest events", "mean", "most", "last event (ms)", "inputs without an event",
+    ]  # fmt: skip
+    assert [row[:2] for row in rows[1:]] == [["train", "40"], ["validation", "10"], ["test", "20"]]
+    assert rows[3][2:] == ["12", "13.0", "14", "70.0", "0"]
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", part)
+    assert captions == [
+        "The first recording of every class, as the network gets it.",
+        "Events of a recording, of an input, and of an input by class.",
+        "Training recordings, and what an epoch makes of them.",
+        "How often neurons spike while the test set is answered.",
+    ]
+    assert "Voltages of the outputs over time" in html.partition('<section id="spikes">')[2]
 
 
 def test_what_users_wrote_is_escaped(tmp_path):
