@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -91,3 +92,38 @@ class Helpers:
         if self._pool is None or self._pid != os.getpid():  # a fork has none of the threads
             self._pool, self._pid = ThreadPoolExecutor(self._threads - 1), os.getpid()
         return [self._pool.submit(work) for _ in range(helpers)]
+
+
+class InOrder:
+    """Does something with every piece in the order of their numbers, when it and all before it are ready.
+
+    Who makes a piece ready does what can be done then, unless another thread is at it, which goes on with it: nobody
+    waits. So the order is the same, whoever does which.
+
+    Parameters
+    ----------
+    act : callable
+        Is given 0, 1, 2 .., one at a time.
+    """
+
+    def __init__(self, act: Callable[[int], None]) -> None:
+        self._act = act
+        self._lock = threading.Lock()
+        self._ready: set[int] = set()
+        self._next, self._acting = 0, False
+
+    def ready(self, k: int) -> None:
+        """Say that a piece is ready; each once."""
+        with self._lock:
+            self._ready.add(k)
+            if self._acting:
+                return
+            self._acting = True
+        while True:
+            with self._lock:
+                k = self._next
+                if k not in self._ready:
+                    self._acting = False
+                    return
+                self._next += 1
+            self._act(k)

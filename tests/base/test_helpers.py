@@ -11,7 +11,7 @@ import time
 import pytest
 
 from lava_nbp.base import helpers as module
-from lava_nbp.base.helpers import Helpers
+from lava_nbp.base.helpers import Helpers, InOrder
 
 
 @pytest.fixture(autouse=True)
@@ -153,8 +153,55 @@ def test_they_end_with_the_object_and_with_the_interpreter():
     assert not any(one.is_alive() for one in threads)
     script = (
         "import threading\n"
-        "from lava_nbp.base.helpers import Helpers\n"
+        "from lava_nbp.base.helpers import Helpers, InOrder\n"
         "helpers, barrier = Helpers(3), threading.Barrier(3, timeout=60)\n"
         "helpers.do(lambda _: barrier.wait(), 3)\n"
     )
     assert subprocess.run([sys.executable, "-c", script], timeout=60, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 0, 3, 2), (2, 3, 0, 1)])
+def test_pieces_are_used_in_their_order_as_soon_as_they_can_be(order):
+    seen, after = [], []
+    sums = InOrder(seen.append)
+    for k in order:
+        sums.ready(k)
+        after.append(len(seen))
+    assert seen == [0, 1, 2, 3]
+    there = [set(order[: n + 1]) for n in range(4)]
+    assert after == [next(k for k in range(5) if k not in ready) for ready in there]
+
+
+def test_whoever_is_at_it_goes_on_and_nobody_waits():
+    inside, go_on, seen = threading.Event(), threading.Event(), []
+
+    def act(k):
+        seen.append((k, threading.get_ident()))
+        if k == 0:
+            inside.set()
+            assert go_on.wait(60)
+
+    sums = InOrder(act)
+    other = threading.Thread(target=sums.ready, args=(0,))
+    other.start()
+    assert inside.wait(60)
+    sums.ready(2)
+    sums.ready(1)  # comes back at once: the other is at 0
+    assert [k for k, _ in seen] == [0]
+    go_on.set()
+    other.join(60)
+    assert seen == [(k, other.ident) for k in range(3)]
+
+
+def test_many_threads_keep_the_order():
+    for _ in range(50):
+        seen, busy = [], threading.Lock()
+
+        def act(k, seen=seen, busy=busy):
+            assert busy.acquire(blocking=False)  # never two at once
+            seen.append(k)
+            busy.release()
+
+        sums = InOrder(act)
+        Helpers(4).do(sums.ready, 40)
+        assert seen == list(range(40))

@@ -23,7 +23,7 @@ from lava_nbp.base.checks import (
     check_real,
     check_reals,
 )
-from lava_nbp.base.helpers import Helpers
+from lava_nbp.base.helpers import Helpers, InOrder
 from lava_nbp.base.memory import check_memory
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE
@@ -279,7 +279,7 @@ class EventPropEngine:
         trains, every = self._checked(trains, None)
         given = self._derivatives(by_said, len(trains))
         result, by_times = self._run(trains, every, learn=True, given=given)
-        return result, [g.copy() for g in self._sum_of_parts(len(trains))], by_times
+        return result, [g.copy() for g in self._gradients()], by_times
 
     def watch(self, trains: SpikeTrains, sample: int, by_said: Any = None) -> list[LayerSpikes]:
         """Every spike of one sample, and, if there is a derivative to carry back, the error that is sent back to it.
@@ -420,7 +420,7 @@ class EventPropEngine:
             result, _ = self._run(trains, samples, learn=True, labels=checked)
         else:
             result, _ = self._run(trains, samples, learn=True, targets=self._targets(labels, len(trains)))
-        return result, self._sum_of_parts(len(samples))
+        return result, self._gradients()
 
     def _targets(self, targets: Any, n: int) -> Float64Array:
         """Numbers to be taught, (samples, said)."""
@@ -432,14 +432,17 @@ class EventPropEngine:
             )
         return np.require(array.reshape(n, self.said), np.float64, ["C", "A", "W"])
 
-    def _sum_of_parts(self, n_samples: int) -> tuple[Float64Array, ...]:
-        """Gradients of a batch, in the arrays of its first part, in the order of `matrices`."""
-        first, *rest = self._parts[: _parts_of(n_samples)]
-        for part in rest:
+    def _add_part(self, k: int) -> None:
+        """Add the sums of a part to those of the first, which has those of all parts before it."""
+        if k:
+            first, part = self._parts[0], self._parts[k]
             for sums, others in zip(first.by, part.by, strict=True):
                 for g, other in zip(sums, others, strict=True):
                     g += other
-        return self._parameters.gradients(first.by)
+
+    def _gradients(self) -> tuple[Float64Array, ...]:
+        """Those that a run with `learn` has summed, in the order of `matrices`."""
+        return self._parameters.gradients(self._parts[0].by)
 
     def _run(
         self,
@@ -459,6 +462,8 @@ class EventPropEngine:
         n_parts = _parts_of(len(samples))
         bounds = [k * len(samples) // n_parts for k in range(n_parts + 1)]
 
+        sums = InOrder(self._add_part)
+
         def run_part(k: int) -> Counts:
             rows = slice(bounds[k], bounds[k + 1])
             if learn:
@@ -469,6 +474,8 @@ class EventPropEngine:
             while True:
                 end, *counted = run_samples(self._criterion, self._network, self._parts[k], batch, answers)
                 if end == DONE:
+                    if learn:
+                        sums.ready(k)
                     return Counts(*counted)
                 self._grow(k, end)  # once more from the start: whatever was summed was in the room before
 
