@@ -124,6 +124,14 @@ def test_a_file_that_cannot_be_written(tmp_path):
         events_plot.recordings(SPLIT, NAMES, tmp_path / "none" / "a.png")
 
 
+def test_many_layers_are_drawn_in_rows(tmp_path, monkeypatch):
+    drawn = Drawn(monkeypatch)
+    events_plot.neuron_rates({f"hidden {k}": np.array([k]) for k in range(6)}, 1, tmp_path / "rates.png")
+    figure = drawn["rates"]
+    assert figure.get_size_inches() == pytest.approx([17.6, 6.8])
+    assert [axes.get_title().split(":")[0] for axes in figure.axes if axes.axison] == [f"hidden {k}" for k in range(6)]
+
+
 def test_dollars_in_names_are_no_mathematics(tmp_path):
     """Nor fail as such; powers of ten at the ticks of an axis stay some."""
     split = EventSplit(Events([1.0, 2.0], [0, 1], [0, 1, 2], 2), np.array([0, 1]))
