@@ -227,8 +227,11 @@ def check_arrays(given: Mapping[str, NDArray[Any]], own: Mapping[str, NDArray[An
     Raises
     ------
     InputError
-        Says what there is and what is needed, or names the first array that is of another type or not finite.
+        Says what there is and what is needed, or names the first array that is none, of another type or not finite.
     """
+    check_kind(given, Mapping, what)
+    for name, array in given.items():
+        check_kind(array, np.ndarray, f"{what}: {name}")
     found, needed = ({name: array.shape for name, array in arrays.items()} for arrays in (given, own))
     if found != needed:
         raise InputError(f"{what} has arrays {found}, but {owner} {needed}")

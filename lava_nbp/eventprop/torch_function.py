@@ -58,7 +58,10 @@ class Engines:
         What they hold it checks itself whenever it runs.
         """
         matrices = self._matrices(tensors)
-        engine = self._free.pop() if self._free else self._make([np.zeros(shape) for shape in self._forward])
+        try:
+            engine = self._free.pop()  # to look whether there is one would be a step of its own: another may take it
+        except IndexError:
+            engine = self._make([np.zeros(shape) for shape in self._forward])
         for held, matrix in zip(engine.matrices, matrices, strict=True):
             held[...] = matrix
         try:
@@ -206,6 +209,11 @@ def check_type(tensor: torch.Tensor, what: str) -> None:
     """Raise InputError unless a tensor is dense, has data, and is of a type in which times keep their precision."""
     if tensor.dtype not in _TYPES:
         raise InputError(f"{what} are {tensor.dtype}, but must be float64 or float32; see Tensor.double, Module.double")
+    check_dense(tensor, what)
+
+
+def check_dense(tensor: torch.Tensor, what: str) -> None:
+    """Raise InputError unless a tensor is dense and has data."""
     if tensor.layout != torch.strided or tensor.is_meta:
         kind = "a tensor without data" if tensor.is_meta else f"a tensor of layout {tensor.layout}"
         raise InputError(

@@ -38,7 +38,7 @@ require("torch", "dl", "EventPropLayer")
 import torch  # noqa: E402 - after the line that says how to get it
 from torch import Tensor  # noqa: E402
 
-from lava_nbp.eventprop.torch_function import Engines, EventProp, check_type  # noqa: E402
+from lava_nbp.eventprop.torch_function import Engines, EventProp, check_dense, check_type  # noqa: E402
 
 Output = Literal["first_spikes", "spikes", "max_voltages", "mean_voltages", "voltages"]
 
@@ -282,6 +282,9 @@ class EventPropLayer(torch.nn.Module):
         self._check(times)
         if not isinstance(labels, torch.Tensor):
             raise InputError(f"labels are a {type(labels).__name__}, but must be a torch.Tensor; see torch.as_tensor")
+        if labels.is_floating_point():  # NumPy does not know all of them
+            raise InputError(f"labels are {labels.dtype}, but must be integers; see Tensor.long")
+        check_dense(labels, "labels")
         classes = torch.from_numpy(check_labels(labels.detach().cpu().numpy(), len(times), self.sizes[-1]))
         losses = torch.zeros(len(times), dtype=times.dtype, device=times.device)
         if self._phantom is None:

@@ -23,6 +23,8 @@ _RECORDINGS, _COLUMNS = 20, 5
 _CHANGED = 3
 #: Colours of splits, in turn.
 _COLOURS = (BLUE, ORANGE, GREEN)
+#: Layers in a row.
+_LAYERS = 4
 #: Bars of a histogram.
 _BARS = 40
 
@@ -185,8 +187,13 @@ def neuron_rates(layers: Mapping[str, NDArray[Any]], samples: int, path: AnyPath
         raise InputError("layers are none; give the spikes of one or more")
     check_integer(samples, 1, None, "samples")
     check_title(title)
-    figure = Figure(figsize=(4.4 * len(layers), 3.4), layout="constrained")
-    for axes, (name, spikes) in zip(figure.subplots(1, len(layers), squeeze=False)[0], layers.items(), strict=True):
+    columns = min(len(layers), _LAYERS)
+    rows = -(-len(layers) // columns)
+    figure = Figure(figsize=(4.4 * columns, 3.4 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in panels[len(layers) :]:
+        axes.axis("off")
+    for axes, (name, spikes) in zip(panels, layers.items(), strict=False):
         counts = finite(spikes, f"spikes of {check_text(name, 'name of a layer')}")
         if counts.ndim != 1 or counts.min() < 0:
             raise InputError(f"spikes of {name} have shape {counts.shape}, but must be 0 or more, one per neuron")

@@ -14,6 +14,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import LogFormatter, ScalarFormatter
 from numpy.typing import NDArray
 
 from lava_nbp.base.checks import (
@@ -35,6 +37,8 @@ from lava_nbp.nbp.circuit import Circuit, check_circuit
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#999999"
 #: Neurons whose weights are drawn as images.
 _IMAGES = 40
+#: Inches of a step in a raster, and of the widest raster: of more than a hundred steps they are narrower.
+_STEP, _WIDEST = 0.28, 28.0
 #: Characters of a title.
 _LONGEST = 500
 _PHASE_SHADES = ("#FFFFFF", "#EFEFEF")
@@ -79,7 +83,8 @@ def raster(circuit: Circuit, spikes: Mapping[str, NDArray[np.uint8]], path: AnyP
     shades = [_shade(circuit, step) for step in range(steps)]
     check_title(title)
     figure, axes = _bands({p.name: given[p.name] for p in circuit.populations}, shades)
-    axes.set_xticks(range(steps), [str(s % circuit.period) for s in range(steps)], fontsize=6)
+    at = range(0, steps, math.ceil(steps * _STEP / _WIDEST))
+    axes.set_xticks(at, [str(s % circuit.period) for s in at], fontsize=6)
     axes.set_xlabel("phase (blue: weights may grow, orange: may shrink)")
     axes.set_title(title or f"{circuit.name} circuit, {'-'.join(map(str, circuit.layers))}", fontsize=10)
     return save(figure, path)
@@ -115,7 +120,8 @@ def spike_raster(spikes: Mapping[str, NDArray[np.uint8]], path: AnyPath, period:
     rows = _rows(spikes)
     n = len(next(iter(rows.values())))
     check_title(title)
-    figure, axes = _bands(rows, [_PHASE_SHADES[step // period % 2] for step in range(n)])
+    cycles = -(-n // period)
+    figure, axes = _bands(rows, [_PHASE_SHADES[cycle % 2] for cycle in range(cycles)], period)
     every = max(1, n // 40)
     axes.set_xticks(range(0, n, every), [str(step + 1) for step in range(0, n, every)], fontsize=6)
     axes.set_xlabel("Lava step")
@@ -135,16 +141,17 @@ def _rows(spikes: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     return {name: s.reshape(len(s), -1) for name, s in found.items()}
 
 
-def _bands(spikes: Mapping[str, NDArray[np.uint8]], shades: Sequence[str]) -> tuple[Figure, Axes]:
-    """Spikes (steps, size), a band per population, over a background that is shaded step by step."""
+def _bands(spikes: Mapping[str, NDArray[np.uint8]], shades: Sequence[str], each: int = 1) -> tuple[Figure, Axes]:
+    """Spikes (steps, size), a band per population, over a background in shades of `each` so many steps."""
     # Every population gets a band; large ones two to three times that of a single neuron.
     sizes = {name: rows.shape[1] for name, rows in spikes.items()}
     heights = [1.0 + 1.6 * (1 - 1 / size) for size in sizes.values()]
-    tops, steps = np.cumsum(heights), len(shades)
-    figure = Figure(figsize=(max(7.0, 0.28 * steps), 0.16 * float(tops[-1]) + 1.2), layout="constrained")
+    tops, steps = np.cumsum(heights), len(next(iter(spikes.values())))
+    width = min(max(7.0, _STEP * steps), _WIDEST)
+    figure = Figure(figsize=(width, 0.16 * float(tops[-1]) + 1.2), layout="constrained")
     axes = figure.add_subplot()
-    for step, shade in enumerate(shades):
-        axes.axvspan(step - 0.5, step + 0.5, color=shade, linewidth=0)
+    for k, shade in enumerate(shades):
+        axes.axvspan(each * k - 0.5, each * (k + 1) - 0.5, color=shade, linewidth=0)
     for (name, rows), top, height in zip(spikes.items(), tops, heights, strict=True):
         when, which = np.nonzero(rows)
         size = sizes[name]
@@ -410,6 +417,7 @@ def save(figure: Figure, path: AnyPath) -> Path:
     """
     check_picture(path)
     asked = Path(path)
+    _take_literally(figure)
     try:
         with tempfile.TemporaryDirectory() as folder:
             drawn = Path(folder) / asked.name
@@ -423,6 +431,20 @@ def save(figure: Figure, path: AnyPath) -> Path:
         ) from error
     write_atomically(asked, content)
     return asked
+
+
+def _take_literally(figure: Figure) -> None:
+    """Let a "$" in a name or title be one: matplotlib would read what is between two as mathematics, or fail to.
+
+    What it writes itself at the ticks of an axis, powers of ten, stays mathematics.
+    """
+    axes = [axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)]
+    own = [axis for axis in axes if isinstance(axis.get_major_formatter(), (LogFormatter, ScalarFormatter))]
+    numbers = {text for axis in own for minor in (False, True) for text in axis.get_ticklabels(minor=minor)}
+    numbers |= {axis.get_offset_text() for axis in own}
+    for text in figure.findobj(Text):
+        if isinstance(text, Text) and text not in numbers:
+            text.set_parse_math(False)
 
 
 def check_picture(path: AnyPath) -> None:

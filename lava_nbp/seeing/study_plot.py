@@ -224,9 +224,8 @@ def search_history(trials: Mapping[int, float], path: AnyPath, ylabel: str, titl
 
 
 def _label(name: str) -> str:
-    """A condition's name as it is: not as a formula, and not longer than there is room for."""
-    cut = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3]}..."
-    return cut.replace("$", r"\$")
+    """A condition's name, not longer than there is room for."""
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3]}..."
 
 
 def _check_conditions(given: Any) -> None:

@@ -109,6 +109,9 @@ def test_arrays_like_ones_own():
         ({**own, "m": np.ones(3, np.float32)}, "state: m has dtype float32, but this needs float64"),
         ({**own, "m": np.array(["a", "b", "c"])}, "state: m has dtype <U1"),
         ({**own, "m": np.array([0, np.nan, np.inf])}, "state: m has an entry nan, but all must be a finite number"),
+        ({**own, "m": [0.0, 0.0, 0.0]}, r"state: m is \[0.0, 0.0, 0.0\], but must be a ndarray"),
+        (None, "state is None, but must be a Mapping"),
+        ([own], "state is .*, but must be a Mapping"),
     ):
         with pytest.raises(InputError, match=message):
             check_arrays(given, own, "state", "this needs")

@@ -145,6 +145,7 @@ def test_spikes_in_steps():
     expected = np.zeros((3, 2, 3))
     expected[0, 0, 0] = expected[1, 0, 1] = expected[2, 0, 2] = expected[2, 1, 1] = 1
     np.testing.assert_array_equal(step_spikes(times, 0.5, 3), expected)
+    assert np.argwhere(step_spikes([[1e6, 0.0]], 1e-300, 3)).tolist() == [[0, 0, 1]]  # the other is far behind the end
 
 
 @pytest.mark.parametrize(

@@ -312,7 +312,7 @@ def test_the_phantoms_loss_is_what_it_differentiates():
     [
         ([0, 1, 2], "labels are a list, but must be a torch.Tensor"),
         (np.array([0, 1, 3]), "labels.2. is 3, outside the classes 0 .. 2"),
-        (np.array([0, 1]), r"labels have shape \(2,\)"), (np.zeros(3), "labels have shape .3,. and dtype float64"),
+        (np.array([0, 1]), r"labels have shape \(2,\)"), (np.zeros(3), "labels are torch.float64, but must be int"),
     ],
 )  # fmt: skip
 def test_labels_that_are_refused(labels, message):
@@ -320,6 +320,17 @@ def test_labels_that_are_refused(labels, message):
         given = torch.from_numpy(labels) if isinstance(labels, np.ndarray) else labels
         with pytest.raises(InputError, match=message):
             layer(silent=SilentPolicy(policy)).phantom_loss(inputs(), given)
+
+
+def test_labels_that_numpy_does_not_know_are_refused():
+    whole = torch.tensor([0, 1, 2])
+    for given, message in (
+        (whole.bfloat16(), "labels are torch.bfloat16, but must be integers; see Tensor.long"),
+        (whole.to_sparse(), "labels are a tensor of layout torch.sparse_coo, but must be a dense tensor"),
+        (whole.to("meta"), "labels are a tensor without data"),
+    ):
+        with pytest.raises(InputError, match=message):
+            layer().phantom_loss(inputs(), given)
 
 
 def test_missing_spikes_and_silent_outputs_have_no_gradient():
@@ -575,6 +586,20 @@ def test_threads_copies_and_pickles():
     assert all(torch.equal(one, found[1.0][0]) for one in found[1.0])
     assert torch.equal(found[1.0][0], said)
     assert all(torch.equal(one, found[1.4][0]) for one in found[1.4])
+
+
+def test_an_engine_that_another_thread_takes_first():
+    """Between a look at the free ones and the taking of one."""
+
+    class Taken(list):
+        def __len__(self):
+            return 1
+
+    module, times = layer(), inputs()
+    said, engines = module(times), module._engine
+    first, engines._free = engines._free, Taken()
+    assert torch.equal(module(times), said)
+    assert engines._free[0] is not first[0]
 
 
 def test_frozen_weights_and_times():

@@ -1,5 +1,7 @@
 """Figures of recordings show their events, counted by hand."""
 
+import re
+
 import numpy as np
 import pytest
 from drawn import Drawn, lines
@@ -120,3 +122,28 @@ def test_refused(tmp_path, draw, message):
 def test_a_file_that_cannot_be_written(tmp_path):
     with pytest.raises(OutputError, match="cannot be written"):
         events_plot.recordings(SPLIT, NAMES, tmp_path / "none" / "a.png")
+
+
+def test_many_layers_are_drawn_in_rows(tmp_path, monkeypatch):
+    drawn = Drawn(monkeypatch)
+    events_plot.neuron_rates({f"hidden {k}": np.array([k]) for k in range(6)}, 1, tmp_path / "rates.png")
+    figure = drawn["rates"]
+    assert figure.get_size_inches() == pytest.approx([17.6, 6.8])
+    assert [axes.get_title().split(":")[0] for axes in figure.axes if axes.axison] == [f"hidden {k}" for k in range(6)]
+
+
+def test_dollars_in_names_are_no_mathematics(tmp_path):
+    """Nor fail as such; powers of ten at the ticks of an axis stay some."""
+    split = EventSplit(Events([1.0, 2.0], [0, 1], [0, 1, 2], 2), np.array([0, 1]))
+    names, path = ("$x_{$", "5 $ or 6 $"), tmp_path / "drawn.svg"
+    drawn = (
+        events_plot.recordings(split, names, path, "$ and $_").read_text(),
+        events_plot.event_counts({"test": split}, names, path, "$ and $_").read_text(),
+    )
+    for text in drawn:
+        for name in (*names, "$ and $_"):
+            assert f">{name}" in text
+    text = events_plot.neuron_rates({"a $b$": np.array([1, 3])}, 1, path).read_text()
+    assert ">a $b$: 4.0 spikes" in text
+    assert "mathdefault" in text
+    assert "mathdefault" not in re.sub("<!--.*-->", "", text)

@@ -87,6 +87,32 @@ def test_spike_raster_of_any_populations(tmp_path):
     assert ">5<" not in text
 
 
+@pytest.mark.parametrize(("steps", "width"), [(10, 7.0), (50, 14.0), (100, 28.0), (10_000, 28.0)])
+def test_rasters_of_long_trials_are_no_wider(tmp_path, monkeypatch, steps, width):
+    """0.28 inches per step up to a hundred; every cycle is shaded once, the last as far as it goes."""
+    drawn = Drawn(monkeypatch)
+    plot.spike_raster({"a": np.ones((steps, 2), np.uint8)}, tmp_path / "raster.png", period=steps // 4 + 1)
+    figure = drawn["raster"]
+    assert figure.get_size_inches()[0] == pytest.approx(width)
+    (axes,) = figure.axes
+    left = [patch.get_x() for patch in axes.patches if isinstance(patch, Rectangle)]
+    assert left == [k * (steps // 4 + 1) - 0.5 for k in range(4)]
+    assert axes.get_xlim() == (-0.5, steps - 0.5)
+
+
+def test_raster_of_many_samples(tmp_path, monkeypatch):
+    """As many phases are named as there is room for."""
+    circuit = CIRCUITS[NAMES[0]]
+    spikes = {p.name: np.zeros((1000, p.size), np.uint8) for p in circuit.populations}
+    drawn = Drawn(monkeypatch)
+    plot.raster(circuit, spikes, tmp_path / "raster.png")
+    (axes,) = drawn["raster"].axes
+    assert drawn["raster"].get_size_inches()[0] == pytest.approx(28.0)
+    assert [text.get_text() for text in axes.get_xticklabels()] == [
+        str(step % circuit.period) for step in range(0, 1000, 10)
+    ]
+
+
 def test_spike_raster_of_nothing_or_of_unequal_rows(tmp_path):
     with pytest.raises(InputError, match="populations have no rows of spikes"):
         plot.spike_raster({}, tmp_path / "raster.svg")

@@ -12,6 +12,9 @@ from lava_nbp.training.slayer.learner import SLAYERLearner
 if TYPE_CHECKING:
     from lava_nbp.training.run import Run
 
+#: Shades of a raster, at most: every step has its own in a trial of so many.
+_SHADES = 40
+
 
 def figures(run: Run) -> dict[str, Drawing]:
     """Rasters of a test sample that is answered right, and of one that is not."""
@@ -21,6 +24,6 @@ def figures(run: Run) -> dict[str, Drawing]:
 
     def raster(sample: int, path: Path, title: str) -> Path:
         spikes = dict(zip(names, learner.spikes(run.weights, sample), strict=True))
-        return plot.spike_raster(spikes, path, title=title)
+        return plot.spike_raster(spikes, path, -(-learner.steps // _SHADES), title)
 
     return rasters(run.inference.right, run.name, raster)

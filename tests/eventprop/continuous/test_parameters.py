@@ -133,3 +133,14 @@ def test_no_kernel_reads_what_there_cannot_be(name, learned, bad):
         assert (view.delays >= 0).all()
         assert (view.loop_delays <= 8.0).all()
         assert ((view.tau_m >= 2.0) & (view.tau_s <= 50.0)).all()
+
+
+def test_written_constants_are_those_that_are_learned_and_read():
+    """One of a layer is all its neurons', and the optimizer goes on from its logarithm."""
+    own = Parameters([np.ones((2, 3))], NeuronParameters(20.0, 5.0), True, constant_rate=1.0)
+    own.write(own.read() | {"tau_m1": np.array([12.0]), "tau_s1": np.array([3.0])})
+    own.refresh()
+    assert own.p == NeuronParameters(12.0, 3.0)
+    assert own.layers[0].tau_m.tolist() == [12.0] * 3
+    logs = dict(zip(own.names, own.matrices, strict=True))
+    assert (logs["tau_m1"], logs["tau_s1"]) == (np.log([12.0]), np.log([3.0]))

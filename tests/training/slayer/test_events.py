@@ -1,5 +1,7 @@
 """SLAYER on events: what it is fed, by hand and beside the clocked target, and classes that only their order tells."""
 
+import struct
+
 import numpy as np
 import pytest
 from experiments import SLAYER, content, experiment
@@ -9,6 +11,7 @@ from lava_nbp.errors import ConfigError, InputError
 from lava_nbp.runs.evaluate import evaluate_run
 from lava_nbp.runs.figures import plot_run
 from lava_nbp.runs.train import train
+from lava_nbp.seeing import plot
 from lava_nbp.training.algorithms import make_learner
 from lava_nbp.training.run import load_result, load_run
 from lava_nbp.training.slayer import learner as slayer_learner
@@ -196,6 +199,17 @@ def test_long_trials_are_answered_in_parts(config, monkeypatch):
         assert told == [*range(0, 40, at_once), 40]
         assert np.array_equal(found.said, whole.said)
         assert found.cost == whole.cost
+
+
+def test_the_raster_of_a_long_trial(config, tmp_path, monkeypatch):
+    """800 steps, in 40 shades."""
+    train(config("epochs=1", "network.dt=0.1"), tmp_path / "run")
+    periods, draw = [], plot.spike_raster
+    monkeypatch.setattr(plot, "spike_raster", lambda *given: periods.append(given[2]) or draw(*given))
+    paths = {path.name: path for path in plot_run(tmp_path / "run")}
+    assert set(periods) == {20}
+    width, _ = struct.unpack(">II", paths["raster.png"].read_bytes()[16:24])
+    assert width == 28 * 150
 
 
 def test_what_is_refused(config, tmp_path):
