@@ -72,6 +72,7 @@ class GuardedMultiProcessing(MultiProcessing):  # type: ignore[misc]
         super().__init__()
         self._labels, self._direct = labels, direct
         self.pid, self._ended = os.getpid(), False
+        self._ending = threading.RLock()
         self.watchdogs: Any = None
         self.notes: Notes | None = None
 
@@ -94,10 +95,16 @@ class GuardedMultiProcessing(MultiProcessing):  # type: ignore[misc]
         return DirectChannel if self._direct and found is PyPyChannel else found
 
     def end(self) -> None:
-        """End every child at once; in a fork of the process that started them, do nothing."""
-        if self._ended or self.pid != os.getpid():
+        """End every child at once; in a fork of the process that started them, do nothing.
+
+        Two threads may come here at once: one that stops the network, and the one whose run this ends. The second
+        waits until the children have ended.
+        """
+        if self.pid != os.getpid():
             return
-        with interrupts_deferred():
+        with self._ending, interrupts_deferred():
+            if self._ended:
+                return
             kill_children(self)
             _end_watchdogs(self.watchdogs)
             self._ended = True
@@ -107,7 +114,7 @@ class GuardedMultiProcessing(MultiProcessing):  # type: ignore[misc]
 class Child(multiprocessing.get_context("fork").Process):  # type: ignore[misc]
     """A process that builds a model and serves it, and tells what came of that."""
 
-    _is_done = False
+    _is_done = _is_released = False
 
     def __init__(self, name: str, builder: Any, direct: bool, follow: Callable[[Any], None] | None) -> None:
         super().__init__(name=name)
@@ -144,11 +151,11 @@ class Child(multiprocessing.get_context("fork").Process):  # type: ignore[misc]
 
     def is_alive(self) -> bool:
         """Whether it has not ended; also if nobody keeps the exit codes of children (SIGCHLD is ignored)."""
-        if self._is_done or not super().is_alive():
-            return False
         try:
+            if self._is_done or not super().is_alive():
+                return False
             os.kill(self.pid, 0)
-        except ProcessLookupError:
+        except (ProcessLookupError, ValueError):  # or another thread has released it meanwhile
             return False
         return True
 
@@ -159,8 +166,10 @@ class Child(multiprocessing.get_context("fork").Process):  # type: ignore[misc]
         return self.mailbox.failure
 
     def release(self) -> None:
-        """It has ended: let go of what it held here."""
-        self._is_done = True
+        """It has ended: let go of what it held here; idempotent."""
+        if self._is_released:
+            return
+        self._is_done = self._is_released = True
         self.mailbox.close()
         multiprocessing.process._children.discard(self)  # type: ignore[attr-defined]
         with contextlib.suppress(ValueError):  # nobody knows that it has ended
@@ -198,7 +207,7 @@ def check_children(infrastructure: GuardedMultiProcessing) -> None:
         if failure is not None:
             raise RuntimeFailure(f"Process {child.name} failed {failure.story}") from failure.exception()
     for child in infrastructure.actors:
-        if not child._is_done and not child.is_alive():
+        if not child.is_alive() and not child._is_done:  # asked last: another thread may end them
             raise ended(child)
 
 

@@ -21,6 +21,7 @@ from segments import remove_abandoned
 
 import lava_nbp
 from lava_nbp.errors import RuntimeFailure
+from lava_nbp.on_lava import children
 from lava_nbp.on_lava.runtime import LavaRuntime
 from lava_nbp.processes import GatedLIF, SynfireChain
 
@@ -150,6 +151,44 @@ def test_service_that_dies_while_a_var_is_set():
     with in_time(), pytest.raises(RuntimeFailure, match="runtime service ended with exit code -9"):
         lif.v.set(np.zeros(300, int))
     runtime.stop()
+
+
+def test_two_threads_end_it_at_once(monkeypatch):
+    """One stops it, the other's run fails by that: the second waits for the first, and does nothing of its own."""
+    inside, go_on, ends, kill = threading.Event(), threading.Event(), [], children.kill_children
+
+    def slowly(infrastructure):
+        ends.append(threading.current_thread())
+        inside.set()
+        assert go_on.wait(LIMIT)
+        kill(infrastructure)
+
+    monkeypatch.setattr(children, "kill_children", slowly)
+    runtime = started(network("never"))
+    stopping = threading.Thread(target=runtime._runtime.kill)
+    stopping.start()
+    assert inside.wait(LIMIT)
+    second = threading.Thread(target=runtime._runtime.kill)
+    second.start()
+    second.join(0.2)
+    assert second.is_alive()
+    go_on.set()
+    with in_time():
+        stopping.join()
+        second.join()
+    assert ends == [stopping]
+    assert not multiprocessing.active_children()
+
+
+def test_a_child_is_released_once_and_then_is_not_alive():
+    """Whoever comes second finds nothing to do, in the middle of the first's work, too."""
+    with in_time(), started(network("never")) as runtime:
+        actors = list(runtime._runtime._messaging_infrastructure.actors)
+    for actor in actors:
+        assert actor._popen is None
+        actor.release()
+        actor._is_done = False  # as if it was asked just before
+        assert not actor.is_alive()
 
 
 def test_watchdogs_of_lava_end_with_the_network():
