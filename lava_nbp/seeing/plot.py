@@ -121,7 +121,7 @@ def spike_raster(spikes: Mapping[str, NDArray[np.uint8]], path: AnyPath, period:
     n = len(next(iter(rows.values())))
     check_title(title)
     cycles = -(-n // period)
-    figure, axes = _bands(rows, [_PHASE_SHADES[cycle % 2] for cycle in range(cycles)], period)
+    figure, axes = _bands(rows, [_PHASE_SHADES[cycle % 2] for cycle in range(cycles)], min(period, n))
     every = max(1, n // 40)
     axes.set_xticks(range(0, n, every), [str(step + 1) for step in range(0, n, every)], fontsize=6)
     axes.set_xlabel("Lava step")

@@ -27,6 +27,7 @@ EVENTPROP = {
         "Yin-Yang": {"layers": [5, 200, 3], "neuron_events_per_sample": 2190.5, "flow_microseconds": 0.5,
                      "microseconds_per_sample": 6.25, "times": 12.5},
     },
+    "two_threads": {"Yin-Yang": [{"batch": 16, "times": 1.0}, {"batch": 128, "times": 1.375}], "MNIST": []},
 }  # fmt: skip
 
 
@@ -64,6 +65,11 @@ def test_bench(run, tmp_path, short):
         "EventProp, Yin-Yang 5-200-3: to flow every neuron once per event, forward and backward, 2190 times per "
         "sample, takes 0.50 us; to learn takes 6.25 us, 12.5 times as long"
     ) in shown
+    assert (
+        "EventProp, Yin-Yang: two threads are 1.00 times as fast as one with batches of 16, 1.38 times with batches of "
+        "128, and learn the same to the bit"
+    ) in shown
+    assert "EventProp, MNIST: two threads" not in shown  # where there is one processor only
     assert (
         "the weight rows of a forward pass alone, added up: 1.25 us per sample; sample takes 2.00 us, 1.60 times as "
         "long"
