@@ -185,7 +185,7 @@ def neuron_rates(layers: Mapping[str, NDArray[Any]], samples: int, path: AnyPath
     check_kind(layers, Mapping, "layers")
     if not layers:
         raise InputError("layers are none; give the spikes of one or more")
-    check_integer(samples, 1, None, "samples")
+    check_integer(samples, 1, 1 << 53, "samples")
     check_title(title)
     columns = min(len(layers), _LAYERS)
     rows = -(-len(layers) // columns)
