@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lava_nbp.base.progress import Progress
+from lava_nbp.data.events import join_events
 from lava_nbp.runs.train import train
 from lava_nbp.training.checkpoint import load_checkpoint
 from lava_nbp.training.config import Experiment, load_config
@@ -132,20 +133,41 @@ def experiment(folder: Path, text: str, *settings: str) -> Experiment:
     return load_config(folder / "config.toml", settings)
 
 
+def write_events(path: Path, n_units: int, **parts: tuple[Any, Any]) -> Path:
+    """A file of events: samples (times, units), sorted, and labels, of train and test."""
+    arrays = {}
+    for part, (samples, labels) in parts.items():
+        events = join_events(samples, n_units)
+        arrays |= {f"{part}_{name}": getattr(events, name) for name in ("times", "units", "offsets")}
+        arrays[f"{part}_labels"] = np.asarray(labels)
+    np.savez(path, **arrays)
+    return path
+
+
+def bursts(n: int, rng: np.random.Generator) -> tuple[list[tuple[Any, Any]], Any]:
+    """Samples of three units, and labels: whether unit 0 or 1 has its burst first is the class; 2 spikes at random."""
+    y, samples = rng.integers(0, 2, n), []
+    for label in y:
+        times = np.concatenate([5 + rng.uniform(0, 3, 3), 35 + rng.uniform(0, 3, 3), rng.uniform(0, 70, 2)])
+        units = np.array([label] * 3 + [1 - label] * 3 + [2, 2])
+        order = np.argsort(times)
+        samples.append((times[order], units[order]))
+    return samples, y
+
+
 def write_bursts(folder: Path) -> None:
     """bursts.npz: 50 and 20 recordings of three inputs. Class 0 has a burst of input 0, then one of input 1; class 1
     the other way round; one event of input 2 in each class-1 recording."""
-    rng, arrays = np.random.default_rng(0), {}
+    rng, parts = np.random.default_rng(0), {}
     for part, n in (("train", 50), ("test", 20)):
         y = np.arange(n) % 2
         times = [np.sort(np.append(5 + rng.uniform(0, 3, 3), 35 + rng.uniform(0, 3, 3))) for _ in y]
-        units = [np.repeat([label, 1 - label], 3) for label in y]
-        times = [np.append(t, [50.0] * label) for t, label in zip(times, y, strict=True)]
-        units = [np.append(u, np.repeat(2, label)) for u, label in zip(units, y, strict=True)]
-        offsets = np.cumsum([0, *map(len, times)])
-        values = {"times": np.concatenate(times), "units": np.concatenate(units), "offsets": offsets, "labels": y}
-        arrays |= {f"{part}_{name}": value for name, value in values.items()}
-    np.savez(folder / "bursts.npz", **arrays)
+        samples = [
+            (np.append(t, [50.0] * label), [label] * 3 + [1 - label] * 3 + [2] * label)
+            for t, label in zip(times, y, strict=True)
+        ]
+        parts[part] = samples, y
+    write_events(folder / "bursts.npz", 3, **parts)
 
 
 def trained(folder: Path, text: str, *settings: str) -> Run:

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from experiments import MAX_VOLTAGE, content, experiment
+from experiments import MAX_VOLTAGE, bursts, content, experiment, write_events
 from ways import in_ways
 
-from lava_nbp.data.events import join_events
 from lava_nbp.errors import CheckpointError, ConfigError, InputError
 from lava_nbp.runs.figures import plot_run
 from lava_nbp.runs.train import train
@@ -34,22 +33,8 @@ batch = 8
 
 
 def written(folder, n_train=80, n_test=40):
-    """Bursts of units 0 and 1: which comes first is the class; unit 2 spikes at random."""
     rng = np.random.default_rng(0)
-    arrays = {}
-    for part, n in (("train", n_train), ("test", n_test)):
-        y, samples = rng.integers(0, 2, n), []
-        for label in y:
-            first, second = 5 + rng.uniform(0, 3, 3), 35 + rng.uniform(0, 3, 3)
-            times = np.concatenate([first, second, rng.uniform(0, 70, 2)])
-            units = np.concatenate([np.full(3, label), np.full(3, 1 - label), [2, 2]])
-            order = np.argsort(times)
-            samples.append((times[order], units[order]))
-        events = join_events(samples, 3)
-        arrays |= {f"{part}_{name}": getattr(events, name) for name in ("times", "units", "offsets")}
-        arrays[f"{part}_labels"] = y
-    np.savez(folder / "events.npz", **arrays)
-    return folder / "events.npz"
+    return write_events(folder / "events.npz", 3, train=bursts(n_train, rng), test=bursts(n_test, rng))
 
 
 @pytest.fixture

@@ -4,9 +4,8 @@ import struct
 
 import numpy as np
 import pytest
-from experiments import SLAYER, content, experiment
+from experiments import SLAYER, bursts, content, experiment, write_events
 
-from lava_nbp.data.events import join_events
 from lava_nbp.errors import ConfigError, InputError
 from lava_nbp.runs.evaluate import evaluate_run
 from lava_nbp.runs.figures import plot_run
@@ -64,31 +63,14 @@ CHANGES = (
 )  # fmt: skip
 
 
-def saved(path, n_units, **parts):
-    """A file of events: samples (times, units) and labels of train and test."""
-    arrays = {}
-    for part, (samples, labels) in parts.items():
-        events = join_events(samples, n_units)
-        arrays |= {f"{part}_{name}": getattr(events, name) for name in ("times", "units", "offsets")}
-        arrays[f"{part}_labels"] = np.asarray(labels)
-    np.savez(path, **arrays)
-
-
-def bursts(n, seed):
-    """Of units 0 and 1: which comes first is the class; unit 2 spikes at random."""
-    rng = np.random.default_rng(seed)
-    y, samples = rng.integers(0, 2, n), []
-    for label in y:
-        times = np.concatenate([5 + rng.uniform(0, 3, 3), 35 + rng.uniform(0, 3, 3), rng.uniform(0, 70, 2)])
-        units = np.array([label] * 3 + [1 - label] * 3 + [2, 2])
-        order = np.argsort(times)
-        samples.append((times[order], units[order]))
-    return samples, y
-
-
 @pytest.fixture
 def config(tmp_path):
-    saved(tmp_path / "events.npz", 3, train=bursts(80, 0), test=bursts(40, 1))
+    write_events(
+        tmp_path / "events.npz",
+        3,
+        train=bursts(80, np.random.default_rng(0)),
+        test=bursts(40, np.random.default_rng(1)),
+    )
     return lambda *settings, text=EVENTS: experiment(
         tmp_path, text, f"data.path='{tmp_path / 'events.npz'}'", *settings
     )
@@ -97,7 +79,7 @@ def config(tmp_path):
 def test_what_it_is_fed_by_hand(tmp_path):
     """Steps of 2 ms, the nearest; twice in a step is once; a tap of 4 ms; what comes after `late` is left out."""
     first = [0.0, 0.9, 1.0, 1.2, 5.0, 9.1], [1, 0, 0, 0, 1, 1]
-    saved(tmp_path / "few.npz", 2, train=([first, ([3.0], [0])], [0, 1]), test=([([], [])], [1]))
+    write_events(tmp_path / "few.npz", 2, train=([first, ([3.0], [0])], [0, 1]), test=([([], [])], [1]))
     few = ("data.validation=0", "data.taps=[0, 4]", "encoding.late=9", "encoding.end=10")
     learner = make_learner(experiment(tmp_path, EVENTS, f"data.path='{tmp_path / 'few.npz'}'", *few))
     assert (learner.layers, learner.steps) == ((4, 16, 2), 5)
