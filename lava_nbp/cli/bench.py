@@ -101,9 +101,10 @@ def _show_eventprop(exact: dict[str, Any]) -> None:
         )
     for name, batches in exact["two_threads"].items():
         if batches:
-            times = [f"{row['times']:.2f} times" for row in batches]
-            times[0] += " as fast as one"
-            said = ", ".join(f"{said} with batches of {row['batch']}" for said, row in zip(times, batches, strict=True))
+            said = ", ".join(
+                f"{row['times']:.2f} times{'' if k else ' as fast as one'} with batches of {row['batch']}"
+                for k, row in enumerate(batches)
+            )
             OUT.print(f"EventProp, {name}: two threads are {said}, and learn the same to the bit")
     rows = (
         f"{row['target']} {'-'.join(map(str, row['layers']))} {row['ms_per_sample']:.2f}" for row in exact["clocked"]

@@ -114,7 +114,7 @@ class GuardedMultiProcessing(MultiProcessing):  # type: ignore[misc]
 class Child(multiprocessing.get_context("fork").Process):  # type: ignore[misc]
     """A process that builds a model and serves it, and tells what came of that."""
 
-    _is_done = _is_released = False
+    _is_done = False
 
     def __init__(self, name: str, builder: Any, direct: bool, follow: Callable[[Any], None] | None) -> None:
         super().__init__(name=name)
@@ -167,9 +167,9 @@ class Child(multiprocessing.get_context("fork").Process):  # type: ignore[misc]
 
     def release(self) -> None:
         """It has ended: let go of what it held here; idempotent."""
-        if self._is_released:
+        if self._is_done:
             return
-        self._is_done = self._is_released = True
+        self._is_done = True
         self.mailbox.close()
         multiprocessing.process._children.discard(self)  # type: ignore[attr-defined]
         with contextlib.suppress(ValueError):  # nobody knows that it has ended

@@ -92,7 +92,9 @@ class Parameters:
         neurons = zip(check_neurons(p, self.sizes[1:]), self.sizes[1:], strict=True)
         self.layers = [LayerConstants(layer, n, limits) for layer, n in neurons]
         named = numbered("W", self.weights) | numbered("R", self.loops)
-        learned = numbered("D", self.delays) | numbered("E", self.loop_delays) if delay_rate > 0 else {}
+        late = numbered("D", self.delays) | numbered("E", self.loop_delays)
+        self._given = named | late  # all but time constants
+        learned = late if delay_rate > 0 else {}
         self._learned_delays = list(learned.values())
         named |= learned
         for k, name in enumerate(("tau_m", "tau_s")):
@@ -100,7 +102,7 @@ class Parameters:
         self.names, self.matrices = list(named), list(named.values())
         self.limits = [self._limits(name) for name in self.names]
         #: Whatever kernels read, and anybody may write into.
-        self._open = named | numbered("D", self.delays) | numbered("E", self.loop_delays)
+        self._open = self._given | named
 
     @property
     def p(self) -> NeuronParameters | tuple[LayerNeurons, ...]:
@@ -200,8 +202,7 @@ class Parameters:
 
     def _named(self) -> dict[str, Float64Array]:
         """All arrays by name, learned or not; constants in ms."""
-        kinds = ("W", self.weights), ("R", self.loops), ("D", self.delays), ("E", self.loop_delays)
-        found = {name: array for letter, arrays in kinds for name, array in numbered(letter, arrays).items()}
+        found = dict(self._given)
         for k, name in enumerate(("tau_m", "tau_s")):
             found |= {f"{name}{n}": layer.kept[k] for n, layer in enumerate(self.layers, 1) if layer.kept}
         return found

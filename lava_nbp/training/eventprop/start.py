@@ -127,10 +127,10 @@ def _fitted_delays(name: str, given: Any, layers: tuple[int, ...], config: Event
         late = late[:, 0]
     check_delays(late, what, "delays are in ms")
     if TARGETS[config.target].clocked:
-        dt = config.clocked.dt
-        if np.rint(late.max() / dt) > DELAY_MAX:
+        c = config.setup.c
+        if c.delay_steps(late).max() > DELAY_MAX:
             raise InputError(
-                f"{what} reaches {late.max():g} ms, but target {config.target} holds {DELAY_MAX} steps of {dt:g} ms "
+                f"{what} reaches {late.max():g} ms, but target {config.target} holds {DELAY_MAX} steps of {c.dt:g} ms "
                 f"(clocked.dt); use a larger dt, or target continuous"
             )
         return late
