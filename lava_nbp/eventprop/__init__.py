@@ -20,6 +20,7 @@ from lava_nbp.base.lazy import attach
 
 if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.eventprop.clocked.arithmetic import FixedPoint as FixedPoint
+    from lava_nbp.eventprop.clocked.delays import LearnedDelays as LearnedDelays
     from lava_nbp.eventprop.clocked.engine import ClockedEngine as ClockedEngine
     from lava_nbp.eventprop.clocked.engine import LayerSeen as LayerSeen
     from lava_nbp.eventprop.clocked.optimizers import IntegerOptimizer as IntegerOptimizer
@@ -52,6 +53,7 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
 #: Where every public name is, by module.
 _PUBLIC = {
     "clocked.arithmetic": ("FixedPoint",),
+    "clocked.delays": ("LearnedDelays",),
     "clocked.engine": ("ClockedEngine", "LayerSeen"),
     "clocked.optimizers": ("IntegerOptimizer",),
     "clocked.setup": ("AnswerLog", "Control", "Setup"),

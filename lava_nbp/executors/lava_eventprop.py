@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lava_nbp.base.checks import check_labels
 from lava_nbp.base.targets import find_target
+from lava_nbp.base.widths import DELAY_MAX
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.arithmetic import Int64Array
 from lava_nbp.eventprop.clocked.setup import Setup
@@ -33,7 +34,7 @@ class LavaEventProp(LavaSession):
 
     Parameters
     ----------
-    weights, setup, recurrent, largest, delays, recurrent_delays
+    weights, setup, recurrent, largest, delays, recurrent_delays, delay_rate, longest_delay
         As for `EventPropNetwork`.
     target : str
         One of Lava's targets: one Lava process for the network and a sample per Lava step, or a network of parts that
@@ -55,6 +56,8 @@ class LavaEventProp(LavaSession):
         largest: Sequence[float] | None = None,
         delays: Sequence[Any] | None = None,
         recurrent_delays: Sequence[Any] | None = None,
+        delay_rate: float = 0.0,
+        longest_delay: int = DELAY_MAX,
         target: str = "lava",
         granularity: Granularity | None = None,
         timeout: float | None = None,
@@ -65,7 +68,7 @@ class LavaEventProp(LavaSession):
         self.setup = setup
         self.network = EventPropNetwork(
             weights, setup, recurrent=recurrent, largest=largest, delays=delays, recurrent_delays=recurrent_delays,
-            granularity=chosen, capacity=CAPACITY,
+            delay_rate=delay_rate, longest_delay=longest_delay, granularity=chosen, capacity=CAPACITY,
         )  # fmt: skip
         self._n_classes = self.network.engine.sizes[-1]
         self._source = SpikeSource(
@@ -85,7 +88,7 @@ class LavaEventProp(LavaSession):
 
     @property
     def masters(self) -> list[Int64Array]:
-        """Full-precision weights, 20 fractional bits; as of `ClockedEngine`."""
+        """What is learned, in full precision; as of `ClockedEngine`."""
         return self.network.engine.masters
 
     @property
@@ -94,7 +97,7 @@ class LavaEventProp(LavaSession):
         return self.network.engine.exponents
 
     def write_masters(self, masters: Sequence[Int64Array]) -> None:
-        """Replace the full-precision weights."""
+        """Replace what is learned, in full precision."""
         self.check_open()
         self.network.write_masters(masters)
 

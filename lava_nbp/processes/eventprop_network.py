@@ -9,6 +9,7 @@ import numpy as np
 
 from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.base.checks import check_kind, check_positive, check_sequence
+from lava_nbp.base.widths import DELAY_MAX
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.parts import check_counts
 from lava_nbp.eventprop.clocked.setup import AnswerLog, Control, Setup
@@ -58,6 +59,10 @@ class EventPropNetwork(LibraryProcess):
     delays, recurrent_delays : sequence of (pre, post) or (pre,) int or None, optional
         Of every layer's weights and recurrent weights, in steps, 0 .. 62: how much later a spike reaches each neuron,
         or all from one source.
+    delay_rate : float
+        The rate, in thresholds, times this is that of the delays, in ms; 0: they stay.
+    longest_delay : int
+        In steps, beyond which no delay is learned, 62 at most.
     granularity : {"sample", "step"}
         What one Lava step is.
     batch : int
@@ -114,6 +119,8 @@ class EventPropNetwork(LibraryProcess):
         largest: Sequence[float] | None = None,
         delays: Sequence[Any] | None = None,
         recurrent_delays: Sequence[Any] | None = None,
+        delay_rate: float = 0.0,
+        longest_delay: int = DELAY_MAX,
         granularity: Granularity = "sample",
         batch: int = 1,
         rate: float = 5e-3,
@@ -130,7 +137,7 @@ class EventPropNetwork(LibraryProcess):
 
         self.engine = ClockedEngine(
             weights, setup, recurrent=recurrent, largest=largest, delays=delays, recurrent_delays=recurrent_delays,
-            allocate=shared_zeros,
+            delay_rate=delay_rate, longest_delay=longest_delay, allocate=shared_zeros,
         )  # fmt: skip
         self.setup, self.granularity = setup, granularity
         self.control = Control(batch, rate, shared_zeros)
@@ -176,14 +183,14 @@ class EventPropNetwork(LibraryProcess):
             layer.part.tally.rewind()
 
     def read_masters(self) -> list[Any]:
-        """Copies of the full-precision weights, 20 fractional bits: a matrix per layer, then recurrent ones.
+        """Copies of what is learned, 20 fractional bits: a matrix per layer, recurrent ones, and delays if they are.
 
         Call it between runs.
         """
         return [masters.copy() for masters in self.engine.masters]
 
     def write_masters(self, masters: Sequence[Any]) -> None:
-        """Replace the full-precision weights; they act from the next sample on. Call it between runs.
+        """Replace what is learned, as `read_masters` gives it; it acts from the next sample on. Call it between runs.
 
         Raises
         ------
@@ -240,7 +247,8 @@ class PyEventPropNetwork(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ig
         if self.control.batch[0] > 0:
             self.samples[0] += 1
             if self.samples[0] >= self.control.batch[0]:
-                engine.learn(int(self.samples[0]), float(self.control.rate[0]))
+                bounded = engine.learn(int(self.samples[0]), float(self.control.rate[0]))
+                self.tally.add(Counts(bounded=bounded))
                 self.samples[0] = 0
         spiking = isinstance(engine.setup.loss, TTFSLoss)
         said = np.where(answer < engine.c.steps, answer + 1, 0) if spiking else answer
@@ -270,8 +278,8 @@ class SubEventPropNetwork(AbstractSubProcessModel):  # type: ignore[misc]
         def matrix(at: int, k: int, name: str, backward: bool) -> MirroredDense:
             """The synapses of one of the engine's matrices, into layer k."""
             made = MirroredDense(
-                engine.optimizers[at], c, exponent=engine.exponents[at], control=proc.control, layer=k,
-                backward=backward, delays=engine.delays[at], name=name,
+                engine.optimizers[at], engine.arithmetic[k], exponent=engine.exponents[at], control=proc.control,
+                layer=k, backward=backward, delays=engine.learned_delays[at] or engine.delays[at], name=name,
             )  # fmt: skip
             setattr(self, f"part_{name}", made)
             gated.append(made)
@@ -279,12 +287,13 @@ class SubEventPropNetwork(AbstractSubProcessModel):  # type: ignore[misc]
 
         for k, n in enumerate(engine.sizes[1:]):
             last = k == len(engine.sizes) - 2
+            own = engine.arithmetic[k]
             synapses = matrix(k, k, f"W{k + 1}", backward=k > 0)
             if last and not isinstance(setup.loss, TTFSLoss):
-                layer: Any = EventPropReadout(n, c, loss=setup.loss, layer=k, log=proc.answer_log, name="output")
+                layer: Any = EventPropReadout(n, own, loss=setup.loss, layer=k, log=proc.answer_log, name="output")
             else:
                 name = "output" if last else f"hidden{k + 1}"
-                layer = EventPropLIF(n, c, phantom=last, layer=k, name=name)
+                layer = EventPropLIF(n, own, phantom=last, layer=k, name=name)
             setattr(self, f"part_layer{k + 1}", layer)
             _connect(layers[-1], synapses, layer)
             if (at := engine.loop_at(k)) is not None:
@@ -294,8 +303,9 @@ class SubEventPropNetwork(AbstractSubProcessModel):  # type: ignore[misc]
         judge = layers[-1]
         if isinstance(setup.loss, TTFSLoss):
             judge = self.part_loss = EventPropTTFS(
-                engine.sizes[-1], c, loss=setup.loss, silent=setup.silent, log=proc.answer_log, name="loss"
-            )
+                engine.sizes[-1], engine.arithmetic[-1], loss=setup.loss, silent=setup.silent, log=proc.answer_log,
+                name="loss",
+            )  # fmt: skip
             layers[-1].s_out.connect(judge.s_in)
             judge.adjoint_out.connect(layers[-1].adjoint_in)
             gated.append(judge)

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from lava_nbp.base.arrays import shared_zeros
-from lava_nbp.base.checks import as_array, check_flag, check_integer, check_kind, check_text
+from lava_nbp.base.checks import as_array, check_flag, check_integer, check_kind, check_real, check_text
 from lava_nbp.base.widths import STATE_BITS
-from lava_nbp.errors import WeightError
+from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
-from lava_nbp.eventprop.clocked.delays import check_delays
+from lava_nbp.eventprop.clocked.delays import LARGEST_DELAY_RATE, LearnedDelays, check_delays, of_synapses
 from lava_nbp.eventprop.clocked.mirrored_part import MirroredPart
 from lava_nbp.eventprop.clocked.optimizers import IntegerOptimizer
 from lava_nbp.eventprop.clocked.setup import Control
@@ -65,9 +65,12 @@ class MirroredDense(LibraryProcess):
     backward : bool
         Whether the layer in front gets errors. False for a network's first matrix, unless its inputs are to be
         explained: none are computed, counted or sent, and there is no `adjoint_back_out`.
-    delays : (pre, post) or (pre,) int, optional
+    delays : (pre, post) or (pre,) int, or LearnedDelays, optional
         Steps that spikes take to each neuron, or from each source to all, 0 .. 62, beyond the one above; replayed they
-        meet what came back so many steps before.
+        meet what came back so many steps before. `LearnedDelays` hold delays that are learned, too, in memory that
+        several Processes may share.
+    delay_rate : float
+        The rate, in thresholds, times this is that of delays, in ms; 0: they stay, or `LearnedDelays` know theirs.
     name : str, optional
         Of the Process.
 
@@ -100,7 +103,7 @@ class MirroredDense(LibraryProcess):
     WeightError
         For weights that are no finite matrix, or that would overflow the current.
     InputError
-        For an unknown optimizer, or delays that there cannot be.
+        For an unknown optimizer, delays that there cannot be, or a rate of delays without any.
 
     Examples
     --------
@@ -131,6 +134,7 @@ class MirroredDense(LibraryProcess):
         layer: int = 0,
         backward: bool = True,
         delays: Any = None,
+        delay_rate: float = 0.0,
         name: str | None = None,
     ) -> None:
         check_kind(c, FixedPoint, "c")
@@ -145,8 +149,7 @@ class MirroredDense(LibraryProcess):
         elif exponent is None:
             raise WeightError("weights in memory of their own need an exponent; give that of their 8-bit form")
         self.control = Control(allocate=shared_zeros) if control is None else control
-        if delays is not None:
-            delays = check_delays(delays, weights.masters.shape, "delays of a MirroredDense")
+        delays = _own_delays(delays, c, weights.masters.shape, optimizer, delay_rate)
         self.part = part = MirroredPart(weights, exponent, c, self.control, layer, backward, shared_zeros, delays)
         super().__init__(part=part, name=name)
         n_pre, n_post = part.masters.shape
@@ -165,13 +168,35 @@ class MirroredDense(LibraryProcess):
         self.gradient = SharedVar(lambda: part.gradient)
 
     @property
+    def delays(self) -> Any:
+        """Steps (pre, post) int64 that spikes take beyond their own, as they are now; None: the synapses have none."""
+        return self.part.read_delays()
+
+    @property
     def tally(self) -> Counts:
-        """Errors so far that did not fit 24 bits."""
+        """So far: errors that did not fit 24 bits, and learned delays that met their limits."""
         return self.part.tally.read()
 
     def reset(self) -> None:
         """Forget the sample at hand and an unfinished batch; weights stay. Call it between runs."""
         self.part.reset()
+
+
+def _own_delays(delays: Any, c: FixedPoint, shape: tuple[int, ...], optimizer: OptimizerName, rate: Any) -> Any:
+    what = "delays of a MirroredDense"
+    learns = check_real(rate, 0.0, LARGEST_DELAY_RATE, "delay_rate") > 0
+    if learns and (delays is None or isinstance(delays, LearnedDelays)):
+        raise InputError(f"delay_rate is {rate}, but there are no {what} to learn; give some, as integers")
+    if delays is None:
+        return None
+    if isinstance(delays, LearnedDelays):
+        if delays.masters.shape not in (shape, shape[:1]):
+            raise InputError(f"{what} have shape {delays.masters.shape}, but must have {shape}, or {shape[:1]}")
+        return delays
+    checked = check_delays(delays, shape, what)
+    if learns:
+        return LearnedDelays(checked, optimizer, c, rate, allocate=shared_zeros)
+    return of_synapses(checked, shape[1])
 
 
 def _own_weights(weights: Any, c: FixedPoint, exponent: int | None, optimizer: OptimizerName) -> tuple[Any, int]:
@@ -182,7 +207,7 @@ def _own_weights(weights: Any, c: FixedPoint, exponent: int | None, optimizer: O
     chosen = c.weight_exponent(float(np.abs(real).max()) or 1.0) if exponent is None else exponent
     masters = shared_zeros(real.shape, np.int64)
     masters[...] = c.masters(real, chosen)
-    return IntegerOptimizer(optimizer, masters, c.master_limit(chosen), c, shared_zeros), chosen
+    return IntegerOptimizer(optimizer, masters, c.weight_limits(chosen), c.weight_gradient, shared_zeros), chosen
 
 
 @implements(proc=MirroredDense, protocol=LoihiProtocol)

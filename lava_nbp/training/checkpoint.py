@@ -20,14 +20,16 @@ from lava_nbp.data.identity import DataIdentity
 from lava_nbp.data.options import DataOptions
 from lava_nbp.data.sets import DATA_SETS
 from lava_nbp.errors import CheckpointError, CircuitError, ConfigError, Unreadable, WeightError, unknown_name
+from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.circuit_file import circuit_from_dict, circuit_to_dict
 from lava_nbp.training.algorithms import ALGORITHMS, Algorithm
 from lava_nbp.training.config import parse_config
+from lava_nbp.training.eventprop.names import late_names
 
 #: File name inside a run's folder.
 CHECKPOINT = "checkpoint.npz"
-_FORMAT = 5
+_FORMAT = 6
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -202,6 +204,17 @@ def _read_4(meta: dict[str, Any], arrays: Arrays, path: Path) -> Checkpoint:
     return state
 
 
+def _read_5(meta: dict[str, Any], arrays: Arrays, path: Path) -> Checkpoint:
+    """Until format 6 delays in steps were whole numbers; since then they have fractional bits, as weights do."""
+    state = _read_4(meta, arrays, path)
+    if state.config.get("algorithm") == "eventprop":
+        for weights in (state.weights, state.chosen or {}):
+            for name in late_names(weights):
+                if weights[name].dtype.kind == "i":
+                    weights[name] = weights[name].astype(np.int64) << MASTER_BITS
+    return state
+
+
 def _read_3(meta: dict[str, Any], arrays: Arrays, path: Path) -> Checkpoint:
     parts: dict[str, Arrays] = {"weights": {}, "chosen": {}, "memory": {}}
     for key, array in arrays.items():
@@ -245,7 +258,7 @@ def _renamed(config: dict[str, Any]) -> dict[str, Any]:
     return {**config, "learning": {**others, "silent_lower": target, "silent_upper": target}}
 
 
-_READERS = {2: _read_2, 3: _read_3, 4: _read_4, _FORMAT: _read_4}
+_READERS = {2: _read_2, 3: _read_3, 4: _read_5, 5: _read_5, _FORMAT: _read_4}
 
 
 def _checkpoint(meta: dict[str, Any], parts: dict[str, Arrays], circuit: Circuit | None) -> Checkpoint:

@@ -12,10 +12,14 @@ from lava_nbp.nbp.pulse_chain import PulseChain
 
 
 class PartsLoop:
-    """Layers of parts; weights are full-precision integers, by layer, then recurrent ones of the layers `looped`."""
+    """Layers of parts; weights are full-precision integers, by layer, then recurrent ones of the layers `looped`.
+
+    Delays are whole steps, or `LearnedDelays`, or None, of every matrix.
+    """
 
     def __init__(self, masters, exponents, setup, looped=(), delays=None):
         c, n_layers = setup.c, len(masters) - len(looped)
+        every = setup.arithmetic(n_layers)
         sizes = [masters[0].shape[0], *(m.shape[1] for m in masters[:n_layers])]
         #: From which layer (0: the input) to which each matrix leads.
         self.ways = [*((k, k + 1) for k in range(n_layers)), *((k + 1, k + 1) for k in looped)]
@@ -25,9 +29,9 @@ class PartsLoop:
         self.control = Control(0)
         self.dense = [
             MirroredPart(
-                IntegerOptimizer(setup.optimizer, m, c.master_limit(x), c),
+                IntegerOptimizer(setup.optimizer, m, c.weight_limits(x), every[post - 1].weight_gradient),
                 x,
-                c,
+                every[post - 1],
                 self.control,
                 post - 1,
                 backward=pre > 0,
@@ -36,12 +40,12 @@ class PartsLoop:
             for m, x, (pre, post), d in zip(masters, exponents, self.ways, delays or [None] * len(masters), strict=True)
         ]
         self.spiking = isinstance(setup.loss, TTFSLoss)
-        self.layers = [LIFPart(n, c, layer=k) for k, n in enumerate(sizes[1:-1])]
+        self.layers = [LIFPart(n, every[k], layer=k) for k, n in enumerate(sizes[1:-1])]
         if self.spiking:
-            self.layers.append(LIFPart(sizes[-1], c, phantom=True, layer=n_layers - 1))
-            self.loss = TTFSPart(sizes[-1], setup.loss, c, setup.silent)
+            self.layers.append(LIFPart(sizes[-1], every[-1], phantom=True, layer=n_layers - 1))
+            self.loss = TTFSPart(sizes[-1], setup.loss, every[-1], setup.silent)
         else:
-            self.layers.append(ReadoutPart(sizes[-1], c, setup.loss, layer=n_layers - 1))
+            self.layers.append(ReadoutPart(sizes[-1], every[-1], setup.loss, layer=n_layers - 1))
             self.loss = None
         self.said = []
 

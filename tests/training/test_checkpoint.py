@@ -142,7 +142,7 @@ def test_a_folder_of_a_format_before_is_read(tmp_path, name, written):
     assert after.history[:2] == before.history
     assert after.epoch == 3
     with np.load(run / CHECKPOINT) as archive:
-        assert json.loads(str(archive["meta"]))["format"] == 5
+        assert json.loads(str(archive["meta"]))["format"] == 6
 
 
 def test_the_circuit_of_the_format_before_follows_from_its_configuration():
@@ -164,7 +164,7 @@ def test_keys_of_the_format_before_that_mean_nothing_are_left_out(tmp_path):
 
 def test_formats_that_are_not_read(tmp_path):
     np.savez(tmp_path / CHECKPOINT, meta=json.dumps({"format": 1}))
-    with pytest.raises(CheckpointError, match="has format 1, but this version reads 2, 3, 4, 5; train anew"):
+    with pytest.raises(CheckpointError, match="has format 1, but this version reads 2, 3, 4, 5, 6; train anew"):
         load_checkpoint(tmp_path)
 
 

@@ -24,6 +24,7 @@ Backward, in step k from its end to its beginning, with the error e_n that is se
     d = (tau_s / dt (gamma tau_m / tau_s lV - (1 - beta) lI)) >> coefficient_bits
     lI, lV = (beta lI + gamma tau_m / tau_s lV) >> coefficient_bits, (alpha lV) >> coefficient_bits
     an input spike of the step:  dL/dw_ij -= lI_j,   and its own error is  (sum_j w_ij d_j) >> theta_bits
+    where its delay is learned:  dL/ddelay_ij += (w_ij d_j) >> theta_bits
 
 d, the payload of an adjoint spike, is what lI gets in the step, times tau_s / dt: the mean of lV - lI over the step,
 which is how the loss changes if the input spike comes a step later. At the beginning of the step lV - lI is too small
@@ -68,6 +69,8 @@ REGISTER_MAX = (1 << (STATE_BITS - 1)) - 1
 MOST_STEPS, _STEP_SECONDS = 1_000_000, 4e-6
 #: Shortest step in ms, and highest floor in thresholds.
 _SHORTEST_STEP, _HIGHEST_FLOOR = 1e-6, 1e6
+#: Of any delay, in steps: a hundred times as long as any trial.
+_LONGEST_DELAY = 1e8
 #: A coefficient below this is rounded by more than 3 %: the step is too small for its bits.
 _SMALLEST_COEFFICIENT = 16
 #: Fractional bits of tau_m / dt.
@@ -236,12 +239,23 @@ class FixedPoint:
             )
         return nearest_steps(t, self.dt)
 
-    def delay_steps(self, delays: Any) -> Int64Array:
-        """Delays in ms as whole steps: the nearest."""
-        steps: Int64Array = np.rint(np.asarray(delays) / self.dt).astype(np.int64)
-        return steps
+    def delay_masters(self, delays: Any) -> Int64Array:
+        """Full-precision delays, in steps with 20 fractional bits, of delays in ms."""
+        steps = np.minimum(np.asarray(delays) / self.dt, _LONGEST_DELAY)
+        masters: Int64Array = np.rint(steps * (1 << MASTER_BITS)).astype(np.int64)
+        return masters
+
+    @cached_property
+    def delay_gradient(self) -> float:
+        """The gradient by a delay, in 1/ms, that is 1 in integers."""
+        return 1.0 / (1 << self.adjoint_bits)
 
     # ------------------------------------------------------------------ weights
+
+    @cached_property
+    def weight_gradient(self) -> float:
+        """The gradient by a weight, in 1/threshold, that is 1 in integers."""
+        return self.p.tau_s / (1 << self.adjoint_bits)
 
     def weight_exponent(self, largest: float) -> int:
         """Smallest exponent x for which 8-bit weights hold magnitudes up to `largest` thresholds: 254 * 2**x units.
@@ -258,6 +272,11 @@ class FixedPoint:
     def master_limit(self, exponent: int) -> int:
         """Largest magnitude of a full-precision weight: that of the largest 8-bit one."""
         return self._to_master(PLASTIC_WEIGHT_MAX << exponent)
+
+    def weight_limits(self, exponent: int) -> tuple[int, int]:
+        """Least and largest full-precision weight."""
+        limit = self.master_limit(exponent)
+        return -limit, limit
 
     def _to_master(self, units: int) -> int:
         return units << (MASTER_BITS - self.theta_bits)

@@ -7,17 +7,28 @@ path are 8-bit; learning changes full-precision copies of them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.arrays import Allocate
-from lava_nbp.base.checks import as_array, check_arrays, check_integer, check_kind, check_labels, check_sequence, shown
+from lava_nbp.base.checks import (
+    as_array,
+    check_arrays,
+    check_integer,
+    check_kind,
+    check_labels,
+    check_real,
+    check_sequence,
+    shown,
+)
 from lava_nbp.base.memory import check_memory
+from lava_nbp.base.widths import DELAY_MAX
 from lava_nbp.errors import InputError, WeightError
-from lava_nbp.eventprop.clocked.arithmetic import MEAN_BITS, Int64Array
-from lava_nbp.eventprop.clocked.delays import Delays, check_every_delay
+from lava_nbp.eventprop.clocked.arithmetic import MEAN_BITS, FixedPoint, Int64Array
+from lava_nbp.eventprop.clocked.delays import LARGEST_DELAY_RATE, Delays, LearnedDelays, check_every_delay, of_synapses
 from lava_nbp.eventprop.clocked.kernels import (
     OVERFLOW,
     TOO_MANY_SPIKES,
@@ -79,24 +90,33 @@ class ClockedEngine:
     delays, recurrent_delays : sequence of (pre, post) or (pre,) int or None, optional
         Of every layer's weights and recurrent weights, in steps, 0 .. 62: how much later a spike reaches each neuron,
         or all from one source; see `lava_nbp.eventprop.clocked.delays`.
+    delay_rate : float
+        The rate, in thresholds, times this is that of the delays, in ms; 0: they stay.
+    longest_delay : int
+        In steps, beyond which no delay is learned, 62 at most.
     allocate : callable
         Makes arrays of zeros; with shared memory, parent and child see the same weights.
 
     Attributes
     ----------
-    masters : list of (pre, post) int64
-        Full-precision weights, 20 fractional bits: a matrix per layer, then the recurrent ones of the layers that have
-        them. All that follows is in this order.
+    arithmetic : list of FixedPoint
+        Of every layer.
+    masters : list of int64 arrays
+        What is learned, in full precision, 20 fractional bits. Weights (pre, post): a matrix per layer, then the
+        recurrent ones of the layers that have them. All that follows is in this order. If delays are learned, those of
+        every matrix that has some, in steps: (pre, post), or (pre,) of sources.
+    gradients : list of int64 arrays
+        By each of them, summed since the last `forget`.
     exponents : list of int
         Of each matrix's 8-bit weights.
     forward_weights : list of (pre, post) int64
         The 8-bit weights that spikes meet, in units of V.
-    gradients : list of (pre, post) int64
-        Summed since the last `forget`.
     optimizers : list of IntegerOptimizer
         One per matrix.
     delays : list of (pre, post) int64 or None
-        None: the matrix has none.
+        Whole steps, to be read only; None: the matrix has none.
+    learned_delays : list of LearnedDelays or None
+        What changes them; None: they stay, or there are none.
 
     Raises
     ------
@@ -117,12 +137,15 @@ class ClockedEngine:
         largest: Sequence[float] | None = None,
         delays: Sequence[Any] | None = None,
         recurrent_delays: Sequence[Any] | None = None,
+        delay_rate: float = 0.0,
+        longest_delay: int = DELAY_MAX,
         allocate: Allocate = np.zeros,
     ) -> None:
         check_kind(setup, Setup, "setup")
         layers = check_layers(weights)
         self.setup, self.c = setup, setup.c
         self.sizes = [layers[0].shape[0], *(w.shape[1] for w in layers)]
+        self.arithmetic = setup.arithmetic(len(layers))
         loops = check_loops(recurrent, self.sizes[1:], isinstance(setup.loss, TTFSLoss))
         setup.silent.check_output(isinstance(setup.loss, TTFSLoss), bool(loops[-1].size))
         matrices = [*layers, *(loop for loop in loops if loop.size)]
@@ -135,9 +158,15 @@ class ClockedEngine:
             f"a network of {'-'.join(map(str, self.sizes))} neurons",
             "make layers smaller",
         )
-        late = check_every_delay(recurrent_delays, [loop.shape for loop in loops], "recurrent delays")
-        self.delays = check_every_delay(delays, [w.shape for w in layers], "delays") + [late[k] for k in self.looped]
-        self._late = [self._delays(k) for k in self._each]
+        most = check_integer(longest_delay, 0, DELAY_MAX, "longest delay", "it is in steps")
+        late = check_every_delay(recurrent_delays, [loop.shape for loop in loops], "recurrent delays", most)
+        given = check_every_delay(delays, [w.shape for w in layers], "delays", most) + [late[k] for k in self.looped]
+        self.delays = [None if d is None else of_synapses(d, w.shape[1]) for d, w in zip(given, matrices, strict=True)]
+        learns = check_real(delay_rate, 0.0, LARGEST_DELAY_RATE, "delay_rate") > 0
+        self.learned_delays = [
+            None if d is None or not learns else LearnedDelays(d, setup.optimizer, self.c, delay_rate, most, allocate)
+            for d in given
+        ]
         if largest is not None:
             largest = check_sequence(largest, "largest weights", "give one per matrix")
         tops = [float(np.abs(w).max()) or 1.0 for w in matrices] if largest is None else list(largest)
@@ -149,19 +178,26 @@ class ClockedEngine:
             self.masters.append(allocate(w.shape, np.int64))
             self.masters[-1][...] = self.c.masters(w, exponent)
         self.optimizers = [
-            IntegerOptimizer(setup.optimizer, masters, self.c.master_limit(exponent), self.c, allocate)
-            for masters, exponent in zip(self.masters, self.exponents, strict=True)
+            IntegerOptimizer(setup.optimizer, masters, self.c.weight_limits(exponent), c.weight_gradient, allocate)
+            for masters, exponent, c in zip(self.masters, self.exponents, self._behind, strict=True)
         ]
         self._tables = (
             TTFSTables.of(setup.loss, self.c)
             if isinstance(setup.loss, TTFSLoss)
-            else voltage_tables(setup.loss, self.c)
+            else voltage_tables(setup.loss, self.arithmetic[-1])
         )
         self._tapes = [Tape.make(n, spike_room(n)) for n in self.sizes[1:]]
         self.gradients = [allocate(w.shape, np.int64) for w in matrices]
+        for name, own in zip(self._names[:], self.learned_delays, strict=True):
+            if own is not None:
+                self._names.append(name.replace("weights", "delays"))
+                self.masters.append(own.masters)
+                self.gradients.append(own.gradient)
         #: Spikes of each layer in the last sample.
         self._spikes = [0] * len(layers)
-        self._coefficients = Coefficients.of(self.c)
+        #: What kernels get of every layer's delays.
+        self._late: list[Delays | None] = []
+        self._coefficients = [Coefficients.of(c) for c in self.arithmetic]
         self.write_forward()
 
     # ---------------------------------------------------------------- weights
@@ -183,13 +219,13 @@ class ClockedEngine:
         return len(self.sizes) - 1 + self.looped.index(layer) if layer in self.looped else None
 
     def write_masters(self, masters: Sequence[Int64Array]) -> None:
-        """Replace the full-precision weights.
+        """Replace what is learned, in full precision: weights, and delays if they are.
 
         Raises
         ------
         WeightError
-            For another number of matrices, another shape, no integers, or magnitudes that 8 bits do not hold or that
-            would overflow a current; nothing is changed then.
+            For another number of arrays, another shape, no integers, magnitudes that 8 bits do not hold or that would
+            overflow a current, or delays beyond their limits; nothing is changed then.
         """
         if not isinstance(masters, (list, tuple)):
             raise WeightError(f"full-precision weights are {shown(masters)}, but must be a list of matrices")
@@ -199,30 +235,39 @@ class ClockedEngine:
             as_array(m, f"full-precision {name}", error=WeightError)
             for m, name in zip(masters, self._names, strict=True)
         ]
-        for own, new, exponent, name in zip(self.masters, arrays, self.exponents, self._names, strict=True):
-            limit = self.c.master_limit(exponent)
-            if new.shape != own.shape or new.dtype.kind != "i" or new.max() > limit or new.min() < -limit:
+        for optimizer, new, name in zip(self._optimizers, arrays, self._names, strict=True):
+            (low, high), shape = optimizer.limits, optimizer.masters.shape
+            if new.shape != shape or new.dtype.kind != "i":
                 raise WeightError(
-                    f"full-precision {name} have shape {new.shape} and dtype {new.dtype}, but "
-                    f"must be {own.shape} integers of magnitude {limit} at most"
+                    f"full-precision {name} have shape {new.shape} and dtype {new.dtype}, but must be {shape} integers"
                 )
+            if new.max() > high or new.min() < low:
+                raise WeightError(
+                    f"full-precision {name} are {new.min()} .. {new.max()}, but must be in {low} .. {high}; cut them"
+                )
+        for new, exponent, name in zip(arrays, self.exponents, self._names, strict=False):
             self.c.check_volley(self.c.forward_weights(new, exponent), name)
         for own, new in zip(self.masters, arrays, strict=True):
             own[...] = new
         self.write_forward()
 
     def write_forward(self) -> None:
-        """Round the full-precision weights to 8 bits; errors as for the constructor."""
+        """Round the full-precision weights to 8 bits, and delays to steps; errors as for the constructor."""
         self.forward_weights = [
-            self.c.forward_weights(m, exponent) for m, exponent in zip(self.masters, self.exponents, strict=True)
+            self.c.forward_weights(m, exponent) for m, exponent in zip(self.masters, self.exponents, strict=False)
         ]
         self._layers = [self._layer(k) for k in self._each]
-        for name, w in zip(self._names, self.forward_weights, strict=True):
+        for at, own in enumerate(self.learned_delays):
+            if own is not None:
+                self.delays[at] = own.steps(self.forward_weights[at].shape[1])
+        if not self._late or any(self.learned_delays):
+            self._late = [self._delays(k) for k in self._each]
+        for name, w in zip(self._names, self.forward_weights, strict=False):
             self.c.check_volley(w, name)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Copies of what training has to remember beside the weights, by name; `load_state` takes it back."""
-        return {f"{name}{k}": a for k, o in enumerate(self.optimizers) for name, a in o.state().items()}
+        return {f"{name}{k}": a for k, o in enumerate(self._optimizers) for name, a in o.state().items()}
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a `state`.
@@ -233,7 +278,7 @@ class ClockedEngine:
             If it is that of another network or optimizer, or no state at all.
         """
         check_arrays(state, self.state(), "optimizer state", "this network needs")
-        for k, optimizer in enumerate(self.optimizers):
+        for k, optimizer in enumerate(self._optimizers):
             optimizer.load({name: state[f"{name}{k}"] for name in optimizer.state()})
 
     # ---------------------------------------------------------------- running
@@ -259,7 +304,7 @@ class ClockedEngine:
     def gradient(
         self, trains: SpikeTrains, labels: Any, samples: NDArray[np.int64] | None = None
     ) -> tuple[Result, list[NDArray[np.float64]]]:
-        """Run samples, and sum their gradients by all weights, as real numbers.
+        """Run samples, and sum their gradients, as real numbers: by weights, and by delays (1/ms) that are learned.
 
         Raises
         ------
@@ -268,8 +313,9 @@ class ClockedEngine:
         """
         trains, chosen = self._checked(trains, samples)
         result = self._run(trains, chosen, check_labels(labels, len(trains), self.sizes[-1]))
-        unit = self.c.p.tau_s / (1 << self.c.adjoint_bits)
-        return result, [g * unit for g in self.gradients]
+        units = [c.weight_gradient for c in self._behind]
+        units += [self.c.delay_gradient] * (len(self.gradients) - len(units))
+        return result, [g * unit for g, unit in zip(self.gradients, units, strict=True)]
 
     def train_batch(self, trains: SpikeTrains, labels: Any, samples: NDArray[np.int64], rate: float) -> Result:
         """One step of the optimizer along the summed gradient of a batch.
@@ -284,11 +330,12 @@ class ClockedEngine:
         trains, samples = check_batch(trains, samples, self.sizes[0], self.c.end)
         self.check_rate(len(samples), rate)
         result = self._run(trains, samples, check_labels(labels, len(trains), self.sizes[-1]))
-        self.learn(len(samples), rate)
-        return result
+        return replace(result, bounded=self.learn(len(samples), rate))
 
-    def learn(self, n_samples: int, rate: float) -> None:
-        """Change the weights by the gradient of the samples since the last `forget`.
+    def learn(self, n_samples: int, rate: float) -> int:
+        """Change weights and delays by the gradient of the samples since the last `forget`.
+
+        Returns how many delays would have left their limits.
 
         Raises
         ------
@@ -298,14 +345,17 @@ class ClockedEngine:
             If weights have grown so large that a volley would overflow a current.
         """
         self.check_rate(n_samples, rate)
-        for optimizer, g in zip(self.optimizers, self.gradients, strict=True):
+        for optimizer, g in zip(self.optimizers, self.gradients, strict=False):
             optimizer.step(g, n_samples, rate)
+        bounded = sum(own.learn(n_samples, rate) for own in self.learned_delays if own is not None)
         self.write_forward()
+        return bounded
 
     def check_rate(self, n_samples: int, rate: float) -> None:
         """Raise InputError for a number of samples or a rate with which no step can be made."""
-        for optimizer in self.optimizers:
-            optimizer.check(n_samples, rate)
+        for part in (*self.optimizers, *self.learned_delays):
+            if part is not None:
+                part.check(n_samples, rate)
 
     def forget(self) -> None:
         """Set the gradient to zero."""
@@ -357,6 +407,16 @@ class ClockedEngine:
         """Layers, counted from 0."""
         return range(len(self.sizes) - 1)
 
+    @property
+    def _optimizers(self) -> list[IntegerOptimizer]:
+        """Of everything that is learned, in the order of `masters`."""
+        return [*self.optimizers, *(own.optimizer for own in self.learned_delays if own is not None)]
+
+    @property
+    def _behind(self) -> list[FixedPoint]:
+        """Arithmetic of the layer that each matrix leads to."""
+        return [*self.arithmetic, *(self.arithmetic[k] for k in self.looped)]
+
     def _delays(self, k: int) -> Delays | None:
         """What the kernels get of a layer's delays, counted from 0."""
         at = self.loop_at(k)
@@ -367,7 +427,8 @@ class ClockedEngine:
         forward = np.zeros((n_pre, n), dtype=np.int64) if forward is None else forward
         if loop is None:
             loop = _NONE if at is None else np.zeros((n, n), dtype=np.int64)
-        return Delays.make(forward, loop)
+        learned = self.learned_delays[k], None if at is None else self.learned_delays[at]
+        return Delays.make(forward, loop, *(_NONE if own is None else own.gradient for own in learned))
 
     def _layer(self, k: int) -> Layer:
         """What the kernels get of a layer, counted from 0."""
@@ -449,7 +510,7 @@ class ClockedEngine:
             errors = np.zeros(inputs[k].n if k else 0, dtype=np.int64)  # nobody asks for those of the network's input
             at = self.loop_at(k)
             counts = backward(
-                self._coefficients, self._layers[k], self.gradients[k], _NONE if at is None else self.gradients[at],
+                self._coefficients[k], self._layers[k], self.gradients[k], _NONE if at is None else self.gradients[at],
                 inputs[k], self._spikes[k], errors, Seen(seen[k].lV, seen[k].lI), self._late[k],
             )  # fmt: skip
             clipped, saturated = clipped + counts[0], saturated + counts[1]
@@ -458,7 +519,7 @@ class ClockedEngine:
     def _forward(self, k: int, spikes: Spikes, seen: Seen) -> int:
         """Run a layer, counted from 0, and make room for its spikes; how many there are."""
         while True:
-            n: int = forward(self._coefficients, self._layers[k], spikes, seen, self._late[k])
+            n: int = forward(self._coefficients[k], self._layers[k], spikes, seen, self._late[k])
             if n == OVERFLOW:
                 current = np.abs(self._tapes[k].I)
                 raise InputError(self.c.overflow(int(current.max()), f"layer {k + 1}, neuron {int(current.argmax())}"))
@@ -477,7 +538,7 @@ class ClockedEngine:
         if not isinstance(self._tables, TTFSTables):
             said = self._tables.means(tape.sum) if isinstance(self._tables, MeanTables) else tape.peak.copy()
             if label is not None:
-                tape.impulse[:] = self._tables.impulses(said, label, self.c)
+                tape.impulse[:] = self._tables.impulses(said, label, self.arithmetic[-1])
             return said, errors
         first, where = np.full(self.sizes[-1], self.c.steps), np.full(self.sizes[-1], -1)
         latest = slice(n_spikes - 1, None, -1) if n_spikes else slice(0)
@@ -487,5 +548,5 @@ class ClockedEngine:
             heard = where >= 0
             errors[where[heard]] = self._tables.errors(first, label)[heard]
             if first[label] == self.c.steps:
-                tape.impulse[label] = phantom_impulse(self.setup.silent.strength_of("phantom"), self.c)
+                tape.impulse[label] = phantom_impulse(self.setup.silent.strength_of("phantom"), self.arithmetic[-1])
         return first, errors

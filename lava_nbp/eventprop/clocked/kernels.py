@@ -230,7 +230,9 @@ def backward(c, layer, gradient, loop_gradient, spikes, n_spikes, errors, seen, 
     mean, averaged = layer.mean, layer.mean.shape[0] > 0
     spike_step, (event_step, event_source, n_events, late) = tape.step, spikes
     sent = tape.sent
+    learns, learns_loop = False, False
     if delays is not None:
+        learns, learns_loop = delays.by_forward.shape[0] > 0, delays.by_loop.shape[0] > 0
         past_lI, past_sent = delays.ring[1], delays.ring[2]
         delays.ring[:] = 0
         depth = past_lI.shape[0]
@@ -275,7 +277,7 @@ def backward(c, layer, gradient, loop_gradient, spikes, n_spikes, errors, seen, 
                 for j in range(n):
                     if impulse[j] != 0 and peak_step[j] == k:
                         lV[j] += impulse[j]
-            if back or recurrent:
+            if back or recurrent or learns:
                 for j in range(n):
                     sent[j] = (c.sent_V * lV[j] - c.sent_I * lI[j] + half) >> c.bits
             outside = 0
@@ -296,6 +298,8 @@ def backward(c, layer, gradient, loop_gradient, spikes, n_spikes, errors, seen, 
             else:
                 when = delays.forward[source]
                 _learn_late(g, past_lI, k, when)
+                if learns:
+                    saturated += _learn_delays(c, delays.by_forward[source], w[source], past_sent, k, when)
             if back:
                 if delays is None:
                     errors[e], outside = _error(c, w[source], sent)
@@ -313,6 +317,8 @@ def backward(c, layer, gradient, loop_gradient, spikes, n_spikes, errors, seen, 
             else:
                 when = delays.loop[source]
                 _learn_late(g, past_lI, k, when)
+                if learns_loop:
+                    saturated += _learn_delays(c, delays.by_loop[source], loop[source], past_sent, k, when)
                 error, outside = _late_error(c, loop[source], past_sent, k, when)
             tape.error[heard] += error
             saturated += outside
@@ -344,6 +350,18 @@ def _learn_late(gradient, past, k, steps):  # type: ignore[no-untyped-def]
     """The gradient of a spike of step k gets -lI of the steps in which it acted."""
     for j in range(steps.shape[0]):
         gradient[j] -= past[(k + steps[j]) % past.shape[0], j]
+
+
+@inner
+def _learn_delays(c, gradient, row, past, k, steps):  # type: ignore[no-untyped-def]
+    """The gradient of a spike's delays gets w d of the steps in which it acted; how many products were saturated."""
+    outside, last = 0, gradient.shape[0] - 1  # a source's delays have one gradient
+    for j in range(row.shape[0]):
+        d = min(max(past[(k + steps[j]) % past.shape[0], j], -c.limit), c.limit)
+        part, beyond = _as_error(c, row[j] * d)
+        gradient[min(j, last)] += part
+        outside += beyond
+    return outside
 
 
 @inner

@@ -13,9 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.arrays import Allocate
-from lava_nbp.base.checks import check_arrays, check_integer, check_kind, check_name, check_real, check_within, shown
+from lava_nbp.base.checks import (
+    check_arrays,
+    check_integer,
+    check_name,
+    check_positive,
+    check_real,
+    check_within,
+    shown,
+)
 from lava_nbp.errors import InputError
-from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS, FixedPoint, Int64Array, shift
+from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS, Int64Array, shift
 from lava_nbp.eventprop.policies import MOST_STEPS, OPTIMIZERS
 
 #: Adam's means forget 1 / 2**_FIRST and 1 / 2**_SECOND of themselves per update: beta 0.875 and 0.99902.
@@ -24,53 +32,62 @@ _FIRST, _SECOND = 3, 10
 _EXTRA, _LARGEST = 8, 1 << 26
 #: Fractional bits of SGD's factor.
 _FACTOR = 24
+#: 1 of SGD's factor, for numbers with 20 fractional bits.
+_ONE = 2.0 ** (MASTER_BITS + _FACTOR)
+#: No limit is farther from 0.
+_FARTHEST = 1 << 60
 #: Largest factors on a gradient of 2**26, and on a mean of 2**34: their products fit 63 bits.
 _LARGEST_FACTOR, _LARGEST_SIZE = 1 << 36, 1 << 28
 
 
 class IntegerOptimizer:
-    """Changes one matrix of full-precision weights by summed integer gradients.
+    """Changes one array of full-precision numbers, weights or delays, by summed integer gradients.
 
     "adam", with g the gradient summed over the batch (Kingma & Ba 2015, in integers)::
 
         m = m + ((g << 8) - m) >> 3;   v = v + ((g * g << 8) - v) >> 10
         w = w - rate * m / (16 (sqrt(v) + 1))
 
-    "sgd": w = w - (factor * g) >> 24, whose factor is rate * tau_s / batch in units of w and g.
+    "sgd": w = w - (factor * g) >> 24, whose factor is rate * unit / batch in units of w.
 
     Parameters
     ----------
     name : {"adam", "sgd"}
     masters : int64 array
-        Weights with 20 fractional bits; changed in place.
-    limit : int
-        Largest magnitude of a weight.
-    c : FixedPoint
-        For the units of gradients.
+        Numbers with 20 fractional bits; changed in place.
+    limits : (int, int)
+        The least and the largest that they may be.
+    unit : float
+        The gradient that is 1 in integers: tau_s / 2**adjoint_bits of weights, see `FixedPoint.weight_gradient`.
     allocate : callable
         Makes arrays of zeros.
 
     Raises
     ------
     InputError
-        For an unknown name.
+        For an unknown name, limits that hold nothing, a unit that is not positive, or what is trained of another type.
     """
 
     def __init__(
-        self, name: str, masters: Int64Array, limit: int, c: FixedPoint, allocate: Allocate = np.zeros
+        self, name: str, masters: Int64Array, limits: tuple[int, int], unit: float, allocate: Allocate = np.zeros
     ) -> None:
         check_name(name, "optimizer", OPTIMIZERS)
-        check_kind(c, FixedPoint, "c")
-        check_integer(limit, 1, None, "limit of the weights")
+        if not isinstance(limits, (tuple, list)) or len(limits) != 2:
+            raise InputError(f"limits are {shown(limits)}, but must be two integers, the least and the largest number")
+        low = check_integer(limits[0], -_FARTHEST, _FARTHEST, "lower limit")
+        high = check_integer(limits[1], low, _FARTHEST, "upper limit")
+        unit = check_positive(unit, "unit of gradients")
         if not isinstance(masters, np.ndarray) or masters.dtype != np.int64:
             raise InputError(f"masters are {shown(masters)}, but must be an int64 array, which is trained in place")
-        self.name, self.masters, self._limit, self._c = name, masters, limit, c
+        self.name, self.masters, self.limits, self._unit = name, masters, (low, high), unit
         self._steps = allocate(1, np.int64)
         shape = masters.shape if name == "adam" else (0,)
         self._m, self._v = allocate(shape, np.int64), allocate(shape, np.int64)
 
-    def step(self, g: Int64Array, batch: int, rate: float) -> None:
-        """Change the weights by the gradient of a batch; `rate` in thresholds.
+    def step(self, g: Int64Array, batch: int, rate: float) -> int:
+        """Change the numbers by the gradient of a batch; how many would have left their limits.
+
+        `rate` is in their unit: thresholds of weights, steps of delays.
 
         Raises
         ------
@@ -92,7 +109,9 @@ class IntegerOptimizer:
             size = round(rate * start * (1 << MASTER_BITS))
             magnitude = (size * np.abs(self._m)) // ((_root(self._v) + 1) << (_EXTRA // 2))
             change = np.sign(self._m) * magnitude
-        self.masters[...] = np.clip(self.masters - change, -self._limit, self._limit)
+        moved, (low, high) = self.masters - change, self.limits
+        self.masters[...] = np.clip(moved, low, high)
+        return int(np.count_nonzero((moved < low) | (moved > high)))
 
     def check(self, batch: int, rate: float) -> None:
         """Check that integers hold a step.
@@ -105,17 +124,12 @@ class IntegerOptimizer:
         check_integer(batch, 1, None, "samples of a batch")
         largest = _LARGEST_SIZE / (1 << MASTER_BITS)
         if self.name == "sgd":
-            largest = _LARGEST_FACTOR * batch / (self._c.p.tau_s * self._units)
+            largest = _LARGEST_FACTOR * batch / (self._unit * _ONE)
         check_real(rate, 0.0, largest, "rate", "its products with integer gradients have 63 bits")
 
     def _factor(self, rate: float, batch: int) -> int:
         """By which SGD multiplies a gradient."""
-        return round(rate * self._c.p.tau_s / batch * self._units)
-
-    @property
-    def _units(self) -> float:
-        """Of SGD's factor: those of weights, over those of gradients."""
-        return 2.0 ** (MASTER_BITS + _FACTOR - self._c.adjoint_bits)
+        return round(rate * self._unit / batch * _ONE)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Copies of all it remembers, by name."""

@@ -16,7 +16,7 @@ from lava_nbp.base.checks import is_real, shown
 from lava_nbp.base.targets import TARGETS
 from lava_nbp.base.widths import DELAY_MAX
 from lava_nbp.errors import InputError, WeightError
-from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS, FixedPoint
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE, check_limits
 from lava_nbp.eventprop.continuous.parameters import LONGEST_DELAY
@@ -197,7 +197,7 @@ class LearningConfig(ConfigSection):
     #: Lower bound of I - theta in the adjoint jump of the target "continuous", in thresholds.
     floor: Annotated[Real, Field(ge=1e-30, le=WEIGHTS)] = 1e-9
     #: What is learned beside weights, and how fast: `rate` times this is that of delays in ms, and of the natural
-    #: logarithms of time constants; 0: they stay. Target "continuous" only.
+    #: logarithms of time constants; 0: they stay. Time constants are learned by the target "continuous" only.
     delay_rate: Annotated[Real, Field(ge=0, le=FACTORS)] = 0.0
     constant_rate: Annotated[Real, Field(ge=0, le=FACTORS)] = 0.0
     #: Least and largest time constant that is learned, in ms.
@@ -273,37 +273,26 @@ class EventPropExperiment(Experiment):
         return self.neuron.layers(self.network.n_layers)
 
     @property
-    def common_neuron(self) -> NeuronParameters:
-        """Those of all layers.
-
-        Raises
-        ------
-        InputError
-            If layers or neurons differ.
-        """
-        first, *others = self.neurons
-        if any(p != first for p in others) or any(self.neuron.spreads(self.network.n_layers)):
-            raise InputError(
-                f"[neuron] gives layers or neurons constants of their own, which target {self.target} does not have; "
-                f"use target continuous, or one number for each key, and no spread"
-            )
-        return first
-
-    @property
     def setup(self) -> Setup:
         """Arithmetic, loss and learning of the clocked targets.
 
         Raises
         ------
         InputError
-            For a step, widths, a loss or a policy that they cannot have.
+            For a step, widths, a loss or a policy that they cannot have, or neurons of a layer that are not alike.
         """
-        clocked = self.clocked
+        clocked, neurons = self.clocked, tuple(self.neurons)
+        if any(self.neuron.spreads(self.network.n_layers)):
+            raise InputError(
+                f"neuron.spread gives neurons of a layer constants of their own, which target {self.target} does not "
+                f"have: there, as on the chips, they are those of a layer; use target continuous, or leave it out"
+            )
         arithmetic = FixedPoint(
-            self.common_neuron, clocked.dt, self.encoding.end, clocked.theta_bits, clocked.coefficient_bits,
+            neurons[0], clocked.dt, self.encoding.end, clocked.theta_bits, clocked.coefficient_bits,
             clocked.adjoint_bits, clocked.floor,
         )  # fmt: skip
-        return Setup(arithmetic, self.loss.loss, self.learning.policy, self.learning.optimizer)
+        own = None if all(p == neurons[0] for p in neurons) else neurons
+        return Setup(arithmetic, self.loss.loss, self.learning.policy, self.learning.optimizer, own)
 
     @property
     def names_beside(self) -> list[str]:
@@ -333,7 +322,7 @@ class EventPropExperiment(Experiment):
                 if w.max() > limit or w.min() < -limit:
                     raise WeightError(f"{name} has entries from {w.min()} to {w.max()}, but 8 bits hold +-{limit}")
             for name in self.names_beside:  # delays
-                if weights[name].min() < 0 or weights[name].max() > DELAY_MAX:
+                if weights[name].min() < 0 or weights[name].max() > DELAY_MAX << MASTER_BITS:
                     raise WeightError(f"{name} has delays outside 0 .. {DELAY_MAX} steps")
 
     @model_validator(mode="after")

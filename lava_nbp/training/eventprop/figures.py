@@ -62,10 +62,10 @@ def figures(run: Run) -> dict[str, Drawing]:
         found |= rasters(right, run.name, draw, "voltages", "Voltages of the outputs over time, below the spikes")
     beside = [name for name in engine.names if name[0] not in "WR"]  # what is learned beside weights
     if beside:
-        start = learner.drawn_weights()
+        start, now = learner.drawn_weights(), learner.shown(run.weights)
         found["delays_and_constants"] = Drawing(
             lambda path: eventprop_plot.before_and_after(
-                {name: start[name] for name in beside}, {name: run.weights[name] for name in beside}, path, run.name
+                {name: start[name] for name in beside}, {name: now[name] for name in beside}, path, run.name
             ),
             "Delays (D, of recurrent weights E) and time constants before and after learning.",
         )

@@ -20,7 +20,8 @@ from lava_nbp.errors import ConfigError
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.training.complexity import CountedSynapses
 from lava_nbp.training.eventprop.config import EventPropExperiment
-from lava_nbp.training.eventprop.network import forward_names, in_thresholds
+from lava_nbp.training.eventprop.names import forward_names
+from lava_nbp.training.eventprop.network import in_thresholds
 from lava_nbp.training.eventprop.session import COUNTED, EventPropSession
 from lava_nbp.training.eventprop.start import check_range, eventprop_start, fitted
 from lava_nbp.training.learner import Arrays, Inference, Learner, take_memory
@@ -60,14 +61,11 @@ class EventPropLearner(Learner):
     def _check_clocked(self) -> None:
         """Refuse what fixed steps and integers do not have."""
         n, learning, target = self.config.network, self.config.learning, self.config.target
-        for key, value, what in (
-            ("learning.delay_rate", learning.delay_rate, "delays that are learned"),
-            ("learning.constant_rate", learning.constant_rate, "time constants that are learned"),
-        ):
-            if value:
-                raise ConfigError(
-                    f"{key} is {value}, but target {target} has no {what}; use target continuous, or leave it out"
-                )
+        if learning.constant_rate:
+            raise ConfigError(
+                f"learning.constant_rate is {learning.constant_rate}, but target {target} has no time constants that "
+                f"are learned; use target continuous, or leave it out"
+            )
         for key, delays in (("initial", n.initial_delay), ("recurrent", n.recurrent_delay)):
             longest, dt = max(delays or [0.0]), self.config.clocked.dt
             if round(longest / dt) > DELAY_MAX:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -14,26 +13,18 @@ import numpy as np
 from lava_nbp.base.targets import TARGETS
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS
+from lava_nbp.eventprop.clocked.delays import steps_of
 from lava_nbp.eventprop.equations import NeuronParameters, response
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.exchange.dense import DenseNetwork
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.training.checkpoint import check_layered
 from lava_nbp.training.eventprop.config import EventPropExperiment
+from lava_nbp.training.eventprop.names import late_names
 from lava_nbp.training.learner import Arrays
 
 if TYPE_CHECKING:
     from lava_nbp.training.run import Run
-
-
-def forward_names(n_layers: int) -> list[str]:
-    """W1 .. Wn, of so many layers behind the input."""
-    return [f"W{k}" for k in range(1, n_layers + 1)]
-
-
-def loop_names(names: Iterable[str]) -> list[str]:
-    """Those of recurrent matrices, R1 .. Rn, in the order of their layers: R2 before R10."""
-    return sorted((name for name in names if re.fullmatch(r"R\d+", name)), key=lambda name: int(name[1:]))
 
 
 def are_masters(weights: Mapping[str, Any]) -> bool:
@@ -68,11 +59,6 @@ def check_no_constants(weights: Iterable[str], what: str) -> None:
         )
 
 
-def late_names(names: Iterable[str]) -> list[str]:
-    """Those of delays: D1, .. of weights and E1, .. of recurrent weights."""
-    return [name for name in names if re.fullmatch(r"[DE]\d+", name)]
-
-
 def check_arrays(weights: Arrays, layers: tuple[int, ...], circuit: Circuit | None = None) -> None:
     """Check what a run keeps: W1 .. Wn, and any of R1 .., delays D1 .. and E1 .., and time constants tau_m1 ..
 
@@ -94,11 +80,14 @@ def check_arrays(weights: Arrays, layers: tuple[int, ...], circuit: Circuit | No
 
 
 def in_thresholds(weights: Mapping[str, Any], dt: float) -> Arrays:
-    """Weights of either kind as real numbers in thresholds, and delays, which clocked networks have in steps, in ms."""
+    """Weights of either kind as real numbers in thresholds, and delays, which clocked networks have in steps, in ms.
+
+    In full precision both: not as 8 bits and whole steps have them.
+    """
     if not are_masters(weights):
         return {name: np.asarray(w) for name, w in weights.items()}
     late = late_names(weights)
-    return {name: np.asarray(w) * (dt if name in late else 1 / (1 << MASTER_BITS)) for name, w in weights.items()}
+    return {name: np.asarray(w) * ((dt if name in late else 1.0) / (1 << MASTER_BITS)) for name, w in weights.items()}
 
 
 def exported(run: Run, dt: float | None = None) -> DenseNetwork:
@@ -120,17 +109,16 @@ def _clocked(run: Run, config: EventPropExperiment, dt: float | None) -> DenseNe
             f"dt is {dt:g} ms, but the run learned with steps of {config.clocked.dt:g} ms (clocked.dt); leave --dt out"
         )
     setup = config.setup
-    c = setup.c
+    c, own = setup.c, setup.arithmetic(config.network.n_layers)
     arrays = {
         name: c.forward_weights(run.weights[name], c.weight_exponent(top)).astype(float)
         for name, top in config.largest_weights.items()
     }
-    arrays |= {name: run.weights[name] * c.dt for name in late_names(run.weights)}
+    arrays |= {name: steps_of(run.weights[name]) * c.dt for name in late_names(run.weights)}
     unit, spiking = 1 << c.coefficient_bits, isinstance(setup.loss, TTFSLoss)
     W, R, D, E = _by_layer(arrays, config)
-    return DenseNetwork(
-        W, float(c.theta), c.alpha / unit, c.beta / unit, c.gamma / unit, c.dt, spiking, run.about, R, D, E
-    )
+    alpha, beta, gamma = (tuple(getattr(c, name) / unit for c in own) for name in ("alpha", "beta", "gamma"))
+    return DenseNetwork(W, float(c.theta), alpha, beta, gamma, c.dt, spiking, run.about, R, D, E)
 
 
 def _continuous(run: Run, config: EventPropExperiment, dt: float | None) -> DenseNetwork:

@@ -11,21 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.progress import Count, uncounted
+from lava_nbp.base.widths import DELAY_MAX
 from lava_nbp.data.event_dataset import EventDataset
 from lava_nbp.data.events import EventSplit
 from lava_nbp.data.latency_dataset import LatencySplit
+from lava_nbp.eventprop.clocked.delays import steps_of
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.trains import SpikeTrains, join_trains, latency_trains
-from lava_nbp.training.eventprop.network import (
-    are_masters,
-    check_no_constants,
-    forward_names,
-    in_thresholds,
-    late_names,
-    loop_names,
-    neurons_of,
-)
+from lava_nbp.training.eventprop.names import forward_names, late_names, loop_names
+from lava_nbp.training.eventprop.network import are_masters, check_no_constants, in_thresholds, neurons_of
 from lava_nbp.training.learner import Arrays, Session, parts
 
 if TYPE_CHECKING:
@@ -55,9 +50,12 @@ class EventPropSession(Session):
 
     def __init__(self, learner: EventPropLearner, weights: Arrays) -> None:
         self._learner, self._config, self._target = learner, learner.config, learner.target
-        #: Of a clocked network, in steps.
+        #: Of a clocked network, in full precision.
         self._delays = self._late(weights) if self._target.clocked else {}
+        #: Of what the engine learns, in its order; the continuous engine's go on.
         self._names = [*forward_names(self._layers), *loop_names(weights)]
+        if self._config.learning.delay_rate > 0:
+            self._names += self._delays
         self._trains: dict[str, SpikeTrains] = {}
         self._notes: list[str] = []
         self.engine: Any = self._clocked_engine(weights) if self._target.clocked else self._continuous_engine(weights)
@@ -90,7 +88,9 @@ class EventPropSession(Session):
         )
 
     def _clocked_engine(self, weights: Arrays) -> Any:
-        config, matrices, late = self._config, self._real(weights), self._delays
+        config, matrices = self._config, self._real(weights)
+        late = {name: steps_of(masters) for name, masters in self._delays.items()}
+        longest = config.setup.c.delay_masters(config.network.longest_delay)
         check_no_constants(weights, f"target {self._target.name}")
         options = config.lava.model_dump(exclude_unset=True) if self._target.on_lava else {}
         engine = self._target.maker("eventprop")(
@@ -100,15 +100,17 @@ class EventPropSession(Session):
             largest=list(config.largest_weights.values()),
             delays=self._of("D", late),
             recurrent_delays=self._of("E", late),
+            delay_rate=config.learning.delay_rate,
+            longest_delay=min(DELAY_MAX, max([int(steps_of(longest)), *(int(steps.max()) for steps in late.values())])),
             **options,
         )
         self._write_masters(engine, weights)
         return engine
 
     def _late(self, weights: Mapping[str, Any]) -> Arrays:
-        """Delays of a clocked network, in steps."""
-        c, late = self._config.setup.c, late_names(weights)
-        return {name: weights[name] if are_masters(weights) else c.delay_steps(weights[name]) for name in late}
+        """Delays of a clocked network, in full precision, D1 .. before E1 .."""
+        c, late = self._config.setup.c, sorted(late_names(weights), key=lambda name: (name[0], int(name[1:])))
+        return {name: weights[name] if are_masters(weights) else c.delay_masters(weights[name]) for name in late}
 
     def _forward(self, matrices: Mapping[str, Any]) -> list[Any]:
         """Those of every layer."""
@@ -247,7 +249,7 @@ class EventPropSession(Session):
         """See `Session`; integers of a clocked network."""
         if self._target.clocked:
             masters = {name: w.copy() for name, w in zip(self._names, self.engine.masters, strict=True)}
-            return masters | {name: steps.copy() for name, steps in self._delays.items()}
+            return {name: late.copy() for name, late in self._delays.items()} | masters
         return {name: w / self._threshold(name) for name, w in self.engine.parameters().items()}
 
     def read_synapses(self) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
@@ -259,7 +261,7 @@ class EventPropSession(Session):
         return self._forward(matrices), [none if loop is None else loop for loop in self._of("R", matrices)]
 
     def write_weights(self, weights: Mapping[str, Any]) -> None:
-        """See `Session`; either kind. The delays of a clocked network stay."""
+        """See `Session`; either kind. The delays of a clocked network stay if they are not learned."""
         if self._target.clocked:
             self._write_masters(self.engine, weights)
             return
@@ -269,8 +271,9 @@ class EventPropSession(Session):
         if are_masters(weights):
             masters = [weights[name] for name in self._names]
         else:
-            c = self._config.setup.c
-            masters = [c.masters(weights[n], x) for n, x in zip(self._names, engine.exponents, strict=True)]
+            c, late = self._config.setup.c, self._late(weights)
+            masters = [c.masters(weights[n], x) for n, x in zip(self._names, engine.exponents, strict=False)]
+            masters += [late[name] for name in self._names if name in late]
         engine.write_masters(masters)
 
     def read_memory(self) -> Arrays:

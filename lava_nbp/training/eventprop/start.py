@@ -14,11 +14,12 @@ from lava_nbp.base.targets import TARGETS
 from lava_nbp.base.widths import DELAY_MAX
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS
+from lava_nbp.eventprop.clocked.delays import steps_of
 from lava_nbp.eventprop.equations import LARGEST_CONSTANT, SMALLEST_CONSTANT
 from lava_nbp.exchange.dense import Expected, check_delays, check_sizes
 from lava_nbp.training.config import WEIGHTS
 from lava_nbp.training.eventprop.config import EventPropExperiment
-from lava_nbp.training.eventprop.network import forward_names, late_names, loop_names
+from lava_nbp.training.eventprop.names import forward_names, late_names, loop_names
 from lava_nbp.training.learner import Arrays
 from lava_nbp.training.start import is_npz, read_arrays, read_layers
 
@@ -128,7 +129,7 @@ def _fitted_delays(name: str, given: Any, layers: tuple[int, ...], config: Event
     check_delays(late, what, "delays are in ms")
     if TARGETS[config.target].clocked:
         c = config.setup.c
-        if c.delay_steps(late).max() > DELAY_MAX:
+        if steps_of(c.delay_masters(late)).max() > DELAY_MAX:
             raise InputError(
                 f"{what} reaches {late.max():g} ms, but target {config.target} holds {DELAY_MAX} steps of {c.dt:g} ms "
                 f"(clocked.dt); use a larger dt, or target continuous"

@@ -10,6 +10,7 @@ from clocked_oracle import Oracle
 from lava_nbp.base.widths import DELAY_MAX
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+from lava_nbp.eventprop.clocked.delays import steps_of
 from lava_nbp.eventprop.clocked.engine import ClockedEngine
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.continuous.engine import EventPropEngine
@@ -166,7 +167,7 @@ def test_the_direction_comes_nearer_to_that_of_continuous_time(loss):
             rng = np.random.default_rng(seed)
             weights, ms = [rng.normal(2.5, 0.7, (4, 8)), rng.normal(1.4, 0.7, (8, 3))], rng.integers(0, 4, (4, 8))
             setup = Setup(FixedPoint(P, dt, END, 15, 22, 16), loss)
-            clocked = ClockedEngine(weights, setup, delays=[setup.c.delay_steps(ms), None])
+            clocked = ClockedEngine(weights, setup, delays=[steps_of(setup.c.delay_masters(ms)), None])
             exact = EventPropEngine(clocked.weights, P, loss, END, delays=[ms * 1.0, None])
             trains = spike_trains([(np.sort(rng.uniform(0, 30, 8)), rng.integers(0, 4, 8))], 4, END)
             a, b = (

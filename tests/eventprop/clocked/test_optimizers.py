@@ -12,9 +12,9 @@ C = FixedPoint(NeuronParameters(), 0.5, 60.0)
 UNIT = 1 << 20
 
 
-def made(name, shape=(1, 2), limit=1 << 30):
+def made(name, shape=(1, 2), limits=(-(1 << 30), 1 << 30), unit=C.weight_gradient):
     masters = np.zeros(shape, dtype=np.int64)
-    return IntegerOptimizer(name, masters, limit, C)
+    return IntegerOptimizer(name, masters, limits, unit)
 
 
 def test_sgd_by_hand():
@@ -44,10 +44,11 @@ def test_adam_with_real_numbers():
 
 
 def test_weights_and_gradients_are_bounded():
-    optimizer = made("adam", limit=1000)
-    for _ in range(3):
-        optimizer.step(np.array([[2**62, -(2**62)]]), 1, 0.5)
-    assert optimizer.masters.tolist() == [[-1000, 1000]]
+    """0.5 are 524 288 units: the first number leaves its limits at the first step, the other at the second."""
+    optimizer = made("adam", limits=(-1000, 600_000))
+    found = [optimizer.step(np.array([[2**62, -(2**62)]]), 1, 0.5) for _ in range(3)]
+    assert optimizer.masters.tolist() == [[-1000, 600_000]]
+    assert found == [1, 2, 2]
 
 
 def test_integer_roots():
@@ -74,5 +75,16 @@ def test_state_round_trip(name):
 def test_what_is_refused():
     with pytest.raises(InputError, match="optimizer is 'lion', but must be one of adam, sgd"):
         made("lion")
+    masters = np.zeros(2, dtype=np.int64)
+    for limits, unit, message in (
+        (1000, 1.0, "limits are 1000, but must be two integers, the least and the largest number"),
+        ((0, 1.5), 1.0, "upper limit is 1.5"),
+        ((5, 4), 1.0, "upper limit is 4, but must be"),
+        ((0, 1 << 61), 1.0, "upper limit is 2305843009213693952, but must be"),
+        ((0, 4), 0.0, "unit of gradients is 0.0, but must be positive and finite"),
+        ((0, 4), np.nan, "unit of gradients is nan, but must be positive and finite"),
+    ):
+        with pytest.raises(InputError, match=message):
+            IntegerOptimizer("adam", masters, limits, unit)
     with pytest.raises(InputError, match="optimizer state has arrays {}, but this matrix needs"):
         made("adam").load({})
