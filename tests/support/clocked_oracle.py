@@ -10,13 +10,14 @@ import numpy as np
 class Oracle:
     """Weights (pre, post) in thresholds by layer, recurrent ones or None, time constants and step in ms.
 
-    Delays (pre, post) in steps are by matrix, or None.
+    Delays (pre, post) in steps are by matrix, or None. A time constant is one number, or one per layer.
     """
 
     def __init__(self, weights, loops, tau_m, tau_s, dt, steps, floor, delays=None):
         sizes = [w.shape[1] for w in weights]
         self.ends = np.cumsum([0, *sizes])
         n = self.ends[-1]
+        tau_m, tau_s = (np.repeat(np.broadcast_to(tau, len(sizes)), sizes) for tau in (tau_m, tau_s))
         self.steps, self.tau_m, self.tau_s, self.dt, self.floor = steps, tau_m, tau_s, dt, floor
         self.into, self.among = np.zeros((weights[0].shape[0], n)), np.zeros((n, n))
         self.into_late, self.among_late = np.zeros(self.into.shape, int), np.zeros(self.among.shape, int)
@@ -38,7 +39,7 @@ class Oracle:
 
     def forward(self, inputs, spiking_output=True):
         """Spikes, voltages and rises (steps, n) from numbers of input spikes (steps, n_in)."""
-        n, (a, b) = len(self.among), np.exp([-self.dt / self.tau_m, -self.dt / self.tau_s])
+        n, a, b = len(self.among), np.exp(-self.dt / self.tau_m), np.exp(-self.dt / self.tau_s)
         g = self.tau_s / (self.tau_m - self.tau_s) * (a - b)
         may = np.ones(n, bool)
         may[self.output] = spiking_output
@@ -58,12 +59,16 @@ class Oracle:
         return self.z
 
     def backward(self, at_spikes, impulses):
-        """Gradients in the order of the matrices; errors of spikes and impulses on lV (steps, n)."""
-        n, (a, b) = len(self.among), np.exp([-self.dt / self.tau_m, -self.dt / self.tau_s])
+        """Gradients in the order of the matrices, and those by all delays; errors of spikes, impulses on lV (steps, n).
+
+        A delay moves the arrivals through its synapse: each brings what an error of its own would be, w d.
+        """
+        n, a, b = len(self.among), np.exp(-self.dt / self.tau_m), np.exp(-self.dt / self.tau_s)
         h = self.tau_m / (self.tau_m - self.tau_s) * (a - b)
         lV, lI, errors = np.zeros(n), np.zeros(n), np.zeros(n)
         past, sent = np.zeros((2, self.steps + self.most + 1, n))
         by_input, by_spike = np.zeros_like(self.into), np.zeros_like(self.among)
+        input_late, spike_late = np.zeros_like(self.into), np.zeros_like(self.among)
         for k in reversed(range(self.steps)):
             z = self.z[k] > 0
             lV = np.where(z, lV + (lV + errors + at_spikes[k]) / np.maximum(self.rise[k], self.floor), lV) + impulses[k]
@@ -72,8 +77,14 @@ class Oracle:
             errors = np.zeros(n)
             for d in range(self.most + 1):
                 by_input -= np.outer(self.inputs[k], past[k + d]) * (self.into_late == d)
+                input_late += np.outer(self.inputs[k], sent[k + d]) * (self.into_late == d) * self.into
                 errors += (self.among * (self.among_late == d)) @ sent[k + d]
                 if k:
                     by_spike -= np.outer(self.z[k - 1], past[k + d]) * (self.among_late == d)
-        found = [by_input[:, post] if pre is None else by_spike[pre, post] for pre, post in self.blocks]
-        return [self.tau_s * g for g in found]
+                    spike_late += np.outer(self.z[k - 1], sent[k + d]) * (self.among_late == d) * self.among
+        by_input, by_spike = by_input * self.tau_s, by_spike * self.tau_s
+
+        def blocks(first, others):
+            return [first[:, post] if pre is None else others[pre, post] for pre, post in self.blocks]
+
+        return blocks(by_input, by_spike), blocks(input_late, spike_late)
