@@ -318,9 +318,7 @@ def test_what_is_refused():
         with pytest.raises(InputError, match=message):
             made(TTFSLoss(), [whole[0] + 9, None], **options)
     fast = made(TTFSLoss(), whole, delay_rate=1e6)
-    with pytest.raises(
-        InputError, match=r"delays: rate is 1000000.0, but .* 0 .. 256; .*; use a smaller delay_rate"
-    ):
+    with pytest.raises(InputError, match=r"delays: rate is 1000000.0, but .* 0 .. 256; .*; use a smaller delay_rate"):
         fast.train_batch(spike_trains([sample()], 4, END), np.array([0]), np.array([0]), 1.0)
 
 
