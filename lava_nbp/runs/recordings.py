@@ -8,6 +8,7 @@ import numpy as np
 
 from lava_nbp.data.event_dataset import EventDataset
 from lava_nbp.data.events import EventSplit
+from lava_nbp.eventprop.result import Result
 from lava_nbp.seeing import events_plot
 from lava_nbp.training.run import Run
 from lava_nbp.training.sections import Drawing, Table
@@ -62,7 +63,9 @@ def _rates(run: Run, path: Path) -> Path:
     """Of all layers that spike."""
     spikes = run.inference.spikes
     names = [f"hidden {k}" if len(spikes) > 2 else "hidden" for k in range(1, len(spikes))] + ["output"]
-    layers = {name: counts for name, counts in zip(names, spikes, strict=True) if name != "output" or counts.any()}
+    layers = dict(zip(names, spikes, strict=True))
+    if isinstance(run.inference.said, Result) and run.inference.said.voltages:
+        del layers["output"]  # it only integrates
     return events_plot.neuron_rates(layers, len(run.inference.classes), path, f"{run.name}: test set")
 
 

@@ -27,7 +27,7 @@ from lava_nbp.base.files import AnyPath
 from lava_nbp.data.yinyang import CLASSES, yinyang_classes
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.result import LayerSpikes
-from lava_nbp.seeing.plot import BLUE, GREEN, GREY, ORANGE, check_title, finite, save
+from lava_nbp.seeing.plot import BLUE, GREEN, GREY, ORANGE, check_title, finite, in_legend, save
 
 #: Of a legend.
 _ROWS = 20
@@ -154,7 +154,7 @@ def output_voltages(
             colour, width = (BLUE if k == label else ORANGE), 2.0
             text = f"{name}, {'the label' if k == label else 'the answer'}"
         order = 1 + (k == answer) + 2 * (k == label)
-        below.plot(t, v[:, k], color=colour, linewidth=width, label=f"{text}: {said[k]:.3g}", zorder=order)
+        below.plot(t, v[:, k], color=colour, linewidth=width, label=in_legend(f"{text}: {said[k]:.3g}"), zorder=order)
     below.axhline(0, color=GREY, linewidth=0.5)
     below.set_ylabel("voltage of outputs")
     below.set_xlabel("time (ms)")

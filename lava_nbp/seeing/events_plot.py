@@ -15,7 +15,7 @@ from lava_nbp.base.checks import as_array, check_integer, check_kind, check_labe
 from lava_nbp.base.files import AnyPath
 from lava_nbp.data.events import Events, EventSplit
 from lava_nbp.errors import InputError
-from lava_nbp.seeing.plot import BLUE, GREEN, ORANGE, check_title, finite, save
+from lava_nbp.seeing.plot import BLUE, GREEN, ORANGE, check_title, finite, in_legend, save
 
 #: Recordings in a figure, and columns of it.
 _RECORDINGS, _COLUMNS = 20, 5
@@ -144,9 +144,10 @@ def event_counts(splits: Mapping[str, EventSplit], classes: Sequence[str], path:
     sizes = {name: np.diff(split.events.offsets) for name, split in there.items()}
     edges = np.histogram_bin_edges(np.concatenate(list(sizes.values())), _BARS)
     for (name, split), colour in zip(there.items(), _COLOURS, strict=False):
-        left.hist(sizes[name], edges, histtype="step", color=colour, label=f"{name}: {sizes[name].mean():.1f}")
+        mean = in_legend(f"{name}: {sizes[name].mean():.1f}")
+        left.hist(sizes[name], edges, histtype="step", color=colour, label=mean)
         each = np.bincount(split.events.units, minlength=split.events.n_units) / len(split)
-        middle.plot(each, color=colour, linewidth=1, label=name)
+        middle.plot(each, color=colour, linewidth=1, label=in_legend(name))
     left.set_xlabel("events of a recording")
     left.set_ylabel("recordings")
     left.legend(fontsize=8, title="mean", title_fontsize=8)
@@ -245,7 +246,8 @@ def _panels(n: int, width: float = 2.6, height: float = 2.2) -> tuple[list[Axes]
 
 
 def _marks(axes: Axes, events: Events, colour: str, name: str | None = None) -> None:
-    axes.scatter(events.times, events.units, s=2, color=colour, linewidths=0, label=name)
+    label = None if name is None else in_legend(name)
+    axes.scatter(events.times, events.units, s=2, color=colour, linewidths=0, label=label)
 
 
 def _finish(figure: Figure, panels: Sequence[Axes], end: float, n_units: int, path: AnyPath, title: str) -> Path:

@@ -217,7 +217,7 @@ def learning_curve(
         style, colour = next(of_test) if split == "test" else _SPLIT_STYLES[split]
         seen = [(record["epoch"], 100 * record[key]) for record in history if record.get(key) is not None]
         if seen:
-            axes.plot(*zip(*seen, strict=True), style, color=colour, label=label, linewidth=1.4)
+            axes.plot(*zip(*seen, strict=True), style, color=colour, label=in_legend(label), linewidth=1.4)
     if chosen is not None:
         axes.axvline(chosen, color=GREEN, linewidth=0.8)
         axes.annotate(f" chosen: {chosen}", (chosen, axes.get_ylim()[0]), fontsize=8, color=GREEN, va="bottom")
@@ -391,6 +391,11 @@ def _check_report(report: Any) -> None:
         check_text(row.get("kind"), f"report: kind of rows[{k}]")
         for key in ("rate", "before", "after"):
             check_real(row.get(key), 0, 1, f"report: {key} of rows[{k}]")
+
+
+def in_legend(name: str) -> str:
+    """A name as legends show it: Matplotlib leaves out those that begin with "_", which get a space in front."""
+    return f" {name}" if name.startswith("_") else name
 
 
 def check_title(title: Any) -> None:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from lava_nbp.base.checks import check_integer, check_kind, check_real, check_text, is_real
 from lava_nbp.base.files import AnyPath
 from lava_nbp.errors import InputError
-from lava_nbp.seeing.plot import BLUE, GREEN, GREY, ORANGE, PURPLE, check_title, finite, save
+from lava_nbp.seeing.plot import BLUE, GREEN, GREY, ORANGE, PURPLE, check_title, finite, in_legend, save
 
 #: Conditions that are told apart by their colour, in turn.
 _COLOURS = (BLUE, ORANGE, GREEN, PURPLE, GREY)
@@ -225,7 +225,7 @@ def search_history(trials: Mapping[int, float], path: AnyPath, ylabel: str, titl
 
 def _label(name: str) -> str:
     """A condition's name, not longer than there is room for."""
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3]}..."
+    return in_legend(name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3]}...")
 
 
 def _check_conditions(given: Any) -> None:

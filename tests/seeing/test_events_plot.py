@@ -58,6 +58,10 @@ def test_counts_by_recording_input_and_class(tmp_path, monkeypatch):
     assert lines(middle) == {"train": ([0, 1, 2], [1.0, 1.0, 0.5]), "test": ([0, 1, 2], [0.5, 0.5, 0.5])}
     np.testing.assert_array_equal(right.images[0].get_array(), [[1, 2, 0], [0.5, 0, 1], [0, 0, 0]])
     assert right.get_title() == "test: events per recording of a class"
+    events_plot.event_counts({"_held": SPLIT}, NAMES, tmp_path / "held.png")  # such names are left out by Matplotlib
+    left, middle, *_ = figures["held"].axes
+    for panel, wanted in ((left, " _held: 1.5"), (middle, " _held")):
+        assert [text.get_text() for text in panel.get_legend().get_texts()] == [wanted]
     assert [text.get_text() for text in right.get_yticklabels()] == list(NAMES)
 
 
