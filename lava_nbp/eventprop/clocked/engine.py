@@ -537,6 +537,7 @@ class ClockedEngine:
         errors = np.zeros(n_spikes, dtype=np.int64)
         if not isinstance(self._tables, TTFSTables):
             said = self._tables.means(tape.sum) if isinstance(self._tables, MeanTables) else tape.peak.copy()
+            said = self.arithmetic[-1].in_thresholds(said)
             if label is not None:
                 tape.impulse[:] = self._tables.impulses(said, label, self.arithmetic[-1])
             return said, errors

@@ -16,7 +16,7 @@ from lava_nbp.base.checks import is_real, shown
 from lava_nbp.base.targets import TARGETS
 from lava_nbp.base.widths import DELAY_MAX
 from lava_nbp.errors import InputError, WeightError
-from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS, FixedPoint
+from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS, FixedPoint, NeuronKind
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE, check_limits
 from lava_nbp.eventprop.continuous.parameters import LONGEST_DELAY
@@ -230,6 +230,9 @@ class ClockedConfig(ConfigSection):
     coefficient_bits: int = FixedPoint.coefficient_bits
     adjoint_bits: int = FixedPoint.adjoint_bits
     floor: Annotated[Real, Field(gt=0, le=WEIGHTS)] = FixedPoint.floor
+    #: What neurons do forward: "exact", decays of `coefficient_bits`, rounded, or "loihi", bit for bit what the chips
+    #: and Lava's LIF do.
+    neuron: NeuronKind = FixedPoint.neuron
     #: Largest weight of each layer that 8 bits shall hold, in thresholds.
     largest_weight: list[Annotated[Real, Field(gt=0, le=WEIGHTS)]] | None = None
     #: Largest recurrent weight of each layer; of a layer that has none it means nothing.
@@ -289,7 +292,7 @@ class EventPropExperiment(Experiment):
             )
         arithmetic = FixedPoint(
             neurons[0], clocked.dt, self.encoding.end, clocked.theta_bits, clocked.coefficient_bits,
-            clocked.adjoint_bits, clocked.floor,
+            clocked.adjoint_bits, clocked.floor, clocked.neuron,
         )  # fmt: skip
         own = None if all(p == neurons[0] for p in neurons) else neurons
         return Setup(arithmetic, self.loss.loss, self.learning.policy, self.learning.optimizer, own)
