@@ -1,8 +1,8 @@
 """A clocked EventProp network, for inference, as what the chip has: CUBA-LIF neurons, mantissas, exponents and delays.
 
 Neurons are those of `FixedPoint` with neuron = "loihi", whose forward arithmetic is the chip's; what is left to do here
-is to name registers. All layers share a step: a spike at the end of step k acts in step k + 1, as it does through Lava's
-Dense, and with a delay of d in step k + 1 + d, as through its DelayDense.
+is to name registers. All layers share a step: a spike at the end of step k acts in step k + 1, as it does through
+Lava's Dense, and with a delay of d in step k + 1 + d, as through its DelayDense.
 
 Outputs answer by their first spikes. Voltages cannot be read from spikes: a network whose loss is one of voltages is
 refused.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,9 +54,9 @@ class MatrixRegisters:
     name: str
     pre: str
     post: str
-    mantissas: NDArray[np.int32]
+    mantissas: NDArray[np.integer[Any]]
     exponent: int
-    delays: NDArray[np.int32] | None = None
+    delays: NDArray[np.integer[Any]] | None = None
 
     def __post_init__(self) -> None:
         what = f"synapses {shown(self.name)}"
@@ -75,7 +76,9 @@ class MatrixRegisters:
     def _whole(given: object, what: str, low: int, high: int) -> NDArray[np.int32]:
         array = as_array(given, what)
         if array.dtype.kind not in "iu" or array.ndim != 2 or not array.size:
-            raise InputError(f"{what} have shape {array.shape} and dtype {array.dtype}, but must be integers (pre, post)")
+            raise InputError(
+                f"{what} have shape {array.shape} and dtype {array.dtype}, but must be integers (pre, post)"
+            )
         if array.min() < low or array.max() > high:
             raise InputError(f"{what} are {array.min()} .. {array.max()}, but must be in {low} .. {high}")
         return array.astype(np.int32)
@@ -157,8 +160,6 @@ def _matrices(engine: ClockedEngine, names: Sequence[str]) -> list[MatrixRegiste
         exponent = engine.exponents[at]
         mantissas: Int64Array = engine.forward_weights[at] >> exponent
         found.append(
-            MatrixRegisters(
-                name, names[pre], names[post], mantissas.astype(np.int32), exponent - CHIP_SHIFT, engine.delays[at]
-            )
+            MatrixRegisters(name, names[pre], names[post], mantissas, exponent - CHIP_SHIFT, engine.delays[at])
         )
     return found

@@ -65,6 +65,9 @@ class SpikeRaster(LibraryProcess):
     [[1, 0], [0, 1], [1, 0]]
     """
 
+    #: Feeds or reads a chip from its host.
+    on_host = True
+
     def __init__(
         self,
         populations: Mapping[str, Any],

@@ -92,7 +92,9 @@ class EventPropSession(Session):
         late = {name: steps_of(masters) for name, masters in self._delays.items()}
         longest = config.setup.c.delay_masters(config.network.longest_delay)
         check_no_constants(weights, f"target {self._target.name}")
-        options = config.lava.model_dump(exclude_unset=True) if self._target.on_lava else {}
+        # A target that has steps only is not asked for samples, which a run that was trained elsewhere keeps as its key.
+        left_out = {"granularity"} if self._target.step_only else None
+        options = config.lava.model_dump(exclude_unset=True, exclude=left_out) if self._target.on_lava else {}
         engine = self._target.maker("eventprop")(
             self._forward(matrices),
             config.setup,
