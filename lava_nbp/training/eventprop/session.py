@@ -92,7 +92,7 @@ class EventPropSession(Session):
         late = {name: steps_of(masters) for name, masters in self._delays.items()}
         longest = config.setup.c.delay_masters(config.network.longest_delay)
         check_no_constants(weights, f"target {self._target.name}")
-        # A target that has steps only is not asked for samples, which a run that was trained elsewhere keeps as its key.
+        # A run that was trained elsewhere may keep a key that asks for samples.
         left_out = {"granularity"} if self._target.step_only else None
         options = config.lava.model_dump(exclude_unset=True, exclude=left_out) if self._target.on_lava else {}
         engine = self._target.maker("eventprop")(
