@@ -1,5 +1,6 @@
 """EventProp on Lava's stock Processes: every spike of every layer is the clocked engine's."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -31,7 +32,8 @@ def problem(layers, scale=1.0, delayed=False, looped=False, seed=0, neurons=None
         options["recurrent"] = [rng.normal(0, 0.5 * scale, (n, n)) for n in layers[1:]]
         options["recurrent_delays"] = [rng.integers(0, 4, (n, n)) if delayed else None for n in layers[1:]]
     c = FixedPoint(P, 1.0, END, 13, neuron="loihi")
-    return weights, Setup(c, TTFSLoss(), neurons=neurons), options
+    layers = None if neurons is None else tuple(replace(c, p=p, theta_bits=13 - k) for k, p in enumerate(neurons))
+    return weights, Setup(c, TTFSLoss(), layers=layers), options
 
 
 def samples(n_in, n=4, seed=0, often=False):

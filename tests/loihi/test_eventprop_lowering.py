@@ -1,5 +1,7 @@
 """EventProp's inference network as registers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,7 @@ def test_what_is_lowered_by_hand():
     """A weight of 2 thresholds is 2**15 in units of u, 512 in those of weights: 128 times 2**2, if 3.9 are held."""
     late = np.array([[0, 3], [62, 1]])
     engine = ClockedEngine(
-        [[[2.0, -1.0]], [[0.5], [0.25]]], Setup(C, TTFSLoss(), neurons=(P, SLOW)), largest=[3.9, 0.9, 1.0],
+        [[[2.0, -1.0]], [[0.5], [0.25]]], Setup(C, TTFSLoss(), layers=(C, replace(C, p=SLOW))), largest=[3.9, 0.9, 1.0],
         recurrent=[[[0.0, 1.0], [-1.0, 0.0]], None], recurrent_delays=[late, None],
     )  # fmt: skip
     lowered = lower_eventprop(engine)

@@ -269,7 +269,7 @@ class FixedPoint:
         return divided(V << self.theta_bits, self.vth << CHIP_SHIFT) if self.on_chip else V
 
     @cached_property
-    def _response(self) -> float:
+    def response(self) -> float:
         """What of I reaches V in a step, in thresholds."""
         return self.theta / (self.vth << CHIP_SHIFT) if self.on_chip else response(self.dt, self.p)
 
@@ -292,12 +292,12 @@ class FixedPoint:
     @cached_property
     def gamma(self) -> int:
         """From I to V."""
-        return self._coefficient(self._response)
+        return self._coefficient(self.response)
 
     @cached_property
     def gamma_back(self) -> int:
         """From lV to lI."""
-        return self._coefficient(self._response * self.p.tau_m / self.p.tau_s)
+        return self._coefficient(self.response * self.p.tau_m / self.p.tau_s)
 
     @cached_property
     def sent_V(self) -> int:
@@ -317,7 +317,7 @@ class FixedPoint:
     @cached_property
     def slope(self) -> int:
         """tau_m / dt times the unit of V in thresholds."""
-        unit = self._response if self.on_chip else 1.0
+        unit = self.response if self.on_chip else 1.0
         return round(self.p.tau_m / self.dt * unit * (1 << self.slope_bits))
 
     def steps_of(self, times: Any) -> Int64Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -226,7 +226,8 @@ class ClockedConfig(ConfigSection):
 
     #: In ms; of the target "continuous" it is the step in which the cost of inference is counted.
     dt: Step = 0.5
-    theta_bits: int = FixedPoint.theta_bits
+    #: Of all layers, or of each.
+    theta_bits: int | list[int] = FixedPoint.theta_bits
     coefficient_bits: int = FixedPoint.coefficient_bits
     adjoint_bits: int = FixedPoint.adjoint_bits
     floor: Annotated[Real, Field(gt=0, le=WEIGHTS)] = FixedPoint.floor
@@ -290,12 +291,21 @@ class EventPropExperiment(Experiment):
                 f"neuron.spread gives neurons of a layer constants of their own, which target {self.target} does not "
                 f"have: there, as on the chips, they are those of a layer; use target continuous, or leave it out"
             )
-        arithmetic = FixedPoint(
-            neurons[0], clocked.dt, self.encoding.end, clocked.theta_bits, clocked.coefficient_bits,
-            clocked.adjoint_bits, clocked.floor, clocked.neuron,
+        bits = clocked.theta_bits
+        each = bits if isinstance(bits, list) else [bits] * len(neurons)
+        layers = tuple(
+            FixedPoint(
+                p, clocked.dt, self.encoding.end, n, clocked.coefficient_bits, clocked.adjoint_bits, clocked.floor,
+                clocked.neuron,
+            )
+            for p, n in zip(neurons, each, strict=True)
         )  # fmt: skip
-        own = None if all(p == neurons[0] for p in neurons) else neurons
-        return Setup(arithmetic, self.loss.loss, self.learning.policy, self.learning.optimizer, own)
+        own = None if all(c == layers[0] for c in layers) else layers
+        return Setup(layers[0], self.loss.loss, self.learning.policy, self.learning.optimizer, own)
+
+    def arithmetic_of(self, name: str) -> FixedPoint:
+        """Of the layer that a matrix leads to, by its name: W1 .., R1 .. (see `setup`)."""
+        return self.setup.arithmetic(self.network.n_layers)[int(name[1:]) - 1]
 
     @property
     def names_beside(self) -> list[str]:
@@ -319,8 +329,8 @@ class EventPropExperiment(Experiment):
         names = [*self.largest_weights, *self.names_beside]
         check_types(weights, names, np.int64 if clocked else np.float64)
         if clocked:
-            c = self.setup.c
             for name, top in self.largest_weights.items():
+                c = self.arithmetic_of(name)
                 limit, w = c.master_limit(c.weight_exponent(top)), weights[name]
                 if w.max() > limit or w.min() < -limit:
                     raise WeightError(f"{name} has entries from {w.min()} to {w.max()}, but 8 bits hold +-{limit}")
@@ -334,6 +344,8 @@ class EventPropExperiment(Experiment):
             self.learning.policy.bounds(len(self.network.hidden))
         for key in ("largest_weight", "largest_recurrent"):
             _check_length(f"clocked.{key}", getattr(self.clocked, key), self.network.n_layers)
+        bits = self.clocked.theta_bits
+        _check_length("clocked.theta_bits", bits if isinstance(bits, list) else None, self.network.n_layers)
         for key in ("tau_m", "tau_s", "theta", "spread"):
             value = getattr(self.neuron, key)
             _check_length(f"neuron.{key}", value if isinstance(value, list) else None, self.network.n_layers)
@@ -382,7 +394,7 @@ def _each(value: float | list[float], n: int) -> list[float]:
     return list(value) if isinstance(value, list) else [value] * n
 
 
-def _check_length(key: str, given: list[float] | None, layers: int) -> None:
+def _check_length(key: str, given: Sequence[float] | None, layers: int) -> None:
     if given is not None and len(given) != layers:
         raise ValueError(
             f"{key} has {len(given)} entries, but there are {layers} layers behind the input; give one for each"

@@ -273,8 +273,9 @@ class EventPropSession(Session):
         if are_masters(weights):
             masters = [weights[name] for name in self._names]
         else:
-            c, late = self._config.setup.c, self._late(weights)
-            masters = [c.masters(weights[n], x) for n, x in zip(self._names, engine.exponents, strict=False)]
+            config, late = self._config, self._late(weights)
+            pairs = zip(self._names, engine.exponents, strict=False)
+            masters = [config.arithmetic_of(name).masters(weights[name], exponent) for name, exponent in pairs]
             masters += [late[name] for name in self._names if name in late]
         engine.write_masters(masters)
 
