@@ -192,6 +192,11 @@ class EventPropLearner(Learner):
         """In thresholds, and ms."""
         return in_thresholds(weights, self.config.clocked.dt)
 
+    @property
+    def names_beside(self) -> list[str]:
+        """See `Learner`."""
+        return self.config.names_beside
+
     def sums(self, history: list[dict[str, Any]]) -> dict[str, Any]:
         """Where the samples come from, and counters of all epochs."""
         return {
