@@ -82,7 +82,7 @@ class LayersConfig(ConfigSection):
     recurrent_delay: list[_Delay] | None = None
     #: Whether every synapse has a delay of its own, or all those of a source have the same.
     delays_per: Literal["synapse", "source"] = "synapse"
-    #: In ms, beyond which no delay is learned.
+    #: In ms, beyond which no delay is learned; of clocked targets the nearest whole step, 62 at most.
     longest_delay: _Delay = LONGEST_DELAY
     #: File to start from, instead of drawing W1 .. Wn, and what it holds of the recurrent weights, delays and time
     #: constants of this network: .npz (in thresholds and ms), NIR or netx; see `lava_nbp.training.eventprop.start`.
