@@ -41,7 +41,7 @@ class Setup:
     InputError
         For a policy that a clocked network or its output layer does not have, an optimizer that there is not, what is
         of another class, a loss or strength whose integers would overflow, or a step too small for some layer's
-        constants.
+        constants, which is named.
     """
 
     c: FixedPoint
@@ -77,7 +77,15 @@ class Setup:
     @property
     def _arithmetic(self) -> list[FixedPoint]:
         """Of every layer that has constants of its own; else one for all."""
-        return [replace(self.c, p=p) for p in self.neurons] if self.neurons else [self.c]
+        if self.neurons is None:
+            return [self.c]
+        found = []
+        for k, p in enumerate(self.neurons, 1):
+            try:
+                found.append(replace(self.c, p=p))
+            except InputError as error:
+                raise InputError(f"layer {k}: {error}") from None
+        return found
 
     def arithmetic(self, n_layers: int) -> list[FixedPoint]:
         """Of every layer behind the input.

@@ -17,6 +17,7 @@ from lava_nbp.base.targets import TARGETS
 from lava_nbp.base.widths import DELAY_MAX
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS, FixedPoint
+from lava_nbp.eventprop.clocked.delays import steps_of
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE, check_limits
 from lava_nbp.eventprop.continuous.parameters import LONGEST_DELAY
@@ -81,7 +82,7 @@ class LayersConfig(ConfigSection):
     recurrent_delay: list[_Delay] | None = None
     #: Whether every synapse has a delay of its own, or all those of a source have the same.
     delays_per: Literal["synapse", "source"] = "synapse"
-    #: In ms, beyond which no delay is learned.
+    #: In ms, beyond which no delay is learned; of clocked targets the nearest whole step, 62 at most.
     longest_delay: _Delay = LONGEST_DELAY
     #: File to start from, instead of drawing W1 .. Wn, and what it holds of the recurrent weights, delays and time
     #: constants of this network: .npz (in thresholds and ms), NIR or netx; see `lava_nbp.training.eventprop.start`.
@@ -295,6 +296,13 @@ class EventPropExperiment(Experiment):
         return Setup(arithmetic, self.loss.loss, self.learning.policy, self.learning.optimizer, own)
 
     @property
+    def longest_steps(self) -> int:
+        """Of a clocked network's delays: what it holds, and for learned ones the step nearest to the longest."""
+        if self.learning.delay_rate == 0:
+            return DELAY_MAX
+        return min(DELAY_MAX, int(steps_of(self.setup.c.delay_masters(self.network.longest_delay))))
+
+    @property
     def names_beside(self) -> list[str]:
         """Of what a run keeps beside weights: delays, and time constants that are learned or each neuron's own."""
         n = self.network
@@ -322,8 +330,8 @@ class EventPropExperiment(Experiment):
                 if w.max() > limit or w.min() < -limit:
                     raise WeightError(f"{name} has entries from {w.min()} to {w.max()}, but 8 bits hold +-{limit}")
             for name in self.names_beside:  # delays
-                if weights[name].min() < 0 or weights[name].max() > DELAY_MAX << MASTER_BITS:
-                    raise WeightError(f"{name} has delays outside 0 .. {DELAY_MAX} steps")
+                if weights[name].min() < 0 or weights[name].max() > self.longest_steps << MASTER_BITS:
+                    raise WeightError(f"{name} has delays outside 0 .. {self.longest_steps} steps")
 
     @model_validator(mode="after")
     def _one_largest_per_layer(self) -> EventPropExperiment:

@@ -174,7 +174,7 @@ def test_what_is_refused():
         (OWN[:2], "setup: neurons has 2 entries, but there are 3 layers; give one for each"),
         (3, "setup: neurons is 3, but must be a tuple, each entry of it a NeuronParameters or None"),
         ((OWN[0], 3, OWN[2]), "setup: neurons is .*, but must be a tuple"),
-        ((*OWN[:2], NeuronParameters(1e5, 5.0)), "dt is 1.0 ms, for which a coefficient of 12 bits is only"),
+        ((*OWN[:2], NeuronParameters(1e5, 5.0)), "layer 3: dt is 1.0 ms, for which a coefficient of 12 bits is only"),
     ):
         with pytest.raises(InputError, match=message):
             made(TTFSLoss(), neurons)
