@@ -81,7 +81,8 @@ def drawings_of(run: Run) -> dict[str, Drawing]:
     check_kind(run, Run, "run")
     if not run.state.history:
         raise CheckpointError(f"{run.folder} holds no finished epoch yet; nothing to draw")
-    weights = run.learner.shown(run.weights)
+    beside = run.learner.names_beside
+    weights = {name: w for name, w in run.learner.shown(run.weights).items() if name not in beside}
     drawings = {
         "learning_curve": Drawing(lambda path: _learning_curve(run, path), "Accuracy against epochs."),
         "weights": Drawing(

@@ -208,6 +208,11 @@ class Learner(ABC):
         """Weights in the unit in which figures show them."""
         return weights
 
+    @property
+    def names_beside(self) -> list[str]:
+        """Of what a run keeps that is no weight: delays and time constants."""
+        return []
+
     def sums(self, history: list[dict[str, Any]]) -> dict[str, Any]:
         """What a result says of all epochs together, and of the data."""
         return {}

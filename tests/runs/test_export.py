@@ -43,8 +43,12 @@ OWN = (
     "neuron.theta=[1, 2]", "neuron.spread=[0.2, 0]", "learning.delay_rate=50", "learning.constant_rate=1",
     "learning.constants_range=[4, 22]",
 )  # fmt: skip
-#: Delays of synapses, in steps.
-LATE = (*EVENTPROP, "epochs=3", "network.initial_delay=[6, 3]", "target=clocked")
+#: Delays of synapses, learned in steps.
+LATE = (*EVENTPROP, "epochs=3", "network.initial_delay=[6, 3]", "target=clocked", "learning.delay_rate=20")
+#: Layers with constants of their own, in steps.
+LAYERS = (
+    *EVENTPROP, "epochs=4", "target=clocked", "neuron.tau_m=[20, 12]", "neuron.tau_s=[5, 8]", "neuron.theta=[1, 2]",
+)  # fmt: skip
 
 
 #: Of a trial of 100 ms.
@@ -62,6 +66,7 @@ def runs(tmp_path_factory):
         ("voltage", (*EVENTPROP, "loss.name=max_voltage", "epochs=1")),
         ("own", OWN),
         ("late", LATE),
+        ("layers", LAYERS),
         ("recurrent", (*EVENTPROP, "network.recurrent_deviation=[0.1, 0.1]", "epochs=4", "target=clocked")),
     ):
         train(experiment(folder, *settings), folder / name)
@@ -225,8 +230,10 @@ def test_delays_of_synapses_in_steps(runs, tmp_path):
         with make_learner(config).open(begun, {}) as session:
             masters = session.read_weights()
         for name in ("D1", "D2"):
-            np.testing.assert_array_equal(begun[name], learned[name] * network.dt)
-            np.testing.assert_array_equal(masters[name], learned[name])
+            steps = np.floor(learned[name] / 2**20 + 0.5).astype(int)
+            assert (learned[name] % 2**20 != 0).any()  # in full precision they are between two steps
+            np.testing.assert_array_equal(begun[name], steps * network.dt)
+            np.testing.assert_array_equal(masters[name], steps * 2**20)
     few = 3
     layers, decays = netx_layers(network), (round((1 - network.beta) * 4096), round((1 - network.alpha) * 4096))
     stream = x[:, :few].transpose(1, 0, 2).reshape(-1, x.shape[2]).astype(int)
@@ -237,6 +244,53 @@ def test_delays_of_synapses_in_steps(runs, tmp_path):
     decided = ~result.ties() & (np.sort(first, axis=1)[:, 0] < np.sort(first, axis=1)[:, 1])
     assert (first.argmin(axis=1) == result.answers())[decided].mean() > 0.95
     assert decided.mean() > 0.6
+
+
+def test_constants_of_layers_in_steps(runs, tmp_path):
+    """The file has each layer's own decays, rounded as they were in learning, and says what was learned."""
+    import h5py
+    import nir
+
+    decays = [[round(4096 * np.exp(-0.25 / tau)) for tau in taus] for taus in ((20, 5), (12, 8))]  # of V, of I
+    assert decays == [[4045, 3896], [4012, 3970]]
+    path, network = export_run(runs / "layers", "nir")
+    graph = nir.read(path)
+    for k, own in enumerate(decays, 1):
+        node = graph.nodes[f"n{k}"]
+        for tau, decay in zip((node.tau_mem, node.tau_syn), own, strict=True):
+            np.testing.assert_allclose(1 - 0.25e-3 / tau, decay / 4096, rtol=1e-7)
+    times, result = answers(runs / "layers")
+    x = step_spikes(times, network.dt, STEPS)
+    first = first_steps(run_euler(path, x, network.dt)["n2"])
+    np.testing.assert_array_equal(first, first_steps(network.run(x)[-1]))
+    same = first + 1 == np.where(np.isfinite(result.said), result.said / network.dt - 1, STEPS + 1)
+    assert same.mean() > 0.95
+
+    netx, _ = export_run(runs / "layers", "netx")
+    with h5py.File(netx) as file:
+        held = [[int(file[f"layer/{k}/neuron/{key}"][()]) for key in ("vDecay", "iDecay")] for k in (1, 2)]
+    assert held == [[4096 - decay for decay in own] for own in decays]
+    few, layers = 3, netx_layers(network)
+    stream = x[:, :few].transpose(1, 0, 2).reshape(-1, x.shape[2]).astype(int)
+    found = run_netx(netx, stream, reset_interval=STEPS).reshape(few, STEPS, -1)
+    each = [(layer.i_decay, layer.v_decay) for layer in layers]
+    mine = np.array([lif_in_integers(layers, x[:, k], each) for k in range(x.shape[1])])
+    np.testing.assert_array_equal(found, mine[:few])
+    first = first_steps(mine.transpose(1, 0, 2))
+    decided = ~result.ties() & (np.sort(first, axis=1)[:, 0] < np.sort(first, axis=1)[:, 1])
+    assert (first.argmin(axis=1) == result.answers())[decided].mean() > 0.95
+    assert decided.mean() > 0.6
+
+    learned = load_run(runs / "layers").state.weights
+    for file, rounded in ((path, 1e-6), (netx, 0.03)):
+        for target in ("clocked", "continuous"):
+            config = experiment(tmp_path, *LAYERS, f"target={target}", f'network.weights="{file}"')
+            begun = make_learner(config).initial_weights()
+            for name in ("W1", "W2"):  # in thresholds of the layer, what its 8 bits hold
+                assert np.abs(begun[name] - learned[name] / 2**20).max() < rounded + 2 * 6 / 254
+        other = experiment(tmp_path, *EVENTPROP, f'network.weights="{file}"')
+        with pytest.raises(InputError, match="but (neuron.tau_m of this experiment|this experiment's tau_s) is"):
+            make_learner(other).initial_weights()
 
 
 def test_output_that_only_integrates(runs, tmp_path):

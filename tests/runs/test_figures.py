@@ -57,7 +57,8 @@ def check_common(run, drawn, name, accuracy, curves):
     assert axes.get_title() == f"{name}: test set"
     assert [label.get_text() for label in axes.get_yticklabels()] == list(data.classes)
 
-    weights = run.learner.shown(run.weights)
+    no_weight = re.compile(r"[DE]\d+|tau_[ms]\d+")  # delays and time constants are in ms
+    weights = {name: w for name, w in run.learner.shown(run.weights).items() if not no_weight.fullmatch(name)}
     assert len(drawn["weights"].axes) == len(weights)
     for axes, (matrix, w) in zip(drawn["weights"].axes, weights.items(), strict=True):
         assert axes.get_title().startswith(f"{matrix} {w.shape}")
@@ -227,20 +228,33 @@ def test_all_figures_of_voltages(tmp_path, monkeypatch):
     check_voltages(run, drawn)
 
 
+def check_learned(run, drawn, start, names):
+    """Histograms in ms of what was learned beside weights: grey as the run began, blue as it is now."""
+    panels = [axes for axes in drawn["delays_and_constants"].axes if axes.axison]
+    assert [axes.get_xlabel() for axes in panels] == [f"{name} (ms)" for name in names]
+    now = run.learner.shown(run.weights)
+    for axes, name in zip(panels, names, strict=True):
+        edges = np.histogram_bin_edges(np.concatenate([start[name].ravel(), now[name].ravel()]), 30)
+        for patch, values in zip(axes.patches, (start[name], now[name]), strict=True):
+            np.testing.assert_array_equal(patch.get_xy()[1:-1:2, 1], np.histogram(values, edges)[0])
+        assert (start[name] != now[name]).any()
+
+
 @pytest.mark.parametrize("target", ["continuous", "clocked"])
 def test_all_figures_of_events(tmp_path, monkeypatch, target):
     """Recordings, their numbers of events, what an epoch makes of them, how often neurons spike; and the usual."""
     write_bursts(tmp_path)
     monkeypatch.chdir(tmp_path)
-    learned = () if target == "continuous" else ("learning.delay_rate=0", "clocked.dt=1", "clocked.adjoint_bits=18")
-    run = trained(tmp_path, BURSTS, f"target={target}", *learned)
+    steps = () if target == "continuous" else ("clocked.dt=0.5", "clocked.adjoint_bits=18")
+    run = trained(tmp_path, BURSTS, f"target={target}", *steps)
     drawn = figures(run, monkeypatch)
     of_events = {"recordings", "event_counts", "augmentation", "neuron_rates"}
-    more = {"delays_and_constants"} if target == "continuous" else set()
-    assert drawn.keys() == COMMON | of_events | {"voltages", "voltages_wrong"} | more
+    assert drawn.keys() == COMMON | of_events | {"voltages", "voltages_wrong", "delays_and_constants"}
     data, name = run.learner.dataset, f"events 6-12-2, {target}, seed 0"
     check_eventprop(run, drawn, name)
     check_voltages(run, drawn)
+    assert [axes.get_title() for axes in drawn["weights"].axes] == ["W1 (6, 12)", "W2 (12, 2)"]
+    check_learned(run, drawn, run.learner.drawn_weights(), ["D1"])
 
     panels = [axes for axes in drawn["recordings"].axes if axes.axison]
     for label, axes in enumerate(panels):
@@ -272,6 +286,29 @@ def test_all_figures_of_events(tmp_path, monkeypatch, target):
             f"hidden: {hidden[0].sum() / 20:.1f} spikes per recording, {(hidden[0] == 0).sum()} of 12 neurons silent"
         )
     assert sum(bar.get_height() for bar in axes.patches) == 12
+
+
+@pytest.mark.parametrize("target", ["continuous", "clocked"])
+def test_what_was_learned_of_a_file(tmp_path, monkeypatch, target):
+    """Before is what the file has, and once that is gone, what would be drawn without it, as the caption says."""
+    start = {"W1": np.full((5, 20), 2.0), "W2": np.full((20, 3), 1.4), "D1": np.full((5, 20), 7.25)}
+    np.savez(tmp_path / "start.npz", **start)
+    late = (f'network.weights="{tmp_path / "start.npz"}"', "network.initial_delay=[8, 4]", "learning.delay_rate=100")
+    run = trained(tmp_path, YINYANG, f"target={target}", *late, "clocked.dt=0.5", "epochs=1")
+    drawn = run.learner.drawn_weights()
+    check_learned(run, figures(run, monkeypatch), drawn | start, ["D1", "D2"])
+    caption = "Delays (D, of recurrent weights E) and time constants before and after learning."
+    assert drawings_of(run)["delays_and_constants"].caption == caption
+    (tmp_path / "start.npz").unlink()
+    check_learned(run, figures(run, monkeypatch), drawn, ["D1", "D2"])
+    caption += " start.npz (network.weights) cannot be read: before is what is drawn without it."
+    assert drawings_of(run)["delays_and_constants"].caption == caption
+
+
+def test_first_weights_are_the_image_where_delays_have_their_shape(tmp_path, monkeypatch):
+    late = "target=clocked", "network.initial_delay=[6, 0]", "learning.delay_rate=100", "clocked.dt=0.5"
+    run = trained(tmp_path, MAX_VOLTAGE, *late)
+    check_images(run, figures(run, monkeypatch), "W1")
 
 
 def test_channels_are_no_image(tmp_path, monkeypatch):

@@ -145,6 +145,51 @@ def test_a_folder_of_a_format_before_is_read(tmp_path, name, written):
         assert json.loads(str(archive["meta"]))["format"] == 6
 
 
+LATE = (
+    "epochs=2", "data.train=60", "clocked.dt=0.5", "network.initial_delay=[6, 3]",
+    "network.recurrent_deviation=[0.2, 0]", "network.recurrent_delay=[4, 0]", "clocked.largest_recurrent=[1, 1]",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("form", [4, 5])
+@pytest.mark.parametrize("per", ["synapse", "source"])
+def test_delays_of_clocked_runs_were_whole_steps(tmp_path, form, per):
+    """They have 20 fractional bits today: the run says what it said, and goes on."""
+    run = trained(tmp_path, YINYANG, *LATE, f"network.delays_per={per}", "target=clocked").folder
+    said, names = evaluate_run(run), ("D1", "D2", "E1")
+    whole = {n: np.rint(load_checkpoint(run).weights[n] / 2**20).astype(np.int64) for n in names}
+    written = {f"{part}/{name}": steps for name, steps in whole.items() for part in ("weights", "chosen")}
+    rewritten(run, meta=json.dumps(meta_of(run) | {"format": form}), **written)
+    state = load_checkpoint(run)
+    for name, steps in whole.items():
+        assert 3 <= steps.max() <= 12
+        for weights in (state.weights, state.chosen):
+            assert weights[name].dtype == np.int64
+            np.testing.assert_array_equal(weights[name], steps * 2**20)
+    assert evaluate_run(run) == said
+    assert evaluate_run(run, "lava") == said | {"target": "lava"}
+    train(load_run(run).config.model_copy(update={"epochs": 3}), run, resume=True)
+    assert meta_of(run)["format"] == 6
+    np.testing.assert_array_equal(load_checkpoint(run).weights["D1"], whole["D1"] * 2**20)
+    # As written today they are no whole steps of then: nothing else is read as steps.
+    rewritten(run, meta=json.dumps(meta_of(run) | {"format": form}))
+    with pytest.raises(CheckpointError, match="D1 has delays outside 0 .. 62 steps"):
+        load_run(run)
+
+
+@pytest.mark.parametrize("form", [4, 5])
+def test_delays_of_continuous_runs_were_ms_before_too(tmp_path, form):
+    run = trained(tmp_path, YINYANG, *LATE, "learning.delay_rate=50").folder
+    said, before = evaluate_run(run), load_checkpoint(run)
+    rewritten(run, meta=json.dumps(meta_of(run) | {"format": form}))
+    after = load_checkpoint(run)
+    for part in ("weights", "chosen", "memory"):
+        was, now = getattr(before, part), getattr(after, part)
+        assert was.keys() == now.keys()
+        assert all(np.array_equal(was[name], now[name]) and was[name].dtype == now[name].dtype for name in was)
+    assert evaluate_run(run) == said
+
+
 def test_the_circuit_of_the_format_before_follows_from_its_configuration():
     expected = training_circuit(36, 12, 10, guarded=True, chip_order=True)
     assert load_checkpoint(FORMAT_2 / "nbp").circuit == expected
@@ -382,6 +427,16 @@ def put(name, value):
             },
         ),
         (("target=clocked", "learning.optimizer=sgd"), {"too much": put("memory/m0", np.zeros((5, 5), int))}),
+        (
+            ("target=clocked", "network.initial_delay=[4, 0]", "learning.delay_rate=10", "network.longest_delay=20"),
+            {
+                "no memory of delays": without("steps2", "m2", "v2"),
+                "delays that are real": lambda arrays: arrays.update({"weights/D1": arrays["weights/D1"] * 1.0}),
+                "weights: no delays": lambda arrays: [arrays.pop(part + "/D1") for part in ("weights", "chosen")],
+                "weights: too long": put("weights/D1", np.full((5, 5), (40 << 20) + 1)),  # steps of 0.5 ms
+                "weights: negative": put("chosen/D1", np.full((5, 5), -1)),
+            },
+        ),
     ],
 )
 def test_state_is_whole_or_refused(tmp_path, settings, changes):

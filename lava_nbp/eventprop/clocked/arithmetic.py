@@ -169,11 +169,14 @@ class FixedPoint:
                 f"{self.end / max(1, round(self.end / self.dt)):g} ms, or another window"
             )
         if self._smallest_coefficient(self.dt) < _SMALLEST_COEFFICIENT:
-            bits = CHIP_DECAY_BITS if self.on_chip else self.coefficient_bits
+            bits, least = CHIP_DECAY_BITS if self.on_chip else self.coefficient_bits, self._smallest_dt()
+            cure = f"no dt is usable with tau_m {self.p.tau_m:g} and tau_s {self.p.tau_s:g} ms; bring them nearer"
+            if least is not None:
+                cure = f"the smallest usable dt is {least:g} ms"
             raise InputError(
                 f"dt is {self.dt} ms, for which a coefficient of {bits} bits is only "
-                f"{self._smallest_coefficient(self.dt):.1f} of {1 << bits}; the smallest usable dt is "
-                f"{self._smallest_dt():g} ms" + ("" if self.on_chip else ", or raise coefficient_bits")
+                f"{self._smallest_coefficient(self.dt):.1f} of {1 << bits}; {cure}"
+                + ("" if self.on_chip else ", or raise coefficient_bits")
             )
         if self.on_chip:
             self._check_chip()
@@ -202,11 +205,16 @@ class FixedPoint:
             return min(parts) * (1 << CHIP_DECAY_BITS)
         return min(*parts, response(dt, p)) * (1 << self.coefficient_bits)
 
-    def _smallest_dt(self) -> float:
-        # More steps as long as the coefficients allow it; they fall with dt in the range that matters.
-        steps = 1
+    def _smallest_dt(self) -> float | None:
+        # Coefficients fall with dt below that for which the most of I reaches V.
+        small, ratio = min(self.p.tau_m, self.p.tau_s), abs(self.p.tau_m - self.p.tau_s)
+        ratio /= small
+        peak = small * (1 + ratio) * (math.log1p(ratio) / ratio if ratio else 1.0)
+        steps = max(1, math.ceil(self.end / peak))
+        if self._smallest_coefficient(self.end / steps) < _SMALLEST_COEFFICIENT:
+            return None
         while self._smallest_coefficient(self.end / (2 * steps)) >= _SMALLEST_COEFFICIENT:
-            steps *= 2
+            steps *= 2  # more of them as long as the coefficients allow it
         low, high = steps, 2 * steps
         while high - low > 1:
             middle = (low + high) // 2

@@ -17,6 +17,7 @@ from lava_nbp.base.targets import TARGETS
 from lava_nbp.base.widths import DELAY_MAX
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS, FixedPoint, NeuronKind
+from lava_nbp.eventprop.clocked.delays import steps_of
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE, check_limits
 from lava_nbp.eventprop.continuous.parameters import LONGEST_DELAY
@@ -81,7 +82,7 @@ class LayersConfig(ConfigSection):
     recurrent_delay: list[_Delay] | None = None
     #: Whether every synapse has a delay of its own, or all those of a source have the same.
     delays_per: Literal["synapse", "source"] = "synapse"
-    #: In ms, beyond which no delay is learned.
+    #: In ms, beyond which no delay is learned; of clocked targets the nearest whole step, 62 at most.
     longest_delay: _Delay = LONGEST_DELAY
     #: File to start from, instead of drawing W1 .. Wn, and what it holds of the recurrent weights, delays and time
     #: constants of this network: .npz (in thresholds and ms), NIR or netx; see `lava_nbp.training.eventprop.start`.
@@ -291,21 +292,32 @@ class EventPropExperiment(Experiment):
                 f"neuron.spread gives neurons of a layer constants of their own, which target {self.target} does not "
                 f"have: there, as on the chips, they are those of a layer; use target continuous, or leave it out"
             )
-        bits = clocked.theta_bits
+        bits, layers = clocked.theta_bits, []
         each = bits if isinstance(bits, list) else [bits] * len(neurons)
-        layers = tuple(
-            FixedPoint(
-                p, clocked.dt, self.encoding.end, n, clocked.coefficient_bits, clocked.adjoint_bits, clocked.floor,
-                clocked.neuron,
-            )
-            for p, n in zip(neurons, each, strict=True)
-        )  # fmt: skip
-        own = None if all(c == layers[0] for c in layers) else layers
+        alike = len(set(zip(neurons, each, strict=True))) == 1
+        for k, (p, n) in enumerate(zip(neurons, each, strict=True), 1):
+            try:
+                layers.append(
+                    FixedPoint(
+                        p, clocked.dt, self.encoding.end, n, clocked.coefficient_bits, clocked.adjoint_bits,
+                        clocked.floor, clocked.neuron,
+                    )
+                )  # fmt: skip
+            except InputError as error:
+                raise InputError(str(error) if alike else f"layer {k}: {error}") from None
+        own = None if all(c == layers[0] for c in layers) else tuple(layers)
         return Setup(layers[0], self.loss.loss, self.learning.policy, self.learning.optimizer, own)
 
     def arithmetic_of(self, name: str) -> FixedPoint:
         """Of the layer that a matrix leads to, by its name: W1 .., R1 .. (see `setup`)."""
         return self.setup.arithmetic(self.network.n_layers)[int(name[1:]) - 1]
+
+    @property
+    def longest_steps(self) -> int:
+        """Of a clocked network's delays: what it holds, and for learned ones the step nearest to the longest."""
+        if self.learning.delay_rate == 0:
+            return DELAY_MAX
+        return min(DELAY_MAX, int(steps_of(self.setup.c.delay_masters(self.network.longest_delay))))
 
     @property
     def names_beside(self) -> list[str]:
@@ -335,8 +347,8 @@ class EventPropExperiment(Experiment):
                 if w.max() > limit or w.min() < -limit:
                     raise WeightError(f"{name} has entries from {w.min()} to {w.max()}, but 8 bits hold +-{limit}")
             for name in self.names_beside:  # delays
-                if weights[name].min() < 0 or weights[name].max() > DELAY_MAX << MASTER_BITS:
-                    raise WeightError(f"{name} has delays outside 0 .. {DELAY_MAX} steps")
+                if weights[name].min() < 0 or weights[name].max() > self.longest_steps << MASTER_BITS:
+                    raise WeightError(f"{name} has delays outside 0 .. {self.longest_steps} steps")
 
     @model_validator(mode="after")
     def _one_largest_per_layer(self) -> EventPropExperiment:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.data.latency_dataset import LatencyDataset, LatencySplit
-from lava_nbp.errors import InputError
+from lava_nbp.errors import InputError, LavaNBPError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.engine import ClockedEngine
 from lava_nbp.eventprop.clocked.setup import Setup
@@ -24,6 +24,7 @@ from lava_nbp.eventprop.trains import SpikeTrains, latency_trains
 from lava_nbp.seeing import eventprop_plot
 from lava_nbp.training.eventprop.learner import EventPropLearner
 from lava_nbp.training.eventprop.session import EventPropSession
+from lava_nbp.training.learner import Arrays
 from lava_nbp.training.sections import Drawing, rasters
 
 if TYPE_CHECKING:
@@ -62,12 +63,12 @@ def figures(run: Run) -> dict[str, Drawing]:
         found |= rasters(right, run.name, draw, "voltages", "Voltages of the outputs over time, below the spikes")
     beside = [name for name in engine.names if name[0] not in "WR"]  # what is learned beside weights
     if beside:
-        start, now = learner.drawn_weights(), learner.shown(run.weights)
+        (start, doubt), now = _begun(learner), learner.shown(run.weights)
         found["delays_and_constants"] = Drawing(
             lambda path: eventprop_plot.before_and_after(
                 {name: start[name] for name in beside}, {name: now[name] for name in beside}, path, run.name
             ),
-            "Delays (D, of recurrent weights E) and time constants before and after learning.",
+            f"Delays (D, of recurrent weights E) and time constants before and after learning.{doubt}",
         )
     sample = int(np.argmax(right))
     found["gradient_check"] = Drawing(
@@ -91,6 +92,15 @@ def figures(run: Run) -> dict[str, Drawing]:
                 "Error of fixed steps.",
             )
     return found
+
+
+def _begun(learner: EventPropLearner) -> tuple[Arrays, str]:
+    """What a run began with, in ms, and what to say if that is not known: the file that it began from may be gone."""
+    try:
+        return learner.initial_weights(), ""
+    except LavaNBPError:
+        name = Path(str(learner.config.network.weights)).name
+        return learner.drawn_weights(), f" {name} (network.weights) cannot be read: before is what is drawn without it."
 
 
 def _answers_on_the_plane(engine: EventPropEngine, test: LatencySplit) -> tuple[Float64Array, NDArray[np.int64]]:

@@ -68,7 +68,7 @@ class EventPropLearner(Learner):
             )
         for key, delays in (("initial", n.initial_delay), ("recurrent", n.recurrent_delay)):
             longest, dt = max(delays or [0.0]), self.config.clocked.dt
-            if round(longest / dt) > DELAY_MAX:
+            if longest / dt >= DELAY_MAX + 0.5:  # the nearest step would be one more
                 raise ConfigError(
                     f"network.{key}_delay reaches {longest:g} ms, but target {target} holds {DELAY_MAX} steps of "
                     f"{dt:g} ms (clocked.dt); make it smaller, or use a larger dt, or target continuous"
@@ -191,6 +191,11 @@ class EventPropLearner(Learner):
     def shown(self, weights: Arrays) -> Arrays:
         """In thresholds, and ms."""
         return in_thresholds(weights, self.config.clocked.dt)
+
+    @property
+    def names_beside(self) -> list[str]:
+        """See `Learner`."""
+        return self.config.names_beside
 
     def sums(self, history: list[dict[str, Any]]) -> dict[str, Any]:
         """Where the samples come from, and counters of all epochs."""

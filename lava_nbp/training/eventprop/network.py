@@ -9,8 +9,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lava_nbp.base.targets import TARGETS
+from lava_nbp.base.widths import DELAY_MAX
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import CHIP_SHIFT, MASTER_BITS, FixedPoint
 from lava_nbp.eventprop.clocked.delays import steps_of
@@ -57,6 +59,28 @@ def check_no_constants(weights: Iterable[str], what: str) -> None:
             f"the run has time constants of its own, {', '.join(own)}, which {what} does not have; use target "
             f"continuous"
         )
+
+
+def full_precision(what: str, delays: Any, config: EventPropExperiment) -> NDArray[np.int64]:
+    """Delays in ms as a clocked target keeps them: in steps, with 20 fractional bits.
+
+    Raises
+    ------
+    InputError
+        For delays of more steps than it holds, or than are learned: names what they are, and the key that makes room.
+    """
+    c, longest = config.setup.c, config.longest_steps
+    masters = c.delay_masters(delays)
+    if (steps := steps_of(masters).max()) > longest:
+        limit = f"network.longest_delay is {config.network.longest_delay:g} ms; raise that"
+        if steps > DELAY_MAX:
+            limit = (
+                f"target {config.target} holds {DELAY_MAX} steps of {c.dt:g} ms (clocked.dt); use a larger dt, or "
+                f"target continuous"
+            )
+        raise InputError(f"{what} reaches {np.max(delays):g} ms, but {limit}")
+    # What the longest step is the nearest to may be a little longer.
+    return np.minimum(masters, longest << MASTER_BITS)
 
 
 def check_arrays(weights: Arrays, layers: tuple[int, ...], circuit: Circuit | None = None) -> None:

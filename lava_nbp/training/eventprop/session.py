@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.progress import Count, uncounted
-from lava_nbp.base.widths import DELAY_MAX
 from lava_nbp.data.event_dataset import EventDataset
 from lava_nbp.data.events import EventSplit
 from lava_nbp.data.latency_dataset import LatencySplit
@@ -20,7 +19,13 @@ from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.trains import SpikeTrains, join_trains, latency_trains
 from lava_nbp.training.eventprop.names import forward_names, late_names, loop_names
-from lava_nbp.training.eventprop.network import are_masters, check_no_constants, in_thresholds, neurons_of
+from lava_nbp.training.eventprop.network import (
+    are_masters,
+    check_no_constants,
+    full_precision,
+    in_thresholds,
+    neurons_of,
+)
 from lava_nbp.training.learner import Arrays, Session, parts
 
 if TYPE_CHECKING:
@@ -88,22 +93,21 @@ class EventPropSession(Session):
         )
 
     def _clocked_engine(self, weights: Arrays) -> Any:
-        config, matrices = self._config, self._real(weights)
+        config, setup, matrices = self._config, self._config.setup, self._real(weights)
         late = {name: steps_of(masters) for name, masters in self._delays.items()}
-        longest = config.setup.c.delay_masters(config.network.longest_delay)
         check_no_constants(weights, f"target {self._target.name}")
         # A run that was trained elsewhere may keep a key that asks for samples.
         left_out = {"granularity"} if self._target.step_only else None
         options = config.lava.model_dump(exclude_unset=True, exclude=left_out) if self._target.on_lava else {}
         engine = self._target.maker("eventprop")(
             self._forward(matrices),
-            config.setup,
+            setup,
             recurrent=self._of("R", matrices),
             largest=list(config.largest_weights.values()),
             delays=self._of("D", late),
             recurrent_delays=self._of("E", late),
             delay_rate=config.learning.delay_rate,
-            longest_delay=min(DELAY_MAX, max([int(steps_of(longest)), *(int(steps.max()) for steps in late.values())])),
+            longest_delay=config.longest_steps,
             **options,
         )
         self._write_masters(engine, weights)
@@ -111,8 +115,10 @@ class EventPropSession(Session):
 
     def _late(self, weights: Mapping[str, Any]) -> Arrays:
         """Delays of a clocked network, in full precision, D1 .. before E1 .."""
-        c, late = self._config.setup.c, sorted(late_names(weights), key=lambda name: (name[0], int(name[1:])))
-        return {name: weights[name] if are_masters(weights) else c.delay_masters(weights[name]) for name in late}
+        late = {name: weights[name] for name in sorted(late_names(weights), key=lambda name: (name[0], int(name[1:])))}
+        if are_masters(weights):
+            return late
+        return {name: full_precision(name, delays, self._config) for name, delays in late.items()}
 
     def _forward(self, matrices: Mapping[str, Any]) -> list[Any]:
         """Those of every layer."""
@@ -251,7 +257,8 @@ class EventPropSession(Session):
         """See `Session`; integers of a clocked network."""
         if self._target.clocked:
             masters = {name: w.copy() for name, w in zip(self._names, self.engine.masters, strict=True)}
-            return {name: late.copy() for name, late in self._delays.items()} | masters
+            # Of delays that are learned the engine has the newest.
+            return masters | {name: late.copy() for name, late in self._delays.items() if name not in masters}
         return {name: w / self._threshold(name) for name, w in self.engine.parameters().items()}
 
     def read_synapses(self) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:

@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 
 from lava_nbp.base.checks import check_reals
 from lava_nbp.base.targets import TARGETS
-from lava_nbp.base.widths import DELAY_MAX
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS
-from lava_nbp.eventprop.clocked.delays import steps_of
 from lava_nbp.eventprop.equations import LARGEST_CONSTANT, SMALLEST_CONSTANT
 from lava_nbp.exchange.dense import Expected, check_delays, check_sizes
 from lava_nbp.training.config import WEIGHTS
 from lava_nbp.training.eventprop.config import EventPropExperiment
 from lava_nbp.training.eventprop.names import forward_names, late_names, loop_names
+from lava_nbp.training.eventprop.network import full_precision
 from lava_nbp.training.learner import Arrays
 from lava_nbp.training.start import is_npz, read_arrays, read_layers
 
@@ -128,12 +127,7 @@ def _fitted_delays(name: str, given: Any, layers: tuple[int, ...], config: Event
         late = late[:, 0]
     check_delays(late, what, "delays are in ms")
     if TARGETS[config.target].clocked:
-        c = config.setup.c
-        if steps_of(c.delay_masters(late)).max() > DELAY_MAX:
-            raise InputError(
-                f"{what} reaches {late.max():g} ms, but target {config.target} holds {DELAY_MAX} steps of {c.dt:g} ms "
-                f"(clocked.dt); use a larger dt, or target continuous"
-            )
+        full_precision(what, late, config)
         return late
     if late.max() > n.longest_delay * (1 + _ROUNDING):
         raise InputError(

@@ -125,6 +125,12 @@ def test_what_is_refused():
         ({"dt": 70.0}, "does not divide the window"),
         ({"end": -1.0}, r"end of the trial is -1.0, but must be more than 0, and 1e\+09 at most; it is in ms"),
         ({"dt": 0.05}, "of 12 bits is only 10.2 of 4096; the smallest usable dt is 0.0789474 ms, or raise"),
+        ({"dt": 0.05, "end": 1000.0}, "only 10.2 of 4096; the smallest usable dt is 0.0789017 ms, or raise"),
+        ({"dt": 500.0, "end": 1000.0}, "only 0.0 of 4096; the smallest usable dt is 0.0789017 ms, or raise"),
+        (
+            {"p": NeuronParameters(20.0, 0.01)},
+            "only 2.0 of 4096; no dt is usable with tau_m 20 and tau_s 0.01 ms; bring them nearer, or raise coeff",
+        ),
         ({"theta_bits": 0}, r"theta_bits is 0, but must be an integer in 1 .. 20"),
         ({"coefficient_bits": 25}, "coefficient_bits is 25"),
         ({"adjoint_bits": 21}, "adjoint_bits is 21"),
@@ -147,14 +153,18 @@ def test_what_is_refused():
             C.weight_exponent(largest)
 
 
-def test_the_smallest_usable_dt_is_usable():
+@pytest.mark.parametrize("taus", [(20.0, 5.0), (5.0, 20.0), (5.0, 5.0), (5.0, 5.0 + 1e-12), (200.0, 5.0)])
+@pytest.mark.parametrize("end", [60.0, 1000.0, 5000.0])
+def test_the_smallest_usable_dt_is_usable(taus, end):
+    """Also in trials so long that in a step of a trial nothing of I would be left."""
+    p = NeuronParameters(*taus)
     with pytest.raises(InputError) as error:
-        FixedPoint(P, 0.05, 60.0)
+        FixedPoint(p, 0.01, end)
     dt = float(str(error.value).split("smallest usable dt is ")[1].split(" ms")[0])
-    steps = round(60.0 / dt)
-    FixedPoint(P, 60.0 / steps, 60.0)
+    steps = round(end / dt)
+    FixedPoint(p, end / steps, end)
     with pytest.raises(InputError, match="smallest usable dt"):
-        FixedPoint(P, 60.0 / (steps + 1), 60.0)
+        FixedPoint(p, end / (steps + 1), end)
 
 
 def test_a_volley_that_overflows_names_matrix_and_scale():

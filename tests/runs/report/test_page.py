@@ -134,6 +134,15 @@ def test_a_run_on_recordings(tmp_path, monkeypatch):
     assert "Voltages of the outputs over time" in html.partition('<section id="spikes">')[2]
 
 
+def test_a_run_that_learned_delays_in_steps(tmp_path):
+    late = ("target=clocked", "clocked.dt=0.5", "neuron.tau_m=[20, 12]", "network.initial_delay=[6, 3]")
+    run = trained(tmp_path, YINYANG, *late, "learning.delay_rate=200", "network.recurrent_deviation=[0.1, 0]")
+    html = write_report(run.folder).read_text()
+    assert "Delays (D, of recurrent weights E) and time constants before and after learning." in html
+    count = re.search(r"<td[^>]*>bounded parameters</td><td[^>]*>(\d+)</td>", html)[1]
+    assert int(count) == sum(epoch["bounded_parameters"] for epoch in run.state.history) > 0
+
+
 def test_what_users_wrote_is_escaped(tmp_path):
     rng = np.random.default_rng(0)
     images = {f"{part}_images": rng.random((30, 6)) for part in ("train", "test")}

@@ -35,6 +35,11 @@ def kept(folder):
     return arrays, metrics
 
 
+def figures_of(record):
+    """What a result and an evaluation both have."""
+    return {key: record[key] for key in ("test_accuracy", "test_accuracy_ties_right")}
+
+
 class Stop(Progress):
     """Interrupts a run after the first epoch."""
 
@@ -72,7 +77,21 @@ def test_result_and_metrics_have_what_they_should(config, tmp_path):
         ("target=clocked", "loss.name=mean_voltage", "loss.gain=8"),
         ("target=clocked", "network.initial_delay=[6, 4]", "network.delays_per=source"),
         ("network.initial_delay=[6, 4]", "learning.delay_rate=10", "learning.constant_rate=1"),
+        ("target=clocked", "network.initial_delay=[6, 4]", "learning.delay_rate=20"),
+        (
+            "target=clocked",
+            "network.initial_delay=[6, 4]",
+            "network.recurrent_deviation=[0.2, 0]",
+            "network.recurrent_delay=[5, 0]",
+            "network.delays_per=source",
+            "learning.delay_rate=100",
+            "neuron.tau_m=[20, 12]",
+            "neuron.tau_s=[5, 8]",
+        ),
+        # 7 steps are the nearest to 7.4 ms: there delays end, and begin where more is drawn.
+        ("target=clocked", "network.initial_delay=[7.4, 0]", "network.longest_delay=7.4", "learning.delay_rate=20"),
         ("target=lava",),
+        ("target=lava", "network.initial_delay=[6, 0]", "learning.delay_rate=20", "data.train=60"),
     ],
 )
 def test_resume_goes_on_bit_for_bit(config, tmp_path, overrides):
@@ -84,12 +103,24 @@ def test_resume_goes_on_bit_for_bit(config, tmp_path, overrides):
     assert kept(tmp_path / "parts") == kept(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("recurrent", ["[0, 0]", "[0.3, 0.2]"])
+#: Layers with constants of their own, and delays of all their matrices, which are learned to their limits.
+OF_LAYERS = (
+    "neuron.tau_m=[20, 12]", "neuron.tau_s=[5, 8]", "neuron.theta=[1, 2]", "network.initial_delay=[9, 4]",
+    "network.recurrent_deviation=[0.3, 0]", "network.recurrent_delay=[6, 0]", "network.longest_delay=10",
+    "learning.delay_rate=200",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [("network.recurrent_deviation=[0, 0]",), ("network.recurrent_deviation=[0.3, 0.2]",), OF_LAYERS],
+    ids=["forward", "recurrent", "of layers"],
+)
 @pytest.mark.parametrize(
     ("target", "way"), in_ways(["lava", "lava-primitives"], both=lambda target: target == "lava"), indirect=["way"]
 )
-def test_lava_gives_the_same_run_as_clocked(config, tmp_path, target, recurrent, way):
-    fewer = (f"network.recurrent_deviation={recurrent}", "clocked.largest_recurrent=[2, 2]")
+def test_lava_gives_the_same_run_as_clocked(config, tmp_path, target, settings, way):
+    fewer = (*settings, "clocked.largest_recurrent=[2, 2]")
     fewer += ("epochs=2", "data.train=20", "data.test=6", "data.validation=4", "learning.batch=8")
     fewer += ("clocked.dt=2", "encoding.end=48")
     for name in ("clocked", target):
@@ -98,6 +129,7 @@ def test_lava_gives_the_same_run_as_clocked(config, tmp_path, target, recurrent,
     assert found[0] == expected[0]
     for one, other in zip(found[1], expected[1], strict=True):
         assert one == other
+    assert all((epoch["bounded_parameters"] > 0) == (settings == OF_LAYERS) for epoch in found[1])
 
 
 def test_ties_may_count_where_epochs_are_compared(config, tmp_path):
@@ -152,7 +184,7 @@ def test_recurrent_weights_in_every_target(config, tmp_path):
 
 @pytest.mark.parametrize("per", ["synapse", "source"])
 def test_delays_in_every_target(config, tmp_path, per):
-    """In whole steps, which are learned around and kept; what was learned in either arithmetic is answered by all."""
+    """They act in whole steps, are learned around and kept; what either arithmetic has learned all targets answer."""
     late = ("network.initial_delay=[9, 0]", "network.recurrent_deviation=[0.2, 0]", "network.recurrent_delay=[5, 0]")
     late += (
         f"network.delays_per={per}",
@@ -167,16 +199,16 @@ def test_delays_in_every_target(config, tmp_path, per):
         kept = load_checkpoint(tmp_path / target).weights
         assert kept.keys() == {"W1", "W2", "R1", "D1", "E1"}
         for name in ("D1", "E1"):
-            given = start[name] if target == "continuous" else np.rint(start[name] / 0.5)
+            given = start[name] if target == "continuous" else np.rint(start[name] / 0.5 * 2**20)
             np.testing.assert_array_equal(kept[name], given)
         found = [evaluate_run(tmp_path / target, other)["last"] for other in ("clocked", "lava", "continuous")]
         assert found[0] == found[1]
         assert found[2]["test_accuracy"] > 0
         shown = load_run(tmp_path / target).learner.shown(kept)
-        assert np.abs(shown["D1"] - start["D1"]).max() <= (0.25 if target == "clocked" else 0)
+        assert np.abs(shown["D1"] - start["D1"]).max() <= (2.0**-21 if target == "clocked" else 0)
         plot_run(tmp_path / target)
     state = load_checkpoint(tmp_path / "clocked")
-    state.weights["D1"][0] = 63
+    state.weights["D1"][0] = (62 << 20) + 1
     state.save(tmp_path / "clocked")
     with pytest.raises(CheckpointError, match="D1 has delays outside 0 .. 62 steps"):
         load_run(tmp_path / "clocked")
@@ -244,11 +276,18 @@ def test_learned_constants_alone(config, tmp_path):
 
 
 def test_delays_in_steps_a_little_longer_than_the_longest(config, tmp_path):
-    """7 ms in steps of 4 are 8: what was learned with them is answered in continuous time, too."""
+    """7 ms in steps of 4 are 8, to which they are learned: continuous time answers with them, too."""
     late = ("network.initial_delay=[7, 0]", "network.longest_delay=7", "clocked.dt=4", "encoding.end=60", "epochs=1")
-    train(config(*late, "target=clocked"), tmp_path / "run")
-    assert load_checkpoint(tmp_path / "run").weights["D1"].max() == 2
+    train(config(*late, "target=clocked", "learning.delay_rate=1000"), tmp_path / "run")
+    assert load_checkpoint(tmp_path / "run").weights["D1"].max() == 2 << 20
     assert evaluate_run(tmp_path / "run", "continuous")["last"]["test_accuracy"] > 0
+    # 9 ms are 2.25 steps, for which 2 steps are the nearest.
+    late = ("network.initial_delay=[9, 0]", "network.longest_delay=9", *late[2:], "learning.delay_rate=1e-3")
+    train(config(*late, "target=clocked"), tmp_path / "cut")
+    start, now = make_learner(config(*late)).initial_weights()["D1"], load_checkpoint(tmp_path / "cut").weights["D1"]
+    assert start.max() > 8
+    assert now.max() == 2 << 20
+    assert np.abs(now / 2**20 - np.minimum(start / 4, 2)).max() < 1e-3
 
 
 @pytest.mark.parametrize(
@@ -259,14 +298,157 @@ def test_delays_in_steps_a_little_longer_than_the_longest(config, tmp_path):
             "neuron.tau_s is 0.5 ms, but learned time constants are 1 ..",
         ),
         (("learning.constant_rate=1",), "learning.constant_rate is 1.0, but target clocked has no time constants that"),
-        (("neuron.spread=0.1",), r"\[neuron\] gives layers or neurons constants of their own, which target clocked"),
-        (("neuron.theta=[1, 2]",), r"\[neuron\] gives layers or neurons constants of their own, which target clocked"),
+        (("neuron.spread=0.1",), "neuron.spread gives neurons of a layer constants of their own, which target clocked"),
+        (("neuron.spread=[0, 0.1]", "neuron.tau_m=[20, 12]"), "neuron.spread gives neurons of a layer constants of"),
+        (("neuron.theta=[1, 2, 1]",), "neuron.theta has 3 entries, but there are 2 layers behind the input; give one"),
+        (("neuron.tau_s=[5, 0.01]",), "layer 2: dt is 1.0 ms, for which a coefficient of 12 bits is only 1.9 of 4096"),
     ],
 )
 def test_constants_that_clocked_targets_do_not_have(config, tmp_path, overrides, message):
-    with pytest.raises((ConfigError, InputError), match=message):
+    with pytest.raises((ConfigError, InputError), match=message) as caught:
         train(config("target=clocked", *overrides), tmp_path / "run")
+    assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("per", ["synapse", "source"])
+def test_delays_learned_in_whole_steps(config, tmp_path, per):
+    """All of them change, within their limits, which is counted; what a run says at its end is what it says later."""
+    late = (
+        "target=clocked", "network.initial_delay=[9, 2]", "network.recurrent_deviation=[0.2, 0]",
+        "network.recurrent_delay=[5, 0]", "network.longest_delay=9.3", f"network.delays_per={per}",
+        "learning.delay_rate=100", "data.train=100",
+    )  # fmt: skip
+    learner = make_learner(config(*late))
+    start, result = learner.initial_weights(), train(config(*late), tmp_path / "run")
+    after = load_checkpoint(tmp_path / "run")
+    assert list(after.weights) == ["W1", "W2", "R1", "D1", "D2", "E1"]
+    shapes = {"D1": (5, 20), "D2": (20, 3), "E1": (20, 20)}
+    for name, shape in shapes.items():
+        now = after.weights[name]
+        assert now.shape == (shape if per == "synapse" else shape[:1])
+        assert 0 <= now.min() <= now.max() <= 9 << 20
+        assert (np.rint(now / 2**20) != np.rint(start[name])).mean() > 0.3  # many act in another step
+        assert (now % (1 << 20) != 0).any()  # and all of them between two steps, too
+    bounded = [epoch["bounded_parameters"] for epoch in after.history]
+    assert all(bounded)
+    assert result["bounded_parameters"] == sum(bounded)
+    at_limits = sum(int(np.isin(after.weights[name], (0, 9 << 20)).sum()) for name in shapes)
+    assert at_limits > 0
+    for target in ("clocked", "lava"):
+        found = evaluate_run(tmp_path / "run", target)
+        for which in ("last", "chosen"):
+            assert figures_of(found[which]) == figures_of(result[which])
+    assert evaluate_run(tmp_path / "run", "continuous")["last"]["test_accuracy"] > 0
+    shown = learner.shown(after.weights)
+    np.testing.assert_array_equal(shown["D1"], after.weights["D1"] / 2**20)  # a step is 1 ms
+    run = load_run(tmp_path / "run")
+    with run.learner.open(run.weights, {}) as session:
+        assert run.inference.right.mean() == session.evaluate("test")["test_accuracy"]
+    state = load_checkpoint(tmp_path / "run")
+    state.weights["D1"].flat[0] = (9 << 20) + 1
+    state.save(tmp_path / "run")
+    with pytest.raises(CheckpointError, match=r"D1 has delays outside 0 .. 9 steps"):
+        load_run(tmp_path / "run")
+
+
+def test_delays_learned_in_continuous_time_are_answered_in_steps(config, tmp_path):
+    """Rounded to steps, both of the last and of the chosen epoch; what is longer than 62 is said in one line."""
+    late = ("network.initial_delay=[9, 0]", "learning.delay_rate=300", "data.train=60", "network.longest_delay=80")
+    train(config(*late), tmp_path / "run")
+    state = load_checkpoint(tmp_path / "run")
+    state.weights["D1"].flat[:3] = 0.49, 62.49, 0.5
+    state.save(tmp_path / "run")
+    found = evaluate_run(tmp_path / "run", "clocked")
+    learner = load_run(tmp_path / "run").learner.on("clocked")
+    for which, weights in (("last", state.weights), ("chosen", state.chosen)):
+        with learner.open(weights, {}) as session:
+            np.testing.assert_array_equal(session.engine.delays[0], np.floor(weights["D1"] + 0.5))
+            assert session.evaluate("test") == found[which]
+            masters = session.read_weights()["D1"]
+            assert masters.max() <= 62 << 20  # where those begin that are nearer to 62 than to 63
+            np.testing.assert_allclose(masters / 2**20, np.minimum(weights["D1"], 62), atol=2.0**-21)
+    assert evaluate_run(tmp_path / "run", "lava")["last"] == found["last"]
+    for part in (state.weights, state.chosen):
+        part["D1"].flat[1] = 62.5
+        state.save(tmp_path / "run")
+        with pytest.raises(InputError) as caught:
+            evaluate_run(tmp_path / "run", "clocked")
+        assert str(caught.value) == (
+            "D1 reaches 62.5 ms, but target clocked holds 62 steps of 1 ms (clocked.dt); use a larger dt, or target "
+            "continuous"
+        )
+        part["D1"].flat[1] = 3.0
+
+
+@pytest.mark.parametrize("target", ["continuous", "clocked"])
+def test_delays_learned_in_whole_steps_begin_from_files(config, tmp_path, target):
+    """Of runs of either arithmetic: arrays and graphs in continuous time have all bits, the others whole steps."""
+    late = ("network.initial_delay=[9, 2]", "learning.delay_rate=100", "data.train=60", "epochs=1")
+    train(config(*late, f"target={target}"), tmp_path / "run")
+    run = load_run(tmp_path / "run")
+    shown = run.learner.shown(run.weights)
+    np.savez(tmp_path / "start.npz", **shown)
+    for form, suffix in (("nir", "nir"), ("netx", "net")):
+        export_run(tmp_path / "run", form, tmp_path / f"start.{suffix}")
+    for suffix in ("npz", "nir", "net"):
+        path = tmp_path / f"start.{suffix}"
+        given = config(*late, "target=clocked", f'network.weights="{path}"')
+        learner = make_learner(given)
+        begun = learner.initial_weights()
+        with learner.open(begun, {}) as session:
+            masters = session.read_weights()
+        for name in ("D1", "D2"):
+            ms = shown[name]
+            if suffix == "net" or (suffix == "nir" and target == "clocked"):
+                ms = np.floor(ms + 0.5)
+            np.testing.assert_array_equal(begun[name], ms)
+            np.testing.assert_array_equal(masters[name], np.rint(ms * 2**20))
+        train(given, tmp_path / suffix)
+        after = load_checkpoint(tmp_path / suffix).weights
+        assert all((after[name] != masters[name]).any() for name in ("D1", "D2"))
+
+
+def test_constants_of_layers_in_steps(config, tmp_path):
+    """Each layer has its own, in learning and in every target; the run is another one than with those of either."""
+    both, kept_by = ("neuron.tau_m=[20, 12]", "neuron.tau_s=[5, 8]"), {}
+    for name, settings in (
+        ("both", both),
+        ("first", ("neuron.tau_m=20", "neuron.tau_s=5")),
+        ("second", ("neuron.tau_m=12", "neuron.tau_s=8")),
+        ("alike", ("neuron.tau_m=[20, 20]", "neuron.tau_s=[5, 5]")),
+    ):
+        train(config("target=clocked", *settings), tmp_path / name)
+        kept_by[name] = kept(tmp_path / name)
+    assert kept_by["alike"] == kept_by["first"]
+    assert kept_by["both"][0] not in (kept_by["first"][0], kept_by["second"][0])
+    found = {t: evaluate_run(tmp_path / "both", t)["last"] for t in ("clocked", "lava", "continuous")}
+    last = load_result(tmp_path / "both")["last"]
+    assert found["clocked"] == found["lava"]
+    assert figures_of(found["clocked"]) == figures_of(last)
+    assert found["continuous"]["test_accuracy"] > 0
+    run = load_run(tmp_path / "both")
+    with run.learner.open(run.weights, {}) as session:
+        own = [(c.alpha, c.beta) for c in session.engine.arithmetic]
+        np.testing.assert_array_equal(run.inference.said.said, session.answers("test").said)
+    decays = [[round(4096 * np.exp(-1 / tau)) for tau in taus] for taus in ((20, 5), (12, 8))]
+    assert own == [tuple(pair) for pair in decays]
+    plot_run(tmp_path / "both")
+
+
+@pytest.mark.parametrize("loss", ["ttfs", "max_voltage", "mean_voltage"])
+def test_thresholds_of_layers_in_steps(config, tmp_path, loss):
+    """Weights are in thresholds, so they mean nothing where a layer spikes; voltages of an output are not in them."""
+    found = {}
+    for theta in ("1", "[3, 1]", "[1, 3]"):
+        settings = ("target=clocked", f"loss.name={loss}", f"neuron.theta={theta}", "clocked.adjoint_bits=18")
+        train(config(*settings, "epochs=2"), tmp_path / theta)
+        found[theta] = kept(tmp_path / theta)
+    assert found["[3, 1]"] == found["1"]
+    assert (found["[1, 3]"] == found["1"]) == (loss == "ttfs")
+    # In continuous time weights are in thresholds, too: each layer's in its own.
+    answers = [evaluate_run(tmp_path / theta, "continuous")["last"] for theta in ("1", "[3, 1]")]
+    assert answers[0] == answers[1]
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
@@ -312,8 +494,8 @@ def test_another_threshold_is_another_unit(config, tmp_path, optimizer):
             "network.initial_delay reaches 40 ms, but target clocked holds 62 steps of 0.5 ms .clocked.dt.; make it",
         ),
         (
-            ("network.initial_delay=[4, 0]", "target=clocked", "learning.delay_rate=1"),
-            "learning.delay_rate is 1.0, but target clocked has no delays that are learned; use target continuous, or",
+            ("network.initial_delay=[62.5, 0]", "target=clocked", "network.longest_delay=70"),
+            "network.initial_delay reaches 62.5 ms, but target clocked holds 62 steps of 1 ms .clocked.dt.; make it",
         ),
         (("clocked.largest_recurrent=[2]",), "clocked.largest_recurrent has 1 entries, but there are 2 layers behind"),
         (
@@ -346,6 +528,10 @@ def test_configurations_that_are_refused(config, tmp_path, overrides, message):
         (("target=clocked", "clocked.dt=0.7"), "dt is 0.7 ms, which does not divide the window"),
         (("target=clocked", "learning.silent=bump"), "silent policy is 'bump', but a clocked network has only"),
         (("encoding.late=70",), "input spike at .* ms, but the trial lasts from 0 to 60.0 ms"),
+        (
+            ("target=clocked", "network.initial_delay=[4, 0]", "learning.delay_rate=1e5"),
+            "^delays: rate is 2000.* products with integer gradients have 63 bits; use a smaller delay_rate$",
+        ),
     ],
 )
 def test_runs_that_are_refused(config, tmp_path, overrides, message):

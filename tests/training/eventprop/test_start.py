@@ -153,6 +153,22 @@ def test_delays_that_are_none_may_be_where_the_experiment_has_none(tmp_path):
 
 
 CLOCKED = ("target=clocked", "clocked.dt=0.5", "network.initial_delay=[6, 0]")
+IN_STEPS = (*CLOCKED, "learning.delay_rate=10", "network.longest_delay=6")
+
+
+def test_delays_that_are_learned_in_steps_begin_between_them(tmp_path):
+    """In full precision; what 6 ms, 12 steps, are the nearest to is 6 ms, as longer ones are not learned."""
+    given = np.array([0.0, 3.3, 6.0, 6.2, 0.1])
+    begun = started(tmp_path, {"D1": given}, *IN_STEPS, SOURCE)
+    np.testing.assert_array_equal(begun["D1"], given)
+    config = experiment(tmp_path, YINYANG, *IN_STEPS, SOURCE)
+    with make_learner(config).open(begun, {}) as session:
+        assert session.read_weights()["D1"].tolist() == [0, round(6.6 * 2**20), 12 << 20, 12 << 20, round(0.2 * 2**20)]
+        assert session.engine.delays[0][:, 0].tolist() == [0, 7, 12, 12, 0]
+    # Delays that stay may be as long as steps hold.
+    begun = started(tmp_path, {"D1": given + 24.5}, *CLOCKED, SOURCE)
+    with make_learner(experiment(tmp_path, YINYANG, *CLOCKED, SOURCE)).open(begun, {}) as session:
+        assert session.engine.delays[0][:, 0].tolist() == [49, 56, 61, 61, 49]
 
 
 @pytest.mark.parametrize(
@@ -165,6 +181,8 @@ CLOCKED = ("target=clocked", "clocked.dt=0.5", "network.initial_delay=[6, 0]")
         ),
         ({"D1": np.full(5, 63.0)}, OWN, "D1 reaches 63 ms, but network.longest_delay is 62 ms; raise that"),
         ({"D1": np.full(5, 31.5)}, CLOCKED, r"D1 reaches 31.5 ms, but target clocked holds 62 steps of 0.5 ms"),
+        ({"D1": np.full(5, 31.5)}, IN_STEPS, r"D1 reaches 31.5 ms, but target clocked holds 62 steps of 0.5 ms"),
+        ({"D1": np.full(5, 6.25)}, IN_STEPS, "D1 reaches 6.25 ms, but network.longest_delay is 6 ms; raise that"),
         ({"D1": -np.ones(5)}, OWN, r"D1 holds -1, but must be 0 .. 1e\+09; delays are in ms"),
         ({"D1": np.full(5, np.nan)}, OWN, "D1 holds nan, but must hold finite numbers; delays and time constants are"),
         ({"D1": np.ones(4)}, OWN, r"D1 has shape \(4,\), but must be \(5, 20\) of synapses, or \(5,\) of sources"),
