@@ -100,8 +100,12 @@ GOOD = {
     "lava_nbp.Finding": {"name": "x", "state": "ok", "found": "y"},
     "lava_nbp.Inference": {"classes": np.array([0, 1]), "right": np.array([True, False])},
     "lava_nbp.Lowered": {f: getattr(PLAN.lowered, f) for f in inspect.signature(type(PLAN.lowered)).parameters},
+    "lava_nbp.LoweredEventProp": {f: getattr(LOWERED, f) for f in ("n_in", "groups", "matrices", "steps")},
     "lava_nbp.Mask": {"runs": ((0, 0, 1),)},
     "lava_nbp.Matrix": {"name": "W", "shape": (4, 3)},
+    "lava_nbp.MatrixRegisters": {
+        "name": "W1", "pre": "a", "post": "b", "mantissas": np.array([[2, -4]]), "exponent": 1,
+    },
     "lava_nbp.Measurement": {"circuit": "a:b", "layers": (1, 1), "milliseconds": 1.0, "millijoules": 1.0},
     "lava_nbp.MemoryFormat": {},
     "lava_nbp.Outcome": {"spikes": X, "membrane": X.astype(np.int32)},
@@ -283,6 +287,7 @@ GOOD = {
     "lava_nbp.trace_file": {"inputs": NOWHERE, "target": "reference", "out": NOWHERE, "circuit": "nbp"},
     # Processes and what they are made of
     "lava_nbp.processes.ErrorNeurons": {"shape": (2,)},
+    "lava_nbp.processes.EventPropInference": {"lowered": LOWERED},
     "lava_nbp.processes.EventPropInput": {"n": 2, "c": C},
     "lava_nbp.processes.EventPropLIF": {"n": 2, "c": C},
     "lava_nbp.processes.EventPropNetwork": {

@@ -53,7 +53,7 @@ class EventPropInference(LibraryProcess):
     >>> from lava_nbp.eventprop import ClockedEngine, FixedPoint, NeuronParameters, Setup, TTFSLoss
     >>> from lava_nbp.loihi.eventprop_lowering import lower_eventprop
     >>> c = FixedPoint(NeuronParameters(), dt=1, end=12, neuron="loihi")
-    >>> engine = ClockedEngine([[[9.0, 5.0]]], Setup(c, TTFSLoss()))
+    >>> engine = ClockedEngine([[[30.0, 9.0]]], Setup(c, TTFSLoss()))
     >>> network = EventPropInference(lower_eventprop(engine))
     >>> source, raster = Source(data=np.eye(1, 20, dtype=int)), SpikeRaster({"s": (2,)}, steps=14)
     >>> source.s_out.connect(network.s_in)
@@ -61,9 +61,9 @@ class EventPropInference(LibraryProcess):
     >>> with LavaRuntime(network, run_config("lava-stock")) as runtime:
     ...     runtime.run(14)
     ...     print(raster.spikes["s"].argmax(axis=0) - 1)  # steps of first spikes: Lava counts from 1, and Dense takes 1
-    [2 5]
+    [0 3]
     >>> print(engine.run_sample(np.array([0]), np.array([0]), None)[0])
-    [2 5]
+    [0 3]
     """
 
     def __init__(self, lowered: LoweredEventProp, *, graded: bool = False, name: str | None = None) -> None:
