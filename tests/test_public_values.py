@@ -246,7 +246,9 @@ GOOD = {
     "lava_nbp.training.start.read_layers": {"path": NOWHERE},
     # EventProp
     "lava_nbp.eventprop.Adam": {"matrices": [np.zeros((2, 2))]},
-    "lava_nbp.eventprop.ClockedEngine": {"weights": [np.ones((2, 2))], "setup": Setup(C, TTFSLoss())},
+    "lava_nbp.eventprop.ClockedEngine": {
+        "weights": [np.ones((2, 2))], "setup": Setup(C, TTFSLoss()), "delays": [[1, 2]], "delay_rate": 1.0,
+    },
     "lava_nbp.eventprop.Control": {},
     "lava_nbp.eventprop.EventPropEngine": {
         "weights": [np.ones((2, 2))], "p": NeuronParameters(), "loss": TTFSLoss(), "end": 5.0,
@@ -254,8 +256,9 @@ GOOD = {
     "lava_nbp.eventprop.EventPropLayer": {"sizes": (2, 2), "end": 5.0, "means": (1.0,), "deviations": (0.1,)},
     "lava_nbp.eventprop.FixedPoint": {"p": NeuronParameters(), "dt": 1.0, "end": 3.0},
     "lava_nbp.eventprop.IntegerOptimizer": {
-        "name": "adam", "masters": np.zeros((2, 2), np.int64), "limit": 100, "c": C,
+        "name": "adam", "masters": np.zeros((2, 2), np.int64), "limits": (-100, 100), "unit": 1.0,
     },
+    "lava_nbp.eventprop.LearnedDelays": {"steps": [[1, 2]], "optimizer": "adam", "c": C, "rate": 1.0},
     "lava_nbp.eventprop.MaxVoltageLoss": {},
     "lava_nbp.eventprop.MeanVoltageLoss": {},
     "lava_nbp.eventprop.VoltageErrorLoss": {"times": (1.0, 2.0)},
@@ -291,7 +294,8 @@ GOOD = {
     "lava_nbp.processes.EventPropInput": {"n": 2, "c": C},
     "lava_nbp.processes.EventPropLIF": {"n": 2, "c": C},
     "lava_nbp.processes.EventPropNetwork": {
-        "weights": [[[9.0, 9.0]], [[8.0, 2.0], [2.0, 9.0]]], "setup": Setup(C, TTFSLoss()),
+        "weights": [[[9.0, 9.0]], [[8.0, 2.0], [2.0, 9.0]]], "setup": Setup(C, TTFSLoss()), "delays": [[1], [0, 2]],
+        "delay_rate": 1.0,
     },
     "lava_nbp.processes.EventPropReadout": {"n": 2, "c": C},
     "lava_nbp.processes.EventPropTTFS": {"n": 2, "c": C},
@@ -300,7 +304,7 @@ GOOD = {
     "lava_nbp.processes.HebbianDense": {"weights": np.zeros((2, 1), int)},
     "lava_nbp.processes.SpikeSource": {"n_in": 2, "n_classes": 2, "c": C, "capacity": 2},
     "lava_nbp.processes.Mirror": {"name": "m"},
-    "lava_nbp.processes.MirroredDense": {"weights": [[1.0, -0.5]], "c": C},
+    "lava_nbp.processes.MirroredDense": {"weights": [[1.0, -0.5]], "c": C, "delays": [1], "delay_rate": 1.0},
     "lava_nbp.processes.NBPNetwork": {"circuit": CIRCUIT, "weights": WEIGHTS},
     "lava_nbp.processes.Neurons": {"name": "s"},
     "lava_nbp.processes.PlasticLIF": {"shape": (2,), "vth": 1024},

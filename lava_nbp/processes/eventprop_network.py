@@ -62,7 +62,7 @@ class EventPropNetwork(LibraryProcess):
     delay_rate : float
         The rate, in thresholds, times this is that of the delays, in ms; 0: they stay.
     longest_delay : int
-        In steps, beyond which no delay is learned, 62 at most.
+        In steps, beyond which no delay is given or learned, 62 at most.
     granularity : {"sample", "step"}
         What one Lava step is.
     batch : int
@@ -141,7 +141,8 @@ class EventPropNetwork(LibraryProcess):
         )  # fmt: skip
         self.setup, self.granularity = setup, granularity
         self.control = Control(batch, rate, shared_zeros)
-        self.engine.check_rate(max(batch, 1), rate)
+        if batch:  # else whoever switches learning on says how fast
+            self.engine.check_rate(batch, rate)
         n_in, n_out = self.engine.sizes[0], self.engine.sizes[-1]
         self.answer_log = AnswerLog(n_out, capacity, shared_zeros)
         # Of the fused model; parts count for themselves.
@@ -166,7 +167,10 @@ class EventPropNetwork(LibraryProcess):
 
     @property
     def tally(self) -> dict[str, int]:
-        """What was counted since the network was made; the largest of its numbers since `rewind`."""
+        """What was counted since the network was made; the largest of its numbers since `rewind`.
+
+        Parts go back through samples without a label, too, and count the denominators at their floor that they meet.
+        """
         counted = [self._tally.read()]
         counted += [part.tally for part in self.parts if isinstance(part, (MirroredDense, EventPropTTFS))]
         *hidden, output = [layer.tally for layer in self._layers()] or [Counts()]

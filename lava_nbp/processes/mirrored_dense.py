@@ -41,9 +41,13 @@ class MirroredDense(LibraryProcess):
 
         gradient_ij = gradient_ij - lI_j                                     replayed spike times graded lI
         adjoint_back_out_i[t + 1] = (sum over j of w_ij adjoint_in_j) >> theta_bits      the adjoint spike of i
+        delay_gradient_ij = delay_gradient_ij + (w_ij adjoint_in_j) >> theta_bits        if delays are learned
+
+    With delays lI_j and adjoint_in_j are those of the step in which the spike acted on j.
 
     In the last phase of every `batch`-th sample the full-precision weights follow the gradient
-    (`lava_nbp.eventprop.clocked.optimizers`), and are rounded to 8 bits anew. It sends
+    (`lava_nbp.eventprop.clocked.optimizers`), and are rounded to 8 bits anew; so do delays that are learned, rounded to
+    whole steps. Both act from the next sample on. It sends
     before it receives, so that layers may form rings: one from a layer to itself is its recurrent
     weights. Source: Wunderlich & Pehle 2021, Table 1.
 
@@ -67,8 +71,8 @@ class MirroredDense(LibraryProcess):
         explained: none are computed, counted or sent, and there is no `adjoint_back_out`.
     delays : (pre, post) or (pre,) int, or LearnedDelays, optional
         Steps that spikes take to each neuron, or from each source to all, 0 .. 62, beyond the one above; replayed they
-        meet what came back so many steps before. `LearnedDelays` hold delays that are learned, too, in memory that
-        several Processes may share.
+        meet what came back so many steps before. `LearnedDelays` hold delays that are learned, their rate and their
+        limits, in memory that others may see.
     delay_rate : float
         The rate, in thresholds, times this is that of delays, in ms; 0: they stay, or `LearnedDelays` know theirs.
     name : str, optional
@@ -103,7 +107,8 @@ class MirroredDense(LibraryProcess):
     WeightError
         For weights that are no finite matrix, or that would overflow the current.
     InputError
-        For an unknown optimizer, delays that there cannot be, or a rate of delays without any.
+        For an unknown optimizer, delays that there cannot be, a rate of delays without any or beside the one that
+        `LearnedDelays` have, or rates with which no step can be made.
 
     Examples
     --------
@@ -151,6 +156,8 @@ class MirroredDense(LibraryProcess):
         self.control = Control(allocate=shared_zeros) if control is None else control
         delays = _own_delays(delays, c, weights.masters.shape, optimizer, delay_rate)
         self.part = part = MirroredPart(weights, exponent, c, self.control, layer, backward, shared_zeros, delays)
+        if batch := int(self.control.batch[0]):
+            part.check_rate(batch, float(self.control.rate[0]))
         super().__init__(part=part, name=name)
         n_pre, n_post = part.masters.shape
         self.s_in = InPort(shape=(n_pre,))
@@ -174,7 +181,7 @@ class MirroredDense(LibraryProcess):
 
     @property
     def tally(self) -> Counts:
-        """So far: errors that did not fit 24 bits, and learned delays that met their limits."""
+        """So far: errors, or their shares by learned delays, that did not fit 24 bits; delays that met their limits."""
         return self.part.tally.read()
 
     def reset(self) -> None:
@@ -185,8 +192,10 @@ class MirroredDense(LibraryProcess):
 def _own_delays(delays: Any, c: FixedPoint, shape: tuple[int, ...], optimizer: OptimizerName, rate: Any) -> Any:
     what = "delays of a MirroredDense"
     learns = check_real(rate, 0.0, LARGEST_DELAY_RATE, "delay_rate") > 0
-    if learns and (delays is None or isinstance(delays, LearnedDelays)):
+    if learns and delays is None:
         raise InputError(f"delay_rate is {rate}, but there are no {what} to learn; give some, as integers")
+    if learns and isinstance(delays, LearnedDelays):
+        raise InputError(f"delay_rate is {rate}, but {what} that are LearnedDelays have a rate of their own; give 0")
     if delays is None:
         return None
     if isinstance(delays, LearnedDelays):

@@ -24,7 +24,8 @@ def make_nbp(**options):
 
 
 def make_eventprop(**options):
-    return LavaEventProp([np.ones((2, 2))], Setup(FixedPoint(NeuronParameters(), 1.0, 5.0), TTFSLoss()), **options)
+    setup = Setup(FixedPoint(NeuronParameters(), 1.0, 5.0), TTFSLoss())
+    return LavaEventProp([np.ones((2, 2))], setup, delays=[[0, 1]], delay_rate=1.0, **options)
 
 
 NBP_USES = {

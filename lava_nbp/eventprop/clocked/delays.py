@@ -9,6 +9,7 @@ gradient is what they do to the error of every spike, w d; `lava_nbp.eventprop.c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -60,14 +61,14 @@ class LearnedDelays:
     rate : float
         The rate of weights, in thresholds, times this is that of delays, in ms.
     longest : int
-        In steps, beyond which no delay is learned; 62 at most.
+        In steps, beyond which no delay is given or learned; 62 at most.
     allocate : callable
-        Makes arrays of zeros.
+        Makes arrays of zeros; with shared memory, parent and child see the same delays.
 
     Attributes
     ----------
     masters : (pre, post) or (pre,) int64
-        In steps, with 20 fractional bits.
+        In steps, with 20 fractional bits; changed in place.
     gradient : int64 array
         Of the same shape, see `FixedPoint.delay_gradient`.
     optimizer : IntegerOptimizer
@@ -93,12 +94,12 @@ class LearnedDelays:
         #: Of a rate of weights, in steps.
         self._rate = check_real(rate, 0.0, LARGEST_DELAY_RATE, "delay_rate", above=True) / c.dt
         given = as_array(steps, "learned delays")
+        if given.ndim not in (1, 2) or not given.size:
+            raise InputError(f"learned delays have shape {given.shape}, but must be (pre, post), or (pre,) of sources")
         own = check_delays(given, given.shape, "learned delays", self.longest)
-        if own.ndim not in (1, 2) or not own.size:
-            raise InputError(f"learned delays have shape {own.shape}, but must be (pre, post), or (pre,) of sources")
         self.masters = allocate(own.shape, np.int64)
         self.masters[...] = own << MASTER_BITS
-        self.gradient = allocate(given.shape, np.int64)
+        self.gradient = allocate(own.shape, np.int64)
         limits = (0, self.longest << MASTER_BITS)
         self.optimizer = IntegerOptimizer(optimizer, self.masters, limits, c.delay_gradient, allocate)
 
@@ -116,10 +117,13 @@ class LearnedDelays:
         InputError
             As `check`.
         """
+        self.check(batch, rate)
         return self.optimizer.step(self.gradient, batch, rate * self._rate)
 
     def check(self, batch: int, rate: float) -> None:
         """Raise InputError for a batch or a rate of weights with which integers do not hold a step of delays."""
+        rate = check_real(rate, 0.0, math.inf, "rate", "it is that of weights")
+        self.optimizer.check(batch, 0.0)
         try:
             self.optimizer.check(batch, rate * self._rate)
         except InputError as error:
@@ -156,10 +160,8 @@ def check_delays(delays: Any, shape: tuple[int, ...], what: str, longest: int = 
         )
     bad = (given < 0) | (given > longest)
     if bad.any():
-        raise InputError(
-            f"{what} hold {given[bad].flat[0]}, but must be 0 .. {longest} steps; use a larger dt, or delay "
-            f"the input itself"
-        )
+        cure = "use a larger dt, or delay the input itself" if longest == DELAY_MAX else "raise the longest delay"
+        raise InputError(f"{what} hold {given[bad].flat[0]}, but must be 0 .. {longest} steps; {cure}")
     return np.array(given, dtype=np.int64, order="C")
 
 

@@ -93,7 +93,7 @@ class ClockedEngine:
     delay_rate : float
         The rate, in thresholds, times this is that of the delays, in ms; 0: they stay.
     longest_delay : int
-        In steps, beyond which no delay is learned, 62 at most.
+        In steps, beyond which no delay is given or learned, 62 at most.
     allocate : callable
         Makes arrays of zeros; with shared memory, parent and child see the same weights.
 

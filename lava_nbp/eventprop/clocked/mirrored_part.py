@@ -167,9 +167,16 @@ class MirroredPart:
         if saturated:
             self.tally.add(Counts(saturated=saturated))
 
+    def check_rate(self, batch: int, rate: float) -> None:
+        """Raise InputError for samples per update or a rate with which no step can be made."""
+        for learner in (self.optimizer, self.learned_delays):
+            if learner is not None:
+                learner.check(batch, rate)
+
     def learn(self) -> None:
         """Change the weights, and delays that are learned, by the gradient of a batch."""
         batch, rate = int(self._samples[0]), float(self.control.rate[0])
+        self.check_rate(batch, rate)
         self.optimizer.step(self.gradient, batch, rate)
         if self.learned_delays is not None and (bounded := self.learned_delays.learn(batch, rate)):
             self.tally.add(Counts(bounded=bounded))

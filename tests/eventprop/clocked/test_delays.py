@@ -370,3 +370,44 @@ def test_nobody_changes_delays_after_the_check(loops, dtype):
     found = engine.watch(*sample(), 1)
     assert all(same(a, b) for a, b in zip(found[0], expected[0], strict=True))
     assert same(found[1], expected[1])
+
+
+def test_learned_delays_that_are_refused():
+    c = FixedPoint(P, 0.5, END)
+    for message, *given in (
+        (r"learned delays have shape \(\), but must be \(pre, post\), or \(pre,\) of sources", 3, "adam", c, 1.0),
+        (r"learned delays have shape \(1, 1, 1\), but", [[[0]]], "adam", c, 1.0),
+        (r"learned delays have shape \(0,\), but", [], "adam", c, 1.0),
+        ("learned delays .* dtype float64, but must be integers", [1.0], "adam", c, 1.0),
+        ("learned delays hold -1, but must be 0 .. 62 steps", [0, -1], "adam", c, 1.0),
+        ("learned delays hold 63, but must be 0 .. 62 steps; use a larger dt", [63], "adam", c, 1.0),
+        ("learned delays hold 9, but must be 0 .. 8 steps; raise the longest delay", [9], "adam", c, 1.0, 8),
+        ("longest delay is 63, but must be an integer in 0 .. 62; it is in steps", [1], "adam", c, 1.0, 63),
+        ("optimizer is 'lion', but must be one of adam, sgd", [1], "lion", c, 1.0),
+        ("delay_rate is 0.0, but must be more than 0", [1], "adam", c, 0.0),
+        ("delay_rate is nan, but must be", [1], "adam", c, np.nan),
+        ("c is None, but must be a FixedPoint", [1], "adam", None, 1.0),
+    ):
+        with pytest.raises(InputError, match=message):
+            LearnedDelays(*given)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_steps_of_learned_delays_that_are_refused(optimizer):
+    """0.1 thresholds times 2000 ms are 400 steps of 0.5 ms; nothing has changed then, not even Adam's count."""
+    own = LearnedDelays([[1, 2]], optimizer, FixedPoint(P, 0.5, END), 2000.0)
+    own.gradient[...] = 1 << 14
+    before = own.optimizer.state()
+    for batch, rate, message in (
+        (0, 0.1, "samples of a batch is 0, but must be an integer of 1 or more$"),
+        (1, -0.1, "rate is -0.1, but must be 0 or more, and finite; it is that of weights"),
+        (1, np.nan, "rate is nan, but must be 0 or more, and finite; it is that of weights"),
+        (1, "x", "rate is 'x', but must be 0 or more, and finite; it is that of weights"),
+        (1, 0.1, "delays: rate is 400.0, but must be in 0 .. .*; use a smaller delay_rate"),
+    ):
+        for call in (own.check, own.learn):
+            with pytest.raises(InputError, match=message):
+                call(batch, rate)
+    assert own.masters.tolist() == [[1 << 20, 2 << 20]]
+    assert same(own.optimizer.state().values(), before.values())
+    assert own.learn(1, 0.001) == 2
