@@ -53,6 +53,9 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.loihi.boards import Costs as Costs
     from lava_nbp.loihi.boards import Measurement as Measurement
     from lava_nbp.loihi.boards import MemoryFormat as MemoryFormat
+    from lava_nbp.loihi.eventprop_lowering import LoweredEventProp as LoweredEventProp
+    from lava_nbp.loihi.eventprop_lowering import MatrixRegisters as MatrixRegisters
+    from lava_nbp.loihi.eventprop_lowering import lower_eventprop as lower_eventprop
     from lava_nbp.loihi.lowering import Lowered as Lowered
     from lava_nbp.loihi.lowering import lower as lower
     from lava_nbp.loihi.plan import Plan as Plan
@@ -171,6 +174,7 @@ _PUBLIC = {
     "executors.make": ("make_executor",),
     "executors.trace": ("trace", "trace_file"),
     "loihi.boards": ("BOARDS", "Board", "Capacity", "Chip", "Costs", "Measurement", "MemoryFormat"),
+    "loihi.eventprop_lowering": ("LoweredEventProp", "MatrixRegisters", "lower_eventprop"),
     "loihi.lowering": ("Lowered", "lower"),
     "loihi.plan": ("Plan", "cures", "make_plan"),
     "nbp.circuit": ("Circuit", "Connection", "DenseProjection", "Matrix", "Population", "Source"),

@@ -21,7 +21,7 @@ from lava_nbp.base.checks import shown
 from lava_nbp.base.content import parse_toml
 from lava_nbp.data import DataOptions, Encoding, Events, EventSplit, Labelled, LatencySplit, Split
 from lava_nbp.errors import LavaNBPError
-from lava_nbp.eventprop import FixedPoint, LayerSpikes, NeuronParameters, Setup, TTFSLoss
+from lava_nbp.eventprop import ClockedEngine, FixedPoint, LayerSpikes, NeuronParameters, Setup, TTFSLoss
 from lava_nbp.loihi.boards import LOIHI1
 from lava_nbp.loihi.plan import make_plan
 from lava_nbp.nbp.form import sample_form
@@ -35,6 +35,9 @@ CIRCUIT = lava_nbp.training_circuit(4, 3, 2)
 WEIGHTS = {"W1": np.full((4, 3), 254), "W2": np.full((3, 2), 100)}
 X, T = np.eye(4, dtype=np.uint8)[:2], np.eye(2, dtype=np.uint8)
 C = FixedPoint(NeuronParameters(), dt=1, end=3)
+CHIP = FixedPoint(NeuronParameters(), dt=1, end=3, neuron="loihi")
+ENGINE = ClockedEngine([np.ones((2, 2))], Setup(CHIP, TTFSLoss()))
+LOWERED = lava_nbp.lower_eventprop(ENGINE)
 BOARD = lava_nbp.BOARDS["loihi1"]
 PLAN = make_plan(CIRCUIT, "loihi1")
 SPLIT, LATENCY = Split(X, [0, 1]), LatencySplit(np.eye(2), [0, 1], Encoding(0.0, 1.0))
@@ -100,8 +103,12 @@ GOOD = {
     "lava_nbp.Finding": {"name": "x", "state": "ok", "found": "y"},
     "lava_nbp.Inference": {"classes": np.array([0, 1]), "right": np.array([True, False])},
     "lava_nbp.Lowered": {f: getattr(PLAN.lowered, f) for f in inspect.signature(type(PLAN.lowered)).parameters},
+    "lava_nbp.LoweredEventProp": {f: getattr(LOWERED, f) for f in ("n_in", "groups", "matrices", "steps")},
     "lava_nbp.Mask": {"runs": ((0, 0, 1),)},
     "lava_nbp.Matrix": {"name": "W", "shape": (4, 3)},
+    "lava_nbp.MatrixRegisters": {
+        "name": "W1", "pre": "a", "post": "b", "mantissas": np.array([[2, -4]]), "exponent": 1,
+    },
     "lava_nbp.Measurement": {"circuit": "a:b", "layers": (1, 1), "milliseconds": 1.0, "millijoules": 1.0},
     "lava_nbp.MemoryFormat": {},
     "lava_nbp.Outcome": {"spikes": X, "membrane": X.astype(np.int32)},
@@ -169,6 +176,7 @@ GOOD = {
     "lava_nbp.load_run": {"folder": NOWHERE},
     "lava_nbp.load_study": {"path": NOWHERE},
     "lava_nbp.load_study_file": {"path": ROOT / "studies" / "digits.toml"},
+    "lava_nbp.lower_eventprop": {"engine": ENGINE},
     "lava_nbp.lower": {"circuit": CIRCUIT.in_chip_order()},
     "lava_nbp.make_circuit": {"name": "nbp", "layers": (4, 3, 2)},
     "lava_nbp.make_executor": {"target": "reference", "circuit": CIRCUIT, "weights": WEIGHTS},
@@ -286,6 +294,7 @@ GOOD = {
     "lava_nbp.trace_file": {"inputs": NOWHERE, "target": "reference", "out": NOWHERE, "circuit": "nbp"},
     # Processes and what they are made of
     "lava_nbp.processes.ErrorNeurons": {"shape": (2,)},
+    "lava_nbp.processes.EventPropInference": {"lowered": LOWERED},
     "lava_nbp.processes.EventPropInput": {"n": 2, "c": C},
     "lava_nbp.processes.EventPropLIF": {"n": 2, "c": C},
     "lava_nbp.processes.EventPropNetwork": {

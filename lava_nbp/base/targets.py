@@ -52,6 +52,8 @@ class Target:
         It can run broken networks, and those whose copies of a unit break one by one; see `lava_nbp.nbp.faults`.
     clocked : bool
         EventProp in fixed steps and integers.
+    answers_only : tuple of str
+        Algorithms whose trained networks it answers with, but does not train.
     counts_work : bool
         It counts weight updates and gate breaches.
     chunk : int
@@ -75,6 +77,7 @@ class Target:
     faults: bool = False
     faults_apart: bool = False
     clocked: bool = False
+    answers_only: tuple[str, ...] = ()
     counts_work: bool = True
     chunk: int = 500
 
@@ -116,6 +119,9 @@ TARGETS: Registry[Target] = Registry("target", Target)
 
 _LAVA_NBP = "lava_nbp.executors.lava_nbp:LavaExecutor"
 _LAVA_EVENTPROP = "lava_nbp.executors.lava_eventprop:LavaEventProp"
+_STOCK_EVENTPROP = "lava_nbp.executors.eventprop_inference:EventPropInferenceExecutor"
+#: What chips, and their rehearsal, run.
+_ON_CHIP: Mapping[str, Any] = {"nbp": _LAVA_NBP, "eventprop": _STOCK_EVENTPROP}
 
 for _target in (
     Target(
@@ -149,16 +155,18 @@ for _target in (
     ),
     Target(
         "lava-stock", "Lava's CPU simulator, a network of Lava's own Processes, as a chip has them",
-        {"nbp": _LAVA_NBP}, on_lava=True, built_from="stock", step_only=True, chip_order=True, counts_work=False,
-        chunk=10,
+        _ON_CHIP, on_lava=True, built_from="stock", step_only=True, chip_order=True, counts_work=False, clocked=True,
+        answers_only=("eventprop",), chunk=10,
     ),
     Target(
         "loihi1", "Loihi 1, with Intel's lava-loihi",
-        {"nbp": _LAVA_NBP}, on_chip=True, built_from="chip", step_only=True, chip_order=True, counts_work=False,
+        _ON_CHIP, on_chip=True, built_from="chip", step_only=True, chip_order=True, counts_work=False, clocked=True,
+        answers_only=("eventprop",),
     ),
     Target(
         "loihi2", "Loihi 2, with Intel's lava-loihi",
-        {"nbp": _LAVA_NBP}, on_chip=True, built_from="chip", step_only=True, chip_order=True, counts_work=False,
+        _ON_CHIP, on_chip=True, built_from="chip", step_only=True, chip_order=True, counts_work=False, clocked=True,
+        answers_only=("eventprop",),
     ),
 ):  # fmt: skip
     TARGETS.register(_target)

@@ -50,6 +50,8 @@ from lava_nbp.exchange.hdf5 import load_h5py, open_network
 _UNITY, _LARGEST_THRESHOLD = VOLTAGE_DECAY_ALL, (1 << THRESHOLD_BITS) - 1
 #: Lava's LIF shifts its input, and wraps currents beyond 24 bits.
 _LARGEST_SUM = ((1 << (STATE_BITS - 1)) - 1) >> ALIGNMENT_BITS
+#: A quotient of floats may fall just short of the integer that it is meant to be.
+_ROUNDED_UP = 1 + 1e-12
 #: Smallest mixed-sign mantissa.
 _SMALLEST = -(1 << WEIGHT_BITS)
 #: Registers that these networks leave at rest, and at what.
@@ -90,7 +92,7 @@ def netx_layers(network: DenseNetwork) -> list[NetxLayer]:
             raise WeightError(f"all weights of layer {k} are 0; lava-dl cannot load that, and nothing would spike")
         p = _alike(network.neurons(k), k)
         mantissas, unit = _mantissas(w if loop is None else np.vstack([w, loop]))
-        threshold = int(p.theta[0] / p.gamma[0] / unit)
+        threshold = int(p.theta[0] / p.gamma[0] / unit * _ROUNDED_UP)
         if not 0 < threshold <= _LARGEST_THRESHOLD:
             cure = "use a smaller dt" if threshold == 0 else "use a larger dt, or larger weights"
             raise WeightError(

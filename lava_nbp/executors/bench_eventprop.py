@@ -135,7 +135,7 @@ def _clocked(samples: Any, labels: Any, rng: np.random.Generator) -> Iterator[di
     setup = Setup(FixedPoint(NeuronParameters(), 0.5, 60.0), TTFSLoss())
     for name in targets_of("eventprop"):
         target = TARGETS[name]
-        if not target.clocked or target.lacks():
+        if not target.clocked or "eventprop" in target.answers_only or target.lacks():
             continue
         hidden, n = (30, _MESSAGES) if target.step_only else (200, _FUSED)
         weights = [rng.normal(1.5, 0.78, (5, hidden)), rng.normal(0.93, 0.1, (hidden, 3))]

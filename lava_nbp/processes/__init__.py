@@ -18,6 +18,7 @@ from lava_nbp.nbp.gated_group import Gate, Neurons, Synapses
 from lava_nbp.nbp.hebbian import Mirror
 from lava_nbp.nbp.rule import PAPER_RULE, ThreeFactorRule
 from lava_nbp.processes.error_neurons import ErrorNeurons
+from lava_nbp.processes.eventprop_inference import EventPropInference
 from lava_nbp.processes.eventprop_input import EventPropInput
 from lava_nbp.processes.eventprop_lif import EventPropLIF
 from lava_nbp.processes.eventprop_network import EventPropNetwork
@@ -39,6 +40,7 @@ from lava_nbp.processes.synfire_chain import SynfireChain
 __all__ = [
     "PAPER_RULE",
     "ErrorNeurons",
+    "EventPropInference",
     "EventPropInput",
     "EventPropLIF",
     "EventPropNetwork",

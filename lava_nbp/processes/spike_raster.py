@@ -65,6 +65,9 @@ class SpikeRaster(LibraryProcess):
     [[1, 0], [0, 1], [1, 0]]
     """
 
+    #: Feeds or reads a chip from its host.
+    on_host = True
+
     def __init__(
         self,
         populations: Mapping[str, Any],
@@ -95,7 +98,7 @@ class SpikeRaster(LibraryProcess):
     @property
     def spikes(self) -> dict[str, Any]:
         """Copies of what was recorded."""
-        rows = self._rows[: min(int(self._done[0]), len(self._rows))]
+        rows = self._rows[: min(int(self._done[0]), len(self._rows))].copy()
         parts = np.split(rows, self._ends[:-1], axis=1)
         return {p: part.reshape(-1, *shape) for (p, shape), part in zip(self._shapes.items(), parts, strict=True)}
 

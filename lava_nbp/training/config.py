@@ -29,7 +29,7 @@ from lava_nbp.base.content import check_plain, parse_toml, read_toml
 from lava_nbp.base.content import problem as content_problem
 from lava_nbp.base.files import AnyPath, as_path
 from lava_nbp.base.memory import size
-from lava_nbp.base.targets import find_target
+from lava_nbp.base.targets import TARGETS, find_target, targets_of
 from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.data.augmentation import AUGMENTATIONS, EventAugmentation
 from lava_nbp.data.encodings import Encoding, check_thresholds
@@ -238,7 +238,15 @@ class Experiment(ConfigSection):
     @field_validator("target")
     @classmethod
     def _known_target(cls, name: str, info: ValidationInfo) -> str:
-        return find_target(name, info.data.get("algorithm", "")).name
+        algorithm = info.data.get("algorithm", "")
+        target = find_target(name, algorithm)
+        if algorithm in target.answers_only:
+            others = (other for other in targets_of(algorithm) if algorithm not in TARGETS[other].answers_only)
+            raise InputError(
+                f"target {name!r} answers, but does not learn, with networks of {algorithm}; train with one of "
+                f"{', '.join(others)}, and evaluate the run with --target {name}"
+            )
+        return target.name
 
     @property
     def names_circuit(self) -> bool:

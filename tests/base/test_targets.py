@@ -10,6 +10,9 @@ from lava_nbp.errors import InputError, MissingPackageError
 def test_who_runs_what():
     assert {"reference", "sample", "spiking"} <= set(targets_of("nbp"))
     assert {"continuous", "clocked"} <= set(targets_of("eventprop"))
+    assert {name for name in targets_of("eventprop") if "eventprop" in TARGETS[name].answers_only} == {
+        "lava-stock", "loihi1", "loihi2"
+    }  # fmt: skip
     assert find_target("spiking", "nbp") is TARGETS["spiking"]
     with pytest.raises(InputError, match="target is 'clocked', but must be one of reference"):
         find_target("clocked", "nbp")

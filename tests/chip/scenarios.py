@@ -66,6 +66,40 @@ def executor(target="loihi2"):
     print("partition", os.environ["PARTITION"], os.environ["LOIHI_GEN"])
 
 
+def eventprop():
+    """A trained EventProp network's answers: those of the clocked engine, without any microcode."""
+    from lava_nbp.errors import LavaNBPError
+    from lava_nbp.eventprop import ClockedEngine, FixedPoint, NeuronParameters, Setup, TTFSLoss, spike_trains
+    from lava_nbp.executors.eventprop_inference import EventPropInferenceExecutor
+    from lava_nbp.loihi.host import BoardAddress
+
+    os.environ.pop("LAVA_NBP_MICROCODE", None)
+    target, rng = sys.argv[2], np.random.default_rng(0)
+    weights = [rng.normal(3.5, 0.7, (4, 6)), rng.normal(1.4, 0.7, (6, 3))]
+    setup = Setup(FixedPoint(NeuronParameters(), 1.0, 40.0, neuron="loihi"), TTFSLoss())
+    options = {"delays": [rng.integers(0, 5, (4, 6)), None], "recurrent": [rng.normal(0, 0.5, (6, 6)), None]}
+    trains = spike_trains([(np.sort(rng.permutation(40)[:9]) * 1.0, rng.integers(0, 4, 9)) for _ in range(3)], 4, 40.0)
+    engine = ClockedEngine(weights, setup, **options)
+    there = {"target": target, "address": BoardAddress("oheogulch")}
+    with EventPropInferenceExecutor(weights, setup, **options, **there) as made:
+        for _ in range(2):
+            answers = made.infer(trains).said
+            assert np.array_equal(answers, engine.infer(trains).said)
+            assert np.isfinite(answers).any()
+            assert list(made.spikes(trains, 0)) == ["output"]
+            for either in (made, engine):
+                either.write_masters([m - (m >> 3) for m in engine.masters])
+    crowded = spike_trains([([3.0, 3.0], [1, 1])], 4, 40.0)
+    with EventPropInferenceExecutor(weights, setup, **options, **there) as made:
+        try:
+            assert np.array_equal(
+                made.infer(crowded).said, ClockedEngine(weights, setup, **options).infer(crowded).said
+            )
+            print("graded")
+        except LavaNBPError as error:
+            print("raised", error)
+
+
 def parts():
     """The library's own neurons run from their registers alone, as their CPU models do."""
     from lava_nbp.processes import ErrorNeurons, Gate, GatedLIF, RelayMemory, SurrogateReLU, Synapses, SynfireChain
@@ -191,6 +225,6 @@ def train():
 
 
 if __name__ == "__main__":
-    scenarios = (executor, parts, fails, refused, train)
+    scenarios = (executor, eventprop, parts, fails, refused, train)
     {scenario.__name__: scenario for scenario in scenarios}[sys.argv[1]]()
     print("went well")

@@ -408,3 +408,41 @@ def test_constants_and_thresholds_of_layers_on_lava(tmp_path):
         read_netx(tmp_path / "network.net", p[0])
     with pytest.raises(InputError, match="layer 1: time constants of its own are wanted of its decays, which count in"):
         read_netx(attribute(changed(tmp_path / "other.net"), None), [None, None])
+
+
+@pytest.mark.parametrize("late", [*STEPS, None])
+def test_a_network_of_the_chips_neurons_is_written_bit_for_bit(late, tmp_path):
+    """Registers are those that it learned with, of every layer; lava-dl's reader makes the engine's spikes of them."""
+    delays = (None, None) if late is None else STEPS[late]
+    layers = tuple(
+        FixedPoint(p, 0.5, 60.0, theta_bits=bits, neuron="loihi")
+        for p, bits in ((P, 11), (NeuronParameters(15.0, 6.0), 12))
+    )
+    engine = ClockedEngine(
+        [RNG.normal(1.5, 1.0, (7, 6)), RNG.normal(1.2, 1.0, (6, 4))], Setup(layers[0], TTFSLoss(), layers=layers),
+        delays=delays, largest=[7.0, 3.9],
+    )  # fmt: skip
+    assert engine.exponents == [6, 6]
+    network = DenseNetwork(
+        tuple(w / 64 for w in engine.forward_weights), tuple(c.theta / 64 for c in layers),
+        tuple(c.alpha / 4096 for c in layers), tuple(c.beta / 4096 for c in layers), tuple(c.response for c in layers),
+        0.5, delays=tuple(None if d is None else d * 0.5 for d in delays),
+    )  # fmt: skip
+    registers = netx_layers(network)
+    for layer, c, w in zip(registers, layers, engine.forward_weights, strict=True):
+        assert (layer.threshold, layer.i_decay, layer.v_decay) == (c.vth, c.du + 1, c.dv)
+        np.testing.assert_array_equal(layer.mantissas.T << 6, w)
+    write_netx(network, tmp_path / "network.net")
+    T = engine.c.steps
+    samples = [(np.sort(RNG.integers(0, 20, 7)), RNG.permutation(7)) for _ in range(4)]
+    x = np.zeros((len(samples), T, 7), dtype=int)
+    for spikes, (steps, sources) in zip(x, samples, strict=True):
+        spikes[steps, sources] = 1
+    found = run_netx(tmp_path / "network.net", x.reshape(-1, 7), reset_interval=T).reshape(len(samples), T, -1)
+    for spikes, (steps, sources) in zip(found, samples, strict=True):
+        engine.run_sample(steps, sources, None)
+        n, tape = engine._spikes[1], engine._tapes[1]
+        own = np.zeros((T, 4), dtype=int)
+        own[tape.step[:n], tape.neuron[:n]] = 1
+        np.testing.assert_array_equal(spikes[:-1], own[1:])  # a hidden spike acts in the next step in the engine
+        assert own.any()

@@ -11,6 +11,8 @@ import pytest
 
 import lava_nbp
 from lava_nbp.errors import ConfigError, MissingLoihiError
+from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.executors.make import make_executor
 from lava_nbp.loihi import host
 from lava_nbp.loihi.host import BoardAddress
@@ -143,6 +145,28 @@ def run(scenario, tmp_path, *arguments):
     assert done.stdout.endswith("went well\n"), done.stderr[-3000:]
     calls = [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
     return done.stdout, calls
+
+
+@pytest.mark.timeout(110)
+@pytest.mark.parametrize(
+    ("target", "crowded"), [("loihi1", "raised sample 0: input 1 has 2 spikes"), ("loihi2", "graded")]
+)
+def test_eventprop_call_by_call(target, crowded, tmp_path):
+    """The clocked engine's answers; registers, exponents and delays are what the lowering says, and no microcode is."""
+    out, calls = run("eventprop", tmp_path, target)
+    assert crowded in out
+    lifs = {c["name"]: c for c in calls if c["call"] == "lif"}
+    c = FixedPoint(NeuronParameters(), 1.0, 40.0, neuron="loihi")
+    assert {name: found["n"] for name, found in lifs.items()} == {"hidden1": 6, "output": 3}
+    for found in lifs.values():
+        assert (found["vth"], found["du"], found["dv"]) == (c.vth, c.du, c.dv)
+    synapses = {c["name"]: c for c in calls if c["call"] == "synapses"}
+    assert {name: found["shape"] for name, found in synapses.items()} == {"W1": [6, 4], "W2": [3, 6], "R1": [6, 6]}
+    assert (synapses["W1"]["delay"], synapses["W2"]["delay"]) == (4, 0)
+    assert all(found["sign_mode"] == "MIXED" for found in synapses.values())
+    assert {c["process"] for c in calls if c["process"].startswith("Nc")} == {
+        "NcModelLif", "NcModelDense", "NcModelDelayDense"
+    }  # fmt: skip
 
 
 @pytest.mark.timeout(110)

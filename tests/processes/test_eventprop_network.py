@@ -1,5 +1,6 @@
 """EventProp on Lava: the fused model, and the network of parts that exchange messages, do what the engine does."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -52,11 +53,15 @@ def loops_of(layers, looped, seed=0):
 
 
 #: Of the layers, from the last to the first, where each has its own.
-OWN = (NeuronParameters(14.0, 4.0, 0.8), NeuronParameters(24.0, 7.0), NeuronParameters(11.0, 3.0, 1.3))
+OWN = (
+    replace(C, p=NeuronParameters(14.0, 4.0, 0.8), theta_bits=13, neuron="loihi"),
+    replace(C, p=NeuronParameters(24.0, 7.0), theta_bits=15),
+    replace(C, p=NeuronParameters(11.0, 3.0, 1.3), neuron="loihi"),
+)
 
 
 def setup_of(loss, optimizer="adam", silent=True, own=0):
-    """`own`: how many layers there are, if each has constants of its own."""
+    """`own`: how many layers there are, if each has an arithmetic of its own: constants, widths, a chip's neurons."""
     silent = silent and isinstance(loss, TTFSLoss)
     policy = SilentPolicy("phantom", 2.0) if silent else SilentPolicy()
     return Setup(C, loss, policy, optimizer, OWN[own - 1 :: -1] if own else None)
@@ -472,7 +477,7 @@ def test_what_is_refused():
     ):
         with pytest.raises(InputError, match=message):
             EventPropNetwork(weights_of((2, 2)), setup, **options)
-    with pytest.raises(InputError, match="neurons has 3 entries, but there are 1 layers; give one for each"):
+    with pytest.raises(InputError, match="layers has 3 entries, but there are 1 layers; give one for each"):
         EventPropNetwork(weights_of((2, 2)), setup_of(TTFSLoss(), own=3))
     source = SpikeSource(2, 2, C, capacity=1, room=2)
     for samples, labels, message in (

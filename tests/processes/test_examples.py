@@ -9,9 +9,11 @@ import pytest
 
 from lava_nbp import inference_circuit, processes
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+from lava_nbp.eventprop.clocked.engine import ClockedEngine
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.losses import TTFSLoss
+from lava_nbp.loihi.eventprop_lowering import lower_eventprop
 from lava_nbp.on_lava.process import LibraryProcess
 
 PARTS = [
@@ -46,9 +48,15 @@ def _network():
     return processes.NBPNetwork(circuit=inference_circuit(3, 3, 2), weights=weights)
 
 
+def _lowered():
+    c = FixedPoint(NeuronParameters(), 1.0, 3.0, neuron="loihi")
+    return lower_eventprop(ClockedEngine([np.ones((2, 2))] * 2, Setup(c, TTFSLoss())))
+
+
 C = FixedPoint(NeuronParameters(), 1.0, 3.0)
 MADE = {
     "ErrorNeurons": lambda: processes.ErrorNeurons((2,)),
+    "EventPropInference": lambda: processes.EventPropInference(_lowered()),
     "EventPropInput": lambda: processes.EventPropInput(2, C),
     "EventPropLIF": lambda: processes.EventPropLIF(2, C),
     "EventPropNetwork": lambda: processes.EventPropNetwork([np.ones((2, 2))] * 2, Setup(C, TTFSLoss())),

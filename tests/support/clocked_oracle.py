@@ -19,6 +19,8 @@ class Oracle:
         n = self.ends[-1]
         tau_m, tau_s = (np.repeat(np.broadcast_to(tau, len(sizes)), sizes) for tau in (tau_m, tau_s))
         self.steps, self.tau_m, self.tau_s, self.dt, self.floor = steps, tau_m, tau_s, dt, floor
+        self.a, self.b = np.exp(-dt / tau_m), np.exp(-dt / tau_s)
+        self.g = tau_s / (tau_m - tau_s) * (self.a - self.b)
         self.into, self.among = np.zeros((weights[0].shape[0], n)), np.zeros((n, n))
         self.into_late, self.among_late = np.zeros(self.into.shape, int), np.zeros(self.among.shape, int)
         self.blocks = [(None, self._layer(0))]
@@ -37,10 +39,13 @@ class Oracle:
     def _layer(self, k):
         return slice(self.ends[k], self.ends[k + 1])
 
+    def use(self, a, b, g):
+        """Other decays of V and I per step, and what of I reaches V, than time constants give."""
+        self.a, self.b, self.g = a, b, g
+
     def forward(self, inputs, spiking_output=True):
         """Spikes, voltages and rises (steps, n) from numbers of input spikes (steps, n_in)."""
-        n, a, b = len(self.among), np.exp(-self.dt / self.tau_m), np.exp(-self.dt / self.tau_s)
-        g = self.tau_s / (self.tau_m - self.tau_s) * (a - b)
+        n, a, b, g = len(self.among), self.a, self.b, self.g
         may = np.ones(n, bool)
         may[self.output] = spiking_output
         V, current = np.zeros(n), np.zeros(n)
@@ -63,8 +68,7 @@ class Oracle:
 
         A delay moves the arrivals through its synapse: each brings what an error of its own would be, w d.
         """
-        n, a, b = len(self.among), np.exp(-self.dt / self.tau_m), np.exp(-self.dt / self.tau_s)
-        h = self.tau_m / (self.tau_m - self.tau_s) * (a - b)
+        n, a, b, h = len(self.among), self.a, self.b, self.g * self.tau_m / self.tau_s
         lV, lI, errors = np.zeros(n), np.zeros(n), np.zeros(n)
         past, sent = np.zeros((2, self.steps + self.most + 1, n))
         by_input, by_spike = np.zeros_like(self.into), np.zeros_like(self.among)

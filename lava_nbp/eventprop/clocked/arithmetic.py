@@ -35,6 +35,20 @@ ms, gradients of hidden layers would point the wrong way.
 Losses of voltages have a term of lV instead of errors, at the end of a step, see `lava_nbp.eventprop.clocked.losses`.
 lV, lI, d and errors are saturated to 24 bits.
 
+Neurons of the chips (`neuron` = "loihi") are forward, bit for bit, Lava's LIF and Loihi's, u being I and v being V::
+
+    u = (u (4095 - du)) / 2**12 + S,  cut towards 0; beyond 24 bits it wraps round
+    v = (v (4096 - dv)) / 2**12 + u,  cut towards 0; saturated to 24 bits
+    a neuron with v > 64 vth spikes, and v = 0
+
+    du + 1 = 4096 (1 - exp(-dt / tau_s)), dv = 4096 (1 - exp(-dt / tau_m)), 64 vth = 2**theta_bits / response(dt)
+
+A current of 1 threshold is 2**theta_bits, as above; a voltage of 1 threshold is 64 vth, and becomes 2**theta_bits where
+a loss reads it. Weights are 8-bit mantissas times 2**exponent with an exponent of 6 .. 13: the chip shifts all input by
+6. Backward they have the same decays as alpha and beta, with 2**theta_bits / (64 vth) for gamma and what follows from
+it: the adjoint of these very steps, but for what they cut off. Where u wraps or v saturates they are not smooth, and
+backward it is as if they had not: training has to keep them away from there.
+
 Source: the equations of `lava_nbp.eventprop.equations` with exact exponential updates; a spike is
 late by dt / 2 in the mean, which is the error of first order in dt.
 """
@@ -44,7 +58,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,8 +87,15 @@ _SHORTEST_STEP, _HIGHEST_FLOOR = 1e-6, 1e6
 _LONGEST_DELAY = 1e8
 #: A coefficient below this is rounded by more than 3 %: the step is too small for its bits.
 _SMALLEST_COEFFICIENT = 16
-#: Fractional bits of tau_m / dt.
-SLOPE_BITS = 8
+#: Fractional bits of tau_m / dt; and of that of a chip's voltages, which are larger.
+SLOPE_BITS, _CHIP_SLOPE_BITS = 8, 16
+#: Of a chip: fractional bits of decays, by how many bits input and thresholds are shifted, the largest threshold, the
+#: largest exponent of a weight.
+CHIP_DECAY_BITS, CHIP_SHIFT, _LARGEST_VTH, _LARGEST_EXPONENT = 12, 6, (1 << 17) - 1, 7
+#: A threshold below this is rounded by more than 3 %.
+_SMALLEST_VTH = 16
+#: Whose arithmetic neurons have forward.
+NeuronKind = Literal["exact", "loihi"]
 #: Fractional bits of the loss's exponentials.
 EXPONENTIAL_BITS = 15
 #: Steps per threshold in the table of exp(-V).
@@ -86,6 +107,12 @@ MEAN_BITS = 7
 def shift(x: Any, bits: int) -> Any:
     """x / 2**bits, rounded to the nearest integer (halves upward)."""
     return (x + (1 << (bits - 1))) >> bits if bits > 0 else x << -bits
+
+
+def divided(x: Int64Array, divisor: int) -> Int64Array:
+    """x / divisor, rounded to the nearest integer (halves upward)."""
+    nearest: Int64Array = (2 * x + divisor) // (2 * divisor)
+    return nearest
 
 
 @dataclass(frozen=True)
@@ -103,12 +130,14 @@ class FixedPoint:
     floor : float
         Lower bound of the rise in the adjoint jump, in thresholds; one unit at least. Without it neurons that just
         reach the threshold would rule the gradient.
+    neuron : {"exact", "loihi"}
+        What neurons do forward: exponential decays of `coefficient_bits`, rounded, or what Loihi and Lava's LIF do.
 
     Raises
     ------
     InputError
         If dt does not divide the window, is so small that its coefficients vanish, or for widths
-        that do not fit the registers.
+        that do not fit the registers, of a chip, too.
     """
 
     p: NeuronParameters
@@ -118,6 +147,7 @@ class FixedPoint:
     coefficient_bits: int = COEFFICIENT_BITS
     adjoint_bits: int = ADJOINT_BITS
     floor: float = 0.1
+    neuron: NeuronKind = "exact"
 
     def __post_init__(self) -> None:
         for name, most in (("theta_bits", 20), ("coefficient_bits", 24), ("adjoint_bits", 20)):
@@ -139,20 +169,41 @@ class FixedPoint:
                 f"{self.end / max(1, round(self.end / self.dt)):g} ms, or another window"
             )
         if self._smallest_coefficient(self.dt) < _SMALLEST_COEFFICIENT:
-            least = self._smallest_dt()
+            bits, least = CHIP_DECAY_BITS if self.on_chip else self.coefficient_bits, self._smallest_dt()
             cure = f"no dt is usable with tau_m {self.p.tau_m:g} and tau_s {self.p.tau_s:g} ms; bring them nearer"
             if least is not None:
                 cure = f"the smallest usable dt is {least:g} ms"
             raise InputError(
-                f"dt is {self.dt} ms, for which a coefficient of {self.coefficient_bits} bits is only "
-                f"{self._smallest_coefficient(self.dt):.1f} of {1 << self.coefficient_bits}; {cure}, or raise "
-                f"coefficient_bits"
+                f"dt is {self.dt} ms, for which a coefficient of {bits} bits is only "
+                f"{self._smallest_coefficient(self.dt):.1f} of {1 << bits}; {cure}"
+                + ("" if self.on_chip else ", or raise coefficient_bits")
             )
+        if self.on_chip:
+            self._check_chip()
+
+    def _check_chip(self) -> None:
+        if self.coefficient_bits < CHIP_DECAY_BITS:
+            raise InputError(
+                f"coefficient_bits is {self.coefficient_bits}, but a chip's decays have {CHIP_DECAY_BITS}; raise it"
+            )
+        if not _SMALLEST_VTH <= self.vth <= _LARGEST_VTH:
+            what = "lower theta_bits, or use a larger dt" if self.vth > _LARGEST_VTH else "raise theta_bits"
+            raise InputError(
+                f"with {self.theta_bits} theta_bits and dt = {self.dt:g} ms the threshold vth of a chip is {self.vth}, "
+                f"but must be {_SMALLEST_VTH} .. {_LARGEST_VTH}; {what}"
+            )
+
+    @property
+    def on_chip(self) -> bool:
+        """Whether neurons are those of the chips."""
+        return self.neuron == "loihi"
 
     def _smallest_coefficient(self, dt: float) -> float:
         p = self.p
-        parts = (-math.expm1(-dt / p.tau_m), -math.expm1(-dt / p.tau_s), response(dt, p))
-        return min(parts) * (1 << self.coefficient_bits)
+        parts = [-math.expm1(-dt / p.tau_m), -math.expm1(-dt / p.tau_s)]
+        if self.on_chip:
+            return min(parts) * (1 << CHIP_DECAY_BITS)
+        return min(*parts, response(dt, p)) * (1 << self.coefficient_bits)
 
     def _smallest_dt(self) -> float | None:
         # Coefficients fall with dt below that for which the most of I reaches V.
@@ -197,24 +248,64 @@ class FixedPoint:
         return max(1, round(self.floor * self.theta))
 
     @cached_property
+    def dv(self) -> int:
+        """Of a chip: what v loses, in 4096ths."""
+        return round(-math.expm1(-self.dt / self.p.tau_m) * (1 << CHIP_DECAY_BITS))
+
+    @cached_property
+    def du(self) -> int:
+        """Of a chip: what u loses, in 4096ths, less the one that the chip adds."""
+        return round(-math.expm1(-self.dt / self.p.tau_s) * (1 << CHIP_DECAY_BITS)) - 1
+
+    @cached_property
+    def vth(self) -> int:
+        """Of a chip: its threshold, of which a voltage has 64ths."""
+        return round(self.theta / (response(self.dt, self.p) * (1 << CHIP_SHIFT)))
+
+    @property
+    def threshold(self) -> int:
+        """The least voltage that spikes: 2**theta_bits, or what is more than a chip's threshold."""
+        return (self.vth << CHIP_SHIFT) + 1 if self.on_chip else self.theta
+
+    @cached_property
+    def reach(self) -> int:
+        """Of a chip: at most so many times u can v grow without input, u falling all the while."""
+        return -(-(1 << CHIP_DECAY_BITS) // (self.du + 1))
+
+    def in_thresholds(self, V: Int64Array) -> Int64Array:
+        """Voltages, which may have more fractional bits, in units of 2**-theta_bits thresholds."""
+        return divided(V << self.theta_bits, self.vth << CHIP_SHIFT) if self.on_chip else V
+
+    @cached_property
+    def response(self) -> float:
+        """What of I reaches V in a step, in thresholds."""
+        return self.theta / (self.vth << CHIP_SHIFT) if self.on_chip else response(self.dt, self.p)
+
+    def _decay(self, tau: float, lost: int) -> int:
+        """What is left after a step; of a chip what it does not lose."""
+        if self.on_chip:
+            return (1 << CHIP_DECAY_BITS) - lost << self.coefficient_bits - CHIP_DECAY_BITS
+        return self._coefficient(math.exp(-self.dt / tau))
+
+    @cached_property
     def alpha(self) -> int:
         """Decay of V and lV."""
-        return self._coefficient(math.exp(-self.dt / self.p.tau_m))
+        return self._decay(self.p.tau_m, self.dv)
 
     @cached_property
     def beta(self) -> int:
         """Decay of I and lI."""
-        return self._coefficient(math.exp(-self.dt / self.p.tau_s))
+        return self._decay(self.p.tau_s, self.du + 1)
 
     @cached_property
     def gamma(self) -> int:
         """From I to V."""
-        return self._coefficient(response(self.dt, self.p))
+        return self._coefficient(self.response)
 
     @cached_property
     def gamma_back(self) -> int:
         """From lV to lI."""
-        return self._coefficient(response(self.dt, self.p) * self.p.tau_m / self.p.tau_s)
+        return self._coefficient(self.response * self.p.tau_m / self.p.tau_s)
 
     @cached_property
     def sent_V(self) -> int:
@@ -226,10 +317,16 @@ class FixedPoint:
         """From lI to what is sent back: tau_s / dt times what it loses."""
         return round(((1 << self.coefficient_bits) - self.beta) * self.p.tau_s / self.dt)
 
+    @property
+    def slope_bits(self) -> int:
+        """Fractional bits of the slope."""
+        return _CHIP_SLOPE_BITS if self.on_chip else SLOPE_BITS
+
     @cached_property
     def slope(self) -> int:
-        """tau_m / dt, with SLOPE_BITS fractional bits."""
-        return round(self.p.tau_m / self.dt * (1 << SLOPE_BITS))
+        """tau_m / dt times the unit of V in thresholds."""
+        unit = self.response if self.on_chip else 1.0
+        return round(self.p.tau_m / self.dt * unit * (1 << self.slope_bits))
 
     def steps_of(self, times: Any) -> Int64Array:
         """Steps at whose beginning spikes at times in ms act: the nearest.
@@ -276,7 +373,15 @@ class FixedPoint:
         """
         held = f"it is in thresholds, and a 24-bit current holds so many at {self.theta_bits} theta_bits"
         largest = check_real(largest, 0.0, REGISTER_MAX / self.theta, "largest weight", held, WeightError, above=True)
-        return max(0, math.ceil(math.log2(largest * self.theta / PLASTIC_WEIGHT_MAX)))
+        needed = math.ceil(math.log2(largest * self.theta / PLASTIC_WEIGHT_MAX))
+        exponent = max(CHIP_SHIFT if self.on_chip else 0, needed)
+        if self.on_chip and exponent > CHIP_SHIFT + _LARGEST_EXPONENT:
+            most = (PLASTIC_WEIGHT_MAX << CHIP_SHIFT + _LARGEST_EXPONENT) / self.theta
+            raise WeightError(
+                f"largest weight is {largest:g} thresholds, but a chip's weights reach {most:g} at {self.theta_bits} "
+                f"theta_bits; lower theta_bits"
+            )
+        return exponent
 
     def master_limit(self, exponent: int) -> int:
         """Largest magnitude of a full-precision weight: that of the largest 8-bit one."""
@@ -335,9 +440,26 @@ def forward_step(
     c: FixedPoint,
 ) -> None:
     """V and I at the end of a step, in place; spikes and resets are the caller's."""
+    if c.on_chip:
+        _chip_step(V, I, S, c)
+        return
     I += S  # noqa: E741
     V[...] = shift(c.alpha * V + c.gamma * I, c.coefficient_bits)
     I[...] = shift(c.beta * I, c.coefficient_bits)
+
+
+def _chip_step(v: Int64Array, u: Int64Array, S: Any, c: FixedPoint) -> None:
+    """As `forward_step`, of a chip's neurons; Lava wraps once, whatever the sum."""
+    most = REGISTER_MAX + 1
+    summed = toward_zero(u * (4095 - c.du)) + S
+    u[...] = np.where(summed > most, summed - 2 * most, np.where(summed <= -most, summed + 2 * most, summed))
+    v[...] = np.clip(toward_zero(v * (4096 - c.dv)) + u, -REGISTER_MAX, REGISTER_MAX)
+
+
+def toward_zero(x: Int64Array) -> Int64Array:
+    """x / 2**12, cut towards 0, as a chip decays."""
+    cut: Int64Array = np.sign(x) * (np.abs(x) >> CHIP_DECAY_BITS)
+    return cut
 
 
 def adjoint(lV: Int64Array, lI: Int64Array, c: FixedPoint) -> Int64Array:
@@ -355,7 +477,7 @@ def backward_step(lV: Int64Array, lI: Int64Array, c: FixedPoint) -> int:
 
 def rise(V: Int64Array, before: Int64Array, c: FixedPoint) -> Int64Array:
     """tau_m dV/dt of a step, from V at its end and at its beginning; saturated."""
-    value: Int64Array = np.clip(shift((V - before) * c.slope, SLOPE_BITS), -REGISTER_MAX, REGISTER_MAX)
+    value: Int64Array = np.clip(shift((V - before) * c.slope, c.slope_bits), -REGISTER_MAX, REGISTER_MAX)
     return value
 
 

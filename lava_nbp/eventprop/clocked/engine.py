@@ -172,13 +172,13 @@ class ClockedEngine:
         tops = [float(np.abs(w).max()) or 1.0 for w in matrices] if largest is None else list(largest)
         if len(tops) != len(matrices):
             raise InputError(f"{len(tops)} largest weights for {len(matrices)} matrices; give one per matrix")
-        self.exponents = [self.c.weight_exponent(top) for top in tops]
+        self.exponents = [c.weight_exponent(top) for c, top in zip(self._behind, tops, strict=True)]
         self.masters: list[Int64Array] = []
-        for w, exponent in zip(matrices, self.exponents, strict=True):
+        for w, exponent, c in zip(matrices, self.exponents, self._behind, strict=True):
             self.masters.append(allocate(w.shape, np.int64))
-            self.masters[-1][...] = self.c.masters(w, exponent)
+            self.masters[-1][...] = c.masters(w, exponent)
         self.optimizers = [
-            IntegerOptimizer(setup.optimizer, masters, self.c.weight_limits(exponent), c.weight_gradient, allocate)
+            IntegerOptimizer(setup.optimizer, masters, c.weight_limits(exponent), c.weight_gradient, allocate)
             for masters, exponent, c in zip(self.masters, self.exponents, self._behind, strict=True)
         ]
         self._tables = (
@@ -205,13 +205,14 @@ class ClockedEngine:
     @property
     def weights(self) -> list[NDArray[np.float64]]:
         """The 8-bit weights that spikes meet, in thresholds, of every layer."""
-        return [w / self.c.theta for w in self.forward_weights[: len(self.sizes) - 1]]
+        return [w / c.theta for w, c in zip(self.forward_weights, self.arithmetic, strict=False)]
 
     @property
     def loops(self) -> list[NDArray[np.float64] | None]:
         """Recurrent ones, of every layer; None where there are none."""
         return [
-            None if (at := self.loop_at(k)) is None else self.forward_weights[at] / self.c.theta for k in self._each
+            None if (at := self.loop_at(k)) is None else self.forward_weights[at] / c.theta
+            for k, c in enumerate(self.arithmetic)
         ]
 
     def loop_at(self, layer: int) -> int | None:
@@ -245,8 +246,8 @@ class ClockedEngine:
                 raise WeightError(
                     f"full-precision {name} are {new.min()} .. {new.max()}, but must be in {low} .. {high}; cut them"
                 )
-        for new, exponent, name in zip(arrays, self.exponents, self._names, strict=False):
-            self.c.check_volley(self.c.forward_weights(new, exponent), name)
+        for new, exponent, name, c in zip(arrays, self.exponents, self._names, self._behind, strict=False):
+            c.check_volley(c.forward_weights(new, exponent), name)
         for own, new in zip(self.masters, arrays, strict=True):
             own[...] = new
         self.write_forward()
@@ -254,7 +255,8 @@ class ClockedEngine:
     def write_forward(self) -> None:
         """Round the full-precision weights to 8 bits, and delays to steps; errors as for the constructor."""
         self.forward_weights = [
-            self.c.forward_weights(m, exponent) for m, exponent in zip(self.masters, self.exponents, strict=False)
+            c.forward_weights(m, exponent)
+            for m, exponent, c in zip(self.masters, self.exponents, self._behind, strict=False)
         ]
         self._layers = [self._layer(k) for k in self._each]
         for at, own in enumerate(self.learned_delays):
@@ -262,8 +264,8 @@ class ClockedEngine:
                 self.delays[at] = own.steps(self.forward_weights[at].shape[1])
         if not self._late or any(self.learned_delays):
             self._late = [self._delays(k) for k in self._each]
-        for name, w in zip(self._names, self.forward_weights, strict=False):
-            self.c.check_volley(w, name)
+        for name, w, c in zip(self._names, self.forward_weights, self._behind, strict=False):
+            c.check_volley(w, name)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Copies of what training has to remember beside the weights, by name; `load_state` takes it back."""
@@ -390,7 +392,8 @@ class ClockedEngine:
         """Answers in ms (inf: silent), or in thresholds."""
         if isinstance(self._tables, TTFSTables):
             return first_ms(answers, self.c)
-        return answers / (self.c.theta << MEAN_BITS if isinstance(self._tables, MeanTables) else self.c.theta)
+        theta = self.arithmetic[-1].theta
+        return answers / (theta << MEAN_BITS if isinstance(self._tables, MeanTables) else theta)
 
     def watch(self, steps: Int64Array, sources: Int64Array, label: int) -> tuple[list[LayerSeen], list[Int64Array]]:
         """State of every layer in every step of one sample forward and backward, and its gradients."""
@@ -522,7 +525,8 @@ class ClockedEngine:
             n: int = forward(self._coefficients[k], self._layers[k], spikes, seen, self._late[k])
             if n == OVERFLOW:
                 current = np.abs(self._tapes[k].I)
-                raise InputError(self.c.overflow(int(current.max()), f"layer {k + 1}, neuron {int(current.argmax())}"))
+                where = f"layer {k + 1}, neuron {int(current.argmax())}"
+                raise InputError(self.arithmetic[k].overflow(int(current.max()), where))
             if n != TOO_MANY_SPIKES:
                 return n
             room = len(self._tapes[k].step)
@@ -537,6 +541,7 @@ class ClockedEngine:
         errors = np.zeros(n_spikes, dtype=np.int64)
         if not isinstance(self._tables, TTFSTables):
             said = self._tables.means(tape.sum) if isinstance(self._tables, MeanTables) else tape.peak.copy()
+            said = self.arithmetic[-1].in_thresholds(said)
             if label is not None:
                 tape.impulse[:] = self._tables.impulses(said, label, self.arithmetic[-1])
             return said, errors

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lava_nbp.base.compiled import inner, kernel
-from lava_nbp.eventprop.clocked.arithmetic import REGISTER_MAX, SLOPE_BITS, FixedPoint, Int64Array
+from lava_nbp.eventprop.clocked.arithmetic import CHIP_DECAY_BITS, REGISTER_MAX, FixedPoint, Int64Array
 from lava_nbp.eventprop.clocked.losses import LATER_BITS
 
 
@@ -27,19 +27,24 @@ class Coefficients(NamedTuple):
     sent_V: int
     sent_I: int
     bits: int
-    theta: int
+    theta: int  #: the least voltage that spikes
     theta_bits: int
     floor: int
     slope: int  #: tau_m / dt
     slope_bits: int
     limit: int  #: of a register
+    on_chip: bool  #: neurons are those of the chips
+    u_left: int  #: of a chip: 4096ths of u that are left after a step
+    v_left: int
+    reach: int  #: of a chip: how many times u v may still grow
 
     @classmethod
     def of(cls, c: FixedPoint) -> Coefficients:
         """The coefficients of an arithmetic."""
         return cls(
-            c.steps, c.alpha, c.beta, c.gamma, c.gamma_back, c.sent_V, c.sent_I, c.coefficient_bits, c.theta,
-            c.theta_bits, c.floor_units, c.slope, SLOPE_BITS, REGISTER_MAX,
+            c.steps, c.alpha, c.beta, c.gamma, c.gamma_back, c.sent_V, c.sent_I, c.coefficient_bits, c.threshold,
+            c.theta_bits, c.floor_units, c.slope, c.slope_bits, REGISTER_MAX, c.on_chip, 4095 - c.du, 4096 - c.dv,
+            c.reach,
         )  # fmt: skip
 
 
@@ -130,6 +135,9 @@ def forward(c, layer, spikes, seen, delays):  # type: ignore[no-untyped-def]
     if record:
         start = 0
     for k in range(start, c.steps):
+        if c.on_chip:
+            for j in range(n):
+                I[j] = _toward_zero(I[j] * c.u_left)
         arrived = False
         while e < n_events and event_step[e] + late == k:
             source = event_source[e]
@@ -160,19 +168,32 @@ def forward(c, layer, spikes, seen, delays):  # type: ignore[no-untyped-def]
                     I[j] += now[j]
                 now[:] = 0
                 arrived = True
-        if arrived:
+        if arrived and not c.on_chip:
             largest = 0
             for j in range(n):
                 largest = max(largest, abs(I[j]))
             if largest > c.limit:
                 return OVERFLOW
         crossed = False
-        for j in range(n):
-            V_before[j] = V[j]
-            v = (c.alpha * V[j] + c.gamma * I[j] + half) >> c.bits
-            V[j] = v
-            I[j] = (c.beta * I[j] + half) >> c.bits
-            crossed |= v >= c.theta
+        if c.on_chip:
+            for j in range(n):
+                V_before[j] = V[j]
+                i = I[j]
+                if i > c.limit + 1:
+                    i -= 2 * (c.limit + 1)
+                elif i <= -c.limit - 1:
+                    i += 2 * (c.limit + 1)
+                v = min(max(_toward_zero(V[j] * c.v_left) + i, -c.limit), c.limit)
+                V[j] = v
+                I[j] = i
+                crossed |= v >= c.theta
+        else:
+            for j in range(n):
+                V_before[j] = V[j]
+                v = (c.alpha * V[j] + c.gamma * I[j] + half) >> c.bits
+                V[j] = v
+                I[j] = (c.beta * I[j] + half) >> c.bits
+                crossed |= v >= c.theta
         if spiking and crossed:
             for j in range(n):
                 if V[j] >= c.theta:
@@ -197,7 +218,7 @@ def forward(c, layer, spikes, seen, delays):  # type: ignore[no-untyped-def]
                 seen.V[k, j], seen.I[k, j] = V[j], I[j]
         elif averaged or e < n_events or (recurrent and heard < count) or k < until:
             continue
-        elif _is_over(V, I, peak, c.theta, output):
+        elif _is_over(c, V, I, peak, output):
             break
     return count
 
@@ -210,12 +231,25 @@ def _delay(coming, k, row, steps):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _is_over(V, I, peak, theta, peaks):  # type: ignore[no-untyped-def]  # noqa: E741
-    """Whether nothing can happen any more without input: V stays below the larger of V and I, and I falls."""
-    for j in range(V.shape[0]):  # noqa: SIM110 - as the compiler likes it
-        if I[j] > theta or (peaks and max(V[j], I[j]) > peak[j]):
+def _is_over(c, V, I, peak, peaks):  # type: ignore[no-untyped-def]  # noqa: E741
+    """Whether nothing can happen any more without input: V stays below the larger of V and I, and I falls.
+
+    A chip's v grows by u in every step.
+    """
+    for j in range(V.shape[0]):
+        if c.on_chip:
+            most = max(V[j], 0) + max(I[j], 0) * c.reach
+            if most >= c.theta or (peaks and most > peak[j]):
+                return False
+        elif I[j] > c.theta or (peaks and max(V[j], I[j]) > peak[j]):
             return False
     return True
+
+
+@inner
+def _toward_zero(x):  # type: ignore[no-untyped-def]
+    """x / 2**12, cut towards 0, as a chip decays."""
+    return x >> CHIP_DECAY_BITS if x >= 0 else -(-x >> CHIP_DECAY_BITS)
 
 
 @kernel

@@ -160,12 +160,12 @@ class LIFPart:
         # The step function adds the input to I; here it is looked at in between.
         arrived = np.asarray(weighted, dtype=np.int64)
         summed = self.I + arrived
-        if arrived.any() and np.abs(summed).max() > REGISTER_MAX:
+        if arrived.any() and np.abs(summed).max() > REGISTER_MAX and not self.c.on_chip:
             neuron = int(np.abs(summed).argmax())
             raise InputError(self.c.overflow(int(np.abs(summed).max()), f"layer {self.layer + 1}, neuron {neuron}"))
         before = self.V.copy()
         forward_step(self.V, self.I, arrived, self.c)
-        fired = (self.c.theta <= self.V) & self.spiking
+        fired = (self.c.threshold <= self.V) & self.spiking
         who = np.flatnonzero(fired)
         start = int(self._count[0])
         while start + len(who) > len(self._step):
@@ -264,6 +264,7 @@ class ReadoutPart(LIFPart):
         if not self.phases.turns:
             return None
         said = self._tables.means(self._sum) if isinstance(self._tables, MeanTables) else self.peak.copy()
+        said = self.c.in_thresholds(said)
         if self.label.value >= 0:
             self._impulse[...] = self._tables.impulses(said, self.label.value, self.c)
         return said

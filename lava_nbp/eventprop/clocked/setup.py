@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from lava_nbp.base.fields import settle
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.arithmetic import REGISTER_MAX, FixedPoint, Int64Array
 from lava_nbp.eventprop.clocked.losses import LARGEST_GAIN
-from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.losses import LabelLoss, MeanVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import OPTIMIZERS, OptimizerName, SilentPolicy
 
@@ -25,35 +24,35 @@ class Setup:
     Parameters
     ----------
     c : FixedPoint
-        Arithmetic, with the constants of all neurons.
+        Arithmetic of all layers.
     loss : TTFSLoss, MaxVoltageLoss or MeanVoltageLoss
         With the latter two the output layer only integrates.
     silent : SilentPolicy
         "none" or "phantom"; the others need what no synapse and no neuron knows by itself.
     optimizer : {"adam", "sgd"}
         What is done with a gradient.
-    neurons : tuple of NeuronParameters, optional
-        Of every layer, instead of those of `c`: time constants differ from layer to layer then. Thresholds are
-        2**theta_bits in every layer; of real ones only that of the output layer matters, for losses of voltages.
+    layers : tuple of FixedPoint, optional
+        Arithmetic of every layer, instead of `c`, with which they share step, window and `adjoint_bits`: time constants
+        and widths differ from layer to layer then. Thresholds are 2**theta_bits, whatever the real ones, of which only
+        that of the output layer matters, for losses of voltages.
 
     Raises
     ------
     InputError
         For a policy that a clocked network or its output layer does not have, an optimizer that there is not, what is
-        of another class, a loss or strength whose integers would overflow, or a step too small for some layer's
-        constants, which is named.
+        of another class, a loss or strength whose integers would overflow, or layers whose step, window or adjoint bits
+        are not those of `c`.
     """
 
     c: FixedPoint
     loss: LabelLoss
     silent: SilentPolicy = field(default_factory=SilentPolicy)
     optimizer: OptimizerName = "adam"
-    neurons: tuple[NeuronParameters, ...] | None = None
+    layers: tuple[FixedPoint, ...] | None = None
 
     def __post_init__(self) -> None:
-        settle(self, "setup", InputError, ("c", "loss", "silent", "neurons"))
-        if self.neurons == ():
-            raise InputError("setup: neurons is empty; give the parameters of every layer, or None")
+        settle(self, "setup", InputError, ("c", "loss", "silent", "layers"))
+        self._check_layers()
         if self.silent.name not in ("none", "phantom"):
             raise InputError(
                 f"silent policy is {self.silent.name!r}, but a clocked network has only none and phantom; "
@@ -67,25 +66,24 @@ class Setup:
         )
         if isinstance(self.loss, TTFSLoss):
             check_real(self.loss.tau0, one / REGISTER_MAX, math.inf, "tau0 of a clocked network's loss", bits)
-        p = self._arithmetic[-1].p  # of the output layer
+        p = (self.layers or (self.c,))[-1].p  # of the output layer
         if isinstance(self.loss, MeanVoltageLoss):
             most = min(LARGEST_GAIN, REGISTER_MAX * p.tau_m / one) / p.theta
             check_real(self.loss.gain, 0.0, most, "gain of a clocked network's loss", bits, above=True)
         most = REGISTER_MAX * p.tau_m / (one * p.theta)
         check_real(self.silent.strength_of("phantom"), 0.0, most, "strength of the silent policy", bits)
 
-    @property
-    def _arithmetic(self) -> list[FixedPoint]:
-        """Of every layer that has constants of its own; else one for all."""
-        if self.neurons is None:
-            return [self.c]
-        found = []
-        for k, p in enumerate(self.neurons, 1):
-            try:
-                found.append(replace(self.c, p=p))
-            except InputError as error:
-                raise InputError(f"layer {k}: {error}") from None
-        return found
+    def _check_layers(self) -> None:
+        if self.layers == ():
+            raise InputError("setup: layers is empty; give the arithmetic of every layer, or None")
+        for k, layer in enumerate(self.layers or ()):
+            for name in ("dt", "end", "adjoint_bits"):
+                own, common = getattr(layer, name), getattr(self.c, name)
+                if own != common:
+                    raise InputError(
+                        f"setup: {name} of layers[{k}] is {own}, but that of c is {common}, and all layers share it; "
+                        f"give it the same"
+                    )
 
     def arithmetic(self, n_layers: int) -> list[FixedPoint]:
         """Of every layer behind the input.
@@ -93,15 +91,15 @@ class Setup:
         Raises
         ------
         InputError
-            If `neurons` are those of another number of layers.
+            If `layers` are another number.
         """
-        if self.neurons is None:
+        if self.layers is None:
             return [self.c] * n_layers
-        if len(self.neurons) != n_layers:
+        if len(self.layers) != n_layers:
             raise InputError(
-                f"setup: neurons has {len(self.neurons)} entries, but there are {n_layers} layers; give one for each"
+                f"setup: layers has {len(self.layers)} entries, but there are {n_layers} layers; give one for each"
             )
-        return self._arithmetic
+        return list(self.layers)
 
 
 class Control:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -16,7 +16,7 @@ from lava_nbp.base.checks import is_real, shown
 from lava_nbp.base.targets import TARGETS
 from lava_nbp.base.widths import DELAY_MAX
 from lava_nbp.errors import InputError, WeightError
-from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS, FixedPoint
+from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS, FixedPoint, NeuronKind
 from lava_nbp.eventprop.clocked.delays import steps_of
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE, check_limits
@@ -227,10 +227,14 @@ class ClockedConfig(ConfigSection):
 
     #: In ms; of the target "continuous" it is the step in which the cost of inference is counted.
     dt: Step = 0.5
-    theta_bits: int = FixedPoint.theta_bits
+    #: Of all layers, or of each.
+    theta_bits: int | list[int] = FixedPoint.theta_bits
     coefficient_bits: int = FixedPoint.coefficient_bits
     adjoint_bits: int = FixedPoint.adjoint_bits
     floor: Annotated[Real, Field(gt=0, le=WEIGHTS)] = FixedPoint.floor
+    #: What neurons do forward: "exact", decays of `coefficient_bits`, rounded, or "loihi", bit for bit what the chips
+    #: and Lava's LIF do.
+    neuron: NeuronKind = FixedPoint.neuron
     #: Largest weight of each layer that 8 bits shall hold, in thresholds.
     largest_weight: list[Annotated[Real, Field(gt=0, le=WEIGHTS)]] | None = None
     #: Largest recurrent weight of each layer; of a layer that has none it means nothing.
@@ -288,12 +292,25 @@ class EventPropExperiment(Experiment):
                 f"neuron.spread gives neurons of a layer constants of their own, which target {self.target} does not "
                 f"have: there, as on the chips, they are those of a layer; use target continuous, or leave it out"
             )
-        arithmetic = FixedPoint(
-            neurons[0], clocked.dt, self.encoding.end, clocked.theta_bits, clocked.coefficient_bits,
-            clocked.adjoint_bits, clocked.floor,
-        )  # fmt: skip
-        own = None if all(p == neurons[0] for p in neurons) else neurons
-        return Setup(arithmetic, self.loss.loss, self.learning.policy, self.learning.optimizer, own)
+        bits, layers = clocked.theta_bits, []
+        each = bits if isinstance(bits, list) else [bits] * len(neurons)
+        alike = len(set(zip(neurons, each, strict=True))) == 1
+        for k, (p, n) in enumerate(zip(neurons, each, strict=True), 1):
+            try:
+                layers.append(
+                    FixedPoint(
+                        p, clocked.dt, self.encoding.end, n, clocked.coefficient_bits, clocked.adjoint_bits,
+                        clocked.floor, clocked.neuron,
+                    )
+                )  # fmt: skip
+            except InputError as error:
+                raise InputError(str(error) if alike else f"layer {k}: {error}") from None
+        own = None if all(c == layers[0] for c in layers) else tuple(layers)
+        return Setup(layers[0], self.loss.loss, self.learning.policy, self.learning.optimizer, own)
+
+    def arithmetic_of(self, name: str) -> FixedPoint:
+        """Of the layer that a matrix leads to, by its name: W1 .., R1 .. (see `setup`)."""
+        return self.setup.arithmetic(self.network.n_layers)[int(name[1:]) - 1]
 
     @property
     def longest_steps(self) -> int:
@@ -324,8 +341,8 @@ class EventPropExperiment(Experiment):
         names = [*self.largest_weights, *self.names_beside]
         check_types(weights, names, np.int64 if clocked else np.float64)
         if clocked:
-            c = self.setup.c
             for name, top in self.largest_weights.items():
+                c = self.arithmetic_of(name)
                 limit, w = c.master_limit(c.weight_exponent(top)), weights[name]
                 if w.max() > limit or w.min() < -limit:
                     raise WeightError(f"{name} has entries from {w.min()} to {w.max()}, but 8 bits hold +-{limit}")
@@ -339,6 +356,8 @@ class EventPropExperiment(Experiment):
             self.learning.policy.bounds(len(self.network.hidden))
         for key in ("largest_weight", "largest_recurrent"):
             _check_length(f"clocked.{key}", getattr(self.clocked, key), self.network.n_layers)
+        bits = self.clocked.theta_bits
+        _check_length("clocked.theta_bits", bits if isinstance(bits, list) else None, self.network.n_layers)
         for key in ("tau_m", "tau_s", "theta", "spread"):
             value = getattr(self.neuron, key)
             _check_length(f"neuron.{key}", value if isinstance(value, list) else None, self.network.n_layers)
@@ -387,7 +406,7 @@ def _each(value: float | list[float], n: int) -> list[float]:
     return list(value) if isinstance(value, list) else [value] * n
 
 
-def _check_length(key: str, given: list[float] | None, layers: int) -> None:
+def _check_length(key: str, given: Sequence[float] | None, layers: int) -> None:
     if given is not None and len(given) != layers:
         raise ValueError(
             f"{key} has {len(given)} entries, but there are {layers} layers behind the input; give one for each"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lava_nbp.base.targets import TARGETS
 from lava_nbp.base.widths import DELAY_MAX
 from lava_nbp.errors import InputError, WeightError
-from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS
+from lava_nbp.eventprop.clocked.arithmetic import CHIP_SHIFT, MASTER_BITS, FixedPoint
 from lava_nbp.eventprop.clocked.delays import steps_of
 from lava_nbp.eventprop.equations import NeuronParameters, response
 from lava_nbp.eventprop.losses import TTFSLoss
@@ -134,15 +134,23 @@ def _clocked(run: Run, config: EventPropExperiment, dt: float | None) -> DenseNe
         )
     setup = config.setup
     c, own = setup.c, setup.arithmetic(config.network.n_layers)
-    arrays = {
-        name: c.forward_weights(run.weights[name], c.weight_exponent(top)).astype(float)
-        for name, top in config.largest_weights.items()
-    }
+    arrays = {}
+    for name, top in config.largest_weights.items():
+        layer = config.arithmetic_of(name)
+        held = layer.forward_weights(run.weights[name], layer.weight_exponent(top))
+        arrays[name] = held / _export_unit(layer)
     arrays |= {name: steps_of(run.weights[name]) * c.dt for name in late_names(run.weights)}
     unit, spiking = 1 << c.coefficient_bits, isinstance(setup.loss, TTFSLoss)
     W, R, D, E = _by_layer(arrays, config)
-    alpha, beta, gamma = (tuple(getattr(c, name) / unit for c in own) for name in ("alpha", "beta", "gamma"))
-    return DenseNetwork(W, float(c.theta), alpha, beta, gamma, c.dt, spiking, run.about, R, D, E)
+    alpha, beta = (tuple(getattr(layer, name) / unit for layer in own) for name in ("alpha", "beta"))
+    gamma = tuple(layer.response if layer.on_chip else layer.gamma / unit for layer in own)
+    thetas = tuple(layer.theta / _export_unit(layer) for layer in own)
+    return DenseNetwork(W, thetas, alpha, beta, gamma, c.dt, spiking, run.about, R, D, E)
+
+
+def _export_unit(layer: FixedPoint) -> int:
+    """What weights and thresholds are divided by: a chip's weights are mantissas then, as registers have them."""
+    return 1 << CHIP_SHIFT if layer.on_chip else 1
 
 
 def _continuous(run: Run, config: EventPropExperiment, dt: float | None) -> DenseNetwork:

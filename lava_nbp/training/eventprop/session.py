@@ -96,7 +96,9 @@ class EventPropSession(Session):
         config, setup, matrices = self._config, self._config.setup, self._real(weights)
         late = {name: steps_of(masters) for name, masters in self._delays.items()}
         check_no_constants(weights, f"target {self._target.name}")
-        options = config.lava.model_dump(exclude_unset=True) if self._target.on_lava else {}
+        # A run that was trained elsewhere may keep a key that asks for samples.
+        left_out = {"granularity"} if self._target.step_only else None
+        options = config.lava.model_dump(exclude_unset=True, exclude=left_out) if self._target.on_lava else {}
         engine = self._target.maker("eventprop")(
             self._forward(matrices),
             setup,
@@ -278,8 +280,9 @@ class EventPropSession(Session):
         if are_masters(weights):
             masters = [weights[name] for name in self._names]
         else:
-            c, late = self._config.setup.c, self._late(weights)
-            masters = [c.masters(weights[n], x) for n, x in zip(self._names, engine.exponents, strict=False)]
+            config, late = self._config, self._late(weights)
+            pairs = zip(self._names, engine.exponents, strict=False)
+            masters = [config.arithmetic_of(name).masters(weights[name], exponent) for name, exponent in pairs]
             masters += [late[name] for name in self._names if name in late]
         engine.write_masters(masters)
 

@@ -165,11 +165,10 @@ def check_range(weights: Arrays, config: EventPropExperiment) -> None:
     WeightError
         Names the file, the matrix, the limit and the key that raises it.
     """
-    c = config.setup.c
     for name, top in config.largest_weights.items():
         if name not in weights:
             continue
-        w = weights[name]
+        w, c = weights[name], config.arithmetic_of(name)
         limit = c.master_limit(c.weight_exponent(top)) / (1 << MASTER_BITS)
         if np.abs(w).max() > limit:
             key = "largest_weight" if name[0] == "W" else "largest_recurrent"

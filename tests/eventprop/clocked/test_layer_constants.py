@@ -1,5 +1,6 @@
 """Layers with time constants and thresholds of their own: an oracle of another shape, the parts, continuous time."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -27,7 +28,9 @@ def made(loss, neurons=OWN, dt=1.0, seed=0, bits=(14, 12, 14), loops=(True, Fals
     rng = np.random.default_rng(seed)
     weights = [rng.normal(m, 0.7, s) for m, s in zip((3.5, 1.4, 1.4), pairwise(LAYERS), strict=True)]
     recurrent = [rng.normal(0, 0.5, (n, n)) if loop else None for n, loop in zip(LAYERS[1:], loops, strict=True)]
-    setup = Setup(FixedPoint(COMMON, dt, END, *bits), loss, neurons=neurons, **options)
+    c = FixedPoint(COMMON, dt, END, *bits)
+    layers = None if neurons is None else tuple(replace(c, p=p) for p in neurons)
+    setup = Setup(c, loss, layers=layers, **options)
     return ClockedEngine(weights, setup, recurrent=recurrent)
 
 
@@ -55,7 +58,9 @@ def test_what_a_spike_does_in_every_layer_by_hand():
     """A current into one neuron of each of two layers: V and I after a step, of 12 and 3 ms, and of 35 and 8."""
     c = FixedPoint(COMMON, 1.0, 12.0)
     engine = ClockedEngine(
-        [np.array([[30.0]]), np.array([[0.75]])], Setup(c, MaxVoltageLoss(), neurons=OWN[:2]), largest=[30.0, 0.75]
+        [np.array([[30.0]]), np.array([[0.75]])],
+        Setup(c, MaxVoltageLoss(), layers=tuple(replace(c, p=p) for p in OWN[:2])),
+        largest=[30.0, 0.75],
     )
     (first, second), _ = engine.watch(np.array([0]), np.array([0]), 0)
     spike = int(np.flatnonzero(first.V[:, 0] == 0)[0])
@@ -168,14 +173,38 @@ def test_thresholds_matter_only_where_voltages_answer():
         assert same(one, output) is not matters
 
 
+@pytest.mark.parametrize("loss", [TTFSLoss(3.0, 6.4, 0.02), MeanVoltageLoss(gain=9.0)])
+def test_widths_of_layers_matter_only_by_rounding(loss):
+    """A layer of 18 theta_bits beside ones of 16: gradients of the same samples, within a hundredth."""
+    plain = made(loss, OWN, bits=(17, 24, 17))
+    c = plain.c
+    wide = tuple(replace(c, p=p, theta_bits=n) for p, n in zip(OWN, (16, 18, 16), strict=True))
+    held = [0.99 * 254 * 2**x / c.theta for x in plain.exponents]  # the same 8 bits of every weight
+    mixed = ClockedEngine(plain.weights, Setup(c, loss, layers=wide), recurrent=plain.loops, largest=held)
+    assert [x - y for x, y in zip(mixed.exponents, plain.exponents, strict=True)] == [-1, 1, -1, -1]
+    assert all(np.array_equal(a, b) for a, b in zip(mixed.weights, plain.weights, strict=True))
+    for k in range(3):
+        found, expected = (e.watch(*sample(k), k)[1] for e in (mixed, plain))
+        for a, b in zip(found, expected, strict=True):
+            assert np.abs(a - b).max() <= 0.01 * max(np.abs(g).max() for g in expected)
+        assert all(g.any() for g in found)
+
+
 def test_what_is_refused():
-    for neurons, message in (
-        ((), "setup: neurons is empty; give the parameters of every layer, or None"),
-        (OWN[:2], "setup: neurons has 2 entries, but there are 3 layers; give one for each"),
-        (3, "setup: neurons is 3, but must be a tuple, each entry of it a NeuronParameters or None"),
-        ((OWN[0], 3, OWN[2]), "setup: neurons is .*, but must be a tuple"),
-        ((*OWN[:2], NeuronParameters(1e5, 5.0)), "layer 3: dt is 1.0 ms, for which a coefficient of 12 bits is only"),
+    c = FixedPoint(COMMON, 1.0, END)
+    layers = tuple(replace(c, p=p) for p in OWN)
+    for given, message in (
+        ((), "setup: layers is empty; give the arithmetic of every layer, or None"),
+        (layers[:2], "setup: layers has 2 entries, but there are 3 layers; give one for each"),
+        (3, "setup: layers is 3, but must be a tuple, each entry of it a FixedPoint or None"),
+        ((layers[0], 3, layers[2]), "setup: layers is .*, but must be a tuple"),
+        (
+            (*layers[:2], replace(c, dt=2.0)),
+            r"setup: dt of layers\[2\] is 2.0, but that of c is 1.0, and all",
+        ),
+        ((*layers[:2], replace(c, end=80.0)), r"setup: end of layers\[2\] is 80.0, but that of c is 60.0"),
+        ((*layers[:2], replace(c, adjoint_bits=12)), r"setup: adjoint_bits of layers\[2\] is 12, but that of c is 14"),
     ):
         with pytest.raises(InputError, match=message):
-            made(TTFSLoss(), neurons)
-    assert made(TTFSLoss(), list(OWN)).setup.neurons == OWN
+            ClockedEngine([np.ones(s) for s in pairwise(LAYERS)], Setup(c, TTFSLoss(), layers=given))
+    assert Setup(c, TTFSLoss(), layers=list(layers)).layers == layers

@@ -103,6 +103,32 @@ def test_resume_goes_on_bit_for_bit(config, tmp_path, overrides):
     assert kept(tmp_path / "parts") == kept(tmp_path / "whole")
 
 
+#: In the chip's own arithmetic; a list gives every layer its width.
+ON_CHIP = ("target=clocked", "clocked.neuron=loihi", "clocked.theta_bits=[12, 13]", "encoding.end=48", "clocked.dt=2")
+
+
+@pytest.mark.parametrize(
+    "settings", [(), ("network.initial_delay=[6, 4]", "learning.delay_rate=50", "network.recurrent_deviation=[0.2, 0]")]
+)
+def test_what_was_trained_for_the_chip_is_answered_by_lavas_own_processes(config, tmp_path, settings):
+    """Every figure of the test set, of the last epoch and the chosen one, without ties or with them."""
+    train(config(*ON_CHIP, "data.test=12", "learning.batch=8", *settings), tmp_path / "run")
+    expected, found = (evaluate_run(tmp_path / "run", target) for target in ("clocked", "lava-stock"))
+    assert (found.pop("target"), expected.pop("target")) == ("lava-stock", "clocked")
+    assert found == expected
+    assert found["last"]["test_accuracy_ties_right"] > 0.4  # chance is 1/3
+    train(config("target=clocked", "epochs=1"), tmp_path / "exact")
+    with pytest.raises(InputError, match="neurons are 'exact', whose arithmetic no chip has; train with clocked.n"):
+        evaluate_run(tmp_path / "exact", "lava-stock")
+
+
+def test_clocked_runs_are_answered_by_parts(config, tmp_path):
+    """A run keeps a key that asks for whole samples of Lava; where a target has steps only it means nothing."""
+    train(config("target=clocked", "epochs=1", "data.test=4", "clocked.dt=2", "encoding.end=48"), tmp_path / "run")
+    expected, found = (evaluate_run(tmp_path / "run", target)["last"] for target in ("clocked", "lava-primitives"))
+    assert found == expected
+
+
 #: Layers with constants of their own, and delays of all their matrices, which are learned to their limits.
 OF_LAYERS = (
     "neuron.tau_m=[20, 12]", "neuron.tau_s=[5, 8]", "neuron.theta=[1, 2]", "network.initial_delay=[9, 4]",
@@ -469,6 +495,12 @@ def test_another_threshold_is_another_unit(config, tmp_path, optimizer):
     ("overrides", "message"),
     [
         (("target=clocks",), r"target is 'clocks', but must be one of continuous, clocked, lava, lava-primitives"),
+        (
+            ("target=lava-stock",),
+            "target 'lava-stock' answers, but does not learn, with networks of eventprop; train with one of ",
+        ),
+        (("clocked.neuron=lif",), "clocked.neuron is 'lif', but must be one of exact, loihi"),
+        (("target=clocked", "clocked.theta_bits=[14]"), "clocked.theta_bits has 1 entries, but there are 2 layers"),
         (("network.hidden=[]",), "network.hidden = "),
         (("network.initial_mean=[1.0]",), "initial_mean has 1 entries, but there are 2 layers"),
         (("neuron.tau_m=0",), "neuron.tau_m = 0.0: input should be greater than 0|neuron.tau_m = 0: "),
@@ -528,6 +560,10 @@ def test_configurations_that_are_refused(config, tmp_path, overrides, message):
         (("target=clocked", "clocked.dt=0.7"), "dt is 0.7 ms, which does not divide the window"),
         (("target=clocked", "learning.silent=bump"), "silent policy is 'bump', but a clocked network has only"),
         (("encoding.late=70",), "input spike at .* ms, but the trial lasts from 0 to 60.0 ms"),
+        (
+            ("target=clocked", "clocked.neuron=loihi", "clocked.theta_bits=[14, 20]"),
+            "^layer 2: with 20 theta_bits and dt = 1 ms the threshold vth of a chip is 370962, but must be 16 .. 1",
+        ),
         (
             ("target=clocked", "network.initial_delay=[4, 0]", "learning.delay_rate=1e5"),
             "^delays: rate is 2000.* products with integer gradients have 63 bits; use a smaller delay_rate$",

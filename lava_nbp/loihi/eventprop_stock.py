@@ -1,0 +1,100 @@
+"""Lava's stock Processes for a lowered EventProp network: LIF, Dense and DelayDense, on the simulator and on a chip."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lava_nbp.errors import InputError
+from lava_nbp.loihi.eventprop_lowering import INPUT, LoweredEventProp, MatrixRegisters
+from lava_nbp.loihi.stock import make_lif
+
+from lava.magma.core.process.process import AbstractProcess
+from lava.proc.dense.process import DelayDense, Dense
+from lava.utils.weightutils import SignMode
+
+#: Of messages with the number of an input's spikes, where several may come in a step.
+_COUNT_BITS = 8
+
+
+class StockEventProp:
+    """The Processes of a lowered network, connected: input -> Dense -> LIF -> .. -> LIF.
+
+    Parameters
+    ----------
+    lowered : LoweredEventProp
+    graded : bool
+        Whether an input may have several spikes in a step, which comes as a graded spike.
+
+    Attributes
+    ----------
+    groups, matrices : dict
+        Processes by the names of the lowered network.
+    """
+
+    def __init__(self, lowered: LoweredEventProp, graded: bool = False) -> None:
+        self.lowered = lowered
+        self.groups: dict[str, Any] = {g.name: make_lif(g) for g in lowered.groups}
+        self.matrices: dict[str, Any] = {m.name: _make(m, graded and m.pre == INPUT) for m in lowered.matrices}
+        for m in lowered.matrices:
+            if m.pre != INPUT:
+                self.groups[m.pre].s_out.connect(self.matrices[m.name].s_in)
+            self.matrices[m.name].a_out.connect(self.groups[m.post].a_in)
+
+    @property
+    def input(self) -> Any:
+        """The synapses that spikes from outside come to."""
+        return self.matrices[self.lowered.matrices[0].name]
+
+    @property
+    def processes(self) -> dict[str, AbstractProcess]:
+        """All Processes by name."""
+        return {**self.groups, **self.matrices}
+
+    @property
+    def running(self) -> bool:
+        """Whether the models run, so that they hold weights and state."""
+        return self.input.runtime is not None
+
+    def reset(self) -> None:
+        """Forget the sample: currents, voltages, and every spike on its way. Nothing if they do not run."""
+        if not self.running:
+            return
+        for process in self.groups.values():
+            for var in (process.u, process.v):
+                var.set(np.zeros(var.shape, dtype=np.int32))
+        for process in self.matrices.values():
+            process.a_buff.set(np.zeros(process.a_buff.shape, dtype=np.int32))
+
+    def write(self, lowered: LoweredEventProp) -> None:
+        """Take over the matrices of another network of the same form. Between runs.
+
+        Raises
+        ------
+        InputError
+            For other exponents or delays: those stay as they were compiled.
+        """
+        for old, new in zip(self.lowered.matrices, lowered.matrices, strict=True):
+            if old.exponent != new.exponent or not np.array_equal(_delays(old), _delays(new)):
+                raise InputError(f"synapses {new.name!r} have other exponents or delays; make the network anew")
+            if self.running:
+                self.matrices[new.name].weights.set(np.ascontiguousarray(new.mantissas.T))
+        self.lowered = lowered
+
+
+def _delays(matrix: MatrixRegisters) -> Any:
+    return 0 if matrix.delays is None else matrix.delays
+
+
+def _make(matrix: MatrixRegisters, graded: bool) -> Any:
+    options: dict[str, Any] = {
+        "weights": np.ascontiguousarray(matrix.mantissas.T),
+        "weight_exp": matrix.exponent,
+        "sign_mode": SignMode.MIXED,
+        "num_message_bits": _COUNT_BITS if graded else 0,
+        "name": matrix.name,
+    }
+    if matrix.delays is None or not matrix.delays.any():
+        return Dense(**options)
+    return DelayDense(**options, delays=matrix.delays.T.astype(int))
