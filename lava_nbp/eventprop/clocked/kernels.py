@@ -179,10 +179,7 @@ def forward(c, layer, spikes, seen, delays):  # type: ignore[no-untyped-def]
             for j in range(n):
                 V_before[j] = V[j]
                 i = I[j]
-                if i > c.limit + 1:
-                    i -= 2 * (c.limit + 1)
-                elif i <= -c.limit - 1:
-                    i += 2 * (c.limit + 1)
+                i += 2 * (c.limit + 1) * (int(i <= -c.limit - 1) - int(i > c.limit + 1))
                 v = min(max(_toward_zero(V[j] * c.v_left) + i, -c.limit), c.limit)
                 V[j] = v
                 I[j] = i
@@ -248,8 +245,8 @@ def _is_over(c, V, I, peak, peaks):  # type: ignore[no-untyped-def]  # noqa: E74
 
 @inner
 def _toward_zero(x):  # type: ignore[no-untyped-def]
-    """x / 2**12, cut towards 0, as a chip decays."""
-    return x >> CHIP_DECAY_BITS if x >= 0 else -(-x >> CHIP_DECAY_BITS)
+    """x / 2**12, cut towards 0, as a chip decays; without a branch: -1 >> 63 has all bits, and a shift rounds down."""
+    return (x + ((x >> 63) & ((1 << CHIP_DECAY_BITS) - 1))) >> CHIP_DECAY_BITS
 
 
 @kernel
