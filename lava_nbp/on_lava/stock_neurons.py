@@ -1,4 +1,4 @@
-"""Lava's LIF: nothing is computed for neurons at rest, and little where a current is not kept. The same bits.
+"""Lava's LIF: nothing is computed for neurons at rest, and the rest in few calls. The same bits.
 
 Uses internals of lava-nc 0.10.0, which is archived and pinned.
 """
@@ -36,7 +36,7 @@ class RestingNeurons:
             self._biased = bias
         if not model.isthrscaled:
             model.scale_threshold()
-        if not self._without_current(arrived):
+        if not self._in_integers(arrived):
             model.subthr_dynamics(activation_in=arrived)
         model.s_out_buff = spikes = model.spiking_activation()
         model.reset_voltage(spike_vector=spikes)
@@ -44,25 +44,32 @@ class RestingNeurons:
         if not something and not np.count_nonzero(spikes) and before == self._state():
             self._resting = before
 
-    def _without_current(self, arrived: NDArray[Any]) -> bool:
-        """`subthr_dynamics` of neurons that keep nothing of their current, the input being all of it.
+    def _in_integers(self, arrived: NDArray[Any]) -> bool:
+        """`subthr_dynamics` of neurons with decays in common, while no current wraps.
 
-        False, and nothing is done, if they do, or the current would wrap.
+        False, and nothing is done, if they have others, or the current would wrap.
         """
         model = self._model
-        if not (_is_whole(model.du) and _is_whole(model.dv)) or model.du + model.ds_offset != model.decay_unity:
-            return False
-        if arrived.dtype is not _INT32:
+        if not (_is_whole(model.du) and _is_whole(model.dv)) or arrived.dtype is not _INT32:
             return False
         current, limit = arrived << model.act_shift, model.max_uv_val
+        left = model.decay_unity - (model.du + model.ds_offset)
+        if left:
+            current += self._decayed(model.u, left)
         if current.max() > limit or current.min() <= -limit:
             return False
         model.u[:] = current
-        kept = model.v.astype(np.int64) * (model.decay_unity - (model.dv + model.dm_offset))
-        kept = np.sign(kept) * (np.abs(kept) >> model.decay_shift)
-        voltage = kept.astype(np.int32) + model.u + model.effective_bias
+        voltage = self._decayed(model.v, model.decay_unity - (model.dv + model.dm_offset)) + model.u
+        voltage = voltage + model.effective_bias
         model.v[:] = np.maximum(np.minimum(voltage, limit - 1), 1 - limit)
         return True
+
+    def _decayed(self, state: NDArray[Any], left: int) -> NDArray[np.int32]:
+        """What is left after a step, cut towards 0: a shift rounds down, so negative numbers get a bit less than 1."""
+        product = state.astype(np.int64) * left
+        product += (product >> 63) & (self._model.decay_unity - 1)
+        product >>= self._model.decay_shift
+        return product.astype(np.int32)
 
     def _state(self) -> tuple[Any, ...]:
         """All that the next step depends on, but for its input: whoever has set a Var meanwhile is seen in it."""
