@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.targets import find_target
-from lava_nbp.base.widths import DELAY_MAX
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.arithmetic import Int64Array
 from lava_nbp.eventprop.clocked.engine import ClockedEngine
@@ -69,7 +68,7 @@ class EventPropInferenceExecutor:
 
     Parameters
     ----------
-    weights, setup, recurrent, largest, delays, recurrent_delays, delay_rate, longest_delay
+    weights, setup
         As for `ClockedEngine`; neurons must be the chip's (`FixedPoint` with neuron = "loihi"), and answer by spikes.
     target : str
         "lava-stock", or a chip.
@@ -81,6 +80,8 @@ class EventPropInferenceExecutor:
         Whether all models run in one process, see `LavaRuntime`; not on a chip.
     address : BoardAddress, optional
         For chips: which board.
+    **network
+        Recurrent weights, delays and what else `ClockedEngine` takes.
 
     Raises
     ------
@@ -95,26 +96,18 @@ class EventPropInferenceExecutor:
         weights: Sequence[Any],
         setup: Setup,
         *,
-        recurrent: Sequence[Any] | None = None,
-        largest: Sequence[float] | None = None,
-        delays: Sequence[Any] | None = None,
-        recurrent_delays: Sequence[Any] | None = None,
-        delay_rate: float = 0.0,
-        longest_delay: int = DELAY_MAX,
         target: str = "lava-stock",
         granularity: Granularity | None = None,
         timeout: float | None = None,
         in_process: bool | None = None,
         address: BoardAddress | None = None,
+        **network: Any,
     ) -> None:
         self._target = find_target(target, "eventprop")
         granularity_of(self._target, granularity)
         self._options = {"timeout": check_timeout(timeout), "in_process": check_in_process(in_process)}
         self.setup = setup
-        self._engine = ClockedEngine(
-            weights, setup, recurrent=recurrent, largest=largest, delays=delays, recurrent_delays=recurrent_delays,
-            delay_rate=delay_rate, longest_delay=longest_delay,
-        )  # fmt: skip
+        self._engine = ClockedEngine(weights, setup, **network)
         lower_eventprop(self._engine)  # refused here, if it is
         if self._target.on_chip:
             require_lava_loihi(target)

@@ -86,6 +86,22 @@ class PartsLoop:
                 watch(p)
 
 
+def same_states(loop, seen):
+    """A `watch` for a sample: every layer's state in every phase is what the engine has seen in the step."""
+    T = loop.c.steps
+
+    def compare(p):
+        for layer, states in zip(loop.layers, seen, strict=True):
+            if 1 <= p <= T:
+                assert np.array_equal(layer.V, states.V[p - 1])
+                assert np.array_equal(layer.I, states.I[p - 1])
+            elif p >= T + 2:
+                assert np.array_equal(layer.lV, states.lV[2 * T + 1 - p])
+                assert np.array_equal(layer.lI, states.lI[2 * T + 1 - p])
+
+    return compare
+
+
 def saturating():
     """A 4-3-2 network, the (steps, sources) of a sample, and its label: a huge error of late spikes fills registers.
 

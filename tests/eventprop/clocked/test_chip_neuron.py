@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from clocked_loop import PartsLoop
+from clocked_loop import PartsLoop, same_states
 from clocked_oracle import Oracle
 
 from lava_nbp.errors import InputError, WeightError
@@ -78,19 +78,8 @@ def test_parts_do_the_same_in_every_step(loss, scale):
         loop = PartsLoop(
             [m.copy() for m in engine.masters], engine.exponents, engine.setup, engine.looped, engine.delays
         )
-        T = engine.c.steps
         seen, gradients = engine.watch(*sample(seed), seed)
-
-        def compare(p, seen=seen, loop=loop, T=T):
-            for layer, states in zip(loop.layers, seen, strict=True):
-                if 1 <= p <= T:
-                    assert np.array_equal(layer.V, states.V[p - 1])
-                    assert np.array_equal(layer.I, states.I[p - 1])
-                elif p >= T + 2:
-                    assert np.array_equal(layer.lV, states.lV[2 * T + 1 - p])
-                    assert np.array_equal(layer.lI, states.lI[2 * T + 1 - p])
-
-        loop.sample(*sample(seed), seed, compare)
+        loop.sample(*sample(seed), seed, same_states(loop, seen))
         assert all(np.array_equal(d.gradient, g) for d, g in zip(loop.dense, gradients, strict=True))
         assert any(g.any() for g in gradients) or scale > 1
         answer, _ = engine.run_sample(*sample(seed), None)

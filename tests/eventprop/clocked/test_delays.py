@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from clocked_loop import PartsLoop
+from clocked_loop import PartsLoop, same_states
 from clocked_oracle import Oracle
 
 from lava_nbp.base.widths import DELAY_MAX
@@ -151,16 +151,9 @@ def test_parts_do_the_same_in_every_step(loops, loss, rate):
         steps, sources = sample(seed, last)
         seen, gradients = engine.watch(steps, sources, seed)
 
-        def compare(p, seen=seen):
-            for layer, states in zip(loop.layers, seen, strict=True):
-                if 1 <= p <= T:
-                    assert np.array_equal(layer.V, states.V[p - 1])
-                    assert np.array_equal(layer.I, states.I[p - 1])
-                elif p >= T + 2:
-                    assert np.array_equal(layer.lV, states.lV[2 * T + 1 - p])
-                    assert np.array_equal(layer.lI, states.lI[2 * T + 1 - p])
-
-        loop.sample(steps, sources, seed, compare)  # a batch of none: gradients are those of this sample
+        loop.sample(
+            steps, sources, seed, same_states(loop, seen)
+        )  # a batch of none: gradients are those of this sample
         by_delays = [dense.learned_delays.gradient for dense in loop.dense] if rate else []
         assert same([*(dense.gradient for dense in loop.dense), *by_delays], gradients)
         for kind in (gradients[: len(loop.dense)], gradients[len(loop.dense) :]):

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from clocked_loop import PartsLoop
+from clocked_loop import PartsLoop, same_states
 from clocked_oracle import Oracle
 
 from lava_nbp.errors import InputError
@@ -110,20 +110,9 @@ def test_parts_do_the_same_in_every_step(loss):
     silent = SilentPolicy("phantom", 2.0) if isinstance(loss, TTFSLoss) else SilentPolicy()
     engine = made(loss, silent=silent)
     loop = PartsLoop([m.copy() for m in engine.masters], engine.exponents, engine.setup, engine.looped)
-    T = engine.c.steps
     for seed in range(2):
         seen, gradients = engine.watch(*sample(seed), seed)
-
-        def compare(p, seen=seen):
-            for layer, states in zip(loop.layers, seen, strict=True):
-                if 1 <= p <= T:
-                    assert np.array_equal(layer.V, states.V[p - 1])
-                    assert np.array_equal(layer.I, states.I[p - 1])
-                elif p >= T + 2:
-                    assert np.array_equal(layer.lV, states.lV[2 * T + 1 - p])
-                    assert np.array_equal(layer.lI, states.lI[2 * T + 1 - p])
-
-        loop.sample(*sample(seed), seed, compare)
+        loop.sample(*sample(seed), seed, same_states(loop, seen))
         assert same([dense.gradient for dense in loop.dense], gradients)
         assert all(g.any() for g in gradients)
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from clocked_loop import PartsLoop, saturating
+from clocked_loop import PartsLoop, same_states, saturating
 
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked import parts
@@ -66,19 +66,9 @@ def test_every_state_in_every_step(layers, looped, loss):
         steps = C.steps_of(times)
         seen, gradients = engine.watch(steps, sources, int(label))
 
-        def compare(p, seen=seen):
-            for layer, states in zip(loop.layers, seen, strict=True):
-                if 1 <= p <= C.steps:
-                    assert np.array_equal(layer.V, states.V[p - 1])
-                    assert np.array_equal(layer.I, states.I[p - 1])
-                elif p >= C.steps + 2:
-                    k = 2 * C.steps + 1 - p
-                    assert np.array_equal(layer.lV, states.lV[k])
-                    assert np.array_equal(layer.lI, states.lI[k])
-
         for dense in loop.dense:
             dense.gradient[...] = 0
-        loop.sample(steps, sources, int(label), compare)
+        loop.sample(steps, sources, int(label), same_states(loop, seen))
         for dense, g in zip(loop.dense, gradients, strict=True):
             assert np.array_equal(dense.gradient, g)
             errors += np.abs(g).sum()
