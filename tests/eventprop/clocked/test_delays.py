@@ -150,10 +150,8 @@ def test_parts_do_the_same_in_every_step(loops, loss, rate):
     for seed, last in ((0, 30), (1, 30), (2, T)):
         steps, sources = sample(seed, last)
         seen, gradients = engine.watch(steps, sources, seed)
-
-        loop.sample(
-            steps, sources, seed, same_states(loop, seen)
-        )  # a batch of none: gradients are those of this sample
+        # A batch of none: gradients are those of this sample.
+        loop.sample(steps, sources, seed, same_states(loop, seen))
         by_delays = [dense.learned_delays.gradient for dense in loop.dense] if rate else []
         assert same([*(dense.gradient for dense in loop.dense), *by_delays], gradients)
         for kind in (gradients[: len(loop.dense)], gradients[len(loop.dense) :]):
