@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,11 @@ from lava_nbp.base.fields import settle
 from lava_nbp.base.widths import DELAY_MAX, PLASTIC_WEIGHT_MAX, WEIGHT_EXPONENT_MAX
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.arithmetic import CHIP_SHIFT, FixedPoint, Int64Array
-from lava_nbp.eventprop.clocked.engine import ClockedEngine
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.loihi.registers import NeuronRegisters
+
+if TYPE_CHECKING:
+    from lava_nbp.eventprop.clocked.engine import ClockedEngine
 
 #: Name of what spikes come from outside.
 INPUT = "input"
@@ -127,6 +129,9 @@ def lower_eventprop(engine: ClockedEngine) -> LoweredEventProp:
     InputError
         For neurons whose arithmetic is not the chip's, or outputs that answer by voltages.
     """
+    # Imported here because Lava executes the Process of such networks, and what that imports, at every compilation.
+    from lava_nbp.eventprop.clocked.engine import ClockedEngine
+
     check_kind(engine, ClockedEngine, "engine")
     if not engine.c.on_chip:
         raise InputError(
