@@ -92,6 +92,8 @@ SLOPE_BITS, _CHIP_SLOPE_BITS = 8, 16
 #: Of a chip: fractional bits of decays, by how many bits input and thresholds are shifted, the largest threshold, the
 #: largest exponent of a weight.
 CHIP_DECAY_BITS, CHIP_SHIFT, _LARGEST_VTH, _LARGEST_EXPONENT = 12, 6, (1 << 17) - 1, 7
+#: Of a chip: the largest sum of a current and its input; messages of parts, and 32 bits of Lava's, hold a little more.
+_LARGEST_CHIP_CURRENT = 3 << STATE_BITS
 #: A threshold below this is rounded by more than 3 %.
 _SMALLEST_VTH = 16
 #: Whose arithmetic neurons have forward.
@@ -266,6 +268,11 @@ class FixedPoint:
     def threshold(self) -> int:
         """The least voltage that spikes: 2**theta_bits, or what is more than a chip's threshold."""
         return (self.vth << CHIP_SHIFT) + 1 if self.on_chip else self.theta
+
+    @property
+    def largest_current(self) -> int:
+        """Beyond which a current is refused: a register; of a chip, where it wraps round, several: Lava wraps once."""
+        return _LARGEST_CHIP_CURRENT if self.on_chip else REGISTER_MAX
 
     @cached_property
     def reach(self) -> int:
@@ -451,9 +458,15 @@ def forward_step(
 def _chip_step(v: Int64Array, u: Int64Array, S: Any, c: FixedPoint) -> None:
     """As `forward_step`, of a chip's neurons; Lava wraps once, whatever the sum."""
     most = REGISTER_MAX + 1
-    summed = toward_zero(u * (4095 - c.du)) + S
+    summed = input_current(u, S, c)
     u[...] = np.where(summed > most, summed - 2 * most, np.where(summed <= -most, summed + 2 * most, summed))
     v[...] = np.clip(toward_zero(v * (4096 - c.dv)) + u, -REGISTER_MAX, REGISTER_MAX)
+
+
+def input_current(I: Int64Array, S: Any, c: FixedPoint) -> Int64Array:  # noqa: E741 - the paper's symbol
+    """A current with the input of a step; a chip's decays before."""
+    summed: Int64Array = (toward_zero(I * (4095 - c.du)) if c.on_chip else I) + S
+    return summed
 
 
 def toward_zero(x: Int64Array) -> Int64Array:

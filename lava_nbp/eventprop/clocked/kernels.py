@@ -33,6 +33,7 @@ class Coefficients(NamedTuple):
     slope: int  #: tau_m / dt
     slope_bits: int
     limit: int  #: of a register
+    most: int  #: of a current
     on_chip: bool  #: neurons are those of the chips
     u_left: int  #: of a chip: 4096ths of u that are left after a step
     v_left: int
@@ -43,8 +44,8 @@ class Coefficients(NamedTuple):
         """The coefficients of an arithmetic."""
         return cls(
             c.steps, c.alpha, c.beta, c.gamma, c.gamma_back, c.sent_V, c.sent_I, c.coefficient_bits, c.threshold,
-            c.theta_bits, c.floor_units, c.slope, c.slope_bits, REGISTER_MAX, c.on_chip, 4095 - c.du, 4096 - c.dv,
-            c.reach,
+            c.theta_bits, c.floor_units, c.slope, c.slope_bits, REGISTER_MAX, c.largest_current, c.on_chip,
+            4095 - c.du, 4096 - c.dv, c.reach,
         )  # fmt: skip
 
 
@@ -168,11 +169,11 @@ def forward(c, layer, spikes, seen, delays):  # type: ignore[no-untyped-def]
                     I[j] += now[j]
                 now[:] = 0
                 arrived = True
-        if arrived and not c.on_chip:
+        if arrived:
             largest = 0
             for j in range(n):
                 largest = max(largest, abs(I[j]))
-            if largest > c.limit:
+            if largest > c.most:
                 return OVERFLOW
         crossed = False
         if c.on_chip:

@@ -11,12 +11,12 @@ from lava_nbp.base.arrays import Allocate
 from lava_nbp.base.checks import check_integer
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.arithmetic import (
-    REGISTER_MAX,
     FixedPoint,
     Int64Array,
     adjoint,
     backward_step,
     forward_step,
+    input_current,
     jump,
     rise,
 )
@@ -159,8 +159,8 @@ class LIFPart:
     def _forward(self, k: int, weighted: Any) -> Int64Array:
         # The step function adds the input to I; here it is looked at in between.
         arrived = np.asarray(weighted, dtype=np.int64)
-        summed = self.I + arrived
-        if arrived.any() and np.abs(summed).max() > REGISTER_MAX and not self.c.on_chip:
+        summed = input_current(self.I, arrived, self.c)
+        if arrived.any() and np.abs(summed).max() > self.c.largest_current:
             neuron = int(np.abs(summed).argmax())
             raise InputError(self.c.overflow(int(np.abs(summed).max()), f"layer {self.layer + 1}, neuron {neuron}"))
         before = self.V.copy()

@@ -88,6 +88,27 @@ def test_parts_do_the_same_in_every_step(loss, scale):
     assert seen_most == REGISTER_MAX or scale < 25
 
 
+@pytest.mark.parametrize("often", [2, 5, 24, 25])
+def test_currents_beyond_what_lava_wraps_are_refused(often):
+    """254 * 2**13 units per spike: 24 in a step are 3 * 2**24 at most, and wrap once, as Lava has it; 25 are more."""
+    c = FixedPoint(P, 1.0, END, neuron="loihi")
+    engine = ClockedEngine([np.full((1, 2), 127.0)], Setup(c, TTFSLoss()))
+    assert engine.forward_weights[0].tolist() == [[254 << 13] * 2]
+    loop = PartsLoop([m.copy() for m in engine.masters], engine.exponents, engine.setup)
+    steps, sources = np.full(often, 3), np.zeros(often, int)
+    if often == 25:
+        for run in (lambda: engine.run_sample(steps, sources, None), lambda: loop.sample(steps, sources)):
+            with pytest.raises(
+                InputError, match=r"layer 1, neuron 0: the current reaches 3175\.0 thresholds, but a 24-bi"
+            ):
+                run()
+        return
+    seen, _ = engine.watch(steps, sources, 0)
+    total = often * 254 << 13
+    assert seen[0].I[3].tolist() == [total if total <= 1 << 23 else total - (1 << 24)] * 2
+    loop.sample(steps, sources, 0, same_states(loop, seen))
+
+
 def test_lavas_own_model_in_every_step():
     """`PyLifModelBitAcc`, called step by step with the engine's weighted input: u, v and spikes of a layer."""
     from lava.proc.lif.models import PyLifModelBitAcc
