@@ -39,6 +39,9 @@ class Result:
         Largest number of spikes of a layer in a sample: how much of a buffer was used.
     bounded : int
         Learned delays and time constants that a step would have carried beyond their limits.
+    overflowed : int
+        Steps of a chip's neurons in which a current wrapped round, or a voltage met the end of its register: forward
+        that is what a chip does, backward it is as if it had not been. Other neurons have none.
     per_output : int
         `said` holds so many spikes of every output, one output after the other, of which the first ones answer.
     deepest_layer : int
@@ -55,6 +58,7 @@ class Result:
     most_spikes: int = 0
     deepest_layer: int = 0
     bounded: int = 0
+    overflowed: int = 0
     per_output: int = 1
 
     def ties(self) -> NDArray[np.bool_]:

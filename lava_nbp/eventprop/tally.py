@@ -21,6 +21,7 @@ class Counts(NamedTuple):
     most_spikes: int = 0
     deepest_layer: int = 0
     bounded: int = 0
+    overflowed: int = 0
 
 
 #: Those of which several parts have the largest; of all others the sum.

@@ -70,7 +70,7 @@ class _ChipSelection:
         if getattr(process, "on_host", False) or type(process).__module__.startswith(_HOST_MODULES):
             return super().select(process, leaves)  # type: ignore[misc]
         what = type(process).__name__
-        cure = "use NBPNetwork, which is lowered to what the chip has"
+        cure = "use NBPNetwork or EventPropInference, which are lowered to what the chip has"
         if not is_own(process):
             cure = "give it one, or, if it belongs on the host, set the attribute on_host = True of its class"
         raise MissingLoihiError(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.targets import find_target
+from lava_nbp.base.targets import TARGETS, find_target
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.arithmetic import Int64Array
 from lava_nbp.eventprop.clocked.engine import ClockedEngine
@@ -104,6 +104,9 @@ class EventPropInferenceExecutor:
         **network: Any,
     ) -> None:
         self._target = find_target(target, "eventprop")
+        if "eventprop" not in self._target.answers_only:
+            those = ", ".join(name for name, entry in TARGETS.items() if "eventprop" in entry.answers_only)
+            raise InputError(f"target {target} is not made of Lava's stock Processes; use one of {those}")
         granularity_of(self._target, granularity)
         self._options = {"timeout": check_timeout(timeout), "in_process": check_in_process(in_process)}
         self.setup = setup
@@ -134,9 +137,10 @@ class EventPropInferenceExecutor:
         """Replace weights and learned delays; the network is loaded anew if delays have changed."""
         self._engine.write_masters(masters)
         if self._session is not None:
-            try:
-                self._session.network.write(lower_eventprop(self._engine))
-            except InputError:
+            lowered = lower_eventprop(self._engine)
+            if lowered.has_form_of(self._session.network.lowered):
+                self._session.network.write(lowered)
+            else:
                 self._end()
 
     def infer(self, trains: SpikeTrains, samples: NDArray[np.int64] | None = None) -> Result:
@@ -150,6 +154,8 @@ class EventPropInferenceExecutor:
             If a Process failed, or it is closed.
         """
         trains, chosen = check_samples(trains, samples, self._engine.sizes[0], self.setup.c.end)
+        for k in chosen:  # all are looked at before the first is run
+            self._spikes_of(trains, int(k))
         first = [self.spikes(trains, int(k))["output"] for k in chosen]
         T = self.setup.c.steps
         said = [np.where(z.any(axis=0), z.argmax(axis=0), T) for z in first]
@@ -166,18 +172,18 @@ class EventPropInferenceExecutor:
         """
         check_open(self._closed, self._pid)
         trains, chosen = check_samples(trains, np.array([sample]), self._engine.sizes[0], self.setup.c.end)
-        one = trains.take(chosen)
-        steps = self.setup.c.steps_of(one.times)
-        often = self._most_at_once(steps, one.sources, sample)
+        steps, inputs, often = self._spikes_of(trains, int(chosen[0]))
         if self._session is not None and often > 1 and not self._session.graded:
             self._end()
         if self._session is None:
             lowered = lower_eventprop(self._engine)
             self._session = _Session(lowered, self.setup, often > 1, self._target, self._options)
-        return self._session.sample(steps, one.sources)
+        return self._session.sample(steps, inputs)
 
-    def _most_at_once(self, steps: Int64Array, inputs: Int64Array, sample: int) -> int:
-        """How many spikes an input has in a step at most."""
+    def _spikes_of(self, trains: SpikeTrains, sample: int) -> tuple[Int64Array, Int64Array, int]:
+        """Steps and inputs of a sample's spikes, and how many an input has in a step at most."""
+        one = trains.take(np.array([sample]))
+        steps, inputs = self.setup.c.steps_of(one.times), one.sources
         keys, counts = np.unique(steps * self._engine.sizes[0] + inputs, return_counts=True)
         most = int(counts.max(initial=0))
         limit = 1 if self._target.name == "loihi1" else _MOST_AT_ONCE
@@ -185,9 +191,10 @@ class EventPropInferenceExecutor:
             step, unit = divmod(int(keys[counts.argmax()]), self._engine.sizes[0])
             raise InputError(
                 f"sample {sample}: input {unit} has {most} spikes in step {step}, but target {self._target.name} has "
-                f"messages for {limit}; use a smaller clocked.dt"
+                f"messages for {limit}; answer with target clocked{' or loihi2' if limit == 1 else ''}, or train with "
+                f"shorter steps (clocked.dt)"
             )
-        return most
+        return steps, inputs, most
 
     def train_batch(self, trains: SpikeTrains, labels: Any, samples: Any, rate: float) -> Result:
         """Raise InputError: this target does not learn."""

@@ -74,6 +74,11 @@ class MatrixRegisters:
                 raise InputError(f"{what}: delays have shape {delays.shape}, but mantissas {m.shape}")
             object.__setattr__(self, "delays", delays)
 
+    @property
+    def late(self) -> NDArray[np.integer[Any]]:
+        """Delays of every synapse, in steps: 0 where there are none."""
+        return np.zeros_like(self.mantissas) if self.delays is None else self.delays
+
     @staticmethod
     def _whole(given: object, what: str, low: int, high: int) -> NDArray[np.int32]:
         array = as_array(given, what)
@@ -115,6 +120,14 @@ class LoweredEventProp:
         """All synapses."""
         return sum(m.mantissas.size for m in self.matrices)
 
+    def has_form_of(self, other: LoweredEventProp) -> bool:
+        """Whether only mantissas differ: neurons, exponents and delays are as the network was compiled."""
+        ends = [[(m.name, m.pre, m.post, m.mantissas.shape, m.exponent) for m in x.matrices] for x in (self, other)]
+        if (self.n_in, self.groups, self.steps, ends[0]) != (other.n_in, other.groups, other.steps, ends[1]):
+            return False
+        both = zip(self.matrices, other.matrices, strict=True)
+        return all(np.array_equal(one.late, two.late) for one, two in both)
+
     @property
     def longest_delay(self) -> int:
         """In steps."""
@@ -133,10 +146,12 @@ def lower_eventprop(engine: ClockedEngine) -> LoweredEventProp:
     from lava_nbp.eventprop.clocked.engine import ClockedEngine
 
     check_kind(engine, ClockedEngine, "engine")
-    if not engine.c.on_chip:
-        raise InputError(
-            f"neurons are {engine.c.neuron!r}, whose arithmetic no chip has; train with clocked.neuron = 'loihi'"
-        )
+    for k, c in enumerate(engine.arithmetic, 1):
+        if not c.on_chip:
+            raise InputError(
+                f"neurons of layer {k} are {c.neuron!r}, whose arithmetic no chip has; train with clocked.neuron = "
+                f"'loihi'"
+            )
     if not isinstance(engine.setup.loss, TTFSLoss):
         raise InputError(
             f"the outputs answer by voltages ({type(engine.setup.loss).__name__}), which no spikes tell; train with "

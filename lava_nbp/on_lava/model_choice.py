@@ -97,8 +97,8 @@ class TargetRunConfig(Loihi2SimCfg):  # type: ignore[misc]
             built = [model for model in whole if model.built_from == self._built_from]
             if built:
                 return built[0]
-            if whole and self._built_from:
-                forms = {"", *(model.built_from for model in whole)}
+            if whole and (self._built_from or not leaves):
+                forms = {*([""] if leaves else []), *(model.built_from for model in whole)}
                 there = [name for name in _lava_targets() if TARGETS[name].built_from in forms]
                 raise InputError(
                     f"{type(process).__name__} has no model for the target {self.target!r}; "

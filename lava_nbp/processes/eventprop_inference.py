@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lava_nbp.base.checks import check_flag, check_kind
+from lava_nbp.errors import InputError
 from lava_nbp.loihi.eventprop_lowering import LoweredEventProp
 from lava_nbp.loihi.eventprop_stock import StockEventProp
 from lava_nbp.on_lava.ports import InPort, OutPort
@@ -68,13 +69,18 @@ class EventPropInference(LibraryProcess):
 
     def __init__(self, lowered: LoweredEventProp, *, graded: bool = False, name: str | None = None) -> None:
         check_kind(lowered, LoweredEventProp, "lowered")
-        self.lowered, self.graded = lowered, check_flag(graded, "graded")
+        self._lowered, self.graded = lowered, check_flag(graded, "graded")
         self._stock: StockEventProp | None = None
         super().__init__(lowered=lowered, name=name)
         self.s_in = InPort(shape=(lowered.n_in,))
         for group in lowered.groups[:-1]:
             setattr(self, f"{group.name}_out", OutPort(shape=(group.size,)))
         self.s_out = OutPort(shape=(lowered.groups[-1].size,))
+
+    @property
+    def lowered(self) -> LoweredEventProp:
+        """What it runs."""
+        return self._lowered
 
     @property
     def stock(self) -> StockEventProp | None:
@@ -87,11 +93,14 @@ class EventPropInference(LibraryProcess):
         Raises
         ------
         InputError
-            For other exponents or delays; nothing is changed then.
+            For other neurons, sizes, exponents or delays; nothing is changed then.
         """
+        check_kind(lowered, LoweredEventProp, "lowered")
+        if not lowered.has_form_of(self._lowered):
+            raise InputError("the network has other neurons, sizes, exponents or delays; make the Process anew")
         if self._stock is not None:
             self._stock.write(lowered)
-        self.lowered = lowered
+        self._lowered = lowered
 
     def reset(self) -> None:
         """Forget the sample at hand. Call it between runs."""

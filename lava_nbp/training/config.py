@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from lava_nbp.base.checks import check_real, check_sequence, check_text, shown
+from lava_nbp.base.checks import check_name, check_real, check_sequence, check_text, shown
 from lava_nbp.base.content import check_plain, parse_toml, read_toml
 from lava_nbp.base.content import problem as content_problem
 from lava_nbp.base.files import AnyPath, as_path
@@ -239,14 +239,15 @@ class Experiment(ConfigSection):
     @classmethod
     def _known_target(cls, name: str, info: ValidationInfo) -> str:
         algorithm = info.data.get("algorithm", "")
-        target = find_target(name, algorithm)
-        if algorithm in target.answers_only:
-            others = (other for other in targets_of(algorithm) if algorithm not in TARGETS[other].answers_only)
+        every = targets_of(algorithm)
+        learning = tuple(n for n in every if n not in TARGETS or algorithm not in TARGETS[n].answers_only)
+        if name in every and name not in learning:
             raise InputError(
                 f"target {name!r} answers, but does not learn, with networks of {algorithm}; train with one of "
-                f"{', '.join(others)}, and evaluate the run with --target {name}"
+                f"{', '.join(learning)}, and evaluate the run with --target {name}"
             )
-        return target.name
+        check_name(name, "target", learning)
+        return find_target(name, algorithm).name
 
     @property
     def names_circuit(self) -> bool:

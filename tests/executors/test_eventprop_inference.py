@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from lava_nbp import LavaRuntime, run_config
 from lava_nbp.base.targets import TARGETS
 from lava_nbp.errors import InputError, MissingLoihiError, RuntimeFailure
 from lava_nbp.eventprop.clocked.arithmetic import REGISTER_MAX, FixedPoint
@@ -15,6 +16,8 @@ from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.trains import spike_trains
 from lava_nbp.executors.eventprop_inference import EventPropInferenceExecutor
+from lava_nbp.loihi.eventprop_lowering import lower_eventprop
+from lava_nbp.processes import EventPropInference
 
 P, END = NeuronParameters(20.0, 5.0), 40.0
 
@@ -97,10 +100,11 @@ def test_answers_of_other_weights_and_other_trains():
     plain, often = samples(4), samples(4, seed=1, often=True)
     other = [np.clip(m - (m >> 2), -(1 << 20), 1 << 22) for m in engine.masters]
     with EventPropInferenceExecutor(weights, setup, **options) as executor:
-        first = executor.infer(plain).said
+        first, session = executor.infer(plain).said, executor._session
         assert np.array_equal(first, engine.infer(plain).said)
         for target in (executor, engine):
             target.write_masters(other)
+        assert executor._session is session  # weights alone are set in what runs
         assert np.array_equal(executor.infer(plain).said, engine.infer(plain).said)
         assert not np.array_equal(first, engine.infer(plain).said)
         assert not executor._session.graded
@@ -122,6 +126,7 @@ def test_learned_delays_of_the_moment():
         before = executor.infer(trains).said
         for target in (executor, engine):
             target.write_masters(moved)
+        assert executor._session is None
         assert np.array_equal(executor.infer(trains).said, engine.infer(trains).said)
         assert not np.array_equal(executor.infer(trains).said, before)
 
@@ -133,17 +138,46 @@ def test_what_is_refused():
         with pytest.raises(InputError, match="target lava-stock answers, but does not learn, EventProp"):
             executor.train_batch(trains, np.zeros(4, int), np.arange(2), 0.01)
         crowded = spike_trains([(np.full(256, 3.0), np.zeros(256, int))], 4, END)
-        with pytest.raises(InputError, match="sample 0: input 0 has 256 spikes in step 3, but target lava-stock"):
+        with pytest.raises(InputError, match="sample 0: input 0 has 256 spikes in step 3, but target .*; ans"):
             executor.infer(crowded)
     for target in ("loihi1", "loihi2"):
         assert TARGETS[target].answers_only == ("eventprop",)
         with pytest.raises(MissingLoihiError, match=f"target '{target}' needs Intel's lava-loihi"):
             EventPropInferenceExecutor(weights, setup, target=target)
     for other, message in (
-        (Setup(FixedPoint(P, 1.0, END), TTFSLoss()), "neurons are 'exact', whose arithmetic no chip has"),
+        (Setup(FixedPoint(P, 1.0, END), TTFSLoss()), "neurons of layer 1 are 'exact', whose arithmetic no chip has"),
         (Setup(setup.c, MaxVoltageLoss()), "the outputs answer by voltages"),
     ):
         with pytest.raises(InputError, match=message):
             EventPropInferenceExecutor(weights, other)
+    for target in ("lava", "continuous"):
+        with pytest.raises(InputError, match=f"target {target} is not made of Lava's stock Proc.* of lava-st"):
+            EventPropInferenceExecutor(weights, setup, target=target)
     with pytest.raises(InputError, match="granularity is 'sample'; leave it out"):
         EventPropInferenceExecutor(weights, setup, granularity="sample")
+
+
+def test_networks_of_another_form_and_targets_that_have_no_model():
+    weights, setup, options = problem((4, 6, 3), delayed=True)
+    engine = ClockedEngine(weights, setup, **options)
+    network, lowered = EventPropInference(lower_eventprop(engine)), lower_eventprop(engine)
+    for other in (
+        replace(lowered, steps=41),
+        replace(lowered, groups=(replace(lowered.groups[0], dv=3), *lowered.groups[1:])),
+        replace(lowered, matrices=(replace(lowered.matrices[0], exponent=7), *lowered.matrices[1:])),
+        replace(lowered, matrices=(replace(lowered.matrices[0], delays=None), *lowered.matrices[1:])),
+        replace(lowered, matrices=lowered.matrices[:1]),
+    ):
+        with pytest.raises(InputError, match="the network has other neurons, sizes, exponents or delays; make"):
+            network.write(other)
+    with pytest.raises(InputError, match="lowered is 3, but must be a LoweredEventProp"):
+        network.write(3)
+    assert network.lowered.has_form_of(lowered)
+    network.write(replace(lowered, matrices=tuple(replace(m, mantissas=0 * m.mantissas) for m in lowered.matrices)))
+    assert not network.lowered.matrices[0].mantissas.any()
+    for config in (None, run_config("lava-primitives")):
+        with (
+            pytest.raises(InputError, match="EventPropInference has no model for .*; use one of lava-stock$"),
+            LavaRuntime(EventPropInference(lowered), config) as runtime,
+        ):
+            runtime.run(1)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import lava_nbp
-from lava_nbp.errors import ConfigError, MissingLoihiError
+from lava_nbp.errors import ConfigError, InputError, MissingLoihiError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.executors.make import make_executor
@@ -20,6 +20,7 @@ from lava_nbp.loihi.lowering import lower
 from lava_nbp.loihi.rules import chip_rule
 from lava_nbp.nbp.paper import training_circuit
 from lava_nbp.runs.train import train
+from lava_nbp.training.algorithms import make_learner
 from lava_nbp.training.config import load_config
 
 CHIP = Path(__file__).parents[1] / "chip"
@@ -51,6 +52,24 @@ def test_shipped_configurations(name):
     assert config.target == "loihi2"
     with pytest.raises(MissingLoihiError):
         lava_nbp.run_config(CONFIGS / f"{name}.toml")
+
+
+def test_eventprop_asks_for_the_board_of_its_configuration(tmp_path, monkeypatch):
+    """A run that was trained here; the board's address is that of [loihi], whose chip must be the target's."""
+    small = ("epochs=1", "data.train=20", "data.test=4", "data.validation=4", "network.hidden=[4]", "clocked.dt=2")
+    asked = []
+    monkeypatch.setattr("lava_nbp.executors.eventprop_inference.require_lava_loihi", lambda target: None)
+    monkeypatch.setattr("lava_nbp.executors.eventprop_inference.connect", asked.append)
+    monkeypatch.delenv("LAVA_NBP_DATA", raising=False)
+    config = load_config(
+        CONFIGS / "yinyang_eventprop_loihi.toml", [*small, 'loihi.board="nahuku32"', 'loihi.node="n7"']
+    )
+    learner = make_learner(config, None)
+    with learner.on("loihi1").open(learner.initial_weights(), {}) as session:
+        assert (asked[0].board, asked[0].node) == ("nahuku32", "n7")
+        assert session.engine.exponents == [6, 6]
+    with pytest.raises(InputError, match="target 'loihi2' is for Loihi 2, but loihi.board = 'nahuku32' has Loihi 1"):
+        learner.on("loihi2").open(learner.initial_weights(), {})
 
 
 def test_ncmodels_are_silent():

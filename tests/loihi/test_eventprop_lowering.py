@@ -44,7 +44,11 @@ def test_what_is_lowered_by_hand():
 
 def test_what_is_refused():
     for setup, message in (
-        (Setup(FixedPoint(P, 1.0, 40.0), TTFSLoss()), "neurons are 'exact', whose arithmetic no chip has; train with"),
+        (Setup(FixedPoint(P, 1.0, 40.0), TTFSLoss()), "neurons of layer 1 are 'exact', whose arithmetic no chip"),
+        (
+            Setup(C, TTFSLoss(), layers=(FixedPoint(P, 1.0, 40.0),)),
+            "neurons of layer 1 are 'exact', whose arithmetic no chip",
+        ),
         (Setup(C, MaxVoltageLoss()), r"the outputs answer by voltages \(MaxVoltageLoss\), which no spikes tell; train"),
     ):
         with pytest.raises(InputError, match=message):

@@ -29,7 +29,7 @@ class PartsLoop:
         self.control = Control(0)
         self.dense = [
             MirroredPart(
-                IntegerOptimizer(setup.optimizer, m, c.weight_limits(x), every[post - 1].weight_gradient),
+                IntegerOptimizer(setup.optimizer, m, every[post - 1].weight_limits(x), every[post - 1].weight_gradient),
                 x,
                 every[post - 1],
                 self.control,

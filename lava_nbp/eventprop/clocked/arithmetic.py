@@ -188,12 +188,23 @@ class FixedPoint:
             raise InputError(
                 f"coefficient_bits is {self.coefficient_bits}, but a chip's decays have {CHIP_DECAY_BITS}; raise it"
             )
-        if not _SMALLEST_VTH <= self.vth <= _LARGEST_VTH:
-            what = "lower theta_bits, or use a larger dt" if self.vth > _LARGEST_VTH else "raise theta_bits"
+        reached = response(self.dt, self.p) * (1 << CHIP_SHIFT)  # may be 0: then no threshold is high enough
+        wanted = self.theta / reached if reached > 0 else math.inf
+        if not _SMALLEST_VTH <= wanted <= _LARGEST_VTH:
+            what = "raise theta_bits"
+            if wanted > _LARGEST_VTH:
+                what = f"lower theta_bits, or use a {'larger' if self.dt < self._peak else 'smaller'} dt"
             raise InputError(
-                f"with {self.theta_bits} theta_bits and dt = {self.dt:g} ms the threshold vth of a chip is {self.vth}, "
-                f"but must be {_SMALLEST_VTH} .. {_LARGEST_VTH}; {what}"
+                f"with {self.theta_bits} theta_bits and dt = {self.dt:g} ms the threshold vth of a chip is "
+                f"{wanted:.0f}, but must be {_SMALLEST_VTH} .. {_LARGEST_VTH}; {what}"
             )
+
+    @property
+    def _peak(self) -> float:
+        """The step for which the most of I reaches V, in ms."""
+        small = min(self.p.tau_m, self.p.tau_s)
+        ratio = abs(self.p.tau_m - self.p.tau_s) / small
+        return small * (1 + ratio) * (math.log1p(ratio) / ratio if ratio else 1.0)
 
     @property
     def on_chip(self) -> bool:
@@ -209,10 +220,7 @@ class FixedPoint:
 
     def _smallest_dt(self) -> float | None:
         # Coefficients fall with dt below that for which the most of I reaches V.
-        small, ratio = min(self.p.tau_m, self.p.tau_s), abs(self.p.tau_m - self.p.tau_s)
-        ratio /= small
-        peak = small * (1 + ratio) * (math.log1p(ratio) / ratio if ratio else 1.0)
-        steps = max(1, math.ceil(self.end / peak))
+        steps = max(1, math.ceil(self.end / self._peak))
         if self._smallest_coefficient(self.end / steps) < _SMALLEST_COEFFICIENT:
             return None
         while self._smallest_coefficient(self.end / (2 * steps)) >= _SMALLEST_COEFFICIENT:
@@ -445,22 +453,24 @@ def forward_step(
     I: Int64Array,  # noqa: E741 - the paper's symbol
     S: Any,
     c: FixedPoint,
-) -> None:
-    """V and I at the end of a step, in place; spikes and resets are the caller's."""
+) -> int:
+    """V and I at the end of a step, in place; spikes and resets are the caller's. How many a chip's registers met."""
     if c.on_chip:
-        _chip_step(V, I, S, c)
-        return
+        return _chip_step(V, I, S, c)
     I += S  # noqa: E741
     V[...] = shift(c.alpha * V + c.gamma * I, c.coefficient_bits)
     I[...] = shift(c.beta * I, c.coefficient_bits)
+    return 0
 
 
-def _chip_step(v: Int64Array, u: Int64Array, S: Any, c: FixedPoint) -> None:
-    """As `forward_step`, of a chip's neurons; Lava wraps once, whatever the sum."""
+def _chip_step(v: Int64Array, u: Int64Array, S: Any, c: FixedPoint) -> int:
+    """As `forward_step`, of a chip's neurons; Lava wraps once, whatever the sum. How many wrapped or saturated."""
     most = REGISTER_MAX + 1
     summed = input_current(u, S, c)
     u[...] = np.where(summed > most, summed - 2 * most, np.where(summed <= -most, summed + 2 * most, summed))
-    v[...] = np.clip(toward_zero(v * (4096 - c.dv)) + u, -REGISTER_MAX, REGISTER_MAX)
+    wrapped = int(np.count_nonzero(u != summed))
+    v[...] = toward_zero(v * (4096 - c.dv)) + u
+    return wrapped + clip_to_register(v)
 
 
 def input_current(I: Int64Array, S: Any, c: FixedPoint) -> Int64Array:  # noqa: E741 - the paper's symbol

@@ -498,7 +498,9 @@ class ClockedEngine:
         unheard = label is not None and self._layers[-1].spiking and answer[label] == self.c.steps
         spiked = sum(self._spikes[k] for k in hidden)
         deepest = max((k + 1 for k, n in enumerate(self._spikes) if n), default=0)
-        return answer, Counts(spiked, silent, int(unheard), clipped, saturated, max(self._spikes), deepest)
+        overflowed = sum(int(tape.overflowed[0]) for tape in self._tapes)
+        counts = Counts(spiked, silent, int(unheard), clipped, saturated, max(self._spikes), deepest)
+        return answer, counts._replace(overflowed=overflowed)
 
     def _silent(self, k: int) -> int:
         """Neurons of a layer that did not spike in the last sample."""

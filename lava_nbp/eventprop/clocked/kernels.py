@@ -75,12 +75,14 @@ class Tape(NamedTuple):
     peak_step: Int64Array  #: (n,) its step, or -1
     impulse: Int64Array  #: (n,) on lV at that step, or over the whole trial
     sum: Int64Array  #: (n,) of V, times how much each step counts
+    overflowed: Int64Array  #: (1,) how often a chip's current wrapped, or a voltage was saturated
 
     @classmethod
     def make(cls, n: int, cap: int) -> Tape:
         """Room for so many neurons and spikes."""
         per_spike = ("step", "neuron", "rise", "error")
-        return cls(**{name: np.zeros(cap if name in per_spike else n, dtype=np.int64) for name in cls._fields})
+        sizes = {name: cap if name in per_spike else n for name in cls._fields} | {"overflowed": 1}
+        return cls(**{name: np.zeros(size, dtype=np.int64) for name, size in sizes.items()})
 
     @staticmethod
     def bytes(n: int, cap: int) -> int:
@@ -127,6 +129,7 @@ def forward(c, layer, spikes, seen, delays):  # type: ignore[no-untyped-def]
     n = V.shape[0]
     half, half_slope = 1 << (c.bits - 1), 1 << (c.slope_bits - 1)
     record = seen.V.shape[0] > 0
+    overflowed = 0
     count, e, heard, until = 0, 0, 0, -1  # nothing more is on its way behind step `until`
     if delays is not None:
         coming = delays.ring[0]
@@ -180,8 +183,11 @@ def forward(c, layer, spikes, seen, delays):  # type: ignore[no-untyped-def]
             for j in range(n):
                 V_before[j] = V[j]
                 i = I[j]
-                i += 2 * (c.limit + 1) * (int(i <= -c.limit - 1) - int(i > c.limit + 1))
-                v = min(max(_toward_zero(V[j] * c.v_left) + i, -c.limit), c.limit)
+                round_ = int(i <= -c.limit - 1) - int(i > c.limit + 1)
+                i += 2 * (c.limit + 1) * round_
+                full = _toward_zero(V[j] * c.v_left) + i
+                v = min(max(full, -c.limit), c.limit)
+                overflowed += abs(round_) + int(v != full)
                 V[j] = v
                 I[j] = i
                 crossed |= v >= c.theta
@@ -218,6 +224,7 @@ def forward(c, layer, spikes, seen, delays):  # type: ignore[no-untyped-def]
             continue
         elif _is_over(c, V, I, peak, output):
             break
+    tape.overflowed[0] = overflowed
     return count
 
 
@@ -238,6 +245,8 @@ def _is_over(c, V, I, peak, peaks):  # type: ignore[no-untyped-def]  # noqa: E74
         if c.on_chip:
             most = max(V[j], 0) + max(I[j], 0) * c.reach
             if most >= c.theta or (peaks and most > peak[j]):
+                return False
+            if min(V[j], 0) + min(I[j], 0) * c.reach < -c.limit:  # may still be saturated, which is counted
                 return False
         elif I[j] > c.theta or (peaks and max(V[j], I[j]) > peak[j]):
             return False

@@ -164,7 +164,8 @@ class LIFPart:
             neuron = int(np.abs(summed).argmax())
             raise InputError(self.c.overflow(int(np.abs(summed).max()), f"layer {self.layer + 1}, neuron {neuron}"))
         before = self.V.copy()
-        forward_step(self.V, self.I, arrived, self.c)
+        if overflowed := forward_step(self.V, self.I, arrived, self.c):
+            self.tally.add(Counts(overflowed=overflowed))
         fired = (self.c.threshold <= self.V) & self.spiking
         who = np.flatnonzero(fired)
         start = int(self._count[0])

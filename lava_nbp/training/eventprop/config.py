@@ -41,6 +41,7 @@ from lava_nbp.training.config import (
     Time,
     check_types,
 )
+from lava_nbp.training.loihi_config import LoihiConfig
 
 _Deviation = Annotated[Real, Field(ge=0, le=WEIGHTS)]
 _Delay = Annotated[Real, Field(ge=0, le=TIMES[1])]
@@ -257,6 +258,8 @@ class EventPropExperiment(Experiment):
     ] = LossConfig()
     learning: LearningConfig = LearningConfig()
     clocked: ClockedConfig = ClockedConfig()
+    #: For chips, which answer with what was trained elsewhere; its chunk means nothing here.
+    loihi: LoihiConfig = LoihiConfig()
 
     @property
     def largest_weights(self) -> dict[str, float]:

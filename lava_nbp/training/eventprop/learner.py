@@ -172,8 +172,10 @@ class EventPropLearner(Learner):
     @property
     def compiled(self) -> str:
         """The target that computes as this one does, compiled: Lava's spikes are those of "clocked"."""
-        same = (name for name in targets_of("eventprop") if TARGETS[name].clocked == self.target.clocked)
-        return self.target.name if not self.target.on_lava else next(n for n in same if not TARGETS[n].on_lava)
+        if not (self.target.on_lava or self.target.on_chip):
+            return self.target.name
+        here = (TARGETS[name] for name in targets_of("eventprop"))
+        return next(t.name for t in here if t.clocked and not (t.on_lava or t.on_chip))
 
     def infer(self, weights: Arrays, told: Count = uncounted) -> Inference:
         """Steps are those of [clocked] dt, in continuous time too, where no step is ever computed."""

@@ -18,6 +18,7 @@ from lava_nbp.eventprop.clocked.delays import steps_of
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.eventprop.result import Result
 from lava_nbp.eventprop.trains import SpikeTrains, join_trains, latency_trains
+from lava_nbp.loihi.host import default_address
 from lava_nbp.training.eventprop.names import forward_names, late_names, loop_names
 from lava_nbp.training.eventprop.network import (
     are_masters,
@@ -43,6 +44,7 @@ COUNTED = {
     "clipped": "clipped_denominators",
     "saturated": "saturated_adjoints",
     "bounded": "bounded_parameters",
+    "overflowed": "overflowed_states",
 }
 
 
@@ -99,6 +101,9 @@ class EventPropSession(Session):
         # A run that was trained elsewhere may keep a key that asks for samples.
         left_out = {"granularity"} if self._target.step_only else None
         options = config.lava.model_dump(exclude_unset=True, exclude=left_out) if self._target.on_lava else {}
+        if self._target.on_chip:
+            config.loihi.check_target(self._target.name)
+            options["address"] = config.loihi.address(default_address(self._target.name))
         engine = self._target.maker("eventprop")(
             self._forward(matrices),
             setup,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
@@ -12,8 +12,6 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, mod
 from lava_nbp.base.targets import TARGETS, Target, targets_of
 from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX, WEIGHT_STEP
 from lava_nbp.errors import ConfigError, unknown_name
-from lava_nbp.loihi.boards import BOARDS, board_of
-from lava_nbp.loihi.host import BoardAddress
 from lava_nbp.nbp.circuit import Circuit
 from lava_nbp.nbp.circuit_file import SUFFIX
 from lava_nbp.nbp.circuits import CIRCUITS
@@ -25,10 +23,10 @@ from lava_nbp.training.config import (
     DataConfig,
     Experiment,
     Real,
-    Samples,
     Size,
     unknown_key,
 )
+from lava_nbp.training.loihi_config import LoihiConfig
 
 
 def _one_or_several(value: Any) -> str:
@@ -132,29 +130,6 @@ def _every_option() -> set[str]:
     return {option for kind in CIRCUITS.values() for option in kind.options}
 
 
-class LoihiConfig(ConfigSection):
-    """[loihi]: for targets that are chips; what is not said is the target's: `lava_nbp.loihi.host.default_address`."""
-
-    board: str | None = None
-    partition: str | None = None
-    node: str | None = None
-    generation: str | None = None
-    host: str | None = None
-    #: Samples that are loaded and run at once.
-    chunk: Samples = 500
-
-    def address(self, default: BoardAddress) -> BoardAddress:
-        """How to reach the board: the default, but for what is said here."""
-        return replace(default, **self.model_dump(exclude={"chunk"}, exclude_none=True))
-
-    @model_validator(mode="after")
-    def _possible_address(self) -> LoihiConfig:
-        self.address(BoardAddress(""))
-        if self.board is not None and self.board not in BOARDS:
-            raise ValueError(unknown_name("board", self.board, BOARDS))
-        return self
-
-
 class NBPExperiment(Experiment):
     """A configuration file with algorithm = "nbp"."""
 
@@ -193,12 +168,7 @@ class NBPExperiment(Experiment):
 
     @model_validator(mode="after")
     def _board_of_the_target(self) -> NBPExperiment:
-        board, usual = self.loihi.board, board_of(self.target)
-        if board is not None and usual is not None and BOARDS[board].chip != usual.chip:
-            raise ValueError(
-                f"target {self.target!r} is for {usual.chip.name}, but loihi.board = {board!r} has "
-                f"{BOARDS[board].chip.name}; change one of them"
-            )
+        self.loihi.check_target(self.target)
         return self
 
     @property

@@ -63,7 +63,8 @@ def test_wrap_and_saturation_by_hand():
     """u beyond 2**23 goes on from the other end, v ends at +-(2**23 - 1)."""
     c, most = FixedPoint(P, 1.0, END, neuron="loihi"), REGISTER_MAX + 1
     u, v = np.zeros(4, np.int64), np.array([0, most - 5, 5 - most, 0])
-    forward_step(v, u, np.array([most, most + 1, -most, 1 - most]), c)
+    # Two wrap, and one voltage is beyond its end.
+    assert forward_step(v, u, np.array([most, most + 1, -most, 1 - most]), c) == 3
     assert u.tolist() == [most, 1 - most, most, 1 - most]
     assert v.tolist() == [most - 1, 1 - most + 3896 * (most - 5) // 4096, most - (3896 * (most - 5) // 4096), 1 - most]
 
@@ -224,6 +225,22 @@ def test_the_direction_comes_nearer_to_that_of_continuous_time(loss):
     assert medians[-1].min() > 0.97
 
 
+@pytest.mark.parametrize("scale", [1.0, 6.0, 25.0])
+def test_registers_that_were_met_are_counted(scale):
+    """By engine and parts alike, watched or ended early, with and without a label."""
+    for seed in range(4):
+        engine = made(LOSSES[1], seed, scale=scale)
+        counted = [engine.run_sample(*sample(seed), label)[1].overflowed for label in (None, 1)]
+        seen, _ = engine.watch(*sample(seed), 1)
+        counted.append(sum(int(tape.overflowed[0]) for tape in engine._tapes))
+        loop = PartsLoop([m.copy() for m in engine.masters], engine.exponents, engine.setup, engine.looped)
+        loop.sample(*sample(seed), 1)
+        assert counted == [sum(layer.tally.read().overflowed for layer in loop.layers)] * 3
+        at_the_end = sum(int(np.count_nonzero(np.abs(s.V) == REGISTER_MAX)) for s in seen)
+        assert counted[0] >= at_the_end
+        assert (counted[0] > 0) is (scale > 1)
+
+
 def test_what_is_refused():
     for options, message in (
         ({"neuron": "lif"}, "clocked arithmetic: neuron is 'lif', but must be one of 'exact', 'loihi'"),
@@ -236,6 +253,8 @@ def test_what_is_refused():
             {"neuron": "loihi", "theta_bits": 5},
             r"threshold vth of a chip is \d+, but .* 131071; raise theta",
         ),
+        ({"neuron": "loihi", "dt": 1e5, "end": 1e5}, "vth of a chip is inf, but must be 16 .. 131071; .* smaller dt"),
+        ({"neuron": "loihi", "dt": 400.0, "end": 400.0}, "vth of a chip is .*, but must be 16 .. 131071; .* smaller"),
         (
             {"neuron": "loihi", "dt": 0.01},
             "dt is 0.01 ms, for which a coefficient of 12 bits is only 2.0 of 4096",

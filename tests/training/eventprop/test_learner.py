@@ -118,7 +118,7 @@ def test_what_was_trained_for_the_chip_is_answered_by_lavas_own_processes(config
     assert found == expected
     assert found["last"]["test_accuracy_ties_right"] > 0.4  # chance is 1/3
     train(config("target=clocked", "epochs=1"), tmp_path / "exact")
-    with pytest.raises(InputError, match="neurons are 'exact', whose arithmetic no chip has; train with clocked.n"):
+    with pytest.raises(InputError, match="neurons of layer 1 are 'exact', whose arithmetic no chip has; train with"):
         evaluate_run(tmp_path / "exact", "lava-stock")
 
 
@@ -499,6 +499,8 @@ def test_another_threshold_is_another_unit(config, tmp_path, optimizer):
             ("target=lava-stock",),
             "target 'lava-stock' answers, but does not learn, with networks of eventprop; train with one of ",
         ),
+        (("loihi.board=ogre",), "board is 'ogre', but must be one of"),
+        (("loihi.chip=3",), "unknown key loihi.chip = 3"),
         (("clocked.neuron=lif",), "clocked.neuron is 'lif', but must be one of exact, loihi"),
         (("target=clocked", "clocked.theta_bits=[14]"), "clocked.theta_bits has 1 entries, but there are 2 layers"),
         (("network.hidden=[]",), "network.hidden = "),
