@@ -128,11 +128,6 @@ class EventPropInferenceExecutor:
         """Of the 8-bit weights."""
         return self._engine.exponents
 
-    @property
-    def forward_weights(self) -> list[Int64Array]:
-        """As of `ClockedEngine`."""
-        return self._engine.forward_weights
-
     def write_masters(self, masters: Sequence[Int64Array]) -> None:
         """Replace weights and learned delays; the network is loaded anew if delays have changed."""
         self._engine.write_masters(masters)
@@ -153,10 +148,10 @@ class EventPropInferenceExecutor:
         RuntimeFailure
             If a Process failed, or it is closed.
         """
+        check_open(self._closed, self._pid)
         trains, chosen = check_samples(trains, samples, self._engine.sizes[0], self.setup.c.end)
-        for k in chosen:  # all are looked at before the first is run
-            self._spikes_of(trains, int(k))
-        first = [self.spikes(trains, int(k))["output"] for k in chosen]
+        every = [self._spikes_of(trains, int(k)) for k in chosen]  # all are looked at before the first is run
+        first = [self._run(*one)["output"] for one in every]
         T = self.setup.c.steps
         said = [np.where(z.any(axis=0), z.argmax(axis=0), T) for z in first]
         empty = np.zeros((0, self._engine.sizes[-1]), dtype=np.int64)
@@ -172,7 +167,10 @@ class EventPropInferenceExecutor:
         """
         check_open(self._closed, self._pid)
         trains, chosen = check_samples(trains, np.array([sample]), self._engine.sizes[0], self.setup.c.end)
-        steps, inputs, often = self._spikes_of(trains, int(chosen[0]))
+        return self._run(*self._spikes_of(trains, int(chosen[0])))
+
+    def _run(self, steps: Int64Array, inputs: Int64Array, often: int) -> dict[str, NDArray[np.uint8]]:
+        """Run a sample; the network is made anew if so many spikes of an input in a step need other messages."""
         if self._session is not None and often > 1 and not self._session.graded:
             self._end()
         if self._session is None:

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from lava_nbp.base.checks import as_array, check_integer, check_kind, shown
 from lava_nbp.base.fields import settle
-from lava_nbp.base.widths import DELAY_MAX, PLASTIC_WEIGHT_MAX, WEIGHT_EXPONENT_MAX
+from lava_nbp.base.widths import ALIGNMENT_BITS, DELAY_MAX, PLASTIC_WEIGHT_MAX, WEIGHT_EXPONENT_MAX
 from lava_nbp.errors import InputError
-from lava_nbp.eventprop.clocked.arithmetic import CHIP_SHIFT, FixedPoint, Int64Array
+from lava_nbp.eventprop.clocked.arithmetic import FixedPoint, Int64Array
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.loihi.registers import NeuronRegisters
 
@@ -180,6 +180,6 @@ def _matrices(engine: ClockedEngine, names: Sequence[str]) -> list[MatrixRegiste
         exponent = engine.exponents[at]
         mantissas: Int64Array = engine.forward_weights[at] >> exponent
         found.append(
-            MatrixRegisters(name, names[pre], names[post], mantissas, exponent - CHIP_SHIFT, engine.delays[at])
+            MatrixRegisters(name, names[pre], names[post], mantissas, exponent - ALIGNMENT_BITS, engine.delays[at])
         )
     return found

@@ -29,7 +29,7 @@ from lava_nbp.base.content import check_plain, parse_toml, read_toml
 from lava_nbp.base.content import problem as content_problem
 from lava_nbp.base.files import AnyPath, as_path
 from lava_nbp.base.memory import size
-from lava_nbp.base.targets import TARGETS, find_target, targets_of
+from lava_nbp.base.targets import TARGETS, targets_of
 from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.data.augmentation import AUGMENTATIONS, EventAugmentation
 from lava_nbp.data.encodings import Encoding, check_thresholds
@@ -247,7 +247,7 @@ class Experiment(ConfigSection):
                 f"{', '.join(learning)}, and evaluate the run with --target {name}"
             )
         check_name(name, "target", learning)
-        return find_target(name, algorithm).name
+        return name
 
     @property
     def names_circuit(self) -> bool:

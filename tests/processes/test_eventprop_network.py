@@ -83,6 +83,16 @@ def samples_of(n, n_in, n_out, seed=0):
 LONGEST = 8
 
 
+def feeding_two(network):
+    """A source for a network of 4 inputs and 3 classes, four samples and labels, and the spikes of the last two."""
+    source = SpikeSource(4, 3, C, granularity="step", capacity=2)
+    source.s_out.connect(network.s_in)
+    source.label_out.connect(network.label_in)
+    trains, labels = samples_of(4, 4, 3)
+    spans = [slice(trains.offsets[k], trains.offsets[k + 1]) for k in (2, 3)]
+    return source, trains, labels, [(C.steps_of(trains.times[s]), trains.sources[s]) for s in spans]
+
+
 def late_of(layers, looped, delayed, seed=0, rate=150.0):
     """Delays of all weights and recurrent weights, of synapses and, in the last layer, of sources.
 
@@ -269,12 +279,7 @@ def test_a_reset_forgets_the_sample_at_hand(stopped, delayed, way):
     network = EventPropNetwork(
         weights_of(layers), setup_of(TTFSLoss()), granularity="step", batch=1, rate=0.02, capacity=2, **options
     )
-    source = SpikeSource(4, 3, C, granularity="step", capacity=2)
-    source.s_out.connect(network.s_in)
-    source.label_out.connect(network.label_in)
-    trains, labels = samples_of(4, 4, 3)
-    spans = [slice(trains.offsets[k], trains.offsets[k + 1]) for k in (2, 3)]
-    samples = [(C.steps_of(trains.times[s]), trains.sources[s]) for s in spans]
+    source, trains, labels, samples = feeding_two(network)
     engine = ClockedEngine(weights_of(layers), setup_of(TTFSLoss()), **options)
     by_delays = [own.gradient for own in network.engine.learned_delays if own is not None]
     with LavaRuntime(network, lava_nbp.run_config("lava-primitives"), 60) as runtime:
@@ -342,12 +347,7 @@ def test_what_is_written_in_the_midst_of_a_sample_acts_from_the_next_one_on(way)
     options = late_of(layers, (), "learned")
     engine = ClockedEngine(weights_of(layers), setup, **options)
     network = EventPropNetwork(weights_of(layers), setup, granularity="step", batch=1, rate=0.02, capacity=2, **options)
-    source = SpikeSource(4, 3, C, granularity="step", capacity=2)
-    source.s_out.connect(network.s_in)
-    source.label_out.connect(network.label_in)
-    trains, labels = samples_of(4, 4, 3)
-    spans = [slice(trains.offsets[k], trains.offsets[k + 1]) for k in (2, 3)]
-    samples = [(C.steps_of(trains.times[s]), trains.sources[s]) for s in spans]
+    source, _, labels, samples = feeding_two(network)
     source.load(samples, labels[2:])
     written = [m[..., ::-1].copy() for m in engine.masters]
     with LavaRuntime(network, lava_nbp.run_config("lava-primitives"), 60) as runtime:

@@ -63,6 +63,15 @@ class Oracle:
             self.z[k], self.V[k] = z, V
         return self.z
 
+    def at_first_spikes(self, loss, label):
+        """Errors of the output's first spikes, (steps, n), by what the loss says of their times, in ms."""
+        z, errors = self.z[:, self.output], np.zeros_like(self.z)
+        there = z.any(axis=0)
+        first = np.where(there, z.argmax(axis=0), self.steps)
+        error = loss.by_times(np.where(there, (first + 1) * self.dt, np.inf), label)
+        errors[first[there], np.arange(self.output.start, self.output.stop)[there]] = error[there]
+        return errors
+
     def backward(self, at_spikes, impulses):
         """Gradients in the order of the matrices, and those by all delays; errors of spikes, impulses on lV (steps, n).
 

@@ -66,7 +66,16 @@ from numpy.typing import NDArray
 from lava_nbp.base.checks import check_integer, check_real
 from lava_nbp.base.fields import settle
 from lava_nbp.base.steps import nearest_steps
-from lava_nbp.base.widths import PLASTIC_WEIGHT_MAX, STATE_BITS, WEIGHT_STEP
+from lava_nbp.base.widths import (
+    ALIGNMENT_BITS,
+    CURRENT_DECAY_ALL,
+    PLASTIC_WEIGHT_MAX,
+    STATE_BITS,
+    THRESHOLD_BITS,
+    VOLTAGE_DECAY_ALL,
+    WEIGHT_EXPONENT_MAX,
+    WEIGHT_STEP,
+)
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.equations import NeuronParameters, response
 from lava_nbp.eventprop.trains import check_end
@@ -89,9 +98,9 @@ _LONGEST_DELAY = 1e8
 _SMALLEST_COEFFICIENT = 16
 #: Fractional bits of tau_m / dt; and of that of a chip's voltages, which are larger.
 SLOPE_BITS, _CHIP_SLOPE_BITS = 8, 16
-#: Of a chip: fractional bits of decays, by how many bits input and thresholds are shifted, the largest threshold, the
-#: largest exponent of a weight.
-CHIP_DECAY_BITS, CHIP_SHIFT, _LARGEST_VTH, _LARGEST_EXPONENT = 12, 6, (1 << 17) - 1, 7
+#: Of a chip: fractional bits of decays, the largest threshold, and the largest exponent of weights in units of u.
+CHIP_DECAY_BITS, _LARGEST_VTH = 12, (1 << THRESHOLD_BITS) - 1
+_LARGEST_EXPONENT = ALIGNMENT_BITS + WEIGHT_EXPONENT_MAX
 #: Of a chip: the largest sum of a current and its input; messages of parts, and 32 bits of Lava's, hold a little more.
 _LARGEST_CHIP_CURRENT = 3 << STATE_BITS
 #: A threshold below this is rounded by more than 3 %.
@@ -188,7 +197,7 @@ class FixedPoint:
             raise InputError(
                 f"coefficient_bits is {self.coefficient_bits}, but a chip's decays have {CHIP_DECAY_BITS}; raise it"
             )
-        reached = response(self.dt, self.p) * (1 << CHIP_SHIFT)  # may be 0: then no threshold is high enough
+        reached = response(self.dt, self.p) * (1 << ALIGNMENT_BITS)  # may be 0: then no threshold is high enough
         wanted = self.theta / reached if reached > 0 else math.inf
         if not _SMALLEST_VTH <= wanted <= _LARGEST_VTH:
             what = "raise theta_bits"
@@ -270,12 +279,12 @@ class FixedPoint:
     @cached_property
     def vth(self) -> int:
         """Of a chip: its threshold, of which a voltage has 64ths."""
-        return round(self.theta / (response(self.dt, self.p) * (1 << CHIP_SHIFT)))
+        return round(self.theta / (response(self.dt, self.p) * (1 << ALIGNMENT_BITS)))
 
     @property
     def threshold(self) -> int:
         """The least voltage that spikes: 2**theta_bits, or what is more than a chip's threshold."""
-        return (self.vth << CHIP_SHIFT) + 1 if self.on_chip else self.theta
+        return (self.vth << ALIGNMENT_BITS) + 1 if self.on_chip else self.theta
 
     @property
     def largest_current(self) -> int:
@@ -289,28 +298,38 @@ class FixedPoint:
 
     def in_thresholds(self, V: Int64Array) -> Int64Array:
         """Voltages, which may have more fractional bits, in units of 2**-theta_bits thresholds."""
-        return divided(V << self.theta_bits, self.vth << CHIP_SHIFT) if self.on_chip else V
+        return divided(V << self.theta_bits, self.vth << ALIGNMENT_BITS) if self.on_chip else V
 
     @cached_property
     def response(self) -> float:
         """What of I reaches V in a step, in thresholds."""
-        return self.theta / (self.vth << CHIP_SHIFT) if self.on_chip else response(self.dt, self.p)
+        return self.theta / (self.vth << ALIGNMENT_BITS) if self.on_chip else response(self.dt, self.p)
 
-    def _decay(self, tau: float, lost: int) -> int:
-        """What is left after a step; of a chip what it does not lose."""
+    @property
+    def keep_u(self) -> int:
+        """Of a chip: what is kept of a current in a step, in 4096ths."""
+        return CURRENT_DECAY_ALL - self.du
+
+    @property
+    def keep_v(self) -> int:
+        """Of a chip: what is kept of a voltage in a step, in 4096ths."""
+        return VOLTAGE_DECAY_ALL - self.dv
+
+    def _decay(self, tau: float, kept: int) -> int:
+        """What is left after a step; of a chip what it keeps."""
         if self.on_chip:
-            return (1 << CHIP_DECAY_BITS) - lost << self.coefficient_bits - CHIP_DECAY_BITS
+            return kept << self.coefficient_bits - CHIP_DECAY_BITS
         return self._coefficient(math.exp(-self.dt / tau))
 
     @cached_property
     def alpha(self) -> int:
         """Decay of V and lV."""
-        return self._decay(self.p.tau_m, self.dv)
+        return self._decay(self.p.tau_m, self.keep_v)
 
     @cached_property
     def beta(self) -> int:
         """Decay of I and lI."""
-        return self._decay(self.p.tau_s, self.du + 1)
+        return self._decay(self.p.tau_s, self.keep_u)
 
     @cached_property
     def gamma(self) -> int:
@@ -389,9 +408,9 @@ class FixedPoint:
         held = f"it is in thresholds, and a 24-bit current holds so many at {self.theta_bits} theta_bits"
         largest = check_real(largest, 0.0, REGISTER_MAX / self.theta, "largest weight", held, WeightError, above=True)
         needed = math.ceil(math.log2(largest * self.theta / PLASTIC_WEIGHT_MAX))
-        exponent = max(CHIP_SHIFT if self.on_chip else 0, needed)
-        if self.on_chip and exponent > CHIP_SHIFT + _LARGEST_EXPONENT:
-            most = (PLASTIC_WEIGHT_MAX << CHIP_SHIFT + _LARGEST_EXPONENT) / self.theta
+        exponent = max(ALIGNMENT_BITS if self.on_chip else 0, needed)
+        if self.on_chip and exponent > _LARGEST_EXPONENT:
+            most = (PLASTIC_WEIGHT_MAX << _LARGEST_EXPONENT) / self.theta
             raise WeightError(
                 f"largest weight is {largest:g} thresholds, but a chip's weights reach {most:g} at {self.theta_bits} "
                 f"theta_bits; lower theta_bits"
@@ -469,13 +488,13 @@ def _chip_step(v: Int64Array, u: Int64Array, S: Any, c: FixedPoint) -> int:
     summed = input_current(u, S, c)
     u[...] = np.where(summed > most, summed - 2 * most, np.where(summed <= -most, summed + 2 * most, summed))
     wrapped = int(np.count_nonzero(u != summed))
-    v[...] = toward_zero(v * (4096 - c.dv)) + u
+    v[...] = toward_zero(v * c.keep_v) + u
     return wrapped + clip_to_register(v)
 
 
 def input_current(I: Int64Array, S: Any, c: FixedPoint) -> Int64Array:  # noqa: E741 - the paper's symbol
     """A current with the input of a step; a chip's decays before."""
-    summed: Int64Array = (toward_zero(I * (4095 - c.du)) if c.on_chip else I) + S
+    summed: Int64Array = (toward_zero(I * c.keep_u) if c.on_chip else I) + S
     return summed
 
 

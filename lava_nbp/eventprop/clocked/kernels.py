@@ -35,8 +35,8 @@ class Coefficients(NamedTuple):
     limit: int  #: of a register
     most: int  #: of a current
     on_chip: bool  #: neurons are those of the chips
-    u_left: int  #: of a chip: 4096ths of u that are left after a step
-    v_left: int
+    keep_u: int  #: of a chip: 4096ths of u that are left after a step
+    keep_v: int
     reach: int  #: of a chip: how many times u v may still grow
 
     @classmethod
@@ -45,7 +45,7 @@ class Coefficients(NamedTuple):
         return cls(
             c.steps, c.alpha, c.beta, c.gamma, c.gamma_back, c.sent_V, c.sent_I, c.coefficient_bits, c.threshold,
             c.theta_bits, c.floor_units, c.slope, c.slope_bits, REGISTER_MAX, c.largest_current, c.on_chip,
-            4095 - c.du, 4096 - c.dv, c.reach,
+            c.keep_u, c.keep_v, c.reach,
         )  # fmt: skip
 
 
@@ -141,7 +141,7 @@ def forward(c, layer, spikes, seen, delays):  # type: ignore[no-untyped-def]
     for k in range(start, c.steps):
         if c.on_chip:
             for j in range(n):
-                I[j] = _toward_zero(I[j] * c.u_left)
+                I[j] = _toward_zero(I[j] * c.keep_u)
         arrived = False
         while e < n_events and event_step[e] + late == k:
             source = event_source[e]
@@ -185,7 +185,7 @@ def forward(c, layer, spikes, seen, delays):  # type: ignore[no-untyped-def]
                 i = I[j]
                 round_ = int(i <= -c.limit - 1) - int(i > c.limit + 1)
                 i += 2 * (c.limit + 1) * round_
-                full = _toward_zero(V[j] * c.v_left) + i
+                full = _toward_zero(V[j] * c.keep_v) + i
                 v = min(max(full, -c.limit), c.limit)
                 overflowed += abs(round_) + int(v != full)
                 V[j] = v

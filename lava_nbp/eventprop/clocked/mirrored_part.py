@@ -153,15 +153,17 @@ class MirroredPart:
             columns = np.arange(rows.shape[1])
             lI, sent = self._past_lI[rows, columns], self._past_sent[rows, columns]
         self.gradient[who] -= often[:, None] * lI
-        saturated = 0
+        if self.learned_delays is None and not self.backward:
+            return
+        shares, saturated = self.weights[who] * sent, 0
         if self.learned_delays is not None:
-            parts: Int64Array = shift(self.weights[who] * sent, self.c.theta_bits)
+            parts: Int64Array = shift(shares, self.c.theta_bits)
             saturated += int(often @ np.count_nonzero(np.abs(parts) > REGISTER_MAX, axis=1))
             parts = often[:, None] * np.clip(parts, -REGISTER_MAX, REGISTER_MAX)
             by = self.learned_delays.gradient
             by[who] += parts if by.ndim == 2 else parts.sum(axis=1)
         if self.backward:
-            errors: Int64Array = shift((self.weights[who] * sent).sum(axis=1), self.c.theta_bits)
+            errors: Int64Array = shift(shares.sum(axis=1), self.c.theta_bits)
             saturated += clip_to_register(errors)
             self._answer[who] = errors
         if saturated:

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.targets import TARGETS
-from lava_nbp.base.widths import DELAY_MAX
+from lava_nbp.base.widths import ALIGNMENT_BITS, DELAY_MAX
 from lava_nbp.errors import InputError, WeightError
-from lava_nbp.eventprop.clocked.arithmetic import CHIP_SHIFT, MASTER_BITS, FixedPoint
+from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS, FixedPoint
 from lava_nbp.eventprop.clocked.delays import steps_of
 from lava_nbp.eventprop.equations import NeuronParameters, response
 from lava_nbp.eventprop.losses import TTFSLoss
@@ -150,7 +150,7 @@ def _clocked(run: Run, config: EventPropExperiment, dt: float | None) -> DenseNe
 
 def _export_unit(layer: FixedPoint) -> int:
     """What weights and thresholds are divided by: a chip's weights are mantissas then, as registers have them."""
-    return 1 << CHIP_SHIFT if layer.on_chip else 1
+    return 1 << ALIGNMENT_BITS if layer.on_chip else 1
 
 
 def _continuous(run: Run, config: EventPropExperiment, dt: float | None) -> DenseNetwork:

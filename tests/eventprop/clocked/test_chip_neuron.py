@@ -174,10 +174,7 @@ def test_gradients_are_those_of_an_oracle_in_floating_point(loss, seed):
     at_spikes, impulses = np.zeros_like(spikes), np.zeros_like(spikes)
     V = oracle.V[:, oracle.output]
     if isinstance(loss, TTFSLoss):
-        there = spikes[:, oracle.output].any(axis=0)
-        first = np.where(there, spikes[:, oracle.output].argmax(axis=0), c.steps)
-        error = loss.by_times(np.where(there, (first + 1) * c.dt, np.inf), label)
-        at_spikes[first[there], np.arange(oracle.output.start, oracle.output.stop)[there]] = error[there]
+        at_spikes = oracle.at_first_spikes(loss, label)
     elif isinstance(loss, MaxVoltageLoss):
         share = np.exp(V.max(axis=0))
         where = V.argmax(axis=0), np.arange(oracle.output.start, oracle.output.stop)
