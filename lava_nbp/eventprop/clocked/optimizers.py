@@ -96,22 +96,27 @@ class IntegerOptimizer:
         """
         self.check(batch, rate)
         self._steps[0] += 1
-        if self.name == "sgd":
-            factor = self._factor(rate, batch)
-            change = shift(factor * np.clip(g, -_LARGEST, _LARGEST), _FACTOR)
-        else:
-            t = int(self._steps[0])
-            # Adam's correction of its start, with the betas as they are here.
-            start = math.sqrt(1 - (1 - 2.0**-_SECOND) ** t) / (1 - (1 - 2.0**-_FIRST) ** t)
-            clipped = np.clip(g, -_LARGEST, _LARGEST)
-            self._m += shift((clipped << _EXTRA) - self._m, _FIRST)
-            self._v += shift((clipped * clipped << _EXTRA) - self._v, _SECOND)
-            size = round(rate * start * (1 << MASTER_BITS))
-            magnitude = (size * np.abs(self._m)) // ((_root(self._v) + 1) << (_EXTRA // 2))
-            change = np.sign(self._m) * magnitude
+        if self.name == "adam":
+            return self._adam(g, rate)
+        change = shift(self._factor(rate, batch) * np.clip(g, -_LARGEST, _LARGEST), _FACTOR)
         moved, (low, high) = self.masters - change, self.limits
         self.masters[...] = np.clip(moved, low, high)
         return int(np.count_nonzero((moved < low) | (moved > high)))
+
+    def _adam(self, g: Int64Array, rate: float) -> int:
+        # Imported here because Lava executes Processes, and what they import, at every compilation.
+        from lava_nbp.eventprop.clocked.optimizer_kernels import adam
+
+        t = int(self._steps[0])
+        # Adam's correction of its start, with the betas as they are here.
+        start = math.sqrt(1 - (1 - 2.0**-_SECOND) ** t) / (1 - (1 - 2.0**-_FIRST) ** t)
+        size = round(rate * start * (1 << MASTER_BITS))
+        arrays = [np.ravel(a) for a in (self.masters, self._m, self._v, np.broadcast_to(g, self.masters.shape))]
+        left: int = adam(*arrays, _LARGEST, _EXTRA, _FIRST, _SECOND, size, *self.limits)
+        for own, flat in zip((self.masters, self._m, self._v), arrays, strict=False):
+            if not own.flags.c_contiguous:  # then the flat one is a copy
+                own[...] = flat.reshape(own.shape)
+        return left
 
     def check(self, batch: int, rate: float) -> None:
         """Check that integers hold a step.
@@ -151,11 +156,3 @@ class IntegerOptimizer:
             for name, low, high in (("steps", 0, MOST_STEPS), ("m", -first, first), ("v", 0, second)):
                 check_within(state[name], low, high, f"optimizer state: {name}")
             self._steps[...], self._m[...], self._v[...] = state["steps"], state["m"], state["v"]
-
-
-def _root(x: Int64Array) -> Int64Array:
-    """Integer square root, rounded down."""
-    root = np.sqrt(x.astype(np.float64)).astype(np.int64)
-    root -= root * root > x
-    root += (root + 1) * (root + 1) <= x
-    return root

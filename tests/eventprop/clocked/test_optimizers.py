@@ -1,11 +1,14 @@
 """Learning with integers: by hand, against Adam with real numbers, and its state."""
 
+import math
+
 import numpy as np
 import pytest
 
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
-from lava_nbp.eventprop.clocked.optimizers import IntegerOptimizer, _root
+from lava_nbp.eventprop.clocked.optimizer_kernels import root
+from lava_nbp.eventprop.clocked.optimizers import IntegerOptimizer
 from lava_nbp.eventprop.equations import NeuronParameters
 
 C = FixedPoint(NeuronParameters(), 0.5, 60.0)
@@ -51,9 +54,34 @@ def test_weights_and_gradients_are_bounded():
     assert found == [1, 2, 2]
 
 
+def test_adam_is_that_of_whole_numbers():
+    """Compiled, against Python's integers, whose roots are exact; at the ends of all ranges, in any layout."""
+    rng, largest = np.random.default_rng(0), 1 << 26
+    for layout in (np.ascontiguousarray, np.asfortranarray, lambda a: np.repeat(a, 2, axis=1)[:, ::2]):
+        masters = layout(rng.integers(-(1 << 25), 1 << 25, (7, 11)))
+        optimizer = IntegerOptimizer("adam", masters, (-(1 << 24), 1 << 24), C.weight_gradient)
+        expected, m, v = masters.tolist(), np.zeros((7, 11), object), np.zeros((7, 11), object)
+        for t in range(1, 6):
+            g = layout(rng.integers(-(1 << 28), 1 << 28, (7, 11)) >> rng.integers(0, 28, (7, 11)))
+            left, size = 0, round(0.5 * math.sqrt(1 - (1 - 2.0**-10) ** t) / (1 - (1 - 2.0**-3) ** t) * (1 << 20))
+            for i, j in np.ndindex(7, 11):
+                clipped = min(max(int(g[i, j]), -largest), largest)
+                m[i, j] += ((clipped << 8) - m[i, j] + 4) >> 3
+                v[i, j] += ((clipped**2 << 8) - v[i, j] + 512) >> 10
+                change = size * abs(m[i, j]) // ((math.isqrt(v[i, j]) + 1) << 4)
+                moved = expected[i][j] - (change if m[i, j] >= 0 else -change)
+                expected[i][j] = min(max(moved, -(1 << 24)), 1 << 24)
+                left += moved != expected[i][j]
+            assert optimizer.step(g, 1, 0.5) == left
+            assert np.array_equal(optimizer.masters, expected)
+            assert optimizer.masters is masters
+            assert np.array_equal(optimizer.state()["m"], m.astype(np.int64))
+            assert np.array_equal(optimizer.state()["v"], v.astype(np.int64))
+
+
 def test_integer_roots():
-    x = np.array([0, 1, 3, 4, 2**60 - 1, 2**60, (2**30 + 1) ** 2 - 1], dtype=np.int64)
-    assert _root(x).tolist() == [0, 1, 1, 2, 2**30 - 1, 2**30, 2**30]
+    x = [0, 1, 3, 4, 2**60 - 1, 2**60, (2**30 + 1) ** 2 - 1]
+    assert [root(number) for number in x] == [0, 1, 1, 2, 2**30 - 1, 2**30, 2**30]
 
 
 @pytest.mark.parametrize("name", ["adam", "sgd"])
