@@ -437,9 +437,13 @@ class FixedPoint:
 
     def forward_weights(self, masters: Int64Array, exponent: int) -> Int64Array:
         """Weights that spikes meet, in units: 8-bit mixed-sign mantissas (even, -254 .. 254) times 2**exponent."""
-        lowest = MASTER_BITS - self.theta_bits + exponent + 1  # a mantissa's lowest bit is not used
-        mantissa: Int64Array = np.clip(WEIGHT_STEP * shift(masters, lowest), -PLASTIC_WEIGHT_MAX, PLASTIC_WEIGHT_MAX)
+        steps = shift(masters, self.lost_bits(exponent))
+        mantissa: Int64Array = np.clip(WEIGHT_STEP * steps, -PLASTIC_WEIGHT_MAX, PLASTIC_WEIGHT_MAX)
         return mantissa << exponent
+
+    def lost_bits(self, exponent: int) -> int:
+        """Bits of a full-precision weight that an even mantissa does not have, which does not use its lowest bit."""
+        return MASTER_BITS - self.theta_bits + exponent + 1
 
     def check_volley(self, weights: Int64Array, what: str) -> None:
         """Check that a volley, one spike of everybody in front, does not overflow the current of any neuron.
@@ -449,7 +453,11 @@ class FixedPoint:
         WeightError
             Names the matrix (`what`), the neuron, and the scale that would fit.
         """
-        volley = np.maximum(np.maximum(weights, 0).sum(axis=0), np.maximum(-weights, 0).sum(axis=0))
+        self.check_sums(np.maximum(weights, 0).sum(axis=0), np.maximum(-weights, 0).sum(axis=0), what)
+
+    def check_sums(self, up: Int64Array, down: Int64Array, what: str) -> None:
+        """As `check_volley`, of the sums (post,) of positive weights and of magnitudes of negative ones."""
+        volley = np.maximum(up, down)
         if volley.max(initial=0) > REGISTER_MAX:
             raise WeightError(
                 self.overflow(int(volley.max()), f"{what}, neuron {int(volley.argmax())}, one spike of every input")

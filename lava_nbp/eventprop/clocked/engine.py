@@ -25,7 +25,7 @@ from lava_nbp.base.checks import (
     shown,
 )
 from lava_nbp.base.memory import check_memory
-from lava_nbp.base.widths import DELAY_MAX
+from lava_nbp.base.widths import DELAY_MAX, PLASTIC_WEIGHT_MAX, WEIGHT_STEP
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import MEAN_BITS, FixedPoint, Int64Array
 from lava_nbp.eventprop.clocked.delays import LARGEST_DELAY_RATE, Delays, LearnedDelays, check_every_delay, of_synapses
@@ -41,6 +41,7 @@ from lava_nbp.eventprop.clocked.kernels import (
     forward,
 )
 from lava_nbp.eventprop.clocked.losses import MeanTables, TTFSTables, first_ms, phantom_impulse, voltage_tables
+from lava_nbp.eventprop.clocked.matrix_kernels import round_weights
 from lava_nbp.eventprop.clocked.optimizers import IntegerOptimizer
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.layers import check_layers, check_loops, check_spike_room, spike_room
@@ -254,18 +255,22 @@ class ClockedEngine:
 
     def write_forward(self) -> None:
         """Round the full-precision weights to 8 bits, and delays to steps; errors as for the constructor."""
-        self.forward_weights = [
-            c.forward_weights(m, exponent)
-            for m, exponent, c in zip(self.masters, self.exponents, self._behind, strict=False)
-        ]
+        sums = [np.zeros((2, m.shape[1]), dtype=np.int64) for m in self.masters[: len(self._behind)]]
+        self.forward_weights = [np.empty(m.shape, dtype=np.int64) for m in self.masters[: len(self._behind)]]
+        for k, (c, exponent) in enumerate(zip(self._behind, self.exponents, strict=True)):
+            masters = np.ascontiguousarray(self.masters[k])
+            round_weights(
+                masters, c.lost_bits(exponent), WEIGHT_STEP, PLASTIC_WEIGHT_MAX, exponent, self.forward_weights[k],
+                *sums[k],
+            )  # fmt: skip
         self._layers = [self._layer(k) for k in self._each]
         for at, own in enumerate(self.learned_delays):
             if own is not None:
                 self.delays[at] = own.steps(self.forward_weights[at].shape[1])
         if not self._late or any(self.learned_delays):
             self._late = [self._delays(k) for k in self._each]
-        for name, w, c in zip(self._names, self.forward_weights, self._behind, strict=False):
-            c.check_volley(w, name)
+        for name, (up, down), c in zip(self._names, sums, self._behind, strict=False):
+            c.check_sums(up, down, name)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Copies of what training has to remember beside the weights, by name; `load_state` takes it back."""

@@ -105,7 +105,7 @@ class IntegerOptimizer:
 
     def _adam(self, g: Int64Array, rate: float) -> int:
         # Imported here because Lava executes Processes, and what they import, at every compilation.
-        from lava_nbp.eventprop.clocked.optimizer_kernels import adam
+        from lava_nbp.eventprop.clocked.matrix_kernels import adam
 
         t = int(self._steps[0])
         # Adam's correction of its start, with the betas as they are here.

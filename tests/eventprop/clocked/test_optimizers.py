@@ -7,7 +7,7 @@ import pytest
 
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
-from lava_nbp.eventprop.clocked.optimizer_kernels import root
+from lava_nbp.eventprop.clocked.matrix_kernels import root
 from lava_nbp.eventprop.clocked.optimizers import IntegerOptimizer
 from lava_nbp.eventprop.equations import NeuronParameters
 

@@ -1,10 +1,10 @@
-"""Compiled: what `IntegerOptimizer` does with every number, in one pass instead of some thirty over whole arrays."""
+"""Compiled: what is done with every number of a matrix after a batch, in one pass instead of some forty."""
 
 from __future__ import annotations
 
 import math
 
-from lava_nbp.base.compiled import DIVIDING, inner, kernel
+from lava_nbp.base.compiled import BARE, DIVIDING, inner, kernel
 
 
 @kernel(**DIVIDING)
@@ -29,3 +29,17 @@ def root(x):  # type: ignore[no-untyped-def]
     root -= int(root * root > x)
     root += int((root + 1) * (root + 1) <= x)
     return root
+
+
+@kernel(**BARE)
+def round_weights(masters, bits, step, largest, exponent, weights, up, down):  # type: ignore[no-untyped-def]
+    """`FixedPoint.forward_weights` into `weights`; sums (post,) of positive and of negative ones into `up`, `down`."""
+    up[:] = 0
+    down[:] = 0
+    for i in range(masters.shape[0]):
+        for j in range(masters.shape[1]):
+            mantissa = step * ((masters[i, j] + (1 << (bits - 1))) >> bits)
+            w = min(max(mantissa, -largest), largest) << exponent
+            weights[i, j] = w
+            up[j] += max(w, 0)
+            down[j] += max(-w, 0)
