@@ -106,6 +106,7 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.runs.export import export_run as export_run
     from lava_nbp.runs.faults import sweep_run as sweep_run
     from lava_nbp.runs.figures import plot_run as plot_run
+    from lava_nbp.runs.plan import plan_of as plan_of
     from lava_nbp.runs.report.page import write_report as write_report
     from lava_nbp.runs.studies.folder import StudyFolder as StudyFolder
     from lava_nbp.runs.studies.folder import load_study as load_study
@@ -211,6 +212,7 @@ _PUBLIC = {
     "runs.compare": ("compare_runs",),
     "runs.evaluate": ("evaluate_run",),
     "runs.export": ("export_run",),
+    "runs.plan": ("plan_of",),
     "runs.faults": ("sweep_run",),
     "runs.figures": ("plot_run",),
     "runs.report.page": ("write_report",),

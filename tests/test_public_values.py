@@ -190,6 +190,7 @@ GOOD = {
     "lava_nbp.make_plan": {"circuit": CIRCUIT, "board": "loihi1"},
     "lava_nbp.make_study": {"name": "x", "base": STUDY.study.trials[0].content, "vary": {"seed": [1]}},
     "lava_nbp.one_hot": {"labels": [0, 1], "n_classes": 2},
+    "lava_nbp.plan_of": {"source": NOWHERE, "board": "loihi1"},
     "lava_nbp.plot_run": {"folder": NOWHERE},
     "lava_nbp.raster": {
         "circuit": CIRCUIT, "path": NOWHERE, "spikes": {p.name: np.ones((3, p.size)) for p in CIRCUIT.populations},

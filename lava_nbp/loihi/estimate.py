@@ -19,7 +19,8 @@ the busiest one counts for time, and all of them for energy::
 
 t0, kt, ke and kl are what makes the formula give two measurements of a chip, of a network that learns and of one that
 does not; for Loihi 1 those of Renner et al. with 400-400-10: 0.17 ms and 0.0025 mJ per inference, 1.48 ms and 0.59 mJ
-per training sample. Everything else is an extrapolation.
+per training sample. Everything else is an extrapolation: t0 is of samples of 4 steps, and holds what a host does for
+each of them, which in a trial of hundreds of steps is counted as often.
 """
 
 from __future__ import annotations
