@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from lava_nbp.base.checks import check_flag
+from lava_nbp.base.checks import check_flag, check_sequence
 from lava_nbp.base.files import AnyPath, as_path
 from lava_nbp.base.progress import Stage, untold
 from lava_nbp.base.registry import resolve
@@ -50,6 +50,7 @@ def plan_of(
         For a file or run that cannot be used.
     """
     check_flag(inference, "inference")
+    settings = check_sequence(settings, "settings", "they are texts, key=value")
     found = _found(source, settings, inference, stage)
     return make_plan(found.network, board, placement, found.activity), found.notes
 
