@@ -53,6 +53,10 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.loihi.boards import Costs as Costs
     from lava_nbp.loihi.boards import Measurement as Measurement
     from lava_nbp.loihi.boards import MemoryFormat as MemoryFormat
+    from lava_nbp.loihi.demand import Activity as Activity
+    from lava_nbp.loihi.demand import Bundle as Bundle
+    from lava_nbp.loihi.demand import Demand as Demand
+    from lava_nbp.loihi.demand import Plannable as Plannable
     from lava_nbp.loihi.eventprop_lowering import LoweredEventProp as LoweredEventProp
     from lava_nbp.loihi.eventprop_lowering import MatrixRegisters as MatrixRegisters
     from lava_nbp.loihi.eventprop_lowering import lower_eventprop as lower_eventprop
@@ -102,6 +106,7 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.runs.export import export_run as export_run
     from lava_nbp.runs.faults import sweep_run as sweep_run
     from lava_nbp.runs.figures import plot_run as plot_run
+    from lava_nbp.runs.plan import plan_of as plan_of
     from lava_nbp.runs.report.page import write_report as write_report
     from lava_nbp.runs.studies.folder import StudyFolder as StudyFolder
     from lava_nbp.runs.studies.folder import load_study as load_study
@@ -174,6 +179,7 @@ _PUBLIC = {
     "executors.make": ("make_executor",),
     "executors.trace": ("trace", "trace_file"),
     "loihi.boards": ("BOARDS", "Board", "Capacity", "Chip", "Costs", "Measurement", "MemoryFormat"),
+    "loihi.demand": ("Activity", "Bundle", "Demand", "Plannable"),
     "loihi.eventprop_lowering": ("LoweredEventProp", "MatrixRegisters", "lower_eventprop"),
     "loihi.lowering": ("Lowered", "lower"),
     "loihi.plan": ("Plan", "cures", "make_plan"),
@@ -206,6 +212,7 @@ _PUBLIC = {
     "runs.compare": ("compare_runs",),
     "runs.evaluate": ("evaluate_run",),
     "runs.export": ("export_run",),
+    "runs.plan": ("plan_of",),
     "runs.faults": ("sweep_run",),
     "runs.figures": ("plot_run",),
     "runs.report.page": ("write_report",),

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from experiments import YINYANG
 
 from lava_nbp import BOARDS, Board, training_circuit
 from lava_nbp.nbp.circuit_file import save_circuit
@@ -49,6 +50,56 @@ def test_an_algorithm_whose_networks_are_no_circuits_cannot_be_planned(run):
     code, _, err = run("plan", SLAYER)
     assert (code, err.count("\n")) == (2, 1)
     assert "is an experiment of slayer, whose networks are no circuits" in err
+
+
+#: In the chip's arithmetic: 24 steps.
+CHIP = YINYANG.replace("[clocked]", '[clocked]\nneuron = "loihi"\ntheta_bits = 12\ndt = 2').replace(
+    "end = 60", "end = 48"
+)
+
+
+def test_plan_of_eventprop(run, tmp_path):
+    (tmp_path / "chip.toml").write_text(CHIP)
+    code, out, _ = run("plan", "chip.toml", "--picture", "cores.png")
+    assert code == 0
+    for part in ("eventprop 5-20-3", "fits", "estimate, not a measurement", "for such a network an extrapolation"):
+        assert part in out
+    assert "a sample takes 26 steps" in out
+    assert "counted on 60 test samples with the initial weights" in " ".join(out.split())
+    assert (tmp_path / "cores.png").is_file()
+    run("train", "chip.toml", "--out", "made", "--set", "target=clocked", "--set", "epochs=1")
+    for board in BOARDS:
+        code, out, err = run("plan", "made", "--chip", board, "--json")
+        found = json.loads(out)
+        assert (code, err, found["fits"], found["board"]["name"]) == (0, "", True, board)
+        assert found["activity"]["source"] == "counted on 60 test samples with the trained weights"
+        assert (found["activity"]["steps"], found["activity"]["input"]) == (26, 1.0)
+        assert found["cures"] == []
+
+
+def test_plan_of_eventprop_without_its_data(run, tmp_path, monkeypatch):
+    monkeypatch.delenv("LAVA_NBP_DATA", raising=False)
+    (tmp_path / "chip.toml").write_text(CHIP.replace('"yinyang"\nsource = "generated"', '"mnist"'))
+    code, out, _ = run("plan", "chip.toml")
+    assert (code, "fits" in out) == (0, True)
+    lines = " ".join(out.split())
+    assert "spikes per neuron, assumed, one of every input and neuron" in lines
+    assert "note: spikes are assumed, as nothing can be counted: no folder for mnist" in lines
+
+
+def test_plan_of_eventprop_that_no_chip_has(run, tmp_path):
+    (tmp_path / "exact.toml").write_text(YINYANG)
+    code, out, err = run("plan", "exact.toml", "--json")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "neurons of layer 1 are 'exact', whose arithmetic no chip has; train with clocked.neuron = 'loihi'" in err
+
+
+def test_plan_of_an_nbp_run(run):
+    run("train", "config.toml", "--out", "made")
+    found, expected = (json.loads(run("plan", what, "--json")[1]) for what in ("made", "config.toml"))
+    assert found == expected
+    code, _, err = run("plan", "made", "--set", "seed=3")
+    assert (code, "but made is a run; leave it out" in err, err.count("\n")) == (2, True, 1)
 
 
 def test_a_board_of_ones_own_is_known_by_name(run):
