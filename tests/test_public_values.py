@@ -262,6 +262,7 @@ GOOD = {
     "lava_nbp.eventprop.IntegerOptimizer": {
         "name": "adam", "masters": np.zeros((2, 2), np.int64), "limits": (-100, 100), "unit": 1.0,
     },
+    "lava_nbp.eventprop.Ladder": {"rungs": 8, "highest": 2.0},
     "lava_nbp.eventprop.LearnedDelays": {"steps": [[1, 2]], "optimizer": "adam", "c": C, "rate": 1.0},
     "lava_nbp.eventprop.MaxVoltageLoss": {},
     "lava_nbp.eventprop.MeanVoltageLoss": {},

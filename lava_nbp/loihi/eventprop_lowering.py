@@ -4,14 +4,15 @@ Neurons are those of `FixedPoint` with neuron = "loihi", whose forward arithmeti
 is to name registers. All layers share a step: a spike at the end of step k acts in step k + 1, as it does through
 Lava's Dense, and with a delay of d in step k + 1 + d, as through its DelayDense.
 
-Outputs answer by their first spikes. Voltages cannot be read from spikes: a network whose loss is one of voltages is
-refused.
+Outputs answer by their first spikes, or, with the loss of largest voltages, by a ladder: copies of the output layer
+with rising thresholds, of which those spike whose threshold the largest voltage exceeds. Other voltages cannot be read
+from spikes, and their networks are refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from lava_nbp.base.fields import settle
 from lava_nbp.base.widths import ALIGNMENT_BITS, DELAY_MAX, PLASTIC_WEIGHT_MAX, WEIGHT_EXPONENT_MAX
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint, Int64Array
-from lava_nbp.eventprop.losses import TTFSLoss
+from lava_nbp.eventprop.losses import LabelLoss, MeanVoltageLoss, TTFSLoss
 from lava_nbp.loihi.registers import NeuronRegisters
 
 if TYPE_CHECKING:
@@ -100,20 +101,39 @@ class LoweredEventProp:
     n_in : int
         Inputs.
     groups : tuple of NeuronRegisters
-        Layer by layer; the last one answers.
+        Layer by layer; the last one answers, or of a ladder the last `rungs`, from the lowest to the highest.
     matrices : tuple of MatrixRegisters
-        A matrix per layer, then recurrent ones.
+        A matrix per layer, of a ladder one per rung, then recurrent ones.
     steps : int
         Of a trial, T.
+    rungs : int
+        Of a ladder; 0: there is none.
+
+    Raises
+    ------
+    InputError
+        For values of other types, or a ladder of more groups than there are.
     """
 
     n_in: int
     groups: tuple[NeuronRegisters, ...]
     matrices: tuple[MatrixRegisters, ...]
     steps: int
+    rungs: int = 0
 
     def __post_init__(self) -> None:
         settle(self, "lowered EventProp network", InputError)
+        check_integer(self.rungs, 0, len(self.groups), "lowered EventProp network: rungs")
+
+    @property
+    def hidden(self) -> tuple[NeuronRegisters, ...]:
+        """Groups that do not answer."""
+        return self.groups[: len(self.groups) - len(self.answering)]
+
+    @property
+    def answering(self) -> tuple[NeuronRegisters, ...]:
+        """Groups that do: the output layer, or the rungs of its ladder."""
+        return self.groups[-max(self.rungs, 1) :]
 
     @property
     def n_synapses(self) -> int:
@@ -123,7 +143,8 @@ class LoweredEventProp:
     def has_form_of(self, other: LoweredEventProp) -> bool:
         """Whether only mantissas differ: neurons, exponents and delays are as the network was compiled."""
         ends = [[(m.name, m.pre, m.post, m.mantissas.shape, m.exponent) for m in x.matrices] for x in (self, other)]
-        if (self.n_in, self.groups, self.steps, ends[0]) != (other.n_in, other.groups, other.steps, ends[1]):
+        own, its = ((x.n_in, x.groups, x.steps, x.rungs) for x in (self, other))
+        if (own, ends[0]) != (its, ends[1]):
             return False
         both = zip(self.matrices, other.matrices, strict=True)
         return all(np.array_equal(one.late, two.late) for one, two in both)
@@ -152,20 +173,38 @@ def lower_eventprop(engine: ClockedEngine) -> LoweredEventProp:
                 f"neurons of layer {k} are {c.neuron!r}, whose arithmetic no chip has; train with clocked.neuron = "
                 f"'loihi'"
             )
-    if not isinstance(engine.setup.loss, TTFSLoss):
-        raise InputError(
-            f"the outputs answer by voltages ({type(engine.setup.loss).__name__}), which no spikes tell; train with "
-            f"the loss ttfs, whose answer is the first spike"
-        )
-    n_layers = len(engine.sizes) - 1
-    names = [*(f"hidden{k}" for k in range(1, n_layers)), "output"]
+    rungs = engine.setup.rungs
+    if rungs is None:
+        _check_spiking(engine.setup.loss)
+    names = [*(f"hidden{k}" for k in range(1, len(engine.sizes) - 1)), "output"]
     layers = zip(names, engine.sizes[1:], engine.arithmetic, strict=True)
+    *hidden, output = (_neurons(name, n, c) for name, n, c in layers)
+    matrices, answering = _matrices(engine, [INPUT, *names]), [output]
+    if rungs is not None:
+        answering = [replace(output, name=f"rung{k}", vth=int(vth)) for k, vth in enumerate(rungs.vth, 1)]
+        last = len(names) - 1
+        one = matrices[last]
+        matrices[last : last + 1] = [replace(one, name=f"{one.name}_{g.name}", post=g.name) for g in answering]
     return LoweredEventProp(
         n_in=engine.sizes[0],
-        groups=tuple(_neurons(name, n, c) for name, n, c in layers),
-        matrices=tuple(_matrices(engine, [INPUT, *names])),
+        groups=(*hidden, *answering),
+        matrices=tuple(matrices),
         steps=engine.c.steps,
+        rungs=0 if rungs is None else len(answering),
     )
+
+
+def _check_spiking(loss: LabelLoss) -> None:
+    """Raise InputError for outputs that answer by voltages which no spikes tell."""
+    if isinstance(loss, TTFSLoss):
+        return
+    cure = "give outputs rungs, whose spikes tell the largest (clocked.rungs)"
+    if isinstance(loss, MeanVoltageLoss):
+        cure = (
+            "train with the loss ttfs, or max_voltage and clocked.rungs: a mean over the trial is one more filter "
+            "behind the voltage, and the chip's neurons have two"
+        )
+    raise InputError(f"the outputs answer by voltages ({type(loss).__name__}), which no spikes tell; {cure}")
 
 
 def _neurons(name: str, n: int, c: FixedPoint) -> NeuronRegisters:
