@@ -292,6 +292,7 @@ GOOD = {
     "lava_nbp.load_circuit": {"path": NOWHERE},
     "lava_nbp.save_circuit": {"circuit": CIRCUIT, "path": f"{NOWHERE}.json"},
     "lava_nbp.load_config": {"path": ROOT / "run_configs" / "digits.toml"},
+    "lava_nbp.trace_run": {"folder": NOWHERE, "target": "clocked", "out": NOWHERE},
     "lava_nbp.trace_file": {"inputs": NOWHERE, "target": "reference", "out": NOWHERE, "circuit": "nbp"},
     # Processes and what they are made of
     "lava_nbp.processes.ErrorNeurons": {"shape": (2,)},

@@ -135,6 +135,21 @@ class EventPropInferenceExecutor:
         """Of the 8-bit weights."""
         return self._engine.exponents
 
+    @property
+    def forward_weights(self) -> list[Int64Array]:
+        """As of `ClockedEngine`; on the simulator what Lava's models hold, once they run."""
+        stock = None if self._session is None else self._session.network.stock
+        if stock is None or self._target.on_chip:
+            return self._engine.forward_weights
+        # Of rungs, which have the same, those of the last.
+        held = {name.partition("_")[0]: w for name, w in stock.read().items()}
+        return list(held.values())
+
+    @property
+    def delays(self) -> list[Int64Array | None]:
+        """As of `ClockedEngine`."""
+        return self._engine.delays
+
     def write_masters(self, masters: Sequence[Int64Array]) -> None:
         """Replace weights and learned delays; the network is loaded anew if delays have changed."""
         self._engine.write_masters(masters)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from lava_nbp.base.widths import ALIGNMENT_BITS
 from lava_nbp.loihi.eventprop_lowering import INPUT, LoweredEventProp, MatrixRegisters
 from lava_nbp.loihi.registers import NeuronRegisters
 from lava_nbp.loihi.stock import make_lif
@@ -72,6 +74,13 @@ class StockEventProp:
                 var.set(np.zeros(var.shape, dtype=np.int32))
         for process in self.matrices.values():
             process.a_buff.set(np.zeros(process.a_buff.shape, dtype=np.int32))
+
+    def read(self) -> dict[str, NDArray[np.int64]]:
+        """Weights (pre, post) by the names of matrices, in units of u, as the models hold them. Between runs."""
+        return {
+            m.name: np.asarray(self.matrices[m.name].weights.get(), dtype=np.int64).T << m.exponent + ALIGNMENT_BITS
+            for m in self.lowered.matrices
+        }
 
     def write(self, lowered: LoweredEventProp) -> None:
         """Take over the matrices of a network that has this one's form. Between runs."""
