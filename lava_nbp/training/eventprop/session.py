@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 #: What weights of 20 fractional bits and float64 do not notice, and squares of it are not 0.
 _SMALLEST_RATE = 1e-100
+#: Of the samples, that tie for want of a higher rung: then it is said.
+_MANY = 0.02
 #: Spikes of an input in a step that a trace holds.
 _MOST_COUNTED = 255
 #: Samples that are encoded at once.
@@ -183,7 +185,7 @@ class EventPropSession(Session):
             if unreported >= self._target.chunk or start + learning.batch >= len(order):
                 advance(unreported)
                 unreported = 0
-        self._notes = self._silence(done.deepest, epoch)
+        self._notes = [*self._silence(done.deepest, epoch), *self._beyond(np.concatenate(done.said), epoch)]
         # Where theta is not 1, weights in thresholds are not quite those of the engine: a run that is resumed from them
         # must not differ from one that goes on.
         if not self._target.clocked:
@@ -199,6 +201,19 @@ class EventPropSession(Session):
         return [
             f"layer {deepest + 1} of {self._layers} ({'output' if output else 'hidden'}) did not spike once in epoch "
             f"{epoch}, so it teaches nothing: {self._config.learning.policy.waking(output)}"
+        ]
+
+    def _beyond(self, said: NDArray[np.float64], epoch: int) -> list[str]:
+        """What to say if ladders are too low: outputs that all reach their highest rungs cannot be told apart."""
+        rungs = self._config.setup.rungs if self._target.clocked else None
+        if rungs is None:
+            return []
+        share = float(((said == rungs.heights[-1]).sum(axis=1) > 1).mean())
+        if share < _MANY:
+            return []
+        return [
+            f"in epoch {epoch} several outputs reached their highest rungs in {share:.0%} of the samples, which ties: "
+            f"raise clocked.highest_rung, which is {self._config.clocked.highest_rung:g} thresholds"
         ]
 
     def notes(self) -> list[str]:

@@ -145,6 +145,18 @@ def test_largest_voltages_are_answered_by_the_spikes_of_rungs(config, tmp_path):
         evaluate_run(tmp_path / "without", "lava-stock")
 
 
+@pytest.mark.parametrize(("highest", "noted"), [(0.2, True), (30, False)])
+def test_a_ladder_that_is_too_low_is_noted(config, tmp_path, highest, noted):
+    notes = Notes()
+    train(config(*RUNGS, f"clocked.highest_rung={highest}", "epochs=1"), tmp_path / "run", progress=notes)
+    assert len(notes.notes) == noted
+    if noted:
+        message = (
+            r"in epoch 1 several outputs reached their highest rungs in \d+% of .*ties: raise clocked.highest_rung, "
+        )
+        assert re.search(f"{message}which is 0.2 thresholds", notes.notes[0])
+
+
 def test_clocked_runs_are_answered_by_parts(config, tmp_path):
     """A run keeps a key that asks for whole samples of Lava; where a target has steps only it means nothing."""
     train(config("target=clocked", "epochs=1", "data.test=4", "clocked.dt=2", "encoding.end=48"), tmp_path / "run")
