@@ -122,6 +122,7 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.runs.studies.study import load_study_file as load_study_file
     from lava_nbp.runs.studies.study import make_study as make_study
     from lava_nbp.runs.studies.trial import Trial as Trial
+    from lava_nbp.runs.trace import trace_run as trace_run
     from lava_nbp.runs.train import train as train
     from lava_nbp.seeing.plan import core_map as core_map
     from lava_nbp.seeing.plot import raster as raster
@@ -216,6 +217,7 @@ _PUBLIC = {
     "runs.faults": ("sweep_run",),
     "runs.figures": ("plot_run",),
     "runs.report.page": ("write_report",),
+    "runs.trace": ("trace_run",),
     "runs.train": ("train",),
     "seeing.plan": ("core_map",),
     "seeing.plot": ("raster", "spike_raster"),

@@ -269,6 +269,7 @@ GOOD = {
     "lava_nbp.eventprop.IntegerOptimizer": {
         "name": "adam", "masters": np.zeros((2, 2), np.int64), "limits": (-100, 100), "unit": 1.0,
     },
+    "lava_nbp.eventprop.Ladder": {"rungs": 8, "highest": 2.0},
     "lava_nbp.eventprop.LearnedDelays": {"steps": [[1, 2]], "optimizer": "adam", "c": C, "rate": 1.0},
     "lava_nbp.eventprop.MaxVoltageLoss": {},
     "lava_nbp.eventprop.MeanVoltageLoss": {},
@@ -298,6 +299,7 @@ GOOD = {
     "lava_nbp.load_circuit": {"path": NOWHERE},
     "lava_nbp.save_circuit": {"circuit": CIRCUIT, "path": f"{NOWHERE}.json"},
     "lava_nbp.load_config": {"path": ROOT / "run_configs" / "digits.toml"},
+    "lava_nbp.trace_run": {"folder": NOWHERE, "target": "clocked", "out": NOWHERE},
     "lava_nbp.trace_file": {"inputs": NOWHERE, "target": "reference", "out": NOWHERE, "circuit": "nbp"},
     # Processes and what they are made of
     "lava_nbp.processes.ErrorNeurons": {"shape": (2,)},

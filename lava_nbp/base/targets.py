@@ -54,6 +54,9 @@ class Target:
         EventProp in fixed steps and integers.
     answers_only : tuple of str
         Algorithms whose trained networks it answers with, but does not train.
+    shows_spikes : tuple of str
+        Algorithms of whose networks its executor shows every spike by a method `spikes(trains, sample)`, see
+        `lava_nbp.eventprop.ClockedEngine`; those of nBP are traced in their own way, see `lava_nbp.executors.trace`.
     counts_work : bool
         It counts weight updates and gate breaches.
     chunk : int
@@ -78,6 +81,7 @@ class Target:
     faults_apart: bool = False
     clocked: bool = False
     answers_only: tuple[str, ...] = ()
+    shows_spikes: tuple[str, ...] = ()
     counts_work: bool = True
     chunk: int = 500
 
@@ -143,6 +147,7 @@ for _target in (
     Target(
         "clocked", "fixed steps and integers, compiled",
         {"eventprop": "lava_nbp.eventprop.clocked.engine:ClockedEngine"}, clocked=True,
+        shows_spikes=("eventprop",),
     ),
     Target(
         "lava", "Lava's CPU simulator, one Process for the network",
@@ -156,7 +161,7 @@ for _target in (
     Target(
         "lava-stock", "Lava's CPU simulator, a network of Lava's own Processes, as a chip has them",
         _ON_CHIP, on_lava=True, built_from="stock", step_only=True, chip_order=True, counts_work=False, clocked=True,
-        answers_only=("eventprop",), chunk=10,
+        answers_only=("eventprop",), shows_spikes=("eventprop",), chunk=10,
     ),
     Target(
         "loihi1", "Loihi 1, with Intel's lava-loihi",

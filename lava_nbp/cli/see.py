@@ -9,13 +9,16 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from lava_nbp.base.checks import shown
 from lava_nbp.base.targets import TARGETS, targets_of
 from lava_nbp.cli.console import OUT, staged
 from lava_nbp.cli.options import CIRCUIT, AsJSON, Network, RunFolder, Style, circuit_of
 from lava_nbp.cli.tables import TableStyle, markdown, percent, table
+from lava_nbp.errors import InputError
 from lava_nbp.runs.export import FORMATS
 
 _TRACEABLE = [name for name in targets_of("nbp") if not TARGETS[name].on_chip]
+_SHOWN_OF_RUNS = [name for name in targets_of("eventprop") if "eventprop" in TARGETS[name].shows_spikes]
 
 
 def plot(run_dir: RunFolder) -> None:
@@ -110,25 +113,45 @@ def export(
 
 
 def trace(
+    target: Annotated[
+        str, typer.Option(help=f"Executor: {', '.join(_TRACEABLE)}; of a run: {', '.join(_SHOWN_OF_RUNS)}.")
+    ],
+    out: Annotated[Path, typer.Option(help=".npz that gets spikes/<population> and weights/<name>.")],
     inputs: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             help=".npz with an array per source and per matrix of the circuit, by name; of nbp: x (n, n_in), "
-            "labels (n,), W1 (n_in, n_hidden), W2 (n_hidden, n_out)."
+            "labels (n,), W1 (n_in, n_hidden), W2 (n_hidden, n_out).",
+            show_default=False,
         ),
-    ],
-    target: Annotated[str, typer.Option(help=f"Executor: {', '.join(_TRACEABLE)}.")],
-    out: Annotated[Path, typer.Option(help=".npz that gets spikes/<population> and weights/<name>.")],
-    circuit: Annotated[str, typer.Option(help=CIRCUIT)] = "nbp",
+    ] = None,
+    circuit: Annotated[str | None, typer.Option(help=CIRCUIT, show_default="nbp")] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Instead of inputs: folder of an EventProp run.", show_default=False)
+    ] = None,
+    samples: Annotated[
+        str | None, typer.Option(help="Of the run's test set, like 0-9 or 3,7,20-29.", show_default="0-9")
+    ] = None,
 ) -> None:
-    """Record every spike of every population, and every weight after the last phase."""
-    from lava_nbp.executors.trace import trace_file
-
+    """Record every spike of every population, and every weight: of a circuit, or of an EventProp run."""
+    for option, given, other, needed in (("circuit", circuit, inputs, "inputs"), ("samples", samples, run, "run")):
+        if given is not None and other is None:
+            raise InputError(f"--{option} is {shown(given)}, but goes with --{needed} only; leave it out")
     with staged("samples") as stage:
-        result = trace_file(inputs, target, out, circuit, stage)
+        if run is not None and inputs is None:
+            from lava_nbp.runs.trace import trace_run
+
+            result = trace_run(run, target, out, samples, stage)
+        elif inputs is not None and run is None:
+            from lava_nbp.executors.trace import trace_file
+
+            result = trace_file(inputs, target, out, circuit or "nbp", stage)
+        else:
+            raise InputError("a trace is of --inputs, of a circuit, or of --run, of EventProp; give one of them")
     rasters = [rows for key, rows in result.items() if key.startswith("spikes/")]
     spikes = sum(int(rows.sum()) for rows in rasters)
-    OUT.print(f"{spikes} spikes in {len(rasters[0])} steps: {escape(str(out))}")
+    steps = f"{len(rasters[0])} steps" if run is None else f"{rasters[0].shape[1]} steps of {len(rasters[0])} samples"
+    OUT.print(f"{spikes} spikes in {steps}: {escape(str(out))}")
 
 
 def circuit(

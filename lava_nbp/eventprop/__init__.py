@@ -8,8 +8,8 @@ Every public name is here, and imported when it is first used: this package alon
   `LayerSpikes`.
 - In continuous time: `EventPropEngine`, its optimizers `Adam` and `SGD`, and `EventPropLayer` for PyTorch, with
   `spike_times` of the spikes that other libraries' encoders make.
-- In fixed steps and integers: `ClockedEngine`, whose `Setup` holds a `FixedPoint`; `Control` and `AnswerLog` are
-  what its Lava Processes share.
+- In fixed steps and integers: `ClockedEngine`, whose `Setup` holds a `FixedPoint`, and perhaps a `Ladder`;
+  `Control` and `AnswerLog` are what its Lava Processes share.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.eventprop.clocked.delays import LearnedDelays as LearnedDelays
     from lava_nbp.eventprop.clocked.engine import ClockedEngine as ClockedEngine
     from lava_nbp.eventprop.clocked.engine import LayerSeen as LayerSeen
+    from lava_nbp.eventprop.clocked.ladder import Ladder as Ladder
     from lava_nbp.eventprop.clocked.optimizers import IntegerOptimizer as IntegerOptimizer
     from lava_nbp.eventprop.clocked.setup import AnswerLog as AnswerLog
     from lava_nbp.eventprop.clocked.setup import Control as Control
@@ -55,6 +56,7 @@ _PUBLIC = {
     "clocked.arithmetic": ("FixedPoint",),
     "clocked.delays": ("LearnedDelays",),
     "clocked.engine": ("ClockedEngine", "LayerSeen"),
+    "clocked.ladder": ("Ladder",),
     "clocked.optimizers": ("IntegerOptimizer",),
     "clocked.setup": ("AnswerLog", "Control", "Setup"),
     "continuous.engine": ("EventPropEngine",),

@@ -19,6 +19,7 @@ from lava_nbp.eventprop.trains import SpikeTrains
 from lava_nbp.eventprop.trains_check import check_samples
 from lava_nbp.executors.lava_session import LavaSession, check_open, granularity_of
 from lava_nbp.loihi.eventprop_lowering import LoweredEventProp, lower_eventprop
+from lava_nbp.loihi.eventprop_stock import port_of
 from lava_nbp.loihi.host import BoardAddress, connect, default_address, require_lava_loihi
 from lava_nbp.on_lava.clock import Granularity
 from lava_nbp.on_lava.model_choice import check_in_process
@@ -38,20 +39,22 @@ class _Session(LavaSession):
     def __init__(
         self, lowered: LoweredEventProp, setup: Setup, graded: bool, target: Any, options: Mapping[str, Any]
     ) -> None:
-        c, output = setup.c, lowered.groups[-1]
+        c, n_out = setup.c, lowered.answering[-1].size
         self.graded = graded
         self.network = EventPropInference(lowered, graded=graded)
-        self._source = SpikeSource(lowered.n_in, output.size, c, granularity="step", capacity=1)
-        shown = lowered.groups[-1:] if target.on_chip else lowered.groups
+        self._source = SpikeSource(lowered.n_in, n_out, c, granularity="step", capacity=1)
+        shown = lowered.answering if target.on_chip else lowered.groups
         self._raster = SpikeRaster({g.name: (g.size,) for g in shown}, steps=_BEFORE + c.steps)
         self._source.s_out.connect(self.network.s_in)
         for g in shown:
-            port = self.network.s_out if g is output else getattr(self.network, f"{g.name}_out")
-            port.connect(getattr(self._raster, f"{g.name}_in"))
+            getattr(self.network, port_of(lowered, g)).connect(getattr(self._raster, f"{g.name}_in"))
         super().__init__(target, self.network, _BEFORE + c.steps - 1, "step", 1, **options)
 
     def sample(self, steps: Int64Array, inputs: Int64Array) -> dict[str, NDArray[np.uint8]]:
-        """Spikes (T, n) of every layer that is seen; one sample after the other is forgotten."""
+        """Spikes (T, n) of every layer that is seen; one sample after the other is forgotten.
+
+        Those of a ladder are (T, n, rungs).
+        """
         self.begin()
         for process in (self.network, self._source, self._raster):
             process.reset()
@@ -60,7 +63,11 @@ class _Session(LavaSession):
             self._source.load([(steps, inputs)])
 
         (found,) = self.run_parts(1, load, lambda _: self._raster.spikes)
-        return {name: rows[_BEFORE:] for name, rows in found.items()}
+        seen = {name: rows[_BEFORE:] for name, rows in found.items()}
+        if not self.network.lowered.rungs:
+            return seen
+        ladder = np.stack([seen.pop(g.name) for g in self.network.lowered.answering], axis=-1)
+        return {**seen, "output": ladder}
 
 
 class EventPropInferenceExecutor:
@@ -128,6 +135,21 @@ class EventPropInferenceExecutor:
         """Of the 8-bit weights."""
         return self._engine.exponents
 
+    @property
+    def forward_weights(self) -> list[Int64Array]:
+        """As of `ClockedEngine`; on the simulator what Lava's models hold, once they run."""
+        stock = None if self._session is None else self._session.network.stock
+        if stock is None or self._target.on_chip:
+            return self._engine.forward_weights
+        # Of rungs, which have the same, those of the last.
+        held = {name.partition("_")[0]: w for name, w in stock.read().items()}
+        return list(held.values())
+
+    @property
+    def delays(self) -> list[Int64Array | None]:
+        """As of `ClockedEngine`."""
+        return self._engine.delays
+
     def write_masters(self, masters: Sequence[Int64Array]) -> None:
         """Replace weights and learned delays; the network is loaded anew if delays have changed."""
         self._engine.write_masters(masters)
@@ -151,14 +173,22 @@ class EventPropInferenceExecutor:
         check_open(self._closed, self._pid)
         trains, chosen = check_samples(trains, samples, self._engine.sizes[0], self.setup.c.end)
         every = [self._spikes_of(trains, int(k)) for k in chosen]  # all are looked at before the first is run
-        first = [self._run(*one)["output"] for one in every]
-        T = self.setup.c.steps
-        said = [np.where(z.any(axis=0), z.argmax(axis=0), T) for z in first]
+        said = [self._answer(self._run(*one)["output"]) for one in every]
         empty = np.zeros((0, self._engine.sizes[-1]), dtype=np.int64)
-        return Result(self._engine.said(np.concatenate([empty, *(row[None] for row in said)])))
+        answers = np.concatenate([empty, *(row[None] for row in said)])
+        return Result(self._engine.said(answers), voltages=self.setup.ladder is not None)
+
+    def _answer(self, spikes: NDArray[np.uint8]) -> Int64Array:
+        """What the output's spikes say: of a ladder how many rungs spiked at all, else steps of first spikes."""
+        spiked = spikes.any(axis=0)
+        if self.setup.ladder is not None:
+            return np.asarray(spiked.sum(axis=-1), dtype=np.int64)
+        return np.where(spiked, spikes.argmax(axis=0), self.setup.c.steps)
 
     def spikes(self, trains: SpikeTrains, sample: int) -> dict[str, NDArray[np.uint8]]:
         """Spikes (T, n) of one sample: of the output, and on the simulator of every hidden layer.
+
+        Those of an output with a ladder are (T, n, rungs).
 
         Raises
         ------

@@ -4,8 +4,9 @@ Neurons are those of `FixedPoint` with neuron = "loihi", whose forward arithmeti
 is to name registers. All layers share a step: a spike at the end of step k acts in step k + 1, as it does through
 Lava's Dense, and with a delay of d in step k + 1 + d, as through its DelayDense.
 
-Outputs answer by their first spikes. Voltages cannot be read from spikes: a network whose loss is one of voltages is
-refused.
+Outputs answer by their first spikes, or, with the loss of largest voltages, by a ladder: copies of the output layer
+with rising thresholds, of which those spike whose threshold the largest voltage exceeds. Other voltages cannot be read
+from spikes, and their networks are refused.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from lava_nbp.base.widths import (
 )
 from lava_nbp.errors import CircuitError, InputError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint, Int64Array
-from lava_nbp.eventprop.losses import TTFSLoss
+from lava_nbp.eventprop.losses import LabelLoss, MeanVoltageLoss, TTFSLoss
 from lava_nbp.loihi.demand import Activity, Bundle, Demand, Plannable
 from lava_nbp.loihi.registers import NeuronRegisters
 
@@ -112,20 +113,39 @@ class LoweredEventProp(Plannable):
     n_in : int
         Inputs.
     groups : tuple of NeuronRegisters
-        Layer by layer; the last one answers.
+        Layer by layer; the last one answers, or of a ladder the last `rungs`, from the lowest to the highest.
     matrices : tuple of MatrixRegisters
-        A matrix per layer, then recurrent ones.
+        A matrix per layer, of a ladder one per rung, then recurrent ones.
     steps : int
         Of a trial, T.
+    rungs : int
+        Of a ladder; 0: there is none.
+
+    Raises
+    ------
+    InputError
+        For values of other types, or a ladder of more groups than there are.
     """
 
     n_in: int
     groups: tuple[NeuronRegisters, ...]
     matrices: tuple[MatrixRegisters, ...]
     steps: int
+    rungs: int = 0
 
     def __post_init__(self) -> None:
         settle(self, "lowered EventProp network", InputError)
+        check_integer(self.rungs, 0, len(self.groups), "lowered EventProp network: rungs")
+
+    @property
+    def hidden(self) -> tuple[NeuronRegisters, ...]:
+        """Groups that do not answer."""
+        return self.groups[: len(self.groups) - len(self.answering)]
+
+    @property
+    def answering(self) -> tuple[NeuronRegisters, ...]:
+        """Groups that do: the output layer, or the rungs of its ladder."""
+        return self.groups[-max(self.rungs, 1) :]
 
     @property
     def n_synapses(self) -> int:
@@ -135,7 +155,7 @@ class LoweredEventProp(Plannable):
     @property
     def layers(self) -> tuple[int, ...]:
         """Sizes, from the input to the output."""
-        return (self.n_in, *(g.size for g in self.groups))
+        return (self.n_in, *(g.size for g in self.hidden), self.answering[0].size)
 
     @cached_property
     def demand(self) -> Demand:
@@ -145,7 +165,7 @@ class LoweredEventProp(Plannable):
             self.layers,
             self.groups,
             tuple(_bundle(m) for m in self.matrices),
-            self.activity(_SPIKES, [_SPIKES] * len(self.groups), "assumed, one of every input and neuron"),
+            self.activity(_SPIKES, [_SPIKES] * (len(self.layers) - 1), "assumed, one of every input and neuron"),
             self.n_synapses,
             longest_delay=self.longest_delay,
             hidden_key="network.hidden = [{}]",
@@ -153,6 +173,8 @@ class LoweredEventProp(Plannable):
 
     def activity(self, of_input: float, of_groups: Sequence[float], source: str) -> Activity:
         """What it does with a sample, given the spikes of an input, and of a neuron of every layer, per sample.
+
+        Of a ladder, the last ones are those of a neuron of a rung.
 
         A sample takes the steps of its trial, and `TRANSPORT_STEPS`. What is still on its way then is not waited for:
         it is late for an answer, and the host takes it away.
@@ -163,26 +185,29 @@ class LoweredEventProp(Plannable):
             For other numbers than one per layer, or such as there cannot be.
         """
         spikes = check_sequence(of_groups, "spikes of layers")
-        if len(spikes) != len(self.groups):
-            raise InputError(f"spikes of {len(spikes)} layers, but there are {len(self.groups)}; give one for each")
+        layers = len(self.layers) - 1
+        if len(spikes) != layers:
+            raise InputError(f"spikes of {len(spikes)} layers, but there are {layers}; give one for each")
+        each = [*spikes[:-1], *spikes[-1:] * len(self.answering)]
         names = (g.name for g in self.groups)
-        return Activity(self.steps + TRANSPORT_STEPS, of_input, dict(zip(names, spikes, strict=True)), source)
+        return Activity(self.steps + TRANSPORT_STEPS, of_input, dict(zip(names, each, strict=True)), source)
 
     def with_hidden(self, n: int) -> LoweredEventProp:
         """See `Plannable`: rows and columns that are spread evenly over a matrix are left, the longest delay in all."""
         check_integer(n, 1, NEURONS_PER_CHIP, "hidden neurons", error=CircuitError)
-        hidden = [g.size for g in self.groups[:-1]]
+        hidden = [g.size for g in self.hidden]
         if not hidden:
             raise CircuitError("the EventProp network has no hidden layer, so that none can have another size")
-        groups = [replace(g, size=max(1, round(g.size * n / max(hidden)))) for g in self.groups[:-1]]
-        groups.append(self.groups[-1])
+        groups = [replace(g, size=max(1, round(g.size * n / max(hidden)))) for g in self.hidden]
+        groups += self.answering
         sizes = {INPUT: self.n_in, **{g.name: g.size for g in groups}}
         return replace(self, groups=tuple(groups), matrices=tuple(_resized(m, sizes) for m in self.matrices))
 
     def has_form_of(self, other: LoweredEventProp) -> bool:
         """Whether only mantissas differ: neurons, exponents and delays are as the network was compiled."""
         ends = [[(m.name, m.pre, m.post, m.mantissas.shape, m.exponent) for m in x.matrices] for x in (self, other)]
-        if (self.n_in, self.groups, self.steps, ends[0]) != (other.n_in, other.groups, other.steps, ends[1]):
+        own, its = ((x.n_in, x.groups, x.steps, x.rungs) for x in (self, other))
+        if (own, ends[0]) != (its, ends[1]):
             return False
         both = zip(self.matrices, other.matrices, strict=True)
         return all(np.array_equal(one.late, two.late) for one, two in both)
@@ -224,20 +249,38 @@ def lower_eventprop(engine: ClockedEngine) -> LoweredEventProp:
                 f"neurons of layer {k} are {c.neuron!r}, whose arithmetic no chip has; train with clocked.neuron = "
                 f"'loihi'"
             )
-    if not isinstance(engine.setup.loss, TTFSLoss):
-        raise InputError(
-            f"the outputs answer by voltages ({type(engine.setup.loss).__name__}), which no spikes tell; train with "
-            f"the loss ttfs, whose answer is the first spike"
-        )
-    n_layers = len(engine.sizes) - 1
-    names = [*(f"hidden{k}" for k in range(1, n_layers)), "output"]
+    rungs = engine.setup.rungs
+    if rungs is None:
+        _check_spiking(engine.setup.loss)
+    names = [*(f"hidden{k}" for k in range(1, len(engine.sizes) - 1)), "output"]
     layers = zip(names, engine.sizes[1:], engine.arithmetic, strict=True)
+    *hidden, output = (_neurons(name, n, c) for name, n, c in layers)
+    matrices, answering = _matrices(engine, [INPUT, *names]), [output]
+    if rungs is not None:
+        answering = [replace(output, name=f"rung{k}", vth=int(vth)) for k, vth in enumerate(rungs.vth, 1)]
+        last = len(names) - 1
+        one = matrices[last]
+        matrices[last : last + 1] = [replace(one, name=f"{one.name}_{g.name}", post=g.name) for g in answering]
     return LoweredEventProp(
         n_in=engine.sizes[0],
-        groups=tuple(_neurons(name, n, c) for name, n, c in layers),
-        matrices=tuple(_matrices(engine, [INPUT, *names])),
+        groups=(*hidden, *answering),
+        matrices=tuple(matrices),
         steps=engine.c.steps,
+        rungs=0 if rungs is None else len(answering),
     )
+
+
+def _check_spiking(loss: LabelLoss) -> None:
+    """Raise InputError for outputs that answer by voltages which no spikes tell."""
+    if isinstance(loss, TTFSLoss):
+        return
+    cure = "give outputs rungs, whose spikes tell the largest (clocked.rungs)"
+    if isinstance(loss, MeanVoltageLoss):
+        cure = (
+            "train with the loss ttfs, or max_voltage and clocked.rungs: a mean over the trial is one more filter "
+            "behind the voltage, and the chip's neurons have two"
+        )
+    raise InputError(f"the outputs answer by voltages ({type(loss).__name__}), which no spikes tell; {cure}")
 
 
 def _neurons(name: str, n: int, c: FixedPoint) -> NeuronRegisters:

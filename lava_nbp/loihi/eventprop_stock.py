@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from lava_nbp.base.widths import ALIGNMENT_BITS
 from lava_nbp.loihi.eventprop_lowering import INPUT, LoweredEventProp, MatrixRegisters
+from lava_nbp.loihi.registers import NeuronRegisters
 from lava_nbp.loihi.stock import make_lif
 
 from lava.magma.core.process.process import AbstractProcess
@@ -42,9 +45,15 @@ class StockEventProp:
             self.matrices[m.name].a_out.connect(self.groups[m.post].a_in)
 
     @property
-    def input(self) -> Any:
-        """The synapses that spikes from outside come to."""
-        return self.matrices[self.lowered.matrices[0].name]
+    def inputs(self) -> list[Any]:
+        """The synapses that spikes from outside come to: of the first layer, or of every rung of a ladder."""
+        return [self.matrices[m.name] for m in self.lowered.matrices if m.pre == INPUT]
+
+    @property
+    def answering(self) -> dict[str, Any]:
+        """The groups that answer, by the names of their ports outside: s_out, or <rung>_out of a ladder."""
+        lowered = self.lowered
+        return {port_of(lowered, g): self.groups[g.name] for g in lowered.answering}
 
     @property
     def processes(self) -> dict[str, AbstractProcess]:
@@ -54,7 +63,7 @@ class StockEventProp:
     @property
     def running(self) -> bool:
         """Whether the models run, so that they hold weights and state."""
-        return self.input.runtime is not None
+        return self.inputs[0].runtime is not None
 
     def reset(self) -> None:
         """Forget the sample: currents, voltages, and every spike on its way. Nothing if they do not run."""
@@ -66,11 +75,23 @@ class StockEventProp:
         for process in self.matrices.values():
             process.a_buff.set(np.zeros(process.a_buff.shape, dtype=np.int32))
 
+    def read(self) -> dict[str, NDArray[np.int64]]:
+        """Weights (pre, post) by the names of matrices, in units of u, as the models hold them. Between runs."""
+        return {
+            m.name: np.asarray(self.matrices[m.name].weights.get(), dtype=np.int64).T << m.exponent + ALIGNMENT_BITS
+            for m in self.lowered.matrices
+        }
+
     def write(self, lowered: LoweredEventProp) -> None:
         """Take over the matrices of a network that has this one's form. Between runs."""
         for new in lowered.matrices if self.running else ():
             self.matrices[new.name].weights.set(np.ascontiguousarray(new.mantissas.T))
         self.lowered = lowered
+
+
+def port_of(lowered: LoweredEventProp, group: NeuronRegisters) -> str:
+    """Name of the port at which a network sends the spikes of a group."""
+    return "s_out" if not lowered.rungs and group is lowered.groups[-1] else f"{group.name}_out"
 
 
 def _make(matrix: MatrixRegisters, graded: bool) -> Any:

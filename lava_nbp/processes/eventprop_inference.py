@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from lava_nbp.base.checks import check_flag, check_kind
 from lava_nbp.errors import InputError
 from lava_nbp.loihi.eventprop_lowering import LoweredEventProp
-from lava_nbp.loihi.eventprop_stock import StockEventProp
+from lava_nbp.loihi.eventprop_stock import StockEventProp, port_of
 from lava_nbp.on_lava.ports import InPort, OutPort
 from lava_nbp.on_lava.process import LibraryProcess
 
@@ -37,7 +35,8 @@ class EventPropInference(LibraryProcess):
     s_in : (n_in,) int32
         Input spikes: those that arrive in Lava step t act in step t + 1.
     s_out : (n_out,) spikes
-        Of the output layer; in Lava step t those of the step in which input that arrived in t - 1 acts.
+        Of the output layer; in Lava step t those of the step in which input that arrived in t - 1 acts. With a ladder
+        there is rung1_out, rung2_out, .. instead: the more rungs of a class spike at all, the higher its level.
     <layer>_out : (n,) spikes
         Of every hidden layer, hidden1_out, ..; not on a chip.
 
@@ -73,9 +72,8 @@ class EventPropInference(LibraryProcess):
         self._stock: StockEventProp | None = None
         super().__init__(lowered=lowered, name=name)
         self.s_in = InPort(shape=(lowered.n_in,))
-        for group in lowered.groups[:-1]:
-            setattr(self, f"{group.name}_out", OutPort(shape=(group.size,)))
-        self.s_out = OutPort(shape=(lowered.groups[-1].size,))
+        for group in lowered.groups:
+            setattr(self, port_of(lowered, group), OutPort(shape=(group.size,)))
 
     @property
     def lowered(self) -> LoweredEventProp:
@@ -122,14 +120,9 @@ class SubEventPropInferenceStock(AbstractSubProcessModel):  # type: ignore[misc]
         self._connect(proc, stock)
 
     def _connect(self, proc: EventPropInference, stock: StockEventProp) -> None:
-        proc.s_in.connect(stock.input.s_in)
-        for group in proc.lowered.groups[:-1]:
-            stock.groups[group.name].s_out.connect(getattr(proc, f"{group.name}_out"))
-        self._output(stock).s_out.connect(proc.s_out)
-
-    @staticmethod
-    def _output(stock: StockEventProp) -> Any:
-        return stock.groups[stock.lowered.groups[-1].name]
+        proc.s_in.connect([synapses.s_in for synapses in stock.inputs])
+        for group in proc.lowered.groups:
+            stock.groups[group.name].s_out.connect(getattr(proc, port_of(proc.lowered, group)))
 
 
 @implements(proc=EventPropInference, protocol=LoihiProtocol)
@@ -144,7 +137,9 @@ class SubEventPropInferenceChip(SubEventPropInferenceStock):
 
         self.adapter_input = PyToNxAdapter(shape=proc.s_in.shape)
         proc.s_in.connect(self.adapter_input.inp)
-        self.adapter_input.out.connect(stock.input.s_in)
-        self.adapter_output = NxToPyAdapter(shape=proc.s_out.shape)
-        self._output(stock).s_out.connect(self.adapter_output.inp)
-        self.adapter_output.out.connect(proc.s_out)
+        self.adapter_input.out.connect([synapses.s_in for synapses in stock.inputs])
+        for name, group in stock.answering.items():
+            adapter = NxToPyAdapter(shape=group.s_out.shape)
+            setattr(self, f"adapter_{name}", adapter)
+            group.s_out.connect(adapter.inp)
+            adapter.out.connect(getattr(proc, name))

@@ -82,8 +82,8 @@ class EventPropNetwork(LibraryProcess):
     label_in : (n_classes,) spikes
         The label, one-hot, in any of the phases 0 .. T. A sample without one teaches nothing.
     said_out : (n_classes,) int32
-        First spikes (steps, counted from 1; 0: silent), or largest voltages in units of V, or mean ones in 128ths of
-        that; in granularity "step" in phase T + 1, and zero in all others.
+        First spikes (steps, counted from 1; 0: silent), or largest voltages in units of V, mean ones in 128ths of that,
+        or levels of a ladder; in granularity "step" in phase T + 1, and zero in all others.
 
     Raises
     ------
@@ -162,7 +162,7 @@ class EventPropNetwork(LibraryProcess):
 
     @property
     def answers(self) -> Any:
-        """Answers since `rewind`, (samples, n_classes): steps of first spikes (T: silent), or voltages."""
+        """Answers since `rewind`, (samples, n_classes): steps of first spikes (T: silent), voltages, or levels."""
         return self.answer_log.rows[: len(self.answer_log)].copy()
 
     @property
@@ -294,7 +294,9 @@ class SubEventPropNetwork(AbstractSubProcessModel):  # type: ignore[misc]
             own = engine.arithmetic[k]
             synapses = matrix(k, k, f"W{k + 1}", backward=k > 0)
             if last and not isinstance(setup.loss, TTFSLoss):
-                layer: Any = EventPropReadout(n, own, loss=setup.loss, layer=k, log=proc.answer_log, name="output")
+                layer: Any = EventPropReadout(
+                    n, own, loss=setup.loss, ladder=setup.ladder, layer=k, log=proc.answer_log, name="output"
+                )
             else:
                 name = "output" if last else f"hidden{k + 1}"
                 layer = EventPropLIF(n, own, phantom=last, layer=k, name=name)

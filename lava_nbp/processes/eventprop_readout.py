@@ -9,6 +9,7 @@ import numpy as np
 from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.base.checks import check_integer, check_kind
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
+from lava_nbp.eventprop.clocked.ladder import Ladder
 from lava_nbp.eventprop.clocked.parts import ReadoutPart
 from lava_nbp.eventprop.clocked.setup import AnswerLog, Setup
 from lava_nbp.eventprop.losses import MaxVoltageLoss, MeanVoltageLoss
@@ -43,6 +44,8 @@ class EventPropReadout(NeuronProcess):
         Arithmetic.
     loss : MaxVoltageLoss or MeanVoltageLoss, optional
         Default the first.
+    ladder : Ladder, optional
+        With MaxVoltageLoss and a chip's neurons: what is said are levels, see `lava_nbp.eventprop.clocked.ladder`.
     layer : int
         Number of the layer in messages, from 0.
     log : AnswerLog, optional
@@ -61,8 +64,8 @@ class EventPropReadout(NeuronProcess):
     adjoint_out, lI_out : (n,) int32
         As of `EventPropLIF`, to `MirroredDense`.
     said_out : (n,) int32
-        Largest voltages in units of V, or mean voltages in 128ths of that, of 31 bits, in phase T + 1; zero in all
-        others.
+        Largest voltages in units of V, mean voltages in 128ths of that, of 31 bits, or levels, in phase T + 1; zero in
+        all others.
 
     Vars
     ----
@@ -72,7 +75,7 @@ class EventPropReadout(NeuronProcess):
     Raises
     ------
     InputError
-        For a number of classes that is not a positive integer, or another loss.
+        For a number of classes that is not a positive integer, another loss, or a ladder where there can be none.
 
     Examples
     --------
@@ -98,6 +101,7 @@ class EventPropReadout(NeuronProcess):
         c: FixedPoint,
         *,
         loss: MaxVoltageLoss | MeanVoltageLoss | None = None,
+        ladder: Ladder | None = None,
         layer: int = 0,
         log: AnswerLog | None = None,
         name: str | None = None,
@@ -109,8 +113,8 @@ class EventPropReadout(NeuronProcess):
         loss = MaxVoltageLoss() if loss is None else loss
         check_kind(loss, (MaxVoltageLoss, MeanVoltageLoss), "loss")
         # What integers hold of a loss is for the setup of a network to say.
-        Setup(c, loss)
-        super().__init__(ReadoutPart(n, c, loss, layer, shared_zeros), answer_log=log, name=name)
+        rungs = Setup(c, loss, ladder=ladder).rungs
+        super().__init__(ReadoutPart(n, c, loss, layer, shared_zeros, rungs), answer_log=log, name=name)
         self.label_in = InPort(shape=(n,))
         self.said_out = OutPort(shape=(n,))
 

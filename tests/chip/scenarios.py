@@ -100,6 +100,42 @@ def eventprop():
             print("raised", error)
 
 
+def ladder():
+    """Levels of a network that answers by largest voltages: the clocked engine's."""
+    from lava_nbp.eventprop import (
+        ClockedEngine,
+        FixedPoint,
+        Ladder,
+        MaxVoltageLoss,
+        NeuronParameters,
+        Setup,
+        spike_trains,
+    )
+    from lava_nbp.executors.eventprop_inference import EventPropInferenceExecutor
+    from lava_nbp.loihi.host import BoardAddress
+
+    os.environ.pop("LAVA_NBP_MICROCODE", None)
+    target, rng = sys.argv[2], np.random.default_rng(0)
+    c = FixedPoint(NeuronParameters(), 1.0, 40.0, 13, neuron="loihi")
+    setup = Setup(c, MaxVoltageLoss(), ladder=Ladder(5, 3.0))
+    trains = spike_trains([(np.sort(rng.permutation(40)[:9]) * 1.0, rng.integers(0, 4, 9)) for _ in range(3)], 4, 40.0)
+    # A hidden layer, with delays; and outputs to which the input's spikes come.
+    for weights, delays in (
+        ([rng.normal(3.5, 0.7, (4, 6)), rng.normal(0.4, 0.7, (6, 3))], [None, rng.integers(0, 5, (6, 3))]),
+        ([rng.normal(1.5, 2.0, (4, 3))], None),
+    ):
+        engine = ClockedEngine(weights, setup, delays=delays)
+        where = {"target": target, "address": BoardAddress("oheogulch")}
+        with EventPropInferenceExecutor(weights, setup, delays=delays, **where) as made:
+            found = made.infer(trains)
+            assert found.voltages
+            assert np.array_equal(found.said, engine.infer(trains).said)
+            assert len(np.unique(found.said)) > 2
+            (only,) = made.spikes(trains, 1).items()
+            assert only[0] == "output"
+            assert np.array_equal(only[1], engine.spikes(trains, 1)["output"])
+
+
 def parts():
     """The library's own neurons run from their registers alone, as their CPU models do."""
     from lava_nbp.processes import ErrorNeurons, Gate, GatedLIF, RelayMemory, SurrogateReLU, Synapses, SynfireChain
@@ -225,6 +261,6 @@ def train():
 
 
 if __name__ == "__main__":
-    scenarios = (executor, eventprop, parts, fails, refused, train)
+    scenarios = (executor, eventprop, ladder, parts, fails, refused, train)
     {scenario.__name__: scenario for scenario in scenarios}[sys.argv[1]]()
     print("went well")

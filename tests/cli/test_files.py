@@ -78,7 +78,8 @@ def test_pictures_end_as_pictures_do(run, files, name):
     [
         ("train", "odd"), ("plan", "odd"), ("plan", "odd.json"), ("circuit", "odd.json"), ("evaluate", "odd"),
         ("compare", "odd"), ("report", "odd"), ("plot", "odd"), ("faults", "odd"), ("export", "odd", "--format", "nir"),
-        ("trace", "--inputs", "odd", "--target", "reference", "--out", "o.npz"), ("bench", "--circuit", "odd.json"),
+        ("trace", "--inputs", "odd", "--target", "reference", "--out", "o.npz"),
+        ("trace", "--run", "odd", "--target", "clocked", "--out", "o.npz"), ("bench", "--circuit", "odd.json"),
     ],
     ids=" ".join,
 )  # fmt: skip

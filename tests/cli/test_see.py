@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import pytest
+from experiments import YINYANG
 
 from lava_nbp import TARGETS, Target, training_circuit
 from lava_nbp.nbp.circuit_file import save_circuit
@@ -71,6 +72,41 @@ def test_a_target_of_ones_own_is_known_by_name(run, inputs):
         assert traced(run, inputs, "nbp", "mine")[0] == traced(run, inputs, "nbp")[0]
     code, _, err = run("trace", "--inputs", inputs, "--target", "mine", "--out", "out.npz")
     assert (code, "target is 'mine', but must be one of reference" in err) == (2, True)
+
+
+def test_trace_of_a_run(run, tmp_path):
+    """Of two targets the same arrays; what belongs to the other form of the command, or is missing, is said."""
+    (tmp_path / "yinyang.toml").write_text(YINYANG)
+    settings = ("target=clocked", "clocked.neuron=loihi", "clocked.theta_bits=[12, 13]", "clocked.dt=2", "epochs=1",
+                "encoding.end=48", "data.train=20", "data.test=6", "data.validation=4")  # fmt: skip
+    assert run("train", "yinyang.toml", "--out", "a", *(part for key in settings for part in ("--set", key)))[0] == 0
+    traces = {}
+    for target in ("clocked", "lava-stock"):
+        code, out, err = run("trace", "--run", "a", "--samples", "0-1,5", "--target", target, "--out", "o.npz")
+        assert code == 0, err
+        with np.load("o.npz") as archive:
+            traces[target] = {name: archive[name] for name in archive.files}
+        spikes = sum(int(z.sum()) for name, z in traces[target].items() if name.startswith("spikes/"))
+        assert f"{spikes} spikes in 24 steps of 3 samples: o.npz" in out
+    assert traces["clocked"].keys() == traces["lava-stock"].keys()
+    assert all(np.array_equal(array, traces["lava-stock"][name]) for name, array in traces["clocked"].items())
+    os.remove("o.npz")
+    for given, message in (
+        (("--run", "a", "--samples", "6"), "samples reach 6, but the test set has 0 .. 5"),
+        (("--run", "a", "--circuit", "nbp"), "--circuit is 'nbp', but goes with --inputs only; leave it out"),
+        (("--inputs", "in.npz", "--samples", "3"), "--samples is '3', but goes with --run only; leave it out"),
+        (
+            ("--inputs", "in.npz", "--run", "a"),
+            "a trace is of --inputs, of a circuit, or of --run, of EventProp; give o",
+        ),
+        ((), "a trace is of --inputs, of a circuit, or of --run, of EventProp; give one of them"),
+        (("--run", "b"), "checkpoint.npz is missing; b is not the folder of a run"),
+    ):
+        code, _, err = run("trace", *given, "--target", "clocked", "--out", "o.npz")
+        assert (code, err.count("\n"), message in err) == (2, 1, True), err
+    code, _, err = run("trace", "--run", "a", "--target", "loihi2", "--out", "o.npz")
+    assert (code, "is a chip, which sends the output's spikes only; trace with one of clocked" in err) == (2, True)
+    assert sorted(os.listdir(tmp_path)) == ["a", "config.toml", "yinyang.toml"]
 
 
 def test_a_chip_cannot_be_traced(run):

@@ -11,9 +11,10 @@ from lava_nbp.base.targets import TARGETS
 from lava_nbp.errors import InputError, MissingLoihiError, RuntimeFailure
 from lava_nbp.eventprop.clocked.arithmetic import REGISTER_MAX, FixedPoint
 from lava_nbp.eventprop.clocked.engine import ClockedEngine
+from lava_nbp.eventprop.clocked.ladder import Ladder
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.equations import NeuronParameters
-from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.losses import MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.trains import spike_trains
 from lava_nbp.executors.eventprop_inference import EventPropInferenceExecutor
 from lava_nbp.loihi.eventprop_lowering import lower_eventprop
@@ -93,6 +94,51 @@ def test_every_spike_of_every_layer(layers, scale, delayed, looped, often):
     assert bool(most == REGISTER_MAX) is (scale > 1)
 
 
+@pytest.mark.parametrize(
+    ("layers", "scale", "delayed", "looped", "often"),
+    [
+        ((4, 3), 1.0, True, False, True),  # the input's spikes go to every rung
+        ((4, 6, 3), 1.0, False, False, False),
+        ((4, 6, 5, 3), 1.0, True, True, True),
+        ((4, 6, 3), 30.0, True, True, False),  # u wraps, v saturates
+    ],
+)
+def test_every_spike_of_a_ladder(layers, scale, delayed, looped, often):
+    """Those after a rung's first, too; and the levels, ties and all, are the clocked engine's answers."""
+    weights, setup, options = problem(layers, scale, delayed, looped)
+    if looped:
+        options["recurrent"][-1] = options["recurrent_delays"][-1] = None
+    weights[-1][:, 0] *= -1
+    trains = samples(layers[0], often=often)
+    voltages = ClockedEngine(weights, Setup(setup.c, MaxVoltageLoss()), **options).infer(trains).said
+    top = min(float(voltages.max()), 131071 / setup.c.vth)
+    setup = Setup(setup.c, MaxVoltageLoss(), ladder=Ladder(7, top, 0.04 * top))
+    engine, labels, most = ClockedEngine(weights, setup, **options), np.arange(len(trains)) % 3, 0
+    with EventPropInferenceExecutor(weights, setup, **options) as executor:
+        for k in range(len(trains)):
+            found, wanted = executor.spikes(trains, k), engine.spikes(trains, k)
+            assert list(found) == list(wanted) == [*(f"hidden{n}" for n in range(1, len(layers) - 1)), "output"]
+            for name, z in wanted.items():
+                assert found[name].dtype == z.dtype == np.uint8
+                assert np.array_equal(found[name], z), (k, name)
+            most = max(most, wanted["output"].sum(axis=0).max())
+        assert wanted["output"].shape == (setup.c.steps, 3, 7)
+        assert most > 1  # some rung has spiked again
+        said, mine = executor.infer(trains), engine.infer(trains)
+        assert np.array_equal(said.said, mine.said)
+        assert said.voltages
+        for of in (lambda r: r.answers(), lambda r: r.ties(), lambda r: r.silent(), lambda r: r.right(labels)):
+            assert np.array_equal(of(said), of(mine))
+        assert said.silent()[0]
+        assert len(np.unique(said.said)) > (1 if scale > 1 else 2)
+        # Other weights, while it runs.
+        other = [m - (m >> 2) if k < len(layers) - 1 else m for k, m in enumerate(engine.masters)]
+        for target in (executor, engine):
+            target.write_masters(other)
+        assert np.array_equal(executor.infer(trains).said, engine.infer(trains).said)
+        assert executor.infer(trains, np.zeros(0, np.int64)).said.shape == (0, 3)
+
+
 def test_answers_of_other_weights_and_other_trains():
     """Weights are replaced while it runs; an input with several spikes in a step makes the network anew."""
     weights, setup, options = problem((4, 6, 3), delayed=True)
@@ -146,7 +192,8 @@ def test_what_is_refused():
             EventPropInferenceExecutor(weights, setup, target=target)
     for other, message in (
         (Setup(FixedPoint(P, 1.0, END), TTFSLoss()), "neurons of layer 1 are 'exact', whose arithmetic no chip has"),
-        (Setup(setup.c, MaxVoltageLoss()), "the outputs answer by voltages"),
+        (Setup(setup.c, MaxVoltageLoss()), "the outputs answer by voltages .*; give outputs rungs, .*clocked.rungs"),
+        (Setup(setup.c, MeanVoltageLoss()), "by voltages .* max_voltage and clocked.rungs: a mean over the trial is"),
     ):
         with pytest.raises(InputError, match=message):
             EventPropInferenceExecutor(weights, other)

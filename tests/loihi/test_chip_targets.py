@@ -189,6 +189,23 @@ def test_eventprop_call_by_call(target, crowded, tmp_path):
 
 
 @pytest.mark.timeout(110)
+@pytest.mark.parametrize("target", ["loihi1", "loihi2"])
+def test_a_ladder_call_by_call(target, tmp_path):
+    """The clocked engine's levels; a group and synapses per rung, which differ in their threshold only."""
+    _, calls = run("ladder", tmp_path, target)
+    c, names = FixedPoint(NeuronParameters(), 1.0, 40.0, 13, neuron="loihi"), [f"rung{k}" for k in range(1, 6)]
+    lifs = [c for c in calls if c["call"] == "lif" and c["name"] in names]
+    assert len(lifs) == 10  # of two networks
+    for found in lifs:
+        assert (found["n"], found["du"], found["dv"]) == (3, c.du, c.dv)
+        assert found["vth"] == round(0.6 * (1 + names.index(found["name"])) * c.vth)
+    synapses = {c["name"]: c for c in calls if c["call"] == "synapses"}
+    assert synapses.keys() == {"W1", *(f"W2_{name}" for name in names), *(f"W1_{name}" for name in names)}
+    assert all(synapses[f"W2_{name}"]["shape"] == [3, 6] for name in names)
+    assert all(synapses[f"W2_{name}"]["delay"] == 4 for name in names)
+
+
+@pytest.mark.timeout(110)
 def test_the_executor_call_by_call(tmp_path):
     """The same bits as the spiking executor; every register, rule, axon and adapter is what the lowering says."""
     out, calls = run("executor", tmp_path)

@@ -9,9 +9,10 @@ import pytest
 from lava_nbp.errors import CircuitError, InputError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.engine import ClockedEngine
+from lava_nbp.eventprop.clocked.ladder import Ladder
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.equations import NeuronParameters
-from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.losses import MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
 from lava_nbp.loihi.boards import BOARDS, LOIHI1, LOIHI2, Board, Capacity, Costs
 from lava_nbp.loihi.estimate import calibrate, work
 from lava_nbp.loihi.eventprop_lowering import LoweredEventProp, MatrixRegisters, lower_eventprop
@@ -48,6 +49,34 @@ def test_what_is_lowered_by_hand():
         assert np.array_equal(matrix.mantissas << matrix.exponent + 6, w)
 
 
+def test_a_ladder_by_hand():
+    """A group and a matrix per rung, alike but for the threshold; recurrent matrices stay the last."""
+    setup = Setup(C, MaxVoltageLoss(), ladder=Ladder(3, 1.5, 0.5))
+    late = np.array([[4], [0]])
+    engine = ClockedEngine(
+        [[[2.0, -1.0]], [[0.5], [0.25]]], setup, recurrent=[[[0.0, 1.0], [-1.0, 0.0]], None], delays=[None, late]
+    )
+    lowered = lower_eventprop(engine)
+    assert [g.name for g in lowered.groups] == ["hidden1", "rung1", "rung2", "rung3"]
+    assert lowered.rungs == 3
+    assert (lowered.hidden, lowered.answering) == (lowered.groups[:1], lowered.groups[1:])
+    assert [g.vth for g in lowered.answering] == [round(C.vth / 2), C.vth, round(1.5 * C.vth)]
+    assert all((g.size, g.du, g.dv) == (1, C.du, C.dv) for g in lowered.answering)
+    assert [(m.name, m.pre, m.post) for m in lowered.matrices] == [
+        ("W1", "input", "hidden1"), ("W2_rung1", "hidden1", "rung1"), ("W2_rung2", "hidden1", "rung2"),
+        ("W2_rung3", "hidden1", "rung3"), ("R1", "hidden1", "hidden1"),
+    ]  # fmt: skip
+    for matrix in lowered.matrices[1:4]:
+        assert np.array_equal(matrix.mantissas << matrix.exponent + 6, engine.forward_weights[1])
+        assert np.array_equal(matrix.delays, late)
+    assert lowered.n_synapses == 2 + 3 * 2 + 4
+    spiking = replace(lowered, rungs=0)
+    assert spiking.answering == lowered.groups[-1:]
+    assert not spiking.has_form_of(lowered)
+    with pytest.raises(InputError, match="lowered EventProp network: rungs is 5, but must be an integer in 0 .. 4"):
+        replace(lowered, rungs=5)
+
+
 def test_what_is_refused():
     for setup, message in (
         (Setup(FixedPoint(P, 1.0, 40.0), TTFSLoss()), "neurons of layer 1 are 'exact', whose arithmetic no chip"),
@@ -55,7 +84,8 @@ def test_what_is_refused():
             Setup(C, TTFSLoss(), layers=(FixedPoint(P, 1.0, 40.0),)),
             "neurons of layer 1 are 'exact', whose arithmetic no chip",
         ),
-        (Setup(C, MaxVoltageLoss()), r"the outputs answer by voltages \(MaxVoltageLoss\), which no spikes tell; train"),
+        (Setup(C, MaxVoltageLoss()), r"the outputs answer by voltages \(MaxVoltageLoss\), which no spikes tell; give"),
+        (Setup(C, MeanVoltageLoss()), r"\(MeanVoltageLoss\), which no spikes tell; train with the loss ttfs, or"),
     ):
         with pytest.raises(InputError, match=message):
             lower_eventprop(ClockedEngine([[[1.0]]], setup))

@@ -14,6 +14,7 @@ from lava_nbp.base.arrays import shared_zeros
 from lava_nbp.errors import InputError, RuntimeFailure, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.engine import ClockedEngine
+from lava_nbp.eventprop.clocked.ladder import Ladder
 from lava_nbp.eventprop.clocked.setup import Control, Setup
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.losses import MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
@@ -221,6 +222,45 @@ def test_training_changes_the_same_numbers(target, loss, optimizer, looped, dela
         for e in (lava, again):
             e.train_batch(trains, labels, np.arange(4), 0.02)
         assert same(lava.masters, again.masters)
+
+
+@pytest.mark.parametrize("target", ["lava", "lava-primitives"])
+def test_levels_of_a_ladder(target, way):
+    """Answers are levels, and what is learned is that of the voltages; the network sends levels, too."""
+    layers, c = (4, 6, 3), replace(C, theta_bits=13, neuron="loihi")
+    setup = Setup(c, MaxVoltageLoss(), ladder=Ladder(6, 2.0))
+    trains, labels = samples_of(6, 4, 3)
+    weights = weights_of(layers)
+    weights[1][:, 2] = -1.0
+    engine, plain = ClockedEngine(weights, setup), ClockedEngine(weights, Setup(c, MaxVoltageLoss()))
+    with LavaEventProp(weights, setup, target=target, timeout=60) as lava:
+        found, expected = (e.infer(trains) for e in (lava, engine))
+        assert np.array_equal(found.said, expected.said)
+        assert set(found.said.ravel()) <= set(setup.rungs.heights)
+        assert len(np.unique(found.said)) > 2
+        assert (found.said[:, 2] == 0).all()
+        assert found.voltages
+        found, expected, _ = (e.train_batch(trains, labels, np.arange(5), 0.02) for e in (lava, engine, plain))
+        assert np.array_equal(found.said, expected.said)
+        assert same(lava.masters, engine.masters)
+        assert same(engine.masters, plain.masters)
+    said = engine.run_sample(np.array([1, 2]), np.array([0, 1]), None)[0]
+    network = EventPropNetwork(
+        [m / (1 << 20) for m in engine.masters], setup, batch=0, largest=[9.0, 9.0], capacity=1,
+        granularity="sample" if target == "lava" else "step",
+    )  # fmt: skip
+    source = SpikeSource(4, 3, c, granularity=network.granularity, capacity=1)
+    sink = Sink(shape=(3,), buffer=1 if target == "lava" else 1 + c.period)
+    source.s_out.connect(network.s_in)
+    source.label_out.connect(network.label_in)
+    network.said_out.connect(sink.a_in)
+    source.load([([1, 2], [0, 1])])
+    with LavaRuntime(network, lava_nbp.run_config(target), 60) as runtime:
+        runtime.run(1 if target == "lava" else 1 + c.period)
+        sent = sink.data.get().T
+        assert np.array_equal(network.answers, said[None])
+        assert np.array_equal(sent[sent.any(axis=1)], said[None])
+    assert said.any()
 
 
 @pytest.mark.parametrize("target", ["lava", "lava-primitives"])

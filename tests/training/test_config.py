@@ -138,7 +138,8 @@ REALS = {
         "neuron.theta", "neuron.spread", "loss.tau0", "loss.tau1", "loss.alpha", "learning.rate", "learning.decay",
         "learning.dropout", "learning.silent_strength", "learning.silent_lower", "learning.silent_upper",
         "learning.delay_rate", "learning.constant_rate", "learning.constants_range", "learning.floor", "clocked.dt",
-        "clocked.floor", "clocked.largest_weight", "clocked.largest_recurrent", "network.initial_mean",
+        "clocked.floor", "clocked.lowest_rung", "clocked.highest_rung", "clocked.largest_weight",
+        "clocked.largest_recurrent", "network.initial_mean",
         "network.initial_deviation", "network.recurrent_deviation", "network.initial_delay", "network.longest_delay",
     ),
     SLAYER: (
@@ -177,7 +178,7 @@ INTEGERS = {
     GOOD: ("seed", "epochs", "data.crop", "data.side", "data.train", "network.n_hidden", "network.initial_clip",
            "faults.seed", "loihi.chunk"),
     YINYANG: ("data.validation", "encoding.darkest", "network.hidden", "learning.batch", "learning.threads",
-              "clocked.theta_bits"),
+              "clocked.theta_bits", "clocked.rungs"),
     SLAYER: ("learning.batch", "network.hidden", "learning.threads"),
 }  # fmt: skip
 

@@ -25,7 +25,7 @@ from lava_nbp.base.checks import (
     shown,
 )
 from lava_nbp.base.memory import check_memory
-from lava_nbp.base.widths import DELAY_MAX, PLASTIC_WEIGHT_MAX, WEIGHT_STEP
+from lava_nbp.base.widths import ALIGNMENT_BITS, DELAY_MAX, PLASTIC_WEIGHT_MAX, WEIGHT_STEP
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import MEAN_BITS, FixedPoint, Int64Array
 from lava_nbp.eventprop.clocked.delays import LARGEST_DELAY_RATE, Delays, LearnedDelays, check_every_delay, of_synapses
@@ -187,6 +187,7 @@ class ClockedEngine:
             if isinstance(setup.loss, TTFSLoss)
             else voltage_tables(setup.loss, self.arithmetic[-1])
         )
+        self._rungs = setup.rungs
         self._tapes = [Tape.make(n, spike_room(n)) for n in self.sizes[1:]]
         self.gradients = [allocate(w.shape, np.int64) for w in matrices]
         for name, own in zip(self._names[:], self.learned_delays, strict=True):
@@ -382,7 +383,8 @@ class ClockedEngine:
         Returns
         -------
         answer : (classes,) int64
-            Steps of first spikes (T: silent), or largest or mean voltages (with `MEAN_BITS` more fractional bits).
+            Steps of first spikes (T: silent), largest or mean voltages (with `MEAN_BITS` more fractional bits), or of a
+            ladder the levels: how many rungs were reached.
         counts : Counts
             Of this sample.
 
@@ -394,9 +396,11 @@ class ClockedEngine:
         return self._sample(self._checked_spikes(steps, sources), label, [_UNSEEN] * len(self._layers))
 
     def said(self, answers: Int64Array) -> NDArray[np.float64]:
-        """Answers in ms (inf: silent), or in thresholds."""
+        """Answers in ms (inf: silent), or in thresholds; a level is as high as the highest rung that was reached."""
         if isinstance(self._tables, TTFSTables):
             return first_ms(answers, self.c)
+        if self._rungs is not None:
+            return np.asarray(self._rungs.heights[answers])
         theta = self.arithmetic[-1].theta
         return answers / (theta << MEAN_BITS if isinstance(self._tables, MeanTables) else theta)
 
@@ -407,6 +411,42 @@ class ClockedEngine:
         self.forget()
         self._sample(spikes, label, seen)
         return seen, [g.copy() for g in self.gradients]
+
+    def spikes(self, trains: SpikeTrains, sample: int) -> dict[str, NDArray[np.uint8]]:
+        """Spikes (T, n) of one sample: hidden1, .., and output.
+
+        Those of an output with a ladder are (T, n, rungs); of one that only integrates there are none.
+
+        Raises
+        ------
+        InputError
+            As `infer`.
+        """
+        trains, chosen = self._checked(trains, [sample])
+        one = trains.take(chosen)
+        steps = self.c.steps_of(one.times)
+        self._sample(Spikes(steps, one.sources, len(steps), 0), None, [_UNSEEN] * len(self._layers))
+        found = {f"hidden{k + 1}": self._raster(k, self._spikes[k]) for k in self._each[:-1]}
+        top = self._each[-1]
+        if self._layers[top].spiking:
+            found["output"] = self._raster(top, self._spikes[top])
+        elif self._rungs is not None:
+            inputs = Spikes(steps, one.sources, len(steps), 0)
+            if top:
+                before = self._tapes[top - 1]
+                inputs = Spikes(before.step, before.neuron, self._spikes[top - 1], 1)
+            found["output"] = np.stack([self._rung(top, int(vth), inputs) for vth in self._rungs.vth], axis=-1)
+        return found
+
+    def _raster(self, k: int, n: int) -> NDArray[np.uint8]:
+        """The first n spikes of a layer's tape, (T, neurons)."""
+        z = np.zeros((self.c.steps, self.sizes[k + 1]), dtype=np.uint8)
+        z[self._tapes[k].step[:n], self._tapes[k].neuron[:n]] = 1
+        return z
+
+    def _rung(self, k: int, vth: int, inputs: Spikes) -> NDArray[np.uint8]:
+        """Spikes (T, n) of a layer whose neurons spike above another threshold."""
+        return self._raster(k, self._forward(k, inputs, Seen(_NONE, _NONE), (vth << ALIGNMENT_BITS) + 1))
 
     # -------------------------------------------------------------- internals
 
@@ -526,10 +566,16 @@ class ClockedEngine:
             clipped, saturated = clipped + counts[0], saturated + counts[1]
         return clipped, saturated
 
-    def _forward(self, k: int, spikes: Spikes, seen: Seen) -> int:
-        """Run a layer, counted from 0, and make room for its spikes; how many there are."""
+    def _forward(self, k: int, spikes: Spikes, seen: Seen, threshold: int | None = None) -> int:
+        """Run a layer, counted from 0, and make room for its spikes; how many there are.
+
+        With another threshold, the least voltage that spikes, its neurons spike even if they only integrate.
+        """
         while True:
-            n: int = forward(self._coefficients[k], self._layers[k], spikes, seen, self._late[k])
+            c, layer = self._coefficients[k], self._layers[k]
+            if threshold is not None:
+                c, layer = c._replace(theta=threshold), layer._replace(spiking=True)
+            n: int = forward(c, layer, spikes, seen, self._late[k])
             if n == OVERFLOW:
                 current = np.abs(self._tapes[k].I)
                 where = f"layer {k + 1}, neuron {int(current.argmax())}"
@@ -551,7 +597,7 @@ class ClockedEngine:
             said = self.arithmetic[-1].in_thresholds(said)
             if label is not None:
                 tape.impulse[:] = self._tables.impulses(said, label, self.arithmetic[-1])
-            return said, errors
+            return said if self._rungs is None else self._rungs.levels(tape.peak), errors
         first, where = np.full(self.sizes[-1], self.c.steps), np.full(self.sizes[-1], -1)
         latest = slice(n_spikes - 1, None, -1) if n_spikes else slice(0)
         # Latest spikes first: of several spikes of a neuron the first is the last to be written.

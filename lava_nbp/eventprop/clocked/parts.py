@@ -20,6 +20,7 @@ from lava_nbp.eventprop.clocked.arithmetic import (
     jump,
     rise,
 )
+from lava_nbp.eventprop.clocked.ladder import Rungs
 from lava_nbp.eventprop.clocked.losses import MeanTables, voltage_tables
 from lava_nbp.eventprop.clocked.phases import PHANTOM, SPIKE, LabelPart, Phases
 from lava_nbp.eventprop.layers import check_spike_room, spike_room
@@ -229,6 +230,8 @@ class ReadoutPart(LIFPart):
     Parameters
     ----------
     loss : MaxVoltageLoss or MeanVoltageLoss
+    rungs : Rungs, optional
+        Of a ladder: what is said are its levels.
     """
 
     spiking = False
@@ -240,8 +243,10 @@ class ReadoutPart(LIFPart):
         loss: MaxVoltageLoss | MeanVoltageLoss,
         layer: int = 0,
         allocate: Allocate = np.zeros,
+        rungs: Rungs | None = None,
     ) -> None:
         check_integer(n, 1, None, "number of neurons")
+        self._rungs = rungs
         self._impulse, self._sum = allocate(n, np.int64), allocate(n, np.int64)
         self.label = LabelPart(allocate)
         self._tables = voltage_tables(loss, c)
@@ -268,7 +273,7 @@ class ReadoutPart(LIFPart):
         said = self.c.in_thresholds(said)
         if self.label.value >= 0:
             self._impulse[...] = self._tables.impulses(said, self.label.value, self.c)
-        return said
+        return said if self._rungs is None else self._rungs.levels(self.peak)
 
     def _impulses(self, k: int, errors: Int64Array) -> Int64Array:
         if isinstance(self._tables, MeanTables):

@@ -12,8 +12,9 @@ from lava_nbp.base.checks import check_integer, check_name, check_positive, chec
 from lava_nbp.base.fields import settle
 from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.arithmetic import REGISTER_MAX, FixedPoint, Int64Array
+from lava_nbp.eventprop.clocked.ladder import Ladder, Rungs
 from lava_nbp.eventprop.clocked.losses import LARGEST_GAIN
-from lava_nbp.eventprop.losses import LabelLoss, MeanVoltageLoss, TTFSLoss
+from lava_nbp.eventprop.losses import LabelLoss, MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import OPTIMIZERS, OptimizerName, SilentPolicy
 
 
@@ -35,13 +36,16 @@ class Setup:
         Arithmetic of every layer, instead of `c`, with which they share step, window and `adjoint_bits`: time constants
         and widths differ from layer to layer then. Thresholds are 2**theta_bits, whatever the real ones, of which only
         that of the output layer matters, for losses of voltages.
+    ladder : Ladder, optional
+        With MaxVoltageLoss and the chip's neurons: outputs answer by levels, which spikes tell, instead of by their
+        largest voltages; what is learned still follows from these.
 
     Raises
     ------
     InputError
         For a policy that a clocked network or its output layer does not have, an optimizer that there is not, what is
-        of another class, a loss or strength whose integers would overflow, or layers whose step, window or adjoint bits
-        are not those of `c`.
+        of another class, a loss or strength whose integers would overflow, layers whose step, window or adjoint bits
+        are not those of `c`, or a ladder where there can be none.
     """
 
     c: FixedPoint
@@ -49,10 +53,12 @@ class Setup:
     silent: SilentPolicy = field(default_factory=SilentPolicy)
     optimizer: OptimizerName = "adam"
     layers: tuple[FixedPoint, ...] | None = None
+    ladder: Ladder | None = None
 
     def __post_init__(self) -> None:
-        settle(self, "setup", InputError, ("c", "loss", "silent", "layers"))
+        settle(self, "setup", InputError, ("c", "loss", "silent", "layers", "ladder"))
         self._check_layers()
+        self._check_ladder()
         if self.silent.name not in ("none", "phantom"):
             raise InputError(
                 f"silent policy is {self.silent.name!r}, but a clocked network has only none and phantom; "
@@ -84,6 +90,20 @@ class Setup:
                         f"setup: {name} of layers[{k}] is {own}, but that of c is {common}, and all layers share it; "
                         f"give it the same"
                     )
+
+    def _check_ladder(self) -> None:
+        if self.ladder is not None and not isinstance(self.loss, MaxVoltageLoss):
+            cure = "" if isinstance(self.loss, TTFSLoss) else ": rungs tell no means"
+            raise InputError(
+                f"setup: a ladder reads largest voltages, but the loss is {type(self.loss).__name__}{cure}; leave it "
+                f"out (clocked.rungs), or use the loss max_voltage"
+            )
+        _ = self.rungs
+
+    @property
+    def rungs(self) -> Rungs | None:
+        """The ladder in registers, if there is one."""
+        return None if self.ladder is None else self.ladder.of((self.layers or (self.c,))[-1])
 
     def arithmetic(self, n_layers: int) -> list[FixedPoint]:
         """Of every layer behind the input.

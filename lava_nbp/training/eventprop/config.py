@@ -18,6 +18,7 @@ from lava_nbp.base.widths import DELAY_MAX
 from lava_nbp.errors import InputError, WeightError
 from lava_nbp.eventprop.clocked.arithmetic import MASTER_BITS, FixedPoint, NeuronKind
 from lava_nbp.eventprop.clocked.delays import steps_of
+from lava_nbp.eventprop.clocked.ladder import MOST_RUNGS, Ladder
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.continuous.constants import CONSTANTS_RANGE, check_limits
 from lava_nbp.eventprop.continuous.parameters import LONGEST_DELAY
@@ -236,10 +237,41 @@ class ClockedConfig(ConfigSection):
     #: What neurons do forward: "exact", decays of `coefficient_bits`, rounded, or "loihi", bit for bit what the chips
     #: and Lava's LIF do.
     neuron: NeuronKind = FixedPoint.neuron
+    #: With the loss max_voltage and the neuron "loihi": an output's largest voltage is read from the spikes of so many
+    #: copies of it, whose thresholds rise evenly from the lowest (default: the highest / rungs) to the highest, in
+    #: thresholds; see `lava_nbp.eventprop.clocked.ladder`.
+    rungs: int | None = Field(default=None, ge=2, le=MOST_RUNGS)
+    lowest_rung: Annotated[Real, Field(gt=0, le=WEIGHTS)] | None = None
+    highest_rung: Annotated[Real, Field(gt=0, le=WEIGHTS)] | None = None
     #: Largest weight of each layer that 8 bits shall hold, in thresholds.
     largest_weight: list[Annotated[Real, Field(gt=0, le=WEIGHTS)]] | None = None
     #: Largest recurrent weight of each layer; of a layer that has none it means nothing.
     largest_recurrent: list[Annotated[Real, Field(gt=0, le=WEIGHTS)]] | None = None
+
+    @property
+    def ladder(self) -> Ladder | None:
+        """Rungs of the outputs, if they have some."""
+        if self.rungs is None or self.highest_rung is None:
+            return None
+        return Ladder(self.rungs, self.highest_rung, self.lowest_rung)
+
+    @model_validator(mode="after")
+    def _possible_ladder(self) -> ClockedConfig:
+        for key in ("lowest_rung", "highest_rung"):
+            if getattr(self, key) is not None and self.rungs is None:
+                raise ValueError(f"clocked.{key} is {getattr(self, key):g}, but there are no rungs; give clocked.rungs")
+        if self.rungs is not None and self.highest_rung is None:
+            raise ValueError(
+                f"clocked.rungs is {self.rungs}, but nothing says how high they reach; give clocked.highest_rung, in "
+                f"thresholds: about the largest voltage of an output"
+            )
+        if self.rungs is not None and self.neuron != "loihi":
+            raise ValueError(
+                f"clocked.rungs is {self.rungs}, but clocked.neuron is {self.neuron!r}, and rungs are a chip's; make "
+                f"it 'loihi', or leave them out"
+            )
+        _ = self.ladder
+        return self
 
 
 class EventPropExperiment(Experiment):
@@ -309,7 +341,7 @@ class EventPropExperiment(Experiment):
             except InputError as error:
                 raise InputError(str(error) if alike else f"layer {k}: {error}") from None
         own = None if all(c == layers[0] for c in layers) else tuple(layers)
-        return Setup(layers[0], self.loss.loss, self.learning.policy, self.learning.optimizer, own)
+        return Setup(layers[0], self.loss.loss, self.learning.policy, self.learning.optimizer, own, clocked.ladder)
 
     def arithmetic_of(self, name: str) -> FixedPoint:
         """Of the layer that a matrix leads to, by its name: W1 .., R1 .. (see `setup`)."""
@@ -376,6 +408,15 @@ class EventPropExperiment(Experiment):
                         f"neuron.{name} is {getattr(p, name):g} ms, but learned time constants are {low:g} .. {high:g} "
                         f"ms (learning.constants_range); start elsewhere, or change that"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _possible_rungs(self) -> EventPropExperiment:
+        if self.clocked.rungs is not None and self.loss.name != "max_voltage":
+            raise ValueError(
+                f"clocked.rungs is {self.clocked.rungs}, but rungs tell largest voltages only, not the answers of the "
+                f"loss {self.loss.name}; leave them out, or use the loss max_voltage"
+            )
         return self
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.data.event_dataset import EventDataset
 from lava_nbp.data.events import EventSplit
 from lava_nbp.data.latency_dataset import LatencySplit
+from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.delays import steps_of
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.eventprop.result import Result
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 
 #: What weights of 20 fractional bits and float64 do not notice, and squares of it are not 0.
 _SMALLEST_RATE = 1e-100
+#: Of the samples, that tie for want of a higher rung: then it is said.
+_MANY = 0.02
+#: Spikes of an input in a step that a trace holds.
+_MOST_COUNTED = 255
 #: Samples that are encoded at once.
 _ENCODED = 5000
 #: Counters of a `Result` that are summed over an epoch, and what metrics call them.
@@ -180,7 +185,7 @@ class EventPropSession(Session):
             if unreported >= self._target.chunk or start + learning.batch >= len(order):
                 advance(unreported)
                 unreported = 0
-        self._notes = self._silence(done.deepest, epoch)
+        self._notes = [*self._silence(done.deepest, epoch), *self._beyond(np.concatenate(done.said), epoch)]
         # Where theta is not 1, weights in thresholds are not quite those of the engine: a run that is resumed from them
         # must not differ from one that goes on.
         if not self._target.clocked:
@@ -196,6 +201,19 @@ class EventPropSession(Session):
         return [
             f"layer {deepest + 1} of {self._layers} ({'output' if output else 'hidden'}) did not spike once in epoch "
             f"{epoch}, so it teaches nothing: {self._config.learning.policy.waking(output)}"
+        ]
+
+    def _beyond(self, said: NDArray[np.float64], epoch: int) -> list[str]:
+        """What to say if ladders are too low: outputs that all reach their highest rungs cannot be told apart."""
+        rungs = self._config.setup.rungs if self._target.clocked else None
+        if rungs is None:
+            return []
+        share = float(((said == rungs.heights[-1]).sum(axis=1) > 1).mean())
+        if share < _MANY:
+            return []
+        return [
+            f"in epoch {epoch} several outputs reached their highest rungs in {share:.0%} of the samples, which ties: "
+            f"raise clocked.highest_rung, which is {self._config.clocked.highest_rung:g} thresholds"
         ]
 
     def notes(self) -> list[str]:
@@ -274,6 +292,30 @@ class EventPropSession(Session):
         none = np.zeros((0, 0))
         return self._forward(matrices), [none if loop is None else loop for loop in self._of("R", matrices)]
 
+    def traced(self, samples: Sequence[int], told: Count = uncounted) -> Arrays:
+        """Every spike of samples of the test set, and the integers that spikes meet; see `lava_nbp.runs.trace`.
+
+        The target's executor has to show spikes.
+        """
+        trains, c, n_in = self.trains("test"), self._config.setup.c, self._learner.layers[0]
+        rasters: dict[str, list[NDArray[np.uint8]]] = {}
+        for at, sample in enumerate(samples):
+            told(at, len(samples))
+            mine = slice(*trains.offsets[sample : sample + 2])
+            found = {"input": _counted(c.steps_of(trains.times[mine]), trains.sources[mine], (c.steps, n_in), sample)}
+            for name, raster in (found | self.engine.spikes(trains, int(sample))).items():
+                rasters.setdefault(name, []).append(raster)
+        matrices, loops = self.read_synapses()
+        pairs = [*zip(forward_names(self._layers), matrices, strict=True)]
+        pairs += [(f"R{k}", loop) for k, loop in enumerate(loops, 1) if loop.size]
+        letters = {"W": "D", "R": "E"}
+        late = {f"{letters[name[0]]}{name[1:]}": d for (name, _), d in zip(pairs, self.engine.delays, strict=True)}
+        return {
+            **{f"spikes/{name}": np.stack(rows) for name, rows in rasters.items()},
+            **{f"weights/{name}": np.asarray(w, dtype=np.int32) for name, w in pairs},
+            **{f"delays/{name}": np.asarray(d, dtype=np.int32) for name, d in late.items() if d is not None},
+        }
+
     def write_weights(self, weights: Mapping[str, Any]) -> None:
         """See `Session`; either kind. The delays of a clocked network stay if they are not learned."""
         if self._target.clocked:
@@ -300,6 +342,26 @@ class EventPropSession(Session):
         """See `Session`."""
         if hasattr(self.engine, "close"):
             self.engine.close()
+
+
+def _counted(
+    steps: NDArray[np.int64], inputs: NDArray[np.int64], shape: tuple[int, int], sample: int
+) -> NDArray[np.uint8]:
+    """How many spikes each input has in each step.
+
+    Raises
+    ------
+    InputError
+        For more than 8 bits hold.
+    """
+    counts = np.bincount(steps * shape[1] + inputs, minlength=shape[0] * shape[1])
+    if counts.max() > _MOST_COUNTED:
+        step, unit = divmod(int(counts.argmax()), shape[1])
+        raise InputError(
+            f"sample {sample}: input {unit} has {counts.max()} spikes in step {step}, but a trace holds "
+            f"{_MOST_COUNTED}; trace another, or train with shorter steps (clocked.dt)"
+        )
+    return counts.reshape(shape).astype(np.uint8)
 
 
 class _Epoch:

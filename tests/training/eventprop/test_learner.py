@@ -122,6 +122,41 @@ def test_what_was_trained_for_the_chip_is_answered_by_lavas_own_processes(config
         evaluate_run(tmp_path / "exact", "lava-stock")
 
 
+#: Largest voltages, which spikes of rungs tell on a chip.
+RUNGS = (*ON_CHIP, "loss.name=max_voltage", "clocked.rungs=24", "clocked.highest_rung=4")
+
+
+def test_largest_voltages_are_answered_by_the_spikes_of_rungs(config, tmp_path):
+    """The same weights are learned as without rungs; answers of every target are the levels, ties and all."""
+    result = train(config(*RUNGS, "data.test=12", "learning.batch=8"), tmp_path / "run")
+    assert result["test_accuracy_ties_right"] > 0.4  # chance is 1/3
+    reports = {name: evaluate_run(tmp_path / "run", name) for name in ("clocked", "lava-stock", "lava-primitives")}
+    for name, report in reports.items():
+        assert report.pop("target") == name
+        assert report == reports["clocked"]
+    train(config(*RUNGS, "data.test=12", "learning.batch=8", "clocked.rungs=2"), tmp_path / "few")
+    assert evaluate_run(tmp_path / "few")["last"]["test_ties"] > reports["clocked"]["last"]["test_ties"]
+    train(config(*RUNGS[:-2], "data.test=12", "learning.batch=8"), tmp_path / "without")
+    runs = [load_run(tmp_path / name).weights for name in ("run", "without")]
+    assert all(np.array_equal(runs[0][name], runs[1][name]) for name in ("W1", "W2"))
+    with pytest.raises(
+        InputError, match=r"answer by voltages \(MaxVoltageLoss\), which no spikes tell; give outputs r"
+    ):
+        evaluate_run(tmp_path / "without", "lava-stock")
+
+
+@pytest.mark.parametrize(("highest", "noted"), [(0.2, True), (30, False)])
+def test_a_ladder_that_is_too_low_is_noted(config, tmp_path, highest, noted):
+    notes = Notes()
+    train(config(*RUNGS, f"clocked.highest_rung={highest}", "epochs=1"), tmp_path / "run", progress=notes)
+    assert len(notes.notes) == noted
+    if noted:
+        message = (
+            r"in epoch 1 several outputs reached their highest rungs in \d+% of .*ties: raise clocked.highest_rung, "
+        )
+        assert re.search(f"{message}which is 0.2 thresholds", notes.notes[0])
+
+
 def test_clocked_runs_are_answered_by_parts(config, tmp_path):
     """A run keeps a key that asks for whole samples of Lava; where a target has steps only it means nothing."""
     train(config("target=clocked", "epochs=1", "data.test=4", "clocked.dt=2", "encoding.end=48"), tmp_path / "run")
@@ -517,6 +552,20 @@ def test_another_threshold_is_another_unit(config, tmp_path, optimizer):
         (("loss.tau=20",), "tau is 20.0, but only the loss mean_voltage has it; leave it out"),
         (("loss.name=max_voltage", "loss.gain=3"), "gain is 3.0, but only the loss mean_voltage has it"),
         (("loss.name=mean_voltage", "loss.gain=0"), "loss.gain = 0: must be more than 0"),
+        (
+            ("clocked.rungs=16", "clocked.highest_rung=3", "clocked.neuron=loihi"),
+            "clocked.rungs is 16, but rungs tell largest voltages only, not the answers of the loss ttfs; leave them",
+        ),
+        (
+            ("clocked.rungs=16", "clocked.highest_rung=3", "loss.name=max_voltage"),
+            "clocked.rungs is 16, but clocked.neuron is 'exact', and rungs are a chip's; make it 'loihi', or leave",
+        ),
+        (("clocked.rungs=16", "clocked.neuron=loihi"), "clocked.rungs is 16, but nothing says how high they reach; gi"),
+        (("clocked.highest_rung=3",), "clocked.highest_rung is 3, but there are no rungs; give clocked.rungs"),
+        (
+            ("clocked.rungs=16", "clocked.highest_rung=3", "clocked.lowest_rung=4", "clocked.neuron=loihi"),
+            "lowest rung is 4 thresholds, but must be below the highest, 3",
+        ),
         (("encoding.early=40",), "spikes from 40.0 to 30.0 ms"),
         (("encoding.ends=3",), "unknown key encoding.ends = 3; did you mean end"),
         (
@@ -561,6 +610,10 @@ def test_configurations_that_are_refused(config, tmp_path, overrides, message):
         ),
         (("target=clocked", "clocked.dt=0.7"), "dt is 0.7 ms, which does not divide the window"),
         (("target=clocked", "learning.silent=bump"), "silent policy is 'bump', but a clocked network has only"),
+        (
+            (*RUNGS, "clocked.highest_rung=90"),
+            "^the highest rung is 90 thresholds, but a chip's register holds .* at 13 theta_bits; lower it .clocked.h",
+        ),
         (("encoding.late=70",), "input spike at .* ms, but the trial lasts from 0 to 60.0 ms"),
         (
             ("target=clocked", "clocked.neuron=loihi", "clocked.theta_bits=[14, 20]"),
