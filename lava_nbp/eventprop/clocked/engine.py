@@ -34,6 +34,7 @@ from lava_nbp.eventprop.clocked.kernels import (
     TOO_MANY_SPIKES,
     Coefficients,
     Layer,
+    Rest,
     Seen,
     Spikes,
     Tape,
@@ -187,6 +188,7 @@ class ClockedEngine:
             else voltage_tables(setup.loss, self.arithmetic[-1])
         )
         self._tapes = [Tape.make(n, spike_room(n)) for n in self.sizes[1:]]
+        self._rests = [self._rest(k, spike_room(n)) for k, n in enumerate(self.sizes[1:])]
         self.gradients = [allocate(w.shape, np.int64) for w in matrices]
         for name, own in zip(self._names[:], self.learned_delays, strict=True):
             if own is not None:
@@ -433,6 +435,11 @@ class ClockedEngine:
         learned = self.learned_delays[k], None if at is None else self.learned_delays[at]
         return Delays.make(forward, loop, *(_NONE if own is None else own.gradient for own in learned))
 
+    def _rest(self, k: int, room: int) -> Rest | None:
+        """What the kernels get of a layer's refractory periods, counted from 0; one that only integrates has none."""
+        spikes = k < len(self.sizes) - 2 or isinstance(self._tables, TTFSTables)
+        return Rest.make(self.sizes[k + 1], room, self.arithmetic[k].refractory if spikes else 0)
+
     def _layer(self, k: int) -> Layer:
         """What the kernels get of a layer, counted from 0."""
         top, at = len(self.sizes) - 2, self.loop_at(k)
@@ -516,7 +523,7 @@ class ClockedEngine:
             at = self.loop_at(k)
             counts = backward(
                 self._coefficients[k], self._layers[k], self.gradients[k], _NONE if at is None else self.gradients[at],
-                inputs[k], self._spikes[k], errors, Seen(seen[k].lV, seen[k].lI), self._late[k],
+                inputs[k], self._spikes[k], errors, Seen(seen[k].lV, seen[k].lI), self._late[k], self._rests[k],
             )  # fmt: skip
             clipped, saturated = clipped + counts[0], saturated + counts[1]
         return clipped, saturated
@@ -524,16 +531,17 @@ class ClockedEngine:
     def _forward(self, k: int, spikes: Spikes, seen: Seen) -> int:
         """Run a layer, counted from 0, and make room for its spikes; how many there are."""
         while True:
-            n: int = forward(self._coefficients[k], self._layers[k], spikes, seen, self._late[k])
-            if n == OVERFLOW:
+            spiked: int = forward(self._coefficients[k], self._layers[k], spikes, seen, self._late[k], self._rests[k])
+            if spiked == OVERFLOW:
                 current = np.abs(self._tapes[k].I)
                 where = f"layer {k + 1}, neuron {int(current.argmax())}"
                 raise InputError(self.arithmetic[k].overflow(int(current.max()), where))
-            if n != TOO_MANY_SPIKES:
-                return n
+            if spiked != TOO_MANY_SPIKES:
+                return spiked
             room = len(self._tapes[k].step)
-            check_spike_room(Tape.bytes(self.sizes[k + 1], 2 * room), k, room)
-            self._tapes[k] = Tape.make(self.sizes[k + 1], 2 * room)
+            n, refractory = self.sizes[k + 1], self.arithmetic[k].refractory
+            check_spike_room(Tape.bytes(n, 2 * room) + Rest.bytes(n, 2 * room, refractory), k, room)
+            self._tapes[k], self._rests[k] = Tape.make(n, 2 * room), self._rest(k, 2 * room)
             self._layers[k] = self._layer(k)  # and once more from the start
 
     def _answer(self, n_spikes: int, label: int | None) -> tuple[Int64Array, Int64Array]:

@@ -23,17 +23,17 @@ LOSSES = [TTFSLoss(*TTFS), MaxVoltageLoss(), MeanVoltageLoss(*MEAN)]
 BITS = {"exact": (17, 17), "loihi": (16, 14)}
 
 
-def made(loss, neuron, seed=0, dt=1.0, adjoint_bits=20, delays=True, silent="none", scale=1.0, floor=0.1):
+def made(loss, neuron, seed=0, dt=1.0, adjoint_bits=20, delays=True, silent="none", floor=0.1, refractory=0):
     """A network with recurrent layers, and delays that are learned: of synapses in front, of sources behind."""
     rng = np.random.default_rng(seed)
     pairs = zip((3.5, 1.4, 1.4), pairwise(LAYERS), strict=True)
-    weights = [scale * rng.normal(m, 0.7, s) for m, s in pairs]
+    weights = [rng.normal(m, 0.7, s) for m, s in pairs]
     spiking = isinstance(loss, TTFSLoss)
     loops = (True, False, spiking and silent == "none")
     recurrent = [rng.normal(0, 0.5, (n, n)) if loop else None for n, loop in zip(LAYERS[1:], loops, strict=True)]
     late = [rng.integers(0, 5, (4, 6)), rng.integers(0, 5, (6, 5)), rng.integers(0, 5, 5)]
     options = {"delays": late, "recurrent_delays": [rng.integers(0, 4, 6), None, None], "delay_rate": 1.0}
-    c, readout = (FixedPoint(P, dt, END, bits, 24, adjoint_bits, floor, neuron) for bits in BITS[neuron])
+    c, readout = (FixedPoint(P, dt, END, bits, 24, adjoint_bits, floor, neuron, refractory) for bits in BITS[neuron])
     policy = SilentPolicy(silent, STRENGTH if silent == "phantom" else 1.0)
     setup = Setup(c, loss, policy, layers=(c, c, c if spiking else readout))
     return ClockedEngine(weights, setup, recurrent=recurrent, **options if delays else {})
@@ -43,9 +43,11 @@ def neurons_of(c):
     """The twin's: of a chip what its registers say, 4096ths and 64ths."""
     tau_m, tau_s, dt = c.p.tau_m, c.p.tau_s, c.dt
     if c.neuron == "loihi":
-        return Neurons((4096 - c.dv) / 4096, (4095 - c.du) / 4096, 2**c.theta_bits / (64 * c.vth), tau_m, c.floor)
+        return Neurons(
+            (4096 - c.dv) / 4096, (4095 - c.du) / 4096, 2**c.theta_bits / (64 * c.vth), tau_m, c.floor, c.refractory
+        )
     a, b = np.exp(-dt / tau_m), np.exp(-dt / tau_s)
-    return Neurons(a, b, tau_s / (tau_m - tau_s) * (a - b), tau_m, c.floor)
+    return Neurons(a, b, tau_s / (tau_m - tau_s) * (a - b), tau_m, c.floor, c.refractory)
 
 
 def loss_of(loss, engine, label):
@@ -155,4 +157,22 @@ def test_a_silent_label(neuron):
         engine.write_masters(masters)
         found, expected, result = compared(LOSSES[0], engine, seed)
         assert result.silent_labels == 1
+        assert close(found, expected)
+
+
+@pytest.mark.parametrize("refractory", [1, 3, 6])
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("neuron", list(BITS))
+def test_refractory_periods(neuron, loss, refractory):
+    """They begin and end with the spike: what their end is worth to the loss is part of its error."""
+    for seed in range(3):
+        engine = made(loss, neuron, seed, refractory=refractory)
+        found, expected, _ = compared(loss, engine, seed)
+        for spikes in spikes_of(engine):
+            steps = {}
+            for k, j in spikes:
+                assert k - steps.get(j, -99) > refractory
+                steps[j] = k
+        assert sum(map(len, spikes_of(engine))) > 20
+        assert all(g.any() for g in expected[:3])
         assert close(found, expected)
