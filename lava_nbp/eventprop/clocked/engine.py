@@ -54,6 +54,9 @@ from lava_nbp.eventprop.trains_check import check_batch, check_samples, first_fa
 _NONE = np.zeros((0, 0), dtype=np.int64)
 #: Bytes per weight: in full precision, in 8 bits, gradient, Adam's means.
 _PER_WEIGHT = 40
+#: Per synapse with a delay: its steps, for programs and for kernels; per learned delay: in full precision, gradient,
+#: Adam's means.
+_PER_DELAY, _PER_LEARNED_DELAY = 16, 32
 
 
 class LayerSeen(NamedTuple):
@@ -154,16 +157,18 @@ class ClockedEngine:
         self.looped = [k for k, loop in enumerate(loops) if loop.size]
         self._names = [f"weights of layer {k + 1}" for k in range(len(layers))]
         self._names += [f"recurrent weights of layer {k + 1}" for k in self.looped]
-        check_memory(
-            _PER_WEIGHT * sum(w.size for w in matrices),
-            f"a network of {'-'.join(map(str, self.sizes))} neurons",
-            "make layers smaller",
-        )
         most = check_integer(longest_delay, 0, DELAY_MAX, "longest delay", "it is in steps")
+        learns = check_real(delay_rate, 0.0, LARGEST_DELAY_RATE, "delay_rate") > 0
         late = check_every_delay(recurrent_delays, [loop.shape for loop in loops], "recurrent delays", most)
         given = check_every_delay(delays, [w.shape for w in layers], "delays", most) + [late[k] for k in self.looped]
+        delayed = [(d, w) for d, w in zip(given, matrices, strict=True) if d is not None]
+        check_memory(
+            _PER_WEIGHT * sum(w.size for w in matrices)
+            + sum(_PER_DELAY * w.size + learns * _PER_LEARNED_DELAY * d.size for d, w in delayed),
+            f"a network of {'-'.join(map(str, self.sizes))} neurons{' with delays' if delayed else ''}",
+            "make layers smaller",
+        )
         self.delays = [None if d is None else of_synapses(d, w.shape[1]) for d, w in zip(given, matrices, strict=True)]
-        learns = check_real(delay_rate, 0.0, LARGEST_DELAY_RATE, "delay_rate") > 0
         self.learned_delays = [
             None if d is None or not learns else LearnedDelays(d, setup.optimizer, self.c, delay_rate, most, allocate)
             for d in given
@@ -279,11 +284,15 @@ class ClockedEngine:
         Raises
         ------
         InputError
-            If it is that of another network or optimizer, or no state at all.
+            If it is that of another network or optimizer, no state at all, or what no updates lead to; nothing is
+            changed then.
         """
         check_arrays(state, self.state(), "optimizer state", "this network needs")
-        for k, optimizer in enumerate(self._optimizers):
-            optimizer.load({name: state[f"{name}{k}"] for name in optimizer.state()})
+        parts = [{name: state[f"{name}{k}"] for name in o.state()} for k, o in enumerate(self._optimizers)]
+        for optimizer, part in zip(self._optimizers, parts, strict=True):
+            optimizer.check_state(part)
+        for optimizer, part in zip(self._optimizers, parts, strict=True):
+            optimizer.load(part)
 
     # ---------------------------------------------------------------- running
 

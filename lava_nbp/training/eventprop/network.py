@@ -151,7 +151,7 @@ def _clocked(run: Run, config: EventPropExperiment, dt: float | None) -> DenseNe
     alpha, beta = (tuple(getattr(layer, name) / unit for layer in own) for name in ("alpha", "beta"))
     gamma = tuple(layer.response if layer.on_chip else layer.gamma / unit for layer in own)
     thetas = tuple(layer.theta / _export_unit(layer) for layer in own)
-    return DenseNetwork(W, thetas, alpha, beta, gamma, c.dt, spiking, run.about, R, D, E)
+    return DenseNetwork(W, thetas, alpha, beta, gamma, c.dt, spiking, run.about, R, D, E, mantissas=c.on_chip)
 
 
 def _export_unit(layer: FixedPoint) -> int:
