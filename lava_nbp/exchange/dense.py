@@ -79,6 +79,9 @@ class DenseNetwork:
     delays, recurrent_delays : tuple of float64 or None
         How much later spikes act through the weights of every layer, and through its recurrent ones, in ms: (pre, post)
         of every synapse, (pre,) of every source, or None. Of no layer: ().
+    mantissas : bool
+        The network is one of a chip's registers, weights being mantissas times a power of 2: a format that holds
+        mantissas writes them as they are, or not at all.
 
     Raises
     ------
@@ -99,9 +102,10 @@ class DenseNetwork:
     recurrent: tuple[Float64Array | None, ...] = ()
     delays: tuple[Float64Array | None, ...] = ()
     recurrent_delays: tuple[Float64Array | None, ...] = ()
+    mantissas: bool = False
 
     def __post_init__(self) -> None:
-        settle(self, "network", InputError, only=("dt", "spiking_output"))
+        settle(self, "network", InputError, only=("dt", "spiking_output", "mantissas"))
         given = check_sequence(self.weights, "network: weights")
         matrices = tuple(
             check_reals(w, f"network: matrix {k} of its weights", most=_LARGEST) for k, w in enumerate(given, 1)

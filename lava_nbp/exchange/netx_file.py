@@ -17,6 +17,7 @@ shape of the one, and forgets their weight exponent. Lava's LIF has one pair of 
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,8 +79,8 @@ def netx_layers(network: DenseNetwork) -> list[NetxLayer]:
         For an output that only integrates, a layer with delays and recurrent weights, delays of more than 62 steps, or
         neurons of a layer with different time constants.
     WeightError
-        For a layer without weights, or whose sums or threshold the registers do not hold: names the layer and the
-        limit.
+        For a layer without weights, or whose sums, threshold, or a chip's exponent the registers do not hold: names
+        the layer and the limit.
     """
     if not network.spiking_output:
         raise InputError(
@@ -92,6 +93,11 @@ def netx_layers(network: DenseNetwork) -> list[NetxLayer]:
             raise WeightError(f"all weights of layer {k} are 0; lava-dl cannot load that, and nothing would spike")
         p = _alike(network.neurons(k), k)
         mantissas, unit = _mantissas(w if loop is None else np.vstack([w, loop]))
+        if network.mantissas and unit != 1:
+            raise WeightError(
+                f"layer {k}: its weights are mantissas times {unit:g}, but netx has no exponents; train with "
+                f"clocked.theta_bits lower by {math.ceil(math.log2(unit))}, or export NIR"
+            )
         threshold = int(p.theta[0] / p.gamma[0] / unit * _ROUNDED_UP)
         if not 0 < threshold <= _LARGEST_THRESHOLD:
             cure = "use a smaller dt" if threshold == 0 else "use a larger dt, or larger weights"

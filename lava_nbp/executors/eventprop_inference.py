@@ -118,8 +118,9 @@ class EventPropInferenceExecutor:
         self._options = {"timeout": check_timeout(timeout), "in_process": check_in_process(in_process)}
         self.setup = setup
         self._engine = ClockedEngine(weights, setup, **network)
-        lower_eventprop(self._engine)  # refused here, if it is
+        lowered = lower_eventprop(self._engine)  # refused here, if it is
         if self._target.on_chip:
+            lowered.check_chip()
             require_lava_loihi(target)
             connect(address or default_address(target))
         self._session: _Session | None = None

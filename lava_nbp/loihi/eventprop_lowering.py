@@ -212,6 +212,22 @@ class LoweredEventProp(Plannable):
         both = zip(self.matrices, other.matrices, strict=True)
         return all(np.array_equal(one.late, two.late) for one, two in both)
 
+    def check_chip(self) -> None:
+        """Refuse what runs on Lava's simulator only: nobody has seen what lava-loihi has for LIFRefractory.
+
+        Raises
+        ------
+        InputError
+            For neurons with a refractory period.
+        """
+        for group in self.groups:
+            if group.refractory > 1:
+                raise InputError(
+                    f"neurons {group.name!r} have a refractory period of {group.refractory - 1} steps, for which "
+                    f"lava-loihi is not known to have a model; answer with target lava-stock, or train with "
+                    f"clocked.refractory = 0"
+                )
+
     @property
     def longest_delay(self) -> int:
         """In steps."""
@@ -284,7 +300,7 @@ def _check_spiking(loss: LabelLoss) -> None:
 
 
 def _neurons(name: str, n: int, c: FixedPoint) -> NeuronRegisters:
-    return NeuronRegisters(name, n, c.vth, du=c.du, dv=c.dv)
+    return NeuronRegisters(name, n, c.vth, refractory=c.refractory + 1, du=c.du, dv=c.dv)
 
 
 def _matrices(engine: ClockedEngine, names: Sequence[str]) -> list[MatrixRegisters]:

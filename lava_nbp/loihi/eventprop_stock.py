@@ -1,4 +1,7 @@
-"""Lava's stock Processes for a lowered EventProp network: LIF, Dense and DelayDense, on the simulator and on a chip."""
+"""Lava's stock Processes for a lowered EventProp network: LIF, Dense and DelayDense, on the simulator and on a chip.
+
+Neurons with a refractory period are Lava's LIFRefractory; its model in integers is `lava_nbp.on_lava.stock_refractory`.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from lava_nbp.loihi.stock import make_lif
 
 from lava.magma.core.process.process import AbstractProcess
 from lava.proc.dense.process import DelayDense, Dense
+from lava.proc.lif.process import LIF, LIFRefractory
 from lava.utils.weightutils import SignMode
 
 #: Of messages with the number of an input's spikes, where several may come in a step.
@@ -37,7 +41,7 @@ class StockEventProp:
 
     def __init__(self, lowered: LoweredEventProp, graded: bool = False) -> None:
         self.lowered = lowered
-        self.groups: dict[str, Any] = {g.name: make_lif(g) for g in lowered.groups}
+        self.groups: dict[str, Any] = {g.name: _neurons(g) for g in lowered.groups}
         self.matrices: dict[str, Any] = {m.name: _make(m, graded and m.pre == INPUT) for m in lowered.matrices}
         for m in lowered.matrices:
             if m.pre != INPUT:
@@ -70,7 +74,7 @@ class StockEventProp:
         if not self.running:
             return
         for process in self.groups.values():
-            for var in (process.u, process.v):
+            for var in (process.u, process.v, *([process.refractory_period_end] if _rests(process) else [])):
                 var.set(np.zeros(var.shape, dtype=np.int32))
         for process in self.matrices.values():
             process.a_buff.set(np.zeros(process.a_buff.shape, dtype=np.int32))
@@ -92,6 +96,19 @@ class StockEventProp:
 def port_of(lowered: LoweredEventProp, group: NeuronRegisters) -> str:
     """Name of the port at which a network sends the spikes of a group."""
     return "s_out" if not lowered.rungs and group is lowered.groups[-1] else f"{group.name}_out"
+
+
+def _neurons(group: NeuronRegisters) -> LIF:
+    if group.refractory == 1:  # from spike to spike: none is missed
+        return make_lif(group)
+    return LIFRefractory(
+        shape=(group.size,), vth=group.vth, du=group.du, dv=group.dv, refractory_period=group.refractory - 1,
+        name=group.name,
+    )  # fmt: skip
+
+
+def _rests(process: Any) -> bool:
+    return isinstance(process, LIFRefractory)
 
 
 def _make(matrix: MatrixRegisters, graded: bool) -> Any:

@@ -24,6 +24,8 @@ from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
 
 #: Arithmetics that CPU models are tagged with.
 TAGS = ("fixed_pt", "floating_pt", "bit_accurate_loihi")
+#: Modules with models of Lava's Processes that Lava itself has none for, with the tags of a chip.
+_MODELS_BESIDE = {"lava.proc.lif.process:LIFRefractory": "lava_nbp.on_lava.stock_refractory"}
 #: How the modules of this library's Processes are called.
 _OWN = "lava_nbp.processes."
 
@@ -152,6 +154,7 @@ def _models_of(kind: type[AbstractProcess], with_chip: bool) -> tuple[Any, ...]:
     elif name.startswith(("lava.proc.", "lava.lib.")) and name.endswith(".process"):
         kinds = ("models", "ncmodels") if with_chip else ("models",)
         modules = [name.removesuffix("process") + part for part in kinds]
+        modules += [module for process, module in _MODELS_BESIDE.items() if process == f"{name}:{kind.__name__}"]
     found: list[Any] = []
     for module in modules:
         if module in sys.modules or (module != name and find_spec(module) is not None):

@@ -1,4 +1,4 @@
-"""The inference network of EventProp as one Lava Process, made of Lava's own: LIF, Dense and DelayDense."""
+"""The inference network of EventProp as one Lava Process, made of Lava's own: LIF, LIFRefractory, Dense, DelayDense."""
 
 from __future__ import annotations
 
@@ -133,6 +133,7 @@ class SubEventPropInferenceChip(SubEventPropInferenceStock):
     built_from = "chip"
 
     def _connect(self, proc: EventPropInference, stock: StockEventProp) -> None:
+        proc.lowered.check_chip()
         from lava.proc.embedded_io.spike import NxToPyAdapter, PyToNxAdapter
 
         self.adapter_input = PyToNxAdapter(shape=proc.s_in.shape)

@@ -30,6 +30,9 @@ class EventPropLIF(NeuronProcess):
         d = (tau_s / dt (g tau_m / tau_s lV - (1 - b) lI)) >> bits       the mean of lV - lI over the step
         lI, lV = (b lI + g tau_m / tau_s lV) >> bits, (a lV) >> bits
 
+    With a refractory period (`FixedPoint.refractory`, R steps) V is 0 in so many steps behind a spike's. In the one
+    after them its rise is stored; backward, (lV rise) >> theta_bits adds to what is sent to that spike, and lV is 0.
+
     Source: Wunderlich & Pehle 2021, Table 1; widths: `lava_nbp.eventprop.clocked.arithmetic`.
 
     Parameters

@@ -410,6 +410,25 @@ def test_constants_and_thresholds_of_layers_on_lava(tmp_path):
         read_netx(attribute(changed(tmp_path / "other.net"), None), [None, None])
 
 
+def test_mantissas_of_a_chip_are_written_as_they_are_or_not_at_all(tmp_path):
+    """A unit of 2 would need an exponent; with theta_bits lower by 1 the unit is 1. Other networks are rounded."""
+    w, gamma = np.array([[4.0, -508.0]]), 2.0**-5
+    for scale in (0.5, 1.0):
+        network = DenseNetwork((w * scale,), 256.0 * scale, 0.9, 0.8, gamma, 1.0, mantissas=True)
+        if scale == 0.5:
+            (layer,) = netx_layers(network)
+            assert layer.mantissas.tolist() == [[2], [-254]]
+            continue
+        cure = "train with clocked.theta_bits lower by 1, or export NIR"
+        with pytest.raises(
+            WeightError, match=f"layer 1: its weights are mantissas times 2, but netx has no exponents; {cure}"
+        ):
+            write_netx(network, tmp_path / "network.net")
+        assert not (tmp_path / "network.net").exists()
+        (layer,) = netx_layers(replace(network, mantissas=False))
+        assert layer.mantissas.tolist() == [[2], [-254]]
+
+
 @pytest.mark.parametrize("late", [*STEPS, None])
 def test_a_network_of_the_chips_neurons_is_written_bit_for_bit(late, tmp_path):
     """Registers are those that it learned with, of every layer; lava-dl's reader makes the engine's spikes of them."""
@@ -426,7 +445,7 @@ def test_a_network_of_the_chips_neurons_is_written_bit_for_bit(late, tmp_path):
     network = DenseNetwork(
         tuple(w / 64 for w in engine.forward_weights), tuple(c.theta / 64 for c in layers),
         tuple(c.alpha / 4096 for c in layers), tuple(c.beta / 4096 for c in layers), tuple(c.response for c in layers),
-        0.5, delays=tuple(None if d is None else d * 0.5 for d in delays),
+        0.5, mantissas=True, delays=tuple(None if d is None else d * 0.5 for d in delays),
     )  # fmt: skip
     registers = netx_layers(network)
     for layer, c, w in zip(registers, layers, engine.forward_weights, strict=True):

@@ -23,7 +23,7 @@ from lava_nbp.processes import EventPropInference
 P, END = NeuronParameters(20.0, 5.0), 40.0
 
 
-def problem(layers, scale=1.0, delayed=False, looped=False, seed=0, neurons=None):
+def problem(layers, scale=1.0, delayed=False, looped=False, seed=0, neurons=None, refractory=None):
     """Weights, a setup, and what else the engine takes; layer by layer."""
     rng = np.random.default_rng(seed)
     means = [3.5, *[1.4] * (len(layers) - 2)]
@@ -37,6 +37,7 @@ def problem(layers, scale=1.0, delayed=False, looped=False, seed=0, neurons=None
         options["recurrent_delays"] = [rng.integers(0, 4, (n, n)) if delayed else None for n in layers[1:]]
     c = FixedPoint(P, 1.0, END, 13, neuron="loihi")
     layers = None if neurons is None else tuple(replace(c, p=p, theta_bits=13 - k) for k, p in enumerate(neurons))
+    layers = layers if refractory is None else tuple(replace(c, refractory=r) for r in refractory)
     return weights, Setup(c, TTFSLoss(), layers=layers), options
 
 
@@ -50,6 +51,43 @@ def samples(n_in, n=4, seed=0, often=False):
         found[1] = (np.array([3.0, 3.0, 3.0, 5.0]), np.array([0, 0, 0, 1]))
     found[0] = ([], [])  # silence between samples of spikes
     return spike_trains(found, n_in, END)
+
+
+@pytest.mark.parametrize(
+    ("refractory", "scale", "delayed", "looped"),
+    [
+        ((1, 1, 1), 1.0, False, True),
+        ((4, 0, 2), 1.0, True, True),
+        ((62, 3, 1), 1.0, True, False),
+        ((2, 5, 3), 30.0, True, True),
+    ],
+)
+def test_refractory_periods(refractory, scale, delayed, looped):
+    """Lava's LIFRefractory, with a model in integers: every spike, sample after sample."""
+    weights, setup, options = problem((4, 6, 5, 3), scale, delayed, looped, refractory=refractory)
+    trains, spikes = samples(4), 0
+    engine = ClockedEngine(weights, setup, **options)
+    free = ClockedEngine(weights, problem((4, 6, 5, 3), scale, delayed, looped)[1], **options)
+    with EventPropInferenceExecutor(weights, setup, **options) as executor:
+        for k in range(len(trains)):
+            found = executor.spikes(trains, k)
+            engine.infer(trains, np.array([k]))
+            free.infer(trains, np.array([k]))
+            for at, name in enumerate(("hidden1", "hidden2", "output")):
+                assert np.array_equal(found[name], raster(engine, at))
+            spikes += found["hidden1"].sum()
+        assert np.array_equal(executor.infer(trains).said, engine.infer(trains).said)
+    assert spikes > 10
+    assert not np.array_equal(raster(free, 0), raster(engine, 0))
+
+
+def test_a_chip_is_not_known_to_have_refractory_periods():
+    weights, setup, options = problem((4, 3), refractory=(5,))
+    for target in ("loihi1", "loihi2"):
+        with pytest.raises(
+            InputError, match="neurons 'output' have a refractory period of 5 steps, for which lava-loi"
+        ):
+            EventPropInferenceExecutor(weights, setup, target=target, **options)
 
 
 def raster(engine, k):

@@ -77,6 +77,14 @@ def test_a_ladder_by_hand():
         replace(lowered, rungs=5)
 
 
+def test_refractory_periods_by_hand():
+    """Registers count from spike to spike: 1 misses none."""
+    layers = (replace(C, refractory=3), C, replace(C, refractory=62))
+    lowered = lower_eventprop(ClockedEngine([[[1.0]]] * 3, Setup(C, TTFSLoss(), layers=layers)))
+    assert [g.refractory for g in lowered.groups] == [4, 1, 63]
+    assert not lowered.has_form_of(lower_eventprop(ClockedEngine([[[1.0]]] * 3, Setup(C, TTFSLoss()))))
+
+
 def test_what_is_refused():
     for setup, message in (
         (Setup(FixedPoint(P, 1.0, 40.0), TTFSLoss()), "neurons of layer 1 are 'exact', whose arithmetic no chip"),

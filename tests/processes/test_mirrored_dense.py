@@ -5,7 +5,7 @@ import pytest
 from feeding import feed
 
 from lava_nbp.base.arrays import shared_zeros
-from lava_nbp.errors import InputError
+from lava_nbp.errors import InputError, RuntimeFailure
 from lava_nbp.eventprop.clocked.arithmetic import REGISTER_MAX, FixedPoint
 from lava_nbp.eventprop.clocked.delays import LearnedDelays
 from lava_nbp.eventprop.clocked.setup import Control
@@ -103,6 +103,24 @@ def test_delays_of_ones_own(way):
     assert dense.tally.bounded == 2
     own.masters[...] = [[UNIT // 2, UNIT // 2 - 1]]
     assert dense.delays.tolist() == [[1, 0]]
+
+
+def test_delays_that_two_learn(way):
+    """Both would add to one gradient, and step: the run ends. Where nothing is learned it does not."""
+    for batch in (0, 1):
+        shared = LearnedDelays([[1, 0]], "sgd", C, 4000.0, allocate=shared_zeros)
+        one, other = (learning(shared, batch, delay_rate=0.0) for _ in range(2))
+        one.a_out.connect(other.adjoint_in)
+        gates = np.concatenate([np.eye(C.period, dtype=int), np.zeros((1, C.period), int)])
+        arguments = one, {"gate_in": gates}, ["adjoint_back_out"], 2 + C.period
+        if not batch:
+            feed(*arguments, extra=[(other, "gate_in", gates)])
+            continue
+        with pytest.raises(
+            RuntimeFailure, match="weights of layer 1: their LearnedDelays are learned by other weights"
+        ):
+            feed(*arguments, extra=[(other, "gate_in", gates)])
+        assert shared.masters.tolist() == [[UNIT, 0]]
 
 
 def test_delays_that_stay_and_none():

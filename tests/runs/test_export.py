@@ -439,3 +439,19 @@ def test_a_run_without_an_epoch(tmp_path):
     ).save(tmp_path)
     with pytest.raises(CheckpointError, match="no finished epoch yet"):
         export_run(tmp_path, "nir")
+
+
+@pytest.mark.parametrize(("loss", "who"), [("ttfs", 2), ("max_voltage", 1)])
+def test_refractory_periods_are_in_no_format(tmp_path, loss, who):
+    """Of an output that only integrates they mean nothing."""
+    rest = [0, 3] if loss == "ttfs" else [3, 3]
+    few = ("epochs=1", "data.train=40", "data.test=10", "clocked.dt=1", "target=clocked", f"loss.name={loss}")
+    train(experiment(tmp_path, *EVENTPROP, *few, f"clocked.refractory={rest}"), tmp_path / "run")
+    for form in ("nir", "netx"):
+        with pytest.raises(
+            InputError, match=rf"neurons of layer {who} have a refractory period of 3 steps \(clocked.ref"
+        ):
+            export_run(tmp_path / "run", form)
+    train(experiment(tmp_path, *EVENTPROP, *few, "clocked.refractory=[0, 3]"), tmp_path / "other")
+    if loss == "max_voltage":
+        assert export_run(tmp_path / "other", "nir")[0].exists()

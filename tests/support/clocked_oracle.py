@@ -35,9 +35,14 @@ class Oracle:
                 self.among[pre, post], self.among_late[pre, post] = w, late
         self.most = max(self.into_late.max(), self.among_late.max())
         self.output = self._layer(len(weights) - 1)
+        self.refractory = 0
 
     def _layer(self, k):
         return slice(self.ends[k], self.ends[k + 1])
+
+    def rest(self, refractory):
+        """Let V be 0 in so many steps behind each spike's; by default none."""
+        self.refractory = refractory
 
     def use(self, a, b, g):
         """Other decays of V and I per step, and what of I reaches V, than time constants give."""
@@ -57,6 +62,7 @@ class Oracle:
                 if k - d > 0:
                     current += self.z[k - d - 1] @ (self.among * (self.among_late == d))
             before, V, current = V, a * V + g * current, b * current
+            V = np.where(self.z[max(0, k - self.refractory) : k].any(axis=0), 0.0, V)
             z = 1.0 * ((V >= 1) & may)
             self.rise[k] = (V - before) * self.tau_m / self.dt
             V = np.where(z > 0, 0.0, V)
@@ -78,14 +84,19 @@ class Oracle:
         A delay moves the arrivals through its synapse: each brings what an error of its own would be, w d.
         """
         n, a, b, h = len(self.among), self.a, self.b, self.g * self.tau_m / self.tau_s
-        lV, lI, errors = np.zeros(n), np.zeros(n), np.zeros(n)
+        lV, lI, errors, later = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
         past, sent = np.zeros((2, self.steps + self.most + 1, n))
         by_input, by_spike = np.zeros_like(self.into), np.zeros_like(self.among)
         input_late, spike_late = np.zeros_like(self.into), np.zeros_like(self.among)
         for k in reversed(range(self.steps)):
             z = self.z[k] > 0
-            lV = np.where(z, lV + (lV + errors + at_spikes[k]) / np.maximum(self.rise[k], self.floor), lV) + impulses[k]
-            before, (lI, lV) = lI, (b * lI + h * lV, a * lV)
+            error = errors + later + at_spikes[k]
+            lV = np.where(z, lV + (lV + error) / np.maximum(self.rise[k], self.floor), lV) + impulses[k]
+            awake = np.zeros(n, bool)  # those whose V was held until this step
+            if self.refractory and k > self.refractory:
+                awake = self.z[k - self.refractory - 1] > 0
+            later = np.where(awake, lV * self.rise[k], later)
+            before, (lI, lV) = lI, (b * lI + h * lV, np.where(awake, 0.0, a * lV))
             past[k], sent[k] = lI, (lI - before) * self.tau_s / self.dt
             errors = np.zeros(n)
             for d in range(self.most + 1):

@@ -178,7 +178,7 @@ INTEGERS = {
     GOOD: ("seed", "epochs", "data.crop", "data.side", "data.train", "network.n_hidden", "network.initial_clip",
            "faults.seed", "loihi.chunk"),
     YINYANG: ("data.validation", "encoding.darkest", "network.hidden", "learning.batch", "learning.threads",
-              "clocked.theta_bits", "clocked.rungs"),
+              "clocked.theta_bits", "clocked.refractory", "clocked.rungs"),
     SLAYER: ("learning.batch", "network.hidden", "learning.threads"),
 }  # fmt: skip
 

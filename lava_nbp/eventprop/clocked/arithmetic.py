@@ -35,6 +35,16 @@ ms, gradients of hidden layers would point the wrong way.
 Losses of voltages have a term of lV instead of errors, at the end of a step, see `lava_nbp.eventprop.clocked.losses`.
 lV, lI, d and errors are saturated to 24 bits.
 
+With a refractory period of R steps V stays 0 in the R steps behind that of a spike, whatever I is, which goes on; so
+there is no spike. In the step after those V goes on from 0. Its rise there is stored, too, as with the spike's time the
+period ends later, and V is less by what it rises in so much of a step. Backward, lV has no past there, but for this::
+
+    at the end of the step in which V goes on, behind all else:   e = e + (lV rise) >> theta_bits,  e that of the spike
+    at its beginning:   lV = 0
+
+A real refractory period that begins at the spike, wherever in its step that is, has this adjoint jump as dt tends to 0:
+lV = (lV I + e) / (I - theta), with lV and I of its end. lV and e are 0 if the trial ends before the period does.
+
 Neurons of the chips (`neuron` = "loihi") are forward, bit for bit, Lava's LIF and Loihi's, u being I and v being V::
 
     u = (u (4095 - du)) / 2**12 + S,  cut towards 0; beyond 24 bits it wraps round
@@ -70,6 +80,7 @@ from lava_nbp.base.widths import (
     ALIGNMENT_BITS,
     CURRENT_DECAY_ALL,
     PLASTIC_WEIGHT_MAX,
+    REFRACTORY_MAX,
     STATE_BITS,
     THRESHOLD_BITS,
     VOLTAGE_DECAY_ALL,
@@ -143,6 +154,9 @@ class FixedPoint:
         reach the threshold would rule the gradient.
     neuron : {"exact", "loihi"}
         What neurons do forward: exponential decays of `coefficient_bits`, rounded, or what Loihi and Lava's LIF do.
+    refractory : int
+        Steps behind that of a spike in which V is held at 0, 0 .. 62; as of Lava's LIFRefractory. Registers of a chip
+        count from spike to spike, one more.
 
     Raises
     ------
@@ -159,10 +173,12 @@ class FixedPoint:
     adjoint_bits: int = ADJOINT_BITS
     floor: float = 0.1
     neuron: NeuronKind = "exact"
+    refractory: int = 0
 
     def __post_init__(self) -> None:
         for name, most in (("theta_bits", 20), ("coefficient_bits", 24), ("adjoint_bits", 20)):
             check_integer(getattr(self, name), 1, most, name)
+        check_integer(self.refractory, 0, REFRACTORY_MAX - 1, "refractory", "it is in steps")
         settle(self, "clocked arithmetic", InputError)
         check_end(self.end)
         check_real(self.dt, _SHORTEST_STEP, math.inf, "dt", "it is in ms")
@@ -480,23 +496,27 @@ def forward_step(
     I: Int64Array,  # noqa: E741 - the paper's symbol
     S: Any,
     c: FixedPoint,
+    held: Any = False,
 ) -> int:
-    """V and I at the end of a step, in place; spikes and resets are the caller's. How many a chip's registers met."""
+    """V and I at the end of a step, in place; spikes and resets are the caller's. How many a chip's registers met.
+
+    `held` (n,): where V stays 0.
+    """
     if c.on_chip:
-        return _chip_step(V, I, S, c)
+        return _chip_step(V, I, S, c, held)
     I += S  # noqa: E741
-    V[...] = shift(c.alpha * V + c.gamma * I, c.coefficient_bits)
+    V[...] = np.where(held, 0, shift(c.alpha * V + c.gamma * I, c.coefficient_bits))
     I[...] = shift(c.beta * I, c.coefficient_bits)
     return 0
 
 
-def _chip_step(v: Int64Array, u: Int64Array, S: Any, c: FixedPoint) -> int:
+def _chip_step(v: Int64Array, u: Int64Array, S: Any, c: FixedPoint, held: Any) -> int:
     """As `forward_step`, of a chip's neurons; Lava wraps once, whatever the sum. How many wrapped or saturated."""
     most = REGISTER_MAX + 1
     summed = input_current(u, S, c)
     u[...] = np.where(summed > most, summed - 2 * most, np.where(summed <= -most, summed + 2 * most, summed))
     wrapped = int(np.count_nonzero(u != summed))
-    v[...] = toward_zero(v * c.keep_v) + u
+    v[...] = np.where(held, 0, toward_zero(v * c.keep_v) + u)
     return wrapped + clip_to_register(v)
 
 
@@ -536,6 +556,15 @@ def jump(lV: Int64Array, error: Int64Array, rises: Int64Array, c: FixedPoint) ->
     before = lV + ((lV + error) << c.theta_bits) // np.maximum(rises, c.floor_units)
     saturated = clip_to_register(before)
     return before, int(np.count_nonzero(rises < c.floor_units)), saturated
+
+
+def release_error(lV: Int64Array, rises: Int64Array, c: FixedPoint) -> tuple[Int64Array, int]:
+    """What the end of a refractory period adds to the error of its spike, from lV and the rise in the step behind it.
+
+    And how many of them were saturated.
+    """
+    errors: Int64Array = shift(lV * rises, c.theta_bits)
+    return errors, clip_to_register(errors)
 
 
 def clip_to_register(x: Int64Array) -> int:

@@ -50,6 +50,8 @@ class Delays(NamedTuple):
 class LearnedDelays:
     """Delays of one matrix that are learned: in full precision, as whole steps, and what changes them.
 
+    No other matrix can learn them in the same network.
+
     Parameters
     ----------
     steps : (pre, post) or (pre,) int
@@ -100,6 +102,8 @@ class LearnedDelays:
         self.masters = allocate(own.shape, np.int64)
         self.masters[...] = own << MASTER_BITS
         self.gradient = allocate(own.shape, np.int64)
+        #: Which `MirroredPart` learns them in the sample at hand, by its number.
+        self.learner = allocate(1, np.int64)
         limits = (0, self.longest << MASTER_BITS)
         self.optimizer = IntegerOptimizer(optimizer, self.masters, limits, c.delay_gradient, allocate)
 

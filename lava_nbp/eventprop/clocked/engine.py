@@ -34,6 +34,7 @@ from lava_nbp.eventprop.clocked.kernels import (
     TOO_MANY_SPIKES,
     Coefficients,
     Layer,
+    Rest,
     Seen,
     Spikes,
     Tape,
@@ -54,6 +55,9 @@ from lava_nbp.eventprop.trains_check import check_batch, check_samples, first_fa
 _NONE = np.zeros((0, 0), dtype=np.int64)
 #: Bytes per weight: in full precision, in 8 bits, gradient, Adam's means.
 _PER_WEIGHT = 40
+#: Per synapse with a delay: its steps, for programs and for kernels; per learned delay: in full precision, gradient,
+#: Adam's means.
+_PER_DELAY, _PER_LEARNED_DELAY = 16, 32
 
 
 class LayerSeen(NamedTuple):
@@ -154,16 +158,18 @@ class ClockedEngine:
         self.looped = [k for k, loop in enumerate(loops) if loop.size]
         self._names = [f"weights of layer {k + 1}" for k in range(len(layers))]
         self._names += [f"recurrent weights of layer {k + 1}" for k in self.looped]
-        check_memory(
-            _PER_WEIGHT * sum(w.size for w in matrices),
-            f"a network of {'-'.join(map(str, self.sizes))} neurons",
-            "make layers smaller",
-        )
         most = check_integer(longest_delay, 0, DELAY_MAX, "longest delay", "it is in steps")
+        learns = check_real(delay_rate, 0.0, LARGEST_DELAY_RATE, "delay_rate") > 0
         late = check_every_delay(recurrent_delays, [loop.shape for loop in loops], "recurrent delays", most)
         given = check_every_delay(delays, [w.shape for w in layers], "delays", most) + [late[k] for k in self.looped]
+        delayed = [(d, w) for d, w in zip(given, matrices, strict=True) if d is not None]
+        check_memory(
+            _PER_WEIGHT * sum(w.size for w in matrices)
+            + sum(_PER_DELAY * w.size + learns * _PER_LEARNED_DELAY * d.size for d, w in delayed),
+            f"a network of {'-'.join(map(str, self.sizes))} neurons{' with delays' if delayed else ''}",
+            "make layers smaller",
+        )
         self.delays = [None if d is None else of_synapses(d, w.shape[1]) for d, w in zip(given, matrices, strict=True)]
-        learns = check_real(delay_rate, 0.0, LARGEST_DELAY_RATE, "delay_rate") > 0
         self.learned_delays = [
             None if d is None or not learns else LearnedDelays(d, setup.optimizer, self.c, delay_rate, most, allocate)
             for d in given
@@ -189,6 +195,7 @@ class ClockedEngine:
         )
         self._rungs = setup.rungs
         self._tapes = [Tape.make(n, spike_room(n)) for n in self.sizes[1:]]
+        self._rests = [self._rest(k, spike_room(n)) for k, n in enumerate(self.sizes[1:])]
         self.gradients = [allocate(w.shape, np.int64) for w in matrices]
         for name, own in zip(self._names[:], self.learned_delays, strict=True):
             if own is not None:
@@ -283,11 +290,15 @@ class ClockedEngine:
         Raises
         ------
         InputError
-            If it is that of another network or optimizer, or no state at all.
+            If it is that of another network or optimizer, no state at all, or what no updates lead to; nothing is
+            changed then.
         """
         check_arrays(state, self.state(), "optimizer state", "this network needs")
-        for k, optimizer in enumerate(self._optimizers):
-            optimizer.load({name: state[f"{name}{k}"] for name in optimizer.state()})
+        parts = [{name: state[f"{name}{k}"] for name in o.state()} for k, o in enumerate(self._optimizers)]
+        for optimizer, part in zip(self._optimizers, parts, strict=True):
+            optimizer.check_state(part)
+        for optimizer, part in zip(self._optimizers, parts, strict=True):
+            optimizer.load(part)
 
     # ---------------------------------------------------------------- running
 
@@ -478,6 +489,11 @@ class ClockedEngine:
         learned = self.learned_delays[k], None if at is None else self.learned_delays[at]
         return Delays.make(forward, loop, *(_NONE if own is None else own.gradient for own in learned))
 
+    def _rest(self, k: int, room: int) -> Rest | None:
+        """What the kernels get of a layer's refractory periods, counted from 0; one that only integrates has none."""
+        spikes = k < len(self.sizes) - 2 or isinstance(self._tables, TTFSTables)
+        return Rest.make(self.sizes[k + 1], room, self.arithmetic[k].refractory if spikes else 0)
+
     def _layer(self, k: int) -> Layer:
         """What the kernels get of a layer, counted from 0."""
         top, at = len(self.sizes) - 2, self.loop_at(k)
@@ -561,7 +577,7 @@ class ClockedEngine:
             at = self.loop_at(k)
             counts = backward(
                 self._coefficients[k], self._layers[k], self.gradients[k], _NONE if at is None else self.gradients[at],
-                inputs[k], self._spikes[k], errors, Seen(seen[k].lV, seen[k].lI), self._late[k],
+                inputs[k], self._spikes[k], errors, Seen(seen[k].lV, seen[k].lI), self._late[k], self._rests[k],
             )  # fmt: skip
             clipped, saturated = clipped + counts[0], saturated + counts[1]
         return clipped, saturated
@@ -575,16 +591,17 @@ class ClockedEngine:
             c, layer = self._coefficients[k], self._layers[k]
             if threshold is not None:
                 c, layer = c._replace(theta=threshold), layer._replace(spiking=True)
-            n: int = forward(c, layer, spikes, seen, self._late[k])
-            if n == OVERFLOW:
+            spiked: int = forward(c, layer, spikes, seen, self._late[k], self._rests[k])
+            if spiked == OVERFLOW:
                 current = np.abs(self._tapes[k].I)
                 where = f"layer {k + 1}, neuron {int(current.argmax())}"
                 raise InputError(self.arithmetic[k].overflow(int(current.max()), where))
-            if n != TOO_MANY_SPIKES:
-                return n
+            if spiked != TOO_MANY_SPIKES:
+                return spiked
             room = len(self._tapes[k].step)
-            check_spike_room(Tape.bytes(self.sizes[k + 1], 2 * room), k, room)
-            self._tapes[k] = Tape.make(self.sizes[k + 1], 2 * room)
+            n, refractory = self.sizes[k + 1], self.arithmetic[k].refractory
+            check_spike_room(Tape.bytes(n, 2 * room) + Rest.bytes(n, 2 * room, refractory), k, room)
+            self._tapes[k], self._rests[k] = Tape.make(n, 2 * room), self._rest(k, 2 * room)
             self._layers[k] = self._layer(k)  # and once more from the start
 
     def _answer(self, n_spikes: int, label: int | None) -> tuple[Int64Array, Int64Array]:

@@ -90,6 +90,25 @@ class Tape(NamedTuple):
         return 8 * (4 * cap + 10 * n)
 
 
+class Rest(NamedTuple):
+    """What the kernels need of a layer with refractory periods; without, they get None, and are compiled without."""
+
+    steps: int  #: in which V is 0 after a spike
+    until: Int64Array  #: (n,) the last step of a neuron's period
+    began: Int64Array  #: (n,) which spike began it
+    rise: Int64Array  #: (spikes,) of V, in the step behind each period
+
+    @classmethod
+    def make(cls, n: int, cap: int, steps: int) -> Rest | None:
+        """Room for so many neurons and spikes, if there are such periods."""
+        return cls(steps, *(np.zeros(size, dtype=np.int64) for size in (n, n, cap))) if steps else None
+
+    @staticmethod
+    def bytes(n: int, cap: int, steps: int) -> int:
+        """Memory that it takes."""
+        return 8 * (cap + 2 * n) if steps else 0
+
+
 class Layer(NamedTuple):
     """A layer of neurons and the weights in front of it."""
 
@@ -113,8 +132,8 @@ TOO_MANY_SPIKES, OVERFLOW = -1, -2
 
 
 @kernel
-def forward(c, layer, spikes, seen, delays):  # type: ignore[no-untyped-def]
-    """Run a layer; the number of its spikes, or what went wrong. `delays` may be None."""
+def forward(c, layer, spikes, seen, delays, rest):  # type: ignore[no-untyped-def]
+    """Run a layer; the number of its spikes, or what went wrong. `delays` and `rest` may be None."""
     # Names of their own for what the loops use: the compiler then keeps them in registers.
     tape, w, spiking, output = layer.tape, layer.weights, layer.spiking, layer.output
     V, I, V_before, peak = tape.V, tape.I, tape.V_before, tape.peak  # noqa: E741
@@ -130,6 +149,9 @@ def forward(c, layer, spikes, seen, delays):  # type: ignore[no-untyped-def]
     half, half_slope = 1 << (c.bits - 1), 1 << (c.slope_bits - 1)
     record = seen.V.shape[0] > 0
     overflowed = 0
+    if rest is not None:
+        rest.until[:] = -2
+        awake = -1  # all are, behind this step
     count, e, heard, until = 0, 0, 0, -1  # nothing more is on its way behind step `until`
     if delays is not None:
         coming = delays.ring[0]
@@ -198,6 +220,17 @@ def forward(c, layer, spikes, seen, delays):  # type: ignore[no-untyped-def]
                 V[j] = v
                 I[j] = (c.beta * I[j] + half) >> c.bits
                 crossed |= v >= c.theta
+        if rest is not None:  # noqa: SIM102 - as above
+            if k <= awake:
+                crossed = False
+                for j in range(n):
+                    if rest.until[j] >= k:
+                        overflowed -= int(I[j] > c.limit)  # all that there was of V, which was saturated then
+                        V[j] = 0
+                    elif rest.until[j] == k - 1:
+                        risen = (V[j] * c.slope + half_slope) >> c.slope_bits
+                        rest.rise[rest.began[j]] = min(max(risen, -c.limit), c.limit)
+                    crossed |= V[j] >= c.theta
         if spiking and crossed:
             for j in range(n):
                 if V[j] >= c.theta:
@@ -207,6 +240,9 @@ def forward(c, layer, spikes, seen, delays):  # type: ignore[no-untyped-def]
                     tape.neuron[count] = j
                     risen = ((V[j] - V_before[j]) * c.slope + half_slope) >> c.slope_bits
                     tape.rise[count] = min(max(risen, -c.limit), c.limit)
+                    if rest is not None:
+                        rest.until[j], rest.began[j], rest.rise[count] = k + rest.steps, count, 0
+                        awake = k + rest.steps + 1
                     count += 1
                     V[j] = 0
         if output:
@@ -223,6 +259,9 @@ def forward(c, layer, spikes, seen, delays):  # type: ignore[no-untyped-def]
         elif averaged or e < n_events or (recurrent and heard < count) or k < until:
             continue
         elif _is_over(c, V, I, peak, output):
+            if rest is not None:  # noqa: SIM102
+                if k < awake:
+                    continue
             break
     tape.overflowed[0] = overflowed
     return count
@@ -260,11 +299,12 @@ def _toward_zero(x):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def backward(c, layer, gradient, loop_gradient, spikes, n_spikes, errors, seen, delays):  # type: ignore[no-untyped-def]
+def backward(c, layer, gradient, loop_gradient, spikes, n_spikes, errors, seen, delays, rest):  # type: ignore[no-untyped-def]
     """Adjoint pass of a layer that had so many spikes; how many denominators were at the floor, and values saturated.
 
-    The gradients get -lI; `errors` (spikes,) the error of every input spike, unless it is empty: nobody asks for it.
-    `delays` may be None.
+    The gradients get -lI, and errors of its own spikes what comes back to them; `errors` (spikes,) the error of every
+    input spike, unless it is empty: nobody asks for it.
+    `delays` and `rest` may be None.
     """
     tape, w, loop, recurrent = layer.tape, layer.weights, layer.loop, layer.loop.shape[0] > 0
     lV, lI, impulse, peak_step = tape.lV, tape.lI, tape.impulse, tape.peak_step
@@ -285,6 +325,8 @@ def backward(c, layer, gradient, loop_gradient, spikes, n_spikes, errors, seen, 
     record, back = seen.V.shape[0] > 0, errors.shape[0] > 0
     clipped, saturated = 0, 0
     s, e, heard = n_spikes - 1, n_events - 1, n_spikes - 1
+    if rest is not None:
+        asleep = n_spikes - 1
     while e >= 0 and event_step[e] + late >= c.steps:  # came after the last step
         if back:
             errors[e] = 0
@@ -318,6 +360,15 @@ def backward(c, layer, gradient, loop_gradient, spikes, n_spikes, errors, seen, 
                 for j in range(n):
                     if impulse[j] != 0 and peak_step[j] == k:
                         lV[j] += impulse[j]
+            if rest is not None:
+                while asleep >= 0 and spike_step[asleep] + rest.steps + 1 > k:
+                    asleep -= 1
+                woken = asleep
+                while asleep >= 0 and spike_step[asleep] + rest.steps + 1 == k:
+                    later, outside = _as_error(c, lV[tape.neuron[asleep]] * rest.rise[asleep])
+                    tape.error[asleep] += later
+                    saturated += outside
+                    asleep -= 1
             if back or recurrent or learns:
                 for j in range(n):
                     sent[j] = (c.sent_V * lV[j] - c.sent_I * lI[j] + half) >> c.bits
@@ -328,6 +379,9 @@ def backward(c, layer, gradient, loop_gradient, spikes, n_spikes, errors, seen, 
                 lI[j] = min(max(i, -c.limit), c.limit)
                 lV[j] = (c.alpha * lV[j] + half) >> c.bits
             saturated += outside
+            if rest is not None:
+                for at in range(asleep + 1, woken + 1):
+                    lV[tape.neuron[at]] = 0  # V was held before
             if delays is not None:
                 past_lI[k % depth], past_sent[k % depth] = lI, sent
         while e >= 0 and event_step[e] + late == k:

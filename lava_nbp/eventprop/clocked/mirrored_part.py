@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lava_nbp.base.arrays import Allocate
+from lava_nbp.errors import InputError
 from lava_nbp.eventprop.clocked.arithmetic import REGISTER_MAX, FixedPoint, Int64Array, clip_to_register, shift
 from lava_nbp.eventprop.clocked.delays import LearnedDelays
 from lava_nbp.eventprop.clocked.optimizers import IntegerOptimizer
@@ -15,6 +17,8 @@ from lava_nbp.eventprop.clocked.phases import Phases
 from lava_nbp.eventprop.clocked.setup import Control
 from lava_nbp.eventprop.tally import Counts, Tally
 
+#: Numbers of parts, none of which is given twice.
+_TOKENS = itertools.count(1)
 #: Largest weighted input in a message of 32 bits, far beyond what a current holds: it overflows in any case.
 _LARGEST_INPUT = REGISTER_MAX << 3
 
@@ -68,6 +72,8 @@ class MirroredPart:
         self.gradient = allocate(masters.shape, np.int64)
         self._samples = allocate(1, np.int64)
         self.tally = Tally(allocate)
+        #: By which learned delays know who learns them.
+        self._token = next(_TOKENS)
         self.weights = c.forward_weights(masters, exponent)
         c.check_volley(self.weights, f"weights of layer {layer + 1}")
 
@@ -103,8 +109,18 @@ class MirroredPart:
         ------
         WeightError
             If weights have grown so large that a volley would overflow the current.
+        InputError
+            If another part learns the same delays.
         """
-        phases = self.phases
+        phases, late = self.phases, self.learned_delays
+        if late is not None:
+            if phases.begins:
+                late.learner[0] = self._token
+            elif phases.turns and self.control.batch[0] > 0 and late.learner[0] != self._token:
+                raise InputError(
+                    f"weights of layer {self.layer + 1}: their LearnedDelays are learned by other weights, too, whose "
+                    f"gradient would be added, and every step made twice; give each its own"
+                )
         if phases.begins:
             # The parent may have set them.
             self.weights = self.c.forward_weights(self.masters, self.exponent)

@@ -142,8 +142,8 @@ class IntegerOptimizer:
             return {}
         return {"steps": self._steps.copy(), "m": self._m.copy(), "v": self._v.copy()}
 
-    def load(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from a state.
+    def check_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Check what `load` takes.
 
         Raises
         ------
@@ -155,4 +155,15 @@ class IntegerOptimizer:
             first, second = _LARGEST << _EXTRA, _LARGEST**2 << _EXTRA
             for name, low, high in (("steps", 0, MOST_STEPS), ("m", -first, first), ("v", 0, second)):
                 check_within(state[name], low, high, f"optimizer state: {name}")
+
+    def load(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from a state.
+
+        Raises
+        ------
+        InputError
+            As `check_state`; nothing is changed then.
+        """
+        self.check_state(state)
+        if state:
             self._steps[...], self._m[...], self._v[...] = state["steps"], state["m"], state["v"]

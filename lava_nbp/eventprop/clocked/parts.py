@@ -18,6 +18,7 @@ from lava_nbp.eventprop.clocked.arithmetic import (
     forward_step,
     input_current,
     jump,
+    release_error,
     rise,
 )
 from lava_nbp.eventprop.clocked.ladder import Rungs
@@ -115,8 +116,12 @@ class LIFPart:
         self.V, self.I, self.lV, self.lI = (allocate(n, np.int64) for _ in range(4))
         # Spikes, which only who runs the part asks for: they need not be shared, and may grow.
         self._step, self._neuron, self._rise = (np.zeros(spike_room(n), np.int64) for _ in range(3))
+        self._release = np.zeros(spike_room(n) if c.refractory else 0, np.int64)
         self._count = allocate(1, np.int64)
         self.peak, self.peak_step = allocate(n, np.int64), allocate(n, np.int64)
+        #: Of refractory periods: the last step of each neuron's, which spike began it, and what its end adds to the
+        #: error of that spike.
+        self._rest, self._began, self._later = (allocate(n, np.int64) for _ in range(3))
         #: Over all samples; the layer's own spikes count as hidden ones.
         self.tally = Tally(allocate)
         self.reset()
@@ -127,9 +132,10 @@ class LIFPart:
         self._clear()
 
     def _clear(self) -> None:
-        for array in (self.V, self.I, self.lV, self.lI, self._count, self.peak):
+        for array in (self.V, self.I, self.lV, self.lI, self._count, self.peak, self._later):
             array[...] = 0
         self.peak_step[...] = -1
+        self._rest[...] = -2
 
     def run(self, weighted: Any, errors: Any) -> tuple[Int64Array, Int64Array, Int64Array]:
         """One phase: spikes or replay (n,), and backward d (n,), see `arithmetic`, and lI (n,) to send.
@@ -165,8 +171,11 @@ class LIFPart:
             neuron = int(np.abs(summed).argmax())
             raise InputError(self.c.overflow(int(np.abs(summed).max()), f"layer {self.layer + 1}, neuron {neuron}"))
         before = self.V.copy()
-        if overflowed := forward_step(self.V, self.I, arrived, self.c):
+        if overflowed := forward_step(self.V, self.I, arrived, self.c, self._rest >= k):
             self.tally.add(Counts(overflowed=overflowed))
+        if self.c.refractory:
+            woken = np.flatnonzero(self._rest == k - 1)
+            self._release[self._began[woken]] = rise(self.V[woken], before[woken], self.c)
         fired = (self.c.threshold <= self.V) & self.spiking
         who = np.flatnonzero(fired)
         start = int(self._count[0])
@@ -175,6 +184,9 @@ class LIFPart:
         new = slice(start, start + len(who))
         self._step[new], self._neuron[new] = k, who
         self._rise[new] = rise(self.V[who], before[who], self.c)
+        if self.c.refractory:
+            self._release[new] = 0
+            self._rest[who], self._began[who] = k + self.c.refractory, np.arange(new.start, new.stop)
         self._count[0] += len(who)
         self.V[who] = 0
         higher = self.peak < self.V
@@ -183,9 +195,9 @@ class LIFPart:
 
     def _grow(self) -> None:
         """Room for twice as many spikes, behind those that there are."""
-        arrays = self._step, self._neuron, self._rise
+        arrays = self._step, self._neuron, self._rise, self._release
         check_spike_room(2 * sum(a.nbytes for a in arrays), self.layer, len(self._step))
-        self._step, self._neuron, self._rise = (np.concatenate([a, np.zeros_like(a)]) for a in arrays)
+        self._step, self._neuron, self._rise, self._release = (np.concatenate([a, np.zeros_like(a)]) for a in arrays)
 
     def _spikes_of(self, k: int) -> slice:
         low, high = np.searchsorted(self._step[: self._count[0]], [k, k + 1])
@@ -195,10 +207,17 @@ class LIFPart:
         """A step back; what goes to the synapses."""
         mine = self._spikes_of(k)
         who = self._neuron[mine]
-        self.lV[who], clipped, saturated = jump(self.lV[who], errors[who], self._rise[mine], self.c)
+        later = errors[who] + self._later[who]
+        self.lV[who], clipped, saturated = jump(self.lV[who], later, self._rise[mine], self.c)
         self.lV += self._impulses(k, errors)
+        woken = self._spikes_of(k - self.c.refractory - 1) if self.c.refractory else slice(0)
+        awake = self._neuron[woken]
+        if len(awake):
+            self._later[awake], outside = release_error(self.lV[awake], self._release[woken], self.c)
+            saturated += outside
         sent = adjoint(self.lV, self.lI, self.c)
         saturated += backward_step(self.lV, self.lI, self.c)
+        self.lV[awake] = 0  # V was held before
         if clipped or saturated:
             self.tally.add(Counts(clipped=clipped, saturated=saturated))
         return sent

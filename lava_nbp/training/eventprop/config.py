@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,7 @@ from lava_nbp.training.config import (
 )
 from lava_nbp.training.loihi_config import LoihiConfig
 
+_Number = TypeVar("_Number", int, float)
 _Deviation = Annotated[Real, Field(ge=0, le=WEIGHTS)]
 _Delay = Annotated[Real, Field(ge=0, le=TIMES[1])]
 
@@ -243,6 +244,8 @@ class ClockedConfig(ConfigSection):
     rungs: int | None = Field(default=None, ge=2, le=MOST_RUNGS)
     lowest_rung: Annotated[Real, Field(gt=0, le=WEIGHTS)] | None = None
     highest_rung: Annotated[Real, Field(gt=0, le=WEIGHTS)] | None = None
+    #: Steps behind a spike's in which V is held at 0, 0 .. 62; of all layers, or of each.
+    refractory: int | list[int] = FixedPoint.refractory
     #: Largest weight of each layer that 8 bits shall hold, in thresholds.
     largest_weight: list[Annotated[Real, Field(gt=0, le=WEIGHTS)]] | None = None
     #: Largest recurrent weight of each layer; of a layer that has none it means nothing.
@@ -327,15 +330,14 @@ class EventPropExperiment(Experiment):
                 f"neuron.spread gives neurons of a layer constants of their own, which target {self.target} does not "
                 f"have: there, as on the chips, they are those of a layer; use target continuous, or leave it out"
             )
-        bits, layers = clocked.theta_bits, []
-        each = bits if isinstance(bits, list) else [bits] * len(neurons)
-        alike = len(set(zip(neurons, each, strict=True))) == 1
-        for k, (p, n) in enumerate(zip(neurons, each, strict=True), 1):
+        layers, bits, rests = [], _each(clocked.theta_bits, len(neurons)), _each(clocked.refractory, len(neurons))
+        alike = len(set(zip(neurons, bits, rests, strict=True))) == 1
+        for k, (p, n, rest) in enumerate(zip(neurons, bits, rests, strict=True), 1):
             try:
                 layers.append(
                     FixedPoint(
                         p, clocked.dt, self.encoding.end, n, clocked.coefficient_bits, clocked.adjoint_bits,
-                        clocked.floor, clocked.neuron,
+                        clocked.floor, clocked.neuron, rest,
                     )
                 )  # fmt: skip
             except InputError as error:
@@ -391,8 +393,9 @@ class EventPropExperiment(Experiment):
             self.learning.policy.bounds(len(self.network.hidden))
         for key in ("largest_weight", "largest_recurrent"):
             _check_length(f"clocked.{key}", getattr(self.clocked, key), self.network.n_layers)
-        bits = self.clocked.theta_bits
-        _check_length("clocked.theta_bits", bits if isinstance(bits, list) else None, self.network.n_layers)
+        for key in ("theta_bits", "refractory"):
+            value = getattr(self.clocked, key)
+            _check_length(f"clocked.{key}", value if isinstance(value, list) else None, self.network.n_layers)
         for key in ("tau_m", "tau_s", "theta", "spread"):
             value = getattr(self.neuron, key)
             _check_length(f"neuron.{key}", value if isinstance(value, list) else None, self.network.n_layers)
@@ -445,7 +448,7 @@ class EventPropExperiment(Experiment):
         return self
 
 
-def _each(value: float | list[float], n: int) -> list[float]:
+def _each(value: _Number | list[_Number], n: int) -> list[_Number]:
     """One for each of n layers."""
     return list(value) if isinstance(value, list) else [value] * n
 

@@ -30,6 +30,8 @@ from lava_nbp.training.timed import load_timed_dataset
 
 #: Bytes of a weight: the weight twice, the optimizer's two means, a gradient for each of eight parts of a batch.
 _WEIGHT_BYTES = 12 * 8
+#: Of a synapse's delay, beside what one that is learned takes: what kernels read.
+_DELAY_BYTES = 2 * 8
 #: Steps of a trial, and what a neuron takes for one, forward and backward, roughly.
 _MOST_STEPS, _STEP_SECONDS = 100_000, 4e-9
 
@@ -95,11 +97,17 @@ class EventPropLearner(Learner):
 
     def _check_memory(self) -> None:
         """Refuse a network that does not fit, before any of it is made."""
-        loops = self.config.network.recurrent_deviation or ()
-        weights = sum(a * b for a, b in pairwise(self.layers))
-        weights += sum(n * n for n, deviation in zip(self.layers[1:], loops, strict=False) if deviation > 0)
+        n, matrices = self.config.network, list(pairwise(self.layers))
+        deviations = n.recurrent_deviation or [0.0] * len(matrices)
+        loops = [(b, b if deviation > 0 else 0) for (_, b), deviation in zip(matrices, deviations, strict=True)]
+        longest = [late or [0.0] * len(matrices) for late in (n.initial_delay, n.recurrent_delay)]
+        delayed = [ends for ends, ms in zip((*matrices, *loops), [*longest[0], *longest[1]], strict=True) if ms > 0]
+        needed = _WEIGHT_BYTES * sum(a * b for a, b in (*matrices, *loops))
+        needed += _DELAY_BYTES * sum(a * b for a, b in delayed)
+        if self.config.learning.delay_rate > 0:
+            needed += _WEIGHT_BYTES * sum(a * (b if n.delays_per == "synapse" else 1) for a, b in delayed)
         check_memory(
-            weights * _WEIGHT_BYTES,
+            needed,
             f"a network of {'-'.join(map(str, self.layers))} with its gradients and optimizer",
             "make network.hidden smaller, or images (data.crop, data.side)",
         )

@@ -134,6 +134,12 @@ def _clocked(run: Run, config: EventPropExperiment, dt: float | None) -> DenseNe
         )
     setup = config.setup
     c, own = setup.c, setup.arithmetic(config.network.n_layers)
+    for k, layer in enumerate(own, 1):
+        if layer.refractory and (k < len(own) or isinstance(setup.loss, TTFSLoss)):
+            raise InputError(
+                f"neurons of layer {k} have a refractory period of {layer.refractory} steps (clocked.refractory), "
+                f"which neither NIR nor netx has for them; train with clocked.refractory = 0 to export"
+            )
     arrays = {}
     for name, top in config.largest_weights.items():
         layer = config.arithmetic_of(name)
@@ -145,7 +151,7 @@ def _clocked(run: Run, config: EventPropExperiment, dt: float | None) -> DenseNe
     alpha, beta = (tuple(getattr(layer, name) / unit for layer in own) for name in ("alpha", "beta"))
     gamma = tuple(layer.response if layer.on_chip else layer.gamma / unit for layer in own)
     thetas = tuple(layer.theta / _export_unit(layer) for layer in own)
-    return DenseNetwork(W, thetas, alpha, beta, gamma, c.dt, spiking, run.about, R, D, E)
+    return DenseNetwork(W, thetas, alpha, beta, gamma, c.dt, spiking, run.about, R, D, E, mantissas=c.on_chip)
 
 
 def _export_unit(layer: FixedPoint) -> int:

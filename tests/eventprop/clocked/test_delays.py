@@ -360,6 +360,31 @@ def test_nobody_changes_delays_after_the_check(loops, dtype):
     assert same(found[1], expected[1])
 
 
+def test_nobody_else_learns_them():
+    """Two matrices with the same delays would add their gradients, and step twice; another network may have them."""
+    c = FixedPoint(P, 1.0, 20.0)
+    shared = LearnedDelays([2, 1, 0], "adam", c, 1.0)
+    setup, w = Setup(c, TTFSLoss()), np.full((3, 3), 4.0)
+    exponent = c.weight_exponent(4.0)
+
+    def made(*delays):
+        return PartsLoop([c.masters(w, exponent) for _ in delays], [exponent] * len(delays), setup, (), delays)
+
+    loop = made(shared, shared)
+    loop.sample([0, 1], [0, 1], 1)  # nothing is learned
+    before = shared.masters.copy()
+    loop = made(shared, shared)
+    loop.set_learning(1, 0.01)
+    with pytest.raises(InputError, match="weights of layer 1: their LearnedDelays are learned by other weights, too"):
+        loop.sample([0, 1], [0, 1], 1)
+    assert np.array_equal(before, shared.masters)
+    for _ in range(2):
+        loop = made(shared, LearnedDelays([0, 0, 0], "adam", c, 1.0))
+        loop.set_learning(1, 0.01)
+        loop.sample([0, 1], [0, 1], 1)
+    assert not np.array_equal(before, shared.masters)
+
+
 def test_learned_delays_that_are_refused():
     c = FixedPoint(P, 0.5, END)
     for message, *given in (

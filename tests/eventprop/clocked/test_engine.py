@@ -156,6 +156,43 @@ def test_a_state_is_that_of_its_network():
         engine((5, 7, 3)).load_state(e.state())
 
 
+def test_a_state_that_is_refused_changes_nothing():
+    """The last optimizer's second mean is negative, which no updates lead to; those before it stay as they were."""
+    e, (trains, labels) = engine((5, 8, 3)), batch(4, 5, 3)
+    e.train_batch(trains, labels, np.arange(4), 0.01)
+    other = engine((5, 8, 3), seed=1)
+    other.train_batch(trains, labels, np.arange(4), 0.01)
+    kept, given = e.state(), other.state()
+    assert not np.array_equal(kept["m0"], given["m0"])
+    for name, value in (("v1", -1), ("steps1", -1), ("m1", 1 << 40)):
+        broken = given | {name: np.full_like(given[name], value)}
+        with pytest.raises(InputError, match=f"optimizer state: {name[:-1]}"):
+            e.load_state(broken)
+        assert all(np.array_equal(kept[name], a) for name, a in e.state().items())
+    e.load_state(given)
+    assert all(np.array_equal(given[name], a) for name, a in e.state().items())
+
+
+def test_memory_of_delays(monkeypatch):
+    """40 bytes of a weight, 16 of a synapse with a delay, 32 of a delay that is learned, of a source or a synapse."""
+    each, source = np.ones((50, 40), int), np.ones(50, int)
+    c = FixedPoint(P, 1.0, END)
+    for options, needed in (
+        ({}, 80_000),
+        ({"delays": [each]}, 112_000),
+        ({"delays": [each], "delay_rate": 1.0}, 176_000),
+        ({"delays": [source], "delay_rate": 1.0}, 113_600),
+    ):
+        for limit in (needed, needed - 1):
+            monkeypatch.setenv("LAVA_NBP_MEMORY", repr(limit / 1e9))
+            if limit == needed:
+                ClockedEngine([np.ones((50, 40))], Setup(c, TTFSLoss()), **options)
+                continue
+            late = " with delays" if options else ""
+            with pytest.raises(InputError, match=f"a network of 50-40 neurons{late} needs some"):
+                ClockedEngine([np.ones((50, 40))], Setup(c, TTFSLoss()), **options)
+
+
 def test_full_precision_weights_that_are_refused():
     e = engine((5, 8, 3))
     kept = [m.copy() for m in e.masters]

@@ -108,7 +108,12 @@ ON_CHIP = ("target=clocked", "clocked.neuron=loihi", "clocked.theta_bits=[12, 13
 
 
 @pytest.mark.parametrize(
-    "settings", [(), ("network.initial_delay=[6, 4]", "learning.delay_rate=50", "network.recurrent_deviation=[0.2, 0]")]
+    "settings",
+    [
+        (),
+        ("network.initial_delay=[6, 4]", "learning.delay_rate=50", "network.recurrent_deviation=[0.2, 0]"),
+        ("clocked.refractory=[2, 1]", "network.recurrent_deviation=[0.2, 0]"),
+    ],
 )
 def test_what_was_trained_for_the_chip_is_answered_by_lavas_own_processes(config, tmp_path, settings):
     """Every figure of the test set, of the last epoch and the chosen one, without ties or with them."""
@@ -168,7 +173,7 @@ def test_clocked_runs_are_answered_by_parts(config, tmp_path):
 OF_LAYERS = (
     "neuron.tau_m=[20, 12]", "neuron.tau_s=[5, 8]", "neuron.theta=[1, 2]", "network.initial_delay=[9, 4]",
     "network.recurrent_deviation=[0.3, 0]", "network.recurrent_delay=[6, 0]", "network.longest_delay=10",
-    "learning.delay_rate=200",
+    "learning.delay_rate=200", "clocked.refractory=[2, 3]",
 )  # fmt: skip
 
 
@@ -538,6 +543,7 @@ def test_another_threshold_is_another_unit(config, tmp_path, optimizer):
         (("loihi.chip=3",), "unknown key loihi.chip = 3"),
         (("clocked.neuron=lif",), "clocked.neuron is 'lif', but must be one of exact, loihi"),
         (("target=clocked", "clocked.theta_bits=[14]"), "clocked.theta_bits has 1 entries, but there are 2 layers"),
+        (("target=clocked", "clocked.refractory=[1]"), "clocked.refractory has 1 entries, but there are 2 layers"),
         (("network.hidden=[]",), "network.hidden = "),
         (("network.initial_mean=[1.0]",), "initial_mean has 1 entries, but there are 2 layers"),
         (("neuron.tau_m=0",), "neuron.tau_m = 0.0: input should be greater than 0|neuron.tau_m = 0: "),
@@ -620,6 +626,10 @@ def test_configurations_that_are_refused(config, tmp_path, overrides, message):
             "^layer 2: with 20 theta_bits and dt = 1 ms the threshold vth of a chip is 370962, but must be 16 .. 1",
         ),
         (
+            ("target=clocked", "clocked.refractory=[2, 63]"),
+            "^layer 2: refractory is 63, but must be an integer in 0 .. 62",
+        ),
+        (
             ("target=clocked", "network.initial_delay=[4, 0]", "learning.delay_rate=1e5"),
             "^delays: rate is 2000.* products with integer gradients have 63 bits; use a smaller delay_rate$",
         ),
@@ -636,6 +646,15 @@ def test_networks_that_do_not_fit(config, tmp_path, monkeypatch):
         train(config("network.hidden=[2000]"), tmp_path / "run")
     with pytest.raises(InputError, match=r"a network of 5-200-3 with its gradients .* needs some 3.99 MB of memory"):
         train(config("network.hidden=[200]", "network.recurrent_deviation=[0.1, 0]"), tmp_path / "run")
+    # Delays: 16 bytes of a synapse, and 96 of a delay that is learned, of 10 000 synapses or of 5 sources in front.
+    late = ("network.hidden=[2000]", "network.initial_delay=[3, 0]")
+    for settings, needed in (
+        ((), 1.54 + 0.16), (("learning.delay_rate=1",), 1.54 + 0.16 + 0.96),
+        (("learning.delay_rate=1", "network.delays_per=source"), 1.54 + 0.16),
+    ):  # fmt: skip
+        monkeypatch.setenv("LAVA_NBP_MEMORY", f"{(needed - 0.02) / 1000}")
+        with pytest.raises(InputError, match=rf"a network of 5-2000-3 .* needs some {needed:.3g} MB of memory"):
+            train(config(*late, *settings), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
