@@ -1,7 +1,7 @@
 """Runs neuron programs instruction by instruction, and networks of them step by step.
 
-Shares nothing with the library but the data: a program, and a lowered network. Neurons of a population run side by side:
-always those that are farthest behind in the program.
+Shares nothing with the library but the data: a program, and a lowered network. Neurons of a population run side by
+side: always those that are farthest behind in the program.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A clocked EventProp network that learns, as neuron programs, synapses and messages of Loihi 2.
 
 Every layer, the inputs and the loss are populations of neurons that run a program; every matrix is there twice, for
-spikes forward and, transposed, for the pieces of d backward. Gradients are summed where there is room for numbers of more
-than 24 bits, on the chip's embedded processors: a replayed spike of neuron i and the lI_j that neurons behind send in the
-same step are all that they need::
+spikes forward and, transposed, for the pieces of d backward. Gradients are summed where there is room for numbers of
+more than 24 bits, on the chip's embedded processors: a replayed spike of neuron i and the lI_j that neurons behind send
+in the same step are all that they need::
 
     dL/dw_ij = - sum over replayed spikes of i of lI_j
 
@@ -314,6 +314,6 @@ def _check_tables(tables: TTFSTables, n: int) -> None:
         raise InputError(f"there are {n} classes, but a word sums the shares of {most}; use fewer")
     if largest > REGISTER_MAX:
         raise InputError(
-            f"the error of a label that spikes last is {largest}, but a graded spike holds {REGISTER_MAX}; use a smaller "
-            f"alpha, shorter trials, or fewer adjoint_bits"
+            f"the error of a label that spikes last is {largest}, but a graded spike holds {REGISTER_MAX}; use a "
+            f"smaller alpha, shorter trials, or fewer adjoint_bits"
         )

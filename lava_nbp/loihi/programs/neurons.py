@@ -186,7 +186,7 @@ def ttfs_program(clock: Clock, weight: int) -> Program:
     w = Writer("EventPropTTFS", ports, ("share_out", "heard_out", "adjoint_out"))
     clock.words(w)
     for name, meaning in {
-        "label": "whether it is the label's", "heard": "whether the label's output spiked", "spiked": "whether its own did",
+        "label": "whether it is the label's", "heard": "whether the label's output spiked", "spiked": "whether it did",
         "arrived": "whether its own did in the step before", "share": "exp(-t / tau0), relative to the first output",
         "late": "alpha / tau1 exp(t / tau1)", "sum": "of all shares",
     }.items():  # fmt: skip
