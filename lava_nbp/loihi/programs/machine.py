@@ -76,13 +76,8 @@ class Instruction:
     to: str = ""
 
     def __str__(self) -> str:
-        words = [
-            self.operation,
-            *([self.out] if self.out else []),
-            *map(str, self.operands),
-            *([self.to] * bool(self.to)),
-        ]
-        return " ".join(words)
+        words = (self.operation, self.out, *map(str, self.operands), self.to)
+        return " ".join(word for word in words if word)
 
 
 @dataclass(frozen=True)
