@@ -1,5 +1,7 @@
 """Networks of programs, run instruction by instruction, against the engine: spikes, all state, every gradient."""
 
+import itertools
+
 import numpy as np
 import pytest
 from program_machine import LOW, Network
@@ -21,7 +23,8 @@ def engine_of(layers=(4, 6, 3), seed=0, scale=1.0, loss=None, setup=(), **c):
     rng = np.random.default_rng(seed)
     first, last = 14.0 / layers[0], 8.4 / max(layers[1:-1], default=layers[0])
     middles = [first, *[last] * (len(layers) - 2)]
-    weights = [scale * rng.normal(m, m / 3, shape) for m, shape in zip(middles, zip(layers, layers[1:]), strict=True)]  # noqa: B905
+    shapes = itertools.pairwise(layers)
+    weights = [scale * rng.normal(m, m / 3, shape) for m, shape in zip(middles, shapes, strict=True)]
     fixed = {"dt": 1.0, "end": 30.0, "neuron": "loihi", "coefficient_bits": 16, "adjoint_bits": 16} | c
     return ClockedEngine(weights, Setup(FixedPoint(NeuronParameters(), **fixed), loss or TTFSLoss(1.0), *setup))
 
@@ -189,7 +192,7 @@ def test_messages_by_hand():
         (lambda: engine_of(coefficient_bits=20), "coefficient_bits is 20, .* hold 16; lower it"),
         (
             lambda: engine_of(loss=TTFSLoss(1.0, tau1=0.5)),
-            "error of a label that spikes last is .* use a smaller alpha",
+            "error of a label that spikes last is .* a smaller alpha",
         ),
         (lambda: engine_of((2, 90)), "90 classes, but a word sums the shares of 85"),
         (lambda: engine_of((2, 3, 16600), adjoint_bits=8), "weighted errors no word of 24 bits sums"),

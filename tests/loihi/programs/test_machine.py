@@ -7,8 +7,10 @@ from program_machine import Neurons
 from lava_nbp.errors import InputError
 from lava_nbp.loihi.programs.machine import OPERATIONS, WORD_MAX, WORD_MIN, Instruction, Program, Word
 
+V = (Word("v", "voltage"),)
 
-def program(*code, state=(Word("v", "voltage"),), ports=("a_in",), axons=("s_out",), labels=()):
+
+def program(*code, state=V, ports=("a_in",), axons=("s_out",), labels=()):
     return Program("test", state, ports, axons, code, dict(labels))
 
 
