@@ -53,6 +53,10 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
     from lava_nbp.loihi.boards import Costs as Costs
     from lava_nbp.loihi.boards import Measurement as Measurement
     from lava_nbp.loihi.boards import MemoryFormat as MemoryFormat
+    from lava_nbp.loihi.demand import Activity as Activity
+    from lava_nbp.loihi.demand import Bundle as Bundle
+    from lava_nbp.loihi.demand import Demand as Demand
+    from lava_nbp.loihi.demand import Plannable as Plannable
     from lava_nbp.loihi.eventprop_lowering import LoweredEventProp as LoweredEventProp
     from lava_nbp.loihi.eventprop_lowering import MatrixRegisters as MatrixRegisters
     from lava_nbp.loihi.eventprop_lowering import lower_eventprop as lower_eventprop
@@ -174,6 +178,7 @@ _PUBLIC = {
     "executors.make": ("make_executor",),
     "executors.trace": ("trace", "trace_file"),
     "loihi.boards": ("BOARDS", "Board", "Capacity", "Chip", "Costs", "Measurement", "MemoryFormat"),
+    "loihi.demand": ("Activity", "Bundle", "Demand", "Plannable"),
     "loihi.eventprop_lowering": ("LoweredEventProp", "MatrixRegisters", "lower_eventprop"),
     "loihi.lowering": ("Lowered", "lower"),
     "loihi.plan": ("Plan", "cures", "make_plan"),

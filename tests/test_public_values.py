@@ -88,8 +88,13 @@ def raises(*_, **__):
 #: Arguments that work, by name; what is not said has a default, and gets junk all the same.
 GOOD = {
     # values
+    "lava_nbp.Activity": {"steps": 1, "input": 0.5, "groups": {"a": 0.5}},
     "lava_nbp.Algorithm": {"name": "mine", "summary": "", "config": "a:b", "learner": "a:b"},
     "lava_nbp.Board": {"name": "mine", "chip": LOIHI1, "chips": 1, "source": "me"},
+    "lava_nbp.Bundle": {
+        "name": "W1", "pre": "", "post": "a", "senders": range(2), "to_all": True, "plastic": False, "delayed": False,
+        "shape": (2, 3),
+    },
     "lava_nbp.Capacity": {"value": 1, "source": "me"},
     "lava_nbp.Chip": {f: getattr(LOIHI1, f) for f in inspect.signature(type(LOIHI1)).parameters},
     "lava_nbp.Circuit": {f: getattr(CIRCUIT, f) for f in inspect.signature(type(CIRCUIT)).parameters},
@@ -98,6 +103,7 @@ GOOD = {
     "lava_nbp.Costs": {},
     "lava_nbp.DataSet": {"name": "mine", "load": raises},
     "lava_nbp.Decay": {},
+    "lava_nbp.Demand": {f: getattr(PLAN.demand, f) for f in inspect.signature(type(PLAN.demand)).parameters},
     "lava_nbp.DenseProjection": {"name": "p", "pre": "a", "post": "b", "matrix": "W"},
     "lava_nbp.Faults": {},
     "lava_nbp.Finding": {"name": "x", "state": "ok", "found": "y"},
@@ -337,6 +343,7 @@ EXEMPT = {
     ),
     "lava_nbp.LavaRuntime": "starts Lava, see tests/on_lava/test_runtime.py",
     "lava_nbp.Checkpoint": "is checked when it is saved, see tests/training/test_checkpoint.py",
+    "lava_nbp.Plannable": "is what lowered networks are, see tests/loihi/test_demand.py",
     "lava_nbp.Run": "is made by load_run, of a checkpoint that was checked",
     **{
         f"lava_nbp.eventprop.{name}": "is what an engine hands out"

@@ -74,6 +74,9 @@ class MemoryFormat:
         State of a neuron, where neurons share a memory with synapses: Loihi 1's 24 bytes [L2].
     axon_entry_bits : int
         Entry of an axon table, likewise: a word of 32 bits, which nobody has published.
+    delay_slots : int
+        Sums of weights that a core keeps until their step has come: every neuron has 2**n of them, for delays of up to
+        2**n - 2 steps. That 8 each leave room for 1024 neurons says [N]; on Loihi 2 nobody has published it.
     """
 
     word_bits: int = 64
@@ -83,11 +86,12 @@ class MemoryFormat:
     index_bits: int = 10
     neuron_state_bits: int = 192
     axon_entry_bits: int = 32
+    delay_slots: int = 8192
 
     def __post_init__(self) -> None:
         settle(self, "memory format", InputError)
         for f in fields(self):
-            low = int(f.name in ("word_bits", "synapses_per_block"))
+            low = int(f.name in ("word_bits", "synapses_per_block", "delay_slots"))
             check_integer(getattr(self, f.name), low, _LARGEST, f"memory format: {f.name}")
 
 
@@ -288,6 +292,7 @@ LOIHI2 = Chip(
     refractory_max=Capacity(REFRACTORY_MAX, "D18", published=False, note="the neuron is a program; Loihi 1's is kept"),
     spike_payload_bits=Capacity(32, "L2", note="24 with Lava's processes [LV]"),
     core_memory=Capacity(192 * 8192, "L2"),
+    memory=MemoryFormat(delay_slots=8 * 8192),  # 8 for each of its neurons, as on Loihi 1: assumed
     generation="N3B3",  # most Loihi 2 boards of the NRC
 )
 

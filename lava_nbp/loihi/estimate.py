@@ -14,7 +14,7 @@ update of a synapse         120 pJ   6.1 ns
 With a learning epoch of one step every plastic synapse is visited in every step. Cores work side by side, so that
 the busiest one counts for time, and all of them for energy::
 
-    t = period * t0 + max over cores of (neurons + synaptic operations) + kt * max over cores of (synapse updates)
+    t = steps * t0 + max over cores of (neurons + synaptic operations) + kt * max over cores of (synapse updates)
     E = ke * (neurons + synaptic operations) + kl * (synapse updates)
 
 t0, kt, ke and kl are what makes the formula give two measurements of a chip, of a network that learns and of one that
@@ -33,13 +33,11 @@ from lava_nbp.base.fields import settle
 from lava_nbp.base.registry import resolve
 from lava_nbp.errors import InputError
 from lava_nbp.loihi.boards import Costs, Measurement
+from lava_nbp.loihi.demand import Activity, Plannable
 from lava_nbp.loihi.lowering import Lowered, lower
 from lava_nbp.loihi.placement import cores_of, paper_placement
-from lava_nbp.loihi.resources import Placement, bundles
+from lava_nbp.loihi.resources import Placement
 from lava_nbp.nbp.circuit import Circuit
-
-#: Share of a layer's neurons that fire in a phase of theirs; about what MNIST gives. Spikes from outside: as the input.
-_INPUT_ACTIVITY, _HIDDEN_ACTIVITY, _OUTPUT_ACTIVITY = 0.25, 0.5, 0.1
 
 
 @dataclass(frozen=True)
@@ -81,51 +79,42 @@ class Calibration:
         settle(self, "calibration", InputError)
 
 
-def estimate(lowered: Lowered, placement: Placement, costs: Costs) -> Estimate:
-    """Estimate a placed network on a chip of these costs; see the module."""
-    c, w, period = calibrate(costs), work(lowered, placement, costs), lowered.circuit.period
+def estimate(lowered: Plannable, placement: Placement, costs: Costs, activity: Activity | None = None) -> Estimate:
+    """Estimate a placed network on a chip of these costs; see the module.
+
+    activity: spikes that were counted, and steps; by default what the network's demand assumes.
+    """
+    c, w = calibrate(costs), work(lowered, placement, costs, activity)
+    steps = (activity or lowered.demand.activity).steps
     learn_ns, learn_pj = c.kt * w.learn_ns, c.kl * w.learn_pj
-    ns, pj = period * c.t0 + w.run_ns + learn_ns, c.ke * w.run_pj + learn_pj
+    ns, pj = steps * c.t0 + w.run_ns + learn_ns, c.ke * w.run_pj + learn_pj
     return Estimate(ns * 1e-6, pj * 1e-9, learn_ns / ns, learn_pj / pj)
 
 
-def work(lowered: Lowered, placement: Placement, costs: Costs) -> CoreWork:
+def work(lowered: Plannable, placement: Placement, costs: Costs, activity: Activity | None = None) -> CoreWork:
     """Operations per sample times what one takes."""
-    fires = {g.name: _spikes(lowered, g.name) for g in lowered.groups}
+    demand = lowered.demand
+    a, c = activity or demand.activity, costs
     n_cores = int(cores_of(placement).max()) + 1
     neurons, spikes, events, plastic = (np.zeros(n_cores) for _ in range(4))
     for name, slices in placement.items():
         for s in slices:
             neurons[s.core] += s.size
-            spikes[s.core] += s.size * fires[name]
-    for b in bundles(lowered):
-        sent = fires[b.pre] if b.pre else _INPUT_ACTIVITY
+            spikes[s.core] += s.size * a.groups[name]
+    for b in demand.bundles:
+        sent = a.groups[b.pre] if b.pre else a.input
         for s in placement[b.post]:
             synapses = b.synapses(s.first, s.size)
             events[s.core] += sent * synapses
             plastic[s.core] += synapses if b.plastic else 0
-    steps, c = lowered.circuit.period, costs
-    run_ns = neurons * steps * c.neuron_ns + spikes * (c.active_ns - c.neuron_ns) + events * c.synapse_ns
-    run_pj = neurons * steps * c.neuron_pj + spikes * (c.active_pj - c.neuron_pj) + events * c.synapse_pj
+    run_ns = neurons * a.steps * c.neuron_ns + spikes * (c.active_ns - c.neuron_ns) + events * c.synapse_ns
+    run_pj = neurons * a.steps * c.neuron_pj + spikes * (c.active_pj - c.neuron_pj) + events * c.synapse_pj
     return CoreWork(
         float(run_ns.max()),
-        float(plastic.max()) * steps * c.update_ns,
+        float(plastic.max()) * a.steps * c.update_ns,
         float(run_pj.sum()),
-        float(plastic.sum()) * steps * c.update_pj,
+        float(plastic.sum()) * a.steps * c.update_pj,
     )
-
-
-def _spikes(lowered: Lowered, group: str) -> float:
-    """Spikes of a neuron of a group per sample."""
-    circuit = lowered.circuit
-    return 1.0 if group == lowered.chain else _activity(circuit, group) * len(circuit[group].phases)
-
-
-def _activity(circuit: Circuit, population: str) -> float:
-    layer = circuit.layer_of(population)
-    if layer == circuit.output:
-        return _OUTPUT_ACTIVITY
-    return _INPUT_ACTIVITY if layer == circuit.forward[0] else _HIDDEN_ACTIVITY
 
 
 @cache

@@ -22,6 +22,7 @@ from lava_nbp.base.fields import settle
 from lava_nbp.base.integers import bias_mantissa_exponent, mantissa_exponent
 from lava_nbp.base.widths import WEIGHT_BITS
 from lava_nbp.errors import CircuitError, InputError
+from lava_nbp.loihi.demand import Activity, Bundle, Demand, Plannable
 from lava_nbp.loihi.registers import (
     NeuronRegisters,
     Pattern,
@@ -34,9 +35,12 @@ from lava_nbp.loihi.rules import chip_rule
 from lava_nbp.nbp.circuit import Circuit, DenseProjection, check_circuit
 from lava_nbp.nbp.levels import THRESHOLD
 from lava_nbp.nbp.mask import Mask
+from lava_nbp.nbp.resized import with_hidden
 
 #: Name of the group of gating neurons; with underscores behind it in a circuit that has a population of that name.
 CHAIN_GROUP = "chain"
+#: Share of a layer's neurons that fire in a phase of theirs; about what MNIST gives. Spikes from outside: as the input.
+_INPUT_ACTIVITY, _HIDDEN_ACTIVITY, _OUTPUT_ACTIVITY = 0.25, 0.5, 0.1
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class DenseSynapses:
 
 
 @dataclass(frozen=True)
-class Lowered:
+class Lowered(Plannable):
     """A circuit as the chip holds it; see the module.
 
     Attributes
@@ -112,6 +116,48 @@ class Lowered:
         """All synapses of the circuit, those from outside included; those of the third factor are not the circuit's."""
         fixed = sum(s.n_synapses for s in (self.ring, *self.fixed, *self.inputs) if not s.third_factor)
         return fixed + sum(self.circuit.size_of(d.projection) for d in self.dense)
+
+    @cached_property
+    def demand(self) -> Demand:
+        """What it asks of a chip. Room for delays, which only circuits deeper than the paper's lack, is not counted."""
+        circuit = self.circuit
+        return Demand(
+            circuit.name,
+            circuit.layers,
+            self.groups,
+            self._bundles,
+            Activity(circuit.period, _INPUT_ACTIVITY, {g.name: self._spikes(g.name) for g in self.groups}),
+            circuit.n_synapses,
+            chain=self.chain,
+            measured=True,
+        )
+
+    @property
+    def _bundles(self) -> tuple[Bundle, ...]:
+        size, found = {g.name: g.size for g in self.groups}, []
+        inside = [(s, s.pre) for s in (*self.fixed, self.ring)]
+        for s, pre in (*inside, *((s, "") for s in self.inputs)):
+            shape = len(s.senders), s.n_post
+            found.append(Bundle(s.name, pre, s.post, s.senders, s.to_all, False, s.delay > 0, shape))
+        for d in self.dense:
+            shape = size[d.pre], size[d.post]
+            found.append(Bundle(d.name, d.pre, d.post, range(shape[0]), True, d.plastic, False, shape, d.mask))
+        return tuple(found)
+
+    def _spikes(self, group: str) -> float:
+        """Spikes of a neuron of a group per sample, assumed."""
+        return 1.0 if group == self.chain else _activity(self.circuit, group) * len(self.circuit[group].phases)
+
+    def with_hidden(self, n: int) -> Lowered:
+        """See `Plannable`."""
+        return lower(with_hidden(self.circuit, n))
+
+
+def _activity(circuit: Circuit, population: str) -> float:
+    layer = circuit.layer_of(population)
+    if layer == circuit.output:
+        return _OUTPUT_ACTIVITY
+    return _INPUT_ACTIVITY if layer == circuit.forward[0] else _HIDDEN_ACTIVITY
 
 
 def lower(circuit: Circuit) -> Lowered:

@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from lava_nbp.loihi.boards import Chip
-from lava_nbp.loihi.lowering import Lowered
-from lava_nbp.loihi.resources import (
-    Bundle,
-    Int64Array,
-    Placement,
-    Slice,
-    bundles,
-    core_memory,
-    limits_of,
-    list_bits,
-    reached_slices,
-)
+from lava_nbp.loihi.demand import Bundle, Demand, Int64Array, Plannable, list_bits
+from lava_nbp.loihi.resources import Placement, Slice, core_memory, limits_of, reached_slices
 
 #: The authors' ranges of cores, as published with the paper's code (lanl/spikingBackprop, network_parameters): the
 #: first core, and over how many a population is spread. They begin at core 2; here that is core 0.
 _PLASTIC_RANGE, _OTHER_RANGE, _CHAIN_CORE = (0, 78), (14, 79), 38
+#: Over how many cores a group is spread where the authors have placed nothing like it: as widely as theirs at most.
+_WIDEST = 79
 
 
-def paper_placement(lowered: Lowered, chain_core: int = _CHAIN_CORE) -> Placement:
+def paper_placement(lowered: Plannable, chain_core: int = _CHAIN_CORE) -> Placement:
     """Spread every population evenly over the range of cores that the authors gave its kind.
 
     ceil(N / cores of the range) neurons per core: 6 of each large population of 400-400-10, on 81 cores in
     all. Spreading costs cores and saves time: a step takes as long as its slowest core.
     """
     found: dict[str, tuple[Slice, ...]] = {}
-    for g in lowered.groups:
-        if g.name == lowered.chain:
+    for g in lowered.demand.groups:
+        if g.name == lowered.demand.chain:
             found[g.name] = (Slice(chain_core, 0, g.size),)
             continue
         first, n_cores = _PLASTIC_RANGE if g.feeds_learning else _OTHER_RANGE
@@ -41,12 +33,17 @@ def paper_placement(lowered: Lowered, chain_core: int = _CHAIN_CORE) -> Placemen
     return found
 
 
-def spread_placement(lowered: Lowered) -> Placement:
-    """As the paper's, but the chain, whose neurons reach every slice of all others, has a core of its own."""
+def spread_placement(lowered: Plannable) -> Placement:
+    """As the paper's, but the chain, whose neurons reach every slice of all others, has a core of its own.
+
+    What has no chain is spread evenly from the first core on, over as many as the authors took for a population.
+    """
+    if not lowered.demand.chain:
+        return {g.name: _spread(g.size, 0, _WIDEST) for g in lowered.demand.groups}
     return paper_placement(lowered, int(cores_of(paper_placement(lowered)).max()) + 1)
 
 
-def packed_placement(lowered: Lowered, chip: Chip) -> Placement:
+def packed_placement(lowered: Plannable, chip: Chip) -> Placement:
     """Cut every group into as few slices as cores can hold one by one, and put them on few cores.
 
     What a slice needs follows from how many slices every group has: a neuron needs an axon per slice that it
@@ -55,13 +52,12 @@ def packed_placement(lowered: Lowered, chip: Chip) -> Placement:
     A slice that no cut makes fit, because a single neuron has too many lists, gets a core all the same:
     `Plan.fits` tells.
     """
-    found = list(bundles(lowered))
-    limits = limits_of(chip)
-    parts = {g.name: 1 for g in lowered.groups}
-    size = {g.name: g.size for g in lowered.groups}
-    blocks = {name: _block(name, n, found) for name, n in size.items()}
+    demand = lowered.demand
+    limits, size = limits_of(chip, demand), demand.sizes
+    parts = dict.fromkeys(size, 1)
+    blocks = {name: _block(name, n, demand.bundles) for name, n in size.items()}
     while True:
-        needs = {name: _need(name, -(-size[name] // parts[name]), found, parts, blocks, chip) for name in parts}
+        needs = {name: _need(name, -(-size[name] // parts[name]), demand, parts, blocks, chip) for name in parts}
         over = [
             name
             for name, need in needs.items()
@@ -76,7 +72,7 @@ def packed_placement(lowered: Lowered, chip: Chip) -> Placement:
     return _first_fit(size, parts, blocks, needs, limits)
 
 
-def _block(name: str, size: int, found: list[Bundle]) -> int:
+def _block(name: str, size: int, found: Sequence[Bundle]) -> int:
     """Neurons of a group that belong together, such as a member's of an ensemble: no list reaches into two blocks."""
     borders = np.ones(size + 1, dtype=bool)
     for b in found:
@@ -88,11 +84,11 @@ def _block(name: str, size: int, found: list[Bundle]) -> int:
 
 
 def _need(
-    name: str, n: int, found: list[Bundle], parts: Mapping[str, int], blocks: Mapping[str, int], chip: Chip
+    name: str, n: int, demand: Demand, parts: Mapping[str, int], blocks: Mapping[str, int], chip: Chip
 ) -> dict[str, int]:
     """What a slice of n neurons of a group needs at most, if every group has so many parts."""
     inputs = outputs = memory = 0
-    for b in found:
+    for b in demand.bundles:
         if b.post == name:
             if b.mask is None:
                 lists = b.lists(0, n, chip)
@@ -108,7 +104,7 @@ def _need(
             outputs += int(most.sum())
     need = {"neurons": n, "input_axons": inputs, "output_axons": outputs, "synapse_memory": memory}
     if chip.core_memory is not None:
-        need["core_memory"] = core_memory(need, chip)
+        need["core_memory"] = core_memory(need, chip) + n * demand.state_bits.get(name, 0)
     return need
 
 

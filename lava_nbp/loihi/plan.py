@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-import numpy as np
-
-from lava_nbp.base.checks import check_integer, check_kind, check_name
+from lava_nbp.base.checks import check_kind, check_name
 from lava_nbp.base.fields import settle
 from lava_nbp.base.html import html_table
-from lava_nbp.base.widths import NEURONS_PER_CHIP
 from lava_nbp.errors import CircuitError, InputError
 from lava_nbp.loihi.boards import BOARDS, Board
+from lava_nbp.loihi.demand import Activity, Demand, Int64Array, Plannable
 from lava_nbp.loihi.estimate import Estimate, estimate
 from lava_nbp.loihi.lowering import Lowered, lower
 from lava_nbp.loihi.placement import cores_of, packed_placement, paper_placement, spread_placement
-from lava_nbp.loihi.resources import (
-    Int64Array,
-    Placement,
-    bundles,
-    least_use,
-    limits_of,
-    usage,
-)
-from lava_nbp.nbp.circuit import Circuit, Matrix, check_circuit
-from lava_nbp.nbp.mask import Mask
+from lava_nbp.loihi.resources import Placement, least_use, limits_of, usage
+from lava_nbp.nbp.circuit import Circuit, check_circuit
+from lava_nbp.nbp.resized import with_hidden
+
+__all__ = ["PLACEMENTS", "PlacementName", "Plan", "cures", "largest_hidden", "make_plan", "place", "with_hidden"]
 
 PlacementName = Literal["auto", "paper", "spread", "packed"]
 PLACEMENTS: tuple[PlacementName, ...] = ("auto", "paper", "spread", "packed")
@@ -34,33 +27,39 @@ PLACEMENTS: tuple[PlacementName, ...] = ("auto", "paper", "spread", "packed")
 
 @dataclass(frozen=True)
 class Plan:
-    """A lowered circuit on the cores of a board.
+    """A lowered network on the cores of a board.
 
     Attributes
     ----------
-    lowered : Lowered
-        The network.
+    lowered : Plannable
+        The network: a `Lowered` circuit, a `LoweredEventProp`, or whatever says what it asks of a chip.
     board : Board
         Where it shall run.
     placement_name : str
         "paper", "spread" or "packed".
     placement : mapping
         Slices of every group.
+    activity : Activity, optional
+        What was counted: spikes of every group, and steps of a sample. By default what the network's demand assumes.
 
     Raises
     ------
     InputError
-        For values of other types, or slices that are not those of all neurons of all groups.
+        For values of other types, slices that are not those of all neurons of all groups, or another network's
+        activity.
     """
 
-    lowered: Lowered
+    lowered: Plannable
     board: Board
     placement_name: str
     placement: Placement
+    activity: Activity | None = None
 
     def __post_init__(self) -> None:
         settle(self, "plan", InputError)
-        sizes = {g.name: g.size for g in self.lowered.groups}
+        if self.activity is not None:
+            self.demand.check(self.activity)
+        sizes = self.demand.sizes
         for name in (*sizes, *self.placement):
             placed = 0
             for s in sorted(self.placement.get(name, ()), key=lambda s: s.first):
@@ -69,6 +68,21 @@ class Plan:
                 raise InputError(
                     f"plan: the slices of group {name!r} are not its {sizes.get(name, 0)} neurons, each once"
                 )
+
+    @property
+    def demand(self) -> Demand:
+        """What the network asks of a chip."""
+        return self.lowered.demand
+
+    @property
+    def acts(self) -> Activity:
+        """What was counted, or what is assumed."""
+        return self.activity or self.demand.activity
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """The limit of every resource of a core, for this network."""
+        return limits_of(self.board.chip, self.demand)
 
     @cached_property
     def n_cores(self) -> int:
@@ -93,7 +107,8 @@ class Plan:
         last, there = int(cores_of(self.placement).max()) + 1, self.board.cores
         if last > there:
             found.append(f"{self.board.name} has {there} neurocores, but the placement reaches {last}")
-        for name, limit in limits_of(self.board.chip).items():
+        found += self._unknown()
+        for name, limit in self.limits.items():
             worst = int(self.used[name].argmax())
             if self.used[name][worst] > limit:
                 over = int((self.used[name] > limit).sum())
@@ -102,6 +117,22 @@ class Plan:
                     f"over the limit; it holds {', '.join(self.groups_on(worst))})"
                 )
         return tuple(found)
+
+    def _unknown(self) -> list[str]:
+        """What the chip does not have at all."""
+        chip, demand, found = self.board.chip, self.demand, []
+        more = {name: bits for name, bits in demand.state_bits.items() if bits}
+        if more and chip.core_memory is None:
+            name = max(more, key=lambda group: more[group])
+            found.append(
+                f"neurons of {chip.name} have {chip.memory.neuron_state_bits} bits of state, but those of {name} need "
+                f"{more[name]} more"
+            )
+        most = max((b.payload_bits for b in demand.bundles), default=0)
+        if most > chip.spike_payload_bits.value:
+            name = next(b.name for b in demand.bundles if b.payload_bits == most)
+            found.append(f"spikes of {chip.name} carry {chip.spike_payload_bits.value} bits, but {name} needs {most}")
+        return found
 
     def groups_on(self, core: int) -> list[str]:
         """Groups, with their numbers of neurons, on a core."""
@@ -118,24 +149,23 @@ class Plan:
     @cached_property
     def estimate(self) -> Estimate:
         """Time and energy per sample, estimated."""
-        return estimate(self.lowered, self.placement, self.board.chip.costs)
+        return estimate(self.lowered, self.placement, self.board.chip.costs, self.activity)
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON holds it."""
-        circuit, chip = self.lowered.circuit, self.board.chip
-        limits = limits_of(chip)
+        demand, chip, limits, acts = self.demand, self.board.chip, self.limits, self.acts
         used = {name: self.used[name] for name in limits}
-        return {
-            "circuit": circuit.name,
-            "layers": list(circuit.layers),
+        plan = {
+            "circuit": demand.name,
+            "layers": list(demand.layers),
             "board": {"name": self.board.name, "chip": chip.name, "chips": self.board.chips, "cores": self.board.cores},
             "capacities": {name: asdict(c) for name, c in chip.capacities().items()},
             "fits": self.fits,
             "problems": list(self.problems),
             "neurocores": self.n_cores,
-            "neurons": self.lowered.n_neurons,
-            "synapses": circuit.n_synapses,
-            "plastic_synapses": self.lowered.n_plastic,
+            "neurons": demand.n_neurons,
+            "synapses": demand.n_synapses,
+            "plastic_synapses": demand.n_plastic,
             "placement": self.placement_name,
             "resources": {
                 name: {"fullest_core": int(u.max()), "limit": limits[name], "all_cores": int(u.sum())}
@@ -150,13 +180,14 @@ class Plan:
             "slices": {name: [asdict(s) for s in slices] for name, slices in self.placement.items()},
             "estimate": asdict(self.estimate),
         }
+        # Of the kind that was measured nothing else is said: its activity is always that of the measurements.
+        return plan if demand.measured else {**plan, "extrapolated": True, "activity": asdict(acts)}
 
     def _repr_html_(self) -> str:
         """What is used of every resource, in notebooks."""
-        circuit, board, limits = self.lowered.circuit, self.board, limits_of(self.board.chip)
-        size = "-".join(map(str, circuit.layers))
+        board, limits = self.board, self.limits
         caption = (
-            f"{circuit.name} {size} on {board.name}: {self.n_cores} of {board.cores} neurocores, "
+            f"{self.demand.title} on {board.name}: {self.n_cores} of {board.cores} neurocores, "
             f"{'fits' if self.fits else 'does not fit: ' + '; '.join(self.problems)}"
         )
         rows = [
@@ -173,13 +204,13 @@ class Plan:
                 "bias_mant": g.bias_mant, "bias_exp": g.bias_exp, "du": g.du, "dv": g.dv, "refractory": g.refractory,
                 "feeds_learning": g.feeds_learning,
             }
-            for g in self.lowered.groups
+            for g in self.demand.groups
         ]  # fmt: skip
 
     def connection_rows(self) -> list[dict[str, Any]]:
         """Synapses, axons and memory of every connection, summed over cores."""
         rows, chip = [], self.board.chip
-        for b in bundles(self.lowered):
+        for b in self.demand.bundles:
             posts = self.placement[b.post]
             lists, bits = (sum(k) for k in zip(*(b.lists(s.first, s.size, chip) for s in posts), strict=True))
             rows.append(
@@ -192,28 +223,39 @@ class Plan:
         return rows
 
 
-def make_plan(circuit: Circuit, board: str, placement: str = "auto") -> Plan:
-    """Lower, check and place a circuit.
+def make_plan(
+    circuit: Circuit | Plannable, board: str, placement: str = "auto", activity: Activity | None = None
+) -> Plan:
+    """Lower, check and place a circuit; what is lowered already is checked and placed.
 
     Parameters
     ----------
-    circuit : Circuit
-        A learning circuit is planned in the chip's order (`Circuit.chip_order`), which needs the same resources.
+    circuit : Circuit or Plannable
+        Or a network that is lowered: `Lowered`, `LoweredEventProp`. A learning circuit is planned in the chip's order
+        (`Circuit.chip_order`), which needs the same resources.
     board : str
         A name in `BOARDS`.
     placement : {"auto", "paper", "spread", "packed"}
-        "paper": as the authors spread it. "spread": the same, with a core for the chain. "packed": on few cores.
-        "auto": the first of them that fits.
+        "paper": as nBP's authors spread it. "spread": the same, with a core for the chain; a network that has none,
+        evenly. "packed": on few cores. "auto": the first of them that fits.
+    activity : Activity, optional
+        Spikes that were counted, for the estimate; by default they are assumed.
 
     Raises
     ------
     InputError
-        For an unknown board or placement.
+        For an unknown board or placement, or the placement "paper" of a network that nBP's authors have not placed.
     CircuitError, WeightError
         For a circuit that cannot be lowered, see `lava_nbp.loihi.lowering.lower`.
     """
+    return place(_plannable(circuit), BOARDS[board], placement, activity)
+
+
+def _plannable(circuit: Circuit | Plannable) -> Plannable:
+    if isinstance(circuit, Plannable):
+        return circuit
     check_circuit(circuit)
-    return place(_lowered(circuit), BOARDS[board], placement)
+    return _lowered(circuit)
 
 
 def _lowered(circuit: Circuit) -> Lowered:
@@ -221,28 +263,34 @@ def _lowered(circuit: Circuit) -> Lowered:
     return lower(circuit.in_chip_order() if circuit.learning else circuit)
 
 
-def place(lowered: Lowered, board: Board, placement: str = "auto") -> Plan:
-    """Place a lowered circuit; see `make_plan`.
+def place(lowered: Plannable, board: Board, placement: str = "auto", activity: Activity | None = None) -> Plan:
+    """Place a lowered network; see `make_plan`.
 
     Raises
     ------
     InputError
-        For an unknown placement, or other values than a lowered circuit and a board.
+        As `make_plan`, or for other values than a lowered network and a board.
     """
-    check_kind(lowered, Lowered, "lowered circuit")
+    check_kind(lowered, Plannable, "lowered network")
     check_kind(board, Board, "board")
     check_name(placement, "placement", PLACEMENTS)
+    allowed = lowered.demand.placements
+    if placement not in ("auto", *allowed):
+        raise InputError(
+            f"placement is {placement!r}, how nBP's authors placed circuits, but {lowered.demand.name} is none of "
+            f"theirs; use auto, {', '.join(allowed)}"
+        )
     for name, make in (("paper", paper_placement), ("spread", spread_placement)):
-        if placement == name or (placement == "auto" and _could_fit(lowered, board)):
-            plan = Plan(lowered, board, name, make(lowered))
+        if placement == name or (placement == "auto" and name in allowed and _could_fit(lowered, board)):
+            plan = Plan(lowered, board, name, make(lowered), activity)
             if placement == name or plan.fits:
                 return plan
-    return Plan(lowered, board, "packed", packed_placement(lowered, board.chip))
+    return Plan(lowered, board, "packed", packed_placement(lowered, board.chip), activity)
 
 
-def _could_fit(lowered: Lowered, board: Board) -> bool:
+def _could_fit(lowered: Plannable, board: Board) -> bool:
     """Whether a board has as much of everything as a network needs, however it is placed: asked before it is."""
-    limits, least = limits_of(board.chip), least_use(lowered, board.chip)
+    limits, least = limits_of(board.chip, lowered.demand), least_use(lowered, board.chip)
     return all(least[name] <= limits[name] * board.cores for name in least.keys() & limits.keys())
 
 
@@ -252,91 +300,51 @@ def cures(plan: Plan) -> list[str]:
     if plan.fits:
         return []
     found = []
-    circuit, board = plan.lowered.circuit, plan.board
+    lowered, demand, board = plan.lowered, plan.demand, plan.board
     for name in ("spread", "packed"):
-        if plan.placement_name not in (name, "packed") and _could_fit(plan.lowered, board):
-            other_plan = place(plan.lowered, board, name)
+        if plan.placement_name not in (name, "packed") and _could_fit(lowered, board):
+            other_plan = place(lowered, board, name)
             if other_plan.fits:
                 found.append(f"--placement {name}: {other_plan.n_cores} neurocores")
     for other in BOARDS.values():
-        if (other.chip, other.chips) != (board.chip, board.chips) and _could_fit(plan.lowered, other):
-            moved = place(plan.lowered, other)
+        if (other.chip, other.chips) != (board.chip, board.chips) and _could_fit(lowered, other):
+            moved = place(lowered, other)
             if moved.fits:
                 found.append(f"--chip {other.name}: {moved.n_cores} of {other.cores} neurocores")
-    hidden = largest_hidden(circuit, board)
+    hidden = _largest_hidden(lowered, board)
     if hidden:
-        found.append(_hidden_that_fits(with_hidden(circuit, hidden), board))
+        found.append(_hidden_that_fits(lowered.with_hidden(hidden).demand, board))
     smaller = "use fewer inputs (data.crop, data.side) or classes"
-    return found or [f"no hidden layer of any size fits: {smaller}" if len(circuit.layers) > 2 else smaller]
+    return found or [f"no hidden layer of any size fits: {smaller}" if len(demand.layers) > 2 else smaller]
 
 
-def _hidden_that_fits(circuit: Circuit, board: Board) -> str:
-    sizes = circuit.layers[1:-1]
+def _hidden_that_fits(demand: Demand, board: Board) -> str:
+    sizes = demand.layers[1:-1]
     if len(sizes) == 1:
-        return f"network.n_hidden = {sizes[0]} is the largest that fits {board.name}"
+        return f"{demand.hidden_key.format(sizes[0])} is the largest that fits {board.name}"
     return f"hidden layers of {', '.join(map(str, sizes))} neurons are the largest in proportion that fit {board.name}"
 
 
-def largest_hidden(circuit: Circuit, board: Board) -> int:
+def largest_hidden(circuit: Circuit | Plannable, board: Board) -> int:
     """Size of the largest hidden layer with which a circuit, otherwise as it is, fits a board; 0 if none does.
 
-    No larger than the circuit's own. Several hidden layers keep their proportions, see `with_hidden`.
+    No larger than its own. Several hidden layers keep their proportions, see `Plannable.with_hidden`.
     """
-    check_circuit(circuit)
     check_kind(board, Board, "board")
-    low, high = 0, max(circuit.layers[1:-1], default=0)
+    return _largest_hidden(_plannable(circuit), board)
+
+
+def _largest_hidden(lowered: Plannable, board: Board) -> int:
+    low, high = 0, max(lowered.demand.layers[1:-1], default=0)
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if _fits(circuit, middle, board) else (low, middle - 1)
+        low, high = (middle, high) if _fits(lowered, middle, board) else (low, middle - 1)
     return low
 
 
-def _fits(circuit: Circuit, n: int, board: Board) -> bool:
+def _fits(lowered: Plannable, n: int, board: Board) -> bool:
     try:
-        lowered = _lowered(with_hidden(circuit, n))
-        return _could_fit(lowered, board) and place(lowered, board).fits
+        other = lowered.with_hidden(n)
+        return _could_fit(other, board) and place(other, board).fits
     except CircuitError:
         return False
-
-
-def with_hidden(circuit: Circuit, n: int) -> Circuit:
-    """The same circuit with n neurons in its largest hidden layer, and as many in proportion in the others.
-
-    Populations that belong to a layer and have its size get the new one; of a mask, rows and columns that are spread
-    evenly over it are left.
-
-    Raises
-    ------
-    CircuitError
-        For a size that the circuit cannot have.
-    """
-    check_circuit(circuit)
-    check_integer(n, 1, NEURONS_PER_CHIP, "hidden neurons", error=CircuitError)
-    if len(circuit.layers) < 3:
-        raise CircuitError(f"circuit {circuit.name!r} has no hidden layer, so that none can have another size")
-    largest = max(circuit.layers[1:-1])
-    new = {name: max(1, round(circuit[name].size * n / largest)) for name in circuit.forward[1:-1]}
-
-    def resized(population: str) -> int:
-        layer, size = circuit.layer_of(population), circuit[population].size
-        return new[layer] if layer in new and size == circuit[layer].size else size
-
-    def shape(matrix: Matrix) -> tuple[int, int]:
-        for p in circuit.projections:
-            if p.matrix == matrix.name:
-                pre, post = resized(p.pre), resized(p.post)
-                return (post, pre) if p.transposed else (pre, post)
-        return matrix.shape
-
-    def resized_matrix(matrix: Matrix) -> Matrix:
-        new_shape, mask = shape(matrix), matrix.mask
-        if mask is not None and new_shape != matrix.shape:
-            kept = (np.arange(n) * old // n for n, old in zip(new_shape, matrix.shape, strict=True))
-            mask = Mask.of(mask.matrix(matrix.shape)[np.ix_(*kept)])
-        return replace(matrix, shape=new_shape, mask=mask)
-
-    return replace(
-        circuit,
-        populations=tuple(replace(p, size=resized(p.name)) for p in circuit.populations),
-        matrices=tuple(map(resized_matrix, circuit.matrices)),
-    )

@@ -13,7 +13,6 @@ from rich.table import Table
 from lava_nbp.base.checks import check_kind
 from lava_nbp.base.files import AnyPath
 from lava_nbp.loihi.plan import Plan
-from lava_nbp.loihi.resources import limits_of
 from lava_nbp.seeing.plot import save
 
 #: Cores per row of the map, and chips that are drawn at most.
@@ -22,12 +21,10 @@ _COLUMNS, _CHIPS = 16, 8
 
 def print_plan(console: Console, plan: Plan, cures: list[str]) -> None:
     """Print the tables of a plan, whether it fits, and what would make it fit."""
-    lowered, board = plan.lowered, plan.board
-    circuit = lowered.circuit
-    size = "-".join(map(str, circuit.layers))
+    demand, board = plan.demand, plan.board
     console.print(
-        f"{circuit.name} {size} on {board.name} ({board.chips} x {board.chip.name}): {plan.n_cores} of {board.cores} "
-        f"neurocores, {lowered.n_neurons} neurons, {circuit.n_synapses} synapses, {lowered.n_plastic} of them plastic; "
+        f"{demand.title} on {board.name} ({board.chips} x {board.chip.name}): {plan.n_cores} of {board.cores} "
+        f"neurocores, {demand.n_neurons} neurons, {demand.n_synapses} synapses, {demand.n_plastic} of them plastic; "
         f"placement {plan.placement_name}"
     )
     console.print(_groups(plan))
@@ -85,7 +82,7 @@ def _resources(plan: Plan) -> Table:
         table.add_column(heading, justify="right")
     cores = plan.board.cores
     capacities = plan.board.chip.capacities()
-    for name, limit in limits_of(plan.board.chip).items():
+    for name, limit in plan.limits.items():
         used = plan.used[name]
         table.add_row(
             name.replace("_", " ") + (", bits" if "memory" in name else ""),
@@ -109,7 +106,7 @@ def core_map(plan: Plan, path: AnyPath) -> Path:
         If the file cannot be written.
     """
     check_kind(plan, Plan, "plan")
-    limits = limits_of(plan.board.chip)
+    limits = plan.limits
     share = np.max([plan.used[name] / limit for name, limit in limits.items()], axis=0)
     per_chip = plan.board.chip.neurocores.value
     last = int(np.flatnonzero(share)[-1]) if share.any() else 0
@@ -134,9 +131,8 @@ def core_map(plan: Plan, path: AnyPath) -> Path:
         axes.set_title(f"{plan.board.chip.name}, chip {chip}", fontsize=9)
     assert image is not None
     figure.colorbar(image, ax=figure.axes, label="scarcest resource, % of a core", shrink=0.8)
-    size = "-".join(map(str, plan.lowered.circuit.layers))
     figure.suptitle(
-        f"{plan.lowered.circuit.name} {size}: {plan.n_cores} neurocores of {plan.board.name}, {plan.placement_name}"
+        f"{plan.demand.title}: {plan.n_cores} neurocores of {plan.board.name}, {plan.placement_name}"
         + ("" if plan.fits else " (does not fit)")
     )
     return save(figure, path)

@@ -12,7 +12,6 @@ from lava_nbp.base.progress import Stage
 from lava_nbp.errors import CircuitError
 from lava_nbp.loihi.boards import BOARDS, board_of
 from lava_nbp.loihi.plan import cures, make_plan
-from lava_nbp.loihi.resources import limits_of
 from lava_nbp.nbp.circuit import TABLE_HEAD, Circuit
 from lava_nbp.seeing.plan import core_map
 from lava_nbp.training.nbp.learner import NBPLearner
@@ -68,14 +67,14 @@ def _plan(circuit: Circuit, target: str) -> Section:
         return Section("plan", "On a chip", [f"There is no plan: {error}."])
     e = plan.estimate
     texts = [
-        f"On {plan.board.name}: {plan.n_cores} of {plan.board.cores} neurocores, {plan.lowered.n_neurons} neurons, "
-        f"{plan.lowered.circuit.n_synapses} synapses; placement {plan.placement_name}. "
+        f"On {plan.board.name}: {plan.n_cores} of {plan.board.cores} neurocores, {plan.demand.n_neurons} neurons, "
+        f"{plan.demand.n_synapses} synapses; placement {plan.placement_name}. "
         + ("It fits." if plan.fits else "It does not fit: " + "; ".join([*plan.problems, *cures(plan)])),
         f"Estimate, not a measurement: {e.milliseconds:.2f} ms and {e.millijoules:.4f} mJ per training sample.",
     ]
     rows = [
         (name.replace("_", " "), int(plan.used[name].max()), limit, int(plan.used[name].sum()))
-        for name, limit in limits_of(plan.board.chip).items()
+        for name, limit in plan.limits.items()
     ]
     table = Table(rows, ("resource of a core", "fullest core", "limit", "all cores"))
     with tempfile.TemporaryDirectory() as folder:
