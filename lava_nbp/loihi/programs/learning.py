@@ -17,19 +17,21 @@ gradient of `ClockedEngine`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import check_integer, check_kind
+from lava_nbp.base.checks import check_integer, check_kind, check_sequence
 from lava_nbp.base.fields import settle
-from lava_nbp.base.widths import ALIGNMENT_BITS, PLASTIC_WEIGHT_MAX
-from lava_nbp.errors import InputError
+from lava_nbp.base.widths import ALIGNMENT_BITS, NEURONS_PER_CHIP, PLASTIC_WEIGHT_MAX, STATE_BITS
+from lava_nbp.errors import CircuitError, InputError
 from lava_nbp.eventprop.clocked.arithmetic import REGISTER_MAX, FixedPoint, Int64Array
 from lava_nbp.eventprop.clocked.losses import TTFSTables
 from lava_nbp.eventprop.losses import TTFSLoss
+from lava_nbp.loihi.demand import Activity, Bundle, Demand, Plannable
 from lava_nbp.loihi.programs.arithmetic import MOST_COEFFICIENT_BITS, limbs
 from lava_nbp.loihi.programs.clock import START, Clock
 from lava_nbp.loihi.programs.machine import WORD_MAX, Program
@@ -41,10 +43,16 @@ from lava_nbp.loihi.programs.neurons import (
     table_program,
     ttfs_program,
 )
+from lava_nbp.loihi.registers import NeuronRegisters
+from lava_nbp.nbp.mask import Mask
 
 if TYPE_CHECKING:
     from lava_nbp.eventprop.clocked.engine import ClockedEngine
 
+#: What is assumed where nobody has counted: spikes of every input and neuron per sample.
+_SPIKES = 1.0
+#: Axons whose spikes carry nothing; an input's say how many there are.
+_PLAIN = ("heard_out",)
 #: Which neurons synapses connect: all with all by a matrix, or with weights of 1; k with k; each with the first; k with
 #: k + 1.
 Pattern = Literal["matrix", "all", "one-to-one", "to-first", "to-next"]
@@ -127,26 +135,47 @@ class LearnedMatrix:
 
 
 @dataclass(frozen=True)
-class LoweredLearning:
+class LearningForm:
+    """What a network that learns is made from, beside its weights.
+
+    Attributes
+    ----------
+    arithmetic : tuple of FixedPoint
+        Of every layer.
+    loss : TTFSLoss
+    exponents : tuple of int
+        Of the engine's weights of every layer.
+    room, input_room : int
+        Spikes of a neuron, and of an input, that are kept of a sample.
+    """
+
+    arithmetic: tuple[FixedPoint, ...]
+    loss: TTFSLoss
+    exponents: tuple[int, ...]
+    room: int
+    input_room: int
+
+
+@dataclass(frozen=True)
+class LoweredLearning(Plannable):
     """A network that learns on Loihi 2.
 
     Attributes
     ----------
+    form : LearningForm
+        What it is made from.
     clock : Clock
         How long a sample takes.
     populations : tuple of Population
     synapses : tuple of Synapses
     learned : tuple of LearnedMatrix
-    room, input_room : int
-        Spikes of a neuron, and of an input, that are kept of a sample.
     """
 
+    form: LearningForm
     clock: Clock
     populations: tuple[Population, ...]
     synapses: tuple[Synapses, ...]
     learned: tuple[LearnedMatrix, ...]
-    room: int
-    input_room: int
 
     def __post_init__(self) -> None:
         settle(self, "lowered learning network", InputError)
@@ -154,6 +183,109 @@ class LoweredLearning:
     def population(self, name: str) -> Population:
         """The one of a name."""
         return next(p for p in self.populations if p.name == name)
+
+    @property
+    def mantissas(self) -> list[NDArray[np.int32]]:
+        """Weights of every layer, (pre, post), as in the memory for spikes forward."""
+        found = {s.name: s.mantissas for s in self.synapses if s.mantissas is not None}
+        return [found[m.name] for m in self.learned]
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Sizes, from the input to the output."""
+        weights = self.mantissas
+        return (weights[0].shape[0], *(w.shape[1] for w in weights))
+
+    @cached_property
+    def demand(self) -> Demand:
+        """See `Plannable`. Programs hold their constants themselves; of registers groups have sizes only."""
+        ways = {s.name: self._bundle(s) for s in self.synapses}
+        return Demand(
+            "eventprop, learning",
+            self.layers,
+            tuple(NeuronRegisters(p.name, p.size, 0) for p in self.populations),
+            tuple(ways.values()),
+            self.activity([_SPIKES] * len(self.layers), "assumed, one of every input and neuron"),
+            sum(b.n_synapses for b in ways.values()),
+            state_bits={p.name: p.program.state_bits for p in self.populations},
+            longest_delay=_LATE,
+            hidden_key="network.hidden = [{}]",
+        )
+
+    def _bundle(self, s: Synapses) -> Bundle:
+        n_pre, n_post = (self.population(name).size if name else 1 for name in (s.pre, s.post))
+        if not s.pre and s.pattern == "one-to-one":
+            n_pre = n_post
+        senders = range(n_pre)  # of a chain the last one, too, to be on the safe side
+        to_all = s.pattern in ("matrix", "all")
+        graded = not s.pre or s.axon not in _PLAIN
+        shape = len(senders), n_post
+        mask = None
+        if s.pattern == "to-first":  # a list of one synapse each
+            mask = Mask.of(np.arange(n_post) == np.zeros((n_pre, 1), np.int64))
+        return Bundle(
+            s.name, s.pre, s.post, senders, to_all, False, s.delay > 0, shape, mask, STATE_BITS if graded else 0
+        )
+
+    def activity(self, spikes: Sequence[float], source: str) -> Activity:
+        """What it does with a sample, given the spikes of an input, and of a neuron of every layer, per sample.
+
+        On the way back every neuron sends lI in every step, to the embedded processors, and, if a hidden layer is in
+        front, all pieces of d; every spike is replayed. What is 0 is not sent: this is the most that there can be.
+
+        Raises
+        ------
+        InputError
+            For other numbers than one per layer, or such as there cannot be.
+        """
+        counts = [float(n) for n in check_sequence(spikes, "spikes of layers")]
+        if len(counts) != len(self.layers):
+            raise InputError(f"spikes of {len(counts)} layers, but there are {len(self.layers)}; give one for each")
+        steps, pieces = self.clock.steps, self.clock.pieces
+        groups, bundles = {"loss": 3.0, "decay": 1.0, "late": 1.0}, {"errors": 1.0, "shares": 1.0, "heard": 1.0}
+        for k, (name, n) in enumerate(zip(["input", *(m.post for m in self.learned)], counts, strict=True)):
+            sent = float(pieces * steps) if k > 1 else 0.0
+            groups[name] = 2 * n + (sent + steps if k else 0.0)
+            # Spikes and their replays go by the same axons.
+            bundles |= {s.name: 2 * n for s in self.synapses if s.pre == name and s.axon == "s_out"}
+            bundles |= {s.name: sent for s in self.synapses if s.pre == name and s.axon == "adjoint_out"}
+        bundles |= {s.name: 1.0 for s in self.synapses if not s.pre and s.axon != "spikes"}
+        return Activity(self.clock.period, counts[0], groups, source, bundles)
+
+    def with_hidden(self, n: int) -> LoweredLearning:
+        """See `Plannable`: rows and columns that are spread evenly over a matrix are left."""
+        check_integer(n, 1, NEURONS_PER_CHIP, "hidden neurons", error=CircuitError)
+        hidden = self.layers[1:-1]
+        if not hidden:
+            raise CircuitError("the EventProp network has no hidden layer, so that none can have another size")
+        sizes = [self.layers[0], *(max(1, round(m * n / max(hidden))) for m in hidden), self.layers[-1]]
+        return _lowered(self.form, [_resized(w, sizes[k : k + 2]) for k, w in enumerate(self.mantissas)])
+
+    @property
+    def room(self) -> int:
+        """See `Plannable`: spikes of a neuron that are kept of a sample."""
+        return self.form.room
+
+    def with_room(self, room: int) -> LoweredLearning:
+        """See `Plannable`."""
+        return _lowered(replace(self.form, room=room), self.mantissas)
+
+    def on_processors(self, spikes: Sequence[float]) -> dict[str, float]:
+        """What embedded processors get and do with a sample, given the spikes of inputs, and of neurons of each layer.
+
+        messages: of replayed spikes and lI, the most that there can be; additions: of lI to gradients; bytes: of
+        weights in full precision, gradients, and two means of Adam, 8 each; writes: of synapses, after a batch.
+        """
+        sizes, steps = self.layers, self.clock.steps
+        pairs = list(zip(sizes, sizes[1:], spikes, strict=False))
+        synapses = sum(pre * post for pre, post, _ in pairs)
+        mirrored = synapses - sizes[0] * sizes[1]
+        return {
+            "messages": sum(pre * n + steps * post for pre, post, n in pairs),
+            "additions": sum(pre * n * post for pre, post, n in pairs),
+            "bytes": 32.0 * synapses,
+            "writes": float(synapses + mirrored),
+        }
 
 
 class ReplayLearner:
@@ -200,48 +332,60 @@ def lower_learning(engine: ClockedEngine, *, room: int = DEFAULT_ROOM, input_roo
     room = check_integer(room, 1, MOST_ROOM, "room for spikes of a neuron")
     input_room = check_integer(input_room, 1, MOST_ROOM, "room for spikes of an input")
     _check_network(engine)
-    for k, c in enumerate(engine.arithmetic, 1):
+    assert isinstance(engine.setup.loss, TTFSLoss)
+    layers = len(engine.arithmetic)
+    form = LearningForm(tuple(engine.arithmetic), engine.setup.loss, tuple(engine.exponents[:layers]), room, input_room)
+    pairs = zip(engine.forward_weights, form.exponents, strict=False)
+    return _lowered(form, [(w >> exponent).astype(np.int32) for w, exponent in pairs])
+
+
+def _lowered(form: LearningForm, mantissas: Sequence[NDArray[np.int32]]) -> LoweredLearning:
+    for k, c in enumerate(form.arithmetic, 1):
         _check_arithmetic(c, k)
-    sizes, layers = engine.sizes, len(engine.sizes) - 1
-    exponents = [engine.exponents[k] - ALIGNMENT_BITS for k in range(layers)]
-    errors: list[Errors | None] = [
-        _errors(engine.arithmetic[k], engine.exponents[k], sizes[k + 1], k + 1) for k in range(1, layers)
-    ]
-    clock = Clock(engine.c.steps, max((len(e.widths) for e in errors if e is not None), default=1))
+    layers = len(mantissas)
+    behind = [
+        _errors(c, x, w.shape[1], k)
+        for k, (c, x, w) in enumerate(zip(form.arithmetic, form.exponents, mantissas, strict=True), 1)
+    ][1:]  # nobody asks for errors of inputs
+    clock = Clock(form.arithmetic[0].steps, max((len(e.widths) for e in behind), default=1))
     if clock.period > WORD_MAX:
         raise InputError(
             f"a sample takes {clock.period} steps of the chip, but a word counts {WORD_MAX}; use a larger dt"
         )
     names = ["input", *(f"hidden{k}" for k in range(1, layers)), "output"]
-    populations = [Population("input", sizes[0], input_program(clock, input_room))]
-    for k in range(layers):
-        in_front = errors[k - 1] if k else None
-        behind = errors[k] if k < layers - 1 else None
-        program = lif_program(engine.arithmetic[k], clock, room, behind, in_front.widths if in_front else ())
-        populations.append(Population(names[k + 1], sizes[k + 1], program))
+    populations = [Population("input", len(mantissas[0]), input_program(clock, form.input_room))]
+    for k, w in enumerate(mantissas):
+        errors = behind[k] if k < layers - 1 else None
+        sent = behind[k - 1].widths if k else ()
+        program = lif_program(form.arithmetic[k], clock, form.room, errors, sent)
+        populations.append(Population(names[k + 1], w.shape[1], program))
     synapses: list[Synapses] = []
-    for k in range(layers):
+    for k, w in enumerate(mantissas):
         pre, post, name = names[k], names[k + 1], f"W{k + 1}"
-        mantissas = (engine.forward_weights[k] >> engine.exponents[k]).astype(np.int32)
-        synapses.append(Synapses(name, pre, "s_out", post, "a_in", "matrix", mantissas, exponents[k], learned=name))
+        exponent = form.exponents[k] - ALIGNMENT_BITS
+        synapses.append(Synapses(name, pre, "s_out", post, "a_in", "matrix", w, exponent, learned=name))
         if k:
-            mirror = np.ascontiguousarray(mantissas.T)
+            mirror = np.ascontiguousarray(w.T)
             synapses.append(
                 Synapses(f"{name} mirrored", post, "adjoint_out", pre, "adjoint_in", "matrix", mirror, learned=name)
             )
-    loss = _loss(engine, clock)
+    loss = _loss(form, clock, mantissas[-1].shape[1])
     populations += loss[0]
     synapses += loss[1]
     synapses += [Synapses(f"start of {p.name}", "", "start", p.name, START, "all") for p in populations]
     synapses.append(Synapses("spikes", "", "spikes", "input", "s_in", "one-to-one"))
-    learned = [LearnedMatrix(f"W{k + 1}", names[k], names[k + 1], engine.exponents[k]) for k in range(layers)]
-    return LoweredLearning(clock, tuple(populations), tuple(synapses), tuple(learned), room, input_room)
+    learned = [LearnedMatrix(f"W{k + 1}", names[k], names[k + 1], x) for k, x in enumerate(form.exponents)]
+    return LoweredLearning(form, clock, tuple(populations), tuple(synapses), tuple(learned))
 
 
-def _loss(engine: ClockedEngine, clock: Clock) -> tuple[list[Population], list[Synapses]]:
-    """The loss, and what plays its tables."""
-    assert isinstance(engine.setup.loss, TTFSLoss)
-    tables, n = TTFSTables.of(engine.setup.loss, engine.arithmetic[-1]), engine.sizes[-1]
+def _resized(w: NDArray[np.int32], shape: Sequence[int]) -> NDArray[np.int32]:
+    """Rows and columns that are spread evenly over a matrix."""
+    return np.ascontiguousarray(w[np.ix_(*(np.arange(n) * old // n for n, old in zip(shape, w.shape, strict=True)))])
+
+
+def _loss(form: LearningForm, clock: Clock, n: int) -> tuple[list[Population], list[Synapses]]:
+    """The loss of n outputs, and what plays its tables."""
+    tables = TTFSTables.of(form.loss, form.arithmetic[-1])
     _check_tables(tables, n)
     decay = np.trim_zeros(tables.decay[:-1], "b")  # what is behind is 0
     found, synapses = [Population("loss", n, ttfs_program(clock, tables.weight))], []
