@@ -10,27 +10,24 @@ import typer
 from rich.markup import escape
 
 from lava_nbp.base.checks import shown
-from lava_nbp.base.registry import resolve
 from lava_nbp.base.targets import TARGETS
-from lava_nbp.cli.console import OUT, ShownProgress
+from lava_nbp.cli.console import OUT, ShownProgress, staged
 from lava_nbp.cli.options import AsJSON, RunFolder, Settings
 from lava_nbp.cli.tables import percent, table
 from lava_nbp.errors import InputError
 from lava_nbp.loihi.boards import BOARDS
-from lava_nbp.nbp.circuit import Circuit
-from lava_nbp.nbp.circuit_file import SUFFIX, load_circuit
 from lava_nbp.nbp.faults import KINDS
-from lava_nbp.training.algorithms import ALGORITHMS
 
 _BREAKABLE = [name for name, target in TARGETS.items() if target.faults]
 
 
 def plan(
-    config: Annotated[
+    source: Annotated[
         Path,
         typer.Argument(
-            help="Experiment, a TOML file like run_configs/mnist.toml, or a circuit, a .json file that save_circuit "
-            "wrote.",
+            metavar="CONFIG_OR_RUN",
+            help="Experiment, a TOML file like run_configs/mnist.toml; the folder of a training run; or a circuit, a "
+            ".json file that save_circuit wrote.",
             show_default=False,
         ),
     ],
@@ -38,8 +35,8 @@ def plan(
     placement: Annotated[
         str,
         typer.Option(
-            help="paper: as its authors did; spread: with a core for the chain; packed: on few cores; auto: the first "
-            "that fits."
+            help="paper: as nBP's authors did; spread: with a core for the chain, or evenly; packed: on few cores; "
+            "auto: the first that fits."
         ),
     ] = "auto",
     inference: Annotated[bool, typer.Option("--inference", help="Plan the network that only infers.")] = False,
@@ -49,17 +46,16 @@ def plan(
     ] = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Plan a network on a chip: cores, resources, what does not fit, and what would make it fit."""
-    from lava_nbp.loihi.plan import cures, make_plan
+    """Plan a network on a chip: cores, resources, time and energy, what does not fit, and what would make it fit."""
+    from lava_nbp.loihi.plan import cures
+    from lava_nbp.runs.plan import plan_of
 
     if picture is not None:
         from lava_nbp.seeing.plot import check_picture
 
         check_picture(picture)
-    circuit = _circuit(config, settings or [])
-    if inference:
-        circuit = circuit.answering
-    made = make_plan(circuit, chip, placement)
+    with staged("samples") as stage:
+        made, notes = plan_of(source, chip, placement, inference=inference, settings=settings or [], stage=stage)
     would = cures(made)
     if as_json:
         OUT.print_json(json.dumps({**made.as_dict(), "cures": would}))
@@ -67,36 +63,14 @@ def plan(
         from lava_nbp.seeing.plan import print_plan
 
         print_plan(OUT, made, would)
-        if circuit.learning and not circuit.chip_order:
-            OUT.print(
-                "note: the chip delivers spikes before it learns; circuit.in_chip_order(), or network.chip_order = "
-                "true where the circuit has this option, trains the same way"
-            )
+        for note in notes:
+            OUT.print(f"note: {escape(note)}")
     if picture is not None:
         from lava_nbp.seeing.plan import core_map
 
         core_map(made, picture)
         if not as_json:
             OUT.print(f"core map: {escape(str(picture))}")
-
-
-def _circuit(config: Path, settings: list[str]) -> Circuit:
-    """The circuit of a file, or of an experiment."""
-    if config.name.endswith(SUFFIX):
-        if settings:
-            raise InputError(f"--set {settings[0]} changes an experiment, but {config} is a circuit; leave it out")
-        return load_circuit(config)
-    from lava_nbp.training.config import load_config
-
-    experiment = load_config(config, settings)
-    algorithm = ALGORITHMS[experiment.algorithm]
-    if algorithm.circuit is None:
-        raise InputError(
-            f"{config} is an experiment of {algorithm.name}, whose networks are no circuits and have no plan; plan one "
-            f"of nbp, like run_configs/mnist.toml"
-        )
-    circuit: Circuit = resolve(algorithm.circuit)(experiment)
-    return circuit
 
 
 def faults(

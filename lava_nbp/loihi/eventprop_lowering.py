@@ -10,19 +10,27 @@ refused.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import as_array, check_integer, check_kind, shown
+from lava_nbp.base.checks import as_array, check_integer, check_kind, check_sequence, shown
 from lava_nbp.base.fields import settle
-from lava_nbp.base.widths import ALIGNMENT_BITS, DELAY_MAX, PLASTIC_WEIGHT_MAX, WEIGHT_EXPONENT_MAX
-from lava_nbp.errors import InputError
+from lava_nbp.base.widths import (
+    ALIGNMENT_BITS,
+    DELAY_MAX,
+    NEURONS_PER_CHIP,
+    PLASTIC_WEIGHT_MAX,
+    WEIGHT_EXPONENT_MAX,
+)
+from lava_nbp.errors import CircuitError, InputError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint, Int64Array
 from lava_nbp.eventprop.losses import TTFSLoss
+from lava_nbp.loihi.demand import Activity, Bundle, Demand, Plannable
 from lava_nbp.loihi.registers import NeuronRegisters
 
 if TYPE_CHECKING:
@@ -30,6 +38,10 @@ if TYPE_CHECKING:
 
 #: Name of what spikes come from outside.
 INPUT = "input"
+#: Steps of a sample beside its trial: one in which the host's spikes come in, one in which the answer goes out.
+TRANSPORT_STEPS = 2
+#: What is assumed where nobody has counted: spikes of every input and neuron per sample.
+_SPIKES = 1.0
 
 
 @dataclass(frozen=True)
@@ -92,7 +104,7 @@ class MatrixRegisters:
 
 
 @dataclass(frozen=True)
-class LoweredEventProp:
+class LoweredEventProp(Plannable):
     """The inference network of a clocked EventProp network, as the chip holds it.
 
     Attributes
@@ -120,6 +132,53 @@ class LoweredEventProp:
         """All synapses."""
         return sum(m.mantissas.size for m in self.matrices)
 
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Sizes, from the input to the output."""
+        return (self.n_in, *(g.size for g in self.groups))
+
+    @cached_property
+    def demand(self) -> Demand:
+        """See `Plannable`. A matrix with any delay has bits for one in every synapse, and weights of 0 are synapses."""
+        return Demand(
+            "eventprop",
+            self.layers,
+            self.groups,
+            tuple(_bundle(m) for m in self.matrices),
+            self.activity(_SPIKES, [_SPIKES] * len(self.groups), "assumed, one of every input and neuron"),
+            self.n_synapses,
+            longest_delay=self.longest_delay,
+            hidden_key="network.hidden = [{}]",
+        )
+
+    def activity(self, of_input: float, of_groups: Sequence[float], source: str) -> Activity:
+        """What it does with a sample, given the spikes of an input, and of a neuron of every layer, per sample.
+
+        A sample takes the steps of its trial, and `TRANSPORT_STEPS`. What is still on its way then is not waited for:
+        it is late for an answer, and the host takes it away.
+
+        Raises
+        ------
+        InputError
+            For other numbers than one per layer, or such as there cannot be.
+        """
+        spikes = check_sequence(of_groups, "spikes of layers")
+        if len(spikes) != len(self.groups):
+            raise InputError(f"spikes of {len(spikes)} layers, but there are {len(self.groups)}; give one for each")
+        names = (g.name for g in self.groups)
+        return Activity(self.steps + TRANSPORT_STEPS, of_input, dict(zip(names, spikes, strict=True)), source)
+
+    def with_hidden(self, n: int) -> LoweredEventProp:
+        """See `Plannable`: rows and columns that are spread evenly over a matrix are left, the longest delay in all."""
+        check_integer(n, 1, NEURONS_PER_CHIP, "hidden neurons", error=CircuitError)
+        hidden = [g.size for g in self.groups[:-1]]
+        if not hidden:
+            raise CircuitError("the EventProp network has no hidden layer, so that none can have another size")
+        groups = [replace(g, size=max(1, round(g.size * n / max(hidden)))) for g in self.groups[:-1]]
+        groups.append(self.groups[-1])
+        sizes = {INPUT: self.n_in, **{g.name: g.size for g in groups}}
+        return replace(self, groups=tuple(groups), matrices=tuple(_resized(m, sizes) for m in self.matrices))
+
     def has_form_of(self, other: LoweredEventProp) -> bool:
         """Whether only mantissas differ: neurons, exponents and delays are as the network was compiled."""
         ends = [[(m.name, m.pre, m.post, m.mantissas.shape, m.exponent) for m in x.matrices] for x in (self, other)]
@@ -132,6 +191,19 @@ class LoweredEventProp:
     def longest_delay(self) -> int:
         """In steps."""
         return max((int(m.delays.max()) for m in self.matrices if m.delays is not None), default=0)
+
+
+def _bundle(m: MatrixRegisters) -> Bundle:
+    n_pre, n_post = m.mantissas.shape
+    pre, delayed = "" if m.pre == INPUT else m.pre, bool(m.late.any())
+    return Bundle(m.name, pre, m.post, range(n_pre), True, False, delayed, (n_pre, n_post))
+
+
+def _resized(m: MatrixRegisters, sizes: Mapping[str, int]) -> MatrixRegisters:
+    shape = sizes[m.pre], sizes[m.post]
+    kept = (np.arange(n) * old // n for n, old in zip(shape, m.mantissas.shape, strict=True))
+    delays = None if m.delays is None else np.full(shape, m.delays.max())
+    return replace(m, mantissas=m.mantissas[np.ix_(*kept)], delays=delays)
 
 
 def lower_eventprop(engine: ClockedEngine) -> LoweredEventProp:

@@ -43,11 +43,23 @@ def print_plan(console: Console, plan: Plan, cures: list[str]) -> None:
     console.print(
         f"estimate, not a measurement: {e.milliseconds:.2f} ms and {e.millijoules:.4f} mJ per sample, of which "
         f"learning {100 * e.learning_share_of_time:.0f} % and {100 * e.learning_share_of_energy:.0f} % "
-        f"({escape(board.chip.costs.source)})"
+        f"({escape(board.chip.costs.source)})" + ("" if demand.measured else "; for such a network an extrapolation")
     )
+    if not demand.measured:
+        console.print(escape(_activity(plan)), highlight=False)
+    if plan.limits["neurons"] < board.chip.neurons.value:
+        console.print(
+            f"delays of up to {demand.longest_delay} steps leave room for {plan.limits['neurons']} neurons on a core, "
+            f"of {board.chip.neurons.value}"
+        )
     for name, c in board.chip.capacities().items():
         if not c.published:
             console.print(f"assumed, not published: {name.replace('_', ' ')} {c.value} ({escape(c.note)})")
+
+
+def _activity(plan: Plan) -> str:
+    spikes = [f"{plan.acts.input:.3g} of an input", *(f"{k:.3g} of {name}" for name, k in plan.acts.groups.items())]
+    return f"a sample takes {plan.acts.steps} steps; spikes per neuron, {plan.acts.source}: {', '.join(spikes)}"
 
 
 def _groups(plan: Plan) -> Table:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # the table itself must not import what it refers to
 
 
 #: Fields that say where something is.
-_REFERENCES = ("config", "learner", "circuit", "checks", "figures", "sections", "network")
+_REFERENCES = ("config", "learner", "circuit", "checks", "figures", "sections", "network", "plan")
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,10 @@ class Algorithm:
     network
         The inference network for export: network(run, dt) -> `lava_nbp.exchange.dense.DenseNetwork`. None: it cannot
         be exported.
+    plan
+        What is planned on a chip: plan(config, run=None, inference=False, told) -> `lava_nbp.training.planned.Planned`,
+        of a run or of what a configuration means, and of what only answers if `inference`; told as in
+        `lava_nbp.training.learner.Learner.infer`. None: it has no plan.
     accuracy : str
         Figure of the test set by which runs are compared, without "test_" in front.
 
@@ -78,6 +82,7 @@ class Algorithm:
     figures: Reference | None = None
     sections: Reference | None = None
     network: Reference | None = None
+    plan: Reference | None = None
     accuracy: str = "accuracy"
 
     def __post_init__(self) -> None:
@@ -109,6 +114,7 @@ for _algorithm in (
         figures=f"{_HERE}.nbp.figures:figures",
         sections=f"{_HERE}.nbp.sections:sections",
         network=f"{_HERE}.nbp.network:exported",
+        plan=f"{_HERE}.nbp.network:planned",
         accuracy="accuracy_spikes",
     ),
     Algorithm(
@@ -119,6 +125,7 @@ for _algorithm in (
         checks=f"{_HERE}.eventprop.network:check_arrays",
         figures=f"{_HERE}.eventprop.figures:figures",
         network=f"{_HERE}.eventprop.network:exported",
+        plan=f"{_HERE}.eventprop.planned:planned",
     ),
     Algorithm(
         "slayer",

@@ -1,17 +1,23 @@
-"""EventProp's inference network as registers."""
+"""EventProp's inference network as registers, and what it asks of a chip."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from lava_nbp.errors import InputError
+from lava_nbp.errors import CircuitError, InputError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint
 from lava_nbp.eventprop.clocked.engine import ClockedEngine
 from lava_nbp.eventprop.clocked.setup import Setup
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.losses import MaxVoltageLoss, TTFSLoss
-from lava_nbp.loihi.eventprop_lowering import MatrixRegisters, lower_eventprop
+from lava_nbp.loihi.boards import BOARDS, LOIHI1, LOIHI2, Board, Capacity, Costs
+from lava_nbp.loihi.estimate import calibrate, work
+from lava_nbp.loihi.eventprop_lowering import LoweredEventProp, MatrixRegisters, lower_eventprop
+from lava_nbp.loihi.plan import Plan, cures, largest_hidden, make_plan, place
+from lava_nbp.loihi.registers import NeuronRegisters
+from lava_nbp.loihi.resources import Slice, usage
 
 P, SLOW = NeuronParameters(20.0, 5.0), NeuronParameters(30.0, 8.0)
 C = FixedPoint(P, 1.0, 40.0, neuron="loihi")
@@ -68,3 +74,149 @@ def test_what_is_refused():
         with pytest.raises(InputError, match=message):
             MatrixRegisters(**{**good, **changed})
     assert MatrixRegisters(**good).mantissas.dtype == np.int32
+
+
+def tiny(delays=None):
+    """2 inputs, 3 hidden neurons with recurrent weights, 4 outputs; 40 steps."""
+    return lower_eventprop(
+        ClockedEngine(
+            [np.ones((2, 3)), np.ones((3, 4))], Setup(C, TTFSLoss()), recurrent=[np.zeros((3, 3)), None],
+            delays=[None, delays],
+        )
+    )  # fmt: skip
+
+
+#: One synapse of the second matrix is late.
+LATE = np.eye(3, 4, dtype=int) * 7
+#: A hidden neuron is on the core of the outputs.
+PLACEMENT = {"hidden1": (Slice(0, 0, 2), Slice(1, 2, 1)), "output": (Slice(1, 0, 4),)}
+
+
+def test_what_it_asks_of_a_chip():
+    demand = tiny(LATE).demand
+    assert (demand.title, demand.n_neurons, demand.n_synapses, demand.n_plastic) == ("eventprop 2-3-4", 7, 27, 0)
+    assert [(b.name, b.pre, b.post, b.shape, b.delayed) for b in demand.bundles] == [
+        ("W1", "", "hidden1", (2, 3), False),
+        ("W2", "hidden1", "output", (3, 4), True),
+        ("R1", "hidden1", "hidden1", (3, 3), False),
+    ]
+    assert (demand.longest_delay, demand.chain, demand.measured) == (7, "", False)
+    # Steps of the trial, one in, one out.
+    assert demand.activity.steps == 40 + 1 + 1
+    assert demand.activity.groups == {"hidden1": 1.0, "output": 1.0}
+    assert not any(b.delayed for b in tiny(np.zeros((3, 4), dtype=int)).demand.bundles)
+
+
+def test_resources_by_hand():
+    used = usage(tiny(LATE), PLACEMENT, LOIHI2, 2)
+    assert used["neurons"].tolist() == [2, 5]
+    # Core 0: 2 of W1, 3 of R1; core 1: these, and 3 of W2.
+    assert used["input_axons"].tolist() == [5, 8]
+    # Hidden neurons reach two cores by R1, one by W2.
+    assert used["output_axons"].tolist() == [2 * 3, 3]
+    # A word each; lists of 4 with delays take 4 * 14 + 10 bits: two. Weights of 0, which R1 has, are stored.
+    assert used["synapse_memory"].tolist() == [5 * 64, 5 * 64 + 3 * 128]
+    assert used["core_memory"].tolist() == [320 + 2 * 192 + 11 * 32, 704 + 5 * 192 + 11 * 32]
+    punctual = usage(tiny(), PLACEMENT, LOIHI1, 2)
+    assert punctual["synapse_memory"].tolist() == [5 * 64, 8 * 64]
+    rows = {row["connection"]: row for row in Plan(tiny(LATE), BOARDS["loihi1"], "mine", PLACEMENT).connection_rows()}
+    assert rows["W1"]["pre"] == "host"
+    assert (rows["W2"]["synapses"], rows["W2"]["input_axons"], rows["W2"]["synapse_memory"]) == (12, 3, 384)
+
+
+def test_time_and_energy_by_hand():
+    costs = Costs(neuron_ns=1, active_ns=3, synapse_ns=10, neuron_pj=2, active_pj=3, synapse_pj=5)
+    lowered = tiny(LATE)
+    activity = lowered.activity(0.5, [2.0, 0.25], "counted")
+    found = work(lowered, PLACEMENT, costs, activity)
+    # Core 0: 2 neurons, 4 spikes, 0.5 * 2 * 2 + 2 * 3 * 2 events; core 1: 5 neurons, 3 spikes, 1 + 6 + 24 events.
+    assert found.run_ns == max(2 * 42 + 4 * 2 + 14 * 10, 5 * 42 + 3 * 2 + 31 * 10)
+    assert found.run_pj == 7 * 42 * 2 + 7 * 1 + 45 * 5
+    assert (found.learn_ns, found.learn_pj) == (0, 0)
+    plan = Plan(lowered, BOARDS["loihi1"], "mine", PLACEMENT, activity)
+    c, w = calibrate(LOIHI1.costs), work(lowered, PLACEMENT, LOIHI1.costs, activity)
+    assert plan.estimate.milliseconds == pytest.approx((42 * c.t0 + w.run_ns) * 1e-6)
+    assert plan.estimate.millijoules == pytest.approx(c.ke * w.run_pj * 1e-9)
+    with pytest.raises(InputError, match="spikes of 1 layers, but there are 2; give one for each"):
+        lowered.activity(1.0, [1.0], "")
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_every_board_plans_it(board):
+    for placement in ("auto", "spread", "packed"):
+        plan = make_plan(tiny(LATE), board, placement)
+        assert plan.fits
+        assert plan.n_cores == {"packed": 1}.get(placement, 4)  # a neuron to a core
+        found = plan.as_dict()
+        assert json.loads(json.dumps(found)) == found
+        assert (found["circuit"], found["layers"], found["extrapolated"]) == ("eventprop", [2, 3, 4], True)
+
+
+def wide(n, delay=0, n_in=784):
+    """784 inputs, n hidden neurons, 10 outputs; W1 late."""
+    late = np.full((n_in, n), delay) if delay else None
+    return LoweredEventProp(
+        n_in,
+        (NeuronRegisters("hidden1", n, 1000, du=700, dv=200), NeuronRegisters("output", 10, 1000, du=700, dv=200)),
+        (
+            MatrixRegisters("W1", "input", "hidden1", np.zeros((n_in, n), int), 0, late),
+            MatrixRegisters("W2", "hidden1", "output", np.zeros((n, 10), int), 0),
+        ),
+        40,
+    )
+
+
+def test_what_does_not_fit_and_what_would():
+    plan = make_plan(wide(20_000), "loihi1")
+    assert not plan.fits
+    # An output listens to each of them, and a core to 4096, whatever the board.
+    assert cures(plan) == ["network.hidden = [4096] is the largest that fits loihi1"]
+    assert make_plan(wide(4096), "loihi1").fits
+    assert not make_plan(wide(4097), "loihi1").fits
+    # 120 000 synapses of 14 bits are more than such a board's 1 Mbit.
+    small = Board("small", replace(LOIHI1, neurocores=Capacity(1, "mine")), 1, "mine")
+    plan = place(wide(400, 1, 300), small)
+    assert not plan.fits
+    found = cures(plan)
+    assert [cure.split(":")[0] for cure in found[:-1]] == [f"--chip {name}" for name in BOARDS]
+    hidden = largest_hidden(plan.lowered, small)
+    assert 150 < hidden < (1 << 20) / (14 * 300)
+    assert found[-1] == f"network.hidden = [{hidden}] is the largest that fits small"
+    assert place(plan.lowered.with_hidden(hidden), small).fits
+    assert not place(plan.lowered.with_hidden(hidden + 1), small).fits
+
+
+def test_another_placement_is_a_cure():
+    assert make_plan(wide(350), "loihi1", "spread").fits
+    spread = make_plan(wide(4000, 6), "loihi1", "spread")
+    assert not spread.fits
+    assert cures(spread)[0].startswith("--placement packed: ")
+
+
+def test_delays_are_counted_in_memory_and_room():
+    late, punctual = (make_plan(wide(1000, delay), "loihi1", "packed") for delay in (62, 0))
+    assert (late.limits["neurons"], punctual.limits["neurons"]) == (128, 1024)
+    assert late.fits
+    assert late.used["neurons"].max() <= 128
+    assert late.n_cores > punctual.n_cores
+    assert late.used["synapse_memory"].sum() > 1.6 * punctual.used["synapse_memory"].sum()
+
+
+def test_a_network_with_other_hidden_layers():
+    lowered = tiny(LATE)
+    smaller = lowered.with_hidden(2)
+    assert smaller.layers == (2, 2, 4)
+    assert [m.mantissas.shape for m in smaller.matrices] == [(2, 2), (2, 4), (2, 2)]
+    assert np.array_equal(smaller.matrices[0].mantissas, lowered.matrices[0].mantissas[:, :2])
+    # What delays would be learned nobody knows: the longest.
+    assert (smaller.matrices[1].delays == 7).all()
+    assert smaller.matrices[0].delays is None
+    assert lowered.with_hidden(3).layers == lowered.layers
+    deep = lower_eventprop(
+        ClockedEngine([np.ones((2, 8)), np.ones((8, 4)), np.ones((4, 3))], Setup(C, TTFSLoss()))
+    )  # fmt: skip
+    assert deep.with_hidden(4).layers == (2, 4, 2, 3)
+    with pytest.raises(CircuitError, match="hidden neurons is 0, but must be an integer in 1"):
+        deep.with_hidden(0)
+    with pytest.raises(CircuitError, match="no hidden layer"):
+        lower_eventprop(ClockedEngine([np.ones((2, 3))], Setup(C, TTFSLoss()))).with_hidden(2)

@@ -37,6 +37,13 @@ _MOST_STEPS, _STEP_SECONDS = 100_000, 4e-9
 class EventPropLearner(Learner):
     """An experiment with algorithm = "eventprop".
 
+    Parameters
+    ----------
+    config : EventPropExperiment
+        What to do.
+    layers : tuple of int, optional
+        Sizes of its network, to set that up without data, which are not loaded then.
+
     Raises
     ------
     DataError, InputError
@@ -48,14 +55,16 @@ class EventPropLearner(Learner):
 
     figures: Mapping[str, str] = {"accuracy": "ties wrong", "accuracy_ties_right": "ties right"}
 
-    def __init__(self, config: EventPropExperiment) -> None:
+    def __init__(self, config: EventPropExperiment, layers: tuple[int, ...] | None = None) -> None:
         self.config = config
         self.target: Target = find_target(config.target, "eventprop")
         if self.target.clocked:
             self._check_clocked()
             self._check_steps()
-        self.dataset: LatencyDataset | EventDataset = load_timed_dataset(config.data, config.encoding)
-        self.layers = (self.dataset.n_in, *config.network.hidden, len(self.dataset.classes))
+        if layers is None:
+            self.dataset: LatencyDataset | EventDataset = load_timed_dataset(config.data, config.encoding)
+            layers = (self.dataset.n_in, *config.network.hidden, len(self.dataset.classes))
+        self.layers = layers
         self._check_memory()
 
     def _check_clocked(self) -> None:
@@ -174,8 +183,7 @@ class EventPropLearner(Learner):
         """The target that computes as this one does, compiled: Lava's spikes are those of "clocked"."""
         if not (self.target.on_lava or self.target.on_chip):
             return self.target.name
-        here = (TARGETS[name] for name in targets_of("eventprop"))
-        return next(t.name for t in here if t.clocked and not (t.on_lava or t.on_chip))
+        return compiled_clocked()
 
     def infer(self, weights: Arrays, told: Count = uncounted) -> Inference:
         """Steps are those of [clocked] dt, in continuous time too, where no step is ever computed."""
@@ -205,3 +213,9 @@ class EventPropLearner(Learner):
             "samples": self.dataset.source,
             **{name: total(history, name) for name in COUNTED.values()},
         }
+
+
+def compiled_clocked() -> str:
+    """The target that computes in steps and integers, compiled."""
+    here = (TARGETS[name] for name in targets_of("eventprop"))
+    return next(t.name for t in here if t.clocked and not (t.on_lava or t.on_chip))

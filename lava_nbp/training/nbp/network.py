@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.data import input_and_classes
 from lava_nbp.data.dataset import image_and_classes
 from lava_nbp.errors import CircuitError, InputError, WeightError
@@ -15,6 +16,7 @@ from lava_nbp.nbp.circuits import make_circuit
 from lava_nbp.nbp.form import Term, sample_form
 from lava_nbp.nbp.projections import check_network_weights
 from lava_nbp.training.nbp.config import GIVEN, NBPExperiment
+from lava_nbp.training.planned import Planned, planned_circuit
 
 if TYPE_CHECKING:
     from lava_nbp.training.learner import Arrays
@@ -59,6 +61,19 @@ def circuit_of(config: NBPExperiment, sizes: tuple[int, int] | None = None) -> C
         height, width, _ = image_and_classes(config.data.name, config.data.options)
         options["image"] = (config.data.n_thresholds, height, width)
     return make_circuit(n.circuit, (n_in, *hidden, n_out), **options).with_seed(config.seed)
+
+
+def planned(config: NBPExperiment, run: Run | None = None, inference: bool = False, told: Count = uncounted) -> Planned:
+    """The circuit of a run, or the one that a configuration means; what is not learned, and what fires, is not asked.
+
+    Raises
+    ------
+    CircuitError, DataError, InputError
+        As `circuit_of`.
+    """
+    circuit = circuit_of(config) if run is None else run.circuit
+    assert circuit is not None
+    return planned_circuit(circuit, inference)
 
 
 def check_matrices(weights: Arrays, layers: tuple[int, ...], circuit: Circuit | None) -> None:
