@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import check_integer, check_real, shown
+from lava_nbp.base.checks import check_integer, check_real, check_sequence, shown
 from lava_nbp.base.fields import settle
 from lava_nbp.base.memory import check_memory
 from lava_nbp.base.widths import DELAY_MAX, STATE_BITS
@@ -166,6 +166,24 @@ class Activity:
         """Messages that a bundle gets of one of its senders per sample."""
         spikes = self.groups[bundle.pre] if bundle.pre else self.input
         return self.bundles.get(bundle.name, spikes)
+
+
+#: What is assumed where nobody has counted: spikes of every input and neuron per sample; and how that is said.
+ASSUMED_SPIKES, ASSUMED = 1.0, "assumed, one of every input and neuron"
+
+
+def spikes_of_layers(spikes: Any, n: int) -> list[float]:
+    """Spikes per sample of an input, and of a neuron of every layer, as numbers.
+
+    Raises
+    ------
+    InputError
+        For other numbers than one per layer.
+    """
+    found = check_sequence(spikes, "spikes of layers")
+    if len(found) != n:
+        raise InputError(f"spikes of {len(found)} layers, but there are {n}, with the input; give one for each")
+    return [check_real(k, 0.0, _MOST, "spikes of a layer", "it is a mean number of spikes") for k in found]
 
 
 @dataclass(frozen=True)

@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import check_integer, check_kind, check_sequence
+from lava_nbp.base.checks import check_integer, check_kind
 from lava_nbp.base.fields import settle
 from lava_nbp.base.widths import ALIGNMENT_BITS, NEURONS_PER_CHIP, PLASTIC_WEIGHT_MAX, STATE_BITS
 from lava_nbp.errors import CircuitError, InputError
 from lava_nbp.eventprop.clocked.arithmetic import REGISTER_MAX, FixedPoint, Int64Array
 from lava_nbp.eventprop.clocked.losses import TTFSTables
 from lava_nbp.eventprop.losses import TTFSLoss
-from lava_nbp.loihi.demand import Activity, Bundle, Demand, Plannable
+from lava_nbp.loihi.demand import ASSUMED, ASSUMED_SPIKES, Activity, Bundle, Demand, Plannable, spikes_of_layers
 from lava_nbp.loihi.programs.arithmetic import MOST_COEFFICIENT_BITS, limbs
 from lava_nbp.loihi.programs.clock import START, Clock
 from lava_nbp.loihi.programs.machine import WORD_MAX, Program
@@ -49,8 +49,6 @@ from lava_nbp.nbp.mask import Mask
 if TYPE_CHECKING:
     from lava_nbp.eventprop.clocked.engine import ClockedEngine
 
-#: What is assumed where nobody has counted: spikes of every input and neuron per sample.
-_SPIKES = 1.0
 #: Axons whose spikes carry nothing; an input's say how many there are.
 _PLAIN = ("heard_out",)
 #: Which neurons synapses connect: all with all by a matrix, or with weights of 1; k with k; each with the first; k with
@@ -198,19 +196,26 @@ class LoweredLearning(Plannable):
 
     @cached_property
     def demand(self) -> Demand:
-        """See `Plannable`. Programs hold their constants themselves; of registers groups have sizes only."""
+        """See `Plannable`. What it says of neurons are constants of their programs."""
         ways = {s.name: self._bundle(s) for s in self.synapses}
         return Demand(
             "eventprop, learning",
             self.layers,
-            tuple(NeuronRegisters(p.name, p.size, 0) for p in self.populations),
+            tuple(self._registers(p) for p in self.populations),
             tuple(ways.values()),
-            self.activity([_SPIKES] * len(self.layers), "assumed, one of every input and neuron"),
+            self.activity([ASSUMED_SPIKES] * len(self.layers), ASSUMED),
             sum(b.n_synapses for b in ways.values()),
             state_bits={p.name: p.program.state_bits for p in self.populations},
             longest_delay=_LATE,
             hidden_key="network.hidden = [{}]",
         )
+
+    def _registers(self, p: Population) -> NeuronRegisters:
+        """Of a layer its constants, of all others none."""
+        for learned, c in zip(self.learned, self.form.arithmetic, strict=True):
+            if learned.post == p.name:
+                return NeuronRegisters(p.name, p.size, c.vth, du=c.du, dv=c.dv)
+        return NeuronRegisters(p.name, p.size, 0)
 
     def _bundle(self, s: Synapses) -> Bundle:
         n_pre, n_post = (self.population(name).size if name else 1 for name in (s.pre, s.post))
@@ -238,9 +243,7 @@ class LoweredLearning(Plannable):
         InputError
             For other numbers than one per layer, or such as there cannot be.
         """
-        counts = [float(n) for n in check_sequence(spikes, "spikes of layers")]
-        if len(counts) != len(self.layers):
-            raise InputError(f"spikes of {len(counts)} layers, but there are {len(self.layers)}; give one for each")
+        counts = spikes_of_layers(spikes, len(self.layers))
         steps, pieces = self.clock.steps, self.clock.pieces
         groups, bundles = {"loss": 3.0, "decay": 1.0, "late": 1.0}, {"errors": 1.0, "shares": 1.0, "heard": 1.0}
         for k, (name, n) in enumerate(zip(["input", *(m.post for m in self.learned)], counts, strict=True)):
