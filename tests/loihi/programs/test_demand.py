@@ -99,5 +99,5 @@ def test_other_sizes():
         lowered(3, 2).with_hidden(2)
     with pytest.raises(CircuitError, match="hidden neurons"):
         net.with_hidden(0)
-    with pytest.raises(InputError, match="spikes of 2 layers, but there are 4"):
+    with pytest.raises(InputError, match="spikes of 2 layers, but there are 4, with the input"):
         net.activity([1, 2], "too few")
