@@ -39,7 +39,14 @@ def plan(
             "auto: the first that fits."
         ),
     ] = "auto",
-    inference: Annotated[bool, typer.Option("--inference", help="Plan the network that only infers.")] = False,
+    inference: Annotated[
+        bool | None,
+        typer.Option(
+            "--inference/--learning",
+            help="Plan what only infers, or what learns; default: of nbp what learns, of eventprop what infers.",
+            show_default=False,
+        ),
+    ] = None,
     settings: Settings = None,
     picture: Annotated[
         Path | None, typer.Option(help="File to draw the core map to, like plan.png.", show_default=False)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import check_integer, check_real, shown
+from lava_nbp.base.checks import check_integer, check_real, check_sequence, shown
 from lava_nbp.base.fields import settle
 from lava_nbp.base.memory import check_memory
 from lava_nbp.base.widths import DELAY_MAX, STATE_BITS
@@ -137,6 +137,9 @@ class Activity:
         By the name of every group: spikes of one of its neurons per sample, in the mean.
     source : str
         Where these numbers are from, for people; "" for what `lava_nbp.loihi.lowering` assumes of circuits.
+    bundles : mapping
+        By the name of a bundle: messages that it gets of one of its senders per sample, where these are not all of its
+        group's spikes.
 
     Raises
     ------
@@ -148,6 +151,7 @@ class Activity:
     input: float
     groups: Mapping[str, float]
     source: str = ""
+    bundles: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         settle(self, "activity", InputError)
@@ -155,6 +159,31 @@ class Activity:
         check_real(self.input, 0.0, _MOST, "activity: input", "it is a mean number of spikes")
         for name, spikes in self.groups.items():
             check_real(spikes, 0.0, _MOST, f"activity: group {shown(name)}", "it is a mean number of spikes")
+        for name, messages in self.bundles.items():
+            check_real(messages, 0.0, _MOST, f"activity: bundle {shown(name)}", "it is a mean number of messages")
+
+    def met(self, bundle: Bundle) -> float:
+        """Messages that a bundle gets of one of its senders per sample."""
+        spikes = self.groups[bundle.pre] if bundle.pre else self.input
+        return self.bundles.get(bundle.name, spikes)
+
+
+#: What is assumed where nobody has counted: spikes of every input and neuron per sample; and how that is said.
+ASSUMED_SPIKES, ASSUMED = 1.0, "assumed, one of every input and neuron"
+
+
+def spikes_of_layers(spikes: Any, n: int) -> list[float]:
+    """Spikes per sample of an input, and of a neuron of every layer, as numbers.
+
+    Raises
+    ------
+    InputError
+        For other numbers than one per layer.
+    """
+    found = check_sequence(spikes, "spikes of layers")
+    if len(found) != n:
+        raise InputError(f"spikes of {len(found)} layers, but there are {n}, with the input; give one for each")
+    return [check_real(k, 0.0, _MOST, "spikes of a layer", "it is a mean number of spikes") for k in found]
 
 
 @dataclass(frozen=True)
@@ -272,6 +301,15 @@ class Plannable(ABC):
     @abstractmethod
     def demand(self) -> Demand:
         """What it asks of a chip."""
+
+    @property
+    def room(self) -> int:
+        """Spikes that a neuron keeps of a sample; 0: it keeps none."""
+        return 0
+
+    def with_room(self, room: int) -> Plannable:
+        """The same network with room for so many."""
+        raise NotImplementedError(f"{type(self).__name__} keeps no spikes")
 
     @abstractmethod
     def with_hidden(self, n: int) -> Plannable:

@@ -103,7 +103,7 @@ def work(lowered: Plannable, placement: Placement, costs: Costs, activity: Activ
             neurons[s.core] += s.size
             spikes[s.core] += s.size * a.groups[name]
     for b in demand.bundles:
-        sent = a.groups[b.pre] if b.pre else a.input
+        sent = a.met(b)
         for s in placement[b.post]:
             synapses = b.synapses(s.first, s.size)
             events[s.core] += sent * synapses

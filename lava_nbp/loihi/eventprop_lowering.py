@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_nbp.base.checks import as_array, check_integer, check_kind, check_sequence, shown
+from lava_nbp.base.checks import as_array, check_integer, check_kind, shown
 from lava_nbp.base.fields import settle
 from lava_nbp.base.widths import (
     ALIGNMENT_BITS,
@@ -31,7 +31,7 @@ from lava_nbp.base.widths import (
 from lava_nbp.errors import CircuitError, InputError
 from lava_nbp.eventprop.clocked.arithmetic import FixedPoint, Int64Array
 from lava_nbp.eventprop.losses import LabelLoss, MeanVoltageLoss, TTFSLoss
-from lava_nbp.loihi.demand import Activity, Bundle, Demand, Plannable
+from lava_nbp.loihi.demand import ASSUMED, ASSUMED_SPIKES, Activity, Bundle, Demand, Plannable, spikes_of_layers
 from lava_nbp.loihi.registers import NeuronRegisters
 
 if TYPE_CHECKING:
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 INPUT = "input"
 #: Steps of a sample beside its trial: one in which the host's spikes come in, one in which the answer goes out.
 TRANSPORT_STEPS = 2
-#: What is assumed where nobody has counted: spikes of every input and neuron per sample.
-_SPIKES = 1.0
 
 
 @dataclass(frozen=True)
@@ -165,13 +163,13 @@ class LoweredEventProp(Plannable):
             self.layers,
             self.groups,
             tuple(_bundle(m) for m in self.matrices),
-            self.activity(_SPIKES, [_SPIKES] * (len(self.layers) - 1), "assumed, one of every input and neuron"),
+            self.activity([ASSUMED_SPIKES] * len(self.layers), ASSUMED),
             self.n_synapses,
             longest_delay=self.longest_delay,
             hidden_key="network.hidden = [{}]",
         )
 
-    def activity(self, of_input: float, of_groups: Sequence[float], source: str) -> Activity:
+    def activity(self, spikes: Sequence[float], source: str) -> Activity:
         """What it does with a sample, given the spikes of an input, and of a neuron of every layer, per sample.
 
         Of a ladder, the last ones are those of a neuron of a rung.
@@ -184,11 +182,8 @@ class LoweredEventProp(Plannable):
         InputError
             For other numbers than one per layer, or such as there cannot be.
         """
-        spikes = check_sequence(of_groups, "spikes of layers")
-        layers = len(self.layers) - 1
-        if len(spikes) != layers:
-            raise InputError(f"spikes of {len(spikes)} layers, but there are {layers}; give one for each")
-        each = [*spikes[:-1], *spikes[-1:] * len(self.answering)]
+        of_input, *of_layers = spikes_of_layers(spikes, len(self.layers))
+        each = [*of_layers[:-1], *of_layers[-1:] * len(self.answering)]
         names = (g.name for g in self.groups)
         return Activity(self.steps + TRANSPORT_STEPS, of_input, dict(zip(names, each, strict=True)), source)
 

@@ -295,7 +295,7 @@ def _could_fit(lowered: Plannable, board: Board) -> bool:
 
 
 def cures(plan: Plan) -> list[str]:
-    """Changes that make a plan fit that does not: another placement, a larger board, fewer hidden neurons."""
+    """Changes that make a plan fit that does not: another placement or board, less room for spikes, fewer neurons."""
     check_kind(plan, Plan, "plan")
     if plan.fits:
         return []
@@ -311,6 +311,9 @@ def cures(plan: Plan) -> list[str]:
             moved = place(lowered, other)
             if moved.fits:
                 found.append(f"--chip {other.name}: {moved.n_cores} of {other.cores} neurocores")
+    room = _largest_room(lowered, board)
+    if room:
+        found.append(f"room for {room} spikes of a neuron is the most that fits {board.name}")
     hidden = _largest_hidden(lowered, board)
     if hidden:
         found.append(_hidden_that_fits(lowered.with_hidden(hidden).demand, board))
@@ -342,9 +345,21 @@ def _largest_hidden(lowered: Plannable, board: Board) -> int:
     return low
 
 
+def _largest_room(lowered: Plannable, board: Board) -> int:
+    """The most spikes of a neuron for which there is room, fewer than it keeps now; 0: there is none."""
+    low, high = 0, max(lowered.room - 1, 0)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if _all_fits(lowered.with_room(middle), board) else (low, middle - 1)
+    return low
+
+
+def _all_fits(lowered: Plannable, board: Board) -> bool:
+    return _could_fit(lowered, board) and place(lowered, board).fits
+
+
 def _fits(lowered: Plannable, n: int, board: Board) -> bool:
     try:
-        other = lowered.with_hidden(n)
-        return _could_fit(other, board) and place(other, board).fits
+        return _all_fits(lowered.with_hidden(n), board)
     except CircuitError:
         return False

@@ -23,7 +23,7 @@ def plan_of(
     board: str,
     placement: str = "auto",
     *,
-    inference: bool = False,
+    inference: bool | None = None,
     settings: Sequence[str] = (),
     stage: Stage = untold,
 ) -> tuple[Plan, tuple[str, ...]]:
@@ -35,8 +35,8 @@ def plan_of(
         An experiment (.toml), the folder of a run, or a circuit (.json).
     board, placement : str
         As for `make_plan`.
-    inference : bool
-        Plan what only answers.
+    inference : bool, optional
+        Plan what only answers, or what learns; by default of nBP what learns, of EventProp what answers.
     settings : sequence of str
         Keys of an experiment to change, "key=value".
     stage : Stage
@@ -49,20 +49,21 @@ def plan_of(
     LavaNBPError
         For a file or run that cannot be used.
     """
-    check_flag(inference, "inference")
+    if inference is not None:
+        check_flag(inference, "inference")
     settings = check_sequence(settings, "settings", "they are texts, key=value")
     found = _found(source, settings, inference, stage)
     return make_plan(found.network, board, placement, found.activity), found.notes
 
 
-def _found(source: AnyPath, settings: Sequence[str], inference: bool, stage: Stage) -> Planned:
+def _found(source: AnyPath, settings: Sequence[str], inference: bool | None, stage: Stage) -> Planned:
     path = as_path(source, "what to plan")
     circuit, folder = path.name.endswith(SUFFIX), path.is_dir()
     if settings and (circuit or folder):
         kind = "run" if folder else "circuit"
         raise InputError(f"--set {settings[0]} changes an experiment, but {path} is a {kind}; leave it out")
     if circuit and not folder:
-        return planned_circuit(load_circuit(path), inference)
+        return planned_circuit(load_circuit(path), bool(inference))
     run = load_run(path) if folder else None
     config = load_config(path, settings) if run is None else run.config
     algorithm = ALGORITHMS[config.algorithm]

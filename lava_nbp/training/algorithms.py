@@ -61,7 +61,7 @@ class Algorithm:
         The inference network for export: network(run, dt) -> `lava_nbp.exchange.dense.DenseNetwork`. None: it cannot
         be exported.
     plan
-        What is planned on a chip: plan(config, run=None, inference=False, told) -> `lava_nbp.training.planned.Planned`,
+        What is planned on a chip: plan(config, run=None, inference=None, told) -> `lava_nbp.training.planned.Planned`,
         of a run or of what a configuration means, and of what only answers if `inference`; told as in
         `lava_nbp.training.learner.Learner.infer`. None: it has no plan.
     accuracy : str

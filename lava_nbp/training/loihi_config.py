@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 from pydantic import model_validator
 
@@ -23,9 +24,12 @@ class LoihiConfig(ConfigSection):
     #: Samples that are loaded and run at once.
     chunk: Samples = 500
 
+    #: Keys that say nothing of the board.
+    own: ClassVar[frozenset[str]] = frozenset({"chunk"})
+
     def address(self, default: BoardAddress) -> BoardAddress:
         """How to reach the board: the default, but for what is said here."""
-        return replace(default, **self.model_dump(exclude={"chunk"}, exclude_none=True))
+        return replace(default, **self.model_dump(exclude=set(self.own), exclude_none=True))
 
     @model_validator(mode="after")
     def _possible_address(self) -> LoihiConfig:

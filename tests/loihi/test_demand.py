@@ -94,7 +94,9 @@ def test_what_was_counted_takes_the_place_of_what_is_assumed():
     assert work(MadeUp(), PLACEMENT, Costs(), silent).run_pj == 6 * 20 * 52.0
     assert counted.estimate == make_estimate(silent)
     found = counted.as_dict()
-    assert found["activity"] == {"steps": 20, "input": 0.0, "groups": {"a": 0.0, "b": 0.0}, "source": "counted"}
+    assert found["activity"] == {
+        "steps": 20, "input": 0.0, "groups": {"a": 0.0, "b": 0.0}, "source": "counted", "bundles": {},
+    }  # fmt: skip
     assert found["extrapolated"] is True
     for groups, message in (
         ({"a": 1.0}, "activity: group 'b', but the network made-up needs its spikes"),

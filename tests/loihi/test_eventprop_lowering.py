@@ -165,7 +165,7 @@ def test_resources_by_hand():
 def test_time_and_energy_by_hand():
     costs = Costs(neuron_ns=1, active_ns=3, synapse_ns=10, neuron_pj=2, active_pj=3, synapse_pj=5)
     lowered = tiny(LATE)
-    activity = lowered.activity(0.5, [2.0, 0.25], "counted")
+    activity = lowered.activity([0.5, 2.0, 0.25], "counted")
     found = work(lowered, PLACEMENT, costs, activity)
     # Core 0: 2 neurons, 4 spikes, 0.5 * 2 * 2 + 2 * 3 * 2 events; core 1: 5 neurons, 3 spikes, 1 + 6 + 24 events.
     assert found.run_ns == max(2 * 42 + 4 * 2 + 14 * 10, 5 * 42 + 3 * 2 + 31 * 10)
@@ -175,8 +175,8 @@ def test_time_and_energy_by_hand():
     c, w = calibrate(LOIHI1.costs), work(lowered, PLACEMENT, LOIHI1.costs, activity)
     assert plan.estimate.milliseconds == pytest.approx((42 * c.t0 + w.run_ns) * 1e-6)
     assert plan.estimate.millijoules == pytest.approx(c.ke * w.run_pj * 1e-9)
-    with pytest.raises(InputError, match="spikes of 1 layers, but there are 2; give one for each"):
-        lowered.activity(1.0, [1.0], "")
+    with pytest.raises(InputError, match="spikes of 2 layers, but there are 3, with the input"):
+        lowered.activity([1.0, 1.0], "")
 
 
 @pytest.mark.parametrize("board", BOARDS)

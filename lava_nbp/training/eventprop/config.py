@@ -25,6 +25,7 @@ from lava_nbp.eventprop.continuous.parameters import LONGEST_DELAY
 from lava_nbp.eventprop.equations import NeuronParameters
 from lava_nbp.eventprop.losses import LabelLoss, MaxVoltageLoss, MeanVoltageLoss, TTFSLoss
 from lava_nbp.eventprop.policies import OptimizerName, SilentName, SilentPolicy
+from lava_nbp.loihi.programs.learning import DEFAULT_ROOM, MOST_ROOM
 from lava_nbp.training.config import (
     FACTORS,
     TIMES,
@@ -45,6 +46,7 @@ from lava_nbp.training.config import (
 from lava_nbp.training.loihi_config import LoihiConfig
 
 _Number = TypeVar("_Number", int, float)
+Room = Annotated[int, Field(ge=1, le=MOST_ROOM)]
 _Deviation = Annotated[Real, Field(ge=0, le=WEIGHTS)]
 _Delay = Annotated[Real, Field(ge=0, le=TIMES[1])]
 
@@ -277,6 +279,16 @@ class ClockedConfig(ConfigSection):
         return self
 
 
+class EventPropLoihiConfig(LoihiConfig):
+    """[loihi] of EventProp: which board, and room for spikes where it learns."""
+
+    #: Spikes of a neuron, and of an input, that are kept of a sample until they are met on the way back.
+    room: Room = DEFAULT_ROOM
+    input_room: Room = 1
+
+    own: ClassVar[frozenset[str]] = LoihiConfig.own | {"room", "input_room"}
+
+
 class EventPropExperiment(Experiment):
     """A configuration file with algorithm = "eventprop"."""
 
@@ -294,7 +306,7 @@ class EventPropExperiment(Experiment):
     learning: LearningConfig = LearningConfig()
     clocked: ClockedConfig = ClockedConfig()
     #: For chips, which answer with what was trained elsewhere; its chunk means nothing here.
-    loihi: LoihiConfig = LoihiConfig()
+    loihi: EventPropLoihiConfig = EventPropLoihiConfig()
 
     @property
     def largest_weights(self) -> dict[str, float]:

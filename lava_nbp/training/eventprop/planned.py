@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.data import find_data_set, input_and_classes
 from lava_nbp.errors import DataError
-from lava_nbp.loihi.demand import Activity
+from lava_nbp.loihi.demand import ASSUMED_SPIKES
 from lava_nbp.loihi.eventprop_lowering import LoweredEventProp, lower_eventprop
+from lava_nbp.loihi.programs.learning import LoweredLearning, lower_learning
 from lava_nbp.training.eventprop.config import EventPropExperiment
 from lava_nbp.training.eventprop.learner import EventPropLearner, compiled_clocked
 from lava_nbp.training.eventprop.session import EventPropSession
@@ -19,12 +21,11 @@ if TYPE_CHECKING:
 
 
 def planned(
-    config: EventPropExperiment, run: Run | None = None, inference: bool = False, told: Count = uncounted
+    config: EventPropExperiment, run: Run | None = None, inference: bool | None = None, told: Count = uncounted
 ) -> Planned:
     """The network that answers, with a run's weights or the initial ones, and its spikes counted on the test set.
 
-    Where the data are missing, but their sizes are known, spikes are assumed. On a chip it only answers, with or
-    without `inference`.
+    Where the data are missing, but their sizes are known, spikes are assumed. inference: False: what learns.
 
     Raises
     ------
@@ -39,10 +40,26 @@ def planned(
     weights = learner.initial_weights() if run is None else run.weights
     learned = run is not None and run.state.history
     with EventPropSession(learner.on(compiled_clocked()), weights) as session:
-        lowered = lower_eventprop(session.engine)
+        loihi = config.loihi
+        lowered: LoweredEventProp | LoweredLearning
+        if inference is False:
+            lowered = lower_learning(session.engine, room=loihi.room, input_room=loihi.input_room)
+        else:
+            lowered = lower_eventprop(session.engine)
         if missing:
-            return Planned(lowered, notes=(f"spikes are assumed, as nothing can be counted: {missing}",))
-        return Planned(lowered, _counted(session, lowered, "trained" if learned else "initial", told))
+            spikes, source, found = [ASSUMED_SPIKES] * len(learner.layers), "assumed", [_no_data(missing)]
+        else:
+            spikes, found = _counted(session, told), []
+            which = "trained" if learned else "initial"
+            source = f"counted on {len(session.trains('test'))} test samples with the {which} weights"
+            if isinstance(lowered, LoweredEventProp) and lowered.rungs:  # an engine's outputs only integrate
+                spikes[-1], source = ASSUMED_SPIKES, f"{source}, of rungs assumed, one of each"
+        notes = (*found, *_of_learning(lowered, spikes)) if isinstance(lowered, LoweredLearning) else found
+        return Planned(lowered, None if missing else lowered.activity(spikes, source), tuple(notes))
+
+
+def _no_data(missing: str) -> str:
+    return f"spikes are assumed, as nothing can be counted: {missing}"
 
 
 def _learner(config: EventPropExperiment, run: Run | None) -> tuple[EventPropLearner, str]:
@@ -68,13 +85,28 @@ def _layers(config: EventPropExperiment) -> tuple[int, ...] | None:
     return (values + bias, *config.network.hidden, classes)
 
 
-def _counted(session: EventPropSession, lowered: LoweredEventProp, which: str, told: Count) -> Activity:
-    """Spikes of the test set."""
+def _counted(session: EventPropSession, told: Count) -> list[float]:
+    """Spikes of the test set, per sample: of an input, and of a neuron of every layer."""
     trains = session.trains("test")
     _, spikes = session.counted_answers("test", told)
     n = len(trains)
-    return lowered.activity(
-        len(trains.sources) / (n * lowered.n_in),
-        [float(layer.sum()) / (n * layer.size) for layer in spikes],
-        f"counted on {n} test samples with the {which} weights",
-    )
+    return [
+        len(trains.sources) / (n * session.engine.sizes[0]),
+        *(float(layer.sum()) / (n * layer.size) for layer in spikes),
+    ]
+
+
+def _of_learning(lowered: LoweredLearning, spikes: Sequence[float]) -> list[str]:
+    """What a plan's tables do not tell."""
+    programs = [f"{p.name} {len(p.program.code)} and {len(p.program.state)}" for p in lowered.populations]
+    work, form = lowered.on_processors(spikes), lowered.form
+    return [
+        f"neurons run programs; operations, and words of state: {', '.join(programs)}; the estimate is that of neurons "
+        f"with a few operations",
+        f"{form.room} spikes of a neuron and {form.input_room} of an input are kept of a sample (loihi.room, "
+        f"loihi.input_room); more are lost, and counted",
+        f"{lowered.clock.pieces} steps of the chip go back for one step of the trial, as d is sent in so many pieces",
+        f"embedded processors sum the gradients: at most {work['messages']:.0f} messages and {work['additions']:.0f} "
+        f"additions per sample, {work['bytes'] / 1e6:.3g} MB, {work['writes']:.0f} synapses to be written per batch",
+        "no program has run on a chip",
+    ]

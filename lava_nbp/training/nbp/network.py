@@ -63,7 +63,9 @@ def circuit_of(config: NBPExperiment, sizes: tuple[int, int] | None = None) -> C
     return make_circuit(n.circuit, (n_in, *hidden, n_out), **options).with_seed(config.seed)
 
 
-def planned(config: NBPExperiment, run: Run | None = None, inference: bool = False, told: Count = uncounted) -> Planned:
+def planned(
+    config: NBPExperiment, run: Run | None = None, inference: bool | None = None, told: Count = uncounted
+) -> Planned:
     """The circuit of a run, or the one that a configuration means; what is not learned, and what fires, is not asked.
 
     Raises
@@ -73,7 +75,7 @@ def planned(config: NBPExperiment, run: Run | None = None, inference: bool = Fal
     """
     circuit = circuit_of(config) if run is None else run.circuit
     assert circuit is not None
-    return planned_circuit(circuit, inference)
+    return planned_circuit(circuit, bool(inference))
 
 
 def check_matrices(weights: Arrays, layers: tuple[int, ...], circuit: Circuit | None) -> None:
