@@ -54,6 +54,8 @@ class Target:
         EventProp in fixed steps and integers.
     answers_only : tuple of str
         Algorithms whose trained networks it answers with, but does not train.
+    instead : str
+        How such networks learn there all the same, for messages; "": they do not.
     counts_work : bool
         It counts weight updates and gate breaches.
     chunk : int
@@ -78,6 +80,7 @@ class Target:
     faults_apart: bool = False
     clocked: bool = False
     answers_only: tuple[str, ...] = ()
+    instead: str = ""
     counts_work: bool = True
     chunk: int = 500
 
@@ -166,7 +169,7 @@ for _target in (
     Target(
         "loihi2", "Loihi 2, with Intel's lava-loihi",
         _ON_CHIP, on_chip=True, built_from="chip", step_only=True, chip_order=True, counts_work=False, clocked=True,
-        answers_only=("eventprop",),
+        answers_only=("eventprop",), instead="the Process EventPropNetwork learns there by programs, see docs/loihi.md",
     ),
 ):  # fmt: skip
     TARGETS.register(_target)
