@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +21,6 @@ from lava_nbp.on_lava.clock import Granularity, check_granularity
 from lava_nbp.on_lava.eventprop_process import input_shape
 from lava_nbp.on_lava.ports import InPort, OutPort
 from lava_nbp.on_lava.process import LibraryProcess, NamedPorts
-from lava_nbp.processes.embedded_learner import EmbeddedLearner
 from lava_nbp.processes.eventprop_input import EventPropInput
 from lava_nbp.processes.eventprop_lif import EventPropLIF
 from lava_nbp.processes.eventprop_readout import EventPropReadout
@@ -34,6 +33,9 @@ from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+if TYPE_CHECKING:
+    from lava_nbp.processes.embedded_learner import EmbeddedLearner
 
 
 class EventPropNetwork(LibraryProcess):

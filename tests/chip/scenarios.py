@@ -172,6 +172,11 @@ def eventprop_learning():
                     assert np.array_equal(learner.memories[k].mirror.get(), mantissas.T)
             print("learned", first + batch)
             steps = 0
+        for change, given in ((network.write_masters, [engine.masters]), (network.reset, [])):
+            try:
+                change(*given)
+            except LavaNBPError as error:
+                print("refused", error)
         runtime.stop()
     listing.write_text("program of another network")
     print("raised", raised(ChipRuntime(load(room=1)[0], "loihi2"), 1))

@@ -73,8 +73,9 @@ def test_eventprop_asks_for_the_board_of_its_configuration(tmp_path, monkeypatch
         learner.on("loihi2").open(learner.initial_weights(), {})
 
 
-def test_ncmodels_are_silent():
-    program = "import lava_nbp.processes.ncmodels as m; print(hasattr(m, 'NcPlasticLIF'))"
+@pytest.mark.parametrize(("module", "name"), [("ncmodels", "NcPlasticLIF"), ("ncprograms", "NcProgrammedNeurons")])
+def test_models_for_chips_are_silent(module, name):
+    program = f"import lava_nbp.processes.{module} as m; print(hasattr(m, '{name}'))"
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("False\n", "")
 
@@ -208,7 +209,12 @@ def test_eventprop_learns_by_programs(tmp_path):
         strict=True,
     ):
         assert re.search(message, line)
-    assert out.count("learned") == 3  # two batches, and one message
+    assert re.findall(r"^learned (\d)", out, re.MULTILINE) == ["2", "4"]
+    refused = [line for line in out.splitlines() if line.startswith("refused")]
+    assert refused == [
+        f"refused EventPropNetwork.{name}: the network is loaded on a chip; make a new one, and load that"
+        for name in ("write_masters", "reset")
+    ]
     # Loaded twice, with room for 6 spikes and for 1; this is what was allocated first.
     programs = [c for c in calls if c["call"] == "neurons_cfg.allocate"]
     names = {"input", "hidden1", "output", "loss", "decay", "late"}
