@@ -57,6 +57,8 @@ class Target:
     shows_spikes : tuple of str
         Algorithms of whose networks its executor shows every spike by a method `spikes(trains, sample)`, see
         `lava_nbp.eventprop.ClockedEngine`; those of nBP are traced in their own way, see `lava_nbp.executors.trace`.
+    instead : str
+        How such networks learn there all the same, for messages; "": they do not.
     counts_work : bool
         It counts weight updates and gate breaches.
     chunk : int
@@ -82,6 +84,7 @@ class Target:
     clocked: bool = False
     answers_only: tuple[str, ...] = ()
     shows_spikes: tuple[str, ...] = ()
+    instead: str = ""
     counts_work: bool = True
     chunk: int = 500
 
@@ -171,7 +174,7 @@ for _target in (
     Target(
         "loihi2", "Loihi 2, with Intel's lava-loihi",
         _ON_CHIP, on_chip=True, built_from="chip", step_only=True, chip_order=True, counts_work=False, clocked=True,
-        answers_only=("eventprop",),
+        answers_only=("eventprop",), instead="the Process EventPropNetwork learns there by programs, see docs/loihi.md",
     ),
 ):  # fmt: skip
     TARGETS.register(_target)

@@ -12,7 +12,8 @@ import weakref
 from typing import Any
 
 from lava_nbp.base.targets import TARGETS
-from lava_nbp.errors import MissingLoihiError, RuntimeFailure
+from lava_nbp.errors import InputError, MissingLoihiError, RuntimeFailure
+from lava_nbp.loihi.boards import board_of
 from lava_nbp.loihi.host import default_address, require_lava_loihi
 from lava_nbp.on_lava.children import ended, kill_children
 from lava_nbp.on_lava.model_choice import OwnModels, is_own
@@ -23,6 +24,7 @@ from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi1HwCfg, Loihi2HwCfg
+from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal
 
 #: Stock Processes that belong on the host: sources, sinks, monitors, and the adapters to the chip.
 _HOST_MODULES = ("lava.proc.io.", "lava.proc.monitor.", "lava.proc.embedded_io.")
@@ -30,6 +32,8 @@ _HOST_MODULES = ("lava.proc.io.", "lava.proc.monitor.", "lava.proc.embedded_io."
 _LOIHI_1 = "N2"
 #: How often a wait looks at the children, in seconds.
 _POLL = 0.002
+#: How long a process that has failed takes at most to say why, in seconds.
+_GRACE = 5.0
 
 
 def make_chip_run_config(target: str, tag: str = "fixed_pt") -> Any:
@@ -63,19 +67,30 @@ class _ChipSelection:
         if is_own(process):
             built = [m for m in whole if m.built_from == self._built_from]
             if built:
+                self._check_payloads(process, built[0])
                 return built[0]
-        on_chip = [m for m in leaves if issubclass(m, run_configs.AbstractNcProcessModel)]
+        kinds = (run_configs.AbstractNcProcessModel, run_configs.CLoihiProcessModel)
+        on_chip = [m for m in leaves if issubclass(m, kinds)]
         if on_chip:
             return on_chip[0]
         if getattr(process, "on_host", False) or type(process).__module__.startswith(_HOST_MODULES):
             return super().select(process, leaves)  # type: ignore[misc]
         what = type(process).__name__
-        cure = "use NBPNetwork or EventPropInference, which are lowered to what the chip has"
+        cure = "use NBPNetwork, EventPropInference or EventPropNetwork, which are lowered to what the chip has"
         if not is_own(process):
             cure = "give it one, or, if it belongs on the host, set the attribute on_host = True of its class"
         raise MissingLoihiError(
             f"{what} has no model for target {self.target!r}, and would run on the CPU instead; {cure}"
         )
+
+    def _check_payloads(self, process: AbstractProcess, model: Any) -> None:
+        """Raise InputError if a model sends graded spikes, which come with neuron programs, and the chip has none."""
+        board = board_of(self.target)
+        if getattr(model, "graded", False) and board is not None and not board.chip.spike_payload_bits.value:
+            raise InputError(
+                f"{type(process).__name__} learns by neuron programs and graded spikes, which {board.chip.name} does "
+                f"not have; use the target 'loihi2', or answer with EventPropInference"
+            )
 
 
 class _Loihi1RunConfig(_ChipSelection, Loihi1HwCfg):  # type: ignore[misc]
@@ -121,6 +136,8 @@ class ChipRuntime:
                 _check_host(runtime._messaging_infrastructure)
                 time.sleep(_POLL)
             _check_host(runtime._messaging_infrastructure)
+            if any(enum_equal(port.peek(), MGMT_RESPONSE.ERROR) for port in runtime.service_to_runtime):
+                _check_host(runtime._messaging_infrastructure, failed=True)
             self._process.wait()
         except BaseException:
             self._abandon()
@@ -144,11 +161,25 @@ def _end_on_host(process: AbstractProcess, pid: int) -> None:
     runtime._is_initialized = runtime._is_running = runtime._is_started = False
 
 
-def _check_host(infrastructure: Any) -> None:
-    """Raise RuntimeFailure if one of Lava's processes on the host has failed."""
-    for actor in infrastructure.actors:
+def _check_host(infrastructure: Any, failed: bool = False) -> None:
+    """Raise RuntimeFailure if one of Lava's processes on the host has failed; `failed`: one has said that it did.
+
+    Who has failed says so first, then why; meanwhile the others may have ended in good order.
+    """
+    actors = infrastructure.actors
+    _raise_reason(actors)
+    dead = [actor for actor in actors if not actor._is_done and not actor.is_alive()]
+    if dead or failed:
+        end = time.monotonic() + _GRACE
+        while time.monotonic() < end and not any(actor.exitcode for actor in dead):
+            _raise_reason(actors)
+            time.sleep(_POLL)
+    if dead:
+        raise ended(dead[0])
+
+
+def _raise_reason(actors: Any) -> None:
+    for actor in actors:
         if actor.exception:
             error, _ = actor.exception
             raise RuntimeFailure(f"Process {actor.name} failed {error!r}") from error
-        if not actor._is_done and not actor.is_alive():
-            raise ended(actor)

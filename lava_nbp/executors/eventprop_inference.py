@@ -229,6 +229,7 @@ class EventPropInferenceExecutor:
         """Raise InputError: this target does not learn."""
         raise InputError(
             f"target {self._target.name} answers, but does not learn, EventProp networks; train with target clocked"
+            f"{f' ({instead})' if (instead := self._target.instead) else ''}"
         )
 
     def state(self) -> dict[str, NDArray[Any]]:

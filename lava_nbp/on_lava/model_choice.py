@@ -150,7 +150,7 @@ def _models_of(kind: type[AbstractProcess], with_chip: bool) -> tuple[Any, ...]:
     name = kind.__module__
     modules = [name]
     if name.startswith(_OWN) and with_chip:
-        modules.append(f"{name.rpartition('.')[0]}.ncmodels")
+        modules += [f"{name.rpartition('.')[0]}.{part}" for part in ("ncmodels", "ncprograms")]
     elif name.startswith(("lava.proc.", "lava.lib.")) and name.endswith(".process"):
         kinds = ("models", "ncmodels") if with_chip else ("models",)
         modules = [name.removesuffix("process") + part for part in kinds]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from lava_nbp.eventprop.clocked.parts import check_counts
 from lava_nbp.eventprop.clocked.setup import AnswerLog, Control, Setup
 from lava_nbp.eventprop.losses import TTFSLoss
 from lava_nbp.eventprop.tally import Counts, Tally, total
+from lava_nbp.loihi.learning_parts import PAUSE
+from lava_nbp.loihi.programs.learning import DEFAULT_ROOM, LoweredLearning, check_room, lower_learning
 from lava_nbp.on_lava.clock import Granularity, check_granularity
 from lava_nbp.on_lava.eventprop_process import input_shape
 from lava_nbp.on_lava.ports import InPort, OutPort
@@ -32,6 +34,9 @@ from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+if TYPE_CHECKING:
+    from lava_nbp.processes.embedded_learner import EmbeddedLearner
+
 
 class EventPropNetwork(LibraryProcess):
     """A network of layers of LIF neurons that learns by EventProp, in integers.
@@ -40,10 +45,12 @@ class EventPropNetwork(LibraryProcess):
     2 T + 2 gating neurons; see `lava_nbp.eventprop.clocked.phases` for the phases, and
     `lava_nbp.eventprop.clocked.arithmetic` for equations and widths (Wunderlich & Pehle 2021).
 
-    Two models, chosen by the run configuration (`lava_nbp.run_config`), all bits the same: one Lava
+    Models, chosen by the run configuration (`lava_nbp.run_config`), all bits the same: one Lava
     process, a sample per Lava step (target "lava", granularity "sample"), or a network of `SynfireChain`,
     `EventPropInput`, `MirroredDense`, `EventPropLIF` and a loss (target "lava-primitives", granularity "step"), in
-    which n samples take 1 + n (2 T + 2) Lava steps.
+    which n samples take 1 + n (2 T + 2) Lava steps. A third one is for Loihi 2 (target "loihi2", granularity "step";
+    never yet run on a chip): neurons run programs, and n samples take 1 + n `chip_period` Lava steps, see
+    `lava_nbp.loihi.programs`. What is learned there is what `read_masters` gives; there is no tally.
 
     Parameters
     ----------
@@ -71,6 +78,9 @@ class EventPropNetwork(LibraryProcess):
         Of learning, in thresholds; `control` changes both between runs.
     capacity : int
         Answers that are kept, see `answers`.
+    room, input_room : int
+        On a chip: spikes of a neuron, and of an input, that are kept of a sample. A run ends with an error if there are
+        more.
     name : str, optional
         Of the Process.
 
@@ -83,7 +93,8 @@ class EventPropNetwork(LibraryProcess):
         The label, one-hot, in any of the phases 0 .. T. A sample without one teaches nothing.
     said_out : (n_classes,) int32
         First spikes (steps, counted from 1; 0: silent), or largest voltages in units of V, mean ones in 128ths of that,
-        or levels of a ladder; in granularity "step" in phase T + 1, and zero in all others.
+        or levels of a ladder; in granularity "step" in phase T + 1, on a chip in the last Lava step of a sample, and
+        zero in all others.
 
     Raises
     ------
@@ -125,10 +136,13 @@ class EventPropNetwork(LibraryProcess):
         batch: int = 1,
         rate: float = 5e-3,
         capacity: int = 0,
+        room: int = DEFAULT_ROOM,
+        input_room: int = 1,
         name: str | None = None,
     ) -> None:
         check_granularity(granularity)
         check_kind(setup, Setup, "setup")
+        self._room = check_room(room, input_room)
         weights = check_sequence(weights, "weights", "give a matrix per layer")
         if largest is not None:
             largest = [check_positive(w, "largest weight of a matrix") for w in check_sequence(largest, "largest")]
@@ -154,6 +168,34 @@ class EventPropNetwork(LibraryProcess):
         self.s_in = InPort(shape=input_shape(n_in, setup.c, granularity))
         self.label_in = InPort(shape=(n_out,))
         self.said_out = OutPort(shape=(n_out,))
+
+        #: On a chip, what learns.
+        self._learner: EmbeddedLearner | None = None
+
+    def lower(self) -> LoweredLearning:
+        """The network as programs, synapses and messages of Loihi 2.
+
+        Raises
+        ------
+        InputError
+            For a network that the programs do not compute.
+        """
+        room, input_room = self._room
+        return lower_learning(self.engine, room=room, input_room=input_room)
+
+    @property
+    def chip_period(self) -> int:
+        """Lava steps of a sample on a chip; errors as `lower`."""
+        return self.lower().clock.period + PAUSE
+
+    def loaded(self, learner: EmbeddedLearner) -> None:
+        """For the model on a chip: from now on this has what is learned."""
+        self._learner = learner
+
+    @property
+    def learner(self) -> EmbeddedLearner | None:
+        """What learns on a chip, once it is loaded there; its Vars can be read between runs."""
+        return self._learner
 
     @property
     def parts(self) -> tuple[Any, ...]:
@@ -191,6 +233,8 @@ class EventPropNetwork(LibraryProcess):
 
         Call it between runs.
         """
+        if self._learner is not None:
+            return [var.get().astype(np.int64) for var in self._learner.masters]
         return [masters.copy() for masters in self.engine.masters]
 
     def write_masters(self, masters: Sequence[Any]) -> None:
@@ -200,15 +244,23 @@ class EventPropNetwork(LibraryProcess):
         ------
         WeightError
             As `ClockedEngine.write_masters`; nothing is changed then.
+        InputError
+            If it is loaded on a chip.
         """
+        self._check_not_loaded("write_masters")
         self.engine.write_masters(masters)
 
     def reset(self) -> None:
         """Forget the sample at hand and an unfinished batch; weights stay. Call it between runs, with its source."""
+        self._check_not_loaded("reset")
         self.engine.forget()
         self._samples[0] = 0
         for part in self.parts:
             part.reset()
+
+    def _check_not_loaded(self, what: str) -> None:
+        if self._learner is not None:
+            raise InputError(f"EventPropNetwork.{what}: the network is loaded on a chip; make a new one, and load that")
 
 
 @implements(proc=EventPropNetwork, protocol=LoihiProtocol)

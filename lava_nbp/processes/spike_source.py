@@ -37,6 +37,9 @@ class SpikeSource(LibraryProcess):
     granularity : {"step", "sample"}
         As for the `EventPropNetwork` it feeds. In "step" the first phase is Lava step 2, as with a chain that
         starts by itself.
+    period : int, optional
+        Lava steps of a sample in granularity "step", more than T; default 2 T + 2. On a chip it is
+        `EventPropNetwork.chip_period`.
     capacity : int
         Samples that fit at once.
     room : int
@@ -55,8 +58,8 @@ class SpikeSource(LibraryProcess):
     Raises
     ------
     InputError
-        For sizes, a capacity or a room that are no positive integers, an unknown granularity, or samples whose messages
-        need more memory than the limit.
+        For sizes, a capacity or a room that are no positive integers, a period that is too short, an unknown
+        granularity, or samples whose messages need more memory than the limit.
 
     Examples
     --------
@@ -84,6 +87,7 @@ class SpikeSource(LibraryProcess):
         c: FixedPoint,
         *,
         granularity: Granularity = "sample",
+        period: int | None = None,
         capacity: int,
         room: int = 1 << 20,
         name: str | None = None,
@@ -94,6 +98,7 @@ class SpikeSource(LibraryProcess):
             check_integer(size, 1, NEURONS_PER_CHIP, what)
         for size, what in ((capacity, "capacity"), (room, "room")):
             check_integer(size, 1, None, what)
+        period = c.period if period is None else check_integer(period, c.steps + 1, None, "period", "it is in steps")
         self.c, self.room, self._n_in, self._n_classes = c, room, n_in, n_classes
         # Spikes of all samples, one after the other, in the order of time within each; and where each begins.
         self._steps, self._inputs = shared_zeros(room, np.int32), shared_zeros(room, np.int32)
@@ -103,7 +108,7 @@ class SpikeSource(LibraryProcess):
         shape = input_shape(n_in, c, granularity)
         super().__init__(
             spikes=(self._steps, self._inputs), begins=self._begins, labels=self._labels, state=self._state,
-            shape=shape, c=c, n_classes=n_classes, name=name,
+            shape=shape, period=period, n_classes=n_classes, name=name,
         )  # fmt: skip
         self.s_out = OutPort(shape=shape)
         self.label_out = OutPort(shape=(n_classes,))
@@ -173,14 +178,14 @@ class PySpikeSource(PyLoihiProcessModel, metaclass=NamedPorts):  # type: ignore[
         self.begins, self.labels, self.state = (proc_params[name] for name in ("begins", "labels", "state"))
         #: A message, (n_in,) or of a whole sample (T, n_in).
         self.spikes = np.zeros(proc_params["shape"], np.int32)
-        self.c: FixedPoint = proc_params["c"]
+        self.period: int = proc_params["period"]
         self.n_classes: int = proc_params["n_classes"]
 
     def run_spk(self) -> None:
         """Send the sample, or the spikes of the phase."""
         whole = self.spikes.ndim == 2
         # In granularity "step" the first Lava step has no phase: the chain's first neuron fires in it.
-        phase = 0 if whole else (int(self.state[2]) - 1) % self.c.period
+        phase = 0 if whole else (int(self.state[2]) - 1) % self.period
         idle = self.state[2] == 0 and not whole
         self.state[2] += 1
         if phase == 0 and not idle:

@@ -245,6 +245,7 @@ class Experiment(ConfigSection):
             raise InputError(
                 f"target {name!r} answers, but does not learn, with networks of {algorithm}; train with one of "
                 f"{', '.join(learning)}, and evaluate the run with --target {name}"
+                f"{f' ({instead})' if (instead := TARGETS[name].instead) else ''}"
             )
         check_name(name, "target", learning)
         return name

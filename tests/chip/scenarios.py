@@ -136,6 +136,88 @@ def ladder():
             assert np.array_equal(only[1], engine.spikes(trains, 1)["output"])
 
 
+def eventprop_learning():
+    """EventProp learns by programs, instruction by instruction: answers, gradients, weights, both synaptic memories."""
+    from lava_nbp.errors import LavaNBPError
+    from lava_nbp.eventprop import ClockedEngine, FixedPoint, NeuronParameters, Setup, TTFSLoss
+    from lava_nbp.executors.chip import ChipRuntime
+    from lava_nbp.loihi.program_files import write_programs
+    from lava_nbp.processes import EventPropNetwork, SpikeSource
+
+    def raised(runtime, steps):
+        try:
+            runtime.run(steps)
+        except LavaNBPError as error:
+            return str(error)
+        raise AssertionError("not refused")
+
+    folder, rng, batch, rate = Path(sys.argv[2]), np.random.default_rng(0), 2, 0.05
+    c = FixedPoint(NeuronParameters(), 1.0, 16.0, coefficient_bits=16, adjoint_bits=16, neuron="loihi")
+    weights, setup = [rng.normal(3.5, 0.7, (4, 6)), rng.normal(1.4, 0.7, (6, 3))], Setup(c, TTFSLoss(tau0=1.0))
+    samples = [(np.sort(rng.integers(0, 10, 4)), rng.permutation(4)) for _ in range(4)]
+    labels = rng.integers(0, 3, 4)
+
+    def load(room):
+        network = EventPropNetwork(
+            weights, setup, granularity="step", batch=batch, rate=rate, capacity=batch, room=room
+        )
+        source = SpikeSource(4, 3, c, granularity="step", period=network.chip_period, capacity=batch)
+        source.s_out.connect(network.s_in)
+        source.label_out.connect(network.label_in)
+        return network, source
+
+    os.environ.pop("LAVA_NBP_PROGRAMS", None)
+    print("raised", raised(ChipRuntime(load(room=6)[0], "loihi2"), 1))
+    os.environ["LAVA_NBP_PROGRAMS"] = str(folder)
+    print("raised", raised(ChipRuntime(load(room=6)[0], "loihi2"), 1))
+    print("raised", raised(ChipRuntime(load(room=6)[0], "loihi1"), 1))
+    for room in (6, 1):
+        network, source = load(room)
+        for listing in write_programs(network.lower(), folder):
+            # The stand-in's microcode is the listing.
+            listing.with_suffix(".dasm").write_text(listing.read_text())
+        (folder / "embedded_learner.c").write_text("// the stand-in has it in Python")
+        runtime = ChipRuntime(network, "loihi2")
+        if room == 1:
+            source.load(samples[:batch], labels[:batch])
+            print("raised", raised(runtime, 1 + batch * network.chip_period))
+            continue
+        engine, steps = ClockedEngine(weights, setup), 1
+        for first in range(0, len(samples), batch):
+            chosen = slice(first, first + batch)
+            source.load(samples[chosen], labels[chosen])
+            network.rewind()
+            runtime.run(steps + batch * network.chip_period)
+            engine.forget()
+            answers = [
+                engine.run_sample(*s, int(label))[0] for s, label in zip(samples[chosen], labels[chosen], strict=True)
+            ]
+            gradients, before = [g.copy() for g in engine.gradients], [m.copy() for m in engine.masters]
+            engine.learn(batch, rate)
+            assert np.array_equal(network.answers, answers)
+            assert np.min(answers) < c.steps
+            learner = network.learner
+            for k, gradient in enumerate(gradients):
+                assert gradient.any()
+                assert np.array_equal(learner.gradients[k].get(), gradient)
+                assert np.array_equal(network.read_masters()[k], engine.masters[k])
+                assert not np.array_equal(before[k], engine.masters[k])
+                mantissas = engine.forward_weights[k] >> engine.exponents[k]
+                assert np.array_equal(learner.memories[k].weights.get(), mantissas)
+                if k:
+                    assert np.array_equal(learner.memories[k].mirror.get(), mantissas.T)
+            print("learned", first + batch)
+            steps = 0
+        for change, given in ((network.write_masters, [engine.masters]), (network.reset, [])):
+            try:
+                change(*given)
+            except LavaNBPError as error:
+                print("refused", error)
+        runtime.stop()
+    listing.write_text("program of another network")
+    print("raised", raised(ChipRuntime(load(room=1)[0], "loihi2"), 1))
+
+
 def parts():
     """The library's own neurons run from their registers alone, as their CPU models do."""
     from lava_nbp.processes import ErrorNeurons, Gate, GatedLIF, RelayMemory, SurrogateReLU, Synapses, SynfireChain
@@ -261,6 +343,6 @@ def train():
 
 
 if __name__ == "__main__":
-    scenarios = (executor, eventprop, ladder, parts, fails, refused, train)
+    scenarios = (executor, eventprop, ladder, eventprop_learning, parts, fails, refused, train)
     {scenario.__name__: scenario for scenario in scenarios}[sys.argv[1]]()
     print("went well")

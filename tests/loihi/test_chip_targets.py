@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -72,8 +73,9 @@ def test_eventprop_asks_for_the_board_of_its_configuration(tmp_path, monkeypatch
         learner.on("loihi2").open(learner.initial_weights(), {})
 
 
-def test_ncmodels_are_silent():
-    program = "import lava_nbp.processes.ncmodels as m; print(hasattr(m, 'NcPlasticLIF'))"
+@pytest.mark.parametrize(("module", "name"), [("ncmodels", "NcPlasticLIF"), ("ncprograms", "NcProgrammedNeurons")])
+def test_models_for_chips_are_silent(module, name):
+    program = f"import lava_nbp.processes.{module} as m; print(hasattr(m, '{name}'))"
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("False\n", "")
 
@@ -148,7 +150,7 @@ def test_without_slurm(monkeypatch):
 # ------------------------------------------------------------------ the stand-in
 
 
-def run(scenario, tmp_path, *arguments):
+def run(scenario, tmp_path, *arguments, timeout=100):
     microcode, journal = tmp_path / "lif.dasm", tmp_path / "journal"
     microcode.write_text("; what the neurons compute\n")
     environment = {
@@ -159,7 +161,7 @@ def run(scenario, tmp_path, *arguments):
     }
     done = subprocess.run(
         [sys.executable, str(CHIP / "scenarios.py"), scenario, *map(str, arguments)],
-        env=environment, capture_output=True, text=True, timeout=100, check=False,
+        env=environment, capture_output=True, text=True, timeout=timeout, check=False,
     )  # fmt: skip
     assert done.stdout.endswith("went well\n"), done.stderr[-3000:]
     calls = [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
@@ -186,6 +188,45 @@ def test_eventprop_call_by_call(target, crowded, tmp_path):
     assert {c["process"] for c in calls if c["process"].startswith("Nc")} == {
         "NcModelLif", "NcModelDense", "NcModelDelayDense"
     }  # fmt: skip
+
+
+@pytest.mark.timeout(260)
+def test_eventprop_learns_by_programs(tmp_path):
+    """Every bit that is learned is the engine's; what is loaded is what the lowering says; what fails says why."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    out, calls = run("eventprop_learning", tmp_path, folder, timeout=250)
+    raised = [line for line in out.splitlines() if line.startswith("raised")]
+    for line, message in zip(
+        raised,
+        [
+            "EventProp's neurons are programs, but LAVA_NBP_PROGRAMS is None: write the listings with write_programs",
+            "EventProp's neurons are programs, but .*input.txt is not there: ",
+            "EventPropNetwork learns by neuron programs and graded spikes, which Loihi 1 does not have; use .*'loihi2'",
+            r"neurons lost spikes of the last sample \(\d of hidden1.*\), which was not learned; make .* larger room",
+            ".*late.txt is the program of another network",
+        ],
+        strict=True,
+    ):
+        assert re.search(message, line)
+    assert re.findall(r"^learned (\d)", out, re.MULTILINE) == ["2", "4"]
+    refused = [line for line in out.splitlines() if line.startswith("refused")]
+    assert refused == [
+        f"refused EventPropNetwork.{name}: the network is loaded on a chip; make a new one, and load that"
+        for name in ("write_masters", "reset")
+    ]
+    # Loaded twice, with room for 6 spikes and for 1; this is what was allocated first.
+    programs = [c for c in calls if c["call"] == "neurons_cfg.allocate"]
+    names = {"input", "hidden1", "output", "loss", "decay", "late"}
+    assert sorted(Path(c["ucode"]).stem for c in programs) == sorted([*names, *names])
+    mine = [c for c in calls if c["process"] == "NcMirroredSynapses"]
+    synapses = [c for c in mine if c["call"] == "syn.allocate"]
+    assert sorted(np.shape(c["weights"]) for c in synapses) == sorted(2 * [(3, 6), (4, 6), (6, 3)])
+    assert {c["num_message_bits"] for c in calls if c["call"] == "ax_in_cfg.allocate"} == {24}
+    loaded = [c for c in calls if c["call"] == "neurons.allocate"]
+    assert sorted(c["shape"][0] for c in loaded if "step0" in c) == sorted(2 * [3, 4, 6])
+    assert {max(int(k[4:]) for k in c if k.startswith("step")) for c in loaded if "lI" in c} == {5, 0}
+    assert [c["file"] for c in calls if c["call"] == "c"] == 2 * ["embedded_learner.c"]
 
 
 @pytest.mark.timeout(110)

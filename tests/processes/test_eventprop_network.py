@@ -695,3 +695,33 @@ def test_plain_lava_runs_it():
     expected = engine.train_batch(trains, labels, np.array([2]), 0.02)
     assert np.array_equal(engine.said(answers), expected.said)
     assert same(masters, engine.masters)
+
+
+def test_a_source_keeps_the_period_of_its_network():
+    """On a chip a sample takes other steps than 2 T + 2: spikes in the first T of them, the label in the first."""
+    c = FixedPoint(NeuronParameters(), 1.0, 3.0)
+    source = SpikeSource(2, 2, c, granularity="step", period=5, capacity=2)
+    spikes, labels = Sink(shape=(2,), buffer=11), Sink(shape=(2,), buffer=11)
+    source.s_out.connect(spikes.a_in)
+    source.label_out.connect(labels.a_in)
+    source.load([([0, 2], [1, 0]), ([1], [1])], labels=[0, 1])
+    with LavaRuntime(source) as runtime:
+        runtime.run(11)
+        rows, said = spikes.data.get().astype(int), labels.data.get().astype(int)
+    assert np.argwhere(rows.T).tolist() == [[1, 1], [3, 0], [7, 1]]  # Lava step 2 is phase 0
+    assert np.argwhere(said.T).tolist() == [[1, 0], [6, 1]]
+    with pytest.raises(InputError, match="period is 3"):
+        SpikeSource(2, 2, c, granularity="step", period=3, capacity=2)
+
+
+def test_a_network_says_how_long_a_sample_takes_on_a_chip():
+    c = FixedPoint(NeuronParameters(), 1.0, 12.0, neuron="loihi")
+    network = EventPropNetwork(weights_of((3, 4, 2)), Setup(c, TTFSLoss()), room=3, input_room=2)
+    lowered = network.lower()
+    assert (lowered.room, lowered.input_room) == (3, 2)
+    assert network.chip_period == lowered.clock.period + 4
+    assert network.learner is None
+    with pytest.raises(InputError, match="room for spikes of a neuron is 0"):
+        EventPropNetwork(weights_of((3, 4, 2)), Setup(c, TTFSLoss()), room=0)
+    with pytest.raises(InputError, match="which no program is"):
+        _ = EventPropNetwork(weights_of((3, 4, 2)), Setup(C, TTFSLoss())).chip_period

@@ -314,6 +314,20 @@ class ReplayLearner:
         self.gradient[who] -= np.asarray(replays, np.int64)[who, None] * np.asarray(lI, np.int64)
 
 
+def check_room(room: int, input_room: int) -> tuple[int, int]:
+    """Check how many spikes of a sample a neuron, and an input, has room for.
+
+    Raises
+    ------
+    InputError
+        For what are no such numbers.
+    """
+    return (
+        check_integer(room, 1, MOST_ROOM, "room for spikes of a neuron"),
+        check_integer(input_room, 1, MOST_ROOM, "room for spikes of an input"),
+    )
+
+
 def lower_learning(engine: ClockedEngine, *, room: int = DEFAULT_ROOM, input_room: int = 1) -> LoweredLearning:
     """Express a clocked network that learns in programs of Loihi 2.
 
@@ -332,8 +346,7 @@ def lower_learning(engine: ClockedEngine, *, room: int = DEFAULT_ROOM, input_roo
     from lava_nbp.eventprop.clocked.engine import ClockedEngine
 
     check_kind(engine, ClockedEngine, "engine")
-    room = check_integer(room, 1, MOST_ROOM, "room for spikes of a neuron")
-    input_room = check_integer(input_room, 1, MOST_ROOM, "room for spikes of an input")
+    room, input_room = check_room(room, input_room)
     _check_network(engine)
     assert isinstance(engine.setup.loss, TTFSLoss)
     layers = len(engine.arithmetic)

@@ -2,10 +2,13 @@
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
+from program_machine import Neurons
 
-from lava.magma.core.model.nc.net import NetL2, SynView
+from lava.magma.core.model.nc.listing import parse
+from lava.magma.core.model.nc.net import NetL2
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 
 
@@ -29,21 +32,29 @@ class AbstractNcProcessModel(PyLoihiProcessModel):
     def prepare(self):
         """What was allocated, as arrays that a step needs."""
         self.now = 0
-        self.synapses = [
-            (syn, view) for syn in self.net.made["syn"] for view in syn.targets if isinstance(view, SynView)
-        ]
+        for syn in self.net.made["syn"]:
+            #: Name of the Var that is this memory, if one is: others may write it.
+            syn.var = next((k for k, value in vars(self).items() if value is syn.args["weights"]), None)
+        for dend_acc in self.net.made["dend_acc"]:
+            dend_acc.arriving = np.zeros((64, dend_acc.size), np.int64)
         for neurons in self.net.made["neurons"]:
             config = next(t for t in neurons.targets if t.kind == "neurons_cfg")
             n = neurons.size
+            neurons.accumulators = [d for d in self.net.made["dend_acc"] if neurons in d.targets]
+            program = parse(Path(config.args["ucode"]).read_text())
+            if program is not None:
+                neurons.machine = Neurons(program, n, neurons.args)
+                continue
+            neurons.machine = None
             neurons.state = {
                 "v": np.zeros(n, np.int64) + neurons.args["v"],
                 "silent": np.zeros(n, np.int64),
-                "arriving": np.zeros((64, n), np.int64),
                 **config.args,
                 "bias": neurons.args["bias"],
             }
 
     def run_spk(self):
+        self._send_sums()
         weighted, third = {}, None
         for port in self.py_ports:
             for node in getattr(port, "nodes", []):
@@ -53,28 +64,55 @@ class AbstractNcProcessModel(PyLoihiProcessModel):
                         third = value
                     else:
                         weighted[node] = weighted.get(node, 0) + value.ravel()
+                elif node.kind == "dend_acc":
+                    node.arriving[self.now % 64] += port.recv_once(self.now).ravel()
         fired = {}
         for neurons in self.net.made["neurons"]:
-            fired[neurons] = spikes = self._neurons(neurons, weighted.get(neurons, 0))
+            if neurons.machine is None:
+                spikes = self._neurons(neurons, weighted.get(neurons, 0))
+                sent = dict.fromkeys((t for t in neurons.targets if getattr(t, "kind", "") == "ax_out"), spikes)
+            else:
+                spikes, sent = None, self._program(neurons)
+            fired.update(sent)
             for target in neurons.targets:
-                self._send(target, neurons, spikes, third)
-        for neurons, spikes in fired.items():
-            for axon in (t for t in neurons.targets if getattr(t, "kind", "") == "ax_out"):
-                for target in axon.targets:
-                    if getattr(target, "kind", "") == "ax_in":
-                        self._deliver(target, spikes)
+                self._send(target, neurons, sent.get(target, spikes), third)
+        for axon, spikes in fired.items():
+            for target in axon.targets:
+                if getattr(target, "kind", "") == "ax_in":
+                    self._deliver(target, spikes)
         for port in self.py_ports:
             for node in getattr(port, "nodes", []):
                 if node.kind == "ax_in":
                     self._deliver(node, port.recv_once(self.now).ravel())
         self.now += 1
 
+    def _send_sums(self):
+        """Weighted sums that leave: synapses without neurons."""
+        for dend_acc in self.net.made["dend_acc"]:
+            for port in dend_acc.targets:
+                if getattr(port, "label", ""):
+                    port.send(self._arrived(dend_acc).astype(np.int32).reshape(port._shape))
+
+    def _arrived(self, dend_acc):
+        slot = self.now % 64
+        arrived = dend_acc.arriving[slot].copy()
+        dend_acc.arriving[slot] = 0
+        return arrived
+
+    def _program(self, neurons):
+        """One step of neurons that are a program: payloads by axon; words that are Vars are seen outside."""
+        arriving = {d.args["port"]: self._arrived(d) for d in neurons.accumulators}
+        sent = neurons.machine.step(arriving)
+        for name, given in neurons.args.items():
+            if isinstance(given, np.ndarray) and any(given is value for value in vars(self).values()):
+                given[...] = neurons.machine.words[name]
+        axons = (t for t in neurons.targets if getattr(t, "kind", "") == "ax_out")
+        return {axon: sent[axon.args["axon"]].astype(np.int32) for axon in axons}
+
     def _neurons(self, neurons, weighted):
         s = neurons.state
-        slot = self.now % 64
-        u = 64 * (s["arriving"][slot] + weighted)
+        u = 64 * (sum(self._arrived(d) for d in neurons.accumulators) + weighted)
         u = (1 << 23) - ((1 << 23) - u) % (1 << 24)
-        s["arriving"][slot] = 0
         v = np.clip(s["v"] * s["dv"] // 4096 + u + s["bias"], -(2**23) + 1, 2**23 - 1)
         spikes = (v > s["vth"]) & (s["silent"] == 0)
         s["silent"] = np.where(spikes, s["refractory"] - 1, np.maximum(s["silent"] - 1, 0))
@@ -98,7 +136,10 @@ class AbstractNcProcessModel(PyLoihiProcessModel):
         for source, dend_acc in axon.routes():
             syn, src, dst = source.syn, source.index, dend_acc.index
             config = next(t for t in syn.targets if getattr(t, "kind", "") == "syn_cfg")
-            weights = syn.args["weights"].astype(np.int64) << config.args["weights_exp"]
-            post = next(t for t in dend_acc.node.targets if t.kind == "neurons")
+            weights = self._memory(syn).ravel().astype(np.int64) << config.args["weights_exp"]
             slot = (self.now + 1 + syn.args["delays"]) % 64
-            np.add.at(post.state["arriving"][slot], dst, weights * spikes[src])
+            np.add.at(dend_acc.node.arriving[slot], dst, weights * spikes[src])
+
+    def _memory(self, syn):
+        """Synaptic memory: a Var, as it is now, or what was allocated."""
+        return syn.args["weights"] if syn.var is None else getattr(self, syn.var)

@@ -1,0 +1,1 @@
+from lava.magma.core.model.py.type import LavaPyType as LavaCType  # noqa: F401
