@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
+
+import numpy as np
 
 from lava_nbp.base.files import AnyPath, as_path
 from lava_nbp.base.progress import Stage, untold
@@ -45,7 +48,15 @@ def evaluate_run(folder: AnyPath, target: str | None = None, stage: Stage = unto
     report: dict[str, Any] = {"target": config.target, "layers": list(state.layers), "epochs": state.epoch}
     with learner.open(state.weights, {}) as session:
         for name, weights in (("last", state.weights), ("chosen", state.chosen)):
-            if weights is not None:
-                session.write_weights(weights)
-                report[name] = session.evaluate("test", partial(stage, f"test set, {name} epoch"))
+            if weights is None:
+                continue
+            if "last" in report and _alike(weights, state.weights):  # on Lava, a test set may take an hour
+                report[name] = report["last"]
+                continue
+            session.write_weights(weights)
+            report[name] = session.evaluate("test", partial(stage, f"test set, {name} epoch"))
     return report
+
+
+def _alike(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
+    return one.keys() == two.keys() and all(np.array_equal(w, two[name]) for name, w in one.items())

@@ -68,6 +68,14 @@ def test_evaluate_finds_the_same_figures(config, tmp_path):
             assert report[which] == {k: v for k, v in result[which].items() if k != "epoch"}
 
 
+def test_weights_that_are_the_same_are_evaluated_once(config, tmp_path):
+    train(config("epochs=1"), tmp_path / "run")
+    told = []
+    report = evaluate_run(tmp_path / "run", stage=lambda what, *_: told.append(what))
+    assert set(told) == {"test set, last epoch"}
+    assert report["chosen"] == report["last"]
+
+
 @pytest.mark.parametrize(("target", "way"), in_ways(["reference", "spiking", "lava"]), indirect=["way"])
 def test_every_target_gives_the_same_run(config, tmp_path, target, way):
     train(config("epochs=2"), tmp_path / "sample")
