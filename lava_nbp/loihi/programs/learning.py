@@ -270,7 +270,14 @@ class LoweredLearning(Plannable):
         return self.form.room
 
     def with_room(self, room: int) -> LoweredLearning:
-        """See `Plannable`."""
+        """See `Plannable`.
+
+        Raises
+        ------
+        InputError
+            For a room that there cannot be.
+        """
+        room, _ = check_room(room, self.form.input_room)
         return _lowered(replace(self.form, room=room), self.mantissas)
 
     def on_processors(self, spikes: Sequence[float]) -> dict[str, float]:
