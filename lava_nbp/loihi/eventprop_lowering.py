@@ -268,7 +268,8 @@ def lower_eventprop(engine: ClockedEngine) -> LoweredEventProp:
     *hidden, output = (_neurons(name, n, c) for name, n, c in layers)
     matrices, answering = _matrices(engine, [INPUT, *names]), [output]
     if rungs is not None:
-        answering = [replace(output, name=f"rung{k}", vth=int(vth)) for k, vth in enumerate(rungs.vth, 1)]
+        # An output that only integrates has no refractory period, and so have its copies.
+        answering = [replace(output, name=f"rung{k}", vth=int(vth), refractory=1) for k, vth in enumerate(rungs.vth, 1)]
         last = len(names) - 1
         one = matrices[last]
         matrices[last : last + 1] = [replace(one, name=f"{one.name}_{g.name}", post=g.name) for g in answering]

@@ -83,6 +83,9 @@ def test_refractory_periods_by_hand():
     lowered = lower_eventprop(ClockedEngine([[[1.0]]] * 3, Setup(C, TTFSLoss(), layers=layers)))
     assert [g.refractory for g in lowered.groups] == [4, 1, 63]
     assert not lowered.has_form_of(lower_eventprop(ClockedEngine([[[1.0]]] * 3, Setup(C, TTFSLoss()))))
+    # Outputs that only integrate have none, and rungs are their copies.
+    setup = Setup(C, MaxVoltageLoss(), layers=layers, ladder=Ladder(2, 1.5))
+    assert [g.refractory for g in lower_eventprop(ClockedEngine([[[1.0]]] * 3, setup)).groups] == [4, 1, 1, 1]
 
 
 def test_what_is_refused():
