@@ -115,6 +115,13 @@ def test_what_is_refused():
         with pytest.raises(InputError, match=message):
             MatrixRegisters(**{**good, **changed})
     assert MatrixRegisters(**good).mantissas.dtype == np.int32
+    for changed, message in (
+        ({"n_in": 0}, "lowered EventProp network: n_in is 0, but must be an integer of 1 or more"),
+        ({"steps": -1}, "lowered EventProp network: steps is -1, but must be an integer of 1 or more"),
+        ({"groups": ()}, "lowered EventProp network: groups is empty, so that nothing answers"),
+    ):
+        with pytest.raises(InputError, match=message):
+            replace(tiny(), **changed)
 
 
 def tiny(delays=None):
