@@ -70,6 +70,12 @@ def test_an_experiment_is_planned_with_its_initial_weights(here):
     assert (larger.demand.layers, larger.n_cores, larger.board.name) == ((5, 30, 3), 1, "oheogulch")
 
 
+def test_what_the_targets_of_chips_refuse_is_planned_and_said(here):
+    plan, (note,) = planned(here, YINYANG, *ON_CHIP, "clocked.refractory=[2, 0]")
+    assert [g.refractory for g in plan.demand.groups] == [3, 1]
+    assert note.startswith("neurons 'hidden1' have a refractory period of 2 steps, for which lava-loihi is not known")
+
+
 def test_resources_are_planned_without_data(here):
     plan, notes = planned(here, MNIST, *ON_CHIP)
     assert plan.fits
