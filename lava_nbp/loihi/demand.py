@@ -257,11 +257,13 @@ class Demand:
         Raises
         ------
         InputError
-            Names the group that is missing, or is not there.
+            Names the group that is missing, or is not there, or a bundle that is not.
         """
         for name in self.sizes.keys() ^ activity.groups.keys():
             there = "has no group of that name" if name in activity.groups else "needs its spikes"
             raise InputError(f"activity: group {shown(name)}, but the network {self.name} {there}")
+        for name in activity.bundles.keys() - {b.name for b in self.bundles}:
+            raise InputError(f"activity: bundle {shown(name)}, but the network {self.name} has none of that name")
 
     @cached_property
     def sizes(self) -> dict[str, int]:

@@ -122,7 +122,7 @@ class LoweredEventProp(Plannable):
     Raises
     ------
     InputError
-        For values of other types, or a ladder of more groups than there are.
+        For values of other types, no inputs, steps or groups, or a ladder of more groups than there are.
     """
 
     n_in: int
@@ -132,8 +132,13 @@ class LoweredEventProp(Plannable):
     rungs: int = 0
 
     def __post_init__(self) -> None:
-        settle(self, "lowered EventProp network", InputError)
-        check_integer(self.rungs, 0, len(self.groups), "lowered EventProp network: rungs")
+        what = "lowered EventProp network"
+        settle(self, what, InputError)
+        for name in ("n_in", "steps"):
+            check_integer(getattr(self, name), 1, None, f"{what}: {name}")
+        if not self.groups:
+            raise InputError(f"{what}: groups is empty, so that nothing answers; give one per layer")
+        check_integer(self.rungs, 0, len(self.groups), f"{what}: rungs")
 
     @property
     def hidden(self) -> tuple[NeuronRegisters, ...]:
@@ -268,7 +273,8 @@ def lower_eventprop(engine: ClockedEngine) -> LoweredEventProp:
     *hidden, output = (_neurons(name, n, c) for name, n, c in layers)
     matrices, answering = _matrices(engine, [INPUT, *names]), [output]
     if rungs is not None:
-        answering = [replace(output, name=f"rung{k}", vth=int(vth)) for k, vth in enumerate(rungs.vth, 1)]
+        # An output that only integrates has no refractory period, and so have its copies.
+        answering = [replace(output, name=f"rung{k}", vth=int(vth), refractory=1) for k, vth in enumerate(rungs.vth, 1)]
         last = len(names) - 1
         one = matrices[last]
         matrices[last : last + 1] = [replace(one, name=f"{one.name}_{g.name}", post=g.name) for g in answering]

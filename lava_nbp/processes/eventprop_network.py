@@ -50,7 +50,8 @@ class EventPropNetwork(LibraryProcess):
     `EventPropInput`, `MirroredDense`, `EventPropLIF` and a loss (target "lava-primitives", granularity "step"), in
     which n samples take 1 + n (2 T + 2) Lava steps. A third one is for Loihi 2 (target "loihi2", granularity "step";
     never yet run on a chip): neurons run programs, and n samples take 1 + n `chip_period` Lava steps, see
-    `lava_nbp.loihi.programs`. What is learned there is what `read_masters` gives; there is no tally.
+    `lava_nbp.loihi.programs`. What is learned there is what `read_masters` gives; there is no tally, and `control` is
+    that of the moment in which the network is loaded.
 
     Parameters
     ----------

@@ -106,6 +106,8 @@ def test_what_was_counted_takes_the_place_of_what_is_assumed():
             replace(counted, activity=Activity(1, 1.0, groups))
         with pytest.raises(InputError, match=message):
             MadeUp(activity=Activity(1, 1.0, groups))
+    with pytest.raises(InputError, match="activity: bundle 'x', but the network made-up has none of that name"):
+        replace(counted, activity=replace(silent, bundles={"x": 1.0}))
 
 
 def make_estimate(activity):

@@ -83,6 +83,9 @@ def test_refractory_periods_by_hand():
     lowered = lower_eventprop(ClockedEngine([[[1.0]]] * 3, Setup(C, TTFSLoss(), layers=layers)))
     assert [g.refractory for g in lowered.groups] == [4, 1, 63]
     assert not lowered.has_form_of(lower_eventprop(ClockedEngine([[[1.0]]] * 3, Setup(C, TTFSLoss()))))
+    # Outputs that only integrate have none, and rungs are their copies.
+    setup = Setup(C, MaxVoltageLoss(), layers=layers, ladder=Ladder(2, 1.5))
+    assert [g.refractory for g in lower_eventprop(ClockedEngine([[[1.0]]] * 3, setup)).groups] == [4, 1, 1, 1]
 
 
 def test_what_is_refused():
@@ -112,6 +115,13 @@ def test_what_is_refused():
         with pytest.raises(InputError, match=message):
             MatrixRegisters(**{**good, **changed})
     assert MatrixRegisters(**good).mantissas.dtype == np.int32
+    for changed, message in (
+        ({"n_in": 0}, "lowered EventProp network: n_in is 0, but must be an integer of 1 or more"),
+        ({"steps": -1}, "lowered EventProp network: steps is -1, but must be an integer of 1 or more"),
+        ({"groups": ()}, "lowered EventProp network: groups is empty, so that nothing answers"),
+    ):
+        with pytest.raises(InputError, match=message):
+            replace(tiny(), **changed)
 
 
 def tiny(delays=None):

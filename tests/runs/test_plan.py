@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from experiments import DIGITS, MAX_VOLTAGE, SLAYER, YINYANG, experiment, trained, write_bursts
 
-from lava_nbp.errors import CheckpointError, DataError, InputError
+from lava_nbp.errors import CheckpointError, ConfigError, DataError, InputError
 from lava_nbp.eventprop import ClockedEngine
 from lava_nbp.eventprop.trains import latency_trains
 from lava_nbp.loihi.eventprop_lowering import lower_eventprop
 from lava_nbp.loihi.plan import make_plan
+from lava_nbp.loihi.programs.learning import LoweredLearning
 from lava_nbp.nbp.circuit_file import save_circuit
 from lava_nbp.nbp.paper import training_circuit
 from lava_nbp.runs.plan import plan_of
@@ -68,6 +69,12 @@ def test_an_experiment_is_planned_with_its_initial_weights(here):
     assert plan.activity.source == "counted on 60 test samples with the initial weights"
     larger, _ = planned(here, YINYANG, *ON_CHIP, "network.hidden=[30]", board="oheogulch", placement="packed")
     assert (larger.demand.layers, larger.n_cores, larger.board.name) == ((5, 30, 3), 1, "oheogulch")
+
+
+def test_what_the_targets_of_chips_refuse_is_planned_and_said(here):
+    plan, (note,) = planned(here, YINYANG, *ON_CHIP, "clocked.refractory=[2, 0]")
+    assert [g.refractory for g in plan.demand.groups] == [3, 1]
+    assert note.startswith("neurons 'hidden1' have a refractory period of 2 steps, for which lava-loihi is not known")
 
 
 def test_resources_are_planned_without_data(here):
@@ -169,3 +176,37 @@ def test_settings_change_experiments_only(here):
     (here / "empty").mkdir()
     with pytest.raises(CheckpointError):
         plan_of(here / "empty", "loihi1")
+
+
+def test_what_learns_is_planned_if_it_is_asked_for(here):
+    """Neurons, buffers and messages of the network that learns, with the room that the file says."""
+    settings = (*ON_CHIP, "loihi.room=3", "loihi.input_room=2", "clocked.coefficient_bits=16")
+    trained(here, YINYANG, *settings)
+    plan, notes = plan_of(here / "run", "loihi2", inference=False)
+    lowered = plan.lowered
+    assert isinstance(lowered, LoweredLearning)
+    assert (lowered.room, lowered.form.input_room) == (3, 2)
+    assert plan.fits
+    assert plan.acts.steps == lowered.clock.period > 2 * 24
+    assert plan.acts.source == "counted on 60 test samples with the trained weights"
+    hidden = plan.acts.groups["hidden1"] - 24  # lI in every step; the rest are spikes and their replays
+    answers, _ = plan_of(here / "run", "loihi2")
+    assert hidden == pytest.approx(2 * answers.acts.groups["hidden1"])
+    text = " ".join(notes)
+    assert "3 spikes of a neuron and 2 of an input are kept of a sample (loihi.room, loihi.input_room)" in text
+    assert f"{lowered.clock.pieces} steps of the chip go back" in text
+    work = lowered.on_processors([plan.acts.input, hidden / 2, answers.acts.groups["output"]])
+    assert f"at most {work['messages']:.0f} messages and {work['additions']:.0f} additions per sample" in text
+    assert "no program has run on a chip" in text
+    with pytest.raises(InputError, match="programs are there for TTFSLoss only"):
+        planned(here, YINYANG, *settings, "loss.name=max_voltage", board="loihi2", inference=False)
+    for what in ("loihi.room=0", "loihi.input_room=2000", "loihi.room=1.5"):
+        with pytest.raises(ConfigError, match=what.split("=")[0]):
+            planned(here, YINYANG, *ON_CHIP, what, board="loihi2", inference=False)
+
+
+def test_what_learns_without_data(here):
+    plan, notes = planned(here, MNIST, *ON_CHIP, "clocked.coefficient_bits=16", board="loihi2", inference=False)
+    assert plan.activity is None
+    assert plan.acts.groups["loss"] == 3
+    assert notes[0].startswith("spikes are assumed, as nothing can be counted")

@@ -21,7 +21,10 @@ LATE = (
     "network.initial_delay=[6, 4]", "learning.delay_rate=50", "network.recurrent_deviation=[0.2, 0]",
     "network.recurrent_delay=[4, 0]", "network.delays_per=source",
 )  # fmt: skip
-RUNGS = ("loss.name=max_voltage", "clocked.rungs=5", "clocked.highest_rung=2.5", "network.initial_delay=[0, 4]")
+RUNGS = (
+    "loss.name=max_voltage", "clocked.rungs=5", "clocked.highest_rung=2.5", "network.initial_delay=[0, 4]",
+    "clocked.refractory=[1, 3]",
+)  # fmt: skip
 STEPS = 24
 
 

@@ -77,8 +77,11 @@ class IntegerOptimizer:
         low = check_integer(limits[0], -_FARTHEST, _FARTHEST, "lower limit")
         high = check_integer(limits[1], low, _FARTHEST, "upper limit")
         unit = check_positive(unit, "unit of gradients")
-        if not isinstance(masters, np.ndarray) or masters.dtype != np.int64:
-            raise InputError(f"masters are {shown(masters)}, but must be an int64 array, which is trained in place")
+        if not isinstance(masters, np.ndarray) or masters.dtype != np.int64 or not masters.flags.writeable:
+            raise InputError(
+                f"masters are {shown(masters)}, but must be an int64 array that can be written, as it is trained in "
+                f"place; give a copy"
+            )
         self.name, self.masters, self.limits, self._unit = name, masters, (low, high), unit
         self._steps = allocate(1, np.int64)
         shape = masters.shape if name == "adam" else (0,)
@@ -92,9 +95,11 @@ class IntegerOptimizer:
         Raises
         ------
         InputError
-            As `check`; nothing has changed then.
+            As `check`, or for a gradient that is no int64 array of the numbers' shape; nothing has changed then.
         """
         self.check(batch, rate)
+        if not isinstance(g, np.ndarray) or g.dtype != np.int64 or g.shape != self.masters.shape:
+            raise InputError(f"gradient is {shown(g)}, but must be an int64 array of shape {self.masters.shape}")
         self._steps[0] += 1
         if self.name == "adam":
             return self._adam(g, rate)
@@ -111,7 +116,7 @@ class IntegerOptimizer:
         # Adam's correction of its start, with the betas as they are here.
         start = math.sqrt(1 - (1 - 2.0**-_SECOND) ** t) / (1 - (1 - 2.0**-_FIRST) ** t)
         size = round(rate * start * (1 << MASTER_BITS))
-        arrays = [np.ravel(a) for a in (self.masters, self._m, self._v, np.broadcast_to(g, self.masters.shape))]
+        arrays = [np.ravel(a) for a in (self.masters, self._m, self._v, g)]
         left: int = adam(*arrays, _LARGEST, _EXTRA, _FIRST, _SECOND, size, *self.limits)
         for own, flat in zip((self.masters, self._m, self._v), arrays, strict=False):
             if not own.flags.c_contiguous:  # then the flat one is a copy

@@ -270,7 +270,14 @@ class LoweredLearning(Plannable):
         return self.form.room
 
     def with_room(self, room: int) -> LoweredLearning:
-        """See `Plannable`."""
+        """See `Plannable`.
+
+        Raises
+        ------
+        InputError
+            For a room that there cannot be.
+        """
+        room, _ = check_room(room, self.form.input_room)
         return _lowered(replace(self.form, room=room), self.mantissas)
 
     def on_processors(self, spikes: Sequence[float]) -> dict[str, float]:
@@ -431,13 +438,19 @@ def _check_network(engine: ClockedEngine) -> None:
             f"elsewhere"
         )
     if setup.silent.name != "none":
-        raise InputError(f"the silent policy is {setup.silent.name!r}, but programs have none; leave it out")
+        raise InputError(
+            f"the silent policy is {setup.silent.name!r}, but programs have none; use 'none' (learning.silent)"
+        )
     if engine.looped:
         raise InputError(
-            f"layer {engine.looped[0] + 1} has recurrent weights, whose mirror no program has; leave them out"
+            f"layer {engine.looped[0] + 1} has recurrent weights, whose mirror no program has; leave them out "
+            f"(network.recurrent_deviation)"
         )
     if any(d is not None for d in engine.delays):
-        raise InputError("the network has delays, for whose adjoint spikes no program has room; leave them out")
+        raise InputError(
+            "the network has delays, for whose adjoint spikes no program has room; leave them out "
+            "(network.initial_delay)"
+        )
 
 
 def _check_arithmetic(c: FixedPoint, k: int) -> None:
@@ -445,12 +458,13 @@ def _check_arithmetic(c: FixedPoint, k: int) -> None:
         raise InputError(f"neurons of layer {k} are {c.neuron!r}, which no program is; use clocked.neuron = 'loihi'")
     if c.refractory:
         raise InputError(
-            f"layer {k} has a refractory period of {c.refractory} steps, but programs have none; make it 0"
+            f"layer {k} has a refractory period of {c.refractory} steps, but programs have none; make "
+            f"clocked.refractory 0"
         )
     if c.coefficient_bits > MOST_COEFFICIENT_BITS:
         raise InputError(
-            f"coefficient_bits is {c.coefficient_bits}, but of two products of 24-bit words programs hold "
-            f"{MOST_COEFFICIENT_BITS}; lower it"
+            f"layer {k}: coefficient_bits is {c.coefficient_bits}, but of two products of 24-bit words programs hold "
+            f"{MOST_COEFFICIENT_BITS}; lower clocked.coefficient_bits"
         )
     names: Sequence[tuple[str, int]] = [
         (name, c.coefficient_bits) for name in ("alpha", "beta", "gamma_back", "sent_V", "sent_I")
@@ -459,7 +473,7 @@ def _check_arithmetic(c: FixedPoint, k: int) -> None:
         if not 0 <= getattr(c, name) < 1 << bits:
             raise InputError(
                 f"layer {k}: the coefficient {name} is {getattr(c, name) / (1 << bits):.4g}, but programs multiply by "
-                f"less than 1; use another dt"
+                f"less than 1; use another clocked.dt"
             )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lava_nbp.base.progress import Count, uncounted
 from lava_nbp.data import find_data_set, input_and_classes
-from lava_nbp.errors import DataError
+from lava_nbp.errors import DataError, InputError
 from lava_nbp.loihi.demand import ASSUMED_SPIKES
 from lava_nbp.loihi.eventprop_lowering import LoweredEventProp, lower_eventprop
 from lava_nbp.loihi.programs.learning import LoweredLearning, lower_learning
@@ -54,8 +54,8 @@ def planned(
             source = f"counted on {len(session.trains('test'))} test samples with the {which} weights"
             if isinstance(lowered, LoweredEventProp) and lowered.rungs:  # an engine's outputs only integrate
                 spikes[-1], source = ASSUMED_SPIKES, f"{source}, of rungs assumed, one of each"
-        notes = (*found, *_of_learning(lowered, spikes)) if isinstance(lowered, LoweredLearning) else found
-        return Planned(lowered, None if missing else lowered.activity(spikes, source), tuple(notes))
+        found += _of_learning(lowered, spikes) if isinstance(lowered, LoweredLearning) else _refused(lowered)
+        return Planned(lowered, None if missing else lowered.activity(spikes, source), tuple(found))
 
 
 def _no_data(missing: str) -> str:
@@ -94,6 +94,15 @@ def _counted(session: EventPropSession, told: Count) -> list[float]:
         len(trains.sources) / (n * session.engine.sizes[0]),
         *(float(layer.sum()) / (n * layer.size) for layer in spikes),
     ]
+
+
+def _refused(lowered: LoweredEventProp) -> list[str]:
+    """Why the targets of chips do not run what is planned, if they do not."""
+    try:
+        lowered.check_chip()
+    except InputError as error:
+        return [str(error)]
+    return []
 
 
 def _of_learning(lowered: LoweredLearning, spikes: Sequence[float]) -> list[str]:

@@ -114,5 +114,28 @@ def test_what_is_refused():
     ):
         with pytest.raises(InputError, match=message):
             IntegerOptimizer("adam", masters, limits, unit)
+    masters.flags.writeable = False
+    with pytest.raises(InputError, match="masters are .* but must be an int64 array that can be written"):
+        IntegerOptimizer("adam", masters, (-9, 9), 1.0)
     with pytest.raises(InputError, match="optimizer state has arrays {}, but this matrix needs"):
         made("adam").load({})
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd"])
+@pytest.mark.parametrize(
+    "g",
+    [
+        None, 3, [[1, 2]], np.array([[1.0, 2.0]]), np.array([[np.nan, 2.0]]), np.array([[1, 2]], np.uint64),
+        np.array([[1, 2]], np.int32), np.array([1, 2]), np.array([[1], [2]]), np.array([[[1, 2]], [[1, 2]]]),
+        np.array([[None, 2]]),
+    ],
+)  # fmt: skip
+def test_gradients_of_another_shape_or_type_change_nothing(name, g):
+    optimizer = made(name)
+    optimizer.step(np.array([[1 << 20, -(1 << 20)]]), 1, 0.01)
+    masters, state = optimizer.masters.copy(), optimizer.state()
+    with pytest.raises(InputError, match=r"gradient is .*, but must be an int64 array of shape \(1, 2\)") as caught:
+        optimizer.step(g, 1, 0.01)
+    assert "\n" not in str(caught.value)
+    assert np.array_equal(optimizer.masters, masters)
+    assert all(np.array_equal(optimizer.state()[key], array) for key, array in state.items())

@@ -88,6 +88,12 @@ def test_a_plan_says_which_room_would_fit():
     assert not place(net.with_room(room + 1), small).fits
 
 
+@pytest.mark.parametrize("room", [None, 0, 1025, 2**40, "x", float("nan"), True])
+def test_another_room_that_is_none(room):
+    with pytest.raises(InputError, match="room for spikes of a neuron is .*, but must be an integer in 1 .. 1024"):
+        lowered(2, 3, 2).with_room(room)
+
+
 def test_other_sizes():
     net = lowered(3, 8, 8, 2, room=2)
     other = net.with_hidden(4)

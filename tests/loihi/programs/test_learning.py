@@ -189,8 +189,8 @@ def test_messages_by_hand():
         (lambda: engine_of(neuron="exact"), "neurons of layer 1 are 'exact', which no program is"),
         (lambda: engine_of(loss=MaxVoltageLoss()), "loss is MaxVoltageLoss, but programs are there for TTFSLoss only"),
         (lambda: engine_of(setup=(SilentPolicy("phantom"),)), "silent policy is 'phantom', but programs have none"),
-        (lambda: engine_of(refractory=2), "layer 1 rests for 2 steps, but programs do not"),
-        (lambda: engine_of(coefficient_bits=20), "coefficient_bits is 20, .* hold 16; lower it"),
+        (lambda: engine_of(refractory=2), "layer 1 has a refractory period of 2 steps, .* make clocked.refractory 0"),
+        (lambda: engine_of(coefficient_bits=20), "layer 1: coefficient_bits is 20, .* hold 16; lower"),
         (
             lambda: engine_of(loss=TTFSLoss(1.0, tau1=0.5)),
             "error of a label that spikes last is .* a smaller alpha",
