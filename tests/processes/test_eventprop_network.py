@@ -718,7 +718,7 @@ def test_a_network_says_how_long_a_sample_takes_on_a_chip():
     c = FixedPoint(NeuronParameters(), 1.0, 12.0, neuron="loihi")
     network = EventPropNetwork(weights_of((3, 4, 2)), Setup(c, TTFSLoss()), room=3, input_room=2)
     lowered = network.lower()
-    assert (lowered.room, lowered.input_room) == (3, 2)
+    assert (lowered.room, lowered.form.input_room) == (3, 2)
     assert network.chip_period == lowered.clock.period + 4
     assert network.learner is None
     with pytest.raises(InputError, match="room for spikes of a neuron is 0"):

@@ -145,7 +145,7 @@ def test_what_chips_do_not_have_is_refused_in_one_line(here):
             plan_of(here / name / "run", "loihi1")
         with pytest.raises(InputError, match=exact):
             planned(here, YINYANG, *settings)
-    with pytest.raises(InputError, match="the outputs answer by voltages .* train with the loss ttfs"):
+    with pytest.raises(InputError, match="the outputs answer by voltages .* give outputs rungs"):
         planned(here, MAX_VOLTAGE, "target=clocked", "clocked.neuron=loihi")
     with pytest.raises(InputError, match="is an experiment of slayer, whose networks are no circuits and have no plan"):
         planned(here, SLAYER)

@@ -29,7 +29,7 @@ def printed(plan):
 
 def test_tables_say_what_was_counted_and_that_it_is_an_extrapolation():
     lowered = network()
-    text = printed(make_plan(lowered, "loihi1", "packed", lowered.activity(0.5, [1.25, 0.1], "counted somewhere")))
+    text = printed(make_plan(lowered, "loihi1", "packed", lowered.activity([0.5, 1.25, 0.1], "counted somewhere")))
     for part in (
         "eventprop 2-6-3 on loihi1 (1 x Loihi 1): 1 of 128 neurocores, 9 neurons, 30 synapses, 0 of them plastic",
         "placement packed",
