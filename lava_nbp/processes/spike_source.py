@@ -58,8 +58,8 @@ class SpikeSource(LibraryProcess):
     Raises
     ------
     InputError
-        For sizes, a capacity or a room that are no positive integers, a period that is too short, an unknown
-        granularity, or samples whose messages need more memory than the limit.
+        For sizes, a capacity or a room that are no positive integers, a period that is too short, or of whole samples,
+        an unknown granularity, or samples whose messages need more memory than the limit.
 
     Examples
     --------
@@ -98,6 +98,11 @@ class SpikeSource(LibraryProcess):
             check_integer(size, 1, NEURONS_PER_CHIP, what)
         for size, what in ((capacity, "capacity"), (room, "room")):
             check_integer(size, 1, None, what)
+        if period is not None and granularity != "step":
+            raise InputError(
+                f"period is {shown(period)}, but with granularity {granularity!r} a sample takes one step; leave it "
+                f"out, or use granularity 'step'"
+            )
         period = c.period if period is None else check_integer(period, c.steps + 1, None, "period", "it is in steps")
         self.c, self.room, self._n_in, self._n_classes = c, room, n_in, n_classes
         # Spikes of all samples, one after the other, in the order of time within each; and where each begins.

@@ -712,6 +712,8 @@ def test_a_source_keeps_the_period_of_its_network():
     assert np.argwhere(said.T).tolist() == [[1, 0], [6, 1]]
     with pytest.raises(InputError, match="period is 3"):
         SpikeSource(2, 2, c, granularity="step", period=3, capacity=2)
+    with pytest.raises(InputError, match="period is 5, but with granularity 'sample' a sample takes one step"):
+        SpikeSource(2, 2, c, period=5, capacity=2)
 
 
 def test_a_network_says_how_long_a_sample_takes_on_a_chip():
