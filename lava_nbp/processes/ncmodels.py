@@ -33,7 +33,7 @@ if find_spec("lava.magma.core.model.nc") is not None:
     from lava.magma.core.resources import NeuroCore
     from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-    class _NcPorts(type(AbstractNcProcessModel)):  # type: ignore[misc]
+    class NcPorts(type(AbstractNcProcessModel)):  # type: ignore[misc]
         """Lets a model have the ports that its Process has, as `library_process.NamedPorts` does on the CPU."""
 
         def __getattr__(cls, name: str) -> Any:
@@ -43,7 +43,7 @@ if find_spec("lava.magma.core.model.nc") is not None:
                 return LavaNcType(NcOutPort, np.int32, precision=STATE_BITS)
             raise AttributeError(f"{cls.__name__} has no attribute {name!r}")
 
-    class _NcNeurons(AbstractNcProcessModel, metaclass=_NcPorts):  # type: ignore[misc]
+    class _NcNeurons(AbstractNcProcessModel, metaclass=NcPorts):  # type: ignore[misc]
         """Allocates populations and synapses from registers."""
 
         def transcribe(

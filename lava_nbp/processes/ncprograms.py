@@ -27,6 +27,7 @@ if find_spec("lava.magma.core.model.nc") is not None:
     from lava_nbp.processes.embedded_learner import EmbeddedLearner
     from lava_nbp.processes.eventprop_network import EventPropNetwork
     from lava_nbp.processes.mirrored_synapses import MirroredSynapses
+    from lava_nbp.processes.ncmodels import NcPorts
     from lava_nbp.processes.programmed_neurons import ProgrammedNeurons
 
     from lava.magma.core.decorator import implements, requires, tag
@@ -34,7 +35,6 @@ if find_spec("lava.magma.core.model.nc") is not None:
     from lava.magma.core.model.c.ports import CInPort, COutPort, CRefPort
     from lava.magma.core.model.c.type import LavaCType
     from lava.magma.core.model.nc.model import AbstractNcProcessModel
-    from lava.magma.core.model.nc.ports import NcInPort, NcOutPort
     from lava.magma.core.model.nc.type import LavaNcType
     from lava.magma.core.model.nc.var import NcVar
     from lava.magma.core.model.sub.model import AbstractSubProcessModel
@@ -46,19 +46,15 @@ if find_spec("lava.magma.core.model.nc") is not None:
     #: Bits of Vars.
     _BITS = {LOST: STATE_BITS, "weights": WEIGHT_BITS, "mirror": WEIGHT_BITS}
 
-    class _NcPorts(type(AbstractNcProcessModel)):  # type: ignore[misc]
-        """Lets a model have the ports that its Process has, all of which are graded, and those of its Vars."""
+    class _NcMembers(NcPorts):
+        """Lets a model have the ports that its Process has, all of which are graded, and its Vars."""
 
         def __getattr__(cls, name: str) -> Any:
-            if name.endswith("_in"):
-                return LavaNcType(NcInPort, np.int32, precision=STATE_BITS)
-            if name.endswith("_out"):
-                return LavaNcType(NcOutPort, np.int32, precision=STATE_BITS)
             if name in _BITS:
                 return LavaNcType(NcVar, np.int32, precision=_BITS[name])
-            raise AttributeError(f"{cls.__name__} has no attribute {name!r}")
+            return super().__getattr__(name)
 
-    class _Nc(AbstractNcProcessModel, metaclass=_NcPorts):  # type: ignore[misc]
+    class _Nc(AbstractNcProcessModel, metaclass=_NcMembers):  # type: ignore[misc]
         """Allocates synapses whose spikes are graded."""
 
         def connect_synapses(
