@@ -33,6 +33,7 @@ from lava_nbp.eventprop.clocked.arithmetic import FixedPoint, Int64Array
 from lava_nbp.eventprop.losses import LabelLoss, MeanVoltageLoss, TTFSLoss
 from lava_nbp.loihi.demand import ASSUMED, ASSUMED_SPIKES, Activity, Bundle, Demand, Plannable, spikes_of_layers
 from lava_nbp.loihi.registers import NeuronRegisters
+from lava_nbp.nbp.resized import evenly
 
 if TYPE_CHECKING:
     from lava_nbp.eventprop.clocked.engine import ClockedEngine
@@ -242,9 +243,8 @@ def _bundle(m: MatrixRegisters) -> Bundle:
 
 def _resized(m: MatrixRegisters, sizes: Mapping[str, int]) -> MatrixRegisters:
     shape = sizes[m.pre], sizes[m.post]
-    kept = (np.arange(n) * old // n for n, old in zip(shape, m.mantissas.shape, strict=True))
     delays = None if m.delays is None else np.full(shape, m.delays.max())
-    return replace(m, mantissas=m.mantissas[np.ix_(*kept)], delays=delays)
+    return replace(m, mantissas=evenly(m.mantissas, shape), delays=delays)
 
 
 def lower_eventprop(engine: ClockedEngine) -> LoweredEventProp:

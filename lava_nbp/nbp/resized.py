@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lava_nbp.base.checks import check_integer
 from lava_nbp.base.widths import NEURONS_PER_CHIP
@@ -45,8 +48,7 @@ def with_hidden(circuit: Circuit, n: int) -> Circuit:
     def resized_matrix(matrix: Matrix) -> Matrix:
         new_shape, mask = shape(matrix), matrix.mask
         if mask is not None and new_shape != matrix.shape:
-            kept = (np.arange(n) * old // n for n, old in zip(new_shape, matrix.shape, strict=True))
-            mask = Mask.of(mask.matrix(matrix.shape)[np.ix_(*kept)])
+            mask = Mask.of(evenly(mask.matrix(matrix.shape), new_shape))
         return replace(matrix, shape=new_shape, mask=mask)
 
     return replace(
@@ -54,3 +56,10 @@ def with_hidden(circuit: Circuit, n: int) -> Circuit:
         populations=tuple(replace(p, size=resized(p.name)) for p in circuit.populations),
         matrices=tuple(map(resized_matrix, circuit.matrices)),
     )
+
+
+def evenly(matrix: NDArray[Any], shape: Sequence[int]) -> NDArray[Any]:
+    """A matrix of another shape, with the rows and columns of a given one that are spread evenly over it."""
+    kept = (np.arange(n) * old // n for n, old in zip(shape, matrix.shape, strict=True))
+    found: NDArray[Any] = np.ascontiguousarray(matrix[np.ix_(*kept)])
+    return found

@@ -45,6 +45,7 @@ from lava_nbp.loihi.programs.neurons import (
 )
 from lava_nbp.loihi.registers import NeuronRegisters
 from lava_nbp.nbp.mask import Mask
+from lava_nbp.nbp.resized import evenly
 
 if TYPE_CHECKING:
     from lava_nbp.eventprop.clocked.engine import ClockedEngine
@@ -262,7 +263,7 @@ class LoweredLearning(Plannable):
         if not hidden:
             raise CircuitError("the EventProp network has no hidden layer, so that none can have another size")
         sizes = [self.layers[0], *(max(1, round(m * n / max(hidden))) for m in hidden), self.layers[-1]]
-        return _lowered(self.form, [_resized(w, sizes[k : k + 2]) for k, w in enumerate(self.mantissas)])
+        return _lowered(self.form, [evenly(w, sizes[k : k + 2]) for k, w in enumerate(self.mantissas)])
 
     @property
     def room(self) -> int:
@@ -399,11 +400,6 @@ def _lowered(form: LearningForm, mantissas: Sequence[NDArray[np.int32]]) -> Lowe
     synapses.append(Synapses("spikes", "", "spikes", "input", "s_in", "one-to-one"))
     learned = [LearnedMatrix(f"W{k + 1}", names[k], names[k + 1], x) for k, x in enumerate(form.exponents)]
     return LoweredLearning(form, clock, tuple(populations), tuple(synapses), tuple(learned))
-
-
-def _resized(w: NDArray[np.int32], shape: Sequence[int]) -> NDArray[np.int32]:
-    """Rows and columns that are spread evenly over a matrix."""
-    return np.ascontiguousarray(w[np.ix_(*(np.arange(n) * old // n for n, old in zip(shape, w.shape, strict=True)))])
 
 
 def _loss(form: LearningForm, clock: Clock, n: int) -> tuple[list[Population], list[Synapses]]:
